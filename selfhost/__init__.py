@@ -1,0 +1,59 @@
+"""selfhost: can this machine download and run that open-weight model, or is an API the practical route?
+
+Names are resolved on first use, so that `import selfhost` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .api import can_run, check
+    from .errors import MachineFileError, PolicyError, SelfhostError, SpecError, UnknownModelError, WorkloadError
+    from .machine import Machine
+    from .spec import ModelSpec
+    from .verdict import Finding, Outcome, Route, Verdict
+    from .workload import Workload
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "can_run": "api", "check": "api",
+    "Machine": "machine", "ModelSpec": "spec", "Workload": "workload",
+    "Verdict": "verdict", "Finding": "verdict", "Route": "verdict", "Outcome": "verdict",
+    "SelfhostError": "errors", "UnknownModelError": "errors", "SpecError": "errors",
+    "MachineFileError": "errors", "PolicyError": "errors", "WorkloadError": "errors",
+}  # fmt: skip
+
+__all__ = [
+    "Finding",
+    "Machine",
+    "MachineFileError",
+    "ModelSpec",
+    "Outcome",
+    "PolicyError",
+    "Route",
+    "SelfhostError",
+    "SpecError",
+    "UnknownModelError",
+    "Verdict",
+    "Workload",
+    "WorkloadError",
+    "__version__",
+    "can_run",
+    "check",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'selfhost' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,83 @@
+"""What a model takes under a workload: plain records, all sizes in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from ..facts import Record, Unread
+
+
+class How(StrEnum):
+    """How a figure is known, from the surest to a guess."""
+
+    EXACT = "exact"
+    COMPUTED = "computed"
+    MEASURED = "measured"
+    STATED = "stated"
+    ASSUMED = "assumed"
+
+
+class Term(Record):
+    """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal where it is exact.
+
+    `name`: weights, repacked_weights, kv_cache, recurrent_state, compute, runtime, projector, activations, gradients,
+    optimizer. `arithmetic` is one line that a person can check with a calculator.
+    """
+
+    name: str
+    bytes: int
+    low_bytes: int
+    high_bytes: int
+    where: str = "host"
+    how: How
+    source: str
+    arithmetic: str
+
+
+class MemoryNeed(Record):
+    """The sum of the terms. `evictable_bytes` may be dropped by the system at no harm and is outside the total."""
+
+    terms: tuple[Term, ...]
+    evictable_bytes: int = 0
+
+    @property
+    def total_bytes(self) -> int:
+        """Best estimate."""
+        return sum(term.bytes for term in self.terms)
+
+    @property
+    def low_bytes(self) -> int:
+        """The least it can be."""
+        return sum(term.low_bytes for term in self.terms)
+
+    @property
+    def high_bytes(self) -> int:
+        """The most it can be: what a verdict is held against."""
+        return sum(term.high_bytes for term in self.terms)
+
+
+class CpuNeed(Record):
+    """Architectures the runtime is built for, and by architecture the instruction sets without which that build crashes."""
+
+    architectures: tuple[str, ...]
+    instruction_sets: Mapping[str, tuple[str, ...]]
+    recommended: Mapping[str, tuple[str, ...]] = {}
+
+
+class Needs(Record):
+    """What one model takes, itemised. A None has its reason in `unknown`.
+
+    `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the largest single file (file
+    systems have limits), `download_how` how that size is known, `download_source` where from.
+    """
+
+    download_bytes: int | None
+    disk_bytes: int | None
+    largest_file_bytes: int | None = None
+    download_how: How | None = None
+    download_source: str | None = None
+    cpu: CpuNeed
+    placement: str = "host"
+    memory: MemoryNeed | None
+    unknown: tuple[Unread, ...] = ()

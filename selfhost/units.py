@@ -1,0 +1,104 @@
+"""Bytes, tokens and speeds: parsed from what people type, printed so that the unit is always seen.
+
+A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a number.
+"""
+
+from __future__ import annotations
+
+KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
+KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
+
+_UNITS = {
+    "": 1, "b": 1, "byte": 1, "bytes": 1,
+    "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": TIB, "tib": TIB,
+    "kb": KB, "mb": MB, "gb": GB, "tb": TB,
+}  # fmt: skip
+
+
+def parse_bytes(text: str) -> int:
+    """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes.
+
+    A bare K, M, G or T is binary, as `docker run -m` and `systemd` read it. `ValueError` says what is wrong.
+    """
+    cleaned = text.strip().replace("_", "").replace(",", "").lower()
+    digits = cleaned.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = cleaned[len(digits) :].strip()
+    if unit not in _UNITS:
+        raise ValueError(f"{text!r} has an unknown unit {unit!r}: write for example 16GiB or 16GB")
+    whole, dot, fraction = digits.partition(".")
+    if not (whole.isdecimal() and whole.isascii() and (not dot or (fraction.isdecimal() and fraction.isascii()))):
+        raise ValueError(f"{text!r} is not a size: write for example 16GiB or 16GB")
+    if len(digits) > 24:
+        raise ValueError(f"{text!r} is larger than any machine")
+    scale: int = 10 ** len(fraction)
+    return int(whole + fraction) * _UNITS[unit] // scale
+
+
+def parse_tokens(text: str) -> int:
+    """`8192`, `8,192`, `8k` (8 * 1024), `128K` -> tokens. `ValueError` says what is wrong."""
+    cleaned = text.strip().replace("_", "").replace(",", "").lower()
+    factor = 1
+    if cleaned.endswith("k"):
+        cleaned, factor = cleaned[:-1], 1024
+    elif cleaned.endswith("m"):
+        cleaned, factor = cleaned[:-1], 1024 * 1024
+    if not (cleaned.isdecimal() and cleaned.isascii() and len(cleaned) <= 12):
+        raise ValueError(f"{text!r} is not a number of tokens: write for example 8192 or 8k")
+    return int(cleaned) * factor
+
+
+def binary(count: int) -> str:
+    """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits."""
+    return _scaled(count, ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")))
+
+
+def decimal(count: int) -> str:
+    """Downloads and disks, as publishers and shops state them: `4.37 GB`."""
+    return _scaled(count, ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB")))
+
+
+def _scaled(count: int, steps: tuple[tuple[int, str], ...]) -> str:
+    sign, size = ("-", -count) if count < 0 else ("", count)
+    for factor, unit in steps:
+        # 0.9995 and up would print as 1000 of the next smaller unit
+        if size >= factor * 0.9995:
+            value = size / factor
+            places = 2 if value < 9.995 else 1 if value < 99.95 else 0
+            return f"{sign}{value:,.{places}f} {unit}"
+    return f"{sign}{size} bytes" if size != 1 else f"{sign}1 byte"
+
+
+def tokens(count: int) -> str:
+    """`4,096 tokens`."""
+    return "1 token" if count == 1 else f"{count:,} tokens"
+
+
+def count(number: int) -> str:
+    """A model's size as people say it: `7.25 B`, `124 M`."""
+    for factor, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= factor * 0.9995:
+            value = number / factor
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return str(number)
+
+
+def speed(low: float, high: float) -> str:
+    """`8-12 tokens/s`; one figure where both print alike."""
+    first, last = _pace(low), _pace(high)
+    return f"{first} tokens/s" if first == last else f"{first}-{last} tokens/s"
+
+
+def _pace(value: float) -> str:
+    return f"{value:.0f}" if value >= 9.5 else f"{value:.1f}" if value >= 0.095 else f"{value:.2g}"
+
+
+def dollars(amount: float) -> str:
+    """A price: `$0.25`, `$2.50`, `$0.028`."""
+    text = f"{amount:.2f}" if amount >= 0.1 else f"{amount:.3f}".rstrip("0")
+    return f"${text if amount == 0 or float(text) else f'{amount:.2g}'}"
+
+
+def cores(number: float) -> str:
+    """`2 cores`, `1 core`, `0.5 cores`."""
+    text = f"{number:g}"
+    return f"{text} core" if text == "1" else f"{text} cores"
