@@ -1,8 +1,22 @@
-"""API prices: the dated snapshot that ships with the project."""
+"""API prices: the dated snapshot that ships with the project.
+
+The file has a header, `{"schema": 1, "as_of": …, "sources": {…}}`, then one line per model, `{"model": ID, "offers": […]}`.
+Only the line of the model asked for is parsed: one question needs one line of some fifty.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import Problem, SpecError
 from .facts import Record
+
+SCHEMA = 1
+MAX_BYTES = 16 << 20
+# a header is a few hundred bytes; a first line longer than this is not one
+_MAX_HEADER_BYTES = 64 << 10
+_REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
 class Offer(Record):
@@ -22,3 +36,130 @@ class Offer(Record):
     usd_per_image: float | None = None
     as_of: str
     source: str
+
+
+def offers_of(path: str, model_id: str, *, today: str | None = None) -> tuple[Offer, ...]:
+    """The offers for one model in the file at `path`, cheapest first; empty where there is none.
+
+    An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`, None for this day (UTC). The order is by the price
+    of a million tokens in plus a million out, then of a minute of audio, then of an image; unknown prices come last.
+    Raises `SpecError` for a file that is missing or damaged in the header or the model's line.
+    """
+    content = _read(path, MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _damaged(path, None, f"larger than {MAX_BYTES:,} bytes")
+    as_of = _as_of(path, content.partition(b"\n")[0])
+    start = content.find(b'\n{"model": "%s", ' % model_id.encode("utf-8", "replace"))
+    if start < 0:
+        return ()
+    end = content.find(b"\n", start + 1)
+    number = content.count(b"\n", 0, start + 1) + 1
+    row = _object(path, number, content[start + 1 : end if end >= 0 else len(content)])
+    found = row.get("offers")
+    if row.get("model") != model_id or not isinstance(found, list):
+        raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
+    day = today or _this_day()
+    offers = [offer for item in found if (offer := _offer(path, number, model_id, as_of, day, item))]
+    return tuple(sorted(offers, key=_price))
+
+
+def snapshot_date(path: str) -> str:
+    """The day the prices in the file at `path` were taken, `YYYY-MM-DD`. Raises `SpecError` as `offers_of` does."""
+    return _as_of(path, _read(path, _MAX_HEADER_BYTES).partition(b"\n")[0])
+
+
+def _offer(path: str, number: int, model_id: str, as_of: str, today: str, item: object) -> Offer | None:
+    """None for an offer that has ended."""
+    if not isinstance(item, dict):
+        raise _damaged(path, number, "holds an offer that is no object")
+
+    def text(key: str) -> str:
+        value = item.get(key)
+        if not isinstance(value, str) or not value:
+            raise _damaged(path, number, f"holds an offer without {key}", key)
+        return value
+
+    def price(key: str) -> float | None:
+        value = item.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
+            raise _damaged(path, number, "must be a price in US dollars", key)
+        return float(value)
+
+    context = item.get("context_tokens")
+    if context is not None and (not isinstance(context, int) or isinstance(context, bool) or context < 1):
+        raise _damaged(path, number, "must be a whole number of tokens", "context_tokens")
+    ends = item.get("ends")
+    if ends is not None and not _is_date(ends):
+        raise _damaged(path, number, "must be a date, YYYY-MM-DD", "ends")
+    offer = Offer(
+        provider=text("provider"),
+        model=text("provider_model"),
+        model_id=model_id,
+        context_tokens=context,
+        input_usd_per_million_tokens=price("input_usd_per_million_tokens"),
+        output_usd_per_million_tokens=price("output_usd_per_million_tokens"),
+        usd_per_audio_minute=price("usd_per_audio_minute"),
+        usd_per_image=price("usd_per_image"),
+        as_of=as_of,
+        source=text("source"),
+    )
+    return None if ends is not None and ends <= today else offer
+
+
+def _price(offer: Offer) -> tuple[float, float, float, str, str]:
+    unknown = float("inf")
+    into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
+    tokens = unknown if into is None or out is None else into + out
+    minute = unknown if offer.usd_per_audio_minute is None else offer.usd_per_audio_minute
+    image = unknown if offer.usd_per_image is None else offer.usd_per_image
+    return tokens, minute, image, offer.provider, offer.model
+
+
+def _as_of(path: str, line: bytes) -> str:
+    header = _object(path, 1, line)
+    if header.get("schema") != SCHEMA:
+        raise _damaged(path, 1, f"must be {SCHEMA}", "schema")
+    day = header.get("as_of")
+    if not isinstance(day, str) or not _is_date(day):
+        raise _damaged(path, 1, "must be a date, YYYY-MM-DD", "as_of")
+    return day
+
+
+def _is_date(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-" and (value[:4] + value[5:7] + value[8:]).isdecimal()
+
+
+def _this_day() -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def _read(path: str, size: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(size)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _damaged(path, None, f"the price snapshot cannot be read: {reason}") from None
+
+
+def _object(path: str, number: int, line: bytes) -> Mapping[str, Any]:
+    import json
+
+    def constant(name: str) -> float:
+        raise ValueError(f"{name} is no number")
+
+    try:
+        value = json.loads(line, parse_constant=constant)
+    except (ValueError, RecursionError):
+        raise _damaged(path, number, "is not a JSON object") from None
+    if not isinstance(value, dict):
+        raise _damaged(path, number, "is not a JSON object")
+    return value
+
+
+def _damaged(path: str, line: int | None, message: str, key: str | None = None) -> SpecError:
+    return SpecError([Problem(file=path, line=line, key=key, message=message, remedy=_REMEDY)], remedy=_REMEDY)

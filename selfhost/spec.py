@@ -5,15 +5,60 @@ The schema is documented key by key in `specs/README.md`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .facts import Record
+from .tomlfile import Document, Table, kind_of
+from .units import parse_bytes
 
+SCHEMA = 1
+# more than any published model has (126); bounds what a hostile file can ask for
+MAX_LAYERS = 1000
+# the same for tensors; the richest architecture of llama.cpp has some 60 names
+MAX_TENSOR_NAMES = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
 ATTENTION_KINDS = ("full", "sliding", "latent", "cross")
 RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "convolution")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
+HOW = ("exact", "computed", "measured", "stated", "assumed")
+FORMATS = ("gguf", "safetensors", "mlx", "ggml", "pickle")
+DTYPES = (
+    "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4", "int8", "int4", "int4_32", "ternary",
+)  # fmt: skip
+QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
+ROPE_FACTORS = ("freqs", "long_short")
+# gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
+_GGUF_QUANTIZATIONS = (
+    "Q4_K_M", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_S", "Q4_0", "Q4_1", "Q3_K_L", "Q3_K_M", "Q3_K_S",
+    "Q2_K", "Q2_K_S", "IQ4_XS", "IQ4_NL", "IQ3_M", "IQ3_S", "IQ3_XS", "IQ3_XXS", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS",
+    "IQ1_M", "IQ1_S", "TQ1_0", "TQ2_0", "MXFP4", "MXFP4_MOE", "F16", "BF16", "F32",
+    "Q2_K_L", "Q3_K_XL", "Q4_K_L", "Q5_K_L", "Q6_K_L",
+    "UD-Q2_K_XL", "UD-Q3_K_XL", "UD-Q4_K_XL", "UD-Q5_K_XL", "UD-Q6_K_XL", "UD-Q8_K_XL", "UD-IQ1_S", "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_M",
+)  # fmt: skip
+QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
+    "gguf": _GGUF_QUANTIZATIONS,
+    "ggml": ("F16", "F32", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1"),
+    "safetensors": (*DTYPES, "awq", "gptq"),
+    "pickle": DTYPES,
+    "mlx": ("2bit", "3bit", "4bit", "5bit", "6bit", "8bit", "bf16", "fp16", "4bit-mxfp4", "MXFP4-Q8", "mxfp4", "nvfp4"),
+}
+_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
+_REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
+_AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
+# what each kind must state; a kind's other keys are in `_recurrent`
+_RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "mamba": ("inner_length", "state_length", "time_step_rank", "convolution"),
+    "mamba2": ("inner_length", "state_length", "heads", "groups", "convolution"),
+    "delta": ("key_heads", "heads", "key_length", "value_length", "convolution"),
+    "kda": ("heads", "key_length", "convolution"),
+    "convolution": ("convolution",),
+}
+_RECURRENT_SIZES = (
+    "inner_length", "state_length", "time_step_rank", "convolution", "heads", "key_heads", "key_length", "value_length", "groups",
+)  # fmt: skip
 
 
 class License(Record):
@@ -134,6 +179,7 @@ class Architecture(Record):
     vocabulary: int | None = None
     vocabulary_gguf: int | None = None
     context_tokens: int | None = None
+    scaled_context_tokens: int | None = None
     tied_embeddings: bool = False
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
@@ -272,3 +318,718 @@ class RuntimeSpec(Record):
     overhead_how: str = "assumed"
     overhead_source: str = ""
     sources: Mapping[str, str] = {}
+    origin: str = ""
+
+
+def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
+    """The spec that `document` states; None if and only if `document.problems` says why not.
+
+    Every fault of the file is noted in one go. `document` may hold a TOML file or values compiled from one (dates are then
+    strings). What needs other files (unique names, SPDX ids) is `speccheck`'s.
+    """
+    if not document.ok:
+        return None
+    root = document.root
+    if not _schema_is_read(root):
+        return None
+    spec_id = _identifier(root, "id")
+    name = root.string("name", required=True)
+    family = root.string("family")
+    developer = root.string("developer")
+    released = root.date("released", partial=True)
+    modality = root.string("modality", choices=MODALITIES)
+    aliases = root.strings("aliases")
+    repository = _repository(root, "repository")
+    gated = root.boolean("gated")
+    terms = _license(root.table("license"))
+    openness = _openness(root.table("openness"))
+    parameters = _parameters(root.table("parameters"))
+    architecture = _architecture(root.table("architecture"))
+    components = _counts(root.table("components"))
+    embedding_length = _embedding(root)
+    files = tuple(filter(None, map(_published_files, root.tables("files"))))
+    sources = _texts(root.table("sources"))
+    unknown = _texts(root.table("unknown"))
+    needs = _needs(root.table("needs"), disk_elsewhere="files" in root or "needs.disk_bytes" in unknown)
+    upkeep = _upkeep(root.table("upkeep"))
+    safety = _safety(root.table("safety"))
+    availability = _availability(root.table("availability"))
+    whole = root.close()
+    _check_whole(root, closed=openness.weights == "closed", modality=modality, unknown=unknown, whole=whole)
+    if not document.ok or spec_id is None or name is None:
+        return None
+    return ModelSpec(
+        id=spec_id,
+        name=name,
+        family=family,
+        developer=developer,
+        released=released,
+        modality=modality or "text",
+        aliases=aliases,
+        repository=repository,
+        gated=gated,
+        license=terms,
+        openness=openness,
+        parameters=parameters,
+        architecture=architecture,
+        components=components,
+        embedding_length=embedding_length,
+        needs=needs,
+        files=files,
+        upkeep=upkeep,
+        safety=safety,
+        availability=availability,
+        sources=sources,
+        unknown=unknown,
+        origin=origin,
+    )
+
+
+def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
+    """The runtime that `document` states; None if and only if `document.problems` says why not. `origin` is the file."""
+    if not document.ok:
+        return None
+    root = document.root
+    if not _schema_is_read(root):
+        return None
+    spec_id = _identifier(root, "id")
+    name = root.string("name", required=True)
+    formats = root.strings("formats", required=True, choices=FORMATS)
+    systems = root.strings("systems", required=True)
+    modalities = root.strings("modalities", required=True, choices=MODALITIES)
+    instruction_sets = _string_lists(root.table("instruction_sets"))
+    recommended = _string_lists(root.table("recommended_instruction_sets"))
+    store = root.string("store", required=True)
+    present = root.strings("present")
+    distributions = root.strings("distributions")
+    install = root.string("install", empty=True)
+    command = root.string("command", empty=True)
+    gpu_only = root.boolean("gpu_only")
+    low = root.integer("overhead_low_bytes")
+    high = root.integer("overhead_high_bytes")
+    how = root.string("overhead_how", choices=HOW)
+    source = root.string("overhead_source", empty=True)
+    sources = _texts(root.table("sources"))
+    root.close()
+    for index, system in enumerate(systems):
+        if system.count("-") != 1 or not all(part.replace("_", "").isalnum() for part in system.split("-")):
+            document.add(("systems", index), f'"{system}" is not a system and an architecture', 'write for example "linux-x86_64"')
+    if low is not None and high is not None and low > high:
+        root.problem("overhead_low_bytes", f"is {low:,}, above overhead_high_bytes")
+    if (low or high) and how is None and "overhead_how" not in root:
+        root.problem("overhead_how", "is missing", "say how the overhead is known: " + ", ".join(HOW))
+    if not document.ok or spec_id is None or name is None or store is None:
+        return None
+    return RuntimeSpec(
+        id=spec_id,
+        name=name,
+        formats=formats,
+        systems=systems,
+        modalities=modalities,
+        instruction_sets=instruction_sets,
+        recommended_instruction_sets=recommended,
+        store=store,
+        present=present,
+        distributions=distributions,
+        install=install or "",
+        command=command or "",
+        gpu_only=bool(gpu_only),
+        overhead_low_bytes=low or 0,
+        overhead_high_bytes=high or low or 0,
+        overhead_how=how or "assumed",
+        overhead_source=source or "",
+        sources=sources,
+        origin=origin,
+    )
+
+
+def _schema_is_read(root: Table) -> bool:
+    """False where the file is of another schema: its other keys then mean what this reader does not know."""
+    if "schema" not in root:
+        root.value("schema")
+        root.problem("schema", "is missing", "write schema = 1 in the first line")
+        return True
+    number = root.integer("schema")
+    if number is None or number == SCHEMA:
+        return True
+    root.problem("schema", f"is {number:,}, and this selfhost reads schema {SCHEMA} only", "update selfhost, or write the file by schema 1")
+    return False
+
+
+def is_id(text: str) -> bool:
+    """True for what may be the id of a spec. ASCII only: str.islower() and isalnum() know other alphabets."""
+    return 0 < len(text) <= 100 and _ID_LETTERS.issuperset(text) and text[0].isalnum() and text[-1].isalnum()
+
+
+def _identifier(root: Table, key: str) -> str | None:
+    value = root.string(key, required=True)
+    if value is None or is_id(value):
+        return value
+    likely = "-".join("".join(letter if letter in _ID_LETTERS else " " for letter in value.lower()).split()).strip("-.")
+    root.problem(key, "must be lower case letters, digits, . and -", f'write {key} = "{likely}"' if is_id(likely) else None)
+    return None
+
+
+def _repository(table: Table, key: str) -> str | None:
+    value = table.string(key)
+    if value is None:
+        return None
+    parts = value.split("/")
+    if not 1 <= len(parts) <= 2 or not all(part and all(letter in _REPOSITORY_LETTERS for letter in part) for part in parts):
+        tail = value.partition("huggingface.co/")[2].split("/")[:2]
+        table.problem(
+            key, "must be the repository's owner and name", f'write {key} = "{"/".join(tail) if len(tail) == 2 else "owner/name"}"'
+        )
+        return None
+    return value
+
+
+def _license(table: Table | None) -> License | None:
+    if table is None:
+        return None
+    answers = [table.string(key, choices=ANSWERS) for key in ("commercial_use", "modification", "redistribution")]
+    found = License(
+        id=table.string("id"),
+        url=table.string("url"),
+        commercial_use=answers[0],
+        modification=answers[1],
+        redistribution=answers[2],
+        conditions=table.texts("conditions"),
+        duties=table.texts("duties"),
+    )
+    table.close()
+    if "conditional" in answers and "conditions" not in table:
+        table.problem("conditions", "is missing, though the license is conditional", 'write conditions = ["one short line each"]')
+    return found
+
+
+def _openness(table: Table | None) -> Openness:
+    if table is None:
+        return Openness()
+    found = Openness(
+        weights=table.string("weights", choices=OPENNESS) or "unknown",
+        inference_code=table.string("inference_code", choices=OPENNESS) or "unknown",
+        training_code=table.string("training_code", choices=OPENNESS) or "unknown",
+        training_data=table.string("training_data", choices=OPENNESS) or "unknown",
+        paper=table.string("paper", choices=OPENNESS) or "unknown",
+    )
+    table.close()
+    return found
+
+
+def _parameters(table: Table | None) -> Parameters:
+    if table is None:
+        return Parameters()
+    found = Parameters(
+        total=table.integer("total", minimum=1),
+        active=table.integer("active", minimum=1),
+        encoders=table.integer("encoders", minimum=1),
+        mtp=table.integer("mtp", minimum=1),
+        extra_in_files=table.integer("extra_in_files", minimum=1),
+        difference=table.text("difference"),
+    )
+    table.close()
+    for key, part in (("active", found.active), ("encoders", found.encoders)):
+        if part is not None and found.total is not None and part > found.total:
+            table.problem(key, f"is {part:,}, more than total, {found.total:,}")
+    return found
+
+
+def _architecture(table: Table | None) -> Architecture | None:
+    if table is None:
+        return None
+    gguf = table.string("gguf")
+    transformers = table.string("transformers")
+    if "gguf" not in table and "transformers" not in table:
+        table.problem(
+            "gguf", "is missing", "write general.architecture of the GGUF file, or transformers = the model_type where no GGUF exists"
+        )
+    elif "gguf" in table and "transformers" in table:
+        table.problem("transformers", "stands beside gguf", "keep gguf; transformers is for models that no GGUF file exists of")
+    layers = table.integer("layers", required=True, minimum=1, maximum=MAX_LAYERS)
+    embedding_length = table.integer("embedding_length", required=True, minimum=1)
+    heads = table.integer("heads", minimum=1)
+    pattern = _layer_pattern(table, layers)
+    mtp_layers = table.integer("mtp_layers", minimum=1, maximum=MAX_LAYERS)
+    attention_lines = table.tables("attention")
+    recurrent_lines = table.tables("recurrent")
+    feed_forward_lines = table.tables("feed_forward")
+    places = _places((attention_lines, recurrent_lines), layers, pattern)
+    attention = [_attention(line, at, heads) for line, at in zip(attention_lines, places[0], strict=True)]
+    recurrent = [_recurrent(line, at) for line, at in zip(recurrent_lines, places[1], strict=True)]
+    places = _places((feed_forward_lines,), layers, pattern)
+    feed_forward = [_feed_forward(line, at) for line, at in zip(feed_forward_lines, places[0], strict=True)]
+    if "attention" not in table and "recurrent" not in table:
+        table.problem("attention", "is missing", "write attention = [{ … }], recurrent = [{ … }] or both")
+    found = Architecture(
+        row=gguf or transformers or "",
+        runs_in_gguf=gguf is not None,
+        dtype=table.string("dtype", choices=DTYPES),
+        matrix_dtype=table.string("matrix_dtype", choices=DTYPES),
+        expert_dtype=table.string("expert_dtype", choices=DTYPES),
+        layers=layers or 0,
+        embedding_length=embedding_length or 0,
+        heads=heads,
+        vocabulary=table.integer("vocabulary", minimum=1),
+        vocabulary_gguf=table.integer("vocabulary_gguf", minimum=1),
+        context_tokens=table.integer("context_tokens", minimum=1),
+        tied_embeddings=table.boolean("tied_embeddings") or False,
+        attention=tuple(filter(None, attention)),
+        recurrent=tuple(filter(None, recurrent)),
+        feed_forward=tuple(filter(None, feed_forward)),
+        attention_bias=table.boolean("attention_bias"),
+        query_key_norm=table.string("query_key_norm", choices=QUERY_KEY_NORMS),
+        parallel_norms=table.integer("parallel_norms", minimum=1, maximum=9),
+        rope_factors=table.string("rope_factors", choices=ROPE_FACTORS),
+        positions=table.integer("positions", minimum=1),
+        token_types=table.integer("token_types", minimum=1),
+        output_matrix=table.boolean("output_matrix") is not False,
+        cache_layers=table.integer("cache_layers", minimum=1, maximum=layers or MAX_LAYERS),
+        per_layer_embedding_length=table.integer("per_layer_embedding_length", minimum=1),
+        altup_inputs=table.integer("altup_inputs", minimum=1),
+        deepstack_layers=table.integer("deepstack_layers", minimum=1, maximum=layers or MAX_LAYERS),
+        mtp_layers=mtp_layers,
+        layer_pattern=pattern,
+        audio=_audio(table.table("audio")),
+        tensors=_tensors(table.table("tensors"), layers, mtp_layers or 0, pattern),
+    )
+    table.close()
+    return found
+
+
+def _layer_pattern(table: Table, layers: int | None) -> str | None:
+    pattern = table.string("layer_pattern")
+    if pattern is None:
+        return None
+    if any(letter.isdecimal() or letter in ": " for letter in pattern):
+        table.problem("layer_pattern", "must have one letter for each layer, and no digit, colon or space")
+        return None
+    if layers is not None and len(pattern) != layers:
+        table.problem("layer_pattern", f"has {len(pattern):,} letters for {layers:,} layers")
+        return None
+    return pattern
+
+
+def _places(
+    lists: tuple[Sequence[Table], ...], layers: int | None, pattern: str | None, *, beyond: int = 0
+) -> list[list[tuple[int, ...] | None]]:
+    """The layer numbers of every line of `lists`, which share what is left over; None where a fault was noted.
+
+    `beyond`: how many blocks after the last layer may be named too.
+    """
+    named: list[list[tuple[int, ...] | None]] = []
+    taken: set[int] = set()
+    sure = layers is not None
+    for lines in lists:
+        if layers is not None and len(lines) > layers + beyond:
+            lines[-1].problem(None, f"is line {len(lines):,} of a list for {layers:,} layers", "write one line for each kind of layer")
+            layers, sure = None, False
+        here: set[int] = set()
+        found: list[tuple[int, ...] | None] = []
+        for line in lines:
+            at = _at(line, layers, pattern, beyond)
+            if at is None and "at" in line:
+                sure = False
+            elif at is not None and not here.isdisjoint(at):
+                twice = sorted(here.intersection(at))
+                shown = ", ".join(map(str, twice[:5])) + (", …" if len(twice) > 5 else "")
+                line.problem(
+                    "at",
+                    f"names layer{'s' if len(twice) > 1 else ''} {shown}, which an earlier line of the list names",
+                    "name each layer once",
+                )
+                sure = False
+            here.update(at or ())
+            found.append(at)
+        without = [line for line in lines if "at" not in line]
+        for line in without[1:]:
+            line.problem(None, "has no `at`, and neither has an earlier line", "only one line of a list takes the layers that are left")
+            sure = False
+        taken |= here
+        named.append(found)
+    rest = tuple(number for number in range(layers or 0) if number not in taken)
+    for lines, found in zip(lists, named, strict=True):
+        for index, line in enumerate(lines):
+            if "at" in line:
+                continue
+            if sure and not rest:
+                line.problem(None, "has no `at`, and no layer is left for it", "remove the line, or name its layers with at = …")
+            found[index] = rest
+    return named
+
+
+def _at(line: Table, layers: int | None, pattern: str | None, beyond: int) -> tuple[int, ...] | None:
+    """`at` as layer numbers; None where it is missing or wrong."""
+    at = line.value("at")
+    if at is None or layers is None:
+        return None
+    limit = layers + beyond
+    if isinstance(at, list):
+        wrong = [number for number in at if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < limit]
+        if wrong or not at:
+            line.problem("at", f"must list layer numbers from 0 to {limit - 1}" + (f", not {kind_of(wrong[0])}" if wrong else ""))
+            return None
+        if len(set(at)) < len(at):
+            line.problem("at", "names a layer twice")
+            return None
+        return tuple(sorted(at))
+    if not isinstance(at, str):
+        remedy = f"write at = [{at}]" if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < limit else None
+        line.problem(
+            "at", f'must be a slice such as ":3" or "3::4", a list of numbers or a letter of layer_pattern, not {kind_of(at)}', remedy
+        )
+        return None
+    parts = at.split(":")
+    if 2 <= len(parts) <= 3 and all(not part or (part.isascii() and part.isdecimal() and len(part) <= 9) for part in parts):
+        start, stop, step = int(parts[0] or 0), int(parts[1] or layers), int((parts[2:] or [""])[0] or 1)
+        if start >= limit or stop > limit:
+            line.problem(
+                "at", f'"{at}" goes beyond the last layer, {limit - 1}', "layers count from 0, and the stop is not part of the slice"
+            )
+        elif start >= stop or step < 1:
+            line.problem(
+                "at", f'"{at}" names no layer', "write start:stop:step; layers count from 0, and the stop is not part of the slice"
+            )
+        else:
+            return tuple(range(start, stop, step))
+        return None
+    if pattern is not None and len(at) == 1 and at in pattern:
+        return tuple(number for number, letter in enumerate(pattern) if letter == at)
+    if len(at) == 1 and not at.isdecimal():
+        if pattern is not None:
+            line.problem("at", f"{kind_of(at)} is not a letter of layer_pattern")
+        elif "layer_pattern" not in line.document.values["architecture"]:
+            line.problem(
+                "at", f"{kind_of(at)} is a letter, and there is no layer_pattern", "write layer_pattern, one letter for each layer"
+            )
+        # else the pattern itself is wrong, which is noted already
+        return None
+    remedy = f"write at = [{at}]" if at.isascii() and at.isdecimal() and len(at) <= 9 else 'write for example ":3", "3::4" or [3, 7]'
+    line.problem("at", f"{kind_of(at)} is no slice start:stop:step", remedy)
+    return None
+
+
+def _only_with(line: Table, keys: Sequence[str], allowed: bool, what: str) -> None:
+    """Note the keys that say nothing without `what`."""
+    if not allowed:
+        for key in keys:
+            if key in line:
+                line.problem(key, f"means nothing without {what}")
+
+
+def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None) -> Attention | None:
+    kind = line.string("kind", choices=ATTENTION_KINDS)
+    if kind is None and "kind" not in line:
+        kind = "full"
+    heads = line.integer("heads", minimum=1) or model_heads
+    # every head of latent attention has its own key once it is unpacked
+    kv_heads = line.integer("kv_heads", required=kind in ("full", "sliding", "cross"), minimum=1)
+    if kind == "latent" and kv_heads is None:
+        kv_heads = heads
+    key_length = line.integer("key_length", required=True, minimum=1)
+    value_length = line.integer("value_length", minimum=1) or key_length
+    window_tokens = line.integer("window_tokens", required=kind == "sliding", minimum=1)
+    latent_length = line.integer("latent_length", required=kind == "latent", minimum=1)
+    query_latent_length = line.integer("query_latent_length", minimum=1)
+    rope_length = line.integer("rope_length", required=kind == "latent", minimum=1)
+    indexer_heads = line.integer("indexer_heads", required="indexer_length" in line, minimum=1)
+    indexer_length = line.integer("indexer_length", required="indexer_heads" in line, minimum=1)
+    values_from_keys = line.boolean("values_from_keys")
+    query_key_norm = line.string("query_key_norm", choices=QUERY_KEY_NORMS)
+    line.close()
+    if kind is not None:
+        _only_with(line, ("window_tokens",), kind == "sliding", 'kind = "sliding"')
+        _only_with(line, _LATENT_KEYS, kind == "latent", 'kind = "latent"')
+    if heads is None and "heads" not in line and "heads" not in line.document.values["architecture"]:
+        line.problem("heads", "is missing, here and in [architecture]")
+    if heads is not None and kv_heads is not None and kv_heads > heads:
+        line.problem("kv_heads", f"is {kv_heads:,}, more than the {heads:,} heads")
+    if at is None or kind is None or heads is None or kv_heads is None or key_length is None or value_length is None:
+        return None
+    return Attention(
+        kind=kind,
+        layers=at,
+        heads=heads,
+        kv_heads=kv_heads,
+        key_length=key_length,
+        value_length=value_length,
+        window_tokens=window_tokens,
+        values_from_keys=bool(values_from_keys),
+        latent_length=latent_length,
+        query_latent_length=query_latent_length,
+        rope_length=rope_length,
+        indexer_heads=indexer_heads,
+        indexer_length=indexer_length,
+        query_key_norm=query_key_norm,
+    )
+
+
+def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
+    kind = line.string("kind", required=True, choices=RECURRENT_KINDS)
+    required = _RECURRENT_KEYS.get(kind or "", ())
+    sizes = {key: line.integer(key, required=key in required, minimum=1) for key in _RECURRENT_SIZES}
+    norm = line.boolean("norm")
+    line.close()
+    if kind is not None:
+        optional = {"kda": ("value_length",), "mamba2": ("norm",)}.get(kind, ())
+        for key in (*_RECURRENT_SIZES, "norm"):
+            if key in line and key not in required and key not in optional:
+                line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")
+    if at is None or kind is None:
+        return None
+    return Recurrent(
+        kind=kind,
+        layers=at,
+        inner_length=sizes["inner_length"],
+        state_length=sizes["state_length"],
+        time_step_rank=sizes["time_step_rank"],
+        convolution=sizes["convolution"],
+        heads=sizes["heads"],
+        key_heads=sizes["key_heads"],
+        key_length=sizes["key_length"],
+        value_length=sizes["value_length"],
+        groups=sizes["groups"],
+        norm=norm,
+    )
+
+
+def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None:
+    length = line.integer("length", required=True, minimum=1)
+    experts = line.integer("experts", required="used" in line, minimum=1)
+    used = line.integer("used", required="experts" in line, minimum=1)
+    shared_length = line.integer("shared_length", minimum=1)
+    latent_length = line.integer("latent_length", minimum=1)
+    router_bias = line.boolean("router_bias")
+    beside_dense = line.integer("beside_dense", minimum=1)
+    line.close()
+    _only_with(line, ("shared_length", "latent_length", "router_bias", "beside_dense"), "experts" in line or "used" in line, "experts")
+    if experts is not None and used is not None and used > experts:
+        line.problem("used", f"is {used:,}, more than the {experts:,} experts")
+    if at is None or length is None:
+        return None
+    return FeedForward(
+        layers=at,
+        length=length,
+        experts=experts,
+        used=used,
+        shared_length=shared_length,
+        latent_length=latent_length,
+        router_bias=bool(router_bias),
+        beside_dense=beside_dense,
+    )
+
+
+def _audio(table: Table | None) -> Audio | None:
+    if table is None:
+        return None
+    sizes = [table.integer(key, required=True, minimum=1) or 0 for key in _AUDIO_KEYS]
+    table.close()
+    layers, heads, embedding_length, feed_forward_length, positions, mel_bins = sizes
+    return Audio(
+        layers=layers,
+        heads=heads,
+        embedding_length=embedding_length,
+        feed_forward_length=feed_forward_length,
+        positions=positions,
+        mel_bins=mel_bins,
+    )
+
+
+def _tensors(table: Table | None, layers: int | None, mtp_layers: int, pattern: str | None) -> tuple[TensorGroup, ...]:
+    if table is None:
+        return ()
+    found: list[TensorGroup] = []
+    if len(table.values) > MAX_TENSOR_NAMES:
+        table.problem(None, f"has {len(table.values):,} names", f"at most {MAX_TENSOR_NAMES:,}: write * for the number of the block")
+        return ()
+    for name in table.values:
+        lines = table.tables(name)
+        if name in table and isinstance(table.values[name], list) and not table.values[name]:
+            table.problem(name, "is empty", "write [{ shape = [ … ] }]")
+        if name.count("*") > 1:
+            table.problem(name, "has more than one *", "the * stands for the number of the block")
+            continue
+        places: list[tuple[int, ...] | None]
+        if "*" in name:
+            places = _places((lines,), layers, pattern, beyond=mtp_layers)[0]
+        else:
+            places = [() for _ in lines]
+            for line in lines:
+                line.value("at")
+                _only_with(line, ("at",), False, "a * in the tensor's name")
+            if len(lines) > 1:
+                lines[1].problem(None, "is a second line of one tensor", "only a name with a * has several")
+        for line, at in zip(lines, places, strict=True):
+            shape = line.integers("shape", required=True, minimum=1)
+            if "shape" in line and isinstance(line.values["shape"], list) and not 1 <= len(line.values["shape"]) <= 4:
+                line.problem("shape", f"has {len(line.values['shape'])} dimensions", "GGUF tensors have one to four")
+            line.close()
+            if at is not None:
+                found.append(TensorGroup(name=name, layers=at, shape=shape))
+    return tuple(found)
+
+
+def _counts(table: Table | None) -> dict[str, int]:
+    found = {} if table is None else {key: table.integer(key, minimum=1) or 0 for key in table.values}
+    if table is not None and not found:
+        table.problem(None, "is empty", "write one count per part, for example unet = 859_520_964")
+    return found
+
+
+def _embedding(root: Table) -> int | None:
+    table = root.table("embedding")
+    if table is None:
+        return None
+    length = table.integer("length", required=True, minimum=1)
+    table.close()
+    return length
+
+
+def _size(table: Table, key: str) -> int | None:
+    """Whole bytes above zero; a size written as text gets its number shown."""
+    value = table.values.get(key)
+    if isinstance(value, str):
+        try:
+            remedy = f"write {key} = {parse_bytes(value):_}"
+        except ValueError:
+            remedy = f"write {key} = 6_000_000_000, in bytes"
+        table.value(key)
+        table.problem(key, f"must be a whole number of bytes, not {kind_of(value)}", remedy)
+        return None
+    return table.integer(key, minimum=1)
+
+
+def _needs(table: Table | None, *, disk_elsewhere: bool) -> StatedNeeds | None:
+    if table is None:
+        return None
+    memory = _size(table, "memory_bytes")
+    low = _size(table, "low_bytes")
+    high = _size(table, "high_bytes")
+    disk = _size(table, "disk_bytes")
+    instruction_sets = table.strings("instruction_sets")
+    source = table.text("source")
+    table.close()
+    if "memory_bytes" in table:
+        for key in ("low_bytes", "high_bytes"):
+            if key in table:
+                table.problem(key, "stands beside memory_bytes", "keep memory_bytes, or low_bytes and high_bytes")
+    elif "low_bytes" not in table and "high_bytes" not in table:
+        table.problem("memory_bytes", "is missing", "write memory_bytes = 6_000_000_000, or low_bytes and high_bytes")
+    else:
+        for key in ("low_bytes", "high_bytes"):
+            if key not in table:
+                table.problem(key, "is missing", "a range has both ends; write memory_bytes where there is one figure")
+    if low is not None and high is not None and low > high:
+        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+    if "disk_bytes" not in table and not disk_elsewhere:
+        table.problem("disk_bytes", "is missing", 'write it, or why it is not known: [unknown] "needs.disk_bytes" = "…"')
+    return StatedNeeds(
+        low_bytes=memory if low is None else low,
+        high_bytes=memory if high is None else high,
+        disk_bytes=disk,
+        instruction_sets=instruction_sets,
+        source=source,
+    )
+
+
+def _published_files(table: Table) -> PublishedFiles | None:
+    stored_as = table.string("format", required=True, choices=FORMATS)
+    source = table.text("source", required=True)
+    repository = _repository(table, "repository")
+    sizes: dict[str, int] = {}
+    if "bytes" not in table:
+        table.problem("bytes", "is missing", "write for example bytes.Q4_K_M = 4_372_812_000")
+    sizes_table = table.table("bytes")
+    if sizes_table is not None:
+        for name in sizes_table.values:
+            sizes[name] = _size(sizes_table, name) or 0
+            known = QUANTIZATIONS.get(stored_as or "", (name,))
+            if name not in known:
+                guess = table.document.guess(name, known)
+                sizes_table.problem(
+                    name, f"is not a quantization of {stored_as}", f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
+                )
+    table.close()
+    if stored_as is None or source is None:
+        return None
+    return PublishedFiles(format=stored_as, source=source, repository=repository, bytes=sizes)
+
+
+def _upkeep(table: Table | None) -> Upkeep:
+    if table is None:
+        return Upkeep()
+    found = Upkeep(superseded_by=table.string("superseded_by"), note=table.text("note"))
+    table.close()
+    return found
+
+
+def _safety(table: Table | None) -> Safety:
+    if table is None:
+        return Safety()
+    found = Safety(formats=table.strings("formats", choices=FORMATS), remote_code=table.boolean("remote_code"))
+    table.close()
+    return found
+
+
+def _availability(table: Table | None) -> Availability | None:
+    if table is None:
+        return None
+    why = table.text("why", required=True)
+    provider = table.string("provider", required=True)
+    found = Availability(
+        why=why or "",
+        provider=provider or "",
+        retired=table.date("retired", partial=True),
+        successor=table.string("successor"),
+        free_tier=table.text("free_tier"),
+        open_alternatives=table.strings("open_alternatives"),
+    )
+    table.close()
+    return found
+
+
+def _texts(table: Table | None) -> dict[str, str]:
+    """A table with free keys: sources and reasons."""
+    return {} if table is None else {key: table.text(key) or "" for key in table.values}
+
+
+def _string_lists(table: Table | None) -> dict[str, tuple[str, ...]]:
+    return {} if table is None else {key: table.strings(key) for key in table.values}
+
+
+def _check_whole(root: Table, *, closed: bool, modality: str | None, unknown: Mapping[str, str], whole: bool) -> None:
+    """What no table can tell alone. `whole`: every key is known, so none that is missing was merely misspelt."""
+    if closed:
+        for key in ("parameters", "architecture", "components", "embedding", "needs", "files"):
+            if key in root:
+                root.problem(
+                    key, 'makes no sense for a closed model (openness.weights = "closed")', "remove it: without weights it cannot be known"
+                )
+        if "availability" not in root:
+            root.problem(
+                "availability", "is missing: a closed model says why, and who serves it", "write [availability] with why and provider"
+            )
+    else:
+        if "availability" in root:
+            root.problem("availability", "is for closed models only", 'remove it, or write weights = "closed" in [openness]')
+        if whole and not any(key in root or key in unknown for key in ("architecture", "components", "needs")):
+            root.problem(
+                None, "states nothing to judge: no [architecture], [components] or [needs]", '[unknown] architecture = "…" says why'
+            )
+    if "components" in root and "architecture" in root:
+        root.problem("components", "stands beside [architecture]", "keep one: components are for image models")
+    if "embedding" in root and modality not in ("embedding", None):
+        root.problem("embedding", "is for embedding models", 'write modality = "embedding", or remove it')
+    terms = root.values.get("license")
+    if isinstance(terms, dict) and str(terms.get("id")).startswith("LicenseRef-") and "url" not in terms and "license.url" not in unknown:
+        root.document.add(
+            ("license", "url"), "is missing: the id says only that it is no SPDX license", 'write url = "https://…"', absent=True
+        )
+    if whole and not closed and modality is None and "modality" not in root and ("architecture" in root or "components" in root):
+        root.problem("modality", "is missing", f"one of {', '.join(MODALITIES)}")
+    for key in unknown:
+        value: Any = root.values
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            root.document.add(("unknown", key), "is stated in this file all the same", "remove the one that is wrong")

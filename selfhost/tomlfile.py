@@ -2,7 +2,7 @@
 
 `tomllib` gives a position for syntax errors only. For a wrong value the line is found afterwards, and only if there is a
 fault to print, by letting `tomllib` itself say where each statement ends: no grammar of our own, so no wrong line. Where a
-line is not certain it is left out.
+line is not certain it is left out. Time and memory are bounded for any content: see the limits below.
 """
 
 from __future__ import annotations
@@ -11,24 +11,40 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import Problem
+from .facts import Record
 
 Path = tuple[str | int, ...]
 
 MAX_FILE_BYTES = 1 << 20
 # a statement longer than this gets no line: finding its end would cost more than it helps
 MAX_STATEMENT_LINES = 300
+# what finding lines may parse again, in characters: about a second's worth
+MAX_PARSED_AGAIN = 2_000_000
+# after this many a file is judged hopeless: the rest is counted, not listed
+MAX_PROBLEMS = 100
+# `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
+MAX_KEY_PARTS = 64
+# longer words are no typing slip, and comparing them takes time
+MAX_GUESSED_LETTERS = 60
+_BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 def key_name(path: Path) -> str:
-    """`("files", 0, "bytes")` -> `files[0].bytes`."""
+    """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            shown = part if part and _BARE.issuperset(part) and len(part) <= 60 else f'"{shortened(part)}"'
+            text += f".{shown}" if text else shown
     return text
 
 
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
+    if len(word) > MAX_GUESSED_LETTERS:
+        return None
     from difflib import get_close_matches
 
     lower = {choice.lower(): choice for choice in choices}
@@ -39,8 +55,8 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
 class Document:
     """A parsed file and the problems found in it so far.
 
-    `values` is empty when the text is no TOML; the syntax error is then the first problem. `text` is None for values that
-    were compiled earlier: their problems have no line.
+    `values` is empty when the text is no TOML; the syntax error is then the only problem. `text` is None for values that
+    were compiled earlier: their problems have no line, and their dates are strings.
     """
 
     def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
@@ -48,35 +64,70 @@ class Document:
         self.values = values
         self.text = text
         self._found: list[tuple[Path, bool, str, str | None]] = []
+        self._more = 0
         self._syntax: Problem | None = None
-        self._lines: dict[Path, int] | None = None
+        self._lines: _Lines | None = None
+
+    @classmethod
+    def unusable(cls, file: str, message: str, remedy: str | None = None, *, line: int | None = None) -> Document:
+        """A file of which nothing can be read, and why."""
+        document = cls(file, {})
+        document._syntax = Problem(file=file, line=line, message=message, remedy=remedy)
+        return document
+
+    @classmethod
+    def read(cls, path: str) -> Document:
+        """The file at `path`. Never raises: a file that cannot be read is a problem of the document. Waits for no pipe."""
+        import os
+        import stat
+
+        file = "".join(letter if letter.isprintable() else "?" for letter in path)
+        try:
+            status = os.stat(path)
+            if stat.S_ISDIR(status.st_mode):
+                return cls.unusable(file, "is a folder, not a file", "name a file in it")
+            if not stat.S_ISREG(status.st_mode):
+                return cls.unusable(file, "is not an ordinary file", "give a TOML file")
+            with open(path, "rb") as stream:
+                content = stream.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError:
+            dead = os.path.islink(path)
+            return cls.unusable(file, "is a link to a file that does not exist" if dead else "does not exist")
+        except PermissionError:
+            return cls.unusable(file, "may not be read by this account", "change its permissions")
+        except (OSError, ValueError) as error:
+            return cls.unusable(file, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return cls.parse(file, content)
 
     @classmethod
     def parse(cls, file: str, content: bytes) -> Document:
         """Never raises: bad encoding and bad syntax are problems of the document."""
         import tomllib
 
-        def broken(line: int | None, message: str, remedy: str | None = None) -> Document:
-            document = cls(file, {})
-            document._syntax = Problem(file=file, line=line, message=message, remedy=remedy)
-            return document
-
         if len(content) > MAX_FILE_BYTES:
-            return broken(None, f"larger than {MAX_FILE_BYTES:,} bytes", "a spec or policy is a small text file")
-        if b"\0" in content[:4096]:
-            return broken(None, "not a text file", "give a TOML file; a model file is judged by `selfhost check FILE`")
+            return cls.unusable(file, f"larger than {MAX_FILE_BYTES:,} bytes", "a spec or policy is a small text file")
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return cls.unusable(file, "UTF-16 text", "save the file as UTF-8")
+        if b"\0" in content:
+            return cls.unusable(file, "not a text file", "give a TOML file; a model file is judged by `selfhost check FILE`")
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            return broken(content.count(b"\n", 0, error.start) + 1, "not UTF-8 text", "save the file as UTF-8")
+            return cls.unusable(file, "not UTF-8 text", "save the file as UTF-8", line=content.count(b"\n", 0, error.start) + 1)
+        if not text.strip():
+            return cls.unusable(file, "is empty")
         text = text.replace("\r\n", "\n")
+        if _has_endless_key(text):
+            return cls.unusable(file, f"has a key of more than {MAX_KEY_PARTS} parts")
         try:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            message, line = _syntax_message(str(error), text)
-            return broken(line, f"not valid TOML: {message}")
+            line, message, remedy = _syntax_fault(str(error), text)
+            return cls.unusable(file, f"not valid TOML: {message}", remedy, line=line)
         except RecursionError:
-            return broken(None, "nested too deeply")
+            return cls.unusable(file, "nested too deeply")
+        except ValueError:  # int() has a limit of its own
+            return cls.unusable(file, "has a number of more than 4,300 digits")
         return cls(file, values, text)
 
     @property
@@ -86,11 +137,23 @@ class Document:
 
     def add(self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False) -> None:
         """Note a fault of the value at `path`; `absent`: the key is missing, so its table's line is the one to show."""
-        self._found.append((path, absent, message, remedy))
+        if len(self._found) < MAX_PROBLEMS:
+            self._found.append((path, absent, message, remedy))
+        else:
+            self._more += 1
+
+    @property
+    def ok(self) -> bool:
+        """True while no fault was found."""
+        return not self._found and self._syntax is None
+
+    def guess(self, word: str, choices: Sequence[str]) -> str | None:
+        """`nearest`, while there is room for its answer: a file with a hundred thousand faults must not take minutes."""
+        return nearest(word, choices) if len(self._found) < MAX_PROBLEMS else None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All faults so far, in the order of their lines."""
+        """All faults so far, in the order of their lines; those of the whole file first."""
         if self._syntax:
             return (self._syntax,)
         made = [
@@ -99,20 +162,17 @@ class Document:
             )
             for path, absent, message, remedy in self._found
         ]
-        return tuple(sorted(made, key=lambda problem: problem.line or 0))
+        made.sort(key=lambda problem: problem.line or 0)
+        if self._more:
+            made.append(Problem(file=self.file, message=f"has {self._more:,} more faults, not listed"))
+        return tuple(made)
 
     def _line(self, path: Path) -> int | None:
         if self.text is None:
             return None
         if self._lines is None:
-            self._lines = _locate(self.text, self.values)
-        # a value inside an inline table that spans one line has the line of the table
-        while path:
-            if path in self._lines:
-                line = self._lines[path]
-                return line if line > 0 else None
-            path = path[:-1]
-        return None
+            self._lines = _Lines(self.text, self.values)
+        return self._lines.of(path)
 
 
 class Table:
@@ -143,19 +203,28 @@ class Table:
         return self.values[key]
 
     def string(self, key: str, *, required: bool = False, choices: Sequence[str] | None = None, empty: bool = False) -> str | None:
-        """A string, one of `choices` if given, not blank unless `empty`."""
-        value = self._get(key, required)
+        """A string on one line, one of `choices` if given, not blank unless `empty`."""
+        if required and choices is not None and key not in self.values:
+            self._known.append(key)
+            self.problem(key, "is missing", f"one of {', '.join(choices)}")
+            return None
+        return self._string(key, self._get(key, required), choices, empty)
+
+    def _string(self, key: str, value: Any, choices: Sequence[str] | None = None, empty: bool = False) -> str | None:
         if value is None:
             return None
         if not isinstance(value, str):
-            self.problem(key, f"must be a string, not {_kind(value)}", f'write {key} = "…"')
+            self.problem(key, f"must be a string, not {kind_of(value)}", f'write {key_name((key,))} = "…"')
             return None
         if choices is not None and value not in choices:
-            guess = nearest(value, choices)
-            self.problem(key, f'"{_short(value)}" is not one of {", ".join(choices)}', f'did you mean "{guess}"?' if guess else None)
+            guess = self.document.guess(value, choices)
+            self.problem(key, f'"{shortened(value)}" is not one of {", ".join(choices)}', f'did you mean "{guess}"?' if guess else None)
             return None
         if not value.strip() and not empty:
             self.problem(key, "is empty", "leave the key out where the value is not known")
+            return None
+        if not value.isprintable():
+            self.problem(key, f'"{shortened(value)}" has a line break or a control character', "write it on one line")
             return None
         return value
 
@@ -165,15 +234,11 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            self.problem(key, f"must be a whole number, not {_kind(value)}")
+            self.problem(key, f"must be a whole number, not {kind_of(value)}")
             return None
         if not minimum <= value <= maximum:
-            self.problem(
-                key,
-                f"must be at least {minimum:,}, not {value:,}"
-                if value < minimum
-                else f"must be at most {maximum:,}, not {_short(str(value))}",
-            )
+            bound = f"at least {minimum:,}" if value < minimum else f"at most {maximum:,}"
+            self.problem(key, f"must be {bound}, not {_digits(value)}")
             return None
         return value
 
@@ -183,10 +248,10 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, int | float) or isinstance(value, bool):
-            self.problem(key, f"must be a number, not {_kind(value)}")
+            self.problem(key, f"must be a number, not {kind_of(value)}")
             return None
         if not minimum <= value <= maximum:
-            self.problem(key, f"must be between {minimum:g} and {maximum:g}, not {_short(str(value))}")
+            self.problem(key, f"must be between {minimum:g} and {maximum:g}, not {_digits(value)}")
             return None
         return float(value)
 
@@ -195,7 +260,7 @@ class Table:
         value = self._get(key, required)
         if value is None or isinstance(value, bool):
             return value
-        self.problem(key, f"must be true or false, not {_kind(value)}")
+        self.problem(key, f"must be true or false, not {kind_of(value)}")
         return None
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
@@ -208,36 +273,53 @@ class Table:
             return str(value)
         if isinstance(value, str) and (self.document.text is None or (partial and len(parts) < 3)):
             ok = [len(part) for part in parts] in ([4], [4, 2], [4, 2, 2]) and all(part.isdecimal() for part in parts)
-            if ok and (len(parts) < 2 or 1 <= int(parts[1]) <= 12):
+            if ok and value.isascii() and all(1 <= int(part) <= most for part, most in zip(parts[1:], (12, 31), strict=False)):
                 return value
-        self.problem(key, f"must be a date, not {_kind(value)}", f"write {key} = 2024-05-22, without quotes")
+        less = ', or "2024" where only the year is known' if partial else ""
+        self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = 2024-05-22, without quotes{less}")
         return None
 
+    def text(self, key: str, *, required: bool = False) -> str | None:
+        """A sentence for people: line breaks and runs of blanks become one blank."""
+        value = self._get(key, required)
+        if isinstance(value, str):
+            value = " ".join(value.split())
+        return self._string(key, value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of sentences."""
+        values = self._list(key, False)
+        return self._strings(key, [" ".join(value.split()) if isinstance(value, str) else value for value in values])
+
     def strings(self, key: str, *, required: bool = False, choices: Sequence[str] | None = None) -> tuple[str, ...]:
-        """A list of strings; a wrong element is noted and left out."""
+        """A list of strings, each on one line; a wrong element is noted and left out."""
+        return self._strings(key, self._list(key, required), choices)
+
+    def _strings(self, key: str, values: list[Any], choices: Sequence[str] | None = None) -> tuple[str, ...]:
         kept: list[str] = []
-        for index, value in enumerate(self._list(key, required)):
-            if not isinstance(value, str) or not value.strip():
-                self.document.add(
-                    (*self.path, key, index), f"must be a string, not {_kind(value)}" if not isinstance(value, str) else "is empty"
-                )
+        for index, value in enumerate(values):
+            path = (*self.path, key, index)
+            if not isinstance(value, str):
+                self.document.add(path, f"must be a string, not {kind_of(value)}")
+            elif not value.strip():
+                self.document.add(path, "is empty")
             elif choices is not None and value not in choices:
-                guess = nearest(value, choices)
+                guess = self.document.guess(value, choices)
                 self.document.add(
-                    (*self.path, key, index),
-                    f'"{_short(value)}" is not one of {", ".join(choices)}',
-                    f'did you mean "{guess}"?' if guess else None,
+                    path, f'"{shortened(value)}" is not one of {", ".join(choices)}', f'did you mean "{guess}"?' if guess else None
                 )
+            elif not value.isprintable():
+                self.document.add(path, f'"{shortened(value)}" has a line break or a control character', "write it on one line")
             else:
                 kept.append(value)
         return tuple(kept)
 
-    def integers(self, key: str, *, required: bool = False, minimum: int = 0) -> tuple[int, ...]:
-        """A list of whole numbers; a wrong element is noted and left out."""
+    def integers(self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18) -> tuple[int, ...]:
+        """A list of whole numbers within the bounds; a wrong element is noted and left out."""
         kept: list[int] = []
         for index, value in enumerate(self._list(key, required)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-                self.document.add((*self.path, key, index), f"must be a whole number of at least {minimum}, not {_kind(value)}")
+            if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+                self.document.add((*self.path, key, index), f"must be a whole number from {minimum:,} to {maximum:,}, not {kind_of(value)}")
             else:
                 kept.append(value)
         return tuple(kept)
@@ -252,7 +334,9 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, dict):
-            self.problem(key, f"must be a table, not {_kind(value)}", f"write [{key_name((*self.path, key))}]")
+            in_list = any(isinstance(part, int) for part in self.path)
+            header = key_name((key,)) + " = { … }" if in_list else f"[{key_name((*self.path, key))}]"
+            self.problem(key, f"must be a table, not {kind_of(value)}", f"write {header}")
             return None
         return Table(self.document, (*self.path, key), value)
 
@@ -261,7 +345,7 @@ class Table:
         kept: list[Table] = []
         for index, value in enumerate(self._list(key, required)):
             if not isinstance(value, dict):
-                self.document.add((*self.path, key, index), f"must be a table, not {_kind(value)}")
+                self.document.add((*self.path, key, index), f"must be a table, not {kind_of(value)}")
             else:
                 kept.append(Table(self.document, (*self.path, key, index), value))
         return tuple(kept)
@@ -270,30 +354,32 @@ class Table:
         """The keys in the order of the file, for tables whose keys are free."""
         return iter(self.values)
 
-    def close(self) -> None:
-        """Note every key that no getter asked for, with the one that was probably meant."""
-        for key in self.values:
-            if key not in self._known:
-                guess = nearest(key, self._known)
-                self.problem(key, "is not a known key", f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}")
+    def close(self) -> bool:
+        """Note every key that no getter asked for, with the one that was probably meant. True if there was none."""
+        unknown = [key for key in self.values if key not in self._known]
+        for key in unknown:
+            guess = self.document.guess(key, self._known)
+            self.problem(key, "is not a known key", f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}")
+        return not unknown
 
     def _list(self, key: str, required: bool) -> list[Any]:
         value = self._get(key, required)
         if value is None:
             return []
         if not isinstance(value, list):
-            self.problem(key, f"must be a list, not {_kind(value)}", f"write {key} = [ … ]")
+            self.problem(key, f"must be a list, not {kind_of(value)}", f"write {key_name((key,))} = [ … ]")
             return []
         return value
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a value is, in words for a message: `the string "4k"`, `a table`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'the string "{_short(value)}"'
+        return f'the string "{shortened(value)}"'
     if isinstance(value, int | float):
-        return f"the number {_short(str(value))}"
+        return f"the number {_digits(value)}"
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
@@ -301,117 +387,204 @@ def _kind(value: object) -> str:
     return f"the date {value}" if hasattr(value, "isoformat") else f"{value!r}"
 
 
-def _short(text: str) -> str:
+def _digits(value: int | float) -> str:
+    """A number for a message. Python refuses to print whole numbers of more than 4,300 digits."""
+    if not isinstance(value, int):
+        return str(value)
+    return f"{value:,}" if -(10**30) < value < 10**30 else "one of more than 30 digits"
+
+
+def shortened(text: str) -> str:
+    """Text of a file as a message may show it: no control characters, no thousand letters."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return clean if len(clean) <= 60 else clean[:57] + "…"
 
 
-def _syntax_message(message: str, text: str) -> tuple[str, int | None]:
-    """tomllib's `… (at line 3, column 5)` -> the message alone, and the line."""
+def _has_endless_key(text: str) -> bool:
+    import re
+
+    if text.count(".") <= MAX_KEY_PARTS:
+        return False
+    # starts at the beginning of a word only and never steps back, so that its time grows with the text alone
+    part = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+    return re.search(rf"(?<![A-Za-z0-9_-])(?:{part}\.[ \t]*+){{{MAX_KEY_PARTS}}}", text) is not None
+
+
+def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]:
+    """tomllib's `… (at line 3, column 5)` -> the line, the message, and a remedy."""
     head, found, tail = message.rpartition(" (at ")
     if not found:
-        return message, None
-    if tail.startswith("line "):
-        digits = tail[5:].split(",")[0]
-        return head, int(digits) if digits.isdecimal() else None
+        return None, message, None
+    statements = list(_statements(text, _Parser()))
     if tail.startswith("end of document"):
-        return head + " at the end of the file", max(1, text.rstrip("\n").count("\n") + 1)
-    return message, None
+        # where the statement that nothing ends begins is what a person looks for
+        if statements and statements[-1].keys is None:
+            return statements[-1].first, head, "what begins in this line does not end"
+        return None, f"{head} at the end of the file", None
+    digits = tail.removeprefix("line ").split(",")[0]
+    line = int(digits) if digits.isdecimal() else None
+    if head.startswith(("Cannot overwrite", "Cannot declare")):
+        # tomllib points at the end of the value, and names the key as Python would
+        for one in statements:
+            if one.keys is not None and line is not None and one.first <= line <= one.last:
+                name = key_name(one.keys)
+                return one.first, f"{f'[{name}]' if one.is_header else name} is there already", "write it once"
+    if head.endswith("'\\n'"):
+        return line, "a string does not end on its line", "close it with the quote it began with"
+    return line, head, "text stands in quotes; numbers, dates, true and false do not" if head == "Invalid value" else None
 
 
-def _locate(text: str, values: Mapping[str, Any]) -> dict[Path, int]:
-    """Line of every table header, key and element of a list of tables; 0 where it is not certain."""
-    import tomllib
+class _Parser:
+    """`tomllib` for parts of a text, until they add up to MAX_PARSED_AGAIN characters."""
 
-    def loads(part: str) -> dict[str, Any] | None:
+    def __init__(self) -> None:
+        self.left = MAX_PARSED_AGAIN
+
+    def __call__(self, part: str) -> dict[str, Any] | None:
+        """None where `part` is no TOML, or nothing more may be parsed."""
+        import tomllib
+
+        self.left -= len(part) + 20
+        if self.left < 0:
+            return None
         try:
             return tomllib.loads(part)
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return None
 
+
+class _Statement(Record):
+    """`key = value` or a header, from line `first` to `last`, counted from 1, with its dotted `keys` as written.
+
+    `keys` is None where the text ends before the statement does. `parsed` is the statement as a file of its own.
+    """
+
+    first: int
+    last: int
+    keys: tuple[str, ...] | None
+    is_header: bool
+    parsed: Mapping[str, Any]
+
+
+def _statements(text: str, loads: _Parser) -> Iterator[_Statement]:
+    """The statements in order, up to the first one whose end was not found."""
     lines = text.split("\n")
-    found: dict[Path, int] = {}
-    counters: dict[Path, int] = {}
-    header: Path = ()
     start = 0
     while start < len(lines):
-        if not lines[start].strip() or lines[start].lstrip().startswith("#"):
+        line = lines[start].strip()
+        if not line or line.startswith("#"):
             start += 1
             continue
-        end, statement = start, None
-        while end < len(lines) and end - start < MAX_STATEMENT_LINES:
+        parsed: dict[str, Any] | None = None
+        end = start
+        while parsed is None and end < min(len(lines), start + MAX_STATEMENT_LINES):
             end += 1
-            statement = loads("\n".join(lines[start:end]))
-            if statement is not None:
-                break
-        if statement is None:
-            return found
-        if lines[start].lstrip().startswith("["):
-            header = _header_path(statement, values, counters)
-            found.setdefault(header, start + 1)
-            for size in range(1, len(header)):
-                found.setdefault(header[:size], start + 1)
-        else:
-            _mark(statement, header, start + 1, found, certain=end - start == 1)
-            if end - start > 1:
-                _mark_elements(lines[start:end], statement, header, start + 1, found, loads)
+            parsed = loads("\n".join(lines[start:end]))
+        is_header = line.startswith("[")
+        keys = None if parsed is None else _chain(parsed) if is_header else _keys_before(lines[start], loads)
+        if loads.left < 0 or (keys is None and (parsed is not None or end < len(lines))):
+            return
+        yield _Statement(first=start + 1, last=end, keys=keys, is_header=is_header, parsed=parsed or {})
         start = end
-    return found
 
 
-def _header_path(statement: dict[str, Any], values: Mapping[str, Any], counters: dict[Path, int]) -> Path:
-    """`[a.b]` or `[[a.b]]`, parsed alone, as a path into the whole file: lists get the index they have reached."""
-    path: Path = ()
-    inner: Any = statement
-    at: Any = values
+def _keys_before(line: str, loads: _Parser) -> tuple[str, ...] | None:
+    """The dotted keys of `a."b=c".d = …`: what stands before the first `=` that makes a statement with any value."""
+    at = line.find("=")
+    while at >= 0 and loads.left >= 0:
+        parsed = loads(line[: at + 1] + "0")
+        if parsed is not None:
+            return _chain(parsed)
+        at = line.find("=", at + 1)
+    return None
+
+
+def _chain(parsed: Mapping[str, Any]) -> tuple[str, ...]:
+    """`{"a": {"b": 0}}` -> `("a", "b")`."""
+    keys: list[str] = []
+    inner: Any = parsed
     while isinstance(inner, dict) and inner:
         key, inner = next(iter(inner.items()))
-        path = (*path, key)
-        at = at[key] if isinstance(at, Mapping) and key in at else None
-        if isinstance(inner, list):  # the last key of [[…]]: one element more, and its own lists begin anew
-            counters[path] = counters.get(path, -1) + 1
-            for other in [known for known in counters if len(known) > len(path) and known[: len(path)] == path]:
-                del counters[other]
-            return (*path, counters[path])
-        if isinstance(at, list) and path in counters:
-            index = counters[path]
-            path = (*path, index)
-            at = at[index] if index < len(at) else None
-    return path
+        keys.append(key)
+    return tuple(keys)
 
 
-def _mark(part: Any, path: Path, line: int, found: dict[Path, int], *, certain: bool) -> None:
-    """The key itself always has the statement's line; what is inside only where the statement is one line long."""
-    if not isinstance(part, dict):
-        return
-    for key, value in part.items():
-        found.setdefault((*path, key), line)
-        if isinstance(value, dict):
-            _mark(value, (*path, key), line, found, certain=certain)
-        elif isinstance(value, list) and not certain:
-            for index in range(len(value)):
-                found.setdefault((*path, key, index), 0)
+class _Lines:
+    """Where each table, key and element of a list stands, as far as that is certain."""
 
+    def __init__(self, text: str, values: Mapping[str, Any]) -> None:
+        self._at: dict[Path, int] = {}
+        # what stands on one line as a whole: all that is inside is there too
+        self._whole: set[Path] = set()
+        loads = _Parser()
+        lines = text.split("\n")
+        counters: dict[Path, int] = {}
+        table: Path = ()
+        for one in _statements(text, loads):
+            if one.keys is None:
+                return
+            if one.is_header:
+                table = self._header(one.keys, one.parsed, values, counters)
+                self._at[table] = one.first
+                self._imply(table, 0, one.first)
+            else:
+                path = (*table, *one.keys)
+                self._at[path] = one.first
+                self._imply(path, len(table), one.first)
+                if one.first == one.last:
+                    self._whole.add(path)
+                else:
+                    self._elements(path, one, lines, loads)
 
-def _mark_elements(lines: list[str], statement: dict[str, Any], path: Path, line: int, found: dict[Path, int], loads: Any) -> None:
-    """Lines of the elements of `key = [` … `]` over several lines: closing the list early shows how many are complete."""
-    inner: Any = statement
-    while isinstance(inner, dict) and len(inner) == 1:
-        key, inner = next(iter(inner.items()))
-        path = (*path, key)
-    if not isinstance(inner, list):
-        return
-    complete: int | None = None
-    for size in range(1, len(lines) + 1):
-        whole = size == len(lines)
-        part = loads("\n".join(lines[:size]) + ("" if whole else "\n]"))
-        while isinstance(part, dict) and len(part) == 1:
-            part = next(iter(part.values()))
-        now = len(part) if isinstance(part, list) else None
-        if now is not None and complete is not None:
-            for index in range(complete, now):
-                found[(*path, index)] = line + size - 1
-        elif now is not None and size == 1:
-            for index in range(now):
-                found[(*path, index)] = line
-        complete = now
+    def of(self, path: Path) -> int | None:
+        """The line of what stands at `path`, None where it is not certain."""
+        line = self._at.get(path)
+        while line is None and path:
+            path = path[:-1]
+            if path in self._at:
+                return self._at[path] if path in self._whole else None
+        return line
+
+    def _imply(self, path: Path, known: int, line: int) -> None:
+        """`a.b.c` makes `a` and `a.b` too, unless they were there."""
+        for size in range(known + 1, len(path)):
+            self._at.setdefault(path[:size], line)
+
+    @staticmethod
+    def _header(keys: tuple[str, ...], parsed: Mapping[str, Any], values: Mapping[str, Any], counters: dict[Path, int]) -> Path:
+        """`[a.b]` or `[[a.b]]` as a path into the whole file: lists get the index they have reached."""
+        path: Path = ()
+        at: Any = values
+        one: Any = parsed
+        for key in keys:
+            path = (*path, key)
+            at = at.get(key) if isinstance(at, dict) else None
+            one = one[key]
+            if isinstance(one, list):
+                counters[path] = counters.get(path, -1) + 1
+            if isinstance(at, list) and path in counters:
+                index = counters[path]
+                path = (*path, index)
+                at = at[index] if index < len(at) else None
+        return path
+
+    def _elements(self, path: Path, one: _Statement, lines: list[str], loads: _Parser) -> None:
+        """Lines of the elements of `key = [` … `]` over several lines: closing the list early shows how many are complete."""
+        assert one.keys is not None
+
+        def count(part: Any) -> int | None:
+            for key in one.keys or ():
+                part = part.get(key) if isinstance(part, dict) else None
+            return len(part) if isinstance(part, list) else None
+
+        if count(one.parsed) is None:
+            return
+        complete: int | None = 0
+        for line in range(one.first, one.last + 1):
+            text = "\n".join(lines[one.first - 1 : line])
+            now = count(loads(text if line == one.last else text + "\n]"))
+            if now is not None and complete is not None:
+                for index in range(complete, now):
+                    self._at[(*path, index)] = line
+                    self._whole.add((*path, index))
+            complete = now

@@ -57,8 +57,14 @@ def decimal(count: int) -> str:
     return _scaled(count, ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB")))
 
 
+# a float holds no more, and int() prints no more than 4,300 digits: only a hostile file gets there
+_ABSURD = 10**40
+
+
 def _scaled(count: int, steps: tuple[tuple[int, str], ...]) -> str:
     sign, size = ("-", -count) if count < 0 else ("", count)
+    if size >= _ABSURD:
+        return f"{sign}over {_ABSURD // steps[0][0]:,} {steps[0][1]}"
     for factor, unit in steps:
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
@@ -75,6 +81,8 @@ def tokens(count: int) -> str:
 
 def count(number: int) -> str:
     """A model's size as people say it: `7.25 B`, `124 M`."""
+    if number >= _ABSURD:
+        return f"over {_ABSURD // 10**12:,} T"
     for factor, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
         if number >= factor * 0.9995:
             value = number / factor
@@ -84,18 +92,28 @@ def count(number: int) -> str:
 
 def speed(low: float, high: float) -> str:
     """`8-12 tokens/s`; one figure where both print alike."""
+    return f"{pace(low, high)} tokens/s"
+
+
+def pace(low: float, high: float) -> str:
+    """A speed under a heading that names the unit: `8-12`; one figure where both print alike."""
     first, last = _pace(low), _pace(high)
-    return f"{first} tokens/s" if first == last else f"{first}-{last} tokens/s"
+    return first if first == last else f"{first}-{last}"
 
 
 def _pace(value: float) -> str:
-    return f"{value:.0f}" if value >= 9.5 else f"{value:.1f}" if value >= 0.095 else f"{value:.2g}"
+    if 0 < value < 0.0095:
+        return "<0.01"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 else f"{value:.2g}"
 
 
 def dollars(amount: float) -> str:
-    """A price: `$0.25`, `$2.50`, `$0.028`."""
-    text = f"{amount:.2f}" if amount >= 0.1 else f"{amount:.3f}".rstrip("0")
-    return f"${text if amount == 0 or float(text) else f'{amount:.2g}'}"
+    """A price: `$2.50`, `$0.293`, `$0.028`, `$0.000021`; at least two decimals, three significant digits below a dollar."""
+    places = 2 if amount >= 1 or not amount else min(15, 2 - int(f"{amount:.2e}".partition("e")[2]))
+    text = f"{amount:,.{places}f}"
+    while text.endswith("0") and len(text.partition(".")[2]) > 2:
+        text = text[:-1]
+    return f"${text}"
 
 
 def cores(number: float) -> str:

@@ -1,25 +1,22 @@
-"""Needs held against a machine: findings, the route that follows, and the one place where the exit code is decided."""
+"""Needs held against a machine -> Verdict: the findings, the route that follows, and the one place that decides the exit code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
 
+from . import findings as check
 from .facts import Record
+from .findings import Finding, Outcome
 from .machine import Machine
 from .needs.records import Needs
 from .offers import Offer
-from .spec import ModelSpec
+from .placement import placements
+from .spec import ModelSpec, RuntimeSpec
+from .speed import PaceRange, Speed
 from .workload import Workload
 
-
-class Outcome(StrEnum):
-    """Of one finding; where several cells of the contract's table hold, the later one wins."""
-
-    PASS = "pass"
-    WARN = "warn"
-    UNKNOWN = "unknown"
-    FAIL = "fail"
+__all__ = ["Alternative", "Finding", "Judged", "Outcome", "PaceRange", "Question", "Route", "Speed", "Verdict", "exit_code", "judge"]
 
 
 class Route(StrEnum):
@@ -29,45 +26,6 @@ class Route(StrEnum):
     API = "api"
     NEITHER = "neither"
     UNKNOWN = "unknown"
-
-
-CHECKS = ("weights", "license", "openness", "context", "disk", "memory", "accelerator", "cpu", "runtime", "speed")
-
-
-class Finding(Record):
-    """One comparison, need against machine.
-
-    `needs` and `has` are numbers in `unit` or, with `unit` None, text. `code` is one of CODES. `reserve_bytes` is set for
-    memory only.
-    """
-
-    check: str
-    outcome: Outcome
-    code: str
-    needs: int | float | str | None = None
-    has: int | float | str | None = None
-    short: int | float | None = None
-    unit: str | None = None
-    reserve_bytes: int | None = None
-    reason: str
-    remedy: str | None = None
-
-
-class PaceRange(Record):
-    """Tokens per second: the slow end, the likely figure, the fast end."""
-
-    low: float
-    likely: float
-    high: float
-
-
-class Speed(Record):
-    """Expected pace; `how` says what it rests on, in a sentence a person understands."""
-
-    decode: PaceRange | None
-    prompt: PaceRange | None
-    unit: str = "tokens_per_second"
-    how: str
 
 
 class Alternative(Record):
@@ -80,10 +38,58 @@ class Alternative(Record):
     why: str
 
 
+class Question(Record):
+    """All that is asked of one model, every default filled in: what `judge` takes beside the machine.
+
+    `runtime` is None for a closed model and for a spec that names none; `loads` is the sentence why `runtime` does not load
+    the model, None when it does. `context_asked`: the context was given, not taken by default. `local_files`: the files
+    are on this machine already.
+    """
+
+    spec: ModelSpec
+    workload: Workload
+    runtime: RuntimeSpec | None = None
+    loads: str | None = None
+    needs: Needs | None = None
+    speed: Speed | None = None
+    context_asked: bool = False
+    local_files: bool = False
+
+
+class Judged(Record):
+    """What the machine's side of the verdict is: findings in the order of CHECKS, the needs and the speed as placed."""
+
+    findings: tuple[Finding, ...]
+    needs: Needs | None
+    speed: Speed | None
+
+    @property
+    def fits(self) -> bool:
+        """No `fail` and no `unknown` but of the speed: the route would be local."""
+        return not self.failed and not self.unknown
+
+    @property
+    def failed(self) -> bool:
+        """Some finding rules a local run out."""
+        return any(finding.outcome is Outcome.FAIL for finding in self.findings)
+
+    @property
+    def unknown(self) -> bool:
+        """Something that decides is not known; an unknown speed never decides."""
+        return any(finding.outcome is Outcome.UNKNOWN and finding.check != "speed" for finding in self.findings)
+
+    def route(self, offered: bool) -> Route:
+        """The route, given whether an API may be used and one is offered."""
+        if self.failed:
+            return Route.API if offered else Route.NEITHER
+        return Route.UNKNOWN if self.unknown else Route.LOCAL
+
+
 class Verdict(Record):
     """The answer for one model on one machine. It has no truth value: ask `route` or `can_run`.
 
-    `workload` is the one judged, every default filled in. `notes` are sentences about how the name was understood.
+    `workload` is the one judged, every default filled in. `commands` are lines to type next, `notes` sentences about how
+    the name was understood.
     """
 
     asked: str
@@ -109,7 +115,7 @@ class Verdict(Record):
         """Weights published and disk large enough; None where either is unknown."""
         outcomes = {finding.check: finding.outcome for finding in self.findings}
         weights, disk = outcomes.get("weights"), outcomes.get("disk")
-        if weights is Outcome.FAIL or disk is Outcome.FAIL:
+        if Outcome.FAIL in (weights, disk):
             return False
         if weights in (None, Outcome.UNKNOWN) or disk in (None, Outcome.UNKNOWN):
             return None
@@ -117,18 +123,62 @@ class Verdict(Record):
 
     @property
     def exit_code(self) -> int:
-        """0, 1 or 3: see `exit_code`."""
+        """0, 1 or 3: see the function of this name."""
         return exit_code([self.route])
 
-    def finding(self, check: str) -> Finding | None:
+    def finding(self, name: str) -> Finding | None:
         """The finding of that name, None where it was not asked for."""
         for finding in self.findings:
-            if finding.check == check:
+            if finding.check == name:
                 return finding
         return None
 
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value: ask verdict.can_run, or verdict.route for the four answers")
+
+
+def judge(question: Question, machine: Machine) -> Judged:
+    """Every finding for that question on that machine.
+
+    A closed model gets only `weights` and the findings that were asked for. The placement judged is the first of
+    accelerator, split, host without a `fail`, then one whose accelerator is unread; where all fail, the host's.
+    """
+    spec, workload = question.spec, question.workload
+    about: list[Finding | None] = [
+        check.weights(spec, machine, local_files=question.local_files),
+        check.license_check(spec, workload),
+        check.openness(spec, workload),
+    ]
+    needs = question.needs
+    if needs is None:
+        return Judged(findings=tuple(finding for finding in about if finding), needs=None, speed=None)
+    about.append(check.context(spec, workload, asked=question.context_asked))
+    purpose = question.runtime.store if question.runtime else "huggingface"
+    about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
+    placed, held = _place(question, needs, machine)
+    about += held
+    about.append(check.cpu(needs, machine, question.runtime))
+    about.append(check.runtime_check(spec, machine, question.runtime, workload, loads=question.loads))
+    pace = question.speed
+    if pace is not None and placed.placement != "host":
+        pace = Speed(decode=None, prompt=None, how="the speed of accelerators is not estimated")
+    decode = pace.decode if pace else None
+    why = pace.how if pace else "there is nothing to estimate it from"
+    about.append(check.speed((decode.low, decode.high) if decode else None, workload, why))
+    return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
+
+
+def _place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
+    layers = question.spec.architecture.layers if question.spec.architecture else None
+    fallback: tuple[Needs, list[Finding]] | None = None
+    for candidate in placements(needs, machine, layers):
+        held = [check.memory(candidate, machine, question.workload), check.accelerator(candidate, machine, question.runtime)]
+        if all(finding.outcome is not Outcome.FAIL for finding in held):
+            return candidate, held
+        if candidate.placement == "host":
+            fallback = candidate, held
+    assert fallback is not None
+    return fallback
 
 
 def exit_code(routes: Iterable[Route], *, no_answer: bool = False, crashed: bool = False, interrupted: bool = False) -> int:

@@ -1,0 +1,52 @@
+"""What a model takes, itemised: spec x runtime x workload -> Needs. Pure arithmetic, nothing of the machine is read.
+
+Names are resolved on first use: the records are wanted by rooms that compute nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .estimate import (
+        QUANTIZATIONS,
+        canonical_quantization,
+        decode_bytes,
+        decode_bytes_by_type,
+        default_format_and_quantization,
+        needs_of,
+        quantizations_of,
+        weights_bytes,
+        why_not_loaded,
+    )
+    from .quantization import QUALITY, worth_having
+
+__all__ = [
+    "QUALITY",
+    "QUANTIZATIONS",
+    "canonical_quantization",
+    "decode_bytes",
+    "decode_bytes_by_type",
+    "default_format_and_quantization",
+    "needs_of",
+    "quantizations_of",
+    "weights_bytes",
+    "why_not_loaded",
+    "worth_having",
+]
+
+_HOME = {
+    "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes": "estimate", "decode_bytes_by_type": "estimate",
+    "default_format_and_quantization": "estimate", "needs_of": "estimate", "quantizations_of": "estimate", "weights_bytes": "estimate",
+    "why_not_loaded": "estimate", "QUALITY": "quantization", "worth_having": "quantization",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'selfhost.needs' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -35,6 +35,17 @@ class Term(Record):
     arithmetic: str
 
 
+class SizedWeights(Record):
+    """What one set of files weighs: `bytes` as downloaded, enclosed by `low_bytes` and `high_bytes`."""
+
+    bytes: int
+    low_bytes: int
+    high_bytes: int
+    how: How
+    source: str
+    arithmetic: str
+
+
 class MemoryNeed(Record):
     """The sum of the terms. `evictable_bytes` may be dropped by the system at no harm and is outside the total."""
 

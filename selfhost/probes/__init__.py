@@ -1,0 +1,71 @@
+"""The only room that touches the machine. It opens no socket, writes nothing and starts no program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..machine import FACTS, Machine
+from .accelerators import read_accelerators
+from .cpu import read_architecture, read_instruction_sets, read_model, read_physical, read_scope, read_usable
+from .disk import read_disks
+from .host import Found, Host, RecordedHost
+from .memory import Limits, read_available, read_limit, read_limits, read_swap, read_total
+from .software import read_runtimes
+
+__all__ = ["Host", "RecordedHost", "read_machine"]
+
+
+def read_machine(host: Host | None = None) -> Machine:
+    """This computer, or the one `host` stands for. Never raises for what it cannot read: that becomes None with its reason.
+
+    Takes a few milliseconds; at most some seconds where a network mount does not answer.
+    """
+    host = host or Host()
+    found = Found(host)
+    limits: list[Limits] = []
+
+    def read_all_limits(host: Host, found: Found) -> None:
+        if host.system == "linux":
+            limits.append(read_limits(host))
+
+    def limit_of() -> Limits | None:
+        return limits[0] if limits else None
+
+    def read_time(host: Host, found: Found) -> None:
+        now = host.read_at()
+        if now:
+            found.put("read_at", now, "the system's clock")
+        else:
+            found.miss("read_at", "a recorded tree does not say when it was read")
+
+    probes: tuple[tuple[str | None, Callable[[Host, Found], None]], ...] = (
+        ("read_at", read_time),
+        ("architecture", read_architecture),
+        ("scope", read_scope),
+        ("memory_total_bytes", read_total),
+        (None, read_all_limits),
+        ("memory_limit_bytes", lambda host, found: read_limit(host, found, limit_of())),
+        ("memory_available_bytes", lambda host, found: read_available(host, found, limit_of())),
+        ("swap_free_bytes", lambda host, found: read_swap(host, found, limit_of())),
+        ("cpu_model", read_model),
+        ("cpu_cores_physical", read_physical),
+        ("cpu_cores_usable", read_usable),
+        ("instruction_sets", read_instruction_sets),
+        ("disks", read_disks),
+        ("accelerators", read_accelerators),
+        ("runtimes", read_runtimes),
+    )
+    found.put("system", host.system, "sys.platform")
+    for fact, probe in probes:
+        # whatever goes wrong with one fact, psutil's own errors and a missing system library included, spoils no other
+        try:
+            probe(host, found)
+        except Exception as error:
+            if fact is not None and not found.settled(fact):
+                found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
+    found.miss("models_present", "models already here are not searched for by this version")
+    found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", "measure it: --measure")
+    for fact in FACTS:
+        if not found.settled(fact):
+            found.miss(fact, "it could not be read")
+    return Machine(**found.values, sources=found.sources, unread=tuple(found.unread[fact] for fact in sorted(found.unread)))

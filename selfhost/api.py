@@ -1,0 +1,187 @@
+"""`check` and `can_run`: the catalogue, the needs and the machine joined. The real machine is read only where none is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+
+from .catalogue import Catalogue
+from .choose import alternatives, ask, commands, usable_offers
+from .errors import WorkloadError
+from .facts import Record
+from .machine import Machine
+from .names import is_path, resolve
+from .needs import quantizations_of
+from .offers import Offer, offers_of
+from .spec import ModelSpec
+from .verdict import Judged, Outcome, Question, Route, Verdict, judge
+from .workload import Workload
+
+PathLike = str | os.PathLike[str]
+SPECS_VARIABLE = "SELFHOST_SPECS"
+
+
+def check(
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload | None = None,
+    *,
+    machine: Machine | None = None,
+    specs: Sequence[PathLike] = (),
+) -> Verdict:
+    """Can this machine download and run the model, or is an API the practical route?
+
+    `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` defaults to this one, read
+    without a socket, a write or a child process; given one, the answer is pure. `specs` are folders of own spec files, read
+    before those that the environment variable SELFHOST_SPECS names.
+
+    Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
+    """
+    return check_with(open_catalogue(specs), model, workload or Workload(), machine or Machine.read())
+
+
+def can_run(
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload | None = None,
+    *,
+    machine: Machine | None = None,
+    specs: Sequence[PathLike] = (),
+) -> bool:
+    """True when the route is `local`. False when it is not, or when it cannot be told: `check` says which. Raises as `check`."""
+    return check(model, workload, machine=machine, specs=specs).can_run
+
+
+def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
+    """The shipped specs and the user's own folders. Without own folders it is opened once per process."""
+    folders = [os.fspath(folder) for folder in specs]
+    folders += [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
+    return Catalogue.open(folders) if folders else _shipped()
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Catalogue:
+    return Catalogue.open()
+
+
+def check_with(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload, machine: Machine) -> Verdict:
+    """`check` with everything given."""
+    spec, asked, workload, notes = _understood(catalogue, model, workload)
+    question = ask(spec, workload, catalogue, machine)
+    return _answer(catalogue, question, workload, machine, asked, notes)
+
+
+def _understood(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+) -> tuple[ModelSpec, str, Workload, tuple[str, ...]]:
+    if isinstance(model, ModelSpec):
+        return model, model.id, workload, ()
+    typed = os.fspath(model)
+    if not isinstance(model, str) or is_path(typed):
+        raise NotImplementedError
+    found = resolve(typed, catalogue)
+    if found.quantization and workload.quantization is None:
+        workload = workload.replace(quantization=found.quantization)
+    return catalogue.spec(found.spec_id), typed, workload, found.notes
+
+
+def _answer(
+    catalogue: Catalogue,
+    question: Question,
+    workload: Workload,
+    machine: Machine,
+    asked: str,
+    notes: tuple[str, ...],
+    *,
+    instead: bool = True,
+) -> Verdict:
+    spec = question.spec
+    judged = judge(question, machine)
+    offers = usable_offers(question, judged, offers_of(catalogue.offers_path, spec.id), _stand_ins(catalogue, spec, judged))
+    notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.") if spec.overrides else notes
+    return Verdict(
+        asked=asked,
+        model=spec,
+        workload=question.workload,
+        machine=machine,
+        route=judged.route(bool(offers)),
+        needs=judged.needs,
+        speed=judged.speed,
+        findings=judged.findings,
+        alternatives=alternatives(question, workload, judged, machine, catalogue) if instead else (),
+        api_offers=offers,
+        commands=commands(question, judged, catalogue),
+        notes=notes,
+    )
+
+
+def _stand_ins(catalogue: Catalogue, spec: ModelSpec, judged: Judged) -> list[tuple[ModelSpec, Sequence[Offer]]]:
+    """Models whose API answers for this one where it has none of its own, the successor first."""
+    if not judged.failed:
+        return []
+    successor = spec.availability.successor if spec.availability else spec.upkeep.superseded_by
+    return [(catalogue.spec(successor), offers_of(catalogue.offers_path, successor))] if successor else []
+
+
+def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine) -> tuple[Verdict, ...]:
+    """Every model of the catalogue on one machine, best first: the order that `selfhost list --help` states.
+
+    Models that do not come as asked (another quantization, another runtime) are left out.
+    """
+    verdicts = []
+    for spec in catalogue.specs():
+        try:
+            question = ask(spec, workload, catalogue, machine)
+        except WorkloadError:
+            continue
+        verdicts.append(_answer(catalogue, question, workload, machine, spec.id, (), instead=False))
+    if not verdicts:
+        # nothing comes as asked: the first refusal says why
+        for spec in catalogue.specs():
+            ask(spec, workload, catalogue, machine)
+    return tuple(sorted(verdicts, key=_rank))
+
+
+_ROUTE_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
+
+
+def _rank(answer: Verdict) -> tuple[int, int, int, str]:
+    memory = answer.finding("memory")
+    slow = answer.finding("speed")
+    warned = sum(finding is not None and finding.outcome is not Outcome.PASS for finding in (memory, slow))
+    return _ROUTE_ORDER.index(answer.route), warned if answer.can_run else 0, -(answer.model.parameters.total or 0), answer.model.id
+
+
+class Size(Record):
+    """One quantization of a model: the download's bytes, how they are known, and whether it would run (None: cannot be told)."""
+
+    quantization: str
+    bytes: int
+    how: str
+    source: str
+    fits: bool | None
+
+
+class Shown(Record):
+    """What `selfhost show` tells: the verdict of the default and every size."""
+
+    verdict: Verdict
+    sizes: tuple[Size, ...]
+
+
+def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine) -> Shown:
+    """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
+    spec, asked, workload, notes = _understood(catalogue, model, workload)
+    question = ask(spec, workload, catalogue, machine)
+    sizes = []
+    rows = catalogue.common("architectures")
+    for quantization in quantizations_of(spec, question.runtime, rows) if question.runtime and not question.loads else ():
+        one = ask(spec, workload.replace(quantization=quantization, runtime=question.workload.runtime), catalogue, machine)
+        judged = judge(one, machine)
+        needs = one.needs
+        if needs is not None and needs.download_bytes is not None:
+            fits = True if judged.fits else False if judged.failed else None
+            how = needs.download_how.value if needs.download_how else "assumed"
+            sizes.append(
+                Size(quantization=quantization, bytes=needs.download_bytes, how=how, source=needs.download_source or "", fits=fits)
+            )
+    return Shown(verdict=_answer(catalogue, question, workload, machine, asked, notes), sizes=tuple(sizes))

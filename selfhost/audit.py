@@ -1,0 +1,455 @@
+"""Many models x many machines x a policy -> Audit: rows in a fixed order, what each means for the policy, and the exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+
+from .errors import InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
+from .facts import Record
+from .findings import Finding, Outcome
+from .machine import Machine
+from .policy import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted, file_content
+from .verdict import Route, Verdict, exit_code
+from .workload import Workload
+
+Judge = Callable[[str, Workload, Machine], Verdict]
+
+# one recorded machine is about 4 kB; larger fleets are audited in parts
+MAX_FLEET_BYTES = 1 << 26
+MAX_MACHINES = 10_000
+NAMES_SHOWN = 5
+_UNNAMED = Machine().name
+_RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
+
+
+class Result(StrEnum):
+    """What one row says of the policy. `excepted`: everything that failed is covered by exceptions in force."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    EXCEPTED = "excepted"
+
+
+class Reason(Record):
+    """One thing that decided a row. `check` is the finding's name, None where there was none; `short` what is missing, in its unit."""
+
+    check: str | None
+    text: str
+    remedy: str | None = None
+    short: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.text}" if self.check else self.text
+
+
+class Row(Record):
+    """One model on one machine.
+
+    `verdict` is None where it is not known whether the policy asks for the model there. `failed` and `undecided` are the
+    names of findings that no exception covers, `excepted` those one does, each with it. `reasons` decided the row: for a
+    pass there are none. `exit_code` is this row's part in the audit's: 0, 1 or 3, after `fail_on`, `on_unknown` and severity.
+    """
+
+    machine: str
+    wanted: Wanted
+    verdict: Verdict | None
+    result: Result
+    exit_code: int
+    failed: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    excepted: tuple[tuple[str, Exemption], ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def route(self) -> Route:
+        """The verdict's route; unknown where there is no verdict."""
+        return Route.UNKNOWN if self.verdict is None else self.verdict.route
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The verdict's findings; () where there is no verdict."""
+        return () if self.verdict is None else self.verdict.findings
+
+
+class MachineGroup(Record):
+    """Machines that fare alike: the same results for the same reasons.
+
+    `names` are the first ones; `rows` has one row per model, that of the machine with the largest shortfall.
+    """
+
+    names: tuple[str, ...]
+    count: int
+    rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        """`edge-01`, or `edge-01 and 9 more`."""
+        return self.names[0] if self.count == 1 else f"{self.names[0]} and {self.count - 1:,} more"
+
+
+class Use(StrEnum):
+    """What became of an exception."""
+
+    USED = "used"
+    UNUSED = "unused"
+    EXPIRED = "expired"
+
+
+class ExemptionUse(Record):
+    """`rows`: how many it covered; for an expired one, how many it would have covered."""
+
+    exemption: Exemption
+    use: Use
+    rows: int
+
+
+class Audit(Record):
+    """The answer. `machines` counts those judged, `today` (`YYYY-MM-DD`, UTC) is the day that exceptions were held against.
+
+    `problems` are faults of the policy or of machine records that showed only here: with any of them the exit code is 2.
+    """
+
+    policy: Policy
+    today: str
+    machines: int
+    rows: tuple[Row, ...]
+    groups: tuple[MachineGroup, ...]
+    exceptions: tuple[ExemptionUse, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 the policy holds, 1 it is broken, 2 not all could be judged or nothing was, 3 nothing is 1 but something is unknown."""
+        routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
+        return exit_code((routes[row.exit_code] for row in self.rows), no_answer=bool(self.problems))
+
+    @property
+    def outcome(self) -> Result:
+        """`pass`, `fail` or `unknown`. What fails stays a fail where other things could not be judged."""
+        if any(row.exit_code == 1 for row in self.rows):
+            return Result.FAIL
+        return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
+
+    def count(self, result: Result) -> int:
+        """How many rows have that result."""
+        return sum(row.result is result for row in self.rows)
+
+
+class Fleet(Record):
+    """Recorded machines with names that differ, and every record that cannot be used."""
+
+    machines: tuple[Machine, ...]
+    problems: tuple[Problem, ...]
+
+
+def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, today: str, problems: Iterable[Problem] = ()) -> Audit:
+    """Judge each model on each machine that the policy names for it: machines in the order given, models in the policy's.
+
+    `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an unknown model, a quantization
+    nobody makes) becomes a problem at the policy's line. `today` is `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are
+    those of records left out of `machines`. Machines have different names.
+    """
+    from datetime import date
+
+    today = date.fromisoformat(today).isoformat()
+    found = list(problems)
+    if not machines and not found:
+        found.append(Problem(file=policy.file, message="there is no machine to judge", remedy=_RECORD_IT))
+    refused: set[int] = set()
+    placed: set[int] = set()
+    covered = [0] * len(policy.exceptions)
+    rows: list[Row] = []
+    by_machine: list[tuple[Row, ...]] = []
+    for machine in machines:
+        mine: list[Row] = []
+        for wanted in policy.models:
+            selected = policy.selects(wanted.machines, machine)
+            if selected is not False:
+                placed.add(wanted.index)
+            if selected is False or wanted.index in refused:
+                continue
+            if selected is None:
+                mine.append(_unplaced(policy, wanted, machine))
+                continue
+            try:
+                verdict = judge(wanted.name, policy.workload(wanted, machine), machine)
+            except SelfhostError as error:
+                found.extend(_refusal(policy, wanted, error))
+                refused.add(wanted.index)
+                continue
+            mine.append(_row(policy, wanted, machine, verdict, today, covered))
+        by_machine.append(tuple(mine))
+        rows.extend(mine)
+    for wanted in policy.models if machines else ():
+        if wanted.index not in placed:
+            message = f"selects none of the {len(machines):,} machines" if len(machines) > 1 else "does not select the machine"
+            remedy = "widen the selectors, add labels or a name to the machine's record, or remove the entry"
+            found.append(policy.problem(wanted.index, "machines", message, remedy))
+    return Audit(
+        policy=policy,
+        today=today,
+        machines=len(machines),
+        rows=tuple(rows),
+        groups=_grouped(by_machine),
+        exceptions=tuple(_use(each, covered[number], today) for number, each in enumerate(policy.exceptions)),
+        problems=tuple(found),
+    )
+
+
+def utc_today() -> str:
+    """Today's date in UTC, `YYYY-MM-DD`."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).date().isoformat()
+
+
+def load_machines(path: str, *, stdin: bytes | None = None) -> Fleet:
+    """Recorded machines from a file (one record, a list of them, or one per line), every `*.json` and `*.jsonl` of a folder, or `-`.
+
+    `-` reads `stdin`, given as bytes. Nothing raises: what cannot be used is in `problems`. A record without a name of its
+    own takes its file's name, and its line's number where the file holds several.
+    """
+    records: list[tuple[str, int | None, Machine]] = []
+    problems: list[Problem] = []
+    if path == "-":
+        _read_records("standard input", stdin or b"", records, problems)
+    elif os.path.isdir(path):
+        try:
+            names = sorted(name for name in os.listdir(path) if name.endswith((".json", ".jsonl")) and not name.startswith("."))
+        except OSError as error:
+            names = []
+            problems.append(Problem(file=path, message=f"cannot be read: {error.strerror or error}"))
+        if not names and not problems:
+            problems.append(Problem(file=path, message="the folder holds no *.json file", remedy=_RECORD_IT))
+        for name in names:
+            _read_file(os.path.join(path, name), records, problems)
+    else:
+        _read_file(path, records, problems)
+    kept: dict[str, Machine] = {}
+    origin: dict[str, str] = {}
+    for file, line, machine in records:
+        if machine.name in kept:
+            problems.append(
+                Problem(
+                    file=file,
+                    line=line,
+                    key="name",
+                    message=f'"{machine.name}" is also the name of the machine in {origin[machine.name]}',
+                    remedy="give each its own: `selfhost machine --name NAME`",
+                )
+            )
+            continue
+        kept[machine.name] = machine
+        origin[machine.name] = file if line is None else f"{file}:{line}"
+    return Fleet(machines=tuple(kept.values()), problems=tuple(problems))
+
+
+def _read_file(path: str, records: list[tuple[str, int | None, Machine]], problems: list[Problem]) -> None:
+    content, fault = file_content(path, MAX_FLEET_BYTES)
+    if fault is not None:
+        problems.append(Problem(file=path, message=fault, remedy=_RECORD_IT))
+        return
+    _read_records(path, content, records, problems)
+
+
+def _read_records(file: str, content: bytes, records: list[tuple[str, int | None, Machine]], problems: list[Problem]) -> None:
+    """Adds to `records` (file, line where there are several, machine) and to `problems`."""
+    stem = os.path.splitext(os.path.basename(file))[0]
+    values, faults = _values(content)
+    if len(values) + len(records) > MAX_MACHINES:
+        values, faults = [], [(None, f"makes more than {MAX_MACHINES:,} machines: audit them in parts")]
+    problems.extend(Problem(file=file, line=line, message=message, remedy=_RECORD_IT) for line, message in faults)
+    for place, (line, value) in enumerate(values, 1):
+        try:
+            machine = Machine.from_json(value, file)
+        except MachineFileError as error:
+            problems.extend(each.replace(line=line) for each in error.problems)
+            continue
+        if machine.name == _UNNAMED:
+            machine = machine.replace(name=stem if len(values) == 1 else f"{stem}:{line or place}")
+        records.append((file, line, machine))
+
+
+def _values(content: bytes) -> tuple[list[tuple[int | None, object]], list[tuple[int | None, str]]]:
+    """The JSON values in a text, and what is wrong with it, each with its line where there is one value a line."""
+    if len(content) > MAX_FLEET_BYTES:
+        return [], [(None, f"is larger than {MAX_FLEET_BYTES:,} bytes")]
+    # Windows PowerShell's > writes UTF-16
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        return [], [(None, "is not text")]
+    if not text.strip():
+        return [], [(None, "is empty")]
+    whole, fault, line = _loads(text)
+    if fault is None and isinstance(whole, list):
+        return [(None, each) for each in whole], [] if whole else [(None, "holds no machine")]
+    if fault is None:
+        return [(None, whole)], []
+    lines = [(number, part) for number, part in enumerate(text.split("\n"), 1) if part.strip()]
+    if len(lines) == 1 or not isinstance(_loads(lines[0][1])[0], dict):
+        return [], [(line, fault)]
+    values: list[tuple[int | None, object]] = []
+    faults: list[tuple[int | None, str]] = []
+    for number, part in lines[: MAX_MACHINES + 1]:
+        value, fault, _ = _loads(part)
+        if fault is None:
+            values.append((number, value))
+        else:
+            faults.append((number, fault))
+    return values, faults
+
+
+def _loads(text: str) -> tuple[object, str | None, int | None]:
+    """The value; or why there is none, and on which line."""
+    import json
+
+    def constant(word: str) -> object:
+        raise ValueError(f"holds {word}, which is no number in JSON")
+
+    try:
+        return json.loads(text, parse_constant=constant), None, None
+    except json.JSONDecodeError as error:
+        return None, f"is not JSON: {error.msg}", error.lineno
+    except RecursionError:
+        return None, "is nested too deeply", None
+    except ValueError as error:
+        # the other one: an integer of thousands of digits
+        return None, str(error) if str(error).startswith("holds") else "holds a number of thousands of digits", None
+
+
+def _refusal(policy: Policy, wanted: Wanted, error: SelfhostError) -> list[Problem]:
+    """Why no verdict can be given for the entry, on any machine."""
+    if isinstance(error, WorkloadError) and error.problems:
+        return [policy.problem(wanted.index, each.key or "name", each.message, each.remedy) for each in error.problems]
+    if isinstance(error, InputError) and error.problems:
+        return list(error.problems)
+    remedy = error.remedy
+    if remedy is None and isinstance(error, UnknownModelError) and error.nearest:
+        remedy = f'did you mean "{error.nearest[0]}"?'
+    return [policy.problem(wanted.index, "name", str(error), remedy)]
+
+
+def _unplaced(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
+    """The policy's class asks for a fact that was not read, so nobody can say whether the model is wanted here."""
+    reasons = []
+    for selector in wanted.machines:
+        each = next((each for each in policy.classes if selector.kind == "class" and each.name == selector.pattern), None)
+        if each is not None and each.holds(machine) is None:
+            for fact in each.unread(machine):
+                why = machine.why_unread(fact)
+                reasons.append(
+                    Reason(check=None, text=f"may be of class {each.name}: {fact} was not read ({why.reason})", remedy=why.remedy)
+                )
+    return Row(
+        machine=machine.name,
+        wanted=wanted,
+        verdict=None,
+        result=Result.UNKNOWN,
+        exit_code=_weight(policy, wanted, Result.UNKNOWN),
+        reasons=tuple(reasons),
+    )
+
+
+def _row(policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, today: str, covered: list[int]) -> Row:
+    """`covered` counts, by exception, the rows in which it covers a finding (or would, had it not expired)."""
+    if verdict.route is Route.LOCAL:
+        return Row(machine=machine.name, wanted=wanted, verdict=verdict, result=Result.PASS, exit_code=0)
+    failed: list[Finding] = []
+    undecided: list[Finding] = []
+    excepted: list[tuple[str, Exemption]] = []
+    for finding in verdict.findings:
+        fails = finding.outcome is Outcome.FAIL
+        # an unknown speed never decides
+        if not fails and (finding.outcome is not Outcome.UNKNOWN or finding.check == "speed"):
+            continue
+        cover = None
+        for number, each in enumerate(policy.exceptions):
+            if (each.model, each.rule) == (wanted.name, finding.check) and policy.selects(each.machines, machine):
+                if not each.holds_on(today):
+                    covered[number] += 1
+                elif cover is None:
+                    covered[number] += 1
+                    cover = each
+        if cover is not None:
+            excepted.append((finding.check, cover))
+        elif fails:
+            failed.append(finding)
+        else:
+            undecided.append(finding)
+    reasons = [_reason(finding) for finding in (*failed, *undecided)]
+    if failed:
+        result = Result.FAIL
+    elif undecided:
+        result = Result.UNKNOWN
+    elif excepted:
+        result = Result.EXCEPTED
+    else:
+        result = Result.UNKNOWN if verdict.route is Route.UNKNOWN else Result.FAIL
+        reasons.append(Reason(check=None, text=f"the route is {verdict.route}"))
+    return Row(
+        machine=machine.name,
+        wanted=wanted,
+        verdict=verdict,
+        result=result,
+        exit_code=_weight(policy, wanted, result),
+        failed=tuple(finding.check for finding in failed),
+        undecided=tuple(finding.check for finding in undecided),
+        excepted=tuple(excepted),
+        reasons=tuple(reasons),
+    )
+
+
+def _reason(finding: Finding) -> Reason:
+    return Reason(check=finding.check, text=finding.reason, remedy=finding.remedy, short=finding.short)
+
+
+def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
+    """0, 1 or 3. An unknown never counts for more than a fail of the same model: knowing less must not turn a job red."""
+    if result in (Result.PASS, Result.EXCEPTED):
+        return 0
+    severity = wanted.severity
+    if result is Result.UNKNOWN:
+        if policy.on_unknown is OnUnknown.IGNORE:
+            return 0
+        if policy.on_unknown is OnUnknown.WARNING:
+            severity = Severity.WARNING
+    if policy.fail_on is FailOn.NEVER or (policy.fail_on is FailOn.ERROR and severity is Severity.WARNING):
+        return 0
+    return 3 if result is Result.UNKNOWN and policy.on_unknown is OnUnknown.UNKNOWN else 1
+
+
+def _use(exemption: Exemption, rows: int, today: str) -> ExemptionUse:
+    use = Use.EXPIRED if not exemption.holds_on(today) else Use.USED if rows else Use.UNUSED
+    return ExemptionUse(exemption=exemption, use=use, rows=rows)
+
+
+def _grouped(by_machine: Iterable[tuple[Row, ...]]) -> tuple[MachineGroup, ...]:
+    """In the order of each group's first machine. A machine that no model is wanted on is in none."""
+    alike: dict[object, list[tuple[Row, ...]]] = {}
+    for rows in by_machine:
+        if rows:
+            alike.setdefault(tuple(map(_signature, rows)), []).append(rows)
+    return tuple(
+        MachineGroup(
+            names=tuple(rows[0].machine for rows in members[:NAMES_SHOWN]),
+            count=len(members),
+            rows=tuple(max(column, key=_shortfall) for column in zip(*members, strict=True)),
+        )
+        for members in alike.values()
+    )
+
+
+def _signature(row: Row) -> object:
+    """What makes two rows alike: all but the figures."""
+    told = tuple((each.check, each.code, each.outcome) for each in row.findings if each.outcome is not Outcome.PASS)
+    untold = tuple(reason.text for reason in row.reasons if reason.check is None)
+    return row.wanted.index, row.result, row.route, told, untold, tuple((check, each.index) for check, each in row.excepted)
+
+
+def _shortfall(row: Row) -> float:
+    return max((reason.short or 0 for reason in row.reasons), default=0)

@@ -1,0 +1,492 @@
+"""Which specs exist: the shipped folder, through an index made when the package was built, then a user's own folders.
+
+The index is a copy of the TOML files in a form that reads fast. Each entry carries the size and checksum of the file it was
+made from, and is used only while that file still has them; without an index, or beside one that is out of date, the folder is
+scanned.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .errors import Problem, SpecError, UnknownModelError, WorkloadError
+from .spec import ModelSpec, RuntimeSpec
+from .tomlfile import MAX_FILE_BYTES, Document
+
+INDEX_FILE = "index.jsonl"
+MAX_FILES = 10_000
+_VERSION = 1
+_SUBFOLDERS = ("", "common", "runtimes")
+
+# what a name may be, from the most to the least certain; see `Names`
+Names = Mapping[str, Mapping[str, str]]
+_KINDS = ("ids", "aliases", "titles", "repositories")
+
+_TOKEN = re.compile(r"[0-9]+|[^0-9\s\-_.:/]+")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+
+def canonical(text: str) -> str:
+    """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both `llama-3-1-8-b`.
+
+    Separators (`-`, `_`, `.`, `:`, `/`, white space, any dash of Unicode) are one and the same, and one stands between every
+    letter and digit. Digits never merge across a separator: `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and
+    invisible characters dropped, as they are when a name is pasted from a web page.
+    """
+    if not text.isascii():
+        text = _fold(text)
+    return "-".join(_TOKEN.findall(text.lower()))
+
+
+def _fold(text: str) -> str:
+    from unicodedata import category, normalize
+
+    kept = ""
+    for letter in normalize("NFKC", normalize("NFKC", text).lower()):
+        kind = category(letter)
+        kept += "-" if kind == "Pd" or letter == "\N{MINUS SIGN}" else "" if kind == "Cf" else letter
+    return kept
+
+
+class Catalogue:
+    """The specs of one shipped folder and of a user's folders; made by `open`. Reads files, never writes one."""
+
+    def __init__(self, shipped: _Folder, own: Sequence[_Folder] = ()) -> None:
+        self._shipped = shipped
+        # the folder named last comes first: it overrides the earlier ones
+        self._folders = (*reversed(own), shipped)
+        self._specs: dict[str, ModelSpec] = {}
+        self._common: dict[str, Mapping[str, Any]] = {}
+        self._runtimes: dict[str, RuntimeSpec] = {}
+
+    @classmethod
+    def open(cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None) -> Catalogue:
+        """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`, where a later one overrides an earlier.
+
+        Raises `SpecError` with every fault of every file in `extra`; a faulty shipped spec is only met when it is asked for.
+        """
+        catalogue = cls(_Folder(shipped or shipped_folder(), _SUBFOLDERS), [_Folder(os.fspath(path), ("",)) for path in extra])
+        catalogue._read_own()
+        return catalogue
+
+    def _read_own(self) -> None:
+        found: list[Problem] = []
+        for folder in self._folders[:-1]:
+            for spec_id in folder.ids():
+                try:
+                    spec = folder.spec(spec_id)
+                except SpecError as error:
+                    found.extend(error.problems)
+                else:
+                    self._specs.setdefault(spec_id, self._with_overrides(folder, spec))
+        if found:
+            raise SpecError(found)
+
+    def _with_overrides(self, folder: _Folder, spec: ModelSpec) -> ModelSpec:
+        for below in self._folders[self._folders.index(folder) + 1 :]:
+            if spec.id in below:
+                return spec.replace(overrides=below.file(spec.id))
+        return spec
+
+    def ids(self) -> tuple[str, ...]:
+        """Every model's id, sorted."""
+        return tuple(sorted({spec_id for folder in self._folders for spec_id in folder.ids()}))
+
+    def __contains__(self, id: str) -> bool:
+        return any(id in folder for folder in self._folders)
+
+    def spec(self, id: str) -> ModelSpec:
+        """The spec with exactly this id. Raises `SpecError` with every fault of its file, `UnknownModelError` where there is none."""
+        known = self._specs.get(id)
+        if known is not None:
+            return known
+        for folder in self._folders:
+            if id in folder:
+                spec = self._with_overrides(folder, folder.spec(id))
+                self._specs[id] = spec
+                return spec
+        raise UnknownModelError(f"no spec has the id {id!r}", remedy="`selfhost list` shows them all")
+
+    def specs(self) -> Iterator[ModelSpec]:
+        """Every spec that can be read, by id; `broken` has the others."""
+        for spec_id in self.ids():
+            try:
+                yield self.spec(spec_id)
+            except SpecError:
+                continue
+
+    def broken(self) -> tuple[Problem, ...]:
+        """The faults of every spec that cannot be read."""
+        found: list[Problem] = []
+        for spec_id in self.ids():
+            try:
+                self.spec(spec_id)
+            except SpecError as error:
+                found.extend(error.problems)
+        return tuple(found)
+
+    def runtime(self, id: str) -> RuntimeSpec:
+        """The runtime with exactly this id. Raises `WorkloadError` where there is none, `SpecError` where its file is wrong."""
+        known = self._runtimes.get(id)
+        if known is None:
+            if id not in self.runtime_ids():
+                choices = ", ".join(self.runtime_ids())
+                raise WorkloadError([Problem(file="workload", key="runtime", message=f"{id!r} is not known", remedy=f"one of {choices}")])
+            known = self._runtimes[id] = self._shipped.runtime(id)
+        return known
+
+    def runtime_ids(self) -> tuple[str, ...]:
+        """Every runtime's id, sorted."""
+        return self._shipped.names_in("runtimes")
+
+    def common(self, name: str) -> Mapping[str, Any]:
+        """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where it is missing or no TOML."""
+        known = self._common.get(name)
+        if known is None:
+            known = self._common[name] = self._shipped.values(f"common/{name}.toml")
+        return known
+
+    @property
+    def folder(self) -> str:
+        """Where the shipped specs lie."""
+        return self._shipped.path
+
+    @property
+    def offers_path(self) -> str:
+        """The price snapshot that ships with the specs."""
+        return os.path.join(self._shipped.path, "common", "offers.jsonl")
+
+    def names(self) -> tuple[Names, ...]:
+        """One map a folder, the overriding one first and the shipped one last.
+
+        Each maps a kind of name, then a name as `canonical` writes it, to the id of its spec; several ids are joined by `/`.
+        """
+        return tuple(folder.names() for folder in self._folders)
+
+    def spellings(self) -> tuple[str, ...]:
+        """Every id and alias as its spec writes it, sorted."""
+        return tuple(sorted({name for folder in self._folders for name in folder.spellings()}))
+
+    def refresh(self, id: str | None = None) -> bool:
+        """Compare the spec `id`, or every file, with the index; True if the index was out of date and is now left aside."""
+        dropped = self._shipped.drop_stale_index(id)
+        if dropped:
+            own = {spec_id for folder in self._folders[:-1] for spec_id in folder.ids()}
+            self._specs = {spec_id: spec for spec_id, spec in self._specs.items() if spec_id in own}
+            self._common, self._runtimes = {}, {}
+        return dropped
+
+
+def shipped_folder() -> str:
+    """Inside the installed package, or beside it in a checkout. Raises `SpecError` where neither is there."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
+        if os.path.isdir(path):
+            return path
+    raise SpecError([Problem(file=package, message="the shipped specs are missing", remedy="install selfhost-check again")])
+
+
+class _Folder:
+    """One folder of specs. Paths inside it are written with `/`, whatever the system."""
+
+    def __init__(self, path: str, subfolders: Sequence[str]) -> None:
+        self.path = path
+        self._files: dict[str, tuple[str, ...]] = {}
+        for sub in subfolders:
+            self._files[sub] = _list(os.path.join(path, sub) if sub else path, must_exist=not sub)
+        self._ids = frozenset(self._files[""])
+        self._names: Names | None = None
+        self._spellings: tuple[str, ...] = ()
+        self._index = _Index.load(path, self._relative()) if len(subfolders) > 1 else None
+
+    def _relative(self) -> list[str]:
+        return [f"{sub}/{name}.toml" if sub else f"{name}.toml" for sub, names in self._files.items() for name in names]
+
+    def ids(self) -> tuple[str, ...]:
+        return self._files[""]
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._ids
+
+    def names_in(self, sub: str) -> tuple[str, ...]:
+        return self._files[sub]
+
+    def file(self, id: str) -> str:
+        return os.path.join(self.path, f"{id}.toml")
+
+    def _content(self, relative: str) -> bytes:
+        path = os.path.join(self.path, *relative.split("/"))
+        try:
+            with open(path, "rb") as file:
+                return file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise SpecError([Problem(file=_shown(path), message=f"cannot be read: {error.strerror or error}")]) from error
+
+    def _document(self, relative: str, *, compiled: bool = True) -> Document:
+        content = self._content(relative)
+        path = _shown(os.path.join(self.path, *relative.split("/")))
+        if compiled and self._index is not None:
+            values = self._index.values(relative, content)
+            if values is not None:
+                return Document(path, values)
+        return Document.parse(path, content)
+
+    def values(self, relative: str) -> Mapping[str, Any]:
+        document = self._document(relative)
+        if document.problems:
+            raise SpecError(document.problems)
+        if document.text is None:
+            return document.values
+        values: dict[str, Any] = _plain(document.values)
+        return values
+
+    def spec(self, id: str) -> ModelSpec:
+        from .spec import read_model_spec
+
+        document = self._document(f"{id}.toml")
+        spec = read_model_spec(document, self.file(id))
+        if spec is None or spec.id != id:
+            # once more from the file itself, whose lines the problems then carry
+            document = self._document(f"{id}.toml", compiled=False)
+            spec = read_model_spec(document, self.file(id))
+        if spec is not None and spec.id != id:
+            document.add(("id",), f'is "{spec.id}", but the file is called {_shown(id)}.toml', "the file is named after the id")
+        if spec is None or not document.ok:
+            raise SpecError(document.problems)
+        return spec
+
+    def runtime(self, id: str) -> RuntimeSpec:
+        from .spec import read_runtime_spec
+
+        document = self._document(f"runtimes/{id}.toml")
+        runtime = read_runtime_spec(document, os.path.join(self.path, "runtimes", f"{id}.toml"))
+        if runtime is None:
+            raise SpecError(document.problems)
+        return runtime
+
+    def names(self) -> Names:
+        if self._names is None:
+            if self._index is not None:
+                self._names = self._index.names
+            else:
+                self._scan()
+        assert self._names is not None
+        return self._names
+
+    def spellings(self) -> tuple[str, ...]:
+        if not self._spellings:
+            listed = self._index.spellings() if self._index is not None else None
+            if listed is None:
+                self._scan()
+            else:
+                self._spellings = listed
+        return self._spellings
+
+    def _scan(self) -> None:
+        models = []
+        for spec_id in self.ids():
+            try:
+                models.append((spec_id, self._document(f"{spec_id}.toml", compiled=False).values))
+            except SpecError:
+                models.append((spec_id, {}))
+        self._names, self._spellings = _name_map(models)
+
+    def drop_stale_index(self, id: str | None) -> bool:
+        if self._index is None or (id is not None and id not in self):
+            return False
+        for relative in self._relative() if id is None else [f"{id}.toml"]:
+            try:
+                stale = not self._index.is_current(relative, self._content(relative))
+            except SpecError:
+                stale = True
+            if stale:
+                self._index, self._names, self._spellings = None, None, ()
+                return True
+        return False
+
+
+def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
+    """The names of the TOML files in a folder, without the ending, sorted; hidden files are left out."""
+    names = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                # a fifo would block whoever opens it; is_file follows links and is false for dead ones
+                if entry.name.endswith(".toml") and not entry.name.startswith(".") and entry.is_file():
+                    names.append(entry.name[:-5])
+                    if len(names) > MAX_FILES:
+                        raise SpecError([Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")])
+    except OSError as error:
+        if not must_exist:
+            return ()
+        if isinstance(error, FileNotFoundError):
+            message, remedy = "there is no such folder of specs", "name a folder that holds <id>.toml files"
+        elif isinstance(error, NotADirectoryError):
+            message, remedy = "is not a folder", "name the folder that holds the <id>.toml files"
+        else:
+            message, remedy = f"cannot be listed: {error.strerror or error}", None
+        raise SpecError([Problem(file=_shown(path), message=message, remedy=remedy)]) from error
+    except ValueError as error:  # a null character in the path
+        raise SpecError([Problem(file=_shown(path), message="is no path", remedy="name a folder of <id>.toml files")]) from error
+    return tuple(sorted(names))
+
+
+def _shown(path: str) -> str:
+    """File names may hold bytes that are no text; what is printed may not."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+class _Index:
+    """The compiled copy of a folder.
+
+    One line of JSON describes the others: `files` has size, checksum, offset and length of every file's line; then come the
+    spellings and one line of `[path, values]` a file. Only the lines that are asked for are read.
+    """
+
+    def __init__(self, path: str, body: int, header: Mapping[str, Any]) -> None:
+        self._path = path
+        self._body = body
+        self._files: Mapping[str, Sequence[int]] = header["files"]
+        self._spellings: Sequence[int] = header["spellings"]
+        self.names: Names = header["names"]
+
+    @classmethod
+    def load(cls, folder: str, files: Sequence[str]) -> _Index | None:
+        """None without an index, or where it does not list exactly these files."""
+        path = os.path.join(folder, INDEX_FILE)
+        try:
+            with open(path, "rb", buffering=1 << 17) as file:
+                import json
+
+                line = file.readline()
+                header = json.loads(line)
+            if header["version"] != _VERSION or header["files"].keys() != set(files):
+                return None
+            return cls(path, len(line), header)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+    def is_current(self, relative: str, content: bytes) -> bool:
+        from binascii import crc32
+
+        size, checksum = self._files[relative][:2]
+        return len(content) == size and crc32(content) == checksum
+
+    def values(self, relative: str, content: bytes) -> Mapping[str, Any] | None:
+        """None where the file has changed since, or where it was no TOML then."""
+        if not self.is_current(relative, content):
+            return None
+        line = self._line(self._files[relative][2:])
+        return line[1] if isinstance(line, list) and len(line) == 2 and line[0] == relative and isinstance(line[1], dict) else None
+
+    def spellings(self) -> tuple[str, ...] | None:
+        line = self._line(self._spellings)
+        return tuple(line) if isinstance(line, list) and all(isinstance(name, str) for name in line) else None
+
+    def _line(self, place: Sequence[int]) -> Any:
+        import json
+
+        offset, length = place
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._body + offset)
+                return json.loads(file.read(length))
+        except (OSError, ValueError):
+            return None
+
+
+def compile_index(directory: str) -> str:
+    """The text of `INDEX_FILE` for a folder of specs; the same files always give the same text."""
+    import json
+    from binascii import crc32
+
+    folder = _Folder(directory, _SUBFOLDERS)
+    folder._index = None
+    files: dict[str, list[int]] = {}
+    models: list[tuple[str, Mapping[str, Any]]] = []
+    lines: list[str] = []
+    place = 0
+
+    def write(value: object) -> list[int]:
+        nonlocal place
+        text = json.dumps(value, separators=(",", ":"))
+        lines.append(text)
+        offset, place = place, place + len(text) + 1
+        return [offset, len(text)]
+
+    for relative in folder._relative():
+        content = folder._content(relative)
+        document = Document.parse(relative, content)
+        values = None if document.problems else _plain(document.values)
+        files[relative] = [len(content), crc32(content), *write([relative, values])]
+        if "/" not in relative:
+            models.append((relative[:-5], document.values))
+    names, spellings = _name_map(models)
+    header = {"version": _VERSION, "files": files, "spellings": write(spellings), "names": names}
+    return "\n".join([json.dumps(header, separators=(",", ":")), *lines, ""])
+
+
+def _plain(value: Any) -> Any:
+    """TOML's dates and times as text; everything else as it is."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    """All names of some specs, and the ids and aliases as written. Takes values of any type: the specs may be faulty."""
+    names: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
+    spellings: set[str] = set()
+
+    def put(kind: str, name: object, spec_id: str) -> None:
+        key = canonical(name) if isinstance(name, str) else ""
+        if key:
+            known = names[kind].get(key)
+            if known is None:
+                names[kind][key] = spec_id
+            elif spec_id not in known.split("/"):
+                names[kind][key] = f"{known}/{spec_id}"
+
+    for spec_id, values in models:
+        put("ids", spec_id, spec_id)
+        spellings.add(spec_id)
+        aliases = values.get("aliases")
+        for alias in aliases if isinstance(aliases, list) else ():
+            if isinstance(alias, str):
+                put("aliases", alias, spec_id)
+                spellings.add(alias)
+        put("titles", values.get("name"), spec_id)
+        for repository in _repository_names(values.get("repository")):
+            put("repositories", repository, spec_id)
+            put("titles", repository.partition("/")[2], spec_id)
+        files = values.get("files")
+        for table in files if isinstance(files, list) else ():
+            if isinstance(table, dict) and table.get("format") == "gguf" and isinstance(table.get("repository"), str):
+                put("repositories", table["repository"], spec_id)
+        availability = values.get("availability")
+        if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
+            # as resellers of APIs write it: openai/gpt-4o
+            put("repositories", f"{availability['provider']}/{spec_id}", spec_id)
+    return names, tuple(sorted(spellings))
+
+
+def _repository_names(repository: object) -> list[str]:
+    """A repository under every name that Hugging Face had or has for the same weights.
+
+    `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the name without it; Meta's
+    Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…` and the old names still lead there.
+    """
+    if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
+        return []
+    names = [repository]
+    if repository.lower().endswith("-hf"):
+        names.append(repository[:-3])
+    owner, _, name = repository.partition("/")
+    if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
+        names.append(f"{owner}/Meta-{name}")
+    return names

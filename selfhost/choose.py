@@ -1,0 +1,334 @@
+"""What is asked with every default filled in, and what would fit where that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from . import needs as need
+from . import units
+from .errors import Problem, WorkloadError
+from .licenses import canonical_expression
+from .machine import Machine
+from .offers import Offer
+from .spec import ModelSpec, RuntimeSpec
+from .speed import estimate
+from .verdict import Alternative, Judged, Question, judge
+from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+
+# the runtime taken when none is asked for: the first that loads the model
+RUNTIMES_BY_MODALITY = {
+    "text": ("llama.cpp", "transformers"),
+    "vision": ("llama.cpp", "transformers"),
+    "embedding": ("llama.cpp", "transformers"),
+    "speech": ("whisper.cpp", "transformers"),
+    "image": ("diffusers",),
+}
+# modalities whose work is counted in tokens one after another
+GENERATING = ("text", "vision")
+SHORTEST_CONTEXT_TOKENS = 1024
+MOST_ALTERNATIVES = 3
+
+
+class Shelf(Protocol):
+    """What this room needs of a catalogue."""
+
+    def runtime(self, id: str) -> RuntimeSpec: ...
+    def runtime_ids(self) -> tuple[str, ...]: ...
+    def common(self, name: str) -> object: ...
+    def spec(self, id: str) -> ModelSpec: ...
+    def specs(self) -> Iterator[ModelSpec]: ...
+
+
+def ask(spec: ModelSpec, workload: Workload, shelf: Shelf, machine: Machine, *, local_files: bool = False) -> Question:
+    """The question with every default filled in.
+
+    Raises `WorkloadError` for a runtime or quantization that does not exist, or that this model does not come in.
+    """
+    if workload.license is not None:
+        workload = workload.replace(license=canonical_expression(workload.license))
+    runtime = _runtime(spec, workload, shelf)
+    quantization = _known_quantization(workload)
+    if workload.task == "finetune":
+        raise _wrong("task", "fine-tuning is not judged yet", "leave --task out")
+    if spec.closed:
+        return Question(spec=spec, workload=workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None))
+    loads = why_not_loaded(spec, runtime) if runtime else None
+    if runtime is not None and loads is None:
+        format, default = need.default_format_and_quantization(spec, runtime)
+        if quantization and quantization not in (sized := need.quantizations_of(spec, runtime, _rows(shelf))):
+            message = f"{spec.name} does not come in {quantization} for {runtime.name}"
+            raise _wrong("quantization", message, f"it comes in {', '.join(sized)}" if sized else "leave --quant out")
+        workload = workload.replace(runtime=runtime.id, format=format, quantization=quantization or default)
+    elif runtime is not None:
+        workload = workload.replace(runtime=runtime.id, quantization=quantization)
+    generates = spec.modality in GENERATING
+    counted = spec.architecture is not None and spec.modality in (*GENERATING, "embedding")
+    asked = workload.context_tokens is not None
+    if counted and spec.architecture is not None and not asked:
+        workload = workload.replace(context_tokens=min(DEFAULT_CONTEXT_TOKENS, spec.architecture.context_tokens or DEFAULT_CONTEXT_TOKENS))
+    if counted and generates and workload.kv_cache_type is None:
+        workload = workload.replace(kv_cache_type="f16")
+    if generates and workload.min_tokens_per_second is None:
+        workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
+    needs = need.needs_of(spec, runtime, workload, _rows(shelf), instruction_sets=machine.instruction_sets)
+    layers = spec.architecture.layers if spec.architecture else None
+    pace = estimate(machine, need.decode_bytes(spec, runtime, workload, _rows(shelf)), layers) if generates else None
+    return Question(
+        spec=spec, workload=workload, runtime=runtime, loads=loads, needs=needs, speed=pace, context_asked=asked, local_files=local_files
+    )
+
+
+def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    """Why that runtime does not load this model, in a sentence; None when it does."""
+    if spec.modality not in runtime.modalities:
+        return f"{runtime.name} does not run {spec.modality} models."
+    only_gguf = set(runtime.formats) == {"gguf"}
+    if only_gguf and spec.architecture is not None and not spec.architecture.runs_in_gguf:
+        return f"{runtime.name} has no implementation of {spec.architecture.row}, so no GGUF file of it exists."
+    if only_gguf and spec.architecture is None and not any(files.format == "gguf" for files in spec.files):
+        return f"No GGUF file of {spec.name} is known, and {runtime.name} loads nothing else."
+    return None
+
+
+def _rows(shelf: Shelf) -> object:
+    return shelf.common("architectures")
+
+
+def _wrong(key: str, message: str, remedy: str | None) -> WorkloadError:
+    return WorkloadError([Problem(file="workload", key=key, message=message, remedy=remedy)])
+
+
+def _runtime(spec: ModelSpec, workload: Workload, shelf: Shelf) -> RuntimeSpec | None:
+    """The runtime asked for, or the first of its modality that loads the model; None where the spec names no files at all."""
+    if workload.runtime is not None:
+        known = shelf.runtime_ids()
+        wanted = workload.runtime.strip().lower()
+        if wanted not in known:
+            from .tomlfile import nearest
+
+            guess = nearest(wanted, known)
+            raise _wrong("runtime", f'"{workload.runtime}" is not one of {", ".join(known)}', f"did you mean {guess}?" if guess else None)
+        return shelf.runtime(wanted)
+    if spec.closed or (spec.architecture is None and not spec.files and not spec.components and spec.needs is not None):
+        return None
+    candidates = [shelf.runtime(id) for id in RUNTIMES_BY_MODALITY.get(spec.modality, ())]
+    for runtime in candidates:
+        if why_not_loaded(spec, runtime) is None:
+            return runtime
+    return candidates[0] if candidates else None
+
+
+def _known_quantization(workload: Workload) -> str | None:
+    if workload.quantization is None:
+        return None
+    known = need.canonical_quantization(workload.quantization)
+    if known is None:
+        from .tomlfile import nearest
+
+        guess = nearest(workload.quantization, need.QUANTIZATIONS)
+        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}"
+        raise _wrong("quantization", f'"{workload.quantization}" is no quantization', remedy)
+    return known
+
+
+# ------------------------------------------------------------------ what would fit instead
+
+
+def alternatives(question: Question, asked: Workload, judged: Judged, machine: Machine, shelf: Shelf) -> tuple[Alternative, ...]:
+    """What would get the route `local`: a smaller quantization, a shorter context, then other models, best first.
+
+    Nothing is proposed where the route is local already. `asked` is the workload before defaults were filled in.
+    """
+    if judged.fits:
+        return ()
+    own = list(_smaller_of_itself(question, asked, machine, shelf))
+    others = _other_models(question, asked, machine, shelf, MOST_ALTERNATIVES - min(len(own), 1))
+    return (*own[:MOST_ALTERNATIVES], *others)
+
+
+def _smaller_of_itself(question: Question, asked: Workload, machine: Machine, shelf: Shelf) -> Iterator[Alternative]:
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    if spec.closed or runtime is None or question.needs is None or question.loads is not None:
+        return
+    order = need.quantizations_of(spec, runtime, _rows(shelf))
+    here = order.index(workload.quantization) if workload.quantization in order else -1
+    for quantization in order[here + 1 :]:
+        found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), shelf, machine)
+        if found:
+            quality = need.QUALITY.get(quantization)
+            why = f"the same model, smaller: {_takes(found)}" + (f"; {quality}" if quality else "")
+            yield _alternative(found, why)
+            break
+    if workload.context_tokens is not None and workload.context_tokens > SHORTEST_CONTEXT_TOKENS:
+        longest = longest_context(question, asked, machine, shelf)
+        if longest is not None:
+            found = _fits(
+                spec, asked.replace(runtime=runtime.id, quantization=workload.quantization, context_tokens=longest), shelf, machine
+            )
+            if found:
+                yield _alternative(found, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
+
+
+def longest_context(question: Question, asked: Workload, machine: Machine, shelf: Shelf) -> int | None:
+    """The longest context, in steps of 256 tokens, with which it would fit; None when not even the shortest useful one does."""
+
+    def fits(context_tokens: int) -> bool:
+        workload = asked.replace(
+            runtime=question.workload.runtime, quantization=question.workload.quantization, context_tokens=context_tokens
+        )
+        return _fits(question.spec, workload, shelf, machine) is not None
+
+    low, high = SHORTEST_CONTEXT_TOKENS // 256, (question.workload.context_tokens or 0) // 256
+    if low >= high or not fits(low * 256):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(middle * 256):
+            low = middle
+        else:
+            high = middle
+    return low * 256
+
+
+def _other_models(question: Question, asked: Workload, machine: Machine, shelf: Shelf, most: int) -> tuple[Alternative, ...]:
+    """Other models of the same kind that run here: those the spec names, then the family's, then the largest of the rest."""
+    spec = question.spec
+    named = spec.availability.open_alternatives if spec.availability else ()
+    if spec.upkeep.superseded_by:
+        named = (*named, spec.upkeep.superseded_by)
+    plain = asked.replace(runtime=None, format=None, quantization=None)
+    size = spec.parameters.total
+
+    def rank(other: ModelSpec) -> tuple[int, int, int, str]:
+        place = named.index(other.id) if other.id in named else len(named)
+        total = other.parameters.total or 0
+        return place, 0 if other.family == spec.family else 1, -total, other.id
+
+    found: list[Alternative] = []
+    for other in sorted(_siblings(spec, named, size, shelf), key=rank):
+        if len(found) >= most:
+            break
+        fit = _fits(other, plain, shelf, machine)
+        if fit:
+            kind = (
+                "the nearest open-weight model"
+                if other.id in named
+                else "the same family"
+                if other.family == spec.family
+                else "another model"
+            )
+            found.append(_alternative(fit, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
+    return tuple(found)
+
+
+def _siblings(spec: ModelSpec, named: Sequence[str], size: int | None, shelf: Shelf) -> Iterable[ModelSpec]:
+    for other in shelf.specs():
+        if other.id == spec.id or other.closed or other.modality != spec.modality or other.parameters.total is None:
+            continue
+        if other.upkeep.superseded_by and other.id not in named:
+            continue
+        if other.id in named or size is None or other.parameters.total < size:
+            yield other
+
+
+def _fits(spec: ModelSpec, workload: Workload, shelf: Shelf, machine: Machine) -> tuple[Question, Judged] | None:
+    try:
+        question = ask(spec, workload, shelf, machine)
+    except WorkloadError:
+        return None
+    judged = judge(question, machine)
+    return (question, judged) if judged.fits else None
+
+
+def _alternative(found: tuple[Question, Judged], why: str) -> Alternative:
+    question = found[0]
+    return Alternative(
+        id=question.spec.id,
+        name=question.spec.name,
+        quantization=question.workload.quantization,
+        context_tokens=question.workload.context_tokens,
+        why=why,
+    )
+
+
+def _takes(found: tuple[Question, Judged]) -> str:
+    needs = found[1].needs
+    assert needs is not None
+    parts = []
+    if needs.memory is not None:
+        parts.append(f"{units.binary(needs.memory.high_bytes)} of memory")
+    if needs.download_bytes is not None:
+        parts.append(f"{units.decimal(needs.download_bytes)} to download")
+    return ", ".join(parts)
+
+
+# ------------------------------------------------------------------ the API route
+
+
+def usable_offers(
+    question: Question, judged: Judged, own: Sequence[Offer], stand_ins: Sequence[tuple[ModelSpec, Sequence[Offer]]]
+) -> tuple[Offer, ...]:
+    """The offers that meet what was asked, this model's own first; those of a stand-in only where it has none.
+
+    None under `private`. An offer counts only for a context that it is stated to serve, where one was asked for, and only
+    if the model it serves meets the license and openness that were asked for.
+    """
+    workload = question.workload
+    if workload.private:
+        return ()
+    wanted = workload.context_tokens if question.context_asked or question.spec.closed else None
+
+    def long_enough(offer: Offer) -> bool:
+        return wanted is None or (offer.context_tokens is not None and offer.context_tokens >= wanted)
+
+    if _open_enough(judged):
+        kept = tuple(offer for offer in own if long_enough(offer))
+        if kept:
+            return kept
+    for spec, offers in stand_ins:
+        other = judge(question.replace(spec=spec, needs=None), _NOWHERE)
+        if _open_enough(other):
+            kept = tuple(offer.replace(stands_in=True) for offer in offers if long_enough(offer))
+            if kept:
+                return kept
+    return ()
+
+
+_NOWHERE = Machine(name="nowhere")
+
+
+def _open_enough(judged: Judged) -> bool:
+    return all(finding.outcome in ("pass", "warn") for finding in judged.findings if finding.check in ("license", "openness"))
+
+
+def commands(question: Question, judged: Judged, shelf: Shelf) -> tuple[str, ...]:
+    """Lines to type next; they are printed, never run. Empty unless the model would run here."""
+    if not judged.fits or question.runtime is None:
+        return ()
+    lines = [_filled(question.runtime, question)]
+    if question.runtime.id == "llama.cpp" and "ollama" in shelf.runtime_ids():
+        lines.append(_filled(shelf.runtime("ollama"), question))
+    return tuple(line for line in lines if line)
+
+
+def _filled(runtime: RuntimeSpec, question: Question) -> str:
+    """The runtime's command for this model, empty where something it needs is not known."""
+    spec, workload = question.spec, question.workload
+    published = spec.published_bytes(workload.format or "", workload.quantization or "")
+    source = published[1].repository or "" if published else ""
+    tag = next((alias for alias in spec.aliases if ":" in alias), "")
+    repository = source if workload.format == "gguf" else spec.repository or ""
+    values = {
+        "repository": repository,
+        "tag": tag,
+        "quantization": workload.quantization or "",
+        "context_tokens": str(workload.context_tokens or ""),
+    }
+    line = runtime.command
+    for key, value in values.items():
+        if "{" + key + "}" in line:
+            if not value:
+                return ""
+            line = line.replace("{" + key + "}", value)
+    return line

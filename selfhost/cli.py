@@ -1,0 +1,679 @@
+"""The command line: arguments in, a report out, and the exit code that `verdict.exit_code` decides."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+from .errors import InputError, Problem, SelfhostError
+from .verdict import exit_code
+
+if TYPE_CHECKING:
+    from .audit import Audit
+    from .machine import Machine
+    from .reports.layout import Document
+    from .verdict import Verdict
+    from .workload import Workload
+
+DESCRIPTION = "Can this machine download and run that open-weight model, or is an API the practical route?"
+
+COMMANDS = {
+    "check": "can a model be downloaded and run here, or is an API the practical route",
+    "list": "the catalogue, best fit for this machine first",
+    "show": "what is known of a model: openness, license, sizes, needs, sources",
+    "machine": "what was read of this machine, and from where",
+    "audit": "for CI: judge this machine, or recorded ones, against a policy file",
+    "spec": "spec check FILE…: validate spec files of your own",
+    "completion": "print a completion script for bash, zsh or fish",
+}
+
+EXIT_CODES = """\
+exit codes:
+  0  check: every model runs here; audit: the policy holds; others: answered
+  1  check: a model does not run here (use an API, or neither); audit: broken; spec check: a file is wrong
+  2  no answer: bad usage, unknown model, bad spec, machine or policy file
+  3  nothing is 1, but something that decides is unknown
+"""
+
+EXAMPLES = {
+    "": """\
+examples:
+  selfhost check mistral-7b                 can I run it here?
+  selfhost check llama3.1:8b --context 32k  with a long context
+  selfhost list --route local               what runs here, best first
+  selfhost show gpt-oss-20b                 sizes, license, how open it is
+  selfhost machine --format json > ci.json  record a machine, judge it elsewhere:
+  selfhost check mixtral --machine ci.json
+""",
+    "check": """\
+examples:
+  selfhost check mistral-7b
+  selfhost check gpt2 opt-1.3b qwen3:8b
+  selfhost check llama-3.1-8b --context 32k --quant Q5_K_M --kv-cache q8_0
+  selfhost check gpt-4o --private           nothing may leave this machine
+  selfhost check mistral-7b --format json | jq .route
+""",
+    "list": """\
+examples:
+  selfhost list --route local
+  selfhost list --family qwen --machine ci.json
+  selfhost list --license 'Apache-2.0 OR MIT' --modality text
+
+order: models that run here come first, then those that cannot be told, then the rest. Among those that run, the ones
+without a warning come first, then the larger ones: more parameters, more able, as a rule of thumb and no more.
+""",
+    "show": """\
+examples:
+  selfhost show gpt-oss-20b
+  selfhost show mistral-7b --context 16k --format json
+""",
+    "machine": """\
+examples:
+  selfhost machine
+  selfhost machine --format json --name build-07 --label site=berlin > build-07.json
+""",
+    "audit": """\
+examples:
+  selfhost audit --init                       write a policy to ./audit.toml
+  selfhost audit                              judge this machine against it
+  selfhost audit policy.toml --machines records/ --format junit=report.xml
+""",
+    "spec": """\
+examples:
+  selfhost spec check my-model.toml
+  selfhost check my-model --specs ./my-specs
+""",
+    "completion": """\
+examples:
+  eval "$(selfhost completion bash)"        in ~/.bashrc
+  selfhost completion zsh > ~/.zfunc/_selfhost
+  selfhost completion fish > ~/.config/fish/completions/selfhost.fish
+""",
+}
+
+
+class UsageError(SelfhostError):
+    """The command line makes no sense."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises UsageError where argparse would print and exit."""
+
+    def __init__(self, command: str, **options: Any) -> None:
+        super().__init__(
+            prog=f"selfhost {command}".strip(),
+            epilog=EXAMPLES[command] + "\n" + EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            **options,
+        )
+        self.command = command
+
+    def error(self, message: str) -> NoReturn:
+        remedy = f"see `{self.prog} --help`"
+        if message.startswith("unrecognized arguments: "):
+            from .tomlfile import nearest
+
+            unknown = message.partition(": ")[2].split()
+            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            guesses = [guess for word in unknown if word.startswith("-") and (guess := nearest(word.partition("=")[0], flags))]
+            message = f"unknown option {' '.join(unknown)}" if unknown[0].startswith("-") else f"unexpected {' '.join(unknown)}"
+            remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
+        raise UsageError(message, remedy=remedy)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code, never raises, never shows a traceback."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    wants_json = _wants_json(words)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return exit_code([], interrupted=True)
+    except BrokenPipeError:
+        # whoever read standard output has gone: nothing more can be said there
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return exit_code([], no_answer=True)
+    except SelfhostError as error:
+        code = exit_code([], no_answer=True)
+        _complain(error, code, wants_json)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0
+    except Exception as error:
+        if os.environ.get("SELFHOST_DEBUG"):
+            raise
+        code = exit_code([], crashed=True)
+        _complain(_bug(error), code, wants_json)
+    return code
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any(word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs)
+
+
+def _bug(error: BaseException) -> SelfhostError:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
+    return SelfhostError(
+        f"a bug in selfhost: {type(error).__name__}: {error}{where}",
+        remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
+    )
+
+
+def _complain(error: SelfhostError, code: int, wants_json: bool) -> None:
+    try:
+        if wants_json:
+            from .reports import json
+
+            sys.stderr.write(json.dumps(json.error(error, code)))
+        else:
+            from .reports.text import error_text
+
+            sys.stderr.write(error_text(error, encoding=sys.stderr.encoding))
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def _dispatch(words: list[str]) -> int:
+    if words and words[0] in ("-V", "--version"):
+        from . import __version__
+
+        _write(f"selfhost {__version__}\n")
+        return 0
+    if words and words[0] in ("-h", "--help", "help"):
+        _write(_overview())
+        return 0
+    if not words:
+        sys.stderr.write(_overview())
+        return exit_code([], no_answer=True)
+    command, rest = words[0], words[1:]
+    if command == "_complete":
+        from .completion import candidates
+
+        _write("".join(f"{word}\n" for word in candidates(rest)))
+        return 0
+    handler = _HANDLERS.get(command)
+    if handler is None:
+        from .tomlfile import nearest
+
+        guess = nearest(command, list(COMMANDS))
+        remedy = f"did you mean `selfhost {guess}`?" if guess else f"to judge a model: selfhost check {command}"
+        raise UsageError(f"unknown command {command!r}", remedy=remedy)
+    return handler(rest)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
+    return f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains one)\n\n{lines}\n{EXAMPLES['']}\n{EXIT_CODES}"
+
+
+# ------------------------------------------------------------------ arguments
+
+
+def _kind(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """The parser of one command; also what shell completion reads its options from."""
+    parser = _Parser(command, description=COMMANDS[command][0].upper() + COMMANDS[command][1:] + ".")
+    if command == "check":
+        parser.add_argument(
+            "models", nargs="+", metavar="MODEL", help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id"
+        )
+    if command == "show":
+        parser.add_argument("model", metavar="MODEL", help="a name as people type it")
+    if command == "audit":
+        parser.add_argument("policy", nargs="?", default="audit.toml", metavar="POLICY", help="the policy file (default: ./audit.toml)")
+        parser.add_argument("--machines", metavar="FILE|DIR|-", help="recorded machines to judge instead of this one")
+        parser.add_argument("--init", action="store_true", help="write a policy to start from, and stop")
+        parser.add_argument("--today", metavar="YYYY-MM-DD", help="the day (UTC) on which exceptions are held to expire")
+    if command in ("check", "list", "show"):
+        _judging(parser)
+    if command == "list":
+        group = parser.add_argument_group("filters")
+        group.add_argument("--family", metavar="NAME", help="only this family")
+        group.add_argument("--modality", choices=("text", "vision", "speech", "embedding", "image"), help="only this kind of model")
+        group.add_argument("--route", choices=("local", "api", "neither", "unknown"), help="only models with this answer")
+        group.add_argument("--max-size", type=_kind(_bytes), metavar="SIZE", help="only downloads up to this size, as 8GB")
+    if command == "machine":
+        parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
+        parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
+    if command == "spec":
+        parser.add_argument("action", choices=("check",), help="check: report every fault with file, line and key")
+        parser.add_argument("files", nargs="+", metavar="FILE", help="spec files")
+    if command == "completion":
+        parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+        return parser
+    _specs(parser, command)
+    _output(parser, command)
+    return parser
+
+
+def _bytes(text: str) -> int:
+    from .units import parse_bytes
+
+    return parse_bytes(text)
+
+
+def _tokens(text: str) -> int:
+    from .units import parse_tokens
+
+    return parse_tokens(text)
+
+
+def _judging(parser: argparse.ArgumentParser) -> None:
+    work = parser.add_argument_group("what it should do")
+    work.add_argument(
+        "--context",
+        type=_kind(_tokens),
+        metavar="N",
+        help="context length in tokens, as 8192 or 8k (default: 4096, or what it was trained for)",
+    )
+    work.add_argument("--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits the model)")
+    work.add_argument(
+        "--runtime", metavar="R", help="llama.cpp, ollama, transformers, vllm, mlx, whisper.cpp, diffusers (default: one that loads it)"
+    )
+    work.add_argument("--kv-cache", choices=("f16", "q8_0", "q4_0"), help="type of the KV cache (default: f16)")
+    work.add_argument("--parallel", type=_kind(_whole), default=1, metavar="N", help="sequences at once, each with its own context")
+    work.add_argument("--min-speed", type=_kind(_number), metavar="TOKENS_PER_SECOND", help="lowest useful speed (default: 2; 0: any)")
+    rules = parser.add_argument_group("what it must be")
+    rules.add_argument("--private", action="store_true", help="nothing may leave this machine: an API is no answer")
+    rules.add_argument("--commercial", action="store_true", help="the license must allow commercial use")
+    rules.add_argument("--modify", action="store_true", help="modified versions must be allowed")
+    rules.add_argument("--auditable", action="store_true", help="training data, code and paper must be open")
+    rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
+    place = parser.add_argument_group("which machine")
+    place.add_argument("--machine", metavar="FILE", help="a recorded machine (`selfhost machine --format json`) instead of this one")
+    place.add_argument("--memory", choices=("total", "available"), help="plan with all memory, or count only what is free now")
+    place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
+
+
+def _specs(parser: argparse.ArgumentParser, command: str) -> None:
+    if command != "machine":
+        parser.add_argument(
+            "--specs", action="append", default=[], metavar="DIR", help="a folder of own specs (repeatable; also SELFHOST_SPECS)"
+        )
+
+
+def _output(parser: argparse.ArgumentParser, command: str) -> None:
+    look = parser.add_argument_group("output")
+    if command == "audit":
+        look.add_argument(
+            "--format",
+            action="append",
+            default=[],
+            metavar="NAME[=FILE]",
+            help="text, json, jsonl or junit; with =FILE written there (repeatable)",
+        )
+    else:
+        look.add_argument("--format", choices=("text", "json"), default="text", help="json has a stable schema")
+    look.add_argument("--output", metavar="FILE", help="write the report to a file")
+    look.add_argument("--no-color", action="store_true", help="no colour (also NO_COLOR=1)")
+    if command in ("check", "show"):
+        look.add_argument("-v", "--verbose", action="store_true", help="every term with its arithmetic and source")
+
+
+def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
+    return parser_of(command).parse_intermixed_args(words)
+
+
+def _workload(options: argparse.Namespace) -> Workload:
+    from .workload import Workload
+
+    return Workload(
+        runtime=options.runtime,
+        quantization=options.quant,
+        context_tokens=options.context,
+        parallel=options.parallel,
+        kv_cache_type=options.kv_cache,
+        min_tokens_per_second=options.min_speed,
+        memory_basis=options.memory or "default",
+        reserve_bytes=options.reserve,
+        private=options.private,
+        commercial=options.commercial,
+        modify=options.modify,
+        auditable=options.auditable,
+        license=options.license,
+    )
+
+
+def _machine(path: str | None) -> Machine:
+    from .machine import Machine
+
+    return Machine.read() if path is None else Machine.from_file(path)
+
+
+# ------------------------------------------------------------------ commands
+
+
+def _check(words: list[str]) -> int:
+    options = _parse("check", words)
+    workload = _workload(options)
+    from .api import check_with, open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    machine = _machine(options.machine)
+    verdicts: list[Verdict] = []
+    errors: list[SelfhostError] = []
+    for name in options.models:
+        try:
+            verdicts.append(check_with(catalogue, name, workload, machine))
+        except SelfhostError as error:
+            if str(error) not in map(str, errors):
+                errors.append(error)
+    if errors:
+        raise _together(errors)
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.check(verdicts)))
+    else:
+        from .reports.text import check_document
+
+        _present(options, check_document(verdicts, verbose=options.verbose))
+    return exit_code(verdict.route for verdict in verdicts)
+
+
+def _together(errors: Sequence[SelfhostError]) -> SelfhostError:
+    """One error for all that is wrong with the call: a single one as it is, several as problems of one input."""
+    if len(errors) == 1:
+        return errors[0]
+    problems: list[Problem] = []
+    for error in errors:
+        found = error.problems if isinstance(error, InputError) else ()
+        problems.extend(found or [Problem(file="selfhost", message=str(error), remedy=error.remedy)])
+    return InputError(problems)
+
+
+def _list(words: list[str]) -> int:
+    options = _parse("list", words)
+    workload = _workload(options)
+    from .api import judge_all, open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    machine = _machine(options.machine)
+    rows = [
+        verdict
+        for verdict in judge_all(catalogue, workload, machine)
+        if (options.family is None or _same(verdict.model.family, options.family))
+        and (options.modality is None or verdict.model.modality == options.modality)
+        and (options.route is None or verdict.route == options.route)
+        and (
+            options.max_size is None
+            or (verdict.needs is not None and (verdict.needs.download_bytes or options.max_size + 1) <= options.max_size)
+        )
+    ]
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.listing(rows, machine)))
+    else:
+        from .reports.text import list_document
+
+        _present(options, list_document(rows, machine))
+    return 0
+
+
+def _same(family: str | None, wanted: str) -> bool:
+    from .catalogue import canonical
+
+    own, typed = canonical(family or ""), canonical(wanted)
+    return own == typed or own.startswith(typed + "-")
+
+
+def _show(words: list[str]) -> int:
+    options = _parse("show", words)
+    workload = _workload(options)
+    from .api import describe, open_catalogue
+
+    shown = describe(open_catalogue(options.specs), options.model, workload, _machine(options.machine))
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.shown(shown)))
+    else:
+        from .reports.text import show_document
+
+        sizes = [(size.quantization, size.bytes, size.how, size.source, size.fits) for size in shown.sizes]
+        _present(options, show_document(shown.verdict.model, sizes, shown.verdict.api_offers, shown.verdict))
+    return 0
+
+
+def _machine_command(words: list[str]) -> int:
+    options = _parse("machine", words)
+    labels = {}
+    for text in options.label:
+        key, found, value = text.partition("=")
+        if not found or not key.strip():
+            raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin")
+        labels[key.strip()] = value.strip()
+    machine = _machine(None).replace(labels=labels)
+    if options.name:
+        machine = machine.replace(name=options.name)
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.machine(machine)))
+    else:
+        from .reports.text import machine_document
+
+        _present(options, machine_document(machine))
+    return 0
+
+
+def _spec(words: list[str]) -> int:
+    options = _parse("spec", words)
+    from .api import open_catalogue
+    from .speccheck import check_spec_files
+
+    catalogue = open_catalogue(options.specs)
+    problems, good = check_spec_files(options.files, catalogue.specs())
+    code = 1 if problems else 0
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.spec_check(problems, good, code)))
+    else:
+        from .reports.text import problems_text
+
+        encoding = None if options.output else sys.stdout.encoding
+        _deliver(
+            options,
+            problems_text(problems, encoding=encoding) if problems else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good),
+        )
+    return code
+
+
+def _audit(words: list[str]) -> int:
+    options = _parse("audit", words)
+    from .audit import load_machines, run_audit, utc_today
+    from .policy import read_policy, starter_policy
+
+    if options.init:
+        if os.path.lexists(options.policy):
+            raise UsageError(f"{options.policy} is there already", remedy="name another file: `selfhost audit --init other.toml`")
+        write_file(options.policy, starter_policy(()))
+        _write(f"wrote {options.policy}: name your models in it, then run `selfhost audit{_named_policy(options.policy)}`\n")
+        return 0
+    outputs = [_audit_format(text) for text in options.format] or [("text", None)]
+    if sum(path is None for _, path in outputs) > 1:
+        raise UsageError("only one --format can go to standard output", remedy="write the others to files: --format junit=report.xml")
+    today = options.today or utc_today()
+    if not _is_date(today):
+        raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
+    policy = read_policy(options.policy)
+    from .api import check_with, open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    if options.machines is None:
+        machines, problems = (_machine(None),), ()
+    else:
+        fleet = load_machines(options.machines, stdin=sys.stdin.buffer.read() if options.machines == "-" else None)
+        machines, problems = fleet.machines, fleet.problems
+
+    def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
+        return check_with(catalogue, name, workload, machine)
+
+    audit = run_audit(policy, machines, judge, today=today, problems=problems)
+    if not audit.rows and audit.problems:
+        raise InputError(audit.problems)
+    for name, path in outputs:
+        if name == "text" and path is None:
+            from .reports.audit_text import document
+
+            _present(options, document(audit))
+        elif path is None:
+            _deliver(options, _audit_report(name, audit))
+        else:
+            write_file(path, _audit_report(name, audit))
+    if audit.problems and not any(name == "text" and path is None for name, path in outputs):
+        from .reports.text import problems_text
+
+        sys.stderr.write(problems_text(audit.problems, encoding=sys.stderr.encoding))
+    return audit.exit_code
+
+
+def _named_policy(path: str) -> str:
+    return "" if path == "audit.toml" else f" {path}"
+
+
+def _is_date(text: str) -> bool:
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+AUDIT_FORMATS = ("text", "json", "jsonl", "junit")
+
+
+def _audit_format(text: str) -> tuple[str, str | None]:
+    name, found, path = text.partition("=")
+    if name not in AUDIT_FORMATS:
+        from .tomlfile import nearest
+
+        guess = nearest(name, AUDIT_FORMATS)
+        raise UsageError(f"unknown format {name!r}", remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}")
+    if found and not path:
+        raise UsageError(f"--format {text} names no file", remedy=f"write --format {name}=FILE")
+    return name, path or None
+
+
+def _audit_report(name: str, audit: Audit) -> str:
+    if name == "junit":
+        from .reports import junit
+
+        return junit.render(audit)
+    from .reports import audit_json, audit_text, json
+
+    if name == "text":
+        return audit_text.render(audit)
+    return audit_json.jsonl(audit) if name == "jsonl" else json.dumps(audit_json.render(audit))
+
+
+def _completion(words: list[str]) -> int:
+    options = _parse("completion", words)
+    from .completion import script
+
+    _write(script(options.shell))
+    return 0
+
+
+_HANDLERS: dict[str, Callable[[list[str]], int]] = {
+    "check": _check,
+    "list": _list,
+    "show": _show,
+    "machine": _machine_command,
+    "audit": _audit,
+    "spec": _spec,
+    "completion": _completion,
+}
+
+
+# ------------------------------------------------------------------ output
+
+
+def _write(text: str, stream: IO[str] | None = None) -> None:
+    target = stream or sys.stdout
+    try:
+        target.write(text)
+    except UnicodeEncodeError:
+        encoding = target.encoding or "ascii"
+        target.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def _deliver(options: argparse.Namespace, text: str) -> None:
+    """To --output, else to standard output."""
+    if options.output is None:
+        _write(text)
+        return
+    write_file(options.output, text)
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a report where the user asked for it; `UsageError` where that cannot be."""
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}: {error.strerror or error}", remedy="give a file in a folder that exists and is yours"
+        ) from None
+
+
+def _present(options: argparse.Namespace, document: Document) -> None:
+    """A document for a person: drawn on a terminal, plain in a pipe or file."""
+    from .reports.layout import plain
+
+    if options.output is not None:
+        write_file(options.output, plain(document))
+    elif sys.stdout.isatty():
+        from .reports.terminal import print_document
+
+        color = not (options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
+        print_document(document, sys.stdout, _columns(), color)
+    else:
+        _write(plain(document, encoding=sys.stdout.encoding))
+
+
+def _columns() -> int:
+    try:
+        return max(1, int(os.environ.get("COLUMNS", "")))
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -1,0 +1,65 @@
+"""Shell completion: scripts for three shells, and the words they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_SCRIPTS = {
+    "bash": """\
+_selfhost() {
+    local IFS=$'\\n'
+    COMPREPLY=($(compgen -W "$(selfhost _complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
+    [ ${#COMPREPLY[@]} -eq 0 ] && compopt -o default
+}
+complete -F _selfhost selfhost
+""",
+    "zsh": """\
+#compdef selfhost
+_selfhost() {
+    local -a words_found
+    words_found=("${(@f)$(selfhost _complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [[ -n "${words_found[1]}" ]]; then compadd -Q -- "${words_found[@]}"; else _files; fi
+}
+if [[ "${funcstack[1]}" = _selfhost ]]; then _selfhost "$@"; else compdef _selfhost selfhost; fi
+""",
+    "fish": """\
+complete -c selfhost -f -a '(selfhost _complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+complete -c selfhost -n '__fish_contains_opt machine machines specs output' -F
+""",
+}
+
+
+def script(shell: str) -> str:
+    """The completion script of `bash`, `zsh` or `fish`."""
+    return _SCRIPTS[shell]
+
+
+def candidates(words: Sequence[str]) -> tuple[str, ...]:
+    """What may stand in the place of the last of `words` (what was typed after `selfhost`); nothing for a file's name.
+
+    Names with a colon are left out: bash splits words there.
+    """
+    from .cli import COMMANDS, parser_of
+
+    typed = words[-1] if words else ""
+    if len(words) < 2:
+        return tuple(command for command in COMMANDS if command.startswith(typed))
+    command = words[0]
+    if command not in COMMANDS:
+        return ()
+    actions = parser_of(command)._actions
+    before = words[-2]
+    for action in actions:
+        if before in action.option_strings and action.nargs != 0:
+            return tuple(str(choice) for choice in action.choices or () if str(choice).startswith(typed))
+    if typed.startswith("-"):
+        return tuple(flag for action in actions for flag in action.option_strings if flag.startswith(typed))
+    fixed = tuple(str(choice) for action in actions if not action.option_strings for choice in action.choices or ())
+    if fixed:
+        return tuple(choice for choice in fixed if choice.startswith(typed))
+    if command not in ("check", "show"):
+        return ()
+    from .api import open_catalogue
+    from .names import complete
+
+    return tuple(name for name in complete(typed, open_catalogue()) if ":" not in name)

@@ -1,0 +1,684 @@
+"""One function per check: needs held against a machine. The branch that decides writes the outcome, the reason and the remedy.
+
+The cells are those of the table "How a verdict is made"; where several hold, the worst wins, so each function asks for `fail`
+first. Every figure a person reads goes through `units`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from . import units
+from .facts import Record
+from .licenses import satisfies
+from .machine import Disk, Machine
+from .needs.records import Needs
+from .spec import ModelSpec, RuntimeSpec
+from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
+
+MIB, GIB = units.MIB, units.GIB
+
+
+class Outcome(StrEnum):
+    """Of one finding, from best to worst for the answer."""
+
+    PASS = "pass"
+    WARN = "warn"
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+
+CHECKS = ("weights", "license", "openness", "context", "disk", "memory", "accelerator", "cpu", "runtime", "speed")
+
+CODES: Mapping[str, str] = {
+    "weights-published": "the weights can be downloaded",
+    "weights-here": "the files are already on this machine",
+    "weights-stated": "somebody's own spec states what the model needs",
+    "weights-gated": "a login or an accepted form comes before the download",
+    "weights-unsafe": "published only as pickle, or loading runs remote code",
+    "weights-partial": "only part of the weights is published",
+    "weights-not-known": "whether they were published is not known",
+    "weights-closed": "the weights were never published",
+    "license-allows": "the license allows what was asked",
+    "license-conditional": "the license allows it under conditions",
+    "license-not-known": "whether the license allows it is not known",
+    "license-forbids": "the license forbids what was asked",
+    "openness-open": "what was asked to be open is open",
+    "openness-partly": "what was asked to be open is open in part",
+    "openness-not-known": "whether it is open is not known",
+    "openness-closed": "what was asked to be open is closed",
+    "context-trained": "the context is within what the model was trained for",
+    "context-scaled": "beyond the training, within what the publisher documents by scaling",
+    "context-not-known": "the trained context is not known",
+    "context-too-long": "the context is beyond what the model can use",
+    "disk-nothing-missing": "nothing has to be downloaded",
+    "disk-fits": "the download fits and the margin stays free",
+    "disk-tight": "the download fits, but little stays free",
+    "disk-slow-or-volatile": "the download fits on a network volume or in RAM",
+    "disk-unread": "the free space could not be read",
+    "disk-size-not-known": "the size of the download is not known",
+    "disk-too-small": "the download does not fit",
+    "disk-not-writable": "the folder cannot be written to",
+    "disk-file-too-large": "one file is larger than the file system allows",
+    "memory-fits": "the memory is there now",
+    "memory-not-now": "the machine has it, but not free now",
+    "memory-close": "the need's range straddles what the machine can give",
+    "memory-unread": "the memory could not be read",
+    "memory-need-not-known": "what the model takes is not known",
+    "memory-too-small": "the machine can never give that much",
+    "accelerator-fits": "it all fits on the accelerator",
+    "accelerator-not-needed": "the model runs without an accelerator",
+    "accelerator-partly": "some layers fit, the rest stays in RAM",
+    "accelerator-unread": "an accelerator is there but could not be read, and it decides",
+    "accelerator-missing": "the runtime needs an accelerator that is not there",
+    "accelerator-too-small": "the runtime needs a larger accelerator",
+    "cpu-suits": "the processor suits the runtime's build",
+    "cpu-slow": "it works, slowly: a recommended instruction set is missing",
+    "cpu-unread": "the processor could not be read",
+    "cpu-lacks-instructions": "the runtime's build would crash: an instruction set is missing",
+    "cpu-no-build": "the runtime has no build for this processor",
+    "runtime-present": "the runtime is installed",
+    "runtime-any": "the spec names no runtime",
+    "runtime-not-installed": "the runtime is not installed yet",
+    "runtime-not-searched": "whether the runtime is installed was not read",
+    "runtime-cannot-load": "the runtime does not load this model",
+    "runtime-no-build": "the runtime does not exist for this system",
+    "speed-comfortable": "at least as fast as one reads, and as wanted",
+    "speed-slow": "slower than reading, or perhaps slower than wanted",
+    "speed-not-known": "there is nothing to estimate the speed from",
+    "speed-too-slow": "slower than wanted even at best",
+}
+"""The closed list of reason codes; the README's table is compared with it."""
+
+
+class Finding(Record):
+    """One comparison, need against machine.
+
+    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is missing, 0 when nothing is and
+    None where there is no amount. `code` is one of CODES. `reserve_bytes` is set for memory only.
+    """
+
+    check: str
+    outcome: Outcome
+    code: str
+    needs: int | float | str | None = None
+    has: int | float | str | None = None
+    short: int | float | None = None
+    unit: str | None = None
+    reserve_bytes: int | None = None
+    reason: str
+    remedy: str | None = None
+
+
+# ------------------------------------------------------------------ what the model is
+
+
+def weights(spec: ModelSpec, machine: Machine, *, local_files: bool = False) -> Finding:
+    """Can the weights be had at all? `local_files`: the model was read from files on this machine."""
+    state = spec.openness.weights
+
+    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
+        return Finding(check="weights", outcome=outcome, code=code, needs="published", has=state, reason=reason, remedy=remedy)
+
+    if state == "closed":
+        why = spec.availability.why if spec.availability else "the publisher keeps them"
+        return found(Outcome.FAIL, "weights-closed", f"The weights cannot be downloaded: {why}.")
+    if local_files:
+        return found(Outcome.PASS, "weights-here", "The files are already on this machine.")
+    stated_alone = spec.needs is not None and spec.architecture is None
+    if state == "unknown" and not stated_alone and not spec.files:
+        remedy = f"look at the publisher's page, then set openness.weights in {spec.origin or 'the spec'}"
+        return found(Outcome.UNKNOWN, "weights-not-known", "Whether the weights were published is not known.", remedy)
+    if spec.safety.formats == ("pickle",) or spec.safety.remote_code:
+        danger = (
+            "loading them runs code from the repository"
+            if spec.safety.remote_code
+            else "they come only as pickle files, which can run code"
+        )
+        return found(
+            Outcome.WARN,
+            "weights-unsafe",
+            f"The weights are published, but {danger}.",
+            "load them only in a sandbox, from a publisher you trust",
+        )
+    if spec.gated:
+        remedy = (
+            f"accept the terms at https://huggingface.co/{spec.repository}, then run `hf auth login`"
+            if spec.repository
+            else "accept the publisher's terms first"
+        )
+        return found(Outcome.WARN, "weights-gated", "The weights are published behind a login or a form.", remedy)
+    if state == "partial":
+        return found(Outcome.WARN, "weights-partial", "Only part of the weights is published.", "check that the part you need is there")
+    if state == "unknown" and stated_alone:
+        return found(
+            Outcome.PASS, "weights-stated", "The spec states the model's needs; where to get the weights is its author's business."
+        )
+    gate = "" if spec.gated is False else " Whether a login is needed is not known."
+    return found(Outcome.PASS, "weights-published", f"The weights are published.{gate}")
+
+
+def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
+    """May it be used as asked? None where nothing was asked and nothing is conditional."""
+    own = spec.license
+    name = own.id if own and own.id else None
+    asked: list[str] = [*(["commercial use"] if workload.commercial else []), *([workload.license] if workload.license else [])]
+    conditional = own is not None and own.commercial_use == "conditional"
+    if not asked and not conditional:
+        return None
+
+    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
+        return Finding(check="license", outcome=outcome, code=code, needs=", ".join(asked) or None, has=name, reason=reason, remedy=remedy)
+
+    label = name or "no license known"
+    read_it = f"read it: {own.url}" if own and own.url else "read the license before you rely on it"
+    matches = satisfies(name, workload.license) if name and workload.license else None
+    if matches is False:
+        return found(
+            Outcome.FAIL,
+            "license-forbids",
+            f"The license is {label}, not {workload.license}.",
+            "choose a model under a license you accept: `selfhost list`",
+        )
+    if spec.closed and workload.license:
+        return found(Outcome.FAIL, "license-forbids", f"The weights are under no license at all, so not under {workload.license}.")
+    commercial = own.commercial_use if own else None
+    if workload.commercial and commercial == "no":
+        return found(Outcome.FAIL, "license-forbids", f"{label} forbids commercial use.", read_it)
+    if workload.license and matches is None:
+        return found(
+            Outcome.UNKNOWN,
+            "license-not-known",
+            f"Which license the weights have is not known, so it cannot be held against {workload.license}.",
+            read_it,
+        )
+    if spec.closed:
+        return found(
+            Outcome.WARN,
+            "license-conditional",
+            "There are no weights to license: the provider's terms of service decide.",
+            "read the provider's terms",
+        )
+    if workload.commercial and commercial is None:
+        return found(Outcome.UNKNOWN, "license-not-known", f"Whether {label} allows commercial use is not known.", read_it)
+    if conditional:
+        terms = "; ".join(own.conditions) if own and own.conditions else "conditions that the spec does not name"
+        return found(Outcome.WARN, "license-conditional", f"{label} allows commercial use under conditions: {terms}.", read_it)
+    return found(
+        Outcome.PASS,
+        "license-allows",
+        f"{label} allows {' and '.join(asked)}." if workload.commercial else f"The license is {label}, as asked.",
+    )
+
+
+def openness(spec: ModelSpec, workload: Workload) -> Finding | None:
+    """Open in the respects that were asked for? None where nothing was asked. The worst of the respects decides."""
+    respects: list[tuple[Outcome, str, str]] = []
+    if workload.modify:
+        respects.append(_modifiable(spec))
+    if workload.auditable:
+        respects.append(_auditable(spec))
+    if not respects:
+        return None
+    order = list(Outcome)
+    outcome = max((respect[0] for respect in respects), key=order.index)
+    codes = {
+        Outcome.PASS: "openness-open",
+        Outcome.WARN: "openness-partly",
+        Outcome.UNKNOWN: "openness-not-known",
+        Outcome.FAIL: "openness-closed",
+    }
+    remedy = None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects"
+    return Finding(
+        check="openness",
+        outcome=outcome,
+        code=codes[outcome],
+        needs=", ".join(name for name, asked in (("modification", workload.modify), ("audit", workload.auditable)) if asked),
+        has="; ".join(respect[1] for respect in respects),
+        reason=" ".join(respect[2] for respect in respects),
+        remedy=remedy,
+    )
+
+
+def _modifiable(spec: ModelSpec) -> tuple[Outcome, str, str]:
+    if spec.closed:
+        return Outcome.FAIL, "weights closed", "Weights that are not published cannot be modified."
+    answer = spec.license.modification if spec.license else None
+    label = (spec.license.id if spec.license else None) or "the license"
+    if answer == "no":
+        return Outcome.FAIL, "modification no", f"{label} forbids modified versions."
+    if answer == "conditional":
+        return Outcome.WARN, "modification conditional", f"{label} allows modified versions under conditions."
+    if answer == "yes":
+        return Outcome.PASS, "modification yes", f"{label} allows modified versions."
+    return Outcome.UNKNOWN, "modification not known", f"Whether {label} allows modified versions is not known."
+
+
+def _auditable(spec: ModelSpec) -> tuple[Outcome, str, str]:
+    """The training data decides: without it nobody can check what a model learned from. Methods and paper complete it."""
+    parts = {"training data": spec.openness.training_data, "training code": spec.openness.training_code, "paper": spec.openness.paper}
+    has = ", ".join(f"{name} {state}" for name, state in parts.items())
+    states = set(parts.values())
+    if spec.closed or parts["training data"] == "closed":
+        return Outcome.FAIL, has, "The training data is not published, so the model cannot be audited."
+    if parts["training data"] == "unknown":
+        return Outcome.UNKNOWN, has, "Whether the training data was published is not known."
+    if states == {"published"}:
+        return Outcome.PASS, has, "Training data, training code and paper are published."
+    if "unknown" in states and not states & {"partial", "closed"}:
+        return Outcome.UNKNOWN, has, f"Not all is known: {has}."
+    return Outcome.WARN, has, f"It can be audited in part: {has}."
+
+
+def context(spec: ModelSpec, workload: Workload, *, asked: bool) -> Finding | None:
+    """Was it trained for that much? `asked`: the context was given, not taken by default. None where tokens make no sense."""
+    wanted = workload.context_tokens
+    if wanted is None:
+        return None
+    trained = spec.architecture.context_tokens if spec.architecture else None
+    scaled = spec.architecture.scaled_context_tokens if spec.architecture else None
+
+    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
+        short = None if trained is None else max(0, wanted - trained)
+        return Finding(
+            check="context", outcome=outcome, code=code, needs=wanted, has=trained, short=short, unit="tokens", reason=reason, remedy=remedy
+        )
+
+    if trained is None and asked and not (scaled and wanted <= scaled):
+        return found(
+            Outcome.UNKNOWN,
+            "context-not-known",
+            f"What context the model was trained for is not known, so {units.tokens(wanted)} cannot be judged.",
+            "leave --context out, or give the model's context_tokens in a spec",
+        )
+    if trained is None:
+        return found(Outcome.PASS, "context-trained", f"No context was asked for; judged at {units.tokens(wanted)}.")
+    if wanted <= trained:
+        return found(Outcome.PASS, "context-trained", f"{units.tokens(wanted)} is within the {units.tokens(trained)} it was trained for.")
+    if scaled is not None and wanted <= scaled:
+        beyond = f"{units.tokens(wanted)} is beyond the {units.tokens(trained)} it was trained for"
+        return found(
+            Outcome.WARN,
+            "context-scaled",
+            f"{beyond}, within the {units.tokens(scaled)} its publisher documents by scaling.",
+            "set the scaling its publisher documents; answers may get worse",
+        )
+    limit = max(trained, scaled or 0)
+    return found(
+        Outcome.FAIL,
+        "context-too-long",
+        f"{units.tokens(wanted)} is beyond the {units.tokens(limit)} the model can use.",
+        f"--context {limit}",
+    )
+
+
+# ------------------------------------------------------------------ what the machine has
+
+# a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or 5 % of the volume, whichever is less (assumed)
+DISK_MARGIN_BYTES = 5 * GIB
+DISK_MARGIN_SHARE = 0.05
+# FAT32 keeps a file's size in 32 bits (Microsoft, FAT32 File System Specification 1.03)
+FILE_SIZE_LIMIT_BYTES = dict.fromkeys(("vfat", "msdos", "fat32", "fat"), 2**32 - 1)
+_LOCAL_NETWORK = "nfs nfs4 cifs smb smb2 smb3 smbfs afpfs 9p virtiofs webdav davfs fuse.sshfs fuse.rclone fuse.s3fs fuse.gcsfuse"
+_CLUSTER = "lustre ceph beegfs gpfs glusterfs"
+NETWORK_FILESYSTEMS = frozenset((*_LOCAL_NETWORK.split(), *_CLUSTER.split()))
+MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs"))
+
+
+def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool = False) -> Finding:
+    """Do the files that are missing fit where that runtime would store them?"""
+    if nothing_missing:
+        return Finding(
+            check="disk",
+            outcome=Outcome.PASS,
+            code="disk-nothing-missing",
+            needs=0,
+            short=0,
+            unit="bytes",
+            reason="Nothing has to be downloaded.",
+        )
+    place = machine.disk_for(purpose)
+    size = needs.disk_bytes
+    free = place.free_bytes if place else None
+    where = place.path if place else "the download folder"
+
+    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
+        short = None if size is None or free is None else max(0, size - free)
+        return Finding(
+            check="disk", outcome=outcome, code=code, needs=size, has=free, short=short, unit="bytes", reason=reason, remedy=remedy
+        )
+
+    elsewhere = _move_store(purpose)
+    if place and place.writable is False:
+        return found(Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.", elsewhere)
+    limit = FILE_SIZE_LIMIT_BYTES.get((place.filesystem or "").lower()) if place else None
+    if place and limit and needs.largest_file_bytes is not None and needs.largest_file_bytes > limit:
+        largest = units.decimal(needs.largest_file_bytes)
+        reason = f"One file is {largest}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
+        return found(Outcome.FAIL, "disk-file-too-large", reason, elsewhere)
+    if size is not None and free is not None and size > free:
+        reason = (
+            f"The download takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
+        )
+        return found(Outcome.FAIL, "disk-too-small", reason, f"free {units.decimal(size - free)}, or {elsewhere}")
+    if place is None or free is None:
+        why = machine.why_unread("disks") if place is None else machine.why_unread(f"disks.{purpose}.free_bytes")
+        return found(Outcome.UNKNOWN, "disk-unread", f"The free space could not be read: {why.reason}.", why.remedy or elsewhere)
+    if size is None:
+        unsized = next((entry for entry in needs.unknown if entry.fact == "download_bytes"), None)
+        reason = f"The size of the download is not known: {unsized.reason if unsized else 'nobody states it'}."
+        return found(Outcome.UNKNOWN, "disk-size-not-known", reason, unsized.remedy if unsized else None)
+    margin = _margin(place)
+    kind = (place.filesystem or "").lower()
+    if kind in MEMORY_FILESYSTEMS:
+        return found(
+            Outcome.WARN, "disk-slow-or-volatile", f"{where} is {kind}: files there take RAM and are gone after a restart.", elsewhere
+        )
+    if kind in NETWORK_FILESYSTEMS:
+        return found(
+            Outcome.WARN,
+            "disk-slow-or-volatile",
+            f"{where} is on a network volume ({kind}): loading is slow there, and a quota would not be visible.",
+            elsewhere,
+        )
+    if size + margin > free:
+        return found(
+            Outcome.WARN,
+            "disk-tight",
+            f"The download fits, but only {units.decimal(free - size)} of {where} would stay free.",
+            f"free {units.decimal(size + margin - free)} more to keep a margin",
+        )
+    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.")
+
+
+def _margin(place: Disk) -> int:
+    return min(DISK_MARGIN_BYTES, int((place.total_bytes or 2**62) * DISK_MARGIN_SHARE))
+
+
+def _move_store(purpose: str) -> str:
+    variable = {"huggingface": "HF_HOME", "llama.cpp": "LLAMA_CACHE", "ollama": "OLLAMA_MODELS (of the Ollama service)"}.get(purpose)
+    return f"set {variable} to a folder on a larger disk" if variable else "download to a folder on a larger disk"
+
+
+# what the system needs for itself beside a model, by scope and system. Inside a container only that container's other processes
+# count. Assumed, from stated minimums: Ubuntu Server 24.04 asks for 1 GB, Windows 11 for 4 GB and macOS ships from 8 GB up.
+CONTAINER_RESERVE_BYTES = 64 * MIB
+SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
+
+
+def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
+    """Bytes kept for the system itself, and where the figure comes from."""
+    if workload.reserve_bytes is not None:
+        return workload.reserve_bytes, "as asked"
+    total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
+    if machine.scope == "container" or (total is not None and limit is not None and limit < total):
+        return CONTAINER_RESERVE_BYTES, "assumed for the other processes inside a limit"
+    amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
+    return amount, f"assumed for {machine.system or 'the system'} itself"
+
+
+def memory(needs: Needs, machine: Machine, workload: Workload) -> Finding:
+    """The host's share of the need against what this machine gives now, and what it could give if other programs closed."""
+    reserve, reserve_source = reserve_of(machine, workload)
+    total, limit, now = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
+    basis = workload.memory_basis
+    low = host_low(needs)
+    high = host_high(needs)
+    could = None if limit is None else max(0, limit - reserve)
+    ceiling = now if basis == "available" else could if basis == "total" else max((x for x in (now, could) if x is not None), default=None)
+
+    def found(outcome: Outcome, code: str, has: int | None, reason: str, remedy: str | None = None) -> Finding:
+        short = None if has is None or high is None else max(0, high - has)
+        return Finding(
+            check="memory",
+            outcome=outcome,
+            code=code,
+            needs=high,
+            has=has,
+            short=short,
+            unit="bytes",
+            reserve_bytes=reserve,
+            reason=reason,
+            remedy=remedy,
+        )
+
+    if low is None or high is None:
+        why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
+        reason = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}."
+        return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, reason, why.remedy if why else "state it in [needs] of a spec")
+    need = f"{units.binary(high)}" if units.binary(high) == units.binary(low) else f"{units.binary(low)} to {units.binary(high)}"
+    smaller = "a smaller quantization, a shorter context or a smaller model needs less"
+    # any ceiling that was read is enough to say no, even where the binding one was not
+    read = [x for x in ((ceiling,) if basis != "default" or limit is not None else ()) if x is not None] + [
+        x for x in (total, limit) if x is not None
+    ]
+    if read and low > min(read):
+        has = min(read)
+        return found(
+            Outcome.FAIL,
+            "memory-too-small",
+            has,
+            f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most.",
+            smaller,
+        )
+    if basis == "default" and now is not None and high <= now:
+        return found(Outcome.PASS, "memory-fits", now, f"It takes {need}, and {units.binary(now)} are available now.")
+    if (now if basis == "available" else limit) is None:
+        why_not = machine.why_unread("memory_available_bytes" if basis == "available" else "memory_limit_bytes")
+        return found(
+            Outcome.UNKNOWN, "memory-unread", ceiling, f"How much memory it may use could not be read: {why_not.reason}.", why_not.remedy
+        )
+    assert ceiling is not None
+    if high > ceiling:
+        return found(
+            Outcome.UNKNOWN,
+            "memory-close",
+            ceiling,
+            f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}: too close to call.",
+            f"to be safe, {smaller}",
+        )
+    if basis == "default":
+        free = "how much is free now could not be read" if now is None else f"only {units.binary(now)} are free now"
+        remedy = "close other programs first" if now is not None else machine.why_unread("memory_available_bytes").remedy
+        kept = f"after {units.binary(reserve)} kept back, {reserve_source}"
+        reason = f"It takes {need}; {_giver(machine, basis)} has {units.binary(ceiling)} for it ({kept}), but {free}."
+        return found(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
+    return found(Outcome.PASS, "memory-fits", ceiling, f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}.")
+
+
+def host_low(needs: Needs) -> int | None:
+    """Least memory of the terms that stay in RAM."""
+    return None if needs.memory is None else sum(term.low_bytes for term in needs.memory.terms if term.where == "host")
+
+
+def host_high(needs: Needs) -> int | None:
+    """Most memory of the terms that stay in RAM."""
+    return None if needs.memory is None else sum(term.high_bytes for term in needs.memory.terms if term.where == "host")
+
+
+def _giver(machine: Machine, basis: str) -> str:
+    name = machine.name if machine.name != "this machine" else "this machine"
+    if (
+        machine.memory_limit_bytes is not None
+        and machine.memory_total_bytes is not None
+        and machine.memory_limit_bytes < machine.memory_total_bytes
+    ):
+        name += f" (limited to {units.binary(machine.memory_limit_bytes)} of {units.binary(machine.memory_total_bytes)})"
+    return f"{name} now" if basis == "available" else name
+
+
+def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+    """Is an accelerator needed, and does it hold the share that `needs` places on it?"""
+    own = [device for device in machine.accelerators or () if not device.unified]
+    needed = runtime is not None and runtime.gpu_only
+    share = None if needs.memory is None else sum(term.high_bytes for term in needs.memory.terms if term.where != "host")
+    best = max(own, key=lambda device: device.memory_free_bytes or device.memory_total_bytes or 0, default=None)
+    has = None if best is None else best.memory_free_bytes if best.memory_free_bytes is not None else best.memory_total_bytes
+    name = best.name if best else "the accelerator"
+
+    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None, *, counted: bool = True) -> Finding:
+        short = max(0, share - has) if counted and share is not None and has is not None else None
+        return Finding(
+            check="accelerator",
+            outcome=outcome,
+            code=code,
+            needs=share if counted else None,
+            has=has if counted else None,
+            short=short,
+            unit="bytes" if counted else None,
+            reason=reason,
+            remedy=remedy,
+        )
+
+    if needs.placement == "host":
+        if not needed:
+            return found(Outcome.PASS, "accelerator-not-needed", "It runs without an accelerator.", counted=False)
+        program = runtime.name if runtime else "The runtime"
+        if has is None:
+            return found(
+                Outcome.FAIL,
+                "accelerator-missing",
+                f"{program} needs a GPU, and none was found.",
+                "--runtime llama.cpp runs on a CPU",
+                counted=False,
+            )
+        reason = f"{program} needs it all on a GPU, and {name} has {units.binary(has)}: too little."
+        return found(Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less", counted=False)
+    if has is None:
+        why = machine.why_unread("accelerators" if machine.accelerators is None else "accelerators.memory_total_bytes")
+        return found(
+            Outcome.UNKNOWN,
+            "accelerator-unread",
+            f"Only an accelerator could hold it, and that could not be read: {why.reason}.",
+            why.remedy,
+        )
+    if needs.placement == "split":
+        return found(
+            Outcome.WARN,
+            "accelerator-partly",
+            f"{units.binary(share or 0)} of it fit on {name}; the rest stays in RAM.",
+            "a smaller quantization or a shorter context may fit whole",
+        )
+    return found(Outcome.PASS, "accelerator-fits", f"It all fits on {name}: {units.binary(share or 0)} of {units.binary(has)}.")
+
+
+def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+    """Does a build of the runtime exist for this processor, and does it have the instruction sets that build uses?"""
+    own, sets = machine.architecture, machine.instruction_sets
+    builder = runtime.name if runtime else "the spec"
+    required = needs.cpu.instruction_sets.get(own or "", ())
+    wanted = needs.cpu.recommended.get(own or "", ())
+
+    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
+        shown = ", ".join((*needs.cpu.architectures, *required)) or None
+        has = None if own is None else own if sets is None else ", ".join((own, *(name for name in (*required, *wanted) if name in sets)))
+        return Finding(check="cpu", outcome=outcome, code=code, needs=shown, has=has, reason=reason, remedy=remedy)
+
+    if own is not None and needs.cpu.architectures and own not in needs.cpu.architectures:
+        return found(
+            Outcome.FAIL,
+            "cpu-no-build",
+            f"{builder} has no build for {own}.",
+            "build it from source, or choose another runtime with --runtime",
+        )
+    missing = [name for name in required if sets is not None and name not in sets]
+    if missing:
+        return found(
+            Outcome.FAIL,
+            "cpu-lacks-instructions",
+            f"{builder}'s build would crash: this processor has no {', '.join(missing)}.",
+            "build it for this processor from source",
+        )
+    if own is None and (needs.cpu.architectures or needs.cpu.instruction_sets):
+        why = machine.why_unread("architecture")
+        return found(Outcome.UNKNOWN, "cpu-unread", f"The processor could not be read: {why.reason}.", why.remedy)
+    if sets is None and (required or wanted):
+        why = machine.why_unread("instruction_sets")
+        return found(Outcome.UNKNOWN, "cpu-unread", f"The processor's instruction sets could not be read: {why.reason}.", why.remedy)
+    slow = [name for name in wanted if sets is not None and name not in sets]
+    if slow:
+        return found(Outcome.WARN, "cpu-slow", f"It works, but slowly: this processor has no {', '.join(slow)}.", "prefer a small model")
+    return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
+
+
+def runtime_check(spec: ModelSpec, machine: Machine, runtime: RuntimeSpec | None, workload: Workload, *, loads: str | None) -> Finding:
+    """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not."""
+    name = runtime.name if runtime else None
+
+    def found(outcome: Outcome, code: str, has: str | None, reason: str, remedy: str | None = None) -> Finding:
+        return Finding(check="runtime", outcome=outcome, code=code, needs=name, has=has, reason=reason, remedy=remedy)
+
+    if runtime is None:
+        return found(Outcome.PASS, "runtime-any", None, "The spec names no runtime: any that loads the files will do.")
+    if loads is not None:
+        return found(Outcome.FAIL, "runtime-cannot-load", None, loads, "leave --runtime out to take one that loads it")
+    system = machine.system
+    if system and not any(entry.partition("-")[0] == system for entry in runtime.systems):
+        return found(Outcome.FAIL, "runtime-no-build", system, f"{name} does not exist for {system}.", "choose another with --runtime")
+    if machine.runtimes is None:
+        return found(
+            Outcome.WARN,
+            "runtime-not-searched",
+            None,
+            f"Whether {name} is installed was not read.",
+            f"to install it: {runtime.install}" if runtime.install else None,
+        )
+    for present in machine.runtimes:
+        if present.id == runtime.id:
+            version = f" {present.version}" if present.version else ""
+            return found(Outcome.PASS, "runtime-present", f"{name}{version}", f"{name}{version} is installed.")
+    return found(
+        Outcome.WARN,
+        "runtime-not-installed",
+        None,
+        f"{name} is not installed.",
+        f"to install it: {runtime.install}" if runtime.install else None,
+    )
+
+
+def speed(pace: tuple[float, float] | None, workload: Workload, how: str) -> Finding | None:
+    """The estimated decode pace (slow end, fast end) against what is wanted. None where tokens make no sense."""
+    wanted = workload.min_tokens_per_second
+    if wanted is None:
+        return None
+
+    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
+        return Finding(
+            check="speed",
+            outcome=outcome,
+            code=code,
+            needs=wanted,
+            has=None if pace is None else pace[0],
+            short=None if pace is None else max(0.0, wanted - pace[1]) if pace[1] < wanted else 0,
+            unit="tokens_per_second",
+            reason=reason,
+            remedy=remedy,
+        )
+
+    if pace is None:
+        return found(Outcome.UNKNOWN, "speed-not-known", f"The speed is not known: {how}.")
+    low, high = pace
+    if high < wanted:
+        ask = f"{wanted:g} tokens/s" + (" (a 300-word answer in three minutes)" if wanted == DEFAULT_MIN_TOKENS_PER_SECOND else "")
+        return found(
+            Outcome.FAIL,
+            "speed-too-slow",
+            f"It would run at {units.speed(low, high)}, below the wanted {ask}.",
+            f"a smaller model is faster; --min-speed {high:.1g} accepts this pace, 0 any",
+        )
+    if low < wanted:
+        return found(
+            Outcome.WARN,
+            "speed-slow",
+            f"It would run at {units.speed(low, high)}: perhaps below the wanted {wanted:g} tokens/s.",
+            "a smaller model is faster",
+        )
+    if low < READING_TOKENS_PER_SECOND:
+        return found(
+            Outcome.WARN,
+            "speed-slow",
+            f"It would run at {units.speed(low, high)}, which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s).",
+            "a smaller model is faster",
+        )
+    return found(Outcome.PASS, "speed-comfortable", f"It would run at {units.speed(low, high)}.")

@@ -1,0 +1,297 @@
+"""What a person typed -> a model: ids, aliases, repositories of Hugging Face, tags of Ollama, families, and what is no model.
+
+Nothing is corrected: a name that is not known is an error that lists the nearest ones, for one digit may be another model.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .catalogue import Catalogue, canonical
+from .errors import NotAModelError, UnknownModelError
+from .facts import Record
+
+__all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
+
+# the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a file in it adds a few dozen
+MAX_NAME_LENGTH = 400
+
+# Accounts of Hugging Face that publish GGUF files of other people's models unchanged, under the original's name and "-GGUF".
+# A repository of the same name under any other account may be a fine-tune. These are the accounts that at least two public
+# programs with such a list agree on (lists of "trusted quantizers" found in a code search, 2026-11); three of them also publish
+# the original weights under the original's name (unsloth, NousResearch: copies that need no login) and second-state only GGUF.
+CONVERTERS = (
+    "bartowski",
+    "unsloth",
+    "lmstudio-community",
+    "TheBloke",
+    "ggml-org",
+    "MaziyarPanahi",
+    "QuantFactory",
+    "second-state",
+    "mradermacher",
+    "NousResearch",
+)
+_CONVERTERS = frozenset(name.lower() for name in CONVERTERS)
+
+_HOST = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)", re.IGNORECASE
+)
+_IN_REPOSITORY = re.compile(r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE)
+
+# names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski included, at the end of a name
+_QUANTIZATION = re.compile(
+    r"(?:^|[-_.:/@\s])((?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
+    r"|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?))$",
+    re.IGNORECASE,
+)
+# llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
+_OTHER_NAMES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "FP16": "F16", "FP32": "F32", "MXFP4_MOE": "MXFP4"}
+
+_PATH_ENDINGS = (".gguf", ".json", ".safetensors")
+_REMEDY = (
+    "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check ./model.gguf` judges a file or folder you have"
+)
+# words of a name that say nothing about which model it is
+_COMMON_WORDS = {"a", "b", "base", "bf", "chat", "fp", "gguf", "hf", "instruct", "it", "k", "latest", "m", "model", "q", "the", "v", "x"}
+
+
+class Resolution(Record):
+    """The spec that a name stands for. `quantization` is set where the name states one; `notes` are sentences for the person."""
+
+    spec_id: str
+    quantization: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def is_path(typed: str) -> bool:
+    """True if the string names a file or folder rather than a model: by a separator that leads to something, or by its ending."""
+    separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
+    if any(separator in typed for separator in separators) and len(typed) < 10_000 and os.path.exists(typed):
+        return True
+    return typed.lower().endswith(_PATH_ENDINGS) and "://" not in typed and not _HOST.fullmatch(typed.strip())
+
+
+def resolve(typed: str, catalogue: Catalogue) -> Resolution:
+    """The model that goes by this name.
+
+    Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the nearest names.
+    """
+    try:
+        found = _resolve(typed, catalogue)
+    except UnknownModelError:
+        if catalogue.refresh():
+            return _resolve(typed, catalogue)
+        raise
+    return _resolve(typed, catalogue) if catalogue.refresh(found.spec_id) else found
+
+
+def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """Ids and aliases that begin so, case and separators aside, for shell completion."""
+    start = canonical(prefix)
+    if prefix and not start:
+        return ()
+    plain = prefix.lower()
+    return tuple(name for name in catalogue.spellings() if name.lower().startswith(plain) or (start and canonical(name).startswith(start)))
+
+
+def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
+    if len(typed) > MAX_NAME_LENGTH:
+        raise UnknownModelError(f"{_shown(typed)} has {len(typed):,} characters: that is no model's name", remedy=_REMEDY)
+    if not canonical(typed):
+        message = f"{_shown(typed)} is no model's name" if typed.strip() else "no model was named"
+        raise UnknownModelError(message, remedy=_REMEDY)
+    name, quantization = _without_address(typed.strip())
+    found = _find(name, catalogue)
+    if found is None:
+        match = _QUANTIZATION.search(name)
+        if match:
+            quantization = _quantization(match[1])
+            found = _find(name[: match.start()], catalogue)
+    if found is None:
+        raise _unknown(typed, name, catalogue)
+    return Resolution(spec_id=found[0], quantization=quantization, notes=found[1])
+
+
+def _without_address(typed: str) -> tuple[str, str | None]:
+    """A web address of a model or of a file in its repository -> the name, and the quantization that the file name states."""
+    match = _HOST.fullmatch(typed)
+    if match:
+        typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
+        inside = _IN_REPOSITORY.fullmatch(typed)
+        if inside:
+            stem = (inside[2] or "").lower().removesuffix(".gguf")
+            stated = _QUANTIZATION.search(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
+            return inside[1], _quantization(stated[1]) if stated else None
+    return typed, None
+
+
+def _quantization(text: str) -> str:
+    prefix, name = ("UD-", text[3:]) if text.lower().startswith("ud-") else ("", text)
+    name = re.sub(r"[-.]", "_", name.upper())
+    return prefix + _OTHER_NAMES.get(name, name)
+
+
+_Found = tuple[str, tuple[str, ...]]
+
+
+def _find(name: str, catalogue: Catalogue) -> _Found | None:
+    """The id of the spec and the notes, or None. Raises `UnknownModelError` where the name fits several models."""
+    key = canonical(name)
+    found = _named(key, name, catalogue)
+    if found is not None or not key:
+        return found
+    lower = name.lower()
+    if lower.startswith("library/"):
+        return _find(name[8:], catalogue)
+    if lower.endswith(":latest"):
+        return _find(name[:-7], catalogue)
+    owner, slash, rest = name.partition("/")
+    if slash and owner.strip().lower() in _CONVERTERS:
+        return _converted(rest, catalogue)
+    if key.endswith("-gguf"):  # the publisher's own conversion, or a conversion named without its account
+        return _converted(name, catalogue)
+    if key.endswith("-instruct") and ":" in name:  # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
+        return _look_up(f"{key[:-9]}-it", ("ids",), name, catalogue)
+    return None
+
+
+def _named(key: str, name: str, catalogue: Catalogue) -> _Found | None:
+    own, shipped = catalogue.names()[:-1], catalogue.names()[-1:]
+    found = _look_up(key, ("ids",), name, catalogue)
+    family = _family(key, catalogue)
+    if found is not None:
+        return (found[0], family[1]) if family is not None and family[0] == found[0] else found
+    return (
+        _look_up(key, ("aliases",), name, catalogue, own)
+        or family
+        or _look_up(key, ("aliases",), name, catalogue, shipped)
+        or _look_up(key, ("repositories", "titles"), name, catalogue)
+    )
+
+
+def _converted(name: str, catalogue: Catalogue) -> _Found | None:
+    """A conversion repeats the whole name of the original: aliases such as llama-3.2-3b may mean another one here (the base model)."""
+    key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(name))
+    return _look_up(key, ("repositories", "titles", "ids"), name, catalogue)
+
+
+def _look_up(
+    key: str, kinds: Iterable[str], name: str, catalogue: Catalogue, layers: Iterable[Mapping[str, Mapping[str, str]]] | None = None
+) -> _Found | None:
+    for kind in kinds:
+        for names in catalogue.names() if layers is None else layers:
+            value = names[kind].get(key)
+            if value is None:
+                continue
+            ids = value.split("/")
+            if len(ids) > 1:
+                raise UnknownModelError(
+                    f"{_shown(name)} may mean {', '.join(ids[:-1])} or {ids[-1]}", nearest=ids, remedy="type the one you mean"
+                )
+            return ids[0], ()
+    return None
+
+
+def _family(key: str, catalogue: Catalogue) -> _Found | None:
+    """A bare family name: the model that its dated entry names, if there is a spec of it."""
+    for name, family in _tables(catalogue, "families", "family"):
+        if key != canonical(name):
+            continue
+        model = family.get("model")
+        if not isinstance(model, str) or model not in catalogue:
+            return None
+        others = [other for other in _strings(family.get("others")) if other in catalogue and other != model]
+        why = str(family.get("why") or "").strip().rstrip(".")
+        notes = [f"{name} is a family: taken as {model}" + (f" ({why})." if why else ".")]
+        if others:
+            notes.append(f"Others of the family: {', '.join(others)}.")
+        return model, tuple(notes)
+    return None
+
+
+def _tables(catalogue: Catalogue, file: str, table: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    entries = catalogue.common(file).get(table)
+    return [(name, entry) for name, entry in entries.items() if isinstance(entry, dict)] if isinstance(entries, dict) else ()
+
+
+def _strings(value: object) -> list[str]:
+    return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
+
+
+def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
+    """The error for a name that no model goes by: a thing that is no model, or nothing that is known."""
+    key = canonical(name)
+    for thing, facts in _tables(catalogue, "things", "thing"):
+        if key in (canonical(known) for known in (thing, *_strings(facts.get("aliases")))):
+            kind = str(facts.get("kind") or "thing")
+            instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
+            return NotAModelError(
+                f"{_shown(typed)} is not a model but a {kind}: {facts.get('answer')}"
+                if facts.get("answer")
+                else f"{_shown(typed)} is no model",
+                kind=kind,
+                nearest=instead,
+                remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
+            )
+    message = f"{_shown(typed)} is not in the catalogue"
+    owner, slash, rest = name.rpartition("/")
+    if slash:
+        try:
+            same = _find(rest, catalogue)
+        except UnknownModelError:
+            same = None
+        if same is not None:
+            return UnknownModelError(
+                f"{message}: a repository of {_shown(owner)} may hold other weights than {same[0]}",
+                nearest=(same[0],),
+                remedy=f"if it holds the same weights: selfhost check {same[0]}",
+            )
+    nearest = _nearest(key, catalogue)
+    return UnknownModelError(message, nearest=nearest, remedy=_REMEDY)
+
+
+def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
+    """Ids and aliases that share a telling word with the name, give or take a slip, closest first; one name a model."""
+    from difflib import SequenceMatcher, get_close_matches
+
+    spellings = {canonical(name): name for name in catalogue.spellings()}
+    by_word: dict[str, set[str]] = {}
+    for known in spellings:
+        for word in _words(known):
+            by_word.setdefault(word, set()).add(known)
+    candidates: set[str] = set()
+    for word in _words(key)[:8]:
+        # a slip rarely hits the first letter; without this rule opus is like plus
+        for close in get_close_matches(word[:60], [known for known in by_word if known[0] == word[0]], n=5, cutoff=0.75):
+            candidates |= by_word[close]
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(key[:100])
+    ranked = []
+    for known in candidates:
+        matcher.set_seq1(known)
+        ranked.append((-matcher.ratio(), known))
+    chosen: dict[str, str] = {}
+    for _, known in sorted(ranked):
+        try:
+            found = _look_up(known, ("ids", "aliases"), known, catalogue)
+        except UnknownModelError:
+            continue
+        if found is not None:
+            chosen.setdefault(found[0], spellings[known])
+        if len(chosen) == most:
+            break
+    return tuple(chosen.values())
+
+
+def _words(key: str) -> list[str]:
+    return [word for word in key.split("-") if not word.isdigit() and word not in _COMMON_WORDS]
+
+
+def _shown(text: str, most: int = 60) -> str:
+    """What was typed, safe to print: in quotes, cut short, control characters escaped."""
+    cut = text[:most] + ("…" if len(text) > most else "")
+    return '"' + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut) + '"'

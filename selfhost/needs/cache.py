@@ -1,0 +1,98 @@
+"""What a model remembers of the tokens it has seen: keys and values that grow with the context, or a state of fixed size.
+
+These are facts of the model. How many cells a runtime gives them is the runtime's own room.
+"""
+
+from __future__ import annotations
+
+from ..facts import Record
+from ..spec import Architecture, Recurrent
+from .tensors import ArchitectureRow
+
+
+class CacheGroup(Record):
+    """Layers that cache alike. `layers` counts those that own a cache; elements are of one token and one layer.
+
+    `window_tokens` as in the config, None for layers that keep every token. `indexer_elements`: the keys of a sparse indexer.
+    """
+
+    layers: int
+    kv_heads: int
+    key_length: int
+    value_length: int
+    window_tokens: int | None = None
+    latent: bool = False
+    indexer_elements: int = 0
+
+    @property
+    def key_elements(self) -> int:
+        """Elements of K."""
+        return self.kv_heads * self.key_length
+
+    @property
+    def value_elements(self) -> int:
+        """Elements of V; 0 for latent attention, which stores none."""
+        return self.kv_heads * self.value_length
+
+
+def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
+    """The caches of a model; () for encoders and for models that keep a state alone."""
+    if row is not None and row.encoder:
+        return ()
+    made = []
+    for group in architecture.attention:
+        # Gemma 3n and 4: the layers after these read an earlier layer's cache
+        owning = group.layers if architecture.cache_layers is None else [n for n in group.layers if n < architecture.cache_layers]
+        if not owning or group.kind == "cross":
+            continue
+        indexer = (group.indexer_length or 0) if group.indexer_heads else 0
+        if group.kind == "latent":
+            size = (group.latent_length or 0) + (group.rope_length or 0)
+            made.append(CacheGroup(layers=len(owning), kv_heads=1, key_length=size, value_length=0, latent=True, indexer_elements=indexer))
+        else:
+            window = group.window_tokens if group.kind == "sliding" else None
+            made.append(
+                CacheGroup(
+                    layers=len(owning),
+                    kv_heads=group.kv_heads,
+                    key_length=group.key_length,
+                    value_length=group.value_length,
+                    window_tokens=window,
+                    indexer_elements=indexer,
+                )
+            )
+    return tuple(made)
+
+
+class State(Record):
+    """The state of one recurrent layer and one sequence, in elements: the convolution's last inputs, and the rest."""
+
+    layers: int
+    convolution: int
+    memory: int
+    arithmetic: str
+
+
+def states(architecture: Architecture) -> tuple[State, ...]:
+    """One entry per group of recurrent layers."""
+    return tuple(_state(group, architecture.embedding_length) for group in architecture.recurrent if group.layers)
+
+
+def _state(group: Recurrent, width: int) -> State:
+    taps = max(0, (group.convolution or 1) - 1)
+    size, heads, key, value = group.state_length or 0, group.heads or 0, group.key_length or 0, group.value_length or 0
+    match group.kind:
+        case "convolution":
+            parts = (taps * width, 0, f"{taps} × {width:,}")
+        case "kda":
+            parts = (3 * taps * heads * key, heads * key * key, f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})")
+        case "delta":
+            inner, keys = heads * value, (group.key_heads or 0) * key
+            parts = (taps * (inner + 2 * keys), key * inner, f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})")
+        case "mamba2":
+            inner, mixed = group.inner_length or 0, (group.groups or 0) * size
+            parts = (taps * (inner + 2 * mixed), size * inner, f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})")
+        case _:
+            inner = group.inner_length or 0
+            parts = (taps * inner, size * inner, f"({taps} × {inner:,} + {size} × {inner:,})")
+    return State(layers=len(group.layers), convolution=parts[0], memory=parts[1], arithmetic=parts[2])

@@ -1,0 +1,278 @@
+"""A checkpoint in safetensors, pickle or MLX files, and transformers, vLLM or MLX that loaded it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from math import prod
+
+from ..facts import Unread
+from ..spec import Architecture, RuntimeSpec, TensorGroup
+from .cache import CacheGroup, cache_groups, states
+from .parts import Asked, Parts, Subject, published, stated_size, term, times
+from .records import How, SizedWeights, Term
+from .tensors import ArchitectureRow, checkpoint_tensors, count
+
+# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32, two bytes per 32
+DTYPES = {
+    "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
+    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "int4_32": 4.5, "ternary": 2.0,
+}  # fmt: skip
+# groups of 64 weights share a 16-bit scale and a 16-bit bias: mlx.core.quantize, its default
+_MLX_BITS = {"bf16": 16.0, "fp16": 16.0, "8bit": 8.5, "6bit": 6.5, "5bit": 5.5, "4bit": 4.5, "3bit": 3.5}
+MLX_QUANTIZATIONS = tuple(_MLX_BITS)
+
+# cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
+_STEPS = {"vllm": 16, "mlx": 256}
+# tokens of a prompt worked on at once: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at most that by default
+_PROMPT_STEPS = {"mlx": 2048, "vllm": 8192}
+_WHISPER_FRAMES_SOURCE = "encoder positions of the spec"
+# save_pretrained cuts files at 5 GB, newer releases at 50 GB
+_SHARD_BYTES = 5_000_000_000
+
+
+def name_of(architecture: Architecture | None) -> str:
+    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
+    if architecture is None:
+        return "bfloat16"
+    return architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
+
+
+def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
+    """The files: as published, else every tensor in its stored type."""
+    found = published(subject.spec, format, quantization)
+    if found is None and format == "safetensors" and quantization == name_of(subject.architecture):
+        found = published(subject.spec, format, "native")
+    if found is not None:
+        return stated_size(found)
+    if format == "mlx":
+        return _mlx(subject, quantization)
+    if quantization not in DTYPES:
+        return Unread(
+            fact="download_bytes",
+            reason=f"nobody states the size of the {format} files in {quantization}",
+            remedy=f"take {name_of(subject.architecture)}, as published",
+        )
+    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
+    if architecture is None or row is None:
+        return _by_count(subject)
+    sizes = _stored(architecture, row)
+    unsure = architecture.dtype is None
+    beside = ((parameters.encoders or 0) + (parameters.mtp or 0)) * DTYPES.get(architecture.dtype or "bfloat16", 16.0) / 8
+    extra = 0.0
+    if parameters.extra_in_files and not (architecture.matrix_dtype or architecture.expert_dtype):
+        extra = parameters.extra_in_files * DTYPES.get(architecture.dtype or "bfloat16", 16.0) / 8
+    size = int(sum(sizes.values()) + beside + extra)
+    line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
+    if beside or extra:
+        line += f" + {int(beside + extra):,} bytes of encoders and other blocks in the files"
+    return SizedWeights(
+        bytes=size,
+        low_bytes=int(size * 0.995),
+        high_bytes=int(size * (2.01 if unsure else 1.01)),
+        how=How.ASSUMED if unsure else How.COMPUTED,
+        source="parameters of the architecture in their stored types" + ("; the type is not stated: 16 to 32 bits" if unsure else ""),
+        arithmetic=line,
+    )
+
+
+def _by_count(subject: Subject) -> SizedWeights | Unread:
+    total, architecture = subject.spec.parameters.total, subject.architecture
+    if total is None:
+        return Unread(
+            fact="download_bytes",
+            reason="neither the architecture nor the number of parameters is known",
+            remedy="state the size under [[files]] or [needs] of the spec",
+        )
+    type = name_of(architecture)
+    known = architecture is not None and architecture.dtype is not None
+    bits = DTYPES.get(type, 16.0)
+    size = int(total * bits / 8)
+    return SizedWeights(
+        bytes=size,
+        low_bytes=size if known else int(total * 16 / 8),
+        high_bytes=int(size * 1.05) if known else total * 4,
+        how=How.COMPUTED if known else How.ASSUMED,
+        source="parameters in the published type" if known else "the stored type is not stated: 16 to 32 bits per parameter",
+        arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
+    )
+
+
+@lru_cache(maxsize=512)
+def _stored(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
+    """Bytes by stored type."""
+    plain = architecture.dtype or "bfloat16"
+    sizes: dict[str, float] = {}
+    for group in checkpoint_tensors(architecture, row):
+        type = _type_of(group, architecture, plain)
+        sizes[type] = sizes.get(type, 0.0) + prod(group.shape) * (len(group.layers) or 1) * DTYPES.get(type, 16.0) / 8
+    return sizes
+
+
+def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
+    if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
+        return plain
+    if "_exps." in group.name and architecture.expert_dtype:
+        return architecture.expert_dtype
+    return architecture.matrix_dtype or plain
+
+
+def _mlx(subject: Subject, quantization: str) -> SizedWeights | Unread:
+    bits = _MLX_BITS.get(quantization)
+    if bits is None:
+        return Unread(fact="download_bytes", reason=f"nobody states the size in {quantization}", remedy="take 4bit or 8bit")
+    architecture, row = subject.architecture, subject.row
+    if architecture is not None and row is not None:
+        matrices = vectors = 0
+        for group in checkpoint_tensors(architecture, row):
+            elements = prod(group.shape) * (len(group.layers) or 1)
+            if len(group.shape) > 1 and group.name.endswith(".weight") and group.shape[0] % 64 == 0 and "ssm_conv1d" not in group.name:
+                matrices += elements
+            else:
+                vectors += elements
+    else:
+        matrices, vectors = subject.spec.parameters.total or 0, 0
+    if not matrices:
+        return Unread(fact="download_bytes", reason="the number of parameters is not known", remedy="state the size under [[files]]")
+    size = int(matrices * bits / 8) + 2 * vectors
+    return SizedWeights(
+        bytes=size,
+        low_bytes=int(size * 0.97),
+        high_bytes=int(size * 1.05),
+        how=How.COMPUTED,
+        source="mlx.core.quantize: groups of 64 with a 16-bit scale and bias; routers may keep more bits",
+        arithmetic=f"{matrices:,} weights × {bits:g} bits / 8 + {vectors:,} others × 2 bytes",
+    )
+
+
+# ------------------------------------------------------------------ memory
+
+
+def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> Parts:
+    """Files and memory of a Python runtime."""
+    files = size_of(subject, format, asked.quantization)
+    if isinstance(files, Unread):
+        return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+    architecture = subject.architecture
+    made = [_weights(subject, files, runtime)]
+    unknown: tuple[Unread, ...] = ()
+    if architecture is None or not (architecture.attention or architecture.recurrent):
+        unknown = (
+            Unread(
+                fact="memory.kv_cache",
+                reason="the spec has no architecture, so the size of its cache is not known",
+                remedy="add [architecture] to the spec, or state [needs]",
+            ),
+        )
+    else:
+        row = subject.row or ArchitectureRow(name=architecture.row)
+        made += _cache(architecture, row, runtime, asked)
+        made.append(_activations(architecture, runtime, asked))
+    made.append(overhead(runtime))
+    return Parts(files=files, terms=tuple(made), largest_file_bytes=min(files.bytes, _SHARD_BYTES), unknown=unknown)
+
+
+def overhead(runtime: RuntimeSpec) -> Term:
+    """The program itself."""
+    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
+    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
+    return term(
+        "runtime", (low + high) // 2, how, runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes", low=low, high=high
+    )
+
+
+def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec) -> Term:
+    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
+    unneeded = 0
+    width = _width(architecture) if architecture is not None else 2
+    if files.how is not How.STATED:
+        unneeded = int(((parameters.mtp or 0) + (parameters.extra_in_files or 0)) * width)
+        if architecture is not None and (architecture.matrix_dtype or architecture.expert_dtype):
+            unneeded = (parameters.mtp or 0) * width
+    size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
+    line = files.arithmetic
+    narrow = architecture is not None and (architecture.expert_dtype or architecture.matrix_dtype)
+    if narrow and row is not None and architecture is not None and runtime.id == "transformers":
+        # without a kernel for the narrow type it is expanded while loading
+        high = max(high, count(checkpoint_tensors(architecture, row)) * 2)
+        line += "; up to 2 bytes per parameter where this machine has no kernel for the type"
+    return term("weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high)
+
+
+def _width(architecture: Architecture) -> int:
+    return 4 if architecture.dtype == "float32" else 2
+
+
+def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
+    width, step = _width(architecture), _STEPS.get(runtime.id, 1)
+    tokens = -(-asked.context_tokens // step) * step
+    ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
+    size = high = 0
+    lines: list[str] = []
+    expanded = False
+    for group in cache_groups(architecture, row):
+        kept = tokens if group.window_tokens is None else min(tokens, -(-group.window_tokens // step) * step)
+        elements, line = _elements(group)
+        if group.latent and runtime.id == "transformers":
+            latent = next(item for item in architecture.attention if item.kind == "latent")
+            heads, keys = latent.heads, latent.key_length + (latent.rope_length or 0)
+            elements, expanded = heads * (keys + latent.value_length), True
+            line = f"{heads} heads × ({keys} + {latent.value_length})"
+        lines.append(f"{times(group.layers, 'layer')} × {line} × {width} bytes × {kept:,} tokens{ending}")
+        size += group.layers * elements * width * kept * asked.parallel
+        # vLLM may give every layer the room of the longest
+        reach = tokens if runtime.id == "vllm" else kept
+        high += group.layers * (elements + group.indexer_elements) * width * reach * asked.parallel
+    if architecture.audio is not None:
+        frames, wide = architecture.audio.positions, architecture.embedding_length
+        lines.append(f"2 × {times(architecture.layers, 'layer')} × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}")
+        more = 2 * architecture.layers * wide * width * frames * asked.parallel
+        size, high = size + more, high + more
+    if size:
+        note = "" if step == 1 else f"; in steps of {step} tokens"
+        if expanded:
+            note += "; heads are cached expanded, the latent form alone would be smaller"
+        source = f"{runtime.name}: keys and values in the type of the model"
+        yield term("kv_cache", size, How.COMPUTED, source, " + ".join(lines) + note, high=high)
+    state = sum(item.layers * (item.convolution + item.memory) for item in states(architecture)) * asked.parallel
+    if state:
+        line = " + ".join(f"{times(item.layers, 'layer')} × {item.arithmetic} × 4 bytes{ending}" for item in states(architecture))
+        yield term("recurrent_state", state * 4, How.COMPUTED, "states in float32; some runtimes halve it", line, low=state * 2)
+
+
+def _elements(group: CacheGroup) -> tuple[int, str]:
+    if group.latent:
+        return group.key_elements, f"{group.key_length:,}"
+    heads = times(group.kv_heads, "KV head")
+    if group.key_length == group.value_length:
+        return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
+    return group.key_elements + group.value_elements, f"{heads} × ({group.key_length} + {group.value_length})"
+
+
+def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
+    width = _width(architecture)
+    tokens = min(asked.context_tokens, _PROMPT_STEPS.get(runtime.id, asked.context_tokens)) * asked.parallel
+    inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
+    per_token = (4 * architecture.embedding_length + 3 * inner) * width
+    logits = 4 * (architecture.vocabulary or 0) * asked.parallel
+    size = tokens * per_token + logits
+    return term(
+        "activations",
+        size,
+        How.ASSUMED,
+        "general knowledge: the widest layer of one pass over the prompt; attention without stored scores",
+        f"{tokens:,} tokens × (4 × {architecture.embedding_length:,} + 3 × {inner:,}) × {width} bytes + {logits:,} bytes of logits",
+        low=min(64, tokens) * per_token + logits,
+        high=2 * size,
+    )
+
+
+def decode_bytes(subject: Subject, format: str, quantization: str, sized: SizedWeights | Unread) -> dict[str, int]:
+    """Bytes read for one decoded token: the files scaled to the active parameters, less an untied token table."""
+    parameters, architecture = subject.spec.parameters, subject.architecture
+    if isinstance(sized, Unread) or not parameters.total:
+        return {}
+    active = (parameters.active or parameters.total) - (parameters.encoders or 0)
+    if architecture is not None and not architecture.tied_embeddings and architecture.output_matrix:
+        active -= (architecture.vocabulary or 0) * architecture.embedding_length
+    return {quantization: max(0, sized.bytes * active // parameters.total)}

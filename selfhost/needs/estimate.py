@@ -1,0 +1,270 @@
+"""The entry of this room: which files and formats there are, what they weigh, and what loading them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..facts import Unread
+from ..spec import ModelSpec, RuntimeSpec
+from ..workload import DEFAULT_CONTEXT_TOKENS, Workload
+from . import checkpoint, gguf
+from .parts import Asked, Parts, Subject
+from .quantization import GGUF_QUANTIZATIONS, canonical_gguf, stored
+from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
+from .tensors import row_of
+
+WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
+QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *checkpoint.DTYPES, *checkpoint.MLX_QUANTIZATIONS)
+"""Every name that `canonical_quantization` may answer."""
+
+_FORMATS = ("gguf", "ggml", "mlx", "safetensors", "pickle")
+
+
+def needs_of(
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    architectures: Mapping[str, Any],
+    *,
+    instruction_sets: tuple[str, ...] | None = None,
+) -> Needs:
+    """What `spec` takes under a workload whose runtime, format and quantization are filled in.
+
+    `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the machine (Linux kernel names)
+    decide which weights llama.cpp copies into a second layout; None leaves that out. A size that is not known is None and
+    has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that is missing.
+    """
+    cpu = _cpu(spec, runtime)
+    if spec.closed:
+        return _nothing(cpu, "the weights were never published", "use an API")
+    if workload.task == "finetune":
+        return _nothing(cpu, "fine-tuning is not computed", "leave the task out")
+    if runtime is None or not _describes(spec):
+        return _stated(spec, cpu) or _nothing(cpu, "the spec states neither an architecture nor [needs]", "state it in [needs] of a spec")
+    format = workload.format or default_format_and_quantization(spec, runtime)[0]
+    quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
+    found = _parts(_subject(spec, architectures), runtime, format, _asked(spec, workload, quantization), instruction_sets)
+    missing = [entry for entry in found.unknown if entry.fact.startswith("memory")]
+    stated = _stated(spec, cpu) if missing or not found.terms else None
+    if stated is not None:
+        return stated
+    files = None if isinstance(found.files, Unread) else found.files
+    return Needs(
+        download_bytes=files.bytes if files else None,
+        disk_bytes=files.bytes if files else None,
+        largest_file_bytes=found.largest_file_bytes,
+        download_how=files.how if files else None,
+        download_source=files.source if files else None,
+        cpu=cpu,
+        memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
+        unknown=found.unknown,
+    )
+
+
+def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:
+    """The files of one format and quantization, as downloaded, without the projector of a vision model."""
+    subject = _subject(spec, architectures)
+    if format == "gguf":
+        return gguf.size_of(subject, canonical_gguf(quantization) or quantization)
+    if format == "ggml":
+        from .whisper import size_of
+
+        return size_of(subject, quantization)
+    if spec.components:
+        from .images import size_of
+
+        return size_of(subject, quantization)
+    return checkpoint.size_of(subject, format, quantization)
+
+
+def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the model can be had in for that runtime, best quality first; only names whose size is known or can be computed."""
+    format, default = default_format_and_quantization(spec, runtime)
+    listed = [name for files in spec.files if files.format == format for name in files.bytes]
+    names: tuple[str, ...]
+    if format == "gguf":
+        own = {canonical_gguf(name) or name for name in listed}
+        if _trained_in_mxfp4(spec):
+            # experts that were published in 4 bits gain nothing from another type
+            names = tuple(name for name in GGUF_QUANTIZATIONS if name == default or name in own)
+        else:
+            experts = spec.architecture is not None and any(group.experts for group in spec.architecture.feed_forward)
+            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or (name != "F32" and (name != "MXFP4_MOE" or experts)))
+        names = (*names, *(name for name in own if name not in GGUF_QUANTIZATIONS))
+    elif format == "ggml":
+        names = WHISPER_QUANTIZATIONS
+    elif format == "mlx":
+        names = (*(name for name in checkpoint.MLX_QUANTIZATIONS), *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS))
+    else:
+        names = (default,)
+    return tuple(name for name in names if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights))
+
+
+def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
+    """The files one takes unless something else is asked for, in the first format of the runtime that the model has."""
+    format = next((name for name in runtime.formats if name in _FORMATS and _has_format(spec, name)), None) or runtime.formats[0]
+    if format == "gguf":
+        return format, "MXFP4_MOE" if _trained_in_mxfp4(spec) else "F16" if spec.modality == "embedding" else "Q4_K_M"
+    if format == "ggml":
+        return format, "F16"
+    if format == "mlx":
+        return format, "4bit"
+    if spec.components:
+        return format, "float16"
+    return format, checkpoint.name_of(spec.architecture)
+
+
+def canonical_quantization(text: str) -> str | None:
+    """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`; None for a name nobody knows."""
+    name = canonical_gguf(text)
+    if name is not None:
+        return name
+    lower = text.strip().lower()
+    return next((known for known in QUANTIZATIONS if known.lower() == lower), None)
+
+
+def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    """The sentence why that program does not load this model; None where it does, or nothing says that it does not."""
+    if spec.modality not in runtime.modalities:
+        return f"{runtime.name} does not serve {spec.modality} models."
+    if spec.architecture is not None and not any(_has_format(spec, format) for format in runtime.formats):
+        if "gguf" in runtime.formats:
+            return f"{runtime.name} has no support for the architecture {spec.architecture.row}."
+        return f"The weights do not come in a format that {runtime.name} loads ({', '.join(runtime.formats)})."
+    return None
+
+
+def decode_bytes(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, architectures: Mapping[str, Any]) -> int | None:
+    """Bytes of weights read for one decoded token; None where the weights are not known."""
+    if runtime is None or spec.closed or not _describes(spec):
+        return None
+    default = default_format_and_quantization(spec, runtime)
+    by_type = decode_bytes_by_type(spec, workload.format or default[0], workload.quantization or default[1], architectures)
+    return sum(by_type.values()) if by_type else None
+
+
+def decode_bytes_by_type(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> dict[str, int]:
+    """The same by stored type: all but an untied token table, and of routed experts the share that is used; {} where unknown."""
+    subject = _subject(spec, architectures)
+    quantization = canonical_gguf(quantization) or quantization
+    architecture, row = subject.architecture, subject.row
+    if architecture is None:
+        sized = weights_bytes(spec, format, quantization, architectures)
+        total, active = spec.parameters.total, spec.parameters.active
+        return {} if isinstance(sized, Unread) or not total else {quantization: sized.bytes * (active or total) // total}
+    if format != "gguf" or row is None or quantization not in GGUF_QUANTIZATIONS:
+        return checkpoint.decode_bytes(subject, format, quantization, weights_bytes(spec, format, quantization, architectures))
+    used = {layer: (group.used or 1, group.experts) for group in architecture.feed_forward if group.experts for layer in group.layers}
+    share = next(iter(used.values()), (1, 1))
+    tied = architecture.tied_embeddings
+    read: dict[str, int] = {}
+    for tensor in stored(architecture, row, quantization, quantization.startswith("IQ")):
+        # of tables one row is read
+        table = tensor.name in ("position_embd.weight", "per_layer_token_embd.weight") or (tensor.name == "token_embd.weight" and not tied)
+        if table or tensor.extra:
+            continue
+        size = tensor.bytes * share[0] // share[1] if "_exps." in tensor.name else tensor.bytes
+        read[tensor.type] = read.get(tensor.type, 0) + size
+    return read
+
+
+# ------------------------------------------------------------------ parts of the answer
+
+
+def _subject(spec: ModelSpec, architectures: Mapping[str, Any]) -> Subject:
+    architecture = spec.architecture
+    row = row_of(architecture, architectures) if architecture is not None else None
+    if row is None and architecture is not None and architecture.tensors:
+        from .tensors import ArchitectureRow
+
+        row = ArchitectureRow(name=architecture.row)
+    return Subject(spec=spec, architecture=architecture, row=row)
+
+
+def _asked(spec: ModelSpec, workload: Workload, quantization: str) -> Asked:
+    longest = spec.architecture.context_tokens if spec.architecture else None
+    context = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
+    type = workload.kv_cache_type or "f16"
+    return Asked(quantization=quantization, context_tokens=context, parallel=workload.parallel, key_type=type, value_type=type)
+
+
+def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
+    if format == "gguf":
+        return gguf.parts(subject, runtime, asked, instruction_sets)
+    if format == "ggml":
+        from .whisper import parts
+
+        return parts(subject, runtime, asked)
+    if subject.spec.components:
+        from .images import parts
+
+        return parts(subject, runtime, asked)
+    return checkpoint.parts(subject, runtime, format, asked)
+
+
+def _describes(spec: ModelSpec) -> bool:
+    """Something to compute from, or a published size to start from."""
+    return spec.architecture is not None or bool(spec.components) or spec.parameters.total is not None or bool(spec.files)
+
+
+def _has_format(spec: ModelSpec, format: str) -> bool:
+    if any(files.format == format for files in spec.files):
+        return True
+    architecture = spec.architecture
+    if format == "gguf":
+        return architecture.runs_in_gguf if architecture is not None else not spec.components
+    if format == "ggml":
+        return architecture is not None and architecture.audio is not None
+    if spec.safety.formats and format in ("safetensors", "pickle"):
+        return format in spec.safety.formats
+    return format != "pickle" and not (format == "mlx" and spec.components)
+
+
+def _trained_in_mxfp4(spec: ModelSpec) -> bool:
+    return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith("mxfp4")
+
+
+def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
+    if runtime is None:
+        sets = spec.needs.instruction_sets if spec.needs else ()
+        return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
+    names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in runtime.systems if "-" in system))
+    return CpuNeed(architectures=names, instruction_sets=runtime.instruction_sets, recommended=runtime.recommended_instruction_sets)
+
+
+def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
+    stated = spec.needs
+    if stated is None:
+        return None
+    source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
+    low = stated.low_bytes if stated.low_bytes is not None else stated.high_bytes
+    high = stated.high_bytes if stated.high_bytes is not None else low
+    unknown: list[Unread] = []
+    memory = None
+    if low is None or high is None:
+        unknown.append(Unread(fact="memory", reason="the spec states no memory", remedy="add memory_bytes to [needs]"))
+    else:
+        line = f"{high:,} bytes as stated" if low == high else f"{low:,} to {high:,} bytes as stated"
+        whole = Term(
+            name="weights", bytes=(low + high) // 2, low_bytes=low, high_bytes=high, how=How.STATED, source=source, arithmetic=line
+        )
+        memory = MemoryNeed(terms=(whole,))
+    if stated.disk_bytes is None:
+        unknown.append(Unread(fact="download_bytes", reason="the spec states no disk_bytes", remedy="add disk_bytes to [needs]"))
+    known = stated.disk_bytes is not None
+    return Needs(
+        download_bytes=stated.disk_bytes,
+        disk_bytes=stated.disk_bytes,
+        largest_file_bytes=stated.disk_bytes,
+        download_how=How.STATED if known else None,
+        download_source=source if known else None,
+        cpu=cpu,
+        memory=memory,
+        unknown=tuple(unknown),
+    )
+
+
+def _nothing(cpu: CpuNeed, reason: str, remedy: str) -> Needs:
+    unknown = tuple(Unread(fact=fact, reason=reason, remedy=remedy) for fact in ("download_bytes", "memory"))
+    return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=unknown)

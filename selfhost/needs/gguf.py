@@ -1,0 +1,355 @@
+"""A GGUF file, and llama.cpp or Ollama that loaded it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from ..facts import Unread
+from ..spec import Architecture, RuntimeSpec
+from . import llamacpp
+from .cache import cache_groups, states
+from .parts import Asked, Parts, Subject, published, stated_size, term, times
+from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
+from .records import How, SizedWeights, Term
+from .tensors import ArchitectureRow
+
+_RECIPE = "the per-tensor rules of llama-quantize (llama.cpp src/llama-quant.cpp, 2026)"
+# published files that follow the recipe differ by less: 23 of 24 files checked are equal but for the header, the others up to 0.15 %
+_RECIPE_ERROR = 0.002
+_OWN_MIX = 0.005
+# the closed form of the compute buffer was off by at most -16 % to +24 % with flash attention in 968 measured cases
+_COMPUTE_ERROR = 0.2
+_COMPUTE_ERROR_UNMEASURED = 0.4
+# split by publishers: Hugging Face takes no file above 50 GB without more ado
+_LARGEST_FILE_BYTES = 50_000_000_000
+# llama-cli and llama-server reserve a row of logits per slot; programs that bundle an older libllama a whole micro-batch
+_ROWS_OF_A_WHOLE_BATCH = ("ollama",)
+# bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per token): fitted on 6 tokenizers
+_VOCABULARY = {"spm": (155, 155), "bpe": (307, 410), "": (155, 410)}
+# bytes in the file's header per token of the vocabulary
+_HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "": (22.5, 62.5)}
+_HEADER_KEYS_BYTES = 3000
+
+# types that a CPU copies into an interleaved layout, with the multiple their rows must have: ggml/src/ggml-cpu/repack.cpp
+_REPACK_AVX2 = {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8}
+_REPACK_AVX512 = {**_REPACK_AVX2, "Q2_K": 8}
+_REPACK_ARM = {"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4}
+_NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
+# architectures whose compute buffer was measured
+_MEASURED = frozenset({
+    "arcee", "bert", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deepseek2", "ernie4_5", "ernie4_5-moe", "exaone",
+    "exaone4", "falcon", "falcon-h1", "gemma", "gemma2", "gemma3", "gemma3n", "gemma4", "glm4", "glm4moe", "gpt-oss", "gpt2",
+    "gptneox", "granite", "granitehybrid", "granitemoe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4",
+    "mamba", "minicpm", "minimax-m2", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo",
+    "olmo2", "olmoe", "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe", "qwen3moe",
+    "qwen3next", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2",
+})  # fmt: skip
+# bits per weight differ between models of one quantization: over the measured models from 0.95 to 1.10 of Llama 3.1 8B's above
+# 3 B parameters, up to 1.45 below, where the token table weighs more
+_BITS_LOW, _BITS_HIGH, _BITS_HIGH_SMALL, _SMALL = 0.94, 1.12, 1.5, 3_000_000_000
+
+
+def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
+    """Files and memory. Weights and cache are judged apart: one may be known without the other."""
+    quantization = canonical_gguf(asked.quantization) or asked.quantization
+    files = size_of(subject, quantization)
+    if isinstance(files, Unread):
+        return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+    unknown: list[Unread] = []
+    made: list[Term] = []
+    weights, evictable = _weights(subject, quantization, files, instruction_sets)
+    made += weights
+    projector = _projector(subject)
+    architecture = subject.architecture
+    if architecture is None or not (architecture.attention or architecture.recurrent):
+        unknown.append(
+            Unread(
+                fact="memory.kv_cache",
+                reason="the spec has no architecture, so the size of its cache is not known",
+                remedy="add [architecture] to the spec, or state [needs]",
+            )
+        )
+    else:
+        row = subject.row or ArchitectureRow(name=architecture.row)
+        room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
+        cache = _cache(architecture, row, room, asked)
+        if isinstance(cache, Unread):
+            unknown.append(cache)
+        else:
+            made += cache
+        made += _state(architecture, asked.parallel)
+        made.append(_compute(architecture, row, room, runtime, asked.parallel, known=subject.row is not None))
+        made.append(_runtime(architecture, row, room, runtime, quantization))
+    if projector is not None:
+        made.append(projector)
+        files = SizedWeights(
+            bytes=files.bytes + projector.bytes,
+            low_bytes=files.low_bytes + projector.low_bytes,
+            high_bytes=files.high_bytes + projector.high_bytes,
+            how=files.how if files.how is How.ASSUMED else How.COMPUTED,
+            source=f"{files.source}; projector: {projector.source}",
+            arithmetic=f"{files.arithmetic}; and the projector: {projector.arithmetic}",
+        )
+    largest = min(files.bytes, _LARGEST_FILE_BYTES)
+    return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
+
+
+# ------------------------------------------------------------------ files
+
+
+def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
+    """The GGUF file, without the projector of a vision model: as published, else by the recipe, else by bits per weight."""
+    found = published(subject.spec, "gguf", quantization)
+    if found is not None:
+        return stated_size(found)
+    if quantization not in BITS_PER_WEIGHT:
+        return Unread(
+            fact="download_bytes",
+            reason=f"nobody states the size of {quantization}, and it is no quantization of llama-quantize",
+            remedy="take a quantization with a known recipe, for example Q4_K_M",
+        )
+    if subject.architecture is not None and subject.row is not None:
+        return _computed_file(subject.architecture, subject.row, quantization)
+    total = subject.spec.parameters.total
+    if total is None:
+        return Unread(
+            fact="download_bytes",
+            reason="neither the architecture nor the number of parameters is known",
+            remedy="state the size under [[files]] or [needs] of the spec",
+        )
+    total -= subject.spec.parameters.encoders or 0
+    bits = BITS_PER_WEIGHT[quantization]
+    size = int(total * bits / 8)
+    return SizedWeights(
+        bytes=size,
+        low_bytes=int(size * _BITS_LOW),
+        high_bytes=int(size * (_BITS_HIGH if total >= _SMALL else _BITS_HIGH_SMALL)),
+        how=How.ASSUMED,
+        source="bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md); the architecture is not known",
+        arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _computed_file(architecture: Architecture, row: ArchitectureRow, quantization: str) -> SizedWeights:
+    with_matrix = quantization.startswith("IQ")
+    tensors = stored(architecture, row, quantization, with_matrix)
+    data = sum(tensor.bytes for tensor in tensors)
+    less = sum(tensor.bytes for tensor in tensors if not tensor.extra)
+    more = data
+    if quantization in ("Q4_0", "Q5_0"):
+        more = sum(tensor.bytes for tensor in stored(architecture, row, quantization, True))
+    low, high = _header(architecture, row, tensors)
+    header = (low + high) // 2
+    return SizedWeights(
+        bytes=data + header,
+        # older conversions leave multi-token-prediction blocks out
+        low_bytes=int(less * (1 - _RECIPE_ERROR)) + low,
+        high_bytes=int(more * (1 + _RECIPE_ERROR)) + high,
+        how=How.COMPUTED,
+        source=f"{_RECIPE}; header from the size of the vocabulary",
+        arithmetic=f"{by_type(tensors)} + {header:,} bytes of header",
+    )
+
+
+def _header(architecture: Architecture, row: ArchitectureRow, tensors: Iterable[Stored]) -> tuple[int, int]:
+    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    low, high = _HEADER[row.tokenizer]
+    table = sum((24 + len(tensor.name) + 2 + 8 * len(tensor.shape)) * tensor.count for tensor in tensors) + _HEADER_KEYS_BYTES
+    return table + int(low * vocabulary), table + int(high * vocabulary)
+
+
+def by_type(tensors: Iterable[Stored]) -> str:
+    """`3,413,114,880 bytes of Q4_K + …`, the most first."""
+    sizes: dict[str, int] = {}
+    for tensor in tensors:
+        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.bytes
+    return " + ".join(f"{size:,} bytes of {type}" for type, size in sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+# ------------------------------------------------------------------ memory
+
+
+def _weights(subject: Subject, quantization: str, files: SizedWeights, instruction_sets: tuple[str, ...] | None) -> tuple[list[Term], int]:
+    """Mapped weights, the second layout that the CPU wants, and the bytes of originals it replaced."""
+    if subject.architecture is None or subject.row is None or quantization not in BITS_PER_WEIGHT:
+        line = f"the whole file: {files.arithmetic}"
+        return [term("weights", files.bytes, files.how, files.source, line, low=files.low_bytes, high=files.high_bytes)], 0
+    tensors = tuple(
+        item for item in stored(subject.architecture, subject.row, quantization, quantization.startswith("IQ")) if not item.extra
+    )
+    size = sum(tensor.bytes for tensor in tensors)
+    computed = _computed_file(subject.architecture, subject.row, quantization)
+    if files.how is How.STATED and abs(files.bytes - computed.bytes) > _OWN_MIX * files.bytes:
+        error = int(files.bytes * _OWN_MIX)
+        line = f"the whole file, a mix of its publisher's own: {files.arithmetic}"
+        return [term("weights", files.bytes, How.STATED, files.source, line, low=files.bytes - error, high=files.bytes)], 0
+    error = int(size * _RECIPE_ERROR)
+    more = max(error, computed.high_bytes - computed.bytes) if quantization in ("Q4_0", "Q5_0") else error
+    source = _RECIPE if files.how is not How.STATED else f"{_RECIPE}; agrees with the size of {files.source}"
+    layout = _layout(instruction_sets)
+    moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
+    copied = sum(tensor.bytes for tensor in moved)
+    if not copied:
+        return [term("weights", size, How.COMPUTED, source, by_type(tensors), low=size - error, high=size + more)], 0
+    rest = tuple(tensor for tensor in tensors if not _repacked(tensor, layout))
+    kept = size - copied
+    share = kept / size
+    return [
+        term("weights", kept, How.COMPUTED, source, by_type(rest), low=kept - int(error * share), high=kept + int(more * share)),
+        term(
+            "repacked_weights",
+            copied,
+            How.COMPUTED,
+            f"{llamacpp.SOURCE}: ggml-cpu/repack.cpp",
+            f"{by_type(moved)}, interleaved for this processor; the originals in the page cache may be dropped",
+            low=copied - (error - int(error * share)),
+            high=copied + (more - int(more * share)),
+        ),
+    ], copied
+
+
+def _layout(instruction_sets: tuple[str, ...] | None) -> dict[str, int]:
+    if instruction_sets is None:
+        return {}
+    if "avx512f" in instruction_sets:
+        return _REPACK_AVX512
+    if "avx2" in instruction_sets:
+        return _REPACK_AVX2
+    return _REPACK_ARM if "asimddp" in instruction_sets or "i8mm" in instruction_sets else {}
+
+
+def _repacked(tensor: Stored, layout: dict[str, int]) -> bool:
+    multiple = layout.get(tensor.type)
+    if multiple is None or not tensor.name.endswith(".weight") or len(tensor.shape) < 2 or tensor.shape[1] % multiple:
+        return False
+    return not tensor.name.startswith(_NEVER_REPACKED) and not tensor.name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
+
+
+def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked) -> list[Term] | Unread:
+    groups = cache_groups(architecture, row)
+    if not groups:
+        return []
+    for type, lengths in ((asked.key_type, [g.key_length for g in groups]), (asked.value_type, [g.value_length for g in groups])):
+        block = BLOCKS[type.upper()][0]
+        odd = next((length for length in lengths if length % block), None)
+        if odd is not None:
+            return Unread(
+                fact="memory.kv_cache",
+                reason=f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of {block}",
+                remedy="take the cache type f16",
+            )
+    lines: list[str] = []
+    size = extra = unsure = 0
+    notes: list[str] = []
+    for group in groups:
+        window = llamacpp.window_of(architecture, group)
+        cells = room.of(window)
+        per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(asked.value_type, group.value_elements)
+        size += cells * room.streams * group.layers * per_token
+        if not llamacpp.window_known(architecture, group):
+            unsure += (room.full - cells) * room.streams * group.layers * per_token
+        extra += room.full * room.streams * group.layers * row_bytes("f16", group.indexer_elements)
+        lines.append(_cache_line(group.layers, group, asked, cells, room.streams))
+        if window is not None and cells != room.full:
+            notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
+        elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
+            notes.append(f"{asked.context_tokens:,} tokens padded to a multiple of 256")
+    line = " + ".join(lines)
+    if extra or unsure:
+        if unsure:
+            notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
+        if extra:
+            notes.append("up to the keys of the indexer more")
+        line = "; ".join([line, *notes])
+        source = f"{llamacpp.SOURCE}; this architecture was not measured"
+        return [term("kv_cache", size, How.COMPUTED, source, line, high=size + extra + unsure)]
+    return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
+
+
+_TYPE_BYTES = {"f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes", "q4_0": "18/32 bytes"}
+
+
+def _cache_line(layers: int, group: object, asked: Asked, cells: int, streams: int) -> str:
+    from .cache import CacheGroup
+
+    assert isinstance(group, CacheGroup)
+    ending = f" × {cells:,} tokens" + (f" × {streams:,} sequences" if streams > 1 else "")
+    keys, values = _TYPE_BYTES[asked.key_type], _TYPE_BYTES[asked.value_type]
+    if group.latent:
+        return f"{times(layers, 'layer')} × {group.key_length:,} × {keys}{ending}"
+    heads = times(group.kv_heads, "KV head")
+    if group.key_length == group.value_length and keys == values:
+        return f"2 × {times(layers, 'layer')} × {heads} × {group.key_length:,} × {keys}{ending}"
+    return f"{times(layers, 'layer')} × {heads} × ({group.key_length:,} × {keys} + {group.value_length:,} × {values}){ending}"
+
+
+def _state(architecture: Architecture, sequences: int) -> list[Term]:
+    found = states(architecture)
+    size = llamacpp.state_bytes(architecture, sequences)
+    if not size:
+        return []
+    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
+    line = " + ".join(f"{times(state.layers, 'layer')} × {state.arithmetic} × 4 bytes{ending}" for state in found)
+    return [term("recurrent_state", size, How.EXACT, llamacpp.SOURCE, line)]
+
+
+def _compute(
+    architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, parallel: int, *, known: bool
+) -> Term:
+    whole = runtime.id in _ROWS_OF_A_WHOLE_BATCH
+    reserved_rows = room.micro_batch if whole else parallel
+    size = llamacpp.compute_bytes(architecture, row, room, reserved_rows)
+    touched = llamacpp.compute_bytes(architecture, row, room, parallel)
+    error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
+    batch, width = room.micro_batch, architecture.embedding_length
+    line = f"largest moment of a batch of {batch:,} tokens, width {width:,}, {reserved_rows:,} rows of logits"
+    source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}" + (
+        "" if error == _COMPUTE_ERROR else ", architecture not measured"
+    )
+    if whole:
+        line += f"; rows never asked for are not touched: {touched:,} bytes then"
+    return term("compute", size, How.COMPUTED, source, line, low=int(touched * (1 - error)), high=int(size * (1 + error)))
+
+
+def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, quantization: str) -> Term:
+    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    low_bytes, high_bytes = _VOCABULARY[row.tokenizer]
+    widest = max(
+        [architecture.embedding_length]
+        + [group.heads * max(group.key_length, group.value_length) for group in architecture.attention]
+        + [group.length * (group.used or 1) for group in architecture.feed_forward]
+    )
+    numerator, denominator = _scratch(quantization)
+    scratch = room.micro_batch * widest * numerator // denominator
+    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch
+    high = runtime.overhead_high_bytes + vocabulary * high_bytes + scratch
+    middle = (low_bytes + high_bytes) // 2
+    program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
+    size = program + vocabulary * middle + scratch
+    line = (
+        f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
+        f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch"
+    )
+    how = How.MEASURED if runtime.overhead_how == "measured" else How.ASSUMED
+    return term("runtime", size, how, runtime.overhead_source or runtime.name, line, low=low, high=high)
+
+
+def _scratch(quantization: str) -> tuple[int, int]:
+    """Bytes per element of the activations' own quantized form."""
+    if quantization in ("F16", "BF16"):
+        return 2, 1
+    return (292, 256) if "_K" in quantization or quantization == "IQ4_XS" else (34, 32)
+
+
+def _projector(subject: Subject) -> Term | None:
+    """The vision or audio encoder: a file of its own, 16-bit with some 32-bit vectors."""
+    encoders = subject.spec.parameters.encoders
+    if not encoders or subject.architecture is None or subject.spec.modality == "speech":
+        return None
+    size = int(encoders * 2.02)
+    return term(
+        "projector", size, How.COMPUTED, "F16 projector file; parameters of the encoders as in the spec",
+        f"{encoders:,} parameters × 2.02 bytes", low=encoders * 2, high=int(encoders * 2.12),
+    )  # fmt: skip

@@ -1,0 +1,206 @@
+"""What llama.cpp allocates on a CPU for a model it has loaded.
+
+Read from its source and compared with measurements (llama.cpp 0c1e570, 2026): cache and state to the byte, the compute buffer
+by a closed form whose error is stated. Ollama runs the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from ..facts import Record
+from ..spec import Architecture
+from .cache import CacheGroup, cache_groups, states
+from .quantization import row_bytes
+from .tensors import ArchitectureRow
+
+SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
+
+MICRO_BATCH_TOKENS = 512
+"""`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
+
+_CELL_STEP = 256
+# whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
+_WINDOWED = frozenset({"gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "cohere2", "cohere2moe", "olmo2", "llama4"})
+# whose config.json has a window that llama.cpp ignores: it caches every token
+_UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "starcoder2"})
+
+
+class Cells(Record):
+    """How many tokens a cache has room for. `full` and `window` are per stream."""
+
+    full: int
+    streams: int
+    micro_batch: int
+    sequences: int
+    unified: bool
+    asked: int
+
+    def of(self, window_tokens: int | None) -> int:
+        """Cells of a layer with that window, None for one that keeps everything."""
+        if window_tokens is None:
+            return self.full
+        room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
+        return padded(min(self.full, room))
+
+
+def padded(tokens: int) -> int:
+    """Up to the next multiple of 256 cells."""
+    return -(-tokens // _CELL_STEP) * _CELL_STEP
+
+
+def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, micro_batch: int = MICRO_BATCH_TOKENS) -> Cells:
+    """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream that all share."""
+    total = padded(context_tokens)
+    full = total if unified else padded(total // sequences)
+    return Cells(
+        full=full,
+        streams=1 if unified else sequences,
+        micro_batch=min(micro_batch, context_tokens),
+        sequences=sequences,
+        unified=unified,
+        asked=context_tokens // sequences,
+    )
+
+
+def window_of(architecture: Architecture, group: CacheGroup) -> int | None:
+    """The window llama.cpp's cache really has for these layers."""
+    row = architecture.row
+    if group.window_tokens is None or row in _UNWINDOWED:
+        return None
+    if row == "exaone4" and architecture.layers != 64:
+        return None
+    return group.window_tokens
+
+
+def window_known(architecture: Architecture, group: CacheGroup) -> bool:
+    """False for an architecture of which nobody checked whether llama.cpp follows its window."""
+    return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
+
+
+def cache_bytes(
+    architecture: Architecture, row: ArchitectureRow, room: Cells, *, key_type: str, value_type: str, flash_attention: bool = True
+) -> int:
+    """The KV cache. Without flash attention every V row of a model with several widths gets the largest."""
+    groups = cache_groups(architecture, row)
+    widths = {group.value_elements for group in groups}
+    widest = max(widths) if len(widths) > 1 and not flash_attention else None
+    return sum(
+        room.of(window_of(architecture, group)) * room.streams * group.layers
+        * (row_bytes(key_type, group.key_elements) + row_bytes(value_type, group.value_elements if widest is None else widest))
+        for group in groups
+    )  # fmt: skip
+
+
+def state_bytes(architecture: Architecture, sequences: int) -> int:
+    """The recurrent state: always 32-bit floats, one per sequence, whatever the context and the cache type."""
+    return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in states(architecture))
+
+
+# ------------------------------------------------------------------ compute buffer
+
+# elements per token that stay alive beside the feed-forward, in units of the model's width, by architecture; others 3
+_BESIDE = {
+    "phi2": 4.0, "cohere2": 4.0, "cohere2moe": 6.0, "seed_oss": 4.0, "chatglm": 2.0, "qwen35": 2.0, "lfm2": 2.0, "lfm2moe": 2.0,
+    "jamba": 2.0, "granitehybrid": 4.0, "gemma3n": 4.0, "minimax-m2": 4.0, "glm4moe": 4.0, "qwen2moe": 5.0, "nemotron_h_moe": 4.0,
+    "mistral4": 3.5, "nomic-bert": 2.0, "bert": 2.0, "kimi-linear": 4.0, "deepseek2": 4.5,
+}  # fmt: skip
+_NO_GATE_MOE = frozenset({"nemotron_h_moe"})
+
+
+@lru_cache(maxsize=512)
+def compute_bytes(architecture: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash_attention: bool = True) -> int:
+    """The compute buffer, by a closed form: the largest of the moments when logits, feed-forward, attention or state are alive."""
+    width, vocabulary = architecture.embedding_length, architecture.vocabulary_gguf or architecture.vocabulary or 0
+    tokens = min(room.micro_batch, room.full * room.streams)
+    rows = min(room.micro_batch, logits_rows)
+    groups = cache_groups(architecture, row)
+    masked = tokens if row.encoder else sum(_masks(room, architecture, groups))
+    mask = tokens * masked * (2 if flash_attention else 4)
+    windowed = any(window_of(architecture, group) is not None for group in groups)
+    per_layer = (architecture.per_layer_embedding_length or 0) * architecture.layers
+    inputs = width + 6 + (4 if windowed else 0) + 2 * per_layer + 2 * (architecture.deepstack_layers or 0) * width
+    feed_forward = _feed_forward(architecture, row, per_layer)
+    attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
+    recurrent = _recurrent(architecture, room, tokens)
+    # an encoder ends in one vector per sequence
+    logits = 4 * tokens * width + (0 if row.encoder else 4 * rows * (vocabulary + width))
+    return max(logits, int(mask + 4 * tokens * (inputs + max(feed_forward, attention, recurrent))))
+
+
+def _masks(room: Cells, architecture: Architecture, groups: Iterable[CacheGroup]) -> list[int]:
+    """One mask for the layers that keep everything, one for those with a window."""
+    windows = [window_of(architecture, group) for group in groups]
+    found = [room.full] if None in windows else []
+    sliding = [window for window in windows if window is not None]
+    return [*found, room.of(sliding[0])] if sliding else found
+
+
+def _feed_forward(architecture: Architecture, row: ArchitectureRow, per_layer: int) -> float:
+    name, width = architecture.row, architecture.embedding_length
+    dense = max((group.length for group in architecture.feed_forward if not group.experts), default=0)
+    experts = [group for group in architecture.feed_forward if group.experts]
+    beside = _BESIDE.get(name, 3.0)
+    if name == "gemma4":
+        beside = 1.0 if per_layer else 4.0
+    elif name == "granitemoe" and not any(group.shared_length for group in experts):
+        beside = 2.0
+    elif name == "llama4" and not dense:
+        beside = 4.0
+    live = 0.0
+    if dense and not (name == "gemma4" and experts):
+        live = (1 if row.gate == "none" else 3) * dense + beside * width
+    for group in experts:
+        used, length, inner = group.used or 1, group.length, group.latent_length or width
+        gated = row.gate != "none"
+        need = float((3 if gated else 1) * used * length)
+        # gate and up are free again: the result of down takes their room when it fits
+        if inner > 2 * length or not gated or name == "cohere2moe":
+            need += used * inner
+        live = max(live, need + beside * width)
+    return live
+
+
+def _attention(
+    architecture: Architecture, row: ArchitectureRow, groups: tuple[CacheGroup, ...], room: Cells, tokens: int, inputs: int, flash: bool
+) -> tuple[float, int]:
+    width = architecture.embedding_length
+    if not architecture.attention:
+        return 0.0, inputs
+    keys = max((group.key_elements for group in groups), default=0)
+    if row.encoder:
+        keys = max(group.kv_heads * group.key_length for group in architecture.attention)
+    latent = next((group for group in architecture.attention if group.kind == "latent"), None)
+    heads = max(group.heads for group in architecture.attention)
+    if latent is not None:
+        size, rope = latent.latent_length or 0, latent.rope_length or 0
+        live = 2 * width + heads * (latent.key_length + rope + 2 * size + rope) + 2 * size
+        unfused = heads * (size + rope) + 2 * width
+    else:
+        queries = max(group.heads * group.key_length for group in architecture.attention)
+        live, unfused = 2 * width + 2 * queries + 2 * keys, queries + 2 * width
+    if flash:
+        return float(live), inputs
+    span = tokens if row.encoder else room.full
+    return float(max(live, span * heads + unfused)), inputs + (0 if latent is not None else 2 * keys)
+
+
+def _recurrent(architecture: Architecture, room: Cells, tokens: int) -> float:
+    width, live = architecture.embedding_length, 0.0
+    for group, state in zip([group for group in architecture.recurrent if group.layers], states(architecture), strict=True):
+        share = room.sequences / tokens
+        per_sequence = (state.memory + 2 * state.convolution) * share
+        if group.kind == "mamba":
+            live = max(live, 6 * (group.inner_length or 0) + per_sequence)
+        elif group.kind == "mamba2":
+            inner, mixed = group.inner_length or 0, (group.groups or 0) * (group.state_length or 0)
+            projected, convolved = 2 * inner + 2 * mixed + (group.heads or 0), inner + 2 * mixed
+            live = max(live, projected + 2 * convolved + 2 * inner + width + per_sequence)
+        elif group.kind == "delta":
+            inner, keys = (group.heads or 0) * (group.value_length or 0), (group.key_heads or 0) * (group.key_length or 0)
+            convolved = inner + 2 * keys
+            first = 3 * convolved + 2 * width + 2 * state.convolution * share
+            second = 2 * convolved + 2 * keys + inner + width + (2 * state.memory + state.convolution) * share
+            live = max(live, first, second)
+    return live

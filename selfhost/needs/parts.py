@@ -1,0 +1,78 @@
+"""What every runtime's room hands back, and how its lines are written."""
+
+from __future__ import annotations
+
+from ..facts import Record, Unread
+from ..spec import Architecture, ModelSpec, PublishedFiles
+from .records import How, SizedWeights, Term
+from .tensors import ArchitectureRow
+
+
+class Subject(Record):
+    """One model and what its architecture is known to be. `row` is None where the architecture is unknown."""
+
+    spec: ModelSpec
+    architecture: Architecture | None
+    row: ArchitectureRow | None
+
+
+class Asked(Record):
+    """The workload in the terms of this room. `context_tokens` is per sequence."""
+
+    quantization: str
+    context_tokens: int
+    parallel: int
+    key_type: str
+    value_type: str
+
+
+class Parts(Record):
+    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the terms are no total."""
+
+    files: SizedWeights | Unread
+    terms: tuple[Term, ...] = ()
+    evictable_bytes: int = 0
+    largest_file_bytes: int | None = None
+    unknown: tuple[Unread, ...] = ()
+
+
+def term(name: str, size: int, how: How, source: str, arithmetic: str, *, low: int | None = None, high: int | None = None) -> Term:
+    """A term in RAM; exact unless a range is given."""
+    return Term(
+        name=name,
+        bytes=size,
+        low_bytes=size if low is None else min(low, size),
+        high_bytes=size if high is None else max(high, size),
+        how=how,
+        source=source,
+        arithmetic=arithmetic,
+    )
+
+
+def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
+    """The size somebody states for these files, whatever the case and alias the spec writes."""
+    from .quantization import canonical_gguf
+
+    found = spec.published_bytes(format, quantization)
+    if found is not None:
+        return found
+    wanted = canonical_gguf(quantization) or quantization.lower()
+    for files in spec.files:
+        if files.format == format:
+            for name, size in files.bytes.items():
+                if (canonical_gguf(name) or name.lower()) == wanted:
+                    return size, files
+    return None
+
+
+def stated_size(found: tuple[int, PublishedFiles]) -> SizedWeights:
+    """A published size, as it is."""
+    size, files = found
+    return SizedWeights(
+        bytes=size, low_bytes=size, high_bytes=size, how=How.STATED, source=files.source, arithmetic=f"{size:,} bytes as listed"
+    )
+
+
+def times(count: int, what: str) -> str:
+    """`32 layers`, `1 layer`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

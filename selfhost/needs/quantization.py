@@ -1,0 +1,311 @@
+"""Which type each tensor of a GGUF file gets, and the bytes that follow.
+
+`llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors, chosen by the tensor's role, its layer and its
+row length. The rules below were read from `src/llama-quant.cpp` (llama.cpp, 2026) and restated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from math import prod
+
+from ..facts import Record
+from ..spec import Architecture, TensorGroup
+from .tensors import ArchitectureRow, gguf_tensors
+
+# elements and bytes of one block, ggml.h and ggml-common.h
+BLOCKS: Mapping[str, tuple[int, int]] = {
+    "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2),
+    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
+    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210),
+    "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74), "IQ2_S": (256, 82),
+    "IQ3_XXS": (256, 98), "IQ3_S": (256, 110), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136), "MXFP4": (32, 17),
+}  # fmt: skip
+
+# name of the file's quantization -> type of most of its tensors; best quality first
+_BASE: Mapping[str, str] = {
+    "F32": "F32", "BF16": "BF16", "F16": "F16", "Q8_0": "Q8_0", "Q6_K": "Q6_K",
+    "Q5_K_M": "Q5_K", "Q5_K_S": "Q5_K", "Q5_1": "Q5_1", "Q5_0": "Q5_0",
+    "Q4_K_M": "Q4_K", "Q4_K_S": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_1": "Q4_1", "Q4_0": "Q4_0", "MXFP4_MOE": "MXFP4",
+    "Q3_K_L": "Q3_K", "IQ3_M": "IQ3_S", "Q3_K_M": "Q3_K", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S", "IQ3_XXS": "IQ3_XXS", "Q3_K_S": "Q3_K",
+    "IQ2_M": "IQ2_S", "IQ2_S": "IQ2_XS", "Q2_K": "Q2_K", "IQ2_XS": "IQ2_XS", "IQ2_XXS": "IQ2_XXS", "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S",
+}  # fmt: skip
+
+GGUF_QUANTIZATIONS = tuple(_BASE)
+"""Best quality first."""
+
+_ALIASES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4": "MXFP4_MOE", "FP16": "F16", "FP32": "F32"}
+
+# the next type with blocks of 32, for rows that do not divide by 256
+_FALLBACK = {
+    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+    "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL",
+    "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL",
+}  # fmt: skip
+_TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
+_UP_TO_FOUR_BIT = frozenset({"Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S", "IQ3_M", "IQ4_XS"})
+
+# bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; those it leaves out from the sizes in quantize.cpp
+BITS_PER_WEIGHT: Mapping[str, float] = {
+    "F32": 32.0, "BF16": 16.0, "F16": 16.0, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036, "Q5_K_S": 5.5704, "Q5_1": 6.04, "Q5_0": 5.57,
+    "Q4_K_M": 4.8944, "Q4_K_S": 4.6672, "IQ4_NL": 4.6818, "IQ4_XS": 4.4597, "Q4_1": 5.11, "Q4_0": 4.64, "MXFP4_MOE": 4.4,
+    "Q3_K_L": 4.2979, "IQ3_M": 3.7628, "Q3_K_M": 3.9960, "IQ3_S": 3.6606, "IQ3_XS": 3.4977, "IQ3_XXS": 3.2548, "Q3_K_S": 3.6429,
+    "IQ2_M": 2.9294, "IQ2_S": 2.7403, "Q2_K": 3.1593, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824, "IQ1_M": 2.1460, "IQ1_S": 2.0042,
+}  # fmt: skip
+
+_QUALITY_SOURCE = "perplexity of Llama 3 8B (Mistral 7B for 16 bit), tools/quantize/quantize.cpp of llama.cpp"
+QUALITY: Mapping[str, str] = {
+    "F32": "as trained or better; nothing is lost",
+    "BF16": f"as published (no measurable loss: {_QUALITY_SOURCE})",
+    "F16": f"as published (perplexity +0.002: {_QUALITY_SOURCE})",
+    "Q8_0": f"no loss anyone notices (perplexity +0.003: {_QUALITY_SOURCE})",
+    "Q6_K": f"hardly any loss (perplexity +0.02: {_QUALITY_SOURCE})",
+    "Q5_K_M": f"very small loss (perplexity +0.06: {_QUALITY_SOURCE})",
+    "Q5_K_S": f"very small loss (perplexity +0.10: {_QUALITY_SOURCE})",
+    "Q5_1": f"very small loss; Q5_K_M is smaller and better (perplexity +0.11: {_QUALITY_SOURCE})",
+    "Q5_0": f"small loss; Q5_K_S is as large and better (perplexity +0.13: {_QUALITY_SOURCE})",
+    "Q4_K_M": f"small loss, the usual choice (perplexity +0.18: {_QUALITY_SOURCE})",
+    "Q4_K_S": f"small loss (perplexity +0.27: {_QUALITY_SOURCE})",
+    "Q4_1": f"visible loss; Q4_K_M is smaller than it and better (perplexity +0.45: {_QUALITY_SOURCE})",
+    "Q4_0": f"visible loss; Q4_K_S is as large and better (perplexity +0.47: {_QUALITY_SOURCE})",
+    "Q3_K_L": f"visible loss (perplexity +0.56: {_QUALITY_SOURCE})",
+    "Q3_K_M": f"visible loss, the smallest still worth having (perplexity +0.66: {_QUALITY_SOURCE})",
+    "Q3_K_S": f"clear loss (perplexity +1.6: {_QUALITY_SOURCE})",
+    "Q2_K": f"heavy loss: only where nothing else fits (perplexity +3.5: {_QUALITY_SOURCE})",
+    "MXFP4_MOE": "as published for models trained in MXFP4 (gpt-oss model card, openai, 2025-08-05)",
+    "MXFP4": "as published for models trained in MXFP4 (gpt-oss model card, openai, 2025-08-05)",
+}
+"""What a quantization costs, in plain words with the source."""
+
+SMALLEST_WORTH_HAVING = "Q3_K_M"
+"""Below it the loss is several times larger (+0.66 against +1.6 and +3.5 in perplexity, see `QUALITY`)."""
+
+
+class Stored(Record):
+    """Equal tensors of a file: `count` of them, together `bytes`. `extra` is true for multi-token-prediction blocks."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    count: int
+    bytes: int
+    extra: bool = False
+
+
+def canonical_gguf(text: str) -> str | None:
+    """`q4_k_m` -> `Q4_K_M`; None for a name that llama-quantize does not know."""
+    name = text.strip().upper().replace("-", "_")
+    name = _ALIASES.get(name, name)
+    return name if name in _BASE else None
+
+
+def worth_having(quantization: str) -> bool:
+    """False for what one takes only when nothing else fits: everything below `SMALLEST_WORTH_HAVING`."""
+    order = GGUF_QUANTIZATIONS
+    return quantization not in order or order.index(quantization) <= order.index(SMALLEST_WORTH_HAVING)
+
+
+def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
+    """Bytes of one tensor's data."""
+    elements, size = BLOCKS[type]
+    return prod(shape) // elements * size
+
+
+def row_bytes(type: str, length: int) -> int:
+    """Bytes of one row of a cache."""
+    elements, size = BLOCKS[type.upper()]
+    return length // elements * size
+
+
+@lru_cache(maxsize=1024)
+def stored(architecture: Architecture, row: ArchitectureRow, quantization: str, importance_matrix: bool) -> tuple[Stored, ...]:
+    """The tensors of a GGUF file of that quantization, as llama-quantize types them.
+
+    `quantization` is canonical (`canonical_gguf`). With an importance matrix it chooses a little differently for Q4_0, Q5_0
+    and the IQ types; those are published with one.
+    """
+    groups = gguf_tensors(architecture, row)
+    return tuple(_typed(architecture, row, groups, quantization, importance_matrix))
+
+
+def _typed(
+    architecture: Architecture, row: ArchitectureRow, groups: Iterable[TensorGroup], quantization: str, importance_matrix: bool
+) -> Iterable[Stored]:
+    groups = tuple(groups)
+    recipe = _Recipe(architecture, row, groups, quantization, importance_matrix)
+    for group in groups:
+        extra = bool(group.layers) and group.layers[0] >= architecture.layers
+        for type, number in recipe.types(group):
+            size = tensor_bytes(type, group.shape) * number
+            yield Stored(name=group.name, shape=group.shape, type=type, count=number, bytes=size, extra=extra)
+
+
+class _Recipe:
+    def __init__(
+        self, architecture: Architecture, row: ArchitectureRow, groups: tuple[TensorGroup, ...], quantization: str, importance_matrix: bool
+    ) -> None:
+        self.name = quantization
+        self.base = _BASE[quantization]
+        self.importance_matrix = importance_matrix
+        self.falcon = row.name == "falcon"
+        self.blocks = architecture.layers + (architecture.mtp_layers or 0)
+        self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
+        self.tied = all(group.name != "output.weight" for group in groups)
+        first = next((group for group in architecture.attention if 0 in group.layers), None)
+        # heads that share one key; 0 where the first layer has no attention, as in llama.cpp
+        self.sharing = 0 if first is None else first.heads if first.kind == "latent" else first.heads // max(1, first.kv_heads)
+        grouped = first is not None and self.sharing != 1
+        self.seventy = row.name in ("llama", "qwen2") and self.blocks == 80 and grouped
+        self.value_layers = sorted(layer for group in groups if _is_value(group.name) for layer in group.layers)
+        self.down_layers = sorted(layer for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
+
+    def more_bits(self, index: int, total: int) -> bool:
+        return index < total // 8 or index >= 7 * total // 8 or (index - total // 8) % 3 == 2
+
+    def types(self, group: TensorGroup) -> list[tuple[str, int]]:
+        """(type, how many of the group's tensors have it)."""
+        number = len(group.layers) or 1
+        name = group.name
+        if not _quantized(group):
+            return [("F16" if _kept_in_16_bit(name) and self.base != "F32" else "F32", number)]
+        if self.base in ("F32", "F16", "BF16"):
+            return [(self.base, number)]
+        if _is_value(name) and name != "output.weight" and self.name != "MXFP4_MOE":
+            chosen = [self.value_type(self.value_layers.index(layer)) for layer in group.layers]
+        elif "ffn_down" in name and self.name != "MXFP4_MOE":
+            indices = group.layers if self.experts > 1 else [self.down_layers.index(layer) for layer in group.layers]
+            chosen = [self.down_type(index) for index in indices]
+        elif name.startswith("blk.*.ffn_") and self.name == "IQ3_XS":
+            chosen = [self.middle_type(layer) for layer in group.layers]
+        else:
+            chosen = [self.plain_type(group)]
+            return [(_fit(chosen[0], group.shape[0]), number)]
+        counted: dict[str, int] = {}
+        for type in chosen:
+            type = _fit(type, group.shape[0])
+            counted[type] = counted.get(type, 0) + 1
+        return list(counted.items())
+
+    def plain_type(self, group: TensorGroup) -> str:
+        name, row_length, base, quantization = group.name, group.shape[0], self.base, self.name
+        table = name in ("token_embd.weight", "per_layer_token_embd.weight")
+        if name == "output.weight" or (self.tied and table):
+            if quantization == "MXFP4_MOE" or self.falcon or row_length % BLOCKS[base][0]:
+                return "Q8_0"
+            if quantization in _TWO_BIT or quantization == "IQ3_XXS":
+                return "Q5_K"
+            return base if base == "Q8_0" else "Q6_K"
+        if quantization == "MXFP4_MOE":
+            return "MXFP4" if len(group.shape) > 2 and group.shape[2] > 1 else "Q8_0"
+        if table:
+            if quantization in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M"):
+                return "Q2_K"
+            return "IQ3_S" if quantization in ("IQ2_S", "IQ2_M", "IQ3_XXS") else base
+        if "attn_k.weight" in name:
+            if self.experts == 8:
+                return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
+            return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
+        if "attn_q.weight" in name:
+            return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
+        if "attn_output.weight" in name:
+            return self.output_type()
+        return base
+
+    def value_type(self, index: int) -> str:
+        quantization, type, total = self.name, self.base, len(self.value_layers)
+        shared = self.sharing >= 4
+        if quantization in _TWO_BIT:
+            if shared or self.experts >= 4:
+                return "Q4_K"
+            return "IQ3_S" if quantization in ("IQ2_S", "IQ2_M") else "Q2_K"
+        if quantization == "Q2_K":
+            type = "Q4_K" if shared else "Q3_K"
+        elif quantization == "IQ3_XXS":
+            type = "Q4_K" if shared else "IQ3_XXS" if self.importance_matrix else "IQ3_S"
+        elif quantization == "IQ3_M" or (quantization in ("IQ3_XS", "IQ3_S") and shared):
+            type = "Q4_K"
+        elif quantization == "Q3_K_M":
+            type = "Q5_K" if index < 2 else "Q4_K"
+        elif quantization == "Q3_K_L" or (quantization in ("IQ4_NL", "IQ4_XS") and shared):
+            type = "Q5_K"
+        elif quantization in ("Q4_K_M", "Q5_K_M") and self.more_bits(index, total):
+            type = "Q6_K"
+        elif quantization == "Q4_K_S" and index < 4:
+            type = "Q5_K"
+        if self.seventy and type in ("Q3_K", "Q4_K"):
+            type = "Q5_K"
+        return "Q8_0" if self.experts == 8 else type
+
+    def down_type(self, index: int) -> str:
+        quantization, base, total = self.name, self.base, self.blocks
+        early = index < total // 8
+        if quantization in _TWO_BIT:
+            return base if not early else "IQ3_S" if quantization in ("IQ2_S", "IQ2_M") else "Q2_K"
+        if quantization == "Q2_K":
+            return "Q3_K"
+        if quantization == "IQ3_XXS" and not self.importance_matrix:
+            return "Q4_K" if early else "Q3_K"
+        if quantization == "Q3_K_M":
+            if index < total // 16:
+                return "Q5_K"
+            return "Q4_K" if not self.falcon or self.more_bits(index, total) else "Q3_K"
+        if quantization == "IQ3_M" and (early or (self.experts == 8 and self.more_bits(index, total))):
+            return "Q4_K"
+        if quantization == "Q3_K_L":
+            return "Q4_K" if self.falcon else "Q5_K"
+        if quantization == "Q4_K_M":
+            if self.falcon and index < total // 16:
+                return "Q6_K"
+            return base if not self.more_bits(index, total) else "Q5_K" if self.falcon else "Q6_K"
+        if quantization in ("IQ4_NL", "IQ4_XS") and early and not self.importance_matrix:
+            return "Q5_K"
+        if quantization == "Q5_K_M" and self.more_bits(index, total):
+            return "Q6_K"
+        if quantization == "Q4_K_S" and early and not self.falcon:
+            return "Q5_K"
+        if quantization in ("Q4_0", "Q5_0") and early and self.importance_matrix:
+            return "Q4_1" if quantization == "Q4_0" else "Q5_1"
+        return base
+
+    def output_type(self) -> str:
+        quantization, base = self.name, self.base
+        if self.falcon:
+            return "Q4_K" if quantization == "Q3_K_L" else base
+        if self.experts == 8:
+            return "Q5_K" if quantization in _UP_TO_FOUR_BIT or quantization in _TWO_BIT else base
+        if quantization in ("IQ1_S", "IQ1_M"):
+            return "IQ2_XXS"
+        return {
+            "Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K", "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S",
+        }.get(quantization, base)  # fmt: skip
+
+    def middle_type(self, layer: int) -> str:
+        return "IQ3_XXS" if self.blocks // 8 <= layer < 7 * self.blocks // 8 else self.base
+
+
+def _is_value(name: str) -> bool:
+    return name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")) and name.startswith("blk.")
+
+
+def _quantized(group: TensorGroup) -> bool:
+    """What llama-quantize leaves as it is: vectors, norms, routers, position tables, small convolutions."""
+    name = group.name
+    if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
+        return False
+    kept = ("_norm.weight", "ffn_gate_inp.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight",
+            "indexer.k_proj.weight", "indexer.q_proj.weight")  # fmt: skip
+    return name not in ("position_embd.weight", "token_types.weight") and not any(part in name for part in kept)
+
+
+def _kept_in_16_bit(name: str) -> bool:
+    return any(
+        part in name for part in ("per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l", "laurel_r")
+    )
+
+
+def _fit(type: str, row_length: int) -> str:
+    if row_length % BLOCKS[type][0] == 0:
+        return type
+    type = _FALLBACK.get(type, type)
+    return type if row_length % BLOCKS[type][0] == 0 else "F16"

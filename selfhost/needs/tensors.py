@@ -1,0 +1,392 @@
+"""Which tensors a model's files hold: one generic derivation, one row of data per architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+from ..facts import Record
+from ..spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
+
+# width of the two LAuReL matrices of Gemma 3n (`laurel_rank` in its config.json)
+_LAUREL_RANK = 64
+
+
+class ArchitectureRow(Record):
+    """What all models of one architecture share: `specs/common/architectures.toml`, whose header explains every key."""
+
+    name: str
+    norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
+    norm_bias: bool = False
+    output_norm: str = "output_norm"
+    output_bias: bool = False
+    fused_qkv: bool = False
+    gated_query: bool = False
+    attention_bias: bool = False
+    key_bias: bool = True
+    attention_output_bias: bool = False
+    query_key_norm: str = ""
+    attention_sinks: bool = False
+    gate: str = "split"
+    feed_forward_bias: bool = False
+    feed_forward_sub_norm: bool = False
+    router_bias: bool = False
+    shared_expert_gate: bool = False
+    expert_norms: bool = False
+    positions: bool = False
+    position_offset: int = 0
+    token_types: bool = False
+    embedding_norm: bool = False
+    rope_factors: str = ""
+    layer_scale: bool = False
+    per_layer_embeddings: bool = False
+    per_layer_vocabulary: int | None = None
+    altup: bool = False
+    shared_keys_stored: bool = True
+    mamba_norms: bool = False
+    fused_alpha_beta: bool = False
+    pooler: bool = False
+    activation_scalars: int = 0
+    encoder: bool = False
+    mtp_vocabulary: bool = False
+    tokenizer: str = ""
+
+    @classmethod
+    def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
+        """One table of the file. `TypeError` names a key that no row may have."""
+        given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return cls(name=name, **given)
+
+
+def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
+    """The row of a model's architecture, None where there is none.
+
+    `architectures` is the parsed file, with or without its top key `architecture`.
+    """
+    rows = architectures.get("architecture", architectures)
+    values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
+    return ArchitectureRow.from_values(architecture.row, values) if isinstance(values, Mapping) else None
+
+
+def count(groups: Iterable[TensorGroup]) -> int:
+    """Parameters in all tensors."""
+    return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
+
+
+@lru_cache(maxsize=512)
+def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
+    """The tensors of the GGUF file, multi-token-prediction blocks last, their layers numbered from `layers` on."""
+    if architecture.tensors:
+        return architecture.tensors
+    return tuple(_Builder(architecture, row, gguf=True).build())
+
+
+@lru_cache(maxsize=512)
+def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
+    """The parameters of the published checkpoint, under GGUF names: tied matrices once, no multi-token-prediction blocks."""
+    if architecture.tensors:
+        return tuple(group for group in architecture.tensors if not group.layers or group.layers[0] < architecture.layers)
+    return tuple(_Builder(architecture, row, gguf=False).build())
+
+
+def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
+    """True for a tensor of a multi-token-prediction block: in the file, and by default not in memory."""
+    return bool(group.layers) and group.layers[0] >= architecture.layers
+
+
+class _Builder:
+    def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
+        self.architecture = architecture
+        self.row = row
+        self.gguf = gguf
+        self.width = architecture.embedding_length
+        self.groups: list[TensorGroup] = []
+
+    def add(self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False) -> None:
+        """`layers` None: a tensor outside the blocks; (): no layer has it."""
+        if layers == ():
+            return
+        where = layers or ()
+        self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
+        if bias:
+            self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
+
+    def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
+        if layers:
+            self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+
+    def build(self) -> list[TensorGroup]:
+        model = self.architecture
+        layers = tuple(range(model.layers))
+        self.outside()
+        self.every_layer(layers)
+        for attention in model.attention:
+            self.attention(attention, attention.layers)
+        for recurrent in model.recurrent:
+            self.recurrent(recurrent)
+        for feed_forward in model.feed_forward:
+            self.feed_forward(feed_forward, feed_forward.layers)
+        if self.gguf and model.mtp_layers and model.attention and model.feed_forward:
+            self.multi_token_prediction(model.mtp_layers)
+        return self.groups
+
+    def outside(self) -> None:
+        model, row, width = self.architecture, self.row, self.width
+        vocabulary = model.vocabulary or 0
+        if self.gguf:
+            vocabulary = model.vocabulary_gguf or vocabulary
+        self.add("token_embd", width, vocabulary)
+        if row.output_norm:
+            self.add(row.output_norm, width, bias=row.norm_bias)
+        if model.output_matrix and not model.tied_embeddings and not row.encoder:
+            self.add("output", width, vocabulary, bias=row.output_bias)
+        if row.positions:
+            rows = model.positions or (model.context_tokens or 0) + row.position_offset
+            # the conversion drops the two rows of XLM-RoBERTa that no token uses
+            self.add("position_embd", width, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
+        if row.token_types:
+            self.add("token_types", width, model.token_types or 2)
+        if row.embedding_norm:
+            self.add("token_embd_norm", width, bias=True)
+        if row.pooler and not self.gguf:
+            self.add("pooler", width, width, bias=True)
+        factors = model.rope_factors or row.rope_factors
+        half = max((group.key_length for group in model.attention), default=0) // 2
+        if self.gguf and factors == "freqs":
+            self.add("rope_freqs", half)
+        if self.gguf and factors == "long_short":
+            self.add("rope_factors_long", half)
+            self.add("rope_factors_short", half)
+        if model.audio:
+            self.audio_encoder()
+
+    def every_layer(self, layers: tuple[int, ...]) -> None:
+        model, row, width = self.architecture, self.row, self.width
+        norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
+        for name in norms:
+            self.add(f"blk.*.{name}", width, layers=layers, bias=row.norm_bias)
+        if row.layer_scale and self.gguf:
+            self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.activation_scalars and not self.gguf:
+            self.plain("blk.*.activation", row.activation_scalars, layers=layers)
+        slice_width = model.per_layer_embedding_length
+        if row.per_layer_embeddings and slice_width:
+            rows = (model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary) or model.vocabulary or 0
+            self.add("per_layer_token_embd", slice_width * model.layers, rows)
+            self.add("per_layer_model_proj", width, slice_width * model.layers)
+            self.add("per_layer_proj_norm", slice_width)
+            self.add("blk.*.inp_gate", width, slice_width, layers=layers)
+            self.add("blk.*.proj", slice_width, width, layers=layers)
+            if not row.altup:
+                self.add("blk.*.post_norm", width, layers=layers)
+        inputs = model.altup_inputs
+        if row.altup and inputs:
+            self.add("altup_proj", width, width, inputs - 1)
+            self.add("altup_unembd_proj", width, width, inputs - 1)
+            self.add("blk.*.altup_correct_coef", inputs, inputs, layers=layers)
+            self.add("blk.*.altup_correct_scale", width, layers=layers)
+            self.add("blk.*.altup_predict_coef", inputs, inputs * inputs, layers=layers)
+            self.add("blk.*.altup_router", width, inputs, layers=layers)
+            self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
+            self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
+        if model.audio:
+            self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
+            for name in ("q", "k", "v", "output"):
+                self.add(f"blk.*.cross_attn_{name}", width, width, layers=layers, bias=name != "k")
+
+    def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        row, width = self.row, self.width
+        heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
+        if group.kind == "latent":
+            self.latent_attention(group, layers)
+            return
+        bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
+        own = layers
+        if not self.gguf and not row.shared_keys_stored and self.architecture.cache_layers is not None:
+            limit = self.architecture.cache_layers
+            own = tuple(layer for layer in layers if layer < limit)
+        if row.fused_qkv:
+            self.add("blk.*.attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers, bias=bias)
+        else:
+            self.add("blk.*.attn_q", width, heads * key * (2 if row.gated_query else 1), layers=layers, bias=bias)
+            self.add("blk.*.attn_k", width, kv_heads * key, layers=own, bias=bias and row.key_bias)
+            if not group.values_from_keys:
+                self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
+        self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
+        if norm == "head":
+            self.add("blk.*.attn_q_norm", key, layers=layers)
+            self.add("blk.*.attn_k_norm", key, layers=own)
+        elif norm == "per_head":
+            self.add("blk.*.attn_q_norm", key, heads, layers=layers)
+            self.add("blk.*.attn_k_norm", key, kv_heads, layers=own)
+        elif norm == "full":
+            self.add("blk.*.attn_q_norm", heads * key, layers=layers)
+            self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
+        if row.attention_sinks:
+            self.add("blk.*.attn_sinks", heads, layers=layers)
+        if group.indexer_heads and group.indexer_length:
+            self.add("blk.*.indexer.q_proj", width, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.q_norm", group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
+
+    def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        width, heads, key, value = self.width, group.heads, group.key_length, group.value_length
+        latent, rope, query = group.latent_length or 0, group.rope_length or 0, group.query_latent_length
+        if query:
+            self.add("blk.*.attn_q_a", width, query, layers=layers)
+            self.add("blk.*.attn_q_a_norm", query, layers=layers)
+            self.add("blk.*.attn_q_b", query, heads * (key + rope), layers=layers)
+        else:
+            self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
+        self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
+        self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
+        self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
+        self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        self.add("blk.*.attn_output", heads * value, width, layers=layers)
+        if group.indexer_heads and group.indexer_length:
+            self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers, bias=True)
+            self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def recurrent(self, group: Recurrent) -> None:
+        width, layers = self.width, group.layers
+        taps = group.convolution or 0
+        match group.kind:
+            case "mamba":
+                inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+                self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
+                self.add("blk.*.ssm_dt", rank, inner, layers=layers, bias=True)
+                self.plain("blk.*.ssm_a", state, inner, layers=layers)
+                self.plain("blk.*.ssm_d", inner, layers=layers)
+                self.add("blk.*.ssm_out", inner, width, layers=layers)
+                if self.row.mamba_norms:
+                    self.add("blk.*.ssm_dt_norm", rank, layers=layers)
+                    self.add("blk.*.ssm_b_norm", state, layers=layers)
+                    self.add("blk.*.ssm_c_norm", state, layers=layers)
+            case "mamba2":
+                inner, state, heads = group.inner_length or 0, group.state_length or 0, group.heads or 0
+                mixed = inner + 2 * (group.groups or 0) * state
+                self.add("blk.*.ssm_in", width, inner + mixed + heads, layers=layers)
+                self.add("blk.*.ssm_conv1d", taps, mixed, layers=layers, bias=True)
+                self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
+                self.plain("blk.*.ssm_a", heads, layers=layers)
+                self.plain("blk.*.ssm_d", heads, layers=layers)
+                if group.norm is not False:
+                    self.add("blk.*.ssm_norm", inner, layers=layers)
+                self.add("blk.*.ssm_out", inner, width, layers=layers)
+            case "delta":
+                heads, value = group.heads or 0, group.value_length or 0
+                keys, inner = (group.key_heads or 0) * (group.key_length or 0), heads * value
+                self.add("blk.*.attn_qkv", width, 2 * keys + inner, layers=layers)
+                self.add("blk.*.attn_gate", width, inner, layers=layers)
+                self.add("blk.*.ssm_conv1d", taps, 2 * keys + inner, layers=layers)
+                self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
+                self.plain("blk.*.ssm_a", heads, layers=layers)
+                if self.row.fused_alpha_beta:
+                    self.add("blk.*.ssm_ba", width, 2 * heads, layers=layers)
+                else:
+                    self.add("blk.*.ssm_alpha", width, heads, layers=layers)
+                    self.add("blk.*.ssm_beta", width, heads, layers=layers)
+                self.add("blk.*.ssm_norm", value, layers=layers)
+                self.add("blk.*.ssm_out", inner, width, layers=layers)
+            case "kda":
+                heads, size = group.heads or 0, group.key_length or 0
+                inner = heads * size
+                for name in "qkv":
+                    self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
+                    self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
+                for name in "fg":
+                    self.add(f"blk.*.ssm_{name}_a", width, size, layers=layers)
+                    self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
+                self.add("blk.*.ssm_beta", width, heads, layers=layers)
+                self.plain("blk.*.ssm_a", heads, layers=layers)
+                self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
+                self.add("blk.*.ssm_norm", size, layers=layers)
+                self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "convolution":
+                self.add("blk.*.shortconv.conv", taps, width, layers=layers)
+                self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
+                self.add("blk.*.shortconv.out_proj", width, width, layers=layers)
+
+    def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
+        width = self.width
+        if not group.experts:
+            self.dense(group.length, layers)
+            return
+        row, length, experts = self.row, group.length, group.experts
+        inner, bias, gated = group.latent_length or width, row.feed_forward_bias, row.gate != "none"
+        self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
+        if group.router_bias or row.router_bias:
+            self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
+        if group.latent_length:
+            self.add("blk.*.ffn_latent_down", width, inner, layers=layers)
+            self.add("blk.*.ffn_latent_up", inner, width, layers=layers)
+        if gated:
+            self.add("blk.*.ffn_gate_exps", inner, length, experts, layers=layers, bias=bias)
+        self.add("blk.*.ffn_up_exps", inner, length, experts, layers=layers, bias=bias)
+        self.add("blk.*.ffn_down_exps", length, inner, experts, layers=layers, bias=bias)
+        if group.shared_length:
+            if gated:
+                self.add("blk.*.ffn_gate_shexp", width, group.shared_length, layers=layers)
+            self.add("blk.*.ffn_up_shexp", width, group.shared_length, layers=layers)
+            self.add("blk.*.ffn_down_shexp", group.shared_length, width, layers=layers)
+            if row.shared_expert_gate:
+                self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+        if group.beside_dense:
+            self.dense(group.beside_dense, layers)
+            if row.expert_norms:
+                for name in ("pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"):
+                    self.add(f"blk.*.{name}", width, layers=layers)
+                self.plain("blk.*.ffn_gate_inp.scale", width, layers=layers)
+                self.plain("blk.*.ffn_down_exps.scale", experts, layers=layers)
+
+    def dense(self, length: int, layers: tuple[int, ...]) -> None:
+        row, width = self.row, self.width
+        bias = row.feed_forward_bias
+        if row.gate == "split":
+            self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
+        self.add("blk.*.ffn_up", width, 2 * length if row.gate == "fused" else length, layers=layers, bias=bias)
+        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias)
+        if row.feed_forward_sub_norm:
+            self.add("blk.*.ffn_sub_norm", length, layers=layers)
+
+    def multi_token_prediction(self, blocks: int) -> None:
+        """Blocks shaped like the last layer, with one matrix that joins the hidden state and the next token."""
+        model, width = self.architecture, self.width
+        layers = tuple(range(model.layers, model.layers + blocks))
+        for name in self.row.norms:
+            self.add(f"blk.*.{name}", width, layers=layers, bias=self.row.norm_bias)
+        # the block attends as an ordinary layer even where the trunk's last one is recurrent
+        self.attention(max(model.attention, key=lambda group: group.layers[-1] if group.layers else -1), layers)
+        self.feed_forward(max(model.feed_forward, key=lambda group: group.layers[-1] if group.layers else -1), layers)
+        self.add("blk.*.nextn.eh_proj", 2 * width, width, layers=layers)
+        for name in ("enorm", "hnorm", "shared_head_norm"):
+            self.add(f"blk.*.nextn.{name}", width, layers=layers)
+        if self.row.mtp_vocabulary:
+            vocabulary = model.vocabulary_gguf or model.vocabulary or 0
+            self.add("blk.*.nextn.embed_tokens", width, vocabulary, layers=layers)
+            self.add("blk.*.nextn.shared_head_head", width, vocabulary, layers=layers)
+
+    def audio_encoder(self) -> None:
+        audio = self.architecture.audio
+        assert audio is not None
+        width, layers = audio.embedding_length, tuple(range(audio.layers))
+        self.add("encoder.conv1", 3, audio.mel_bins, width)
+        self.add("encoder.conv2", 3, width, width)
+        self.groups.append(TensorGroup(name="encoder.conv1.bias", layers=(), shape=(1, width)))
+        self.groups.append(TensorGroup(name="encoder.conv2.bias", layers=(), shape=(1, width)))
+        self.add("encoder.position_embd", width, audio.positions)
+        self.add("encoder.output_norm", width, bias=True)
+        for name in ("attn_norm", "ffn_norm"):
+            self.add(f"encoder.blk.*.{name}", width, layers=layers, bias=True)
+        for name in ("q", "k", "v", "output"):
+            self.add(f"encoder.blk.*.attn_{name}", width, width, layers=layers, bias=name != "k")
+        self.add("encoder.blk.*.ffn_up", width, audio.feed_forward_length, layers=layers, bias=True)
+        self.add("encoder.blk.*.ffn_down", audio.feed_forward_length, width, layers=layers, bias=True)

@@ -1,0 +1,483 @@
+"""`audit.toml`: which models must run on which machines, and which exceptions somebody answers for, until when."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from .errors import PolicyError, Problem
+from .facts import Record
+from .findings import CHECKS
+from .machine import Machine
+from .tomlfile import MAX_FILE_BYTES, Document, Table, nearest
+from .units import parse_bytes
+from .workload import KV_CACHE_TYPES, Workload
+
+SCHEMA = 1
+INIT = "`selfhost audit --init` writes one to begin with"
+BOUNDS = (">=", "<=", ">", "<")
+SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
+# what other tools call the architectures that machine records call by their Linux kernel names
+_ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64", "armv8": "aarch64"}
+_NEEDS = ("private", "commercial", "modify", "auditable")
+
+
+class Severity(StrEnum):
+    """How much it matters that a model does not run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class FailOn(StrEnum):
+    """From which severity on the audit fails; `never` reports only."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+
+class OnUnknown(StrEnum):
+    """What a verdict that cannot be given counts as. It never counts for more than the same model failing would."""
+
+    UNKNOWN = "unknown"
+    ERROR = "error"
+    WARNING = "warning"
+    IGNORE = "ignore"
+
+
+class Selector(Record):
+    """`class:NAME`, `host:GLOB` (the machine's name) or `label:KEY=GLOB`. `key` is the label's, else None. Globs heed case."""
+
+    kind: str
+    pattern: str
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.pattern}" if self.key is None else f"{self.kind}:{self.key}={self.pattern}"
+
+
+class MachineClass(Record):
+    """One `[[class]]`. All conditions must hold; none at all takes every machine.
+
+    `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the hardware's memory in bytes.
+    `memory` is the basis on which its machines are judged, `total` or `available`; None: the usual one.
+    """
+
+    name: str
+    labels: Mapping[str, str] = {}
+    memory_total: tuple[tuple[str, int], ...] = ()
+    architecture: str | None = None
+    memory: str | None = None
+
+    def unread(self, machine: Machine) -> tuple[str, ...]:
+        """The facts that the class asks for and the machine's record lacks."""
+        missing = []
+        if self.memory_total and machine.memory_total_bytes is None:
+            missing.append("memory_total_bytes")
+        if self.architecture is not None and machine.architecture is None:
+            missing.append("architecture")
+        return tuple(missing)
+
+    def holds(self, machine: Machine) -> bool | None:
+        """Whether the machine belongs; None where that hangs on a fact that was not read. A label that is absent does not match."""
+        if not all(key in machine.labels and fnmatchcase(machine.labels[key], glob) for key, glob in self.labels.items()):
+            return False
+        if self.architecture is not None and machine.architecture not in (None, self.architecture):
+            return False
+        size = machine.memory_total_bytes
+        if size is not None and not all(_within(size, sign, bound) for sign, bound in self.memory_total):
+            return False
+        return None if self.unread(machine) else True
+
+
+class Wanted(Record):
+    """One `[[model]]`: what must run, how, and where. None and () mean what they mean in `Workload`, and every machine.
+
+    `label` is the name, with the conditions after it where the policy names the model several times. `index` is the
+    entry's place in the file, from 0.
+    """
+
+    index: int
+    name: str
+    label: str
+    context_tokens: int | None = None
+    quantization: str | None = None
+    runtime: str | None = None
+    min_tokens_per_second: float | None = None
+    parallel: int = 1
+    kv_cache_type: str | None = None
+    machines: tuple[Selector, ...] = ()
+    severity: Severity = Severity.ERROR
+
+
+class Exemption(Record):
+    """One `[[exception]]`: lets one finding of one model pass. From the day `expires` (`YYYY-MM-DD`, UTC) on it no longer holds."""
+
+    index: int
+    model: str
+    rule: str
+    machines: tuple[Selector, ...] = ()
+    reason: str
+    owner: str | None = None
+    expires: str
+
+    def holds_on(self, today: str) -> bool:
+        """Whether it is in force on that day, `YYYY-MM-DD`."""
+        return today < self.expires
+
+
+class Policy(Record):
+    """A whole `audit.toml`. `text` is its content, kept so that later problems can name a line."""
+
+    file: str
+    text: str
+    fail_on: FailOn = FailOn.ERROR
+    on_unknown: OnUnknown = OnUnknown.UNKNOWN
+    private: bool = False
+    commercial: bool = False
+    modify: bool = False
+    auditable: bool = False
+    license: str | None = None
+    models: tuple[Wanted, ...]
+    classes: tuple[MachineClass, ...] = ()
+    exceptions: tuple[Exemption, ...] = ()
+
+    def workload(self, wanted: Wanted, machine: Machine) -> Workload:
+        """What is asked of the model there: the entry, the policy's needs, the memory basis of the first class that states one."""
+        basis = next((each.memory for each in self.classes if each.memory and each.holds(machine)), None)
+        return Workload(
+            context_tokens=wanted.context_tokens,
+            quantization=wanted.quantization,
+            runtime=wanted.runtime,
+            min_tokens_per_second=wanted.min_tokens_per_second,
+            parallel=wanted.parallel,
+            kv_cache_type=wanted.kv_cache_type,
+            memory_basis=basis or "default",
+            private=self.private,
+            commercial=self.commercial,
+            modify=self.modify,
+            auditable=self.auditable,
+            license=self.license,
+        )
+
+    def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
+        """Whether any selector takes the machine (no selectors: yes); None where only a fact that was not read could tell."""
+        answers = [self._selects(selector, machine) for selector in selectors]
+        if not answers or True in answers:
+            return True
+        return None if None in answers else False
+
+    def _selects(self, selector: Selector, machine: Machine) -> bool | None:
+        if selector.kind == "host":
+            return fnmatchcase(machine.name, selector.pattern)
+        if selector.key is not None:
+            return selector.key in machine.labels and fnmatchcase(machine.labels[selector.key], selector.pattern)
+        return next((each.holds(machine) for each in self.classes if each.name == selector.pattern), False)
+
+    def problem(self, index: int, key: str, message: str, remedy: str | None = None) -> Problem:
+        """A fault of a `[[model]]` that shows only later: at its key, or at the entry where the file leaves the key out."""
+        document = Document.parse(self.file, self.text.encode())
+        document.root.tables("model")[index].problem(key, message, remedy)
+        return document.problems[0]
+
+
+def read_policy(path: str) -> Policy:
+    """Read a policy file. `PolicyError` holds every problem; a file that is not there is one too."""
+    content, fault = file_content(path, MAX_FILE_BYTES)
+    if fault is not None:
+        raise _unusable(path, fault, INIT)
+    return parse_policy(path, content)
+
+
+def file_content(path: str, limit: int) -> tuple[bytes, str | None]:
+    """At most `limit` + 1 bytes of a file, or why there are none."""
+    import stat
+
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            return b"", "is a folder, not a file"
+        # /dev/fd/N and /dev/stdin are what shells pass for <(command) and a pipe; any other pipe or device could block for ever
+        if not stat.S_ISREG(mode) and not path.startswith(("/dev/fd/", "/dev/stdin")):
+            return b"", "is neither a file nor a pipe"
+        with open(path, "rb") as file:
+            return file.read(limit + 1), None
+    except FileNotFoundError:
+        return b"", "is a link to a file that does not exist" if os.path.islink(path) else "does not exist"
+    except (OSError, ValueError) as error:
+        return b"", f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}"
+
+
+def parse_policy(file: str, content: bytes) -> Policy:
+    """`file` is the name that problems carry. Raises `PolicyError` with every problem found."""
+    if not content.strip():
+        raise _unusable(file, "is empty", INIT)
+    document = Document.parse(file, content)
+    if document.problems:
+        raise PolicyError(document.problems)
+    root = document.root
+    version = root.integer("schema", required=True)
+    if version is not None and version != SCHEMA:
+        root.problem("schema", f"is {version}, and this selfhost reads schema {SCHEMA}", f"write schema = {SCHEMA}")
+    fail_on = root.string("fail_on", choices=tuple(FailOn))
+    on_unknown = root.string("on_unknown", choices=tuple(OnUnknown))
+    needs = root.table("needs")
+    wishes = dict.fromkeys(_NEEDS, False)
+    license_wanted = None
+    if needs is not None:
+        wishes = {key: bool(needs.boolean(key)) for key in _NEEDS}
+        license_wanted = needs.string("license")
+        needs.close()
+    classes = _read_classes(root)
+    names = [each.name for each in classes]
+    models = _read_models(root, names)
+    exceptions = _read_exceptions(root, names, models)
+    root.close()
+    if "model" not in root.values or root.values["model"] == []:
+        root.problem(None, "names no model, so there is nothing to judge", 'add [[model]] with name = "mistral-7b"')
+    if document.problems:
+        raise PolicyError(document.problems)
+    return Policy(
+        file=file,
+        text=document.text or "",
+        fail_on=FailOn(fail_on or FailOn.ERROR),
+        on_unknown=OnUnknown(on_unknown or OnUnknown.UNKNOWN),
+        private=wishes["private"],
+        commercial=wishes["commercial"],
+        modify=wishes["modify"],
+        auditable=wishes["auditable"],
+        license=license_wanted,
+        models=_labelled(models),
+        classes=tuple(classes),
+        exceptions=tuple(exceptions),
+    )
+
+
+def _unusable(file: str, message: str, remedy: str) -> PolicyError:
+    return PolicyError([Problem(file=file, message=message, remedy=remedy)], remedy=remedy)
+
+
+def _within(size: int, sign: str, bound: int) -> bool:
+    if sign == ">=":
+        return size >= bound
+    if sign == "<=":
+        return size <= bound
+    return size > bound if sign == ">" else size < bound
+
+
+def _read_classes(root: Table) -> list[MachineClass]:
+    kept: list[MachineClass] = []
+    for table in root.tables("class"):
+        name = table.string("name", required=True)
+        match = table.table("match")
+        if "match" not in table:
+            table.problem("match", "is missing", "name a condition, or write match = {} to take every machine")
+        memory = table.string("memory", choices=("total", "available"))
+        labels: dict[str, str] = {}
+        bounds: tuple[tuple[str, int], ...] = ()
+        architecture = None
+        if match is not None:
+            label = match.table("label")
+            if label is not None:
+                globs = {key: label.string(key) for key in label.keys()}  # noqa: SIM118  (a Table is no mapping)
+                labels = {key: glob for key, glob in globs.items() if glob is not None}
+            bounds = _read_bounds(match, "memory_total")
+            architecture = match.string("architecture")
+            if architecture is not None and architecture.lower() in _ARCHITECTURES:
+                usual = _ARCHITECTURES[architecture.lower()]
+                match.problem("architecture", f'"{architecture}" is no name that machine records use', f'did you mean "{usual}"?')
+            match.close()
+        table.close()
+        if name is None:
+            continue
+        if any(name == each.name for each in kept):
+            table.problem("name", f'"{name}" is the name of an earlier class')
+        kept.append(MachineClass(name=name, labels=labels, memory_total=bounds, architecture=architecture, memory=memory))
+    return kept
+
+
+def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
+    """`">=15GiB"` or `">=15GiB, <64GiB"`."""
+    text = table.string(key)
+    bounds: list[tuple[str, int]] = []
+    for part in text.split(",") if text is not None else ():
+        sign = next((sign for sign in BOUNDS if part.strip().startswith(sign)), None)
+        try:
+            if sign is None:
+                raise ValueError(f"{part.strip()!r} begins with none of {' '.join(BOUNDS)}")
+            bounds.append((sign, parse_bytes(part.strip().removeprefix(sign))))
+        except ValueError as error:
+            table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
+            break
+    return tuple(bounds)
+
+
+def _read_models(root: Table, classes: Sequence[str]) -> list[Wanted]:
+    kept: list[Wanted] = []
+    seen: dict[object, int] = {}
+    for table in root.tables("model"):
+        name = table.string("name", required=True)
+        wanted = Wanted(
+            index=int(table.path[-1]),
+            name=name or "",
+            label=name or "",
+            context_tokens=table.integer("context_tokens", minimum=1, maximum=10**9),
+            quantization=table.string("quantization"),
+            runtime=table.string("runtime"),
+            min_tokens_per_second=table.number("min_tokens_per_second", maximum=1e6),
+            parallel=table.integer("parallel", minimum=1, maximum=10**6) or 1,
+            kv_cache_type=table.string("kv_cache_type", choices=KV_CACHE_TYPES),
+            machines=_read_selectors(table, classes),
+            severity=Severity(table.string("severity", choices=tuple(Severity)) or Severity.ERROR),
+        )
+        table.close()
+        if name is None:
+            continue
+        same = (*_asked(wanted), frozenset(map(str, wanted.machines)))
+        earlier = seen.setdefault(same, wanted.index)
+        if earlier != wanted.index:
+            table.problem("name", f'"{name}" is wanted under the same conditions by model[{earlier}]', "remove one of the two")
+        kept.append(wanted)
+    return kept
+
+
+def _asked(wanted: Wanted) -> tuple[object, ...]:
+    return (
+        wanted.name, wanted.context_tokens, wanted.quantization, wanted.runtime,
+        wanted.min_tokens_per_second, wanted.parallel, wanted.kv_cache_type,
+    )  # fmt: skip
+
+
+def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """Labels that no two entries share: reports that keep only the first of two equal names must lose nothing."""
+    from collections import Counter
+
+    names = Counter(wanted.name for wanted in models)
+    labels: list[str] = []
+    for wanted in models:
+        parts = [wanted.name]
+        if names[wanted.name] > 1:
+            pace = wanted.min_tokens_per_second
+            parts += [
+                f"{wanted.context_tokens} tokens" if wanted.context_tokens else "",
+                wanted.quantization or "",
+                wanted.runtime or "",
+                f"{pace:g} tokens/s" if pace is not None else "",
+                f"{wanted.parallel} in parallel" if wanted.parallel > 1 else "",
+                f"{wanted.kv_cache_type} cache" if wanted.kv_cache_type else "",
+                f"on {' '.join(map(str, wanted.machines))}" if wanted.machines else "",
+            ]
+        labels.append(", ".join(part for part in parts if part))
+    times = Counter(labels)
+    return tuple(
+        wanted.replace(label=label if times[label] == 1 else f"{label} (model[{wanted.index}])")
+        for wanted, label in zip(models, labels, strict=True)
+    )
+
+
+def _read_exceptions(root: Table, classes: Sequence[str], models: Sequence[Wanted]) -> list[Exemption]:
+    kept: list[Exemption] = []
+    names = dict.fromkeys(wanted.name for wanted in models)
+    seen: dict[object, int] = {}
+    for table in root.tables("exception"):
+        model = table.string("model", required=True)
+        rule = table.string("rule", required=True, choices=CHECKS)
+        reason = table.string("reason", required=True)
+        owner = table.string("owner")
+        expires = table.date("expires", required=True)
+        machines = _read_selectors(table, classes)
+        table.close()
+        if model is not None and model not in names:
+            guess = nearest(model, list(names))
+            table.problem(
+                "model",
+                f'no [[model]] has the name "{model}"',
+                f'did you mean "{guess}"?' if guess else "write the name as its [[model]] does, or remove the exception",
+            )
+        if model is None or rule is None or reason is None or expires is None:
+            continue
+        made = Exemption(index=int(table.path[-1]), model=model, rule=rule, machines=machines, reason=reason, owner=owner, expires=expires)
+        earlier = seen.setdefault((model, rule, frozenset(map(str, machines))), made.index)
+        if earlier != made.index:
+            table.problem("rule", f'"{rule}" of "{model}" is already excepted there by exception[{earlier}]', "remove one of the two")
+        kept.append(made)
+    return kept
+
+
+def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...]:
+    table.strings("machines")
+    values = table.values.get("machines")
+    if values == []:
+        table.problem("machines", "is empty, so no machine would be judged", "leave the key out to take every machine")
+    kept: list[Selector] = []
+    for index, text in enumerate(values if isinstance(values, list) else ()):
+        if not isinstance(text, str) or not text.strip():
+            continue
+        kind, _, rest = text.strip().partition(":")
+        key, equals, glob = rest.partition("=")
+        place = (*table.path, "machines", index)
+        if kind == "class" and rest:
+            if rest not in classes:
+                guess = nearest(rest, classes)
+                remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{rest}"'
+                table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
+            kept.append(Selector(kind=kind, pattern=rest))
+        elif kind == "host" and rest:
+            kept.append(Selector(kind=kind, pattern=rest))
+        elif kind == "label" and key and equals and glob:
+            kept.append(Selector(kind=kind, key=key, pattern=glob))
+        else:
+            shown = text if len(text) <= 60 else text[:57] + "…"
+            table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
+    return tuple(kept)
+
+
+def starter_policy(models: Sequence[str]) -> str:
+    """The text that `selfhost audit --init` writes: valid as it stands. Without models it names mistral-7b."""
+    entries = "\n".join(f"[[model]]\nname = {_quoted(name)}\n" for name in dict.fromkeys(models)) or '[[model]]\nname = "mistral-7b"\n'
+    first = _quoted(next(iter(models), "mistral-7b"))
+    return f"""\
+# Which open-weight models must run here. `selfhost audit` judges this machine, or recorded ones, against it.
+# Exit codes: 0 the policy holds, 1 it is broken, 2 it could not be judged, 3 nothing fails but something is unknown.
+schema = {SCHEMA}
+fail_on = "error"          # error | warning | never: from which severity on the audit fails
+on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a fact nobody could read counts as
+
+# [needs]                  # what holds for every model below
+# private = true           # nothing may leave the machine, so an API is no way out
+# commercial = true        # the license must allow commercial use
+# license = "Apache-2.0 OR MIT"
+
+{entries}# More conditions that a [[model]] may have:
+# context_tokens = 8192
+# quantization = "Q4_K_M"
+# runtime = "llama.cpp"
+# min_tokens_per_second = 5
+# parallel = 1
+# kv_cache_type = "f16"
+# machines = ["class:edge", "host:build-*", "label:site=s*"]   # left out: every machine
+# severity = "warning"     # error | warning
+
+# [[class]]                # a name for machines that are alike
+# name = "edge"
+# match = {{ label = {{ site = "s*" }}, memory_total = ">=15GiB", architecture = "x86_64" }}
+# memory = "total"         # total: plan with all memory | available: what is free right now
+
+# [[exception]]            # one finding of one model, with a reason and an end
+# model = {first}
+# rule = "memory"          # {" | ".join(CHECKS)}
+# machines = ["host:edge-*"]
+# reason = "16 GiB kits arrive in the spring"
+# owner = "infra@example.com"
+# expires = 2027-03-31     # from that day on (UTC) it no longer holds
+"""
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes are TOML's too."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,104 @@
+"""Control groups: which groups hold this process, from its own up to the top of what is mounted here (versions 1, 2 and both)."""
+
+from __future__ import annotations
+
+from ..facts import Record
+from .host import Host, Mount
+
+# limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever the page size
+NO_LIMIT = 2**60
+
+
+class Groups(Record):
+    """The folders of the groups that hold this process for one controller, its own first, and their names as the system shows them.
+
+    `version` is 1 or 2. Empty `folders` with no `why`: the system does not use this controller. `why` is set where the groups could
+    not be read, so that limits may exist unseen.
+    """
+
+    version: int = 2
+    folders: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    why: str | None = None
+
+
+class Level(Record):
+    """One limit: its bytes, the group and file it stands in, and what the group uses of it (None: not readable)."""
+
+    limit_bytes: int
+    group: str
+    file: str
+    used_bytes: int | None
+
+
+def parse_cgroup(text: str) -> dict[str, str]:
+    """/proc/self/cgroup: controller to path; version 2's path stands under the empty name. Lines of another shape are left out."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if colon and number.isdecimal() and path.startswith("/"):
+            for controller in controllers.split(","):
+                found[controller] = path
+    return found
+
+
+def parse_number(text: str) -> int | None:
+    """A file of one number; `max` and -1 give `NO_LIMIT`, anything else None."""
+    word = text.strip()
+    if word in ("max", "-1"):
+        return NO_LIMIT
+    return int(word) if word.isdecimal() and word.isascii() and len(word) <= 20 else None
+
+
+def parse_pairs(text: str) -> dict[str, int]:
+    """memory.stat: lines of a name and a number; others are left out."""
+    found = {}
+    for line in text.splitlines():
+        name, _, number = line.partition(" ")
+        if number.isdecimal() and number.isascii() and len(number) <= 20:
+            found[name] = int(number)
+    return found
+
+
+def _folders(mount: Mount, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """From the process's group up to the mount point, and the names to show for them."""
+    root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
+    inside = path == root or path.startswith(root + "/")
+    below = path[len(root) :].strip("/").split("/") if inside else []
+    # a path of another namespace: what is mounted here is the nearest group that can be seen
+    if not all(part and part not in (".", "..") for part in below):
+        below = []
+    steps = ["/" + "/".join(below[:size]) if size else "" for size in range(len(below), -1, -1)]
+    return tuple(point + step for step in steps), tuple(root + step or "/" for step in steps)
+
+
+def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
+    """The groups of one controller. `files` are names of which one exists in every version 2 group under that controller."""
+    text = host.read_text("/proc/self/cgroup")
+    if text is None:
+        return Groups(why=host.why("/proc/self/cgroup"))
+    paths = parse_cgroup(text)
+    if not paths:
+        return Groups(why="/proc/self/cgroup names no control group")
+    if not host.mounts():
+        return Groups(why=host.why("/proc/self/mountinfo"))
+    old = [mount for mount in host.mounts() if mount.filesystem == "cgroup" and controller in mount.options.split(",")]
+    if controller in paths and old:
+        folders, names = _folders(old[0], paths[controller])
+        return Groups(version=1, folders=folders, names=names)
+    new = [mount for mount in host.mounts() if mount.filesystem == "cgroup2"]
+    if "" in paths and new:
+        folders, names = _folders(new[0], paths[""])
+        listing = f"{folders[-1]}/cgroup.controllers"
+        known = host.read_text(listing)
+        listed = known is not None and controller in known.split()
+        if listed or any(host.read_text(f"{folder}/{file}") for folder in folders for file in files):
+            return Groups(version=2, folders=folders, names=names)
+        # an empty list is an answer: version 2 limits nothing here
+        return Groups() if known is not None or host.why(listing).endswith("is empty") else Groups(why=host.why(listing))
+    if controller in paths:
+        return Groups(why=f"the {controller} control groups are not mounted here")
+    if "" in paths:
+        return Groups(why="the control groups are not mounted here")
+    return Groups()

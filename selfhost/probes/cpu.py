@@ -1,0 +1,371 @@
+"""CPU: what it is called, its cores, how many of them this process may use, and its instruction sets."""
+
+from __future__ import annotations
+
+from .cgroups import groups
+from .host import MAX_READ_BYTES, Found, Host
+from .memory import parse_list, parse_status
+
+MODEL, PHYSICAL, USABLE, SETS = "cpu_model", "cpu_cores_physical", "cpu_cores_usable", "instruction_sets"
+CPUINFO = "/proc/cpuinfo"
+# 1,024 CPUs at about 2 KiB each
+MAX_CPUINFO_BYTES = 4 * MAX_READ_BYTES
+
+_ARCHITECTURES = {
+    "amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64", "aarch64_be": "aarch64_be",
+    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l", "arm": "armv7l",
+}  # fmt: skip
+# what a 32-bit program system on a 64-bit kernel runs
+_NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
+
+# MIDR implementer and part numbers, as util-linux sys-utils/lscpu-arm.c lists them
+_ARM_PARTS = {
+    "0x41": {
+        "0xb76": "Arm ARM1176", "0xc07": "Arm Cortex-A7", "0xc08": "Arm Cortex-A8", "0xc09": "Arm Cortex-A9", "0xc0f": "Arm Cortex-A15",
+        "0xd03": "Arm Cortex-A53", "0xd04": "Arm Cortex-A35", "0xd05": "Arm Cortex-A55", "0xd07": "Arm Cortex-A57",
+        "0xd08": "Arm Cortex-A72", "0xd09": "Arm Cortex-A73", "0xd0a": "Arm Cortex-A75", "0xd0b": "Arm Cortex-A76",
+        "0xd0c": "Arm Neoverse-N1", "0xd0d": "Arm Cortex-A77", "0xd40": "Arm Neoverse-V1", "0xd41": "Arm Cortex-A78",
+        "0xd42": "Arm Cortex-A78AE", "0xd44": "Arm Cortex-X1", "0xd46": "Arm Cortex-A510", "0xd47": "Arm Cortex-A710",
+        "0xd48": "Arm Cortex-X2", "0xd49": "Arm Neoverse-N2", "0xd4b": "Arm Cortex-A78C", "0xd4c": "Arm Cortex-X1C",
+        "0xd4d": "Arm Cortex-A715", "0xd4e": "Arm Cortex-X3", "0xd4f": "Arm Neoverse-V2", "0xd80": "Arm Cortex-A520",
+        "0xd81": "Arm Cortex-A720", "0xd82": "Arm Cortex-X4", "0xd83": "Arm Neoverse-V3AE", "0xd84": "Arm Neoverse-V3",
+        "0xd85": "Arm Cortex-X925", "0xd87": "Arm Cortex-A725", "0xd8e": "Arm Neoverse-N3",
+    },
+    "0x46": {"0x001": "Fujitsu A64FX"},
+    "0x48": {"0xd01": "HiSilicon TaiShan-v110"},
+    "0x51": {"0x001": "Qualcomm Oryon"},
+    "0x61": {
+        "0x022": "Apple M1 (Icestorm)", "0x023": "Apple M1 (Firestorm)", "0x024": "Apple M1 Pro (Icestorm)",
+        "0x025": "Apple M1 Pro (Firestorm)", "0x028": "Apple M1 Max (Icestorm)", "0x029": "Apple M1 Max (Firestorm)",
+        "0x032": "Apple M2 (Blizzard)", "0x033": "Apple M2 (Avalanche)",
+    },
+    "0xc0": {"0xac3": "Ampere-1", "0xac4": "Ampere-1A"},
+}  # fmt: skip
+
+# macOS's names -> the Linux kernel's (arch/x86/include/asm/cpufeatures.h, arch/arm64/kernel/cpuinfo.c)
+_MAC_X86 = {"avx1.0": "avx", "sse3": "pni", "sse4.1": "sse4_1", "sse4.2": "sse4_2", "sse4_1": "sse4_1", "avx512vnni": "avx512_vnni"}
+_MAC_ARM = {
+    "hw.optional.arm.AdvSIMD": "asimd", "hw.optional.neon": "asimd", "hw.optional.neon_fp16": "asimdhp",
+    "hw.optional.arm.FEAT_FP16": "asimdhp", "hw.optional.arm.FEAT_DotProd": "asimddp", "hw.optional.arm.FEAT_FHM": "asimdfhm",
+    "hw.optional.arm.FEAT_I8MM": "i8mm", "hw.optional.arm.FEAT_BF16": "bf16", "hw.optional.arm.FEAT_LSE": "atomics",
+    "hw.optional.armv8_1_atomics": "atomics", "hw.optional.armv8_crc32": "crc32", "hw.optional.armv8_2_fhm": "asimdfhm",
+    "hw.optional.arm.FEAT_SME": "sme", "hw.optional.arm.FEAT_SME2": "sme2",
+}  # fmt: skip
+# winnt.h, PF_…_AVAILABLE
+_WINDOWS_X86 = {6: "sse", 10: "sse2", 13: "pni", 36: "ssse3", 37: "sse4_1", 38: "sse4_2", 39: "avx", 40: "avx2", 41: "avx512f"}
+_WINDOWS_ARM = {19: "asimd", 30: "aes", 31: "crc32", 34: "atomics", 43: "asimddp"}
+
+# who makes virtual machines, as the firmware names itself
+_VIRTUAL = (
+    "qemu", "kvm", "vmware", "virtualbox", "innotek", "bochs", "xen", "parallels", "bhyve", "amazon ec2", "google compute", "openstack",
+    "virtual machine", "apple virtualization", "droplet", "vserver", "alibaba cloud", "nutanix", "rhev", "ovirt", "cloud hypervisor",
+    "firecracker",
+)  # fmt: skip
+_CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
+
+
+def normal_architecture(word: str) -> str:
+    """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
+    name = word.strip().lower()
+    return _ARCHITECTURES.get(name, name)
+
+
+def read_architecture(host: Host, found: Found) -> None:
+    """The processor's architecture, or of a 32-bit system on a 64-bit kernel that of the system."""
+    word = host.machine()
+    if host.system == "macos" and host.sysctl("hw.optional.arm64") == "1":
+        translated = host.sysctl("sysctl.proc_translated") == "1"
+        source = "sysctl hw.optional.arm64"
+        found.put("architecture", "aarch64", source + "; this Python is an x86_64 one under Rosetta: install an arm64 one" * translated)
+        return
+    if not word:
+        found.miss("architecture", "the system did not say what processor it has")
+        return
+    name = normal_architecture(word)
+    if host.system == "linux" and host.pointer_bits() == 32 and name in _NARROW:
+        found.put("architecture", _NARROW[name], f"uname, {name}; this Python, and so most likely the system, is a 32-bit one")
+    else:
+        found.put("architecture", name, "registry, PROCESSOR_ARCHITECTURE" if host.system == "windows" else "uname")
+
+
+def _cpuinfo(host: Host) -> str | None:
+    return host.read_text(CPUINFO, MAX_CPUINFO_BYTES)
+
+
+def parse_cpuinfo(text: str) -> dict[str, list[str]]:
+    """/proc/cpuinfo: every key to its distinct values in order, over all CPUs."""
+    found: dict[str, dict[str, None]] = {}
+    for line in dict.fromkeys(text.splitlines()):
+        key, colon, value = line.partition(":")
+        if colon and value.strip():
+            found.setdefault(key.strip(), {})[value.strip()] = None
+    return {key: list(values) for key, values in found.items()}
+
+
+def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
+    """The kernel's names of what every listed CPU can do, sorted; None for a processor family whose kernel lists none (RISC-V, POWER)."""
+    info = parse_cpuinfo(text)
+    lists = info.get("flags") or info.get("Features") or info.get("features")
+    if not lists:
+        return None
+    return tuple(sorted(set.intersection(*(set(words.lower().split()) for words in lists))))
+
+
+def parse_model(text: str) -> str | None:
+    """What the processor is called; the parts by name where an Arm kernel gives only numbers."""
+    info = parse_cpuinfo(text)
+    parts = dict.fromkeys(
+        name
+        for maker in info.get("CPU implementer", ())
+        for part in info.get("CPU part", ())
+        if (name := _ARM_PARTS.get(maker.lower(), {}).get(part.lower()))
+    )
+    if parts:
+        board = info.get("Model", [""])[0]
+        names = " + ".join(parts)
+        return f"{names} ({board})" if board else names
+    for key in ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware", "machine"):
+        # x86 virtual machines may be given an empty or made-up name; POWER has "cpu", x86 "cpu family"
+        if info.get(key):
+            return " ".join(info[key][0].split())
+    return None
+
+
+def read_model(host: Host, found: Found) -> None:
+    """What the processor is called."""
+    if host.system == "macos":
+        name, source = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
+    elif host.system == "windows":
+        name = host.registry(r"HARDWARE\DESCRIPTION\System\CentralProcessor\0", "ProcessorNameString")
+        source = "registry, ProcessorNameString"
+    else:
+        text = _cpuinfo(host)
+        name, source = parse_model(text) if text else None, CPUINFO
+    if name and name.strip():
+        found.put(MODEL, host.clean(name.strip()), source)
+    elif host.system == "linux" and _cpuinfo(host) is None:
+        found.miss(MODEL, host.why(CPUINFO))
+    else:
+        found.miss(MODEL, f"{source} does not name the processor")
+
+
+def read_instruction_sets(host: Host, found: Found) -> None:
+    """What the processor can do, as the kernel lets programs use it, in the Linux kernel's words."""
+    if host.system == "macos":
+        _mac_instruction_sets(host, found)
+    elif host.system == "windows":
+        _windows_instruction_sets(host, found)
+    else:
+        text = _cpuinfo(host)
+        names = parse_instruction_sets(text) if text else None
+        if names is not None:
+            found.put(SETS, names, f"{CPUINFO}, what all CPUs have in common")
+        elif text is None:
+            found.miss(SETS, host.why(CPUINFO))
+        else:
+            found.miss(SETS, f"{CPUINFO} lists no instruction sets for this kind of processor")
+
+
+def _mac_instruction_sets(host: Host, found: Found) -> None:
+    words = " ".join(host.sysctl(f"machdep.cpu.{name}") or "" for name in ("features", "leaf7_features", "extfeatures")).lower().split()
+    if words:
+        found.put(SETS, tuple(sorted({_MAC_X86.get(word, word) for word in words})), "sysctl machdep.cpu.features, leaf7_features")
+        return
+    names = {linux for name, linux in _MAC_ARM.items() if host.sysctl(name) == "1"}
+    if names:
+        found.put(SETS, tuple(sorted(names)), "sysctl hw.optional")
+    else:
+        found.miss(SETS, "sysctl names no instruction sets")
+
+
+def _windows_instruction_sets(host: Host, found: Found) -> None:
+    arm = normal_architecture(host.machine() or "") == "aarch64"
+    table = _WINDOWS_ARM if arm else _WINDOWS_X86
+    answers = {name: host.processor_feature(number) for number, name in table.items()}
+    if any(answers.values()):
+        found.put(SETS, tuple(sorted(name for name, there in answers.items() if there)), "IsProcessorFeaturePresent")
+        # asked by nobody: a list without them does not say that they are missing
+        for name in ("i8mm", "bf16", "sve") if arm else ("fma", "f16c", "bmi2"):
+            found.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
+    else:
+        found.miss(SETS, "Windows did not say what the processor can do")
+
+
+def _allowed(host: Host) -> tuple[frozenset[int], str] | None:
+    """The CPUs this process may run on, and where that was read."""
+    allowed = host.affinity()
+    if allowed:
+        return allowed, "sched_getaffinity"
+    # the kernel's mask may name CPUs that are not there
+    online = parse_list(host.read_text("/sys/devices/system/cpu/online") or "")
+    listed = parse_list(parse_status(host.read_text("/proc/self/status") or "").get("Cpus_allowed_list", ""))
+    if listed is None or online is None or not listed & online:
+        return None
+    return listed & online, "/proc/self/status, Cpus_allowed_list"
+
+
+def parse_cpu_max(text: str) -> float | None:
+    """cpu.max `200000 100000` -> 2.0 CPUs; inf for `max`; None for another shape."""
+    words = text.split()
+    if words[:1] == ["max"]:
+        return float("inf")
+    if (
+        len(words) == 2
+        and all(word.isdecimal() and word.isascii() and len(word) <= 15 for word in words)
+        and int(words[0])
+        and int(words[1])
+    ):
+        return int(words[0]) / int(words[1])
+    return None
+
+
+def read_usable(host: Host, found: Found) -> None:
+    """CPUs this process may use at once: affinity and the quota of every control group; may be a fraction."""
+    if host.system != "linux":
+        cores = host.other_cores()
+        usable = cores.get("usable") if cores else None
+        if usable is None and host.sysctl("hw.logicalcpu"):
+            usable = int(host.sysctl("hw.logicalcpu") or 0)
+        if usable:
+            found.put(USABLE, float(usable), "process affinity" if host.system == "windows" else "sysctl hw.logicalcpu")
+        else:
+            found.miss(USABLE, "the system did not say how many CPUs it has")
+        return
+    allowed = _allowed(host)
+    if allowed is None:
+        status, online = "/proc/self/status", "/sys/devices/system/cpu/online"
+        found.miss(USABLE, host.why(online if host.read_text(status) else status))
+        return
+    cpus, source = allowed
+    best = float(len(cpus))
+    chain = groups(host, "cpu", ("cpu.max",))
+    if chain.why:
+        found.miss(USABLE, f"a limit may exist unseen: {chain.why}")
+        return
+    for folder, name in zip(chain.folders, chain.names, strict=True):
+        if chain.version == 2:
+            path, sibling = f"{folder}/cpu.max", f"{folder}/cpu.weight"
+            text = host.read_text(path)
+            quota = parse_cpu_max(text) if text else None
+        else:
+            path, sibling = f"{folder}/cpu.cfs_quota_us", f"{folder}/cpu.cfs_period_us"
+            text = host.read_text(path)
+            period = host.read_text(sibling)
+            quota = parse_cpu_max(f"{text} {period or ''}".replace("-1", "max")) if text else None
+        if quota is None:
+            # a kernel without quotas has no such file; one file of the pair, or another content, is no answer
+            if text is not None or not host.missing(path) or host.read_text(sibling) is not None:
+                found.miss(USABLE, f"{path} is not a quota" if text else host.why(path))
+                return
+        elif quota < best:
+            best, source = quota, f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({path.rpartition('/')[2]})"
+    found.put(USABLE, best, source)
+
+
+def read_physical(host: Host, found: Found) -> None:
+    """Distinct cores among the CPUs this process may use: two hardware threads of one core count once."""
+    if host.system != "linux":
+        cores = host.other_cores()
+        physical = cores.get("physical") if cores else None
+        if physical is None and host.sysctl("hw.physicalcpu"):
+            physical = int(host.sysctl("hw.physicalcpu") or 0)
+        if physical:
+            found.put(PHYSICAL, physical, "psutil.cpu_count" if host.system == "windows" else "sysctl hw.physicalcpu")
+        else:
+            found.miss(PHYSICAL, "the system does not tell cores from threads")
+        return
+    allowed = _allowed(host)
+    if allowed is None:
+        found.miss(PHYSICAL, "which CPUs this process may use is not known")
+        return
+    cpus = set(allowed[0])
+    count = 0
+    while cpus:
+        first = min(cpus)
+        folder = f"/sys/devices/system/cpu/cpu{first}/topology"
+        text = host.read_text(f"{folder}/thread_siblings_list") or host.read_text(f"{folder}/core_cpus_list")
+        siblings = parse_list(text) if text else None
+        if siblings is None or first not in siblings:
+            break
+        cpus -= siblings
+        count += 1
+    if not cpus:
+        found.put(PHYSICAL, count, "/sys/devices/system/cpu, distinct sets of sibling threads")
+        return
+    pairs = parse_core_ids(_cpuinfo(host) or "")
+    known = allowed[0] & pairs.keys()
+    if known == allowed[0]:
+        found.put(PHYSICAL, len({pairs[cpu] for cpu in known}), f"{CPUINFO}, distinct core ids")
+    else:
+        found.miss(PHYSICAL, "the kernel does not tell cores from threads")
+
+
+def parse_core_ids(text: str) -> dict[int, tuple[str, str]]:
+    """/proc/cpuinfo of x86: CPU number to (package, core); CPUs without both are left out."""
+    found = {}
+    for block in text.split("\n\n"):
+        values = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in block.splitlines()) if colon}
+        number = values.get("processor", "")
+        if number.isdecimal() and len(number) <= 6 and "physical id" in values and "core id" in values:
+            found[int(number)] = (values["physical id"], values["core id"])
+    return found
+
+
+def _whole_disk_root(host: Host) -> bool:
+    """The root folder is a disk of its own: an image's /.dockerenv is still there after a virtual machine was made from it."""
+    mount = host.mount_of("/")
+    return mount is not None and mount.root == "/" and mount.filesystem in ("ext3", "ext4", "xfs", "f2fs")
+
+
+def read_scope(host: Host, found: Found) -> None:
+    """Whether this is a container, a virtual machine or the computer itself."""
+    for reason, inside in (
+        ("variable container", host.system == "linux" and "container" in host.env),
+        ("variable KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in host.env),
+        ("/.dockerenv", host.exists("/.dockerenv") and not _whole_disk_root(host)),
+        ("/run/.containerenv", host.exists("/run/.containerenv")),
+        ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in _CONTAINER)),
+        (
+            "/proc/self/mountinfo, lxcfs",
+            any(mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo" for mount in host.mounts()),
+        ),
+    ):
+        if host.system == "linux" and inside:
+            found.put("scope", "container", reason)
+            return
+    if host.system == "macos":
+        answer = host.sysctl("kern.hv_vmm_present")
+        if answer in ("0", "1"):
+            found.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
+        else:
+            found.miss("scope", "sysctl has no kern.hv_vmm_present")
+        return
+    if host.system == "windows":
+        key = r"HARDWARE\DESCRIPTION\System\BIOS"
+        firmware = " ".join(filter(None, (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))))
+        source = "registry, SystemManufacturer and SystemProductName"
+    else:
+        release = host.release().lower()
+        for word, title in (("microsoft", "WSL2"), ("linuxkit", "Docker Desktop"), ("orbstack", "OrbStack")):
+            if word in release:
+                found.put("scope", "vm", f"kernel release: {title}")
+                return
+        names = parse_instruction_sets(_cpuinfo(host) or "") or ()
+        if "hypervisor" in names:
+            found.put("scope", "vm", f"{CPUINFO}, flag hypervisor")
+            return
+        if host.exists("/sys/hypervisor/type") or host.exists("/proc/device-tree/hypervisor"):
+            found.put("scope", "vm", "/sys/hypervisor or /proc/device-tree/hypervisor")
+            return
+        folder = "/sys/class/dmi/id"
+        firmware = " ".join(filter(None, (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name"))))
+        source = f"{folder}/sys_vendor and product_name"
+        if not firmware and "sse2" in names:
+            # x86 kernels always show the flag to a guest
+            firmware, source = "x86", f"{CPUINFO}, no flag hypervisor"
+        if not firmware:
+            firmware, source = host.read_text("/proc/device-tree/model") or "", "/proc/device-tree/model"
+    if firmware:
+        found.put("scope", "vm" if any(word in firmware.lower() for word in _VIRTUAL) else "host", source)
+    else:
+        found.miss("scope", "nothing tells whether this is a virtual machine")

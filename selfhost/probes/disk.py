@@ -1,0 +1,224 @@
+"""Disks: where each runtime would store models, and how much is free there."""
+
+from __future__ import annotations
+
+import re
+
+from ..facts import Record
+from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
+from .host import Found, Host, Space
+
+DISKS = "disks"
+UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+
+
+class Place(Record):
+    """Where models of one purpose go, and what decided it. `account` stores them, where it is not the one asking."""
+
+    path: str
+    why: str
+    account: str | None = None
+
+
+def _join(host: Host, *parts: str) -> str:
+    return str(host.paths.join(*parts))
+
+
+def _expand(host: Host, text: str) -> str:
+    """`~` and `$NAME`, as huggingface_hub expands them."""
+    home = host.home()
+    if home and (text == "~" or text.startswith(("~/", "~\\"))):
+        text = home + text[1:]
+    return re.sub(r"\$(\w+|\{\w+\})", lambda match: host.env.get(match[1].strip("{}"), match[0]), text)
+
+
+def _cache(host: Host) -> Place | None:
+    """The user's cache folder, as huggingface_hub and llama.cpp find it on every system."""
+    if host.env.get("XDG_CACHE_HOME"):
+        return Place(path=host.env["XDG_CACHE_HOME"], why="XDG_CACHE_HOME")
+    home = host.home()
+    return Place(path=_join(host, home, ".cache"), why="default") if home else None
+
+
+def _hub(host: Host, expand: bool) -> Place | None:
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if host.env.get(name):
+            return Place(path=_expand(host, host.env[name]) if expand else host.env[name], why=name)
+    if host.env.get("HF_HOME"):
+        home = host.env["HF_HOME"]
+        return Place(path=_join(host, _expand(host, home) if expand else home, "hub"), why="HF_HOME")
+    cache = _cache(host)
+    if cache is None:
+        return None
+    return Place(path=_join(host, _expand(host, cache.path) if expand else cache.path, "huggingface", "hub"), why=cache.why)
+
+
+def huggingface(host: Host) -> Place | None:
+    """Order of huggingface_hub 2.4.0 (its constants.py); transformers, vLLM, diffusers and MLX use it."""
+    return _hub(host, True)
+
+
+def llama_cpp(host: Host) -> Place | None:
+    """Order of llama.cpp's common/hf-cache.cpp (`-hf`), which expands neither `~` nor variables."""
+    if host.env.get("LLAMA_CACHE"):
+        return Place(path=host.env["LLAMA_CACHE"], why="LLAMA_CACHE")
+    return _hub(host, False)
+
+
+def parse_unit(text: str) -> dict[str, str]:
+    """`User` and the variables of a systemd unit's [Service], the last one given winning."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if equals and key == "User":
+            found["User"] = value.strip()
+        elif equals and key == "Environment":
+            for quoted, bare in re.findall(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)', value):
+                name, sign, setting = (quoted or bare).partition("=")
+                if sign:
+                    found["$" + name] = setting
+    return found
+
+
+def _home_of(host: Host, account: str) -> str | None:
+    for line in (host.read_text("/etc/passwd") or "").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[0] == account and fields[5].startswith("/"):
+            return fields[5]
+    return None
+
+
+def ollama(host: Host) -> Place | None:
+    """The server's folder: as a service it has its own account and variables, which this shell does not see (ollama/ollama#2676)."""
+    if host.system == "linux":
+        for folder in UNITS:
+            text = host.read_text(f"{folder}/ollama.service")
+            if text is None:
+                continue
+            for drop in host.listdir(f"{folder}/ollama.service.d") or ():
+                if drop.endswith(".conf"):
+                    text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{drop}") or "")
+            unit = parse_unit(text)
+            account = unit.get("User", "root")
+            if unit.get("$OLLAMA_MODELS"):
+                return Place(path=unit["$OLLAMA_MODELS"], why=f"OLLAMA_MODELS in {folder}/ollama.service", account=account)
+            home = unit.get("$HOME") or _home_of(host, account)
+            if home:
+                return Place(path=_join(host, home, ".ollama", "models"), why=f"home of {folder}/ollama.service's account", account=account)
+            return None
+    if host.env.get("OLLAMA_MODELS"):
+        return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
+    home = host.home()
+    return Place(path=_join(host, home, ".ollama", "models"), why="default") if home else None
+
+
+def lmstudio(host: Host) -> Place | None:
+    """Order of the LM Studio SDK's findLMStudioHome."""
+    home = host.home()
+    if not home:
+        return None
+    pointer = (host.read_text(_join(host, home, ".lmstudio-home-pointer"), 4096) or "").strip()
+    if pointer:
+        return Place(path=_join(host, pointer, "models"), why="~/.lmstudio-home-pointer")
+    old = _join(host, home, ".cache", "lm-studio")
+    if host.exists(old):
+        return Place(path=_join(host, old, "models"), why="default of older versions")
+    return Place(path=_join(host, home, ".lmstudio", "models"), why="default")
+
+
+def whisper_cpp(host: Host) -> Place | None:
+    """It has no place of its own: models go where the download script is told to put them."""
+    return Place(path=".", why="whisper.cpp has no folder of its own: the current one is judged")
+
+
+PLACES = {"huggingface": huggingface, "llama.cpp": llama_cpp, "ollama": ollama, "lmstudio": lmstudio, "whisper.cpp": whisper_cpp}
+
+
+def nearest_folder(host: Host, path: str) -> str:
+    """The nearest folder that exists, upwards from `path`: a download would make the rest."""
+    while not host.exists(path):
+        above = host.paths.dirname(path)
+        if above == path:
+            break
+        path = above
+    return path
+
+
+def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
+    folder = nearest_folder(host, host.resolve(place.path))
+    return folder, host.space(folder), host.can_write(folder)
+
+
+def _windows_drive_free(host: Host, space: Space) -> Space:
+    """Under WSL2 the disk is a file that grows on the Windows drive: no more is free than there (microsoft/WSL#4373)."""
+    try:
+        outer = host.space("/mnt/c") if host.exists("/mnt/c") else None
+    except OSError:
+        outer = None
+    return space.replace(free_bytes=min(space.free_bytes, outer.free_bytes)) if outer else space
+
+
+def read_disks(host: Host, found: Found) -> None:
+    """One disk a purpose; each that cannot be read has its own reason."""
+    disks = []
+    for purpose, find in PLACES.items():
+        fact = f"{DISKS}.{purpose}"
+        try:
+            place = host.within(lambda find=find: find(host))  # type: ignore[misc]
+        except (OSError, ValueError) as error:
+            found.miss(fact, f"its folder could not be looked up: {_said(error)}")
+            continue
+        if place is None:
+            found.miss(
+                fact, "its folder is not known: no home folder is set", "set HOME" if host.system != "windows" else "set USERPROFILE"
+            )
+            continue
+        disks.append(_disk(host, found, purpose, fact, place))
+    if disks:
+        found.put(DISKS, tuple(disks), "each place's own entry")
+    else:
+        found.miss(DISKS, "no place where a runtime stores models is known", "set HOME")
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Disk:
+    folder, space, writable, failure = place.path, None, None, "the volume did not say"
+    # TimeoutError is an OSError
+    try:
+        folder, space, writable = host.within(lambda: _look(host, place))
+        if space and host.system == "linux" and "microsoft" in host.release().lower():
+            inner = space
+            space = host.within(lambda: _windows_drive_free(host, inner))
+    except (OSError, ValueError) as error:
+        failure = _said(error)
+        folder = host.paths.normpath(host.paths.join(host.cwd(), place.path))
+    mount = host.mount_of(folder)
+    read_only = bool(space and space.read_only) or bool(mount and mount.read_only)
+    if read_only:
+        writable = False
+    elif place.account is not None and space is not None:
+        writable = True
+    if space is None:
+        found.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", "state it: --set disk=100GB")
+    words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
+    if mount:
+        kind = mount.filesystem
+        words.append(
+            f"{kind} on {mount.point}"
+            + ", a network volume" * (kind in NETWORK_FILESYSTEMS)
+            + ", which is RAM" * (kind in MEMORY_FILESYSTEMS)
+        )
+    if place.account is not None:
+        words.append(f"the service account {place.account} stores them: judged by space and mount alone")
+    found.note(fact, "; ".join(words))
+    return Disk(
+        purpose=purpose,
+        path=host.clean(place.path),
+        free_bytes=space.free_bytes if space else None,
+        total_bytes=space.total_bytes if space else None,
+        filesystem=host.clean(mount.filesystem) if mount and mount.filesystem else None,
+        writable=writable,
+    )

@@ -1,0 +1,594 @@
+"""Host: the one way the probes look at a computer, so that a recorded one can stand in for it.
+
+`Host()` is this computer. `Host(root=DIR)` reads DIR/proc, DIR/sys, … of a tree and asks the running system nothing.
+`RecordedHost(FOLDER)` replays a tree together with what is not a file: FOLDER/root, env.json, facts.json, sysctl.txt.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, TypeVar
+
+from ..facts import Record, Unread
+from ..machine import MAX_DISK_BYTES, MAX_MEMORY_BYTES, NETWORK_FILESYSTEMS, UNPRINTABLE
+
+DEADLINE_SECONDS = 2.0
+MAX_READ_BYTES = 2**20
+_SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows", "cygwin": "windows"}
+
+# names of accounts and folders that tell nothing about a person
+_COMMON_NAMES = ("root", "home", "users", "Users", "user")
+
+T = TypeVar("T")
+
+
+class Space(Record):
+    """Of one volume: bytes an ordinary account may still use, its size, and whether it is mounted read-only."""
+
+    free_bytes: int
+    total_bytes: int
+    read_only: bool
+
+
+class Mount(Record):
+    """One line of mountinfo. `root` is the part of the file system that is mounted, `options` those of the file system itself."""
+
+    root: str
+    point: str
+    filesystem: str
+    options: str
+    read_only: bool
+
+
+class Found:
+    """What the probes have read so far: values, where each was read, and what could not be read."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+        self.unread: dict[str, Unread] = {}
+
+    def put(self, fact: str, value: Any, source: str) -> None:
+        """A value and where it was read. A size no machine has is taken as not read."""
+        if fact.endswith("_bytes") and not 0 <= value <= MAX_MEMORY_BYTES:
+            self.miss(fact, f"{source} gives a size no machine has")
+            return
+        self.values[fact] = value
+        self.sources[fact] = self.host.clean(source)
+
+    def note(self, fact: str, source: str) -> None:
+        """Where a part of a value was read, for example one disk."""
+        self.sources[fact] = self.host.clean(source)
+
+    def miss(self, fact: str, reason: str, remedy: str | None = None) -> None:
+        """Why a fact is None, and what a person can do about it."""
+        self.unread[fact] = Unread(fact=fact, reason=self.host.clean(reason), remedy=remedy)
+
+    def settled(self, fact: str) -> bool:
+        """Whether the fact has a value or a reason."""
+        return fact in self.values or fact in self.unread
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text) if "\\" in text else text
+
+
+def parse_mountinfo(text: str) -> tuple[Mount, ...]:
+    """The lines of /proc/self/mountinfo, in mount order; lines of another shape are left out."""
+    mounts = []
+    for line in text.splitlines():
+        head, dash, tail = line.partition(" - ")
+        fields, system = head.split(" "), tail.split(" ")
+        if dash and len(fields) >= 6 and system[0]:
+            mounts.append(
+                Mount(
+                    root=_unescape(fields[3]),
+                    point=_unescape(fields[4]),
+                    filesystem=system[0],
+                    options=system[2] if len(system) > 2 else "",
+                    read_only="ro" in fields[5].split(","),
+                )
+            )
+    return tuple(mounts)
+
+
+class Host:
+    """This computer, or with `root` another than `/` a recorded tree, which is all that is then asked.
+
+    `env` stands in for the environment variables, `system` for the name of the operating system (linux, macos, windows).
+    """
+
+    def __init__(self, root: str = "/", env: Mapping[str, str] | None = None, system: str | None = None) -> None:
+        self.live = root == "/"
+        self.root = root.rstrip("/\\")
+        self.env: Mapping[str, str] = env if env is not None else os.environ if self.live else {}
+        self.system = system or (_SYSTEMS.get(sys.platform, sys.platform) if self.live else "linux")
+        self._why: dict[str, str] = {}
+        self._texts: dict[str, str | None] = {}
+        self._mounts: tuple[Mount, ...] | None = None
+        self._masks: list[tuple[re.Pattern[str], str]] | None = None
+        self._psutil: ModuleType | None = None
+
+    # files
+
+    def real(self, path: str) -> str:
+        """Where `path` lies on this computer."""
+        if self.live:
+            return path
+        return self.root + "/" + path.replace("\\", "/").replace(":", "").lstrip("/")
+
+    def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str | None:
+        """At most `limit` bytes of a file as text, read once per host; None where it cannot be read or is empty: `why` then says why."""
+        if path not in self._texts:
+            self._texts[path] = self._read_text(path, limit)
+        return self._texts[path]
+
+    def _read_text(self, path: str, limit: int) -> str | None:
+        try:
+            text = self.read_bytes(path, limit).decode("utf-8", "replace")
+        except (OSError, ValueError) as error:
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            self._why[path] = "is not there" if missing else f"cannot be read ({getattr(error, 'strerror', None) or 'unusable name'})"
+            return None
+        if not text.strip():
+            self._why[path] = "is empty"
+            return None
+        return text
+
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        """At most `limit` bytes of a file. `OSError`, or `ValueError` for a name no file can have."""
+        parts: list[bytes] = []
+        # non-blocking: a pipe put in place of a file must not hang the program
+        number = os.open(self.real(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            while limit > 0 and (part := os.read(number, min(limit, 65536))):
+                parts.append(part)
+                limit -= len(part)
+        finally:
+            os.close(number)
+        return b"".join(parts)
+
+    def why(self, path: str) -> str:
+        """`/proc/meminfo is not there`: why `read_text` gave None."""
+        return f"{path} {self._why.get(path, 'does not say')}"
+
+    def missing(self, path: str) -> bool:
+        """Whether `read_text` gave None because there is no such file; False where it is there and could not be read."""
+        return self.read_text(path) is None and self._why.get(path) == "is not there"
+
+    def listdir(self, path: str) -> list[str] | None:
+        """The names in a folder, sorted; None where it cannot be listed."""
+        try:
+            return sorted(os.listdir(self.real(path)))
+        except (OSError, ValueError):
+            return None
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is there, as far as this account can see."""
+        try:
+            return os.path.exists(self.real(path))
+        except ValueError:
+            return False
+
+    def runnable(self, path: str) -> bool:
+        """Whether a file is there that this account may execute."""
+        try:
+            return os.path.isfile(self.real(path)) and os.access(self.real(path), os.X_OK)
+        except ValueError:
+            return False
+
+    def resolve(self, path: str) -> str:
+        """`path` made absolute, with links followed as far as it exists."""
+        if self.live:
+            return os.path.realpath(path)
+        return str(self.paths.normpath(self.paths.join(self.cwd(), path)))
+
+    @property
+    def paths(self) -> Any:
+        """`posixpath` or `ntpath`, as the host's system writes paths."""
+        if self.system == "windows":
+            import ntpath
+
+            return ntpath
+        import posixpath
+
+        return posixpath
+
+    # mounts and space
+
+    def mounts(self) -> tuple[Mount, ...]:
+        """What is mounted, in mount order; empty where it cannot be read."""
+        if self._mounts is None:
+            self._mounts = self._read_mounts()
+        return self._mounts
+
+    def _read_mounts(self) -> tuple[Mount, ...]:
+        if self.system == "linux":
+            return parse_mountinfo(self.read_text("/proc/self/mountinfo") or "")
+        tool = self.psutil()
+        if tool is None:
+            return ()
+        try:
+            parts = tool.disk_partitions(all=self.system != "windows")
+        except (OSError, RuntimeError):
+            return ()
+        return tuple(
+            Mount(root="/", point=part.mountpoint, filesystem=part.fstype, options="", read_only="ro" in part.opts.split(","))
+            for part in parts
+        )
+
+    def mount_of(self, path: str) -> Mount | None:
+        """The mount that holds an absolute path: the longest mount point it begins with, the latest where two are alike."""
+        best: Mount | None = None
+        windows = self.system == "windows"
+        wanted = path.lower().rstrip("\\") if windows else path
+        for mount in self.mounts():
+            point = mount.point.lower().rstrip("\\") if windows else mount.point.rstrip("/")
+            inside = wanted == point or wanted.startswith(point + ("\\" if windows else "/"))
+            if inside and (best is None or len(mount.point) >= len(best.point)):
+                best = mount
+        return best
+
+    def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
+        """`work()`, in a thread with a deadline where a dead network mount could hang it. `TimeoutError` when it has passed."""
+        if not self._may_hang():
+            return work()
+        import _thread
+
+        done = _thread.allocate_lock()
+        done.acquire()
+        result: list[T] = []
+        failure: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                result.append(work())
+            except Exception as error:
+                failure.append(error)
+            finally:
+                done.release()
+
+        _thread.start_new_thread(run, ())
+        if not done.acquire(timeout=seconds):
+            raise TimeoutError(f"no answer within {seconds:g} seconds")
+        if failure:
+            raise failure[0]
+        return result[0]
+
+    def _may_hang(self) -> bool:
+        if not self.live:
+            return False
+        mounts = self.mounts() if self.system == "linux" else ()
+        return not mounts or any(mount.filesystem in NETWORK_FILESYSTEMS or mount.filesystem == "autofs" for mount in mounts)
+
+    def space(self, path: str) -> Space | None:
+        """Of the volume that holds an existing folder. None where it is not known. `OSError` from the system."""
+        if not self.live:
+            return None
+        if hasattr(os, "statvfs"):
+            found = os.statvfs(path)
+            # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
+            return Space(
+                free_bytes=min(found.f_bavail * found.f_frsize, MAX_DISK_BYTES),
+                total_bytes=min(found.f_blocks * found.f_frsize, MAX_DISK_BYTES),
+                read_only=bool(found.f_flag & 1),
+            )
+        import shutil
+
+        usage = shutil.disk_usage(path)
+        return Space(free_bytes=usage.free, total_bytes=usage.total, read_only=False)
+
+    def can_write(self, path: str) -> bool | None:
+        """Whether this account may create files in an existing folder; None where it is not known."""
+        return os.access(path, os.W_OK | os.X_OK) if self.live else None
+
+    # the running system
+
+    def machine(self) -> str | None:
+        """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
+        if not self.live:
+            return None
+        if self.system == "windows":
+            return self._windows_machine()
+        return os.uname().machine
+
+    def _windows_machine(self) -> str | None:
+        # what the registry says is the computer's, also for an emulated or 32-bit Python
+        name = self.registry(r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment", "PROCESSOR_ARCHITECTURE")
+        return name or self.env.get("PROCESSOR_ARCHITEW6432") or self.env.get("PROCESSOR_ARCHITECTURE")
+
+    def release(self) -> str:
+        """The kernel's version text; empty where it is not known."""
+        if not self.live:
+            return (self.read_text("/proc/sys/kernel/osrelease") or "").strip()
+        return "" if self.system == "windows" else os.uname().release
+
+    def pointer_bits(self) -> int | None:
+        """32 or 64, of this interpreter."""
+        return (64 if sys.maxsize > 2**32 else 32) if self.live else None
+
+    def page_bytes(self) -> int | None:
+        """Size of a memory page."""
+        try:
+            return os.sysconf("SC_PAGE_SIZE") if self.live else None
+        except (ValueError, OSError, AttributeError):
+            return None
+
+    def affinity(self) -> frozenset[int] | None:
+        """The numbers of the CPUs this process may use; None where the system does not say."""
+        ask = getattr(os, "sched_getaffinity", None)
+        return frozenset(ask(0)) if self.live and ask is not None else None
+
+    def address_space_bytes(self) -> int | None:
+        """The soft RLIMIT_AS, -1 for unlimited, None where it is not known."""
+        if not self.live:
+            return None
+        try:
+            import resource
+        except ImportError:
+            return None
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+        return -1 if soft == resource.RLIM_INFINITY else soft
+
+    def cwd(self) -> str:
+        """The current folder."""
+        try:
+            return os.getcwd() if self.live else "/"
+        except OSError:
+            return "/"
+
+    def home(self) -> str | None:
+        """The home folder of this account."""
+        if self.system == "windows":
+            return self.env.get("USERPROFILE") or None
+        home = self.env.get("HOME")
+        if not home and self.live:
+            home = os.path.expanduser("~")
+        return home if home and home.startswith("/") else None
+
+    def python_path(self) -> list[str]:
+        """The folders this interpreter imports from."""
+        return [folder for folder in sys.path if folder] if self.live else []
+
+    def read_at(self) -> str | None:
+        """Now, in UTC, to the second."""
+        if not self.live:
+            return None
+        import time
+
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+    # libraries of other systems
+
+    def psutil(self) -> ModuleType | None:
+        """psutil, imported on first use: only where /proc does not exist."""
+        if self._psutil is None and self.live and self.system != "linux":
+            try:
+                import psutil
+            except ImportError:
+                return None
+            self._psutil = psutil
+        return self._psutil
+
+    def other_memory(self) -> Mapping[str, int] | None:
+        """`total` and `available` bytes where the system has no /proc."""
+        tool = self.psutil()
+        if tool is None:
+            return None
+        memory = tool.virtual_memory()
+        return {"total": int(memory.total), "available": int(memory.available)}
+
+    def other_swap_free(self) -> int | None:
+        """Free swap where the system has no /proc; apart from `other_memory`, for it fails on its own."""
+        tool = self.psutil()
+        return None if tool is None else int(tool.swap_memory().free)
+
+    def other_cores(self) -> Mapping[str, int | None] | None:
+        """`physical` and `usable` cores where the system has no /proc."""
+        tool = self.psutil()
+        if tool is None:
+            return None
+        usable = tool.cpu_count(logical=True)
+        if self.system == "windows":
+            usable = len(tool.Process().cpu_affinity())
+        return {"physical": tool.cpu_count(logical=False), "usable": usable}
+
+    def sysctl(self, name: str) -> str | None:
+        """A macOS kernel value as text; None where there is none of that name."""
+        if not self.live or self.system != "macos":
+            return None
+        import ctypes
+
+        ask = ctypes.CDLL(None).sysctlbyname
+        size = ctypes.c_size_t(0)
+        if ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0)) or not 0 < size.value <= 65536:
+            return None
+        buffer = ctypes.create_string_buffer(size.value)
+        if ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0)):
+            return None
+        raw = buffer.raw[: size.value]
+        # whole numbers come as 4 or 8 bytes, text ends in a zero byte and holds no other
+        text = raw[:-1]
+        if raw[-1:] == b"\0" and text and all(32 <= byte < 127 for byte in text):
+            return text.decode("ascii")
+        return str(int.from_bytes(raw, sys.byteorder)) if len(raw) in (4, 8) else ""
+
+    def registry(self, key: str, value: str) -> str | None:
+        """A text value under HKEY_LOCAL_MACHINE; None where there is none."""
+        if not self.live or self.system != "windows":
+            return None
+        try:
+            import winreg
+
+            tool: Any = winreg
+            with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:
+                found = tool.QueryValueEx(opened, value)[0]
+        except (ImportError, OSError):
+            return None
+        return found if isinstance(found, str) else None
+
+    def processor_feature(self, number: int) -> bool | None:
+        """Windows' IsProcessorFeaturePresent; None where it cannot be asked."""
+        if not self.live or self.system != "windows":
+            return None
+        import ctypes
+
+        library: Any = ctypes
+        return bool(library.windll.kernel32.IsProcessorFeaturePresent(number))
+
+    def job_limits(self) -> bytes | None:
+        """Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process; empty without a job, None where it cannot be asked."""
+        if not self.live or self.system != "windows" or sys.maxsize <= 2**32:
+            return None
+        import ctypes
+
+        kernel: Any = ctypes.__dict__["windll"].kernel32
+        inside = ctypes.c_int(0)
+        kernel.GetCurrentProcess.restype = ctypes.c_void_p
+        if not kernel.IsProcessInJob(ctypes.c_void_p(kernel.GetCurrentProcess()), None, ctypes.byref(inside)):
+            return None
+        if not inside.value:
+            return b""
+        buffer = ctypes.create_string_buffer(144)
+        return buffer.raw if kernel.QueryInformationJobObject(None, 9, buffer, 144, None) else None
+
+    # what may be shown
+
+    def clean(self, text: str) -> str:
+        """`text` without what tells who or where: the home folder as `~`, user and host names, container ids; one printable line."""
+        if self._masks is None:
+            self._masks = self._make_masks()
+        for pattern, stand_in in self._masks:
+            text = pattern.sub(stand_in, text)
+        return UNPRINTABLE.sub("?", text)[:1000]
+
+    def _make_masks(self) -> list[tuple[re.Pattern[str], str]]:
+        masks = []
+        home = self.home()
+        names = {self.env.get(name) for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
+        if home and len(home) > 1:
+            masks.append((re.compile(re.escape(home) + r"(?![\w.-])"), "~"))
+            names.add(self.paths.basename(home))
+        for name in sorted(name for name in names if name and len(name) > 2 and name not in _COMMON_NAMES):
+            masks.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?![\w-])"), "USER"))
+        host = self.hostname()
+        if host and len(host) > 2 and host != "localhost":
+            masks.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
+        # a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
+        masks.append((re.compile(r"(?<![0-9a-zA-Z])[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"), "ID"))
+        masks.append((re.compile(r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"), r"\1ID"))
+        return masks
+
+    def hostname(self) -> str | None:
+        """What this computer calls itself; used only to keep it out of what is shown."""
+        if not self.live:
+            return None
+        return os.uname().nodename if hasattr(os, "uname") else self.env.get("COMPUTERNAME")
+
+
+class RecordedHost(Host):
+    """Replays FOLDER: `root/` (files), `env.json` (variables), `facts.json` (what is not a file), `sysctl.txt` (`name: value`).
+
+    Keys of facts.json, all optional: `system`, `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers),
+    `address_space_bytes` (-1: unlimited), `space` and `writable` (by folder), `mounts` (folder to file system), `memory`,
+    `swap_free` and `cores` (as psutil gives them), `processor_features` (numbers), `registry` (`key\\value` to text),
+    `job_limits` (hex), `read_at`.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._facts: dict[str, Any] = _json(folder, "facts.json")
+        super().__init__(os.path.join(folder, "root"), _json(folder, "env.json"), self._facts.get("system", "linux"))
+        self.live = False
+        self._sysctl: dict[str, str] = {}
+        try:
+            with open(os.path.join(folder, "sysctl.txt"), encoding="utf-8") as stream:
+                for line in stream:
+                    name, _, value = line.partition(":")
+                    self._sysctl[name.strip()] = value.strip()
+        except FileNotFoundError:
+            pass
+
+    def _read_mounts(self) -> tuple[Mount, ...]:
+        if self.system == "linux":
+            return super()._read_mounts()
+        return tuple(
+            Mount(root="/", point=point, filesystem=kind, options="", read_only=False)
+            for point, kind in self._facts.get("mounts", {}).items()
+        )
+
+    def exists(self, path: str) -> bool:
+        return path in self._facts.get("space", {}) or super().exists(path)
+
+    def space(self, path: str) -> Space | None:
+        found = self._facts.get("space", {})
+        while path not in found and self.paths.dirname(path) != path:
+            path = self.paths.dirname(path)
+        return Space(**found[path]) if path in found else None
+
+    def can_write(self, path: str) -> bool | None:
+        found = self._facts.get("writable", {})
+        while path not in found and self.paths.dirname(path) != path:
+            path = self.paths.dirname(path)
+        writable: bool | None = found.get(path)
+        return writable
+
+    def machine(self) -> str | None:
+        return self._facts.get("machine")
+
+    def release(self) -> str:
+        return self._facts.get("release") or super().release()
+
+    def pointer_bits(self) -> int | None:
+        return self._facts.get("pointer_bits")
+
+    def page_bytes(self) -> int | None:
+        return self._facts.get("page_bytes")
+
+    def affinity(self) -> frozenset[int] | None:
+        found = self._facts.get("affinity")
+        return None if found is None else frozenset(found)
+
+    def address_space_bytes(self) -> int | None:
+        return self._facts.get("address_space_bytes")
+
+    def read_at(self) -> str | None:
+        return self._facts.get("read_at")
+
+    def other_memory(self) -> Mapping[str, int] | None:
+        return self._facts.get("memory")
+
+    def other_swap_free(self) -> int | None:
+        return self._facts.get("swap_free")
+
+    def other_cores(self) -> Mapping[str, int | None] | None:
+        return self._facts.get("cores")
+
+    def sysctl(self, name: str) -> str | None:
+        return self._sysctl.get(name)
+
+    def registry(self, key: str, value: str) -> str | None:
+        found: str | None = self._facts.get("registry", {}).get(f"{key}\\{value}")
+        return found
+
+    def processor_feature(self, number: int) -> bool | None:
+        found = self._facts.get("processor_features")
+        return None if found is None else number in found
+
+    def job_limits(self) -> bytes | None:
+        found = self._facts.get("job_limits")
+        return None if found is None else bytes.fromhex(found)
+
+
+def _json(folder: str, name: str) -> Any:
+    import json
+
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8") as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,137 @@
+"""An audit for programs: `selfhost.audit/1`, and its rows as JSON lines. The keys do not depend on the options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .. import __version__
+from ..audit import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from ..errors import Problem
+from ..findings import Finding
+from ..policy import Policy, Wanted
+
+SCHEMA = "selfhost.audit/1"
+
+
+def render(audit: Audit) -> dict[str, Any]:
+    """Plain dicts and lists, ready for `json.dumps`."""
+    return {
+        "schema": SCHEMA,
+        "selfhost_version": __version__,
+        "policy": _policy(audit.policy),
+        "today": audit.today,
+        "machines": audit.machines,
+        "classes": [{"name": group.name, "count": group.count, "names": list(group.names)} for group in audit.groups],
+        "verdicts": [_verdict(group, row) for group in audit.groups for row in group.rows],
+        "exceptions": {use.value: [_exception(each) for each in audit.exceptions if each.use is use] for use in Use},
+        "results": {result.value: audit.count(result) for result in Result},
+        "problems": [_problem(each) for each in audit.problems],
+        "outcome": audit.outcome.value,
+        "exit_code": audit.exit_code,
+    }
+
+
+def jsonl(audit: Audit) -> str:
+    """One line per machine and model, in the audit's order."""
+    import json
+
+    return "".join(json.dumps(_line(row), ensure_ascii=True) + "\n" for row in audit.rows)
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message, "remedy": problem.remedy}
+
+
+def _line(row: Row) -> dict[str, Any]:
+    return {
+        "machine": row.machine,
+        "asked": row.wanted.name,
+        "model": None if row.verdict is None else row.verdict.model.id,
+        "route": row.route.value,
+        "failed": list(row.failed),
+        "excepted": [check for check, _ in row.excepted],
+        "result": row.result.value,
+        "severity": row.wanted.severity.value,
+    }
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    return {
+        "file": policy.file,
+        "fail_on": policy.fail_on.value,
+        "on_unknown": policy.on_unknown.value,
+        "needs": {
+            "private": policy.private,
+            "commercial": policy.commercial,
+            "modify": policy.modify,
+            "auditable": policy.auditable,
+            "license": policy.license,
+        },
+        "models": [_wanted(wanted) for wanted in policy.models],
+    }
+
+
+def _wanted(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "name": wanted.name,
+        "label": wanted.label,
+        "context_tokens": wanted.context_tokens,
+        "quantization": wanted.quantization,
+        "runtime": wanted.runtime,
+        "min_tokens_per_second": wanted.min_tokens_per_second,
+        "parallel": wanted.parallel,
+        "kv_cache_type": wanted.kv_cache_type,
+        "machines": list(map(str, wanted.machines)),
+        "severity": wanted.severity.value,
+    }
+
+
+def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
+    """`findings` and `reasons` are those of `example`, the machine of the class with the largest shortfall."""
+    return {
+        "class": group.name,
+        "example": row.machine,
+        "asked": row.wanted.name,
+        "label": row.wanted.label,
+        "model": None if row.verdict is None else row.verdict.model.id,
+        "severity": row.wanted.severity.value,
+        "route": row.route.value,
+        "result": row.result.value,
+        "exit_code": row.exit_code,
+        "failed": list(row.failed),
+        "unknown": list(row.undecided),
+        "excepted": [{"rule": check, "expires": each.expires} for check, each in row.excepted],
+        "reasons": [{"check": each.check, "reason": each.text, "remedy": each.remedy} for each in row.reasons],
+        "findings": _findings(row.findings),
+    }
+
+
+def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "check": each.check,
+            "outcome": each.outcome.value,
+            "needs": each.needs,
+            "has": each.has,
+            "short": each.short,
+            "unit": each.unit,
+            "reserve_bytes": each.reserve_bytes,
+            "reason": each.reason,
+            "remedy": each.remedy,
+        }
+        for each in findings
+    ]
+
+
+def _exception(use: ExemptionUse) -> dict[str, Any]:
+    each = use.exemption
+    return {
+        "model": each.model,
+        "rule": each.rule,
+        "machines": list(map(str, each.machines)),
+        "reason": each.reason,
+        "owner": each.owner,
+        "expires": each.expires,
+        "rows": use.rows,
+    }

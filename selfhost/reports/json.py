@@ -1,0 +1,279 @@
+"""Verdicts, lists and models as JSON values: the keys of the contract, always all of them, whatever was asked.
+
+The layout is written out here so that the records behind it may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import InputError, NotAModelError, Problem, SelfhostError, UnknownModelError
+from ..findings import Finding
+from ..machine import Machine
+from ..needs.records import MemoryNeed, Needs, Term
+from ..offers import Offer
+from ..spec import ModelSpec
+from ..speed import PaceRange, Speed
+from ..verdict import Verdict, exit_code
+from ..workload import Workload
+
+if TYPE_CHECKING:
+    from ..api import Shown
+
+
+def dumps(value: Mapping[str, Any]) -> str:
+    """ASCII only, so that any pipe can carry it; ends with a newline."""
+    import json
+
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def check(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """One verdict for one model, `selfhost.verdicts/1` for several."""
+    if len(verdicts) == 1:
+        return verdict(verdicts[0])
+    code = exit_code(one.route for one in verdicts)
+    return {
+        "schema": "selfhost.verdicts/1",
+        "selfhost_version": __version__,
+        "exit_code": code,
+        "verdicts": [verdict(one) for one in verdicts],
+    }
+
+
+def verdict(answer: Verdict) -> dict[str, Any]:
+    """`selfhost.verdict/1`."""
+    return {
+        "schema": "selfhost.verdict/1",
+        "selfhost_version": __version__,
+        "asked": answer.asked,
+        "model": model_summary(answer.model),
+        "workload": workload(answer.workload),
+        "machine": machine(answer.machine),
+        "route": answer.route.value,
+        "can_run": answer.can_run,
+        "can_download": answer.can_download,
+        "exit_code": answer.exit_code,
+        "needs": None if answer.needs is None else _needs(answer.needs, answer.machine.architecture),
+        "speed": None if answer.speed is None else _speed(answer.speed),
+        "findings": [_finding(finding) for finding in answer.findings],
+        "alternatives": [
+            {
+                "id": other.id,
+                "name": other.name,
+                "quantization": other.quantization,
+                "context_tokens": other.context_tokens,
+                "why": other.why,
+            }
+            for other in answer.alternatives
+        ],
+        "api_offers": [offer(one) for one in answer.api_offers],
+        "commands": list(answer.commands),
+        "notes": list(answer.notes),
+    }
+
+
+def model_summary(spec: ModelSpec) -> dict[str, Any]:
+    """The `model` object of a verdict."""
+    state = spec.openness.weights
+    return {
+        "id": spec.id,
+        "name": spec.name,
+        "family": spec.family,
+        "developer": spec.developer,
+        "modality": spec.modality,
+        "weights_published": None if state == "unknown" else state != "closed",
+        "license": spec.license.id if spec.license else None,
+        "parameters_total": spec.parameters.total,
+        "parameters_active": spec.parameters.active,
+    }
+
+
+def workload(asked: Workload) -> dict[str, Any]:
+    """The `workload` object of a verdict."""
+    return {
+        "task": asked.task,
+        "runtime": asked.runtime,
+        "format": asked.format,
+        "quantization": asked.quantization,
+        "context_tokens": asked.context_tokens,
+        "parallel": asked.parallel,
+        "kv_cache_type": asked.kv_cache_type,
+        "min_tokens_per_second": asked.min_tokens_per_second,
+        "memory_basis": asked.memory_basis,
+        "reserve_bytes": asked.reserve_bytes,
+        "private": asked.private,
+        "commercial": asked.commercial,
+        "modify": asked.modify,
+        "auditable": asked.auditable,
+        "license": asked.license,
+    }
+
+
+def machine(computer: Machine) -> dict[str, Any]:
+    """`selfhost.machine/1`."""
+    return computer.to_json()
+
+
+def offer(one: Offer) -> dict[str, Any]:
+    """One entry of `api_offers`."""
+    return {
+        "provider": one.provider,
+        "model": one.model,
+        "model_id": one.model_id,
+        "stands_in": one.stands_in,
+        "context_tokens": one.context_tokens,
+        "input_usd_per_million_tokens": one.input_usd_per_million_tokens,
+        "output_usd_per_million_tokens": one.output_usd_per_million_tokens,
+        "usd_per_audio_minute": one.usd_per_audio_minute,
+        "usd_per_image": one.usd_per_image,
+        "as_of": one.as_of,
+        "source": one.source,
+    }
+
+
+def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
+    sets = needs.cpu.instruction_sets
+    return {
+        "download_bytes": needs.download_bytes,
+        "download_how": needs.download_how.value if needs.download_how else None,
+        "download_source": needs.download_source,
+        "disk_bytes": needs.disk_bytes,
+        "largest_file_bytes": needs.largest_file_bytes,
+        "cpu": {
+            "architectures": list(needs.cpu.architectures),
+            # those of the machine's own architecture; of all, where that is not known
+            "instruction_sets": sorted({name for own, names in sets.items() if architecture in (None, own) for name in names}),
+        },
+        "placement": needs.placement,
+        "memory": None if needs.memory is None else _memory(needs.memory),
+        "unknown": [{"fact": entry.fact, "reason": entry.reason, "remedy": entry.remedy} for entry in needs.unknown],
+    }
+
+
+def _memory(memory: MemoryNeed) -> dict[str, Any]:
+    places = list(dict.fromkeys(term.where for term in memory.terms)) or ["host"]
+    return {
+        "total_bytes": memory.total_bytes,
+        "low_bytes": memory.low_bytes,
+        "high_bytes": memory.high_bytes,
+        "evictable_bytes": memory.evictable_bytes,
+        "places": [
+            {
+                "where": where,
+                "total_bytes": sum(term.bytes for term in memory.terms if term.where == where),
+                "low_bytes": sum(term.low_bytes for term in memory.terms if term.where == where),
+                "high_bytes": sum(term.high_bytes for term in memory.terms if term.where == where),
+                "evictable_bytes": memory.evictable_bytes if where == "host" else 0,
+            }
+            for where in places
+        ],
+        "terms": [_term(term) for term in memory.terms],
+    }
+
+
+def _term(term: Term) -> dict[str, Any]:
+    return {
+        "name": term.name,
+        "bytes": term.bytes,
+        "low_bytes": term.low_bytes,
+        "high_bytes": term.high_bytes,
+        "where": term.where,
+        "how": term.how.value,
+        "source": term.source,
+        "arithmetic": term.arithmetic,
+    }
+
+
+def _speed(speed: Speed) -> dict[str, Any]:
+    return {"decode": _pace(speed.decode), "prompt": _pace(speed.prompt), "unit": speed.unit, "how": speed.how}
+
+
+def _pace(pace: PaceRange | None) -> dict[str, float] | None:
+    return None if pace is None else {"low": round(pace.low, 3), "likely": round(pace.likely, 3), "high": round(pace.high, 3)}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "outcome": finding.outcome.value,
+        "code": finding.code,
+        "needs": finding.needs,
+        "has": finding.has,
+        "short": finding.short,
+        "unit": finding.unit,
+        "reserve_bytes": finding.reserve_bytes,
+        "reason": finding.reason,
+        "remedy": finding.remedy,
+    }
+
+
+def listing(verdicts: Sequence[Verdict], computer: Machine) -> dict[str, Any]:
+    """`selfhost.list/1`: the catalogue judged for one machine, best first."""
+    rows = [
+        {
+            "model": model_summary(answer.model),
+            "route": answer.route.value,
+            "quantization": answer.workload.quantization,
+            "runtime": answer.workload.runtime,
+            "context_tokens": answer.workload.context_tokens,
+            "memory_high_bytes": answer.needs.memory.high_bytes if answer.needs and answer.needs.memory else None,
+            "download_bytes": answer.needs.download_bytes if answer.needs else None,
+            "decode_tokens_per_second": _pace(answer.speed.decode) if answer.speed else None,
+            "failed": [finding.check for finding in answer.findings if finding.outcome == "fail"],
+        }
+        for answer in verdicts
+    ]
+    return {"schema": "selfhost.list/1", "selfhost_version": __version__, "machine": machine(computer), "models": rows}
+
+
+def shown(about: Shown) -> dict[str, Any]:
+    """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
+    return {
+        "schema": "selfhost.model/1",
+        "selfhost_version": __version__,
+        "spec": record(about.verdict.model),
+        "sizes": [record(size) for size in about.sizes],
+        "verdict": verdict(about.verdict),
+    }
+
+
+def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int) -> dict[str, Any]:
+    """`selfhost.spec-check/1`: every fault, and the ids of the specs without one."""
+    return {
+        "schema": "selfhost.spec-check/1",
+        "selfhost_version": __version__,
+        "good": [spec.id for spec in good],
+        "problems": [record(problem) for problem in problems],
+        "exit_code": code,
+    }
+
+
+def record(value: Any) -> Any:
+    """A spec or a part of it as plain JSON values, key by key."""
+    fields = getattr(type(value), "_fields", None)
+    if fields is not None:
+        return {name: record(getattr(value, name)) for name in fields}
+    if isinstance(value, Mapping):
+        return {str(key): record(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [record(inner) for inner in value]
+    return value
+
+
+def error(problem: BaseException, code: int) -> dict[str, Any]:
+    """`selfhost.error/1`: what goes to standard error under `--format json`."""
+    problems = problem.problems if isinstance(problem, InputError) else ()
+    return {
+        "schema": "selfhost.error/1",
+        "selfhost_version": __version__,
+        "error": type(problem).__name__,
+        "message": str(problem),
+        "kind": problem.kind if isinstance(problem, NotAModelError) else None,
+        "nearest": list(problem.nearest) if isinstance(problem, UnknownModelError) else [],
+        "problems": [record(one) for one in problems],
+        "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
+        "exit_code": code,
+    }

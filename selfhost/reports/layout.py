@@ -1,0 +1,332 @@
+"""What a person reads, as blocks; and their layout into lines, for a pipe and for a terminal of any width.
+
+A Document is laid out once (`lay_out`): `plain` joins the lines, `terminal.print_document` colours them. Widths count characters.
+"""
+
+from __future__ import annotations
+
+from ..facts import Record
+
+# what a pipe or terminal may not be able to encode, and what says the same in ASCII
+_ASCII = {
+    "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "→": "->", "·": "*", "•": "*", "≈": "~",
+    "‘": "'", "’": "'", "“": '"', "”": '"',
+}  # fmt: skip
+# bars: taken, free, missing
+_BAR, _ASCII_BAR = ("━", "─", "╍"), ("#", "-", "!")
+BAR_WIDTH, _LEAST_BAR = 20, 8
+# a wrapping column gives way down to the first before other columns are dropped, then down to the second
+_COMFORTABLE, _LEAST = 24, 12
+_GAP = 2
+
+Line = list[tuple[str, str]]
+
+
+class Span(Record):
+    """Text in one style: "", "strong", "command", or an outcome or route word. Control characters are neutralised on layout."""
+
+    text: str
+    style: str = ""
+
+
+class Bar(Record):
+    """A need against what there is, both in the same unit; drawn on terminals only."""
+
+    needs: float
+    has: float
+    style: str
+
+
+class Paragraph(Record):
+    """Spans that wrap at `indent`, further lines at `indent + hang`; `verbatim` is never wrapped, so that it can be copied."""
+
+    spans: tuple[Span, ...]
+    indent: int = 0
+    hang: int = 0
+    verbatim: bool = False
+
+
+class Blank(Record):
+    """An empty line; several in a row, and one at either end, print as one or none."""
+
+
+class Column(Record):
+    """`drop`: where the table is too wide, columns go from the highest number down; 0 stays, as does
+    the first column. `wrap`: its cells may wrap."""
+
+    title: str = ""
+    right: bool = False
+    wrap: bool = False
+    drop: int = 0
+
+
+class Table(Record):
+    """Rows of one cell per column. Too narrow even with columns dropped and wrapped, each row becomes a short list."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Span | Bar, ...], ...]
+    indent: int = 2
+
+
+Block = Paragraph | Blank | Table
+
+
+class Document(Record):
+    """Blocks from top to bottom."""
+
+    blocks: tuple[Block, ...]
+
+
+def clean(text: str, encoding: str | None = None) -> str:
+    """`text` on one line, safe to print: escape sequences, bidirectional overrides and lone surrogates become visible (`\\x1b`).
+
+    With an `encoding` the characters it lacks are replaced by what says the same in ASCII, or else by their escapes.
+    """
+    if not text.isprintable():
+        text = "".join(_visible(letter) for letter in text)
+    if encoding is None or text.isascii():
+        return text
+    try:
+        text.encode(encoding)
+        return text
+    except LookupError:
+        encoding = "ascii"
+    except UnicodeEncodeError:
+        pass
+    return "".join(_encodable(letter, encoding) for letter in text)
+
+
+def _visible(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    if letter in " \t\n\r\v\f\N{NO-BREAK SPACE}\u2028\u2029":
+        return " "
+    number = ord(letter)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+
+
+def _encodable(letter: str, encoding: str) -> str:
+    try:
+        letter.encode(encoding)
+        return letter
+    except UnicodeEncodeError:
+        return _ASCII.get(letter) or letter.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def plain(document: Document, width: int | None = None, *, encoding: str | None = None, bars: bool = False) -> str:
+    """The document without colour, each line ended by a newline. `width` None: nothing is wrapped, tables stay aligned.
+
+    `encoding` is the stream's; None keeps every character.
+    """
+    return "".join("".join(text for text, _ in line) + "\n" for line in lay_out(document, width, encoding=encoding, bars=bars))
+
+
+def lay_out(document: Document, width: int | None, *, encoding: str | None = None, bars: bool = False) -> list[Line]:
+    """The document as lines of (text, style), none longer than `width` unless a single word or a verbatim line is."""
+    lines: list[Line] = []
+    for block in document.blocks:
+        if isinstance(block, Blank):
+            if lines and lines[-1]:
+                lines.append([])
+        else:
+            made = _table(block, width, encoding, bars) if isinstance(block, Table) else _paragraph(block, width, encoding)
+            lines.extend(line for line in map(_trimmed, made) if line)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _paragraph(block: Paragraph, width: int | None, encoding: str | None) -> list[Line]:
+    pieces = [(clean(span.text, encoding), span.style) for span in block.spans]
+    first, rest = block.indent, block.indent + block.hang
+    if width is not None:
+        # half of a narrow terminal must not go to indentation
+        first, rest = min(first, width // 10), min(rest, width // 10 * 2)
+    if block.verbatim or width is None:
+        return [_indented(pieces, first)]
+    wrapped = _wrap(pieces, width - first, width - rest)
+    return [_indented(line, rest if number else first) for number, line in enumerate(wrapped)]
+
+
+def _trimmed(line: Line) -> Line:
+    """The line without spaces at its end."""
+    end = len(line)
+    while end and not line[end - 1][0].rstrip():
+        end -= 1
+    return [*line[: end - 1], (line[end - 1][0].rstrip(), line[end - 1][1])] if end else []
+
+
+def _indented(line: Line, indent: int) -> Line:
+    return [(" " * indent, ""), *line] if indent else line
+
+
+def _wrap(pieces: Line, first: int, rest: int) -> list[Line]:
+    """Pieces broken at spaces into lines of `first`, then `rest` characters; a longer word stands alone.
+
+    A command between backquotes stays on one line where one line can hold it.
+    """
+    lines: list[Line] = []
+    line: Line = []
+    used = 0
+    for word in _words(pieces, rest):
+        size = _size(word)
+        if line and used + 1 + size > (rest if lines else first):
+            lines.append(line)
+            line, used = [], 0
+        if line:
+            # one style across a space keeps a coloured phrase in one piece
+            line.append((" ", word[0][1] if word[0][1] == line[-1][1] else ""))
+            used += 1
+        line.extend(word)
+        used += size
+    return [*lines, line]
+
+
+def _words(pieces: Line, longest: int) -> list[Line]:
+    words: list[Line] = []
+    word: Line = []
+    quoted: list[Line] = []
+    for text, style in pieces:
+        for number, part in enumerate(text.split(" ")):
+            if number and word:
+                quoted.append(word)
+                word = []
+                if sum(piece.count("`") for whole in quoted for piece, _ in whole) % 2 == 0:
+                    words.extend(_glued(quoted, longest))
+                    quoted = []
+            if part:
+                word.append((part, style))
+    return [*words, *_glued([*quoted, word] if word else quoted, longest)]
+
+
+def _glued(words: list[Line], longest: int) -> list[Line]:
+    """The words as one, if a line can hold it."""
+    if sum(map(_size, words)) + len(words) - 1 > longest or len(words) < 2:
+        return words
+    whole = words[0]
+    for word in words[1:]:
+        whole = [*whole, (" ", ""), *word]
+    return [whole]
+
+
+def _table(table: Table, width: int | None, encoding: str | None, bars: bool) -> list[Line]:
+    indent = table.indent if width is None else min(table.indent, width // 10)
+    room = None if width is None else width - indent
+    drawn = {number for number in range(len(table.columns)) if any(isinstance(row[number], Bar) for row in table.rows)}
+    keep = [number for number in range(len(table.columns)) if bars or number not in drawn]
+    cells = [[[(clean(cell.text, encoding), cell.style)] if isinstance(cell, Span) else [] for cell in row] for row in table.rows]
+    titles = [clean(column.title, encoding) for column in table.columns]
+    # a column with nothing in it is not shown
+    keep = [number for number in keep if number == 0 or number in drawn or any(_size(row[number]) for row in cells)]
+    sizes = {
+        number: BAR_WIDTH if number in drawn else max(len(titles[number]), *(_size(row[number]) for row in cells), 0) for number in keep
+    }
+    if room is not None:
+        for number in drawn & set(sizes):
+            sizes[number] = max(_LEAST_BAR, BAR_WIDTH - max(0, _total(sizes) - room))
+        _shrink(table, sizes, room, _COMFORTABLE)
+        while _total(sizes) > room and any(table.columns[number].drop for number in sizes if number):
+            del sizes[max((number for number in sizes if number), key=lambda number: table.columns[number].drop)]
+        _shrink(table, sizes, room, _LEAST)
+        if _total(sizes) > room:
+            return _stacked([number for number in sizes if number not in drawn], cells, titles, room, indent)
+    for row, drawing in zip(cells, table.rows, strict=True):
+        for number in drawn & set(sizes):
+            bar = drawing[number]
+            if isinstance(bar, Bar):
+                row[number] = _bar(bar, sizes[number], encoding)
+    lines: list[Line] = []
+    if any(titles[number] for number in sizes):
+        lines.extend(_row(table, sizes, [[(title, "")] for title in titles], indent))
+    for row in cells:
+        lines.extend(_row(table, sizes, row, indent))
+    return lines
+
+
+def _shrink(table: Table, sizes: dict[int, int], room: int, least: int) -> None:
+    """Takes from the widest wrapping column until the row fits or each is down to `least`."""
+    while _total(sizes) > room:
+        widest = max((number for number in sizes if table.columns[number].wrap), key=sizes.__getitem__, default=None)
+        if widest is None or sizes[widest] <= least:
+            return
+        others = [size for number, size in sizes.items() if table.columns[number].wrap and size < sizes[widest]]
+        sizes[widest] = max(least, sizes[widest] - (_total(sizes) - room), max(others, default=0))
+
+
+def _bar(bar: Bar, width: int, encoding: str | None) -> Line:
+    """What is taken of what there is; where it does not fit, what there is and what is missing."""
+    taken, free, missing = _BAR if clean("".join(_BAR), encoding) == "".join(_BAR) else _ASCII_BAR
+    whole = max(bar.needs, bar.has)
+    if not whole > 0:
+        return []
+    part = min(bar.needs, bar.has) / whole
+    # a need is never drawn as nothing, a shortfall or a margin neither
+    filled = min(max(round(part * width), 1), width - (part < 1)) if part > 0 else 0
+    rest = width - filled
+    return [(taken * filled, bar.style), ((missing if bar.needs > bar.has else free) * rest, bar.style if bar.needs > bar.has else "")]
+
+
+def _size(cell: Line) -> int:
+    return sum(len(text) for text, _ in cell)
+
+
+def _total(sizes: dict[int, int]) -> int:
+    return sum(sizes.values()) + _GAP * (len(sizes) - 1)
+
+
+def _row(table: Table, sizes: dict[int, int], cells: list[Line], indent: int) -> list[Line]:
+    """One row; several lines where a cell wraps. The line ends with its last visible character."""
+    wrapped = {number: _cell_lines(cells[number], size) for number, size in sizes.items()}
+    lines: list[Line] = []
+    for height in range(max(map(len, wrapped.values()))):
+        line: Line = []
+        due = indent
+        for number, size in sizes.items():
+            cell = wrapped[number][height] if height < len(wrapped[number]) else []
+            length = _size(cell)
+            before = due + (size - length if table.columns[number].right else 0)
+            if length:
+                if before:
+                    line.append((" " * before, ""))
+                line.extend(piece for piece in cell if piece[0])
+                due = 0 if table.columns[number].right else max(size - length, 0)
+                due += _GAP
+            else:
+                due += size + _GAP
+        lines.append(line)
+    return lines
+
+
+def _cell_lines(cell: Line, size: int) -> list[Line]:
+    """A cell in lines of at most `size`: at spaces, and inside a longer word after its punctuation, so that columns hold."""
+    if _size(cell) <= size:
+        return [cell]
+    pieces: Line = []
+    for text, style in cell:
+        words = []
+        for word in text.split(" "):
+            while len(word) > size:
+                end = max(word.rfind(mark, 0, size) for mark in "/-_:.,@=") + 1
+                end = end if end > size // 3 else size
+                words.append(word[:end])
+                word = word[end:]
+            words.append(word)
+        pieces.append((" ".join(words), style))
+    return _wrap(pieces, size, size)
+
+
+def _stacked(numbers: list[int], cells: list[list[Line]], titles: list[str], room: int, indent: int) -> list[Line]:
+    """Each row as a list: the first cell and those without a title on one line, under it the others, each after its title."""
+    lines: list[Line] = []
+    step = min(2, room // 10)
+    for row in cells:
+        filled = [number for number in numbers if _size(row[number])]
+        head = list(row[numbers[0]])
+        for number in filled:
+            if number != numbers[0] and not titles[number]:
+                head.extend([(", " if len(head) > len(row[numbers[0]]) else ": ", ""), *row[number]])
+        below = [[(titles[number] + ": ", ""), *row[number]] for number in filled if titles[number] and number != numbers[0]]
+        for entry, start in ((head, 0), *((entry, step) for entry in below)):
+            wrapped = _wrap(entry, room - start, room - start - step)
+            lines.extend(_indented(line, indent + start + (step if number else 0)) for number, line in enumerate(wrapped))
+    return lines

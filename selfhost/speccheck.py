@@ -1,0 +1,194 @@
+"""`selfhost spec check`: every fault of spec files in one run, alone and beside the catalogue.
+
+Off the path of `check`: a spec that names a successor nobody has is still a spec, and its verdict is right.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .catalogue import canonical
+from .errors import Problem
+from .spec import SCHEMA, ModelSpec, is_id, read_model_spec
+from .tomlfile import Document, Path
+from .tomlfile import shortened as _short
+
+# tables whose facts have their source in [sources]; [needs] and [[files]] carry their own, [upkeep] is a pointer
+SOURCED = ("license", "openness", "parameters", "architecture", "components", "embedding", "safety", "availability")
+# the time of packaging's parser grows faster than the text
+MAX_EXPRESSION = 1000
+
+# how a spec answers to a name (id, alias, repository), the name as written, and the spec's id
+_Owner = tuple[str, str, str]
+
+
+def check_spec_files(paths: Sequence[str], catalogue_specs: Iterable[ModelSpec]) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
+    """Every fault of the files, in their order, and the specs of those without one.
+
+    A file replaces the spec of the same id in the catalogue, so that a shipped file can be checked against the rest. The same
+    file named twice is read once. Raises nothing.
+    """
+    read: list[tuple[Document, ModelSpec | None]] = []
+    seen: set[str] = set()
+    for path in paths:
+        # a null byte or a loop of links: Document.read says so
+        try:
+            real = os.path.realpath(path)
+        except (OSError, ValueError):
+            real = path
+        if real not in seen:
+            seen.add(real)
+            document = Document.read(path)
+            read.append((document, read_model_spec(document, path)))
+    # what is wrong beside the catalogue is looked for in faulty files too: all faults in one run
+    given = [document for document, _ in read if document.values.get("schema", SCHEMA) == SCHEMA]
+    replaced = {_text(document, "id") or os.path.basename(document.file).removesuffix(".toml") for document in given}
+    others = [spec for spec in catalogue_specs if spec.id not in replaced]
+    ids = sorted({spec.id for spec in others} | replaced)
+    owners: dict[str, _Owner] = {}
+    for spec in others:
+        repository = [("repository", spec.repository)] if spec.repository else []
+        for kind, name in (("id", spec.id), *(("alias", alias) for alias in spec.aliases), *repository):
+            owners.setdefault(canonical(name), (kind, name, spec.id))
+    for document in given:
+        _check_names(document, owners)
+        _check_references(document, ids)
+        _check_license(document)
+        _check_sources(document)
+    problems = tuple(problem for document, _ in read for problem in document.problems)
+    return problems, tuple(spec for document, spec in read if spec is not None and document.ok)
+
+
+def _text(document: Document, *keys: str) -> str | None:
+    """The text at a path; None where there is none, or something else, which the reader has noted."""
+    value: Any = document.values
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _texts(document: Document, *keys: str) -> list[tuple[Path, str]]:
+    """The texts in the list at a path, each with its own path."""
+    value: Any = document.values
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    texts = enumerate(value if isinstance(value, list) else ())
+    return [((*keys, index), text) for index, text in texts if isinstance(text, str) and text.strip()]
+
+
+def _check_names(document: Document, owners: dict[str, _Owner]) -> None:
+    """The file's name, and that no other spec answers to a name of this one. Adds its names to `owners`."""
+    spec_id, repository = _text(document, "id"), _text(document, "repository")
+    if spec_id is None:
+        return
+    file = os.path.basename(document.file)
+    if is_id(spec_id) and file != f"{spec_id}.toml":
+        document.add(("id",), f'is "{_short(spec_id)}", but the file is {file}', "the file is named after the id, and ends in .toml")
+    if owners.get(canonical(spec_id), ("", "", ""))[::2] == ("id", spec_id):
+        document.add(("id",), f'"{_short(spec_id)}" is the id of another of these files too', "give each model an id of its own")
+        return
+    own: dict[str, _Owner] = {}
+    named: list[tuple[str, Path, str]] = [("id", ("id",), spec_id)]
+    named += [("alias", path, alias) for path, alias in _texts(document, "aliases")]
+    named += [("repository", ("repository",), repository)] if repository else []
+    for kind, path, name in named:
+        key = canonical(name)
+        owner = owners.get(key)
+        if not key:
+            document.add(path, f'"{_short(name)}" has no letter and no digit')
+        elif owner is not None:
+            other_kind, other_name, other_id = owner
+            said = "an alias of it" if other_kind == "alias" else f"its {other_kind}"
+            if other_name != name:
+                said += f', "{other_name}" (case and separators make no difference)'
+            document.add(path, f'"{_short(name)}" already means {other_id}: {said}', "a name means one model")
+        else:
+            own.setdefault(key, (kind, name, spec_id))
+    owners.update(own)
+
+
+def _check_references(document: Document, ids: Sequence[str]) -> None:
+    """Every spec that this one points at exists."""
+    pointers = [(path, _text(document, *path)) for path in (("upkeep", "superseded_by"), ("availability", "successor"))]
+    named: list[tuple[Path, str]] = [(path, text) for path, text in pointers if text is not None]
+    for path, text in named + _texts(document, "availability", "open_alternatives"):
+        if text == _text(document, "id"):
+            document.add(path, f'"{_short(text)}" is this model itself')
+        elif text not in ids:
+            guess = document.guess(text, ids)
+            document.add(path, f'no spec has the id "{_short(text)}"', f'did you mean "{guess}"?' if guess else None)
+
+
+def _check_license(document: Document) -> None:
+    text = _text(document, "license", "id")
+    if text is None:
+        return
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        right = str(canonicalize_license_expression(text)) if len(text) <= MAX_EXPRESSION else None
+    except (InvalidLicenseExpression, RecursionError):
+        right = None
+    if right is None:
+        remedy = "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
+        document.add(("license", "id"), f'"{_short(text)}" is no SPDX license expression', remedy)
+    elif right != text:
+        document.add(("license", "id"), f'"{text}" is not as SPDX writes it', f'write "{right}"')
+
+
+def _check_sources(document: Document) -> None:
+    """Every table of facts has its source, and [sources] and [unknown] speak of keys that exist."""
+    sources, unknown = document.values.get("sources", {}), document.values.get("unknown", {})
+    if not isinstance(sources, dict) or not isinstance(unknown, dict):
+        return
+    for table in SOURCED:
+        if table in document.values and not any(key == table or key.startswith(f"{table}.") for key in sources):
+            document.add(
+                ("sources", table), "is missing", f'say where the facts in [{table}] come from: [sources] {table} = "…"', absent=True
+            )
+    for section, keys in (("sources", sources), ("unknown", unknown)):
+        for key in keys:
+            _check_key(document, section, key)
+
+
+def _check_key(document: Document, section: str, key: str) -> None:
+    """Entries of [sources] and [unknown] are named after the key that they speak of."""
+    node: Any = _schema()
+    parts = key.split(".")
+    for place, part in enumerate(parts):
+        name = part.partition("[")[0]
+        node = _inside(node)
+        if "properties" not in node:
+            # a table with free keys, such as [components]
+            return
+        if name not in node["properties"]:
+            guess = document.guess(name, list(node["properties"]))
+            homes = [table for table in node["properties"] if name in _inside(node["properties"][table]).get("properties", {})]
+            if not place and len(homes) == 1:
+                guess = f"{homes[0]}.{part}"
+            meant = ".".join([*parts[:place], guess, *parts[place + 1 :]]) if guess else None
+            document.add((section, key), "is not the name of a key of a spec", f'did you mean "{meant}"?' if meant else None)
+            return
+        node = node["properties"][name]
+
+
+def _inside(node: Any) -> Any:
+    """A schema's node with references and lists opened."""
+    while "$ref" in node or "items" in node:
+        node = _schema()["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node["items"]
+    return node
+
+
+_LOADED: list[Any] = []
+
+
+def _schema() -> Any:
+    """The published JSON Schema of a spec file."""
+    if not _LOADED:
+        import json
+
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemas", "spec-1.json"), encoding="utf-8") as stream:
+            _LOADED.append(json.load(stream))
+    return _LOADED[0]

@@ -1,0 +1,40 @@
+"""Adds to the build what pyproject.toml cannot say: the index of the specs, made from the TOML files that are packed."""
+
+import os
+import shutil
+import sys
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class BuildWithIndex(build_py):
+    """Writes the index into the build folder only: a checkout or an editable install reads the TOML files themselves."""
+
+    def run(self) -> None:
+        folder = os.path.join(self.build_lib, "selfhost", "specs")
+        if not self.editable_mode:
+            # a build folder kept from an earlier build would bring back specs that were removed since
+            shutil.rmtree(folder, ignore_errors=True)
+        super().run()
+        if not self.editable_mode:
+            _write_index(folder)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        outputs: list[str] = super().get_outputs(include_bytecode)
+        return outputs if self.editable_mode else [*outputs, os.path.join(self.build_lib, "selfhost", "specs", "index.jsonl")]
+
+
+def _write_index(folder: str) -> None:
+    sys.path.insert(0, HERE)
+    try:
+        from selfhost.catalogue import INDEX_FILE, compile_index
+    finally:
+        sys.path.remove(HERE)
+    with open(os.path.join(folder, INDEX_FILE), "w", encoding="utf-8", newline="\n") as file:
+        file.write(compile_index(folder))
+
+
+setup(cmdclass={"build_py": BuildWithIndex})

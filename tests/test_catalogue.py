@@ -1,0 +1,282 @@
+"""Which specs exist, from which folder, and whether the index may be trusted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
+from selfhost.errors import SpecError, UnknownModelError, WorkloadError
+from selfhost.names import resolve
+
+RUNTIME = """schema = 1
+id = "llama.cpp"
+name = "llama.cpp"
+formats = ["gguf"]
+systems = ["linux-x86_64"]
+modalities = ["text"]
+store = "llama.cpp"
+"""
+
+
+def spec(spec_id: str, *lines: str, memory: str = "4_000_000_000") -> str:
+    """The least a spec may state; `lines` go between the header and [needs]."""
+    head = ["schema = 1", f'id = "{spec_id}"', f'name = "{spec_id.title()}"', "released = 2026-01-31", *lines]
+    return "\n".join([*head, "[needs]", f"memory_bytes = {memory}", "disk_bytes = 1_000_000_000", 'source = "measured"', ""])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A shipped folder of two models, one family and one runtime, without an index."""
+    shipped = tmp_path / "shipped"
+    (shipped / "common").mkdir(parents=True)
+    (shipped / "runtimes").mkdir()
+    (shipped / "alpha-7b.toml").write_text(spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"'))
+    (shipped / "beta-1.5b.toml").write_text(spec("beta-1.5b"))
+    (shipped / "common" / "families.toml").write_text('as_of = 2026-01-31\n[family.greek]\nmodel = "alpha-7b"\n')
+    (shipped / "common" / "things.toml").write_text('[thing.tool]\nkind = "tool"\nanswer = "it counts"\ntry_instead = ["alpha-7b"]\n')
+    (shipped / "runtimes" / "llama.cpp.toml").write_text(RUNTIME)
+    return shipped
+
+
+def build_index(folder: Path) -> None:
+    (folder / INDEX_FILE).write_text(compile_index(str(folder)), newline="\n")
+
+
+def open_folder(folder: Path, *extra: Path) -> Catalogue:
+    return Catalogue.open(extra, shipped=str(folder))
+
+
+def needs_of(catalogue: Catalogue, spec_id: str) -> int:
+    needs = catalogue.spec(spec_id).needs
+    assert needs is not None
+    assert needs.high_bytes is not None
+    return needs.high_bytes
+
+
+def test_the_index_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every shipped model, runtime and common file reads the same with and without the index; with it, no TOML is parsed."""
+    folder = tmp_path / "specs"
+    shutil.copytree(shipped_folder(), folder)
+    plain = open_folder(folder)
+    specs, runtimes = list(plain.specs()), [plain.runtime(name) for name in plain.runtime_ids()]
+    assert plain.broken() == ()
+    spellings, names = plain.spellings(), plain.names()
+    common = [plain.common(name) for name in ("architectures", "families", "things")]
+    build_index(folder)
+    monkeypatch.setattr("selfhost.tomlfile.Document.parse", None)
+    indexed = open_folder(folder)
+    assert not indexed.refresh()
+    assert indexed.ids() == plain.ids()
+    assert (indexed.names(), indexed.spellings()) == (names, spellings)
+    assert list(indexed.specs()) == specs
+    assert [indexed.runtime(name) for name in indexed.runtime_ids()] == runtimes
+    assert [indexed.common(name) for name in ("architectures", "families", "things")] == common
+
+
+def test_the_same_files_make_the_same_index(folder: Path) -> None:
+    """Two builds of one source are alike, byte for byte."""
+    assert compile_index(str(folder)) == compile_index(str(folder))
+
+
+@pytest.mark.parametrize("new", ["5_000_000_000", "5_000_000_000_000"])
+def test_an_edited_spec_is_read_anew(folder: Path, new: str) -> None:
+    """The facts are those of the TOML file, even when an edit left its size unchanged."""
+    build_index(folder)
+    (folder / "alpha-7b.toml").write_text(spec("alpha-7b", 'aliases = ["alpha"]', memory=new))
+    assert needs_of(open_folder(folder), "alpha-7b") == int(new)
+
+
+def test_an_edited_alias_is_found(folder: Path) -> None:
+    """Names follow the files: a new alias resolves, a removed one does not."""
+    build_index(folder)
+    (folder / "alpha-7b.toml").write_text(spec("alpha-7b", 'aliases = ["omega"]'))
+    assert resolve("omega", open_folder(folder)).spec_id == "alpha-7b"
+    with pytest.raises(UnknownModelError):
+        resolve("alpha", open_folder(folder))
+
+
+def test_added_and_removed_specs_count(folder: Path) -> None:
+    """A file put beside an index is a model, one taken away is none."""
+    build_index(folder)
+    (folder / "gamma-3b.toml").write_text(spec("gamma-3b"))
+    (folder / "beta-1.5b.toml").unlink()
+    catalogue = open_folder(folder)
+    assert catalogue.ids() == ("alpha-7b", "gamma-3b")
+    assert resolve("Gamma 3B", catalogue).spec_id == "gamma-3b"
+    assert needs_of(catalogue, "gamma-3b") == 4_000_000_000
+    with pytest.raises(UnknownModelError):
+        resolve("beta-1.5b", catalogue)
+
+
+def test_an_edited_common_file_is_read_anew(folder: Path) -> None:
+    """Families follow their file, not the index."""
+    build_index(folder)
+    (folder / "common" / "families.toml").write_text('as_of = 2026-01-31\n[family.greek]\nmodel = "beta-1.5b"\n')
+    assert resolve("greek", open_folder(folder)).spec_id == "beta-1.5b"
+
+
+def test_dates_are_text_with_and_without_an_index(folder: Path) -> None:
+    """A common file's dates are `YYYY-MM-DD` whichever way it was read."""
+    assert open_folder(folder).common("families")["as_of"] == "2026-01-31"
+    build_index(folder)
+    assert open_folder(folder).common("families")["as_of"] == "2026-01-31"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(data=st.data())
+def test_a_damaged_index_never_gives_a_wrong_answer(folder: Path, data: st.DataObject) -> None:
+    """An index cut short or emptied is left aside; the answers stay those of the TOML files."""
+    text = compile_index(str(folder))
+    (folder / INDEX_FILE).write_text(text[: data.draw(st.integers(0, len(text) - 1))], newline="\n")
+    catalogue = open_folder(folder)
+    assert catalogue.ids() == ("alpha-7b", "beta-1.5b")
+    assert needs_of(catalogue, resolve("alpha", catalogue).spec_id) == 4_000_000_000
+    assert catalogue.spec("beta-1.5b").name == "Beta-1.5B"
+    assert catalogue.runtime("llama.cpp").formats == ("gguf",)
+    assert set(catalogue.spellings()) == {"alpha", "alpha-7b", "beta-1.5b"}
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [("id = [\n", None), (spec("broken").replace("memory_bytes", "memory_byte"), 6), ("", None), ("\0\0\0", None)],
+)
+def test_a_broken_shipped_spec_spoils_no_other(folder: Path, content: str, line: int | None, indexed: bool) -> None:
+    """The others are listed, resolved and read; the broken one tells its faults, with its line, when it is asked for by its file's name."""
+    (folder / "broken.toml").write_text(content)
+    if indexed:
+        build_index(folder)
+    catalogue = open_folder(folder)
+    assert resolve("alpha", catalogue).spec_id == "alpha-7b"
+    assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
+    assert resolve("broken", catalogue).spec_id == "broken"
+    with pytest.raises(SpecError) as caught:
+        catalogue.spec("broken")
+    assert caught.value.problems == catalogue.broken()
+    assert all(problem.file == str(folder / "broken.toml") for problem in caught.value.problems)
+    if line is not None:
+        assert line in [problem.line for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_spec_is_named_after_its_id(folder: Path, indexed: bool) -> None:
+    """A file whose id is another's is refused, with the line of the id: it would answer for a model that it is not."""
+    (folder / "gamma-3b.toml").write_text(spec("alpha-7b"))
+    if indexed:
+        build_index(folder)
+    catalogue = open_folder(folder)
+    with pytest.raises(SpecError) as caught:
+        catalogue.spec("gamma-3b")
+    assert [(problem.key, problem.line) for problem in caught.value.problems] == [("id", 2)]
+    assert catalogue.spec("alpha-7b").repository == "Maker/Alpha-7B"
+
+
+def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> None:
+    """A user's id replaces the shipped one, the verdict can say which file; the shipped aliases then mean the user's model."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "alpha-7b.toml").write_text(spec("alpha-7b", memory="1_000_000_000"))
+    (mine / "own-2b.toml").write_text(spec("own-2b", 'aliases = ["own"]'))
+    (mine / "notes.txt").write_text("no spec")
+    build_index(folder)
+    catalogue = open_folder(folder, mine)
+    assert catalogue.spec("alpha-7b").overrides == str(folder / "alpha-7b.toml")
+    assert catalogue.spec("alpha-7b").origin == str(mine / "alpha-7b.toml")
+    assert needs_of(catalogue, resolve("alpha", catalogue).spec_id) == 1_000_000_000
+    assert catalogue.spec(resolve("own", catalogue).spec_id).overrides is None
+    assert catalogue.ids() == ("alpha-7b", "beta-1.5b", "own-2b")
+    assert "own" in catalogue.spellings()
+
+
+def test_the_last_folder_wins(folder: Path, tmp_path: Path) -> None:
+    """Of two user folders with the same id the later one counts, as with repeated options elsewhere."""
+    for name, memory in (("first", "1_000_000_000"), ("second", "2_000_000_000")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "own-2b.toml").write_text(spec("own-2b", memory=memory))
+    catalogue = open_folder(folder, tmp_path / "first", tmp_path / "second")
+    assert needs_of(catalogue, "own-2b") == 2_000_000_000
+    assert catalogue.spec("own-2b").overrides == str(tmp_path / "first" / "own-2b.toml")
+
+
+def test_a_users_alias_beats_a_shipped_one_but_no_id(folder: Path, tmp_path: Path) -> None:
+    """What a person named is taken first; an id is more exact than any alias."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own-2b.toml").write_text(spec("own-2b", 'aliases = ["alpha", "greek", "beta-1.5b"]'))
+    catalogue = open_folder(folder, tmp_path / "mine")
+    assert resolve("alpha", catalogue).spec_id == "own-2b"
+    assert resolve("greek", catalogue).spec_id == "own-2b"
+    assert resolve("beta-1.5b", catalogue).spec_id == "beta-1.5b"
+
+
+def test_a_name_of_two_models_is_refused(folder: Path) -> None:
+    """An alias that two specs claim is an error that names both, never the first of them."""
+    (folder / "beta-1.5b.toml").write_text(spec("beta-1.5b", 'aliases = ["Alpha"]'))
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("alpha", open_folder(folder))
+    assert caught.value.nearest == ("alpha-7b", "beta-1.5b")
+
+
+def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) -> None:
+    """A user's broken specs are errors at once, all of them in one run, whatever was asked for."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bad.toml").write_text("schema = 1\n")
+    (tmp_path / "one" / "worse.toml").write_text("[\n")
+    with pytest.raises(SpecError) as caught:
+        open_folder(folder, tmp_path / "one", tmp_path / "two")
+    files = {problem.file for problem in caught.value.problems}
+    assert files == {str(tmp_path / "one" / "bad.toml"), str(tmp_path / "one" / "worse.toml"), str(tmp_path / "two" / "bad.toml")}
+
+
+@pytest.mark.parametrize("path", ["missing", "shipped/alpha-7b.toml", "dead", "nul\0l"])
+def test_a_folder_that_is_none_is_an_error(folder: Path, tmp_path: Path, path: str) -> None:
+    """A missing folder, a file, a dead link and an impossible path each get an error with a remedy, never an empty catalogue."""
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SpecError) as caught:
+        open_folder(folder, tmp_path / path)
+    assert [problem.remedy is not None for problem in caught.value.problems] == [True]
+
+
+def test_what_is_no_regular_file_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    """A folder, a dead link, an editor's hidden copy and a pipe that ends in .toml are no specs, and none of them blocks."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "folder.toml").mkdir()
+    (tmp_path / "mine" / "dead.toml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "mine" / ".#own.toml").write_text("half written")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "mine" / "pipe.toml")
+    assert open_folder(folder, tmp_path / "mine").ids() == ("alpha-7b", "beta-1.5b")
+
+
+def test_a_huge_file_is_refused_in_bounded_memory(folder: Path, tmp_path: Path) -> None:
+    """A file of a gibibyte that is called a spec is read no further than the limit."""
+    (tmp_path / "mine").mkdir()
+    with open(tmp_path / "mine" / "huge.toml", "wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(SpecError, match="larger than"):
+        open_folder(folder, tmp_path / "mine")
+
+
+def test_unknown_ids_and_runtimes_are_errors_with_a_remedy(folder: Path) -> None:
+    """What does not exist is named as such, with what does."""
+    catalogue = open_folder(folder)
+    with pytest.raises(UnknownModelError):
+        catalogue.spec("alpha")
+    with pytest.raises(WorkloadError, match=r"llama\.cpp"):
+        catalogue.runtime("../runtimes/llama.cpp")
+    with pytest.raises(SpecError, match="offers"):
+        catalogue.common("offers")
+
+
+def test_the_shipped_folder_of_a_checkout_is_found() -> None:
+    """Whatever the working directory, the specs beside the package are the ones in use, prices included."""
+    catalogue = Catalogue.open()
+    assert "mistral-7b-instruct-v0.3" in catalogue.ids()
+    assert os.path.isfile(catalogue.offers_path)
+    assert "llama.cpp" in catalogue.runtime_ids()

@@ -1,0 +1,165 @@
+"""The house keeps its order: which room imports which, what start-up loads, and that nothing reaches the network."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "selfhost"
+
+# a room imports only from rooms before it; a tuple's rooms may not import each other
+ORDER: tuple[tuple[str, ...], ...] = (
+    ("facts", "units"),
+    ("errors",),
+    ("tomlfile", "licenses", "workload"),
+    ("machine", "spec", "offers"),
+    ("needs",),
+    ("catalogue", "modelfiles"),
+    ("names", "speccheck"),
+    ("speed", "placement"),
+    ("findings",),
+    ("verdict",),
+    ("choose",),
+    ("policy",),
+    ("audit",),
+    ("reports",),
+    ("api",),
+    ("completion",),
+    ("cli",),
+)
+RANK = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+# the room that touches the machine stands aside: it sees records only, and only Machine.read opens it
+PROBES_MAY_IMPORT = {"machine", "facts", "units", "probes", "errors"}
+# (importer, imported) that go against the order, with the reason
+EXCEPTIONS = {
+    ("machine", "probes"),  # Machine.read() is the one door to the real machine, opened inside the function
+    ("machine", "__init__"),  # the version stands in every record
+    ("completion", "cli"),  # the options are read off the parser itself
+    ("cli", "completion"),
+    ("reports", "api"),  # for types only
+    ("spec", "modelfiles"),
+}
+FORBIDDEN = {
+    "socket",
+    "ssl",
+    "http",
+    "urllib",
+    "ftplib",
+    "smtplib",
+    "requests",
+    "httpx",
+    "aiohttp",
+    "asyncio",
+    "multiprocessing",
+    "subprocess",
+    "webbrowser",
+}
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
+
+
+def imports(path: Path) -> Iterator[tuple[str, str, bool]]:
+    """(kind, name, inside a function) for every import of a file: kind `own` names a room, `other` a top-level module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    depth = len(path.relative_to(PACKAGE).parts)
+
+    def walk(node: ast.AST, inside: bool) -> Iterator[tuple[str, str, bool]]:
+        for child in ast.iter_child_nodes(node):
+            deeper = inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            if isinstance(child, ast.ImportFrom) and child.level:
+                if child.level < depth:
+                    yield "own", room(path), deeper
+                elif child.module:
+                    yield "own", child.module.split(".")[0], deeper
+                else:
+                    for alias in child.names:
+                        yield (
+                            "own",
+                            alias.name if (PACKAGE / f"{alias.name}.py").exists() or (PACKAGE / alias.name).is_dir() else "__init__",
+                            deeper,
+                        )
+            elif isinstance(child, ast.ImportFrom):
+                yield "other", (child.module or "").split(".")[0], deeper
+            elif isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield "other", alias.name.split(".")[0], deeper
+            yield from walk(child, deeper)
+
+    yield from walk(tree, False)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_the_list_only(path: Path) -> None:
+    """A later room may import an earlier one, never the reverse."""
+    own = room(path)
+    for kind, name, _ in imports(path):
+        if kind != "own" or name == own or (own, name) in EXCEPTIONS or own in ("__init__", "__main__") or name == "__init__":
+            continue
+        if own == "probes":
+            assert name in PROBES_MAY_IMPORT, f"{path.name} imports {name}"
+            continue
+        assert name != "probes", f"{path.name} touches the machine; only Machine.read may"
+        assert own in RANK, f"{own} has no place in the order"
+        assert RANK[name] < RANK[own], f"{path.name} imports {name}, which stands later in the house"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_room_can_reach_the_network_or_start_a_process(path: Path) -> None:
+    """No module that opens sockets or starts processes is imported anywhere in the package."""
+    used = {name for kind, name, _ in imports(path) if kind == "other"}
+    assert not used & FORBIDDEN
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
+    """rich, psutil, packaging and tomllib never load with a module: only inside the function that needs them."""
+    if path.relative_to(PACKAGE).as_posix() == "reports/terminal.py":
+        return
+    early = {name for kind, name, inside in imports(path) if kind == "other" and not inside}
+    assert not early & {"rich", "psutil", "packaging", "tomllib", "json", "dataclasses", "inspect", "pathlib"}
+
+
+def loaded(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(done.stdout.split("\n"))
+
+
+def test_import_selfhost_is_light() -> None:
+    """`import selfhost` loads neither rich nor psutil nor argparse, nor any room of its own."""
+    modules = loaded("import selfhost")
+    assert not modules & {"rich", "psutil", "argparse", "tomllib", "json"}
+    assert {name for name in modules if name.startswith("selfhost.")} == set()
+
+
+def test_a_piped_check_loads_no_drawing_library() -> None:
+    """`selfhost check` into a pipe loads neither rich nor psutil nor packaging."""
+    modules = loaded("import os, selfhost.cli\nsys_out = os.dup(1)\nselfhost.cli.main(['check', 'mistral-7b', '--output', os.devnull])")
+    assert "selfhost.verdict" in modules
+    expected = {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"} | ({"psutil"} if sys.platform == "linux" else set())
+    assert not modules & expected
+
+
+def test_every_public_name_resolves_and_nothing_else() -> None:
+    """Each name of `__all__` is there, with a docstring; another is an AttributeError."""
+    import selfhost
+
+    for name in selfhost.__all__:
+        value = getattr(selfhost, name)
+        assert name == "__version__" or value.__doc__
+    assert set(selfhost.__all__) <= set(dir(selfhost))
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = selfhost.nonsense

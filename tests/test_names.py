@@ -1,0 +1,299 @@
+"""What people type, and which model it is."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost.catalogue import Catalogue
+from selfhost.errors import NotAModelError, UnknownModelError
+from selfhost.names import CONVERTERS, canonical, complete, is_path, resolve
+
+CATALOGUE = Catalogue.open()
+SPELLINGS = CATALOGUE.spellings()
+
+MISTRAL = "mistral-7b-instruct-v0.3"
+LLAMA = "llama-3.1-8b-instruct"
+
+# typed, id, quantization; who writes it so stands beside each group
+KNOWN = [
+    # the contract
+    ("mistral-7b", MISTRAL, None),
+    ("mistralai/Mistral-7B-Instruct-v0.3", MISTRAL, None),
+    ("mistral:7b", MISTRAL, None),
+    ("llama3.1:8b-instruct-q4_K_M", LLAMA, "Q4_K_M"),
+    ("gpt-4o", "gpt-4o", None),
+    ("gpt-3.5-turbo", "gpt-3.5-turbo", None),
+    ("ChatGPT", "chatgpt", None),
+    ("opt-13b", "opt-13b", None),
+    ("opt-1.3b", "opt-1.3b", None),
+    # prose and product names
+    ("Mistral 7B Instruct v0.3", MISTRAL, None),
+    ("  Mistral-7B\n", MISTRAL, None),
+    ("mistral\N{NON-BREAKING HYPHEN}7b", MISTRAL, None),
+    ("mistral\N{NO-BREAK SPACE}7b", MISTRAL, None),
+    ("ｍｉｓｔｒａｌ－７ｂ", MISTRAL, None),
+    ("GPT 4o", "gpt-4o", None),
+    ("GPT2", "gpt2", None),
+    # tags of the Ollama library: <name>:<size>-<variant>-<quantization>, `latest`, `library/` and the site's own addresses
+    ("mistral:latest", MISTRAL, None),
+    ("library/mistral:7b", MISTRAL, None),
+    ("https://ollama.com/library/mistral:7b", MISTRAL, None),
+    ("registry.ollama.ai/library/mistral:7b", MISTRAL, None),
+    ("mistral:7b-instruct-v0.3-q8_0", MISTRAL, "Q8_0"),
+    ("gemma2:9b-instruct-q4_0", "gemma-2-9b-it", "Q4_0"),
+    ("gemma3:4b-it-q4_K_M", "gemma-3-4b-it", "Q4_K_M"),
+    ("qwen2.5:7b-instruct-fp16", "qwen2.5-7b-instruct", "F16"),
+    ("mixtral:8x7b-instruct-v0.1-q3_K_S", "mixtral-8x7b-instruct-v0.1", "Q3_K_S"),
+    ("gpt-oss:20b", "gpt-oss-20b", None),
+    # repositories of Hugging Face: any case, web addresses, renamed ones, the publisher's own GGUF
+    ("MISTRALAI/mistral-7b-instruct-V0.3", MISTRAL, None),
+    ("https://huggingface.co/mistralai/Mistral-7B-Instruct-v0.3/tree/main", MISTRAL, None),
+    ("meta-llama/Meta-Llama-3.1-8B-Instruct", LLAMA, None),
+    ("meta-llama/Llama-2-7b-chat", "llama-2-7b-chat", None),
+    ("openai-community/gpt2", "gpt2", None),
+    ("Qwen/Qwen3-8B-GGUF:Q8_0", "qwen3-8b", "Q8_0"),
+    # GGUF conversions: `ollama run hf.co/<repository>:<quantization>`, llama.cpp's -hf, a link to one file of it, LM Studio's @
+    ("bartowski/Mistral-7B-Instruct-v0.3-GGUF", MISTRAL, None),
+    ("bartowski/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M", MISTRAL, "Q4_K_M"),
+    ("hf.co/bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q5_K_M", LLAMA, "Q5_K_M"),
+    ("huggingface.co/bartowski/google_gemma-3-4b-it-GGUF", "gemma-3-4b-it", None),
+    ("bartowski/mistralai_Mistral-7B-Instruct-v0.3-GGUF", MISTRAL, None),
+    ("lmstudio-community/gpt-oss-20b-GGUF", "gpt-oss-20b", None),
+    ("TheBloke/Llama-2-7B-Chat-GGUF", "llama-2-7b-chat", None),
+    ("mradermacher/Mistral-7B-Instruct-v0.2-i1-GGUF:IQ4_XS", "mistral-7b-instruct-v0.2", "IQ4_XS"),
+    ("unsloth/gpt-oss-20b-GGUF:UD-Q4_K_XL", "gpt-oss-20b", "UD-Q4_K_XL"),
+    ("unsloth/Meta-Llama-3.1-8B-Instruct", LLAMA, None),
+    (
+        "https://huggingface.co/bartowski/Meta-Llama-3.1-8B-Instruct-GGUF/blob/main/Meta-Llama-3.1-8B-Instruct-Q6_K.gguf?download=true",
+        LLAMA,
+        "Q6_K",
+    ),
+    ("mistral-7b@q8_0", MISTRAL, "Q8_0"),
+    # resellers of APIs
+    ("openai/gpt-4o", "gpt-4o", None),
+]
+
+
+@pytest.mark.parametrize(("typed", "spec_id", "quantization"), KNOWN)
+def test_the_names_that_others_print_are_understood(typed: str, spec_id: str, quantization: str | None) -> None:
+    """A name copied from a web page, a model hub, a tool's documentation or the contract leads to that model."""
+    found = resolve(typed, CATALOGUE)
+    assert (found.spec_id, found.quantization) == (spec_id, quantization)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "opt-1.4b",
+        "opt-130b",
+        "opt-131b",
+        "llama-3.1-9b",
+        "llama-31-8b",
+        "mistral-7b-instruct-v0.4",
+        "mistral-77b",
+        "mistrall-7b",
+        "gpt-oss-21b",
+        "qwen3-80b",
+        "mistralai/Mistral-7B-v0.3",  # the base model, not the one that follows instructions
+        "TheBloke/Llama-2-7B-GGUF",  # the same: there the alias llama-2-7b would mean the chat model
+        "someone/mistral-7b-instruct-v0.3",  # a fine-tune may go by this name
+        "someone/Mistral-7B-Instruct-v0.3-GGUF",
+        "bartowski/Mistral-7B-Instruct-v0.3-abliterated-GGUF",
+        "TheBloke/Mistral-7B-Instruct-v0.2-AWQ",
+        "mistral-7b:banana",
+        "",
+        "   ",
+        "---",
+        "a",
+        "\x00",
+        "mistral\x007b",
+        "\x1b[31mmistral-7b",
+        "🦙",
+        "ミストラル",
+        "..",
+        "/",
+        ":latest",
+        ":q4_0",
+        "x" * 10_240,
+        "opt-" * 2_500,
+        "q4_0" * 2_500,
+        "/" * 10_240,
+    ],
+)
+def test_what_is_not_known_stays_unknown(typed: str) -> None:
+    """A slip, another size, somebody's fine-tune and rubbish are errors with a remedy, short and printable: nothing is corrected."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 400
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("mistrall-7b", MISTRAL),
+        ("lama-3.1-8b", LLAMA),
+        ("opt-1.4b", "opt-1.3b"),
+        ("gemna-2-9b", "gemma-2-9b-it"),
+        ("whisper-larg-v3", "whisper-large-v3"),
+    ],
+)
+def test_the_error_lists_the_nearest_names(typed: str, wanted: str) -> None:
+    """A slip in a word or a wrong size shows the model that was meant, first ones first, five at most, each a name that works."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    nearest = caught.value.nearest
+    assert wanted in [resolve(name, CATALOGUE).spec_id for name in nearest]
+    assert len(nearest) <= 5
+
+
+@pytest.mark.parametrize("typed", ["no-such", "xyzzy", "banana-7b", "claude-3-opus", "🦙"])
+def test_no_unrelated_model_is_offered(typed: str) -> None:
+    """A size or a chance likeness in common is no reason to name a model."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.nearest == ()
+
+
+def test_another_publishers_copy_is_told_apart_but_named() -> None:
+    """A repository of an unknown account is refused with the reason, and the model of that name is at hand."""
+    with pytest.raises(UnknownModelError, match=r"someone.*may hold other weights") as caught:
+        resolve("someone/Mistral-7B-Instruct-v0.3", CATALOGUE)
+    assert caught.value.nearest == (MISTRAL,)
+
+
+@pytest.mark.parametrize("typed", ["tiktoken", "OpenAI API", "openai-api", "ollama", "llama.cpp", "vLLM"])
+def test_a_tool_or_service_is_answered_for_what_it_is(typed: str) -> None:
+    """The contract's tools and services are no unknown models: the error says what each is and names models that exist."""
+    with pytest.raises(NotAModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.kind
+    assert caught.value.nearest
+    assert set(caught.value.nearest) <= set(CATALOGUE.ids())
+
+
+@pytest.mark.parametrize("typed", ["llama", "mistral", "gemma", "qwen", "whisper", "mistral:latest", "mistral:q4_0"])
+def test_a_bare_family_says_what_was_taken(typed: str) -> None:
+    """The notes name the model that a bare family became, and every other model they name exists."""
+    found = resolve(typed, CATALOGUE)
+    told = " ".join(found.notes)
+    assert found.spec_id in told
+    others = re.search(r"Others of the family: (.+)\.", told)
+    assert others
+    assert set(others[1].split(", ")) <= set(CATALOGUE.ids()) - {found.spec_id}
+
+
+def test_a_full_name_needs_no_explanation() -> None:
+    """Notes are for choices that were made for the person; an id is none."""
+    assert resolve(MISTRAL, CATALOGUE).notes == ()
+
+
+@given(st.sampled_from(SPELLINGS), st.data())
+def test_case_and_separators_never_change_the_result(name: str, data: st.DataObject) -> None:
+    """Any separator may stand for any other, in any case, and may be missing between a letter and a digit."""
+    varied = ""
+    for index, letter in enumerate(name):
+        if letter in "-_.:/ ":
+            around = (name[index - 1 : index], name[index + 1 : index + 2])
+            border = sum(side.isdigit() for side in around) == 1 and sum(side.isalpha() for side in around) == 1
+            letter = data.draw(st.sampled_from(["-", "_", ".", ":", "/", " "] + [""] * border))
+        elif data.draw(st.booleans()):
+            letter = letter.upper()
+        varied += letter
+    assert canonical(varied) == canonical(name)
+    if "/" not in varied:  # a slash also parts an account from a repository
+        assert resolve(varied, CATALOGUE).spec_id == resolve(name, CATALOGUE).spec_id
+
+
+@given(st.lists(st.integers(0, 999), min_size=2, max_size=4), st.sampled_from("-_.:/ "))
+def test_digits_never_merge(numbers: list[int], separator: str) -> None:
+    """A separator between two digits is kept: 13 is not 1.3."""
+    parted = separator.join(map(str, numbers))
+    assert canonical(parted) != canonical("".join(map(str, numbers)))
+    assert canonical(parted).split("-") == [str(number) for number in numbers]
+
+
+@given(st.text(max_size=60))
+def test_the_compared_form_is_stable(text: str) -> None:
+    """Whatever is typed, the compared form holds no separators in a row, none at its ends, and is its own compared form."""
+    form = canonical(text)
+    assert canonical(form) == form
+    assert not form.startswith("-")
+    assert not form.endswith("-")
+    assert "--" not in form
+
+
+@given(st.text(max_size=500))
+def test_any_text_is_resolved_or_refused(text: str) -> None:
+    """No text makes any other error, and what is found is in the catalogue."""
+    try:
+        answer = resolve(text, CATALOGUE).spec_id
+    except UnknownModelError as error:
+        answer = str(error)
+    assert answer in CATALOGUE or answer.isprintable()
+
+
+def test_every_id_and_alias_means_its_own_model() -> None:
+    """A shipped id or alias, typed as written, leads to the spec that states it."""
+    for spec in CATALOGUE.specs():
+        for name in (spec.id, *spec.aliases, *([spec.repository] if spec.repository else [])):
+            assert resolve(name, CATALOGUE).spec_id == spec.id, name
+
+
+@pytest.mark.parametrize("converter", CONVERTERS)
+def test_a_conversion_by_a_known_account_is_the_original(converter: str) -> None:
+    """Every account of the list stands for the original's weights, in any case; the quantization comes from the tag."""
+    found = resolve(f"{converter.upper()}/Mistral-7B-Instruct-v0.3-GGUF:Q6_K", CATALOGUE)
+    assert (found.spec_id, found.quantization) == (MISTRAL, "Q6_K")
+
+
+def test_a_folder_of_a_models_name_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract: a string is a path only by a separator that leads to something, or by its ending."""
+    (tmp_path / "mistral-7b").mkdir()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
+    monkeypatch.chdir(tmp_path)
+    assert not is_path("mistral-7b")
+    assert is_path("./mistral-7b")
+    assert is_path(str(tmp_path / "models"))
+    assert not is_path("mistralai/Mistral-7B-Instruct-v0.3")
+    assert not is_path("./dead")
+    assert resolve("mistral-7b", CATALOGUE).spec_id == MISTRAL
+
+
+@pytest.mark.parametrize("typed", ["model.gguf", "MODEL.GGUF", "config.json", "no/such/model.safetensors"])
+def test_an_ending_makes_a_path(typed: str) -> None:
+    """A file's ending says that a file is meant, there or not."""
+    assert is_path(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "mistral:7b", "gguf", "x\x00/y", "a/" * 60_000, "https://huggingface.co/a/b/blob/main/c.gguf", "hf.co/a/b/blob/main/c.gguf"],
+)
+def test_other_strings_are_no_paths(typed: str) -> None:
+    """Tags, addresses, null characters and endless strings are no paths, and asking costs no error."""
+    assert not is_path(typed)
+
+
+def test_completion_offers_only_what_fits() -> None:
+    """Completions begin with what was typed, separators and case aside, and each is a name that resolves."""
+    found = complete("Mistral-7", CATALOGUE)
+    assert {MISTRAL, "mistral:7b"} <= set(found)
+    assert all(canonical(name).startswith("mistral-7") for name in found)
+    assert complete("", CATALOGUE) == SPELLINGS
+    assert complete("zzz", CATALOGUE) == ()
+    assert all(resolve(name, CATALOGUE).spec_id in CATALOGUE for name in SPELLINGS)
+
+
+def test_separators_of_the_system_are_honoured() -> None:
+    """The root of the file system is a path on every system."""
+    assert is_path(os.path.abspath(os.sep))

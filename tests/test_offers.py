@@ -1,0 +1,208 @@
+"""The price snapshot: what is read of it, in which order, and what a damaged one gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost.errors import SpecError
+from selfhost.offers import offers_of, snapshot_date
+
+SPECS = Path(__file__).parents[1] / "specs"
+SHIPPED = SPECS / "common" / "offers.jsonl"
+HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {}}
+
+
+def offer(**changes: Any) -> dict[str, Any]:
+    known = {
+        "provider": "somebody",
+        "provider_model": "m",
+        "input_usd_per_million_tokens": 0.1,
+        "output_usd_per_million_tokens": 0.2,
+        "source": "price list of 2026-11-20",
+    }
+    return {key: value for key, value in (known | changes).items() if value is not None}
+
+
+def write(folder: Path, *lines: object) -> str:
+    path = folder / "offers.jsonl"
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def row(model: str, *offers: dict[str, Any]) -> dict[str, Any]:
+    return {"model": model, "offers": list(offers)}
+
+
+def shipped() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in SHIPPED.read_text(encoding="utf-8").splitlines()]
+
+
+def test_shipped_snapshot_is_sorted_and_whole() -> None:
+    """One line a model, sorted, each a spec that exists; every offer says who, what, from where, and at least one price."""
+    header, *rows = shipped()
+    assert header["schema"] == 1
+    models = [entry["model"] for entry in rows]
+    assert models == sorted(set(models))
+    assert {f"{model}.toml" for model in models} <= {path.name for path in SPECS.glob("*.toml")}
+    for entry in rows:
+        assert len(offers_of(str(SHIPPED), entry["model"], today=header["as_of"])) == len(entry["offers"]), "holds offers that had ended"
+        names = [(item["provider"], item["provider_model"].lower()) for item in entry["offers"]]
+        assert len(names) == len(set(names))
+        for item in entry["offers"]:
+            assert item["source"] in header["sources"]
+            assert any(key in item for key in ("output_usd_per_million_tokens", "usd_per_audio_minute", "usd_per_image"))
+
+
+def test_prices_of_a_known_model() -> None:
+    """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev agree), until its announced end."""
+    (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
+    assert (found.provider, found.input_usd_per_million_tokens, found.output_usd_per_million_tokens) == ("openai", 2.5, 10.0)
+    assert found.context_tokens == 128_000
+    assert found.as_of == snapshot_date(str(SHIPPED)) == "2026-11-20"
+    assert offers_of(str(SHIPPED), "gpt-4o", today="2027-01-14") == ()
+
+
+def test_retired_model_has_no_offer_but_its_successor_has() -> None:
+    """What was shut down is not offered: GPT-3.5 Turbo went on 2026-10-23, its documented replacement is for sale."""
+    assert offers_of(str(SHIPPED), "gpt-3.5-turbo", today="2026-11-20") == ()
+    assert offers_of(str(SHIPPED), "gpt-5.6-terra", today="2026-11-20")
+
+
+@pytest.mark.parametrize("model", ["mistral", "mistral-7b-instruct-v0", "", "no-such", 'x"}', "\n", "gpt-4o\n", "ä" * 1000])
+def test_unknown_model_has_no_offers(model: str) -> None:
+    """Part of an id, or anything else, is not an id: no offer, and no error."""
+    assert offers_of(str(SHIPPED), model) == ()
+
+
+@given(
+    prices=st.lists(
+        st.tuples(st.none() | st.floats(0, 1000), st.none() | st.floats(0, 1000), st.none() | st.floats(0, 10)), min_size=1, max_size=12
+    )
+)
+def test_cheapest_first(prices: list[tuple[float | None, float | None, float | None]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Offers come by the price of a million tokens in and out together; those without one follow, by the minute, none lost."""
+    items = [
+        offer(
+            provider_model=f"m{number}",
+            input_usd_per_million_tokens=into,
+            output_usd_per_million_tokens=out,
+            usd_per_audio_minute=minute,
+        )
+        for number, (into, out, minute) in enumerate(prices)
+    ]
+    path = write(tmp_path_factory.mktemp("offers"), HEADER, row("a", *items))
+    found = offers_of(path, "a")
+    assert sorted(one.model for one in found) == sorted(item["provider_model"] for item in items)
+    tokens = [
+        None
+        if one.input_usd_per_million_tokens is None or one.output_usd_per_million_tokens is None
+        else one.input_usd_per_million_tokens + one.output_usd_per_million_tokens
+        for one in found
+    ]
+    known = [price for price in tokens if price is not None]
+    assert tokens[: len(known)] == sorted(known)
+    minutes = [one.usd_per_audio_minute for one in found[len(known) :]]
+    timed = [price for price in minutes if price is not None]
+    assert minutes[: len(timed)] == sorted(timed)
+
+
+def test_unknown_price_is_not_free(tmp_path: Path) -> None:
+    """A price that is not stated stays None, and comes after every price that is."""
+    path = write(tmp_path, HEADER, row("a", offer(provider_model="b", input_usd_per_million_tokens=None), offer(provider_model="c")))
+    first, second = offers_of(path, "a")
+    assert (first.model, second.model) == ("c", "b")
+    assert second.input_usd_per_million_tokens is None
+
+
+def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
+    """A damaged line of another model does not take this one's prices away, nor does a file without a last line end."""
+    path = write(tmp_path, HEADER, '{"model": "b", "offers": [{', row("c", offer(provider_model="x")))
+    assert [one.model for one in offers_of(path, "c")] == ["x"]
+    Path(path).write_bytes(Path(path).read_bytes().rstrip(b"\n"))
+    assert [one.model for one in offers_of(path, "c")] == ["x"]
+    with pytest.raises(SpecError) as caught:
+        offers_of(path, "b")
+    assert caught.value.problems[0].line == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "key"),
+    [
+        (offer(provider=None), "provider"),
+        (offer(provider=7), "provider"),
+        (offer(source=""), "source"),
+        (offer(input_usd_per_million_tokens=-1), "input_usd_per_million_tokens"),
+        (offer(output_usd_per_million_tokens="free"), "output_usd_per_million_tokens"),
+        (offer(usd_per_image=True), "usd_per_image"),
+        (offer(usd_per_audio_minute=float("nan")), None),
+        (offer(input_usd_per_million_tokens=float("inf")), None),
+        (offer(context_tokens=0), "context_tokens"),
+        (offer(context_tokens=1.5), "context_tokens"),
+        (offer(ends="soon"), "ends"),
+        (["x"], None),
+    ],
+)
+def test_damaged_offer_names_file_line_and_key(item: object, key: str | None, tmp_path: Path) -> None:
+    """A wrong value is never taken for a price: the error says which file, line and key, and what to do."""
+    path = write(tmp_path, HEADER, row("a", offer()), row("b", offer(), item))  # type: ignore[arg-type]
+    assert len(offers_of(path, "a")) == 1
+    with pytest.raises(SpecError) as caught:
+        offers_of(path, "b")
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.key) == (path, 3, key)
+    assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00\xff\xfe" * 1000,
+        b"[]\n",
+        b"{}\n",
+        b'{"schema": 2, "as_of": "2026-11-20"}\n',
+        b'{"schema": 1, "as_of": "yesterday"}\n',
+        b'{"schema": 1, "as_of": 20261120}\n',
+        b"[" * 100_000,
+        b'{"schema": 1, "as_of": "2026-11-20"' + b" " * 100_000,
+    ],
+)
+def test_damaged_header_is_an_error_with_the_file(content: bytes, tmp_path: Path) -> None:
+    """Without a readable header nothing of the file is believed."""
+    path = tmp_path / "offers.jsonl"
+    path.write_bytes(content)
+    for ask in (lambda: offers_of(str(path), "a"), lambda: snapshot_date(str(path))):
+        with pytest.raises(SpecError, match=r"offers\.jsonl:1") as caught:
+            ask()
+        assert caught.value.remedy
+
+
+def test_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path: Path) -> None:
+    """Missing, a folder, a name no file can have, or far too large: one clear error."""
+    large = tmp_path / "large.jsonl"
+    with large.open("wb") as file:
+        file.write(json.dumps(HEADER).encode() + b"\n")
+        file.truncate(17 << 20)
+    for path in (str(tmp_path / "none.jsonl"), str(tmp_path), "a\0b", str(large)):
+        with pytest.raises(SpecError) as caught:
+            offers_of(path, "a")
+        assert caught.value.problems[0].file == path
+        assert caught.value.problems[0].line is None
+
+
+@pytest.mark.parametrize(
+    "line", ['{"model": "a", "offers": {}}', '{"model": "a", "offers": [], "model": "b"}', '{"model": "a", ' + "[" * 50_000]
+)
+def test_line_that_is_not_the_models_is_an_error(line: str, tmp_path: Path) -> None:
+    """A line that looks like the model's and is not one is damage, not an empty list."""
+    path = write(tmp_path, HEADER, line)
+    with pytest.raises(SpecError) as caught:
+        offers_of(path, "a")
+    assert caught.value.problems[0].line == 2

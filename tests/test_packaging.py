@@ -1,0 +1,191 @@
+"""What travels in the wheel and the sdist, and what an installation of each kind answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfhost.catalogue import INDEX_FILE, compile_index
+
+ROOT = Path(__file__).resolve().parent.parent
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+# nothing here may reach for a network or be changed by a person's own configuration
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHONPATH", "SELFHOST_"))},
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INDEX": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+ASK = """
+import json, site, sys
+site.addsitedir(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
+from selfhost.catalogue import Catalogue
+from selfhost.names import resolve
+catalogue = Catalogue.open()
+asked = [catalogue.spec(resolve(name, catalogue).spec_id) for name in sys.argv[2:]]
+loaded = "tomllib" in sys.modules
+json.dump({
+    "folder": catalogue.folder, "tomllib": loaded, "ids": catalogue.ids(), "broken": list(map(str, catalogue.broken())),
+    "asked": [[spec.id, spec.parameters.total] for spec in asked],
+}, sys.stdout)
+"""
+
+
+def run(*command: str, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ask(target: Path, *names: str) -> dict[str, Any]:
+    """What the selfhost installed in `target` answers, asked in a process of its own."""
+    answer: dict[str, Any] = json.loads(run(sys.executable, "-c", ASK, str(target), *names, cwd=target.parent))
+    return answer
+
+
+def source_tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder by its path with `/`."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a build reads, so that none leaves its traces in the checkout."""
+    copy = tmp_path_factory.mktemp("checkout") / "selfhost-check"
+    copy.mkdir()
+    for path in ROOT.iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy(path, copy)
+    for name in ("selfhost", "specs"):
+        shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel and the sdist; the wheel is built from the sdist, as a package index or a distributor does."""
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout), cwd=out)
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    return wheel, sdist
+
+
+@pytest.fixture(scope="session")
+def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, installed without a network. Tests that change it take a copy."""
+    target = tmp_path_factory.mktemp("installed") / "site"
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(built[0]), cwd=target.parent)
+    return target
+
+
+def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path]) -> None:
+    """Every file below specs/ is in the wheel unchanged, none is added but the index, and the index is that of these files."""
+    with zipfile.ZipFile(built[0]) as wheel:
+        packed = {name.removeprefix("selfhost/specs/"): wheel.read(name) for name in wheel.namelist() if name.startswith("selfhost/specs/")}
+        others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
+    assert packed.pop(INDEX_FILE).decode() == compile_index(str(ROOT / "specs"))
+    assert packed == source_tree(ROOT / "specs")
+    assert "selfhost/py.typed" in others
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
+    assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in others} == {"selfhost", "selfhost_check"}
+
+
+def test_the_wheel_holds_the_whole_package(built: tuple[Path, Path]) -> None:
+    """Every module and schema of the package is in the wheel: a subpackage missing from pyproject.toml would only fail for users."""
+    with zipfile.ZipFile(built[0]) as wheel:
+        packed = set(wheel.namelist())
+    assert {f"selfhost/{name}" for name in source_tree(ROOT / "selfhost")} <= packed
+
+
+def test_the_sdist_builds_by_itself(built: tuple[Path, Path]) -> None:
+    """The sdist carries the specs, the build's own program and the license, and no index: that is made from the specs."""
+    with tarfile.open(built[1]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {f"specs/{name}" for name in source_tree(ROOT / "specs")} <= names
+    assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
+    assert not [name for name in names if name.endswith(INDEX_FILE)]
+
+
+def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:
+    """One model is read through the index, from the installed files; the ids are those of the checkout."""
+    answer = ask(installed, "mistral-7b")
+    assert Path(answer["folder"]) == installed / "selfhost" / "specs"
+    assert answer["tomllib"] is False
+    # the count that the publisher's safetensors index gives
+    assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
+    assert answer["ids"] == sorted(path.stem for path in (ROOT / "specs").glob("*.toml"))
+    assert answer["broken"] == []
+
+
+def test_installed_specs_may_be_edited(installed: Path, tmp_path: Path) -> None:
+    """In an installed copy an edited, an added and a removed spec count at once, though the index knows nothing of them."""
+    target = tmp_path / "site"
+    shutil.copytree(installed, target)
+    specs = target / "selfhost" / "specs"
+    mistral = specs / "mistral-7b-instruct-v0.3.toml"
+    text = mistral.read_text(encoding="utf-8")
+    assert text.count("7_248_023_552") == 2
+    mistral.write_text(text.replace("7_248_023_552", "7_248_023_553"), encoding="utf-8", newline="\n")
+    assert ask(target, "mistral-7b")["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_553]]
+    (specs / "own-1b.toml").write_text(
+        'schema = 1\nid = "own-1b"\nname = "Own"\naliases = ["mine"]\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
+    )
+    (specs / "opt-125m.toml").unlink()
+    answer = ask(target, "mine", "mistral:7b")
+    assert answer["asked"] == [["own-1b", None], ["mistral-7b-instruct-v0.3", 7_248_023_553]]
+    assert "opt-125m" not in answer["ids"]
+
+
+def test_an_install_from_the_checkout_is_the_same(checkout: Path, installed: Path, tmp_path: Path) -> None:
+    """`pip install .` gives the same package as the wheel made from the sdist, even where an earlier build left its folder behind."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(checkout, copy, ignore=IGNORED)
+    left = copy / "build" / "lib" / "selfhost" / "specs"
+    left.mkdir(parents=True)
+    (left / "removed-9b.toml").write_text("schema = 1\n")
+    target = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(target), str(copy), cwd=tmp_path)
+    assert source_tree(target / "selfhost") == source_tree(installed / "selfhost")
+
+
+def test_an_editable_install_reads_the_checkout(checkout: Path, tmp_path: Path) -> None:
+    """`pip install -e .` leaves no index and shows an edited spec at once."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(checkout, copy, ignore=IGNORED)
+    target = tmp_path / "site"
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        str(target),
+        "-e",
+        str(copy),
+        cwd=tmp_path,
+    )
+    answer = ask(target, "mistral-7b")
+    assert Path(answer["folder"]) == copy / "specs"
+    assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
+    assert not (copy / "specs" / INDEX_FILE).exists()
+    assert answer["ids"] == sorted(path.stem for path in (ROOT / "specs").glob("*.toml"))

@@ -1,0 +1,160 @@
+"""Numbers as people type and read them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from selfhost import units
+
+SIZES = st.integers(min_value=0, max_value=2**60)
+
+
+@given(SIZES)
+@example(1023)
+@example(1024)
+@example(2**40 - 1)
+@example(999_999_999)
+def test_a_printed_size_parses_back(size: int) -> None:
+    """What is printed can be typed again, and means the same within the three digits that were shown."""
+    for printed in (units.binary(size), units.decimal(size)):
+        assert abs(units.parse_bytes(printed) - size) <= max(1, size * 0.0051), printed
+
+
+@given(SIZES, SIZES)
+def test_printing_keeps_order(first: int, second: int) -> None:
+    """A larger size never prints as a smaller one."""
+    low, high = sorted((first, second))
+    for show in (units.binary, units.decimal):
+        assert units.parse_bytes(show(low)) <= units.parse_bytes(show(high))
+
+
+@pytest.mark.parametrize(
+    ("typed", "size"),
+    [
+        ("16GiB", 17_179_869_184),
+        ("16 GB", 16_000_000_000),
+        ("16g", 17_179_869_184),
+        ("512M", 536_870_912),
+        ("1.5GB", 1_500_000_000),
+        ("1,000", 1000),
+        ("0", 0),
+        (" 1 byte ", 1),
+    ],
+)
+def test_sizes_as_people_type_them(typed: str, size: int) -> None:
+    """GB is 10**9, GiB and a bare G are 2**30."""
+    assert units.parse_bytes(typed) == size
+
+
+@pytest.mark.parametrize("typed", ["", "GB", "-1GB", "1e9", "16 apples", "1.GB", "1.2.3GB", "१६GB", "9" * 30, "0x10", "nan", "inf"])
+def test_what_is_no_size_is_refused(typed: str) -> None:
+    """A size is never guessed: the error quotes what was typed."""
+    with pytest.raises(ValueError, match=r"GB|larger"):
+        units.parse_bytes(typed)
+
+
+@given(st.integers(min_value=0, max_value=10**11))
+def test_tokens_parse_back(number: int) -> None:
+    """A printed number of tokens is exact."""
+    assert units.parse_tokens(units.tokens(number).split()[0]) == number
+
+
+@pytest.mark.parametrize(("typed", "number"), [("8192", 8192), ("8k", 8192), ("128K", 131_072), ("8_192", 8192), ("1m", 1_048_576)])
+def test_tokens_as_people_type_them(typed: str, number: int) -> None:
+    """A k of tokens is 1,024, as in the names of contexts."""
+    assert units.parse_tokens(typed) == number
+
+
+@pytest.mark.parametrize("typed", ["", "k", "-1", "8.5k", "eight", "8kk", "1" * 13])
+def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
+    """Tokens are whole and not negative."""
+    with pytest.raises(ValueError, match="tokens"):
+        units.parse_tokens(typed)
+
+
+@pytest.mark.parametrize(
+    ("size", "binary", "decimal"),
+    [
+        (0, "0 bytes", "0 bytes"),
+        (1, "1 byte", "1 byte"),
+        (5_264_870_912, "4.90 GiB", "5.26 GB"),
+        (25_257_185_280, "23.5 GiB", "25.3 GB"),
+        (2**40, "1.00 TiB", "1.10 TB"),
+        (-(2**30), "-1.00 GiB", "-1.07 GB"),
+        (999_999_999, "954 MiB", "1.00 GB"),
+    ],
+)
+def test_three_digits_and_the_unit(size: int, binary: str, decimal: str) -> None:
+    """Three significant digits, and the unit says which base."""
+    assert (units.binary(size), units.decimal(size)) == (binary, decimal)
+
+
+@given(st.floats(min_value=0, max_value=1e6), st.floats(min_value=0, max_value=1e6))
+def test_a_speed_has_no_exponent_and_is_never_zero_unless_it_is(one: float, other: float) -> None:
+    """The slow end of a range never reads as 0 when it is not, and nobody is shown 1e-05."""
+    low, high = sorted((one, other))
+    text = units.pace(low, high)
+    assert "e" not in text
+    assert (text.split("-")[0] in ("0", "0.0")) == (low == 0)
+    assert units.speed(low, high) == f"{text} tokens/s"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(8.0, 12.4, "8.0-12"), (0.08, 1.6, "0.08-1.6"), (9.96, 9.97, "10"), (0.001, 0.2, "<0.01-0.2"), (100, 250, "100-250")],
+)
+def test_speeds_read_well(low: float, high: float, text: str) -> None:
+    """One decimal below ten, none above, one figure where both ends print alike."""
+    assert units.pace(low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "$0.00"),
+        (0.25, "$0.25"),
+        (2.5, "$2.50"),
+        (10, "$10.00"),
+        (0.293, "$0.293"),
+        (0.0999, "$0.0999"),
+        (0.1, "$0.10"),
+        (0.028, "$0.028"),
+        (0.000021, "$0.000021"),
+        (1234.5, "$1,234.50"),
+    ],
+)
+def test_prices_read_well(amount: float, text: str) -> None:
+    """Cents at least, more digits where they matter, never an exponent."""
+    assert units.dollars(amount) == text
+
+
+@given(st.floats(min_value=1e-9, max_value=1e5))
+def test_a_price_parses_back(amount: float) -> None:
+    """What is shown is the price, within a cent or one in two hundred of it."""
+    shown = float(units.dollars(amount).lstrip("$").replace(",", ""))
+    assert shown > 0
+    assert abs(shown - amount) <= max(0.0051 if amount >= 1 else 0, amount * 0.0051)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(7_248_023_552, "7.25 B"), (124_439_808, "124 M"), (671_026_419_200, "671 B"), (10**12, "1.00 T"), (512, "512")]
+)
+def test_parameters_as_people_say_them(number: int, text: str) -> None:
+    """7B models print near 7 B."""
+    assert units.count(number) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "1 core"), (2.0, "2 cores"), (0.5, "0.5 cores"), (16, "16 cores")])
+def test_cores(number: float, text: str) -> None:
+    """A quota may give part of a core."""
+    assert units.cores(number) == text
+
+
+def test_absurd_numbers_print() -> None:
+    """A hostile file cannot make a printed number raise or fill the screen."""
+    for huge in (10**400, -(10**400), 10**5000):
+        assert len(units.binary(huge)) < 50
+        assert len(units.decimal(huge)) < 50
+    assert len(units.count(10**5000)) < 50

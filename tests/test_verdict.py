@@ -1,0 +1,449 @@
+"""Every cell of the contract's table "How a verdict is made", the route that follows, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost import findings
+from selfhost.facts import Unread
+from selfhost.findings import CODES, Finding, Outcome
+from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
+from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
+from selfhost.spec import Architecture, Availability, License, ModelSpec, Openness, PublishedFiles, RuntimeSpec, Safety, StatedNeeds
+from selfhost.speed import PaceRange, Speed
+from selfhost.verdict import Question, Route, Verdict, exit_code, judge
+from selfhost.workload import Workload
+
+GIB = 2**30
+GB = 10**9
+
+
+def term(low: int, high: int, name: str = "weights", where: str = "host") -> Term:
+    return Term(
+        name=name, bytes=(low + high) // 2, low_bytes=low, high_bytes=high, where=where, how=How.COMPUTED, source="test", arithmetic="test"
+    )
+
+
+def needs_of(
+    low: int = 4 * GIB, high: int = 5 * GIB, *, disk: int | None = 4 * GB, largest: int | None = None, cpu: CpuNeed | None = None
+) -> Needs:
+    return Needs(
+        download_bytes=disk,
+        disk_bytes=disk,
+        largest_file_bytes=largest or disk,
+        cpu=cpu
+        or CpuNeed(architectures=("x86_64", "aarch64"), instruction_sets={"x86_64": ("sse4_2",)}, recommended={"x86_64": ("avx2",)}),
+        memory=MemoryNeed(terms=(term(low, high),)),
+    )
+
+
+RUNTIME = RuntimeSpec(
+    id="llama.cpp",
+    name="llama.cpp",
+    formats=("gguf",),
+    systems=("linux-x86_64",),
+    modalities=("text",),
+    store="llama.cpp",
+    install="brew install llama.cpp",
+)
+SPEC = ModelSpec(
+    id="m",
+    name="M",
+    gated=False,
+    openness=Openness(weights="published"),
+    license=License(id="Apache-2.0", commercial_use="yes", modification="yes"),
+    architecture=Architecture(row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, context_tokens=32768),
+    origin="m.toml",
+)
+DISK = Disk(purpose="llama.cpp", path="~/.cache", free_bytes=100 * GB, total_bytes=500 * GB, filesystem="ext4", writable=True)
+MACHINE = Machine(
+    scope="vm",
+    system="linux",
+    architecture="x86_64",
+    memory_total_bytes=16 * GIB,
+    memory_limit_bytes=16 * GIB,
+    memory_available_bytes=12 * GIB,
+    cpu_cores_usable=4.0,
+    instruction_sets=("sse4_2", "avx2"),
+    disks=(DISK,),
+    accelerators=(),
+    runtimes=(PresentRuntime(id="llama.cpp", version="b9000"),),
+)
+WORK = Workload(context_tokens=4096, min_tokens_per_second=2.0)
+FAST = Speed(decode=PaceRange(low=8, likely=10, high=12), prompt=None, how="test")
+
+
+def question(**changes: Any) -> Question:
+    return Question(spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), speed=FAST).replace(**changes)
+
+
+def found(check: str, asked: Question | None = None, machine: Machine = MACHINE) -> Finding:
+    judged = judge(asked or question(), machine)
+    matching = [finding for finding in judged.findings if finding.check == check]
+    assert len(matching) == 1, f"{check} must be judged exactly once"
+    return matching[0]
+
+
+def spec(**changes: Any) -> Question:
+    return question(spec=SPEC.replace(**changes))
+
+
+def work(**changes: Any) -> Question:
+    return question(workload=WORK.replace(**changes))
+
+
+def pace(low: float, high: float, wanted: float = 2.0) -> Question:
+    return question(
+        speed=Speed(decode=PaceRange(low=low, likely=(low + high) / 2, high=high), prompt=None, how="t"),
+        workload=WORK.replace(min_tokens_per_second=wanted),
+    )
+
+
+def with_disk(**changes: Any) -> Machine:
+    return MACHINE.replace(disks=(DISK.replace(**changes),))
+
+
+CLOSED = SPEC.replace(
+    openness=Openness(weights="closed"),
+    license=None,
+    architecture=None,
+    availability=Availability(why="the provider keeps them", provider="P"),
+)
+GPU_ONLY = RUNTIME.replace(gpu_only=True)
+GPU = Accelerator(vendor="nvidia", name="Test GPU", memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB)
+BIG = question(needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB))
+
+# (check, outcome, code) -> the situation of that cell
+CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
+    ("weights", "pass", "weights-published"): lambda: found("weights"),
+    ("weights", "pass", "weights-here"): lambda: found("weights", question(local_files=True)),
+    ("weights", "pass", "weights-stated"): lambda: found(
+        "weights", spec(openness=Openness(), architecture=None, needs=StatedNeeds(low_bytes=1, high_bytes=2))
+    ),
+    ("weights", "warn", "weights-gated"): lambda: found("weights", spec(gated=True)),
+    ("weights", "warn", "weights-unsafe"): lambda: found("weights", spec(safety=Safety(formats=("pickle",)))),
+    ("weights", "warn", "weights-partial"): lambda: found("weights", spec(openness=Openness(weights="partial"))),
+    ("weights", "unknown", "weights-not-known"): lambda: found("weights", spec(openness=Openness())),
+    ("weights", "fail", "weights-closed"): lambda: found("weights", question(spec=CLOSED, needs=None)),
+    ("license", "pass", "license-allows"): lambda: found("license", work(commercial=True)),
+    ("license", "warn", "license-conditional"): lambda: found(
+        "license", spec(license=License(id="LicenseRef-X", commercial_use="conditional", conditions=("under 700 million users",)))
+    ),
+    ("license", "unknown", "license-not-known"): lambda: found(
+        "license", question(spec=SPEC.replace(license=None), workload=WORK.replace(commercial=True))
+    ),
+    ("license", "fail", "license-forbids"): lambda: found("license", work(license="MIT")),
+    ("openness", "pass", "openness-open"): lambda: found("openness", work(modify=True)),
+    ("openness", "warn", "openness-partly"): lambda: found(
+        "openness",
+        question(
+            spec=SPEC.replace(openness=Openness(weights="published", training_data="partial", paper="published")),
+            workload=WORK.replace(auditable=True),
+        ),
+    ),
+    ("openness", "unknown", "openness-not-known"): lambda: found("openness", work(auditable=True)),
+    ("openness", "fail", "openness-closed"): lambda: found(
+        "openness", question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True))
+    ),
+    ("context", "pass", "context-trained"): lambda: found("context"),
+    ("context", "warn", "context-scaled"): lambda: found(
+        "context",
+        question(
+            spec=SPEC.replace(architecture=_arch(scaled_context_tokens=131072)),
+            workload=WORK.replace(context_tokens=65536),
+            context_asked=True,
+        ),
+    ),
+    ("context", "unknown", "context-not-known"): lambda: found(
+        "context", question(spec=SPEC.replace(architecture=_arch(context_tokens=None)), context_asked=True)
+    ),
+    ("context", "fail", "context-too-long"): lambda: found("context", work(context_tokens=65536)),
+    ("disk", "pass", "disk-fits"): lambda: found("disk"),
+    ("disk", "pass", "disk-nothing-missing"): lambda: found("disk", question(local_files=True), with_disk(free_bytes=0, writable=False)),
+    ("disk", "warn", "disk-tight"): lambda: found("disk", machine=with_disk(free_bytes=5 * GB)),
+    ("disk", "warn", "disk-slow-or-volatile"): lambda: found("disk", machine=with_disk(filesystem="tmpfs")),
+    ("disk", "unknown", "disk-unread"): lambda: found("disk", machine=with_disk(free_bytes=None)),
+    ("disk", "unknown", "disk-size-not-known"): lambda: found("disk", question(needs=needs_of(disk=None))),
+    ("disk", "fail", "disk-too-small"): lambda: found("disk", machine=with_disk(free_bytes=4 * GB - 1)),
+    ("disk", "fail", "disk-not-writable"): lambda: found("disk", machine=with_disk(writable=False)),
+    ("disk", "fail", "disk-file-too-large"): lambda: found("disk", question(needs=needs_of(disk=2**32)), with_disk(filesystem="vfat")),
+    ("memory", "pass", "memory-fits"): lambda: found("memory"),
+    ("memory", "warn", "memory-not-now"): lambda: found("memory", machine=MACHINE.replace(memory_available_bytes=2 * GIB)),
+    ("memory", "unknown", "memory-close"): lambda: found("memory", question(needs=needs_of(14 * GIB, 16 * GIB))),
+    ("memory", "unknown", "memory-unread"): lambda: found(
+        "memory", machine=MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)
+    ),
+    ("memory", "unknown", "memory-need-not-known"): lambda: found("memory", question(needs=needs_of().replace(memory=None))),
+    ("memory", "fail", "memory-too-small"): lambda: found("memory", BIG),
+    ("accelerator", "pass", "accelerator-not-needed"): lambda: found("accelerator"),
+    ("accelerator", "pass", "accelerator-fits"): lambda: found("accelerator", machine=MACHINE.replace(accelerators=(GPU,))),
+    ("accelerator", "warn", "accelerator-partly"): lambda: found(
+        "accelerator", question(needs=needs_of(27 * GIB, 28 * GIB)), MACHINE.replace(accelerators=(GPU,))
+    ),
+    ("accelerator", "unknown", "accelerator-unread"): lambda: found(
+        "accelerator", BIG, MACHINE.replace(accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),))
+    ),
+    ("accelerator", "fail", "accelerator-missing"): lambda: found("accelerator", question(runtime=GPU_ONLY)),
+    ("accelerator", "fail", "accelerator-too-small"): lambda: found(
+        "accelerator",
+        question(runtime=GPU_ONLY, needs=needs_of(500 * GIB, 501 * GIB)),
+        MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=2 * GIB),)),
+    ),
+    ("cpu", "pass", "cpu-suits"): lambda: found("cpu"),
+    ("cpu", "warn", "cpu-slow"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=("sse4_2",))),
+    ("cpu", "unknown", "cpu-unread"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=None)),
+    ("cpu", "fail", "cpu-lacks-instructions"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=("avx2",))),
+    ("cpu", "fail", "cpu-no-build"): lambda: found("cpu", machine=MACHINE.replace(architecture="riscv64")),
+    ("runtime", "pass", "runtime-present"): lambda: found("runtime"),
+    ("runtime", "pass", "runtime-any"): lambda: found("runtime", question(runtime=None)),
+    ("runtime", "warn", "runtime-not-installed"): lambda: found("runtime", machine=MACHINE.replace(runtimes=())),
+    ("runtime", "warn", "runtime-not-searched"): lambda: found("runtime", machine=MACHINE.replace(runtimes=None)),
+    ("runtime", "fail", "runtime-cannot-load"): lambda: found("runtime", question(loads="It does not.")),
+    ("runtime", "fail", "runtime-no-build"): lambda: found("runtime", machine=MACHINE.replace(system="windows")),
+    ("speed", "pass", "speed-comfortable"): lambda: found("speed"),
+    ("speed", "warn", "speed-slow"): lambda: found("speed", pace(1, 12)),
+    ("speed", "unknown", "speed-not-known"): lambda: found("speed", question(speed=None)),
+    ("speed", "fail", "speed-too-slow"): lambda: found("speed", pace(0.1, 1.9)),
+}
+
+
+def _arch(**changes: Any) -> Architecture:
+    assert SPEC.architecture is not None
+    return SPEC.architecture.replace(**changes)
+
+
+@pytest.mark.parametrize(("cell", "situation"), CELLS.items(), ids=lambda value: value[2] if isinstance(value, tuple) else "")
+def test_cell(cell: tuple[str, str, str], situation: Callable[[], Finding]) -> None:
+    """Each cell of the table gives its outcome, with a reason; what is not a pass comes with a remedy or needs none."""
+    finding = situation()
+    assert (finding.check, finding.outcome.value, finding.code) == cell
+    assert finding.reason.endswith(".")
+    if finding.outcome in (Outcome.WARN, Outcome.FAIL) and finding.code not in ("weights-closed", "license-forbids"):
+        assert finding.remedy
+
+
+def test_every_code_has_its_cell() -> None:
+    """The list of reason codes is closed: the table above reaches each, and none beyond it."""
+    assert {code for _, _, code in CELLS} == set(CODES)
+
+
+def test_every_cell_of_the_contract_is_walked() -> None:
+    """Four outcomes for each of the ten checks, but for `runtime`, which has no unknown."""
+    expected = {(check, outcome.value) for check in findings.CHECKS for outcome in Outcome} - {("runtime", "unknown")}
+    assert {(check, outcome) for check, outcome, _ in CELLS} == expected
+
+
+# ------------------------------------------------------------------ where several cells hold
+
+
+def test_nothing_missing_comes_before_every_other_disk_cell() -> None:
+    """Files that are here need no space, whatever the disk looks like."""
+    assert found("disk", question(local_files=True), MACHINE.replace(disks=None)).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("filesystem", ["tmpfs", "nfs4"])
+def test_a_full_volume_fails_before_it_is_called_slow(filesystem: str) -> None:
+    """The rightmost cell wins: too small beats network or RAM."""
+    assert found("disk", machine=with_disk(filesystem=filesystem, free_bytes=1)).outcome is Outcome.FAIL
+
+
+def test_a_service_accounts_folder_is_judged_by_space_alone() -> None:
+    """`writable` None (another account stores the file) is no failure."""
+    assert found("disk", machine=with_disk(writable=None)).outcome is Outcome.PASS
+
+
+def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
+    """C = max(available, limit - reserve): a machine without a reserve to spare still gives what is free now."""
+    tight = MACHINE.replace(memory_limit_bytes=6 * GIB, memory_total_bytes=6 * GIB, memory_available_bytes=int(5.5 * GIB))
+    assert found("memory", machine=tight).outcome is Outcome.PASS
+    asked = work(reserve_bytes=6 * GIB)
+    assert found("memory", asked, tight).has == int(5.5 * GIB)
+
+
+def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:
+    """Above any ceiling that was read the answer is fail, not unknown."""
+    assert found("memory", BIG, MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)).outcome is Outcome.FAIL
+
+
+def test_a_limit_unread_and_too_little_available_is_unknown() -> None:
+    """What is free now is no ceiling: other programs may close."""
+    asked = MACHINE.replace(memory_limit_bytes=None, memory_total_bytes=None, memory_available_bytes=1 * GIB)
+    assert found("memory", machine=asked).outcome is Outcome.UNKNOWN
+
+
+def test_available_unread_warns_where_the_limit_is_enough() -> None:
+    """Available unread: it fits the machine, whether it fits now is not known."""
+    assert found("memory", machine=MACHINE.replace(memory_available_bytes=None)).outcome is Outcome.WARN
+
+
+def test_planning_ignores_what_is_free_now_and_the_strict_basis_counts_nothing_else() -> None:
+    """--memory total passes where default warns; --memory available fails where default warns."""
+    busy = MACHINE.replace(memory_available_bytes=2 * GIB)
+    assert found("memory", work(memory_basis="total"), busy).outcome is Outcome.PASS
+    assert found("memory", machine=busy).outcome is Outcome.WARN
+    assert found("memory", work(memory_basis="available"), busy).outcome is Outcome.FAIL
+
+
+def test_memory_numbers_are_the_ones_compared() -> None:
+    """`needs` is the high end, `has` the ceiling it was held against, `short` the difference, the reserve stated."""
+    finding = found("memory", BIG)
+    assert (finding.needs, finding.has, finding.unit) == (40 * GIB, 15 * GIB, "bytes")
+    assert finding.short == 25 * GIB
+    assert finding.reserve_bytes == 1 * GIB
+
+
+def test_a_machine_whose_gpu_holds_the_model_is_never_sent_to_an_api() -> None:
+    """RAM too small, GPU large enough: local."""
+    judged = judge(question(needs=needs_of(17 * GIB, 18 * GIB)), MACHINE.replace(accelerators=(GPU,)))
+    assert judged.route(offered=True) is Route.LOCAL
+    assert judged.needs is not None
+    assert judged.needs.placement == "accelerator"
+
+
+def test_an_unread_accelerator_decides_only_where_the_ram_is_too_small() -> None:
+    """It may hold what the RAM cannot: unknown. Where the RAM is enough it changes nothing."""
+    unread = MACHINE.replace(accelerators=None, unread=(Unread(fact="accelerators", reason="no driver"),))
+    assert judge(BIG, unread).route(offered=True) is Route.UNKNOWN
+    assert judge(question(), unread).route(offered=True) is Route.LOCAL
+
+
+def test_a_split_keeps_every_byte() -> None:
+    """Placing layers on an accelerator moves memory, it makes none and loses none."""
+    before = needs_of(27 * GIB, 28 * GIB)
+    after = judge(question(needs=before), MACHINE.replace(accelerators=(GPU,))).needs
+    assert after is not None
+    assert after.memory is not None
+    assert before.memory is not None
+    assert after.placement == "split"
+    assert after.memory.total_bytes == before.memory.total_bytes
+    assert {one.where for one in after.memory.terms} == {"host", "accelerator:0"}
+
+
+def test_unified_memory_is_no_second_pool() -> None:
+    """A GPU that shares the RAM adds nothing to it."""
+    apple = MACHINE.replace(accelerators=(GPU.replace(unified=True, memory_total_bytes=64 * GIB),))
+    assert judge(BIG, apple).failed
+
+
+# ------------------------------------------------------------------ the route
+
+
+def test_no_fail_and_no_unknown_but_speed_is_local() -> None:
+    """An unknown speed never decides, and no warning does."""
+    judged = judge(question(speed=None), MACHINE.replace(runtimes=None, memory_available_bytes=None))
+    assert judged.route(offered=False) is Route.LOCAL
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        MACHINE.replace(disks=None),
+        MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None),
+        MACHINE.replace(instruction_sets=None),
+        MACHINE.replace(architecture=None),
+    ],
+    ids=["disks", "memory", "instruction_sets", "architecture"],
+)
+def test_a_deciding_fact_that_is_unread_makes_the_route_unknown(machine: Machine) -> None:
+    """Each deciding fact removed in turn: the answer is unknown, never local."""
+    assert judge(question(), machine).route(offered=True) is Route.UNKNOWN
+
+
+def test_any_fail_is_api_or_neither() -> None:
+    """A fail beats every unknown; whether an API is offered decides between api and neither."""
+    judged = judge(BIG, MACHINE.replace(disks=None))
+    assert judged.route(offered=True) is Route.API
+    assert judged.route(offered=False) is Route.NEITHER
+
+
+def test_a_closed_model_gets_only_the_findings_that_make_sense() -> None:
+    """No memory or disk is judged for weights that nobody can have."""
+    judged = judge(question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True)), MACHINE)
+    assert [finding.check for finding in judged.findings] == ["weights", "openness"]
+
+
+def test_speed_decides_only_when_the_whole_range_is_below() -> None:
+    """A range that straddles the wanted speed warns."""
+    assert judge(pace(1.0, 2.5), MACHINE).route(offered=True) is Route.LOCAL
+    assert judge(pace(1.0, 1.9), MACHINE).route(offered=True) is Route.API
+    assert judge(pace(0.1, 0.2, wanted=0), MACHINE).route(offered=True) is Route.LOCAL
+
+
+def test_files_already_here_make_the_weights_finding_pass_and_pickle_is_still_named() -> None:
+    """A published spec without files or needs is unknown; listed files prove publication."""
+    files = (PublishedFiles(format="gguf", source="s", bytes={"Q4_K_M": 1}),)
+    assert found("weights", spec(openness=Openness(), files=files)).outcome is Outcome.PASS
+
+
+# ------------------------------------------------------------------ laws
+
+
+sizes = st.integers(min_value=1, max_value=64)
+
+
+@given(need=sizes, spread=st.integers(0, 8), limit=sizes, free=sizes, more=st.integers(0, 64))
+def test_more_memory_never_makes_the_answer_worse(need: int, spread: int, limit: int, free: int, more: int) -> None:
+    """For every need, a machine with more memory gets an outcome at least as good."""
+    order = list(Outcome)
+
+    def outcome(extra: int) -> int:
+        machine = MACHINE.replace(
+            memory_total_bytes=(limit + extra) * GIB,
+            memory_limit_bytes=(limit + extra) * GIB,
+            memory_available_bytes=min(free + extra, limit + extra) * GIB,
+        )
+        return order.index(found("memory", question(needs=needs_of(need * GIB, (need + spread) * GIB)), machine).outcome)
+
+    assert outcome(more) <= outcome(0)
+
+
+@given(need=sizes, more=st.integers(0, 64), free=sizes)
+def test_a_larger_download_never_fits_better(need: int, more: int, free: int) -> None:
+    """For every disk, more to download is at least as bad."""
+    order = list(Outcome)
+    machine = with_disk(free_bytes=free * GB)
+    small, large = (order.index(found("disk", question(needs=needs_of(disk=size * GB)), machine).outcome) for size in (need, need + more))
+    assert small <= large
+
+
+@given(st.lists(st.sampled_from(list(Route)), max_size=6))
+def test_exit_code_order(routes: list[Route]) -> None:
+    """1 beats 3 beats 0; nothing judged is 2, never 0."""
+    code = exit_code(routes)
+    if not routes:
+        assert code == 2
+    elif Route.API in routes or Route.NEITHER in routes:
+        assert code == 1
+    else:
+        assert code == (3 if Route.UNKNOWN in routes else 0)
+
+
+def test_exit_code_of_the_rest() -> None:
+    """2 beats 1; a bug is 70 and an interrupt 130, whatever was judged."""
+    assert exit_code([Route.API], no_answer=True) == 2
+    assert exit_code([Route.LOCAL], crashed=True) == 70
+    assert exit_code([Route.LOCAL], interrupted=True) == 130
+
+
+def verdict(route: Route = Route.LOCAL, listed: tuple[Finding, ...] = ()) -> Verdict:
+    return Verdict(asked="m", model=SPEC, workload=WORK, machine=MACHINE, route=route, needs=None, speed=None, findings=listed)
+
+
+def test_a_verdict_has_no_truth_value() -> None:
+    """`if check(...)` is the natural slip with four answers: it raises and names what to ask."""
+    with pytest.raises(TypeError, match="can_run"):
+        bool(verdict())
+
+
+def test_can_download_is_null_where_it_is_not_known() -> None:
+    """Weights published and disk not fail: true; either unknown: null; either fail: false."""
+    weights = found("weights")
+    assert verdict(listed=(weights, found("disk"))).can_download is True
+    assert verdict(listed=(weights, found("disk", machine=with_disk(free_bytes=None)))).can_download is None
+    assert verdict(listed=(weights, found("disk", machine=with_disk(writable=False)))).can_download is False
+    assert verdict(listed=(found("weights", question(spec=CLOSED, needs=None)),)).can_download is False
