@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from .errors import InputError, Problem, SelfhostError
+from .errors import InputError, Problem, SelfhostError, WorkloadError
 from .verdict import exit_code
 
 if TYPE_CHECKING:
@@ -135,12 +135,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return exit_code([], interrupted=True)
     except BrokenPipeError:
-        # whoever read standard output has gone: nothing more can be said there
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        # whoever read standard output has gone; what is left in its buffer must not complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_code([], no_answer=True)
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
-        _complain(error, code, wants_json)
+        _complain(_in_flags(error) if isinstance(error, WorkloadError) else error, code, wants_json)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0
     except Exception as error:
@@ -152,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _wants_json(words: Sequence[str]) -> bool:
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip(words, [*words[1:], ""], strict=False)
     return any(word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs)
 
 
@@ -344,7 +344,34 @@ def _output(parser: argparse.ArgumentParser, command: str) -> None:
 
 
 def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
-    return parser_of(command).parse_intermixed_args(words)
+    parser = parser_of(command)
+    options, extra = parser.parse_known_args(words)
+    # only names after an option need the slower way, which also says what is wrong with the rest
+    return parser.parse_intermixed_args(words) if extra else options
+
+
+# what a fault of the workload is called by somebody who typed it
+FLAGS = {
+    "runtime": "--runtime",
+    "quantization": "--quant",
+    "context_tokens": "--context",
+    "parallel": "--parallel",
+    "kv_cache_type": "--kv-cache",
+    "min_tokens_per_second": "--min-speed",
+    "memory_basis": "--memory",
+    "reserve_bytes": "--reserve",
+    "license": "--license",
+}
+
+
+def _in_flags(error: WorkloadError) -> WorkloadError:
+    """The same faults under the names of the options; once they bear those, nothing changes."""
+    return WorkloadError(
+        [
+            problem.replace(file=FLAGS.get(problem.key or "", problem.file), key=None if problem.key in FLAGS else problem.key)
+            for problem in error.problems
+        ]
+    )
 
 
 def _workload(options: argparse.Namespace) -> Workload:
@@ -389,8 +416,9 @@ def _check(words: list[str]) -> int:
         try:
             verdicts.append(check_with(catalogue, name, workload, machine))
         except SelfhostError as error:
-            if str(error) not in map(str, errors):
-                errors.append(error)
+            told = _in_flags(error) if isinstance(error, WorkloadError) else error
+            if str(told) not in map(str, errors):
+                errors.append(told)
     if errors:
         raise _together(errors)
     if options.format == "json":

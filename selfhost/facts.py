@@ -7,7 +7,15 @@ and `check` is a program people start many times.
 
 from __future__ import annotations
 
-from typing import Any, Self, dataclass_transform
+TYPE_CHECKING = False  # type checkers take this name as true; at run time `typing` costs more than all else here
+
+if TYPE_CHECKING:
+    from typing import Any, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_):  # noqa: ANN003, ANN201, ANN202
+        return lambda kind: kind
+
 
 _NO_DEFAULT: Any = object()
 

@@ -292,7 +292,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int):
             self.problem(where, f"must be a whole number, not {_kind(value)}", remedy)
         elif value < 0:
-            self.problem(where, f"is {_short(str(value))}: it cannot be negative", remedy or "write null where it is not known")
+            self.problem(where, f"is {_long(value)}: it cannot be negative", remedy or "write null where it is not known")
         elif value < lowest:
             self.problem(where, f"is {value}: it must be at least {lowest}", "write null where it is not known")
         elif value > highest:
@@ -506,7 +506,7 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
     import stat
 
-    name = _short(os.fsdecode(path)) if len(os.fsdecode(path)) <= 60 else UNPRINTABLE.sub("?", os.fsdecode(path))
+    name = UNPRINTABLE.sub("?", os.fsdecode(path))
 
     def fault(message: str, remedy: str | None = None, line: int | None = None) -> MachineFileError:
         return MachineFileError([Problem(file=name, line=line, message=message, remedy=remedy)])
@@ -515,17 +515,20 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     try:
         mode = os.stat(path).st_mode
         # /dev/fd/N and /dev/stdin are what shells pass for <(command) and a pipe; any other pipe or device could block for ever
-        if stat.S_ISDIR(mode):
-            raise fault("is a folder, not a file", "name the file in it")
-        if not stat.S_ISREG(mode) and not os.fsdecode(path).startswith(("/dev/fd/", "/dev/stdin")):
-            raise fault("is neither a file nor a pipe", write_one)
-        with open(path, "rb") as stream:
-            raw = stream.read(MAX_FILE_BYTES + 1)
+        usable = stat.S_ISREG(mode) or (not stat.S_ISDIR(mode) and os.fsdecode(path).startswith(("/dev/fd/", "/dev/stdin")))
+        raw = b""
+        if usable:
+            with open(path, "rb") as stream:
+                raw = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         dead = os.path.islink(path)
         raise fault("is a link to a file that does not exist" if dead else "does not exist", write_one) from None
     except (OSError, ValueError) as error:
-        raise fault(f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}") from None
+        raise fault(f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}", "name a file you may read") from None
+    if stat.S_ISDIR(mode):
+        raise fault("is a folder, not a file", "name the file in it")
+    if not usable:
+        raise fault("is neither a file nor a pipe", write_one)
     if len(raw) > MAX_FILE_BYTES:
         raise fault(f"is larger than {MAX_FILE_BYTES // 2**20} MiB, far more than a machine record takes", write_one)
     # Windows PowerShell's > writes UTF-16, its Set-Content a UTF-8 mark

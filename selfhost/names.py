@@ -19,10 +19,10 @@ __all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "reso
 # the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a file in it adds a few dozen
 MAX_NAME_LENGTH = 400
 
-# Accounts of Hugging Face that publish GGUF files of other people's models unchanged, under the original's name and "-GGUF".
-# A repository of the same name under any other account may be a fine-tune. These are the accounts that at least two public
-# programs with such a list agree on (lists of "trusted quantizers" found in a code search, 2026-11); three of them also publish
-# the original weights under the original's name (unsloth, NousResearch: copies that need no login) and second-state only GGUF.
+# Accounts of Hugging Face that publish other people's models unchanged under the original's name, mostly as GGUF with "-GGUF" behind
+# it. Anywhere else the same name may be a fine-tune. At least two public programs list each as a trusted converter (a code search,
+# 2026-11); NousResearch, which also makes models of its own, is here for its copies of Meta's gated repositories, such as the
+# NousResearch/Llama-2-7b-hf that llm-analysis 0.2.2 takes its figures from.
 CONVERTERS = (
     "bartowski",
     "unsloth",

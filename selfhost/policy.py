@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -21,6 +21,8 @@ BOUNDS = (">=", "<=", ">", "<")
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 # what other tools call the architectures that machine records call by their Linux kernel names
 _ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64", "armv8": "aarch64"}
+# names compared to find the one that was meant: about a second's worth in a file full of faults
+_MAX_COMPARED = 20_000
 _NEEDS = ("private", "commercial", "modify", "auditable")
 
 
@@ -232,7 +234,7 @@ def parse_policy(file: str, content: bytes) -> Policy:
         license_wanted = needs.string("license")
         needs.close()
     classes = _read_classes(root)
-    names = [each.name for each in classes]
+    names = _Names(each.name for each in classes)
     models = _read_models(root, names)
     exceptions = _read_exceptions(root, names, models)
     root.close()
@@ -260,6 +262,22 @@ def _unusable(file: str, message: str, remedy: str) -> PolicyError:
     return PolicyError([Problem(file=file, message=message, remedy=remedy)], remedy=remedy)
 
 
+class _Names:
+    """Names that a file gives, for those who use them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = dict.fromkeys(names)
+        self._left = _MAX_COMPARED
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def nearest(self, name: str) -> str | None:
+        """The one that was probably meant, or None."""
+        self._left -= len(self._names)
+        return nearest(name, list(self._names)) if self._left >= 0 else None
+
+
 def _within(size: int, sign: str, bound: int) -> bool:
     if sign == ">=":
         return size >= bound
@@ -270,6 +288,7 @@ def _within(size: int, sign: str, bound: int) -> bool:
 
 def _read_classes(root: Table) -> list[MachineClass]:
     kept: list[MachineClass] = []
+    names: set[str] = set()
     for table in root.tables("class"):
         name = table.string("name", required=True)
         match = table.table("match")
@@ -293,8 +312,9 @@ def _read_classes(root: Table) -> list[MachineClass]:
         table.close()
         if name is None:
             continue
-        if any(name == each.name for each in kept):
+        if name in names:
             table.problem("name", f'"{name}" is the name of an earlier class')
+        names.add(name)
         kept.append(MachineClass(name=name, labels=labels, memory_total=bounds, architecture=architecture, memory=memory))
     return kept
 
@@ -315,7 +335,7 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     return tuple(bounds)
 
 
-def _read_models(root: Table, classes: Sequence[str]) -> list[Wanted]:
+def _read_models(root: Table, classes: _Names) -> list[Wanted]:
     kept: list[Wanted] = []
     seen: dict[object, int] = {}
     for table in root.tables("model"):
@@ -378,9 +398,9 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     )
 
 
-def _read_exceptions(root: Table, classes: Sequence[str], models: Sequence[Wanted]) -> list[Exemption]:
+def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> list[Exemption]:
     kept: list[Exemption] = []
-    names = dict.fromkeys(wanted.name for wanted in models)
+    names = _Names(wanted.name for wanted in models)
     seen: dict[object, int] = {}
     for table in root.tables("exception"):
         model = table.string("model", required=True)
@@ -391,7 +411,7 @@ def _read_exceptions(root: Table, classes: Sequence[str], models: Sequence[Wante
         machines = _read_selectors(table, classes)
         table.close()
         if model is not None and model not in names:
-            guess = nearest(model, list(names))
+            guess = names.nearest(model)
             table.problem(
                 "model",
                 f'no [[model]] has the name "{model}"',
@@ -407,7 +427,7 @@ def _read_exceptions(root: Table, classes: Sequence[str], models: Sequence[Wante
     return kept
 
 
-def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...]:
+def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
     table.strings("machines")
     values = table.values.get("machines")
     if values == []:
@@ -421,7 +441,7 @@ def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...
         place = (*table.path, "machines", index)
         if kind == "class" and rest:
             if rest not in classes:
-                guess = nearest(rest, classes)
+                guess = classes.nearest(rest)
                 remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{rest}"'
                 table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
             kept.append(Selector(kind=kind, pattern=rest))

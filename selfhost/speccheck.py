@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from .catalogue import canonical
@@ -181,14 +182,10 @@ def _inside(node: Any) -> Any:
     return node
 
 
-_LOADED: list[Any] = []
-
-
+@cache
 def _schema() -> Any:
     """The published JSON Schema of a spec file."""
-    if not _LOADED:
-        import json
+    import json
 
-        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemas", "spec-1.json"), encoding="utf-8") as stream:
-            _LOADED.append(json.load(stream))
-    return _LOADED[0]
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemas", "spec-1.json"), encoding="utf-8") as stream:
+        return json.load(stream)

@@ -419,7 +419,10 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
     if tail.startswith("end of document"):
         # where the statement that nothing ends begins is what a person looks for
         if statements and statements[-1].keys is None:
-            return statements[-1].first, head, "what begins in this line does not end"
+            first = statements[-1].first
+            if text.rstrip("\n").count("\n") >= first:
+                return first, "what begins here does not end", "close it with the bracket or quote it began with"
+            return first, head, None
         return None, f"{head} at the end of the file", None
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else None

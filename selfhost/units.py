@@ -104,7 +104,7 @@ def pace(low: float, high: float) -> str:
 def _pace(value: float) -> str:
     if 0 < value < 0.0095:
         return "<0.01"
-    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 or not value else f"{value:.2f}"
 
 
 def dollars(amount: float) -> str:

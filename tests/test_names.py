@@ -37,6 +37,7 @@ KNOWN = [
     ("  Mistral-7B\n", MISTRAL, None),
     ("mistral\N{NON-BREAKING HYPHEN}7b", MISTRAL, None),
     ("mistral\N{NO-BREAK SPACE}7b", MISTRAL, None),
+    ("mistral\N{ZERO WIDTH SPACE}-7b", MISTRAL, None),
     ("ｍｉｓｔｒａｌ－７ｂ", MISTRAL, None),
     ("GPT 4o", "gpt-4o", None),
     ("GPT2", "gpt2", None),

@@ -51,8 +51,8 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def ask(target: Path, *names: str) -> dict[str, Any]:
-    """What the selfhost installed in `target` answers, asked in a process of its own."""
-    answer: dict[str, Any] = json.loads(run(sys.executable, "-c", ASK, str(target), *names, cwd=target.parent))
+    """What the selfhost installed in `target` answers, asked in a process that knows no other site folder."""
+    answer: dict[str, Any] = json.loads(run(sys.executable, "-I", "-S", "-c", ASK, str(target), *names, cwd=target.parent))
     return answer
 
 

@@ -20,6 +20,7 @@ from selfhost.machine import Machine
 from selfhost.reports import text
 from selfhost.reports.layout import Bar, Blank, Column, Document, Paragraph, Span, Table, clean, lay_out, plain
 from selfhost.reports.terminal import print_document
+from selfhost.spec import License
 from selfhost.verdict import Outcome, PaceRange, Route, Speed, Verdict
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
@@ -261,6 +262,11 @@ def test_a_list_at_80_columns_has_what_decides() -> None:
     shown = plain(text.list_document(samples.every(), samples.LAPTOP), 80)
     for part in ("7.25 B", "4.93 GiB", "4.37 GB", "Apache-2.0", "closed"):
         assert part in shown
+    long = samples.local().replace(model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length")))
+    cut = plain(text.list_document((long,), samples.LAPTOP), 74)
+    assert "Of-Uncom" in cut
+    assert "Of-Uncommon-Length" not in cut
+    assert "Of-Uncommon-Length" in plain(text.list_document((long,), samples.LAPTOP), 120)
     assert "No model matches" in plain(text.list_document((), samples.LAPTOP))
 
 

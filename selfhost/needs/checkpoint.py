@@ -58,10 +58,11 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         return _by_count(subject)
     sizes = _stored(architecture, row)
     unsure = architecture.dtype is None
-    beside = ((parameters.encoders or 0) + (parameters.mtp or 0)) * DTYPES.get(architecture.dtype or "bfloat16", 16.0) / 8
+    plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
+    beside = ((parameters.encoders or 0) * plain + (parameters.mtp or 0) * DTYPES.get(architecture.matrix_dtype or "", plain)) / 8
     extra = 0.0
     if parameters.extra_in_files and not (architecture.matrix_dtype or architecture.expert_dtype):
-        extra = parameters.extra_in_files * DTYPES.get(architecture.dtype or "bfloat16", 16.0) / 8
+        extra = parameters.extra_in_files * plain / 8
     size = int(sum(sizes.values()) + beside + extra)
     line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
     if beside or extra:
@@ -138,7 +139,7 @@ def _mlx(subject: Subject, quantization: str) -> SizedWeights | Unread:
     return SizedWeights(
         bytes=size,
         low_bytes=int(size * 0.97),
-        high_bytes=int(size * 1.05),
+        high_bytes=int(size * 1.10),
         how=How.COMPUTED,
         source="mlx.core.quantize: groups of 64 with a 16-bit scale and bias; routers may keep more bits",
         arithmetic=f"{matrices:,} weights × {bits:g} bits / 8 + {vectors:,} others × 2 bytes",
@@ -184,11 +185,12 @@ def overhead(runtime: RuntimeSpec) -> Term:
 def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec) -> Term:
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
     unneeded = 0
-    width = _width(architecture) if architecture is not None else 2
-    if files.how is not How.STATED:
-        unneeded = int(((parameters.mtp or 0) + (parameters.extra_in_files or 0)) * width)
-        if architecture is not None and (architecture.matrix_dtype or architecture.expert_dtype):
-            unneeded = (parameters.mtp or 0) * width
+    if files.how is not How.STATED and architecture is not None:
+        # in the files, and by default not loaded: blocks that predict further tokens, a second copy of a tied matrix
+        plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
+        unneeded = int((parameters.mtp or 0) * DTYPES.get(architecture.matrix_dtype or "", plain) / 8)
+        if not (architecture.matrix_dtype or architecture.expert_dtype):
+            unneeded += int((parameters.extra_in_files or 0) * plain / 8)
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
     line = files.arithmetic
     narrow = architecture is not None and (architecture.expert_dtype or architecture.matrix_dtype)

@@ -97,7 +97,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
     elif format == "mlx":
         names = (*(name for name in checkpoint.MLX_QUANTIZATIONS), *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS))
     else:
-        names = (default,)
+        names = ("float32", "float16") if spec.components else (default,)
     return tuple(name for name in names if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights))
 
 
@@ -111,7 +111,8 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if format == "mlx":
         return format, "4bit"
     if spec.components:
-        return format, "float16"
+        # what diffusers loads unless a type is passed
+        return format, "float32"
     return format, checkpoint.name_of(spec.architecture)
 
 

@@ -26,9 +26,9 @@ _LARGEST_FILE_BYTES = 50_000_000_000
 # llama-cli and llama-server reserve a row of logits per slot; programs that bundle an older libllama a whole micro-batch
 _ROWS_OF_A_WHOLE_BATCH = ("ollama",)
 # bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per token): fitted on 6 tokenizers
-_VOCABULARY = {"spm": (155, 155), "bpe": (307, 410), "": (155, 410)}
+_VOCABULARY = {"spm": (155, 155), "bpe": (307, 410), "wpm": (155, 307), "": (155, 410)}
 # bytes in the file's header per token of the vocabulary
-_HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "": (22.5, 62.5)}
+_HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "wpm": (11.0, 24.2), "": (22.5, 62.5)}
 _HEADER_KEYS_BYTES = 3000
 
 # types that a CPU copies into an interleaved layout, with the multiple their rows must have: ggml/src/ggml-cpu/repack.cpp
@@ -45,9 +45,10 @@ _MEASURED = frozenset({
     "olmo2", "olmoe", "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe", "qwen3moe",
     "qwen3next", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2",
 })  # fmt: skip
-# bits per weight differ between models of one quantization: over the measured models from 0.95 to 1.10 of Llama 3.1 8B's above
-# 3 B parameters, up to 1.45 below, where the token table weighs more
-_BITS_LOW, _BITS_HIGH, _BITS_HIGH_SMALL, _SMALL = 0.94, 1.12, 1.5, 3_000_000_000
+# bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most from 3 billion parameters
+# on, most below (the token table weighs more); apart for files below 4.3 bits, where tables and odd rows weigh more still
+_BITS_LOW, _SMALL, _FEW_BITS = 0.89, 3_000_000_000, 4.3
+_BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
@@ -121,10 +122,11 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     total -= subject.spec.parameters.encoders or 0
     bits = BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)
+    highest = (_BITS_HIGH if total >= _SMALL else _BITS_HIGH_SMALL)[bits < _FEW_BITS]
     return SizedWeights(
         bytes=size,
         low_bytes=int(size * _BITS_LOW),
-        high_bytes=int(size * (_BITS_HIGH if total >= _SMALL else _BITS_HIGH_SMALL)),
+        high_bytes=int(size * (highest if bits < 8 else 1.04)),
         how=How.ASSUMED,
         source="bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md); the architecture is not known",
         arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
@@ -133,31 +135,48 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
 
 @lru_cache(maxsize=1024)
 def _computed_file(architecture: Architecture, row: ArchitectureRow, quantization: str) -> SizedWeights:
-    with_matrix = quantization.startswith("IQ")
-    tensors = stored(architecture, row, quantization, with_matrix)
+    tensors = _usual(architecture, row, quantization)
     data = sum(tensor.bytes for tensor in tensors)
-    less = sum(tensor.bytes for tensor in tensors if not tensor.extra)
-    more = data
-    if quantization in ("Q4_0", "Q5_0"):
-        more = sum(tensor.bytes for tensor in stored(architecture, row, quantization, True))
+    less, more = _spread(architecture, row, quantization)
     low, high = _header(architecture, row, tensors)
     header = (low + high) // 2
     return SizedWeights(
         bytes=data + header,
         # older conversions leave multi-token-prediction blocks out
-        low_bytes=int(less * (1 - _RECIPE_ERROR)) + low,
-        high_bytes=int(more * (1 + _RECIPE_ERROR)) + high,
+        low_bytes=less - sum(tensor.bytes for tensor in tensors if tensor.extra) + low,
+        high_bytes=more + high,
         how=How.COMPUTED,
         source=f"{_RECIPE}; header from the size of the vocabulary",
         arithmetic=f"{by_type(tensors)} + {header:,} bytes of header",
     )
 
 
+def _usual(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[Stored, ...]:
+    """The tensors as published: with an importance matrix for the IQ types, which need one."""
+    return stored(architecture, row, quantization, quantization.startswith("IQ"))
+
+
+@lru_cache(maxsize=1024)
+def _spread(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[int, int]:
+    """Tensor bytes with and without an importance matrix, less and more the error of the recipe; multi-token prediction included."""
+    sizes = [sum(tensor.bytes for tensor in _usual(architecture, row, quantization))]
+    if quantization in ("Q4_0", "Q5_0") or quantization.startswith("IQ"):
+        sizes.append(sum(tensor.bytes for tensor in stored(architecture, row, quantization, not quantization.startswith("IQ"))))
+    return int(min(sizes) * (1 - _RECIPE_ERROR)), int(max(sizes) * (1 + _RECIPE_ERROR))
+
+
 def _header(architecture: Architecture, row: ArchitectureRow, tensors: Iterable[Stored]) -> tuple[int, int]:
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
-    low, high = _HEADER[row.tokenizer]
+    low, high = _HEADER[_tokenizer(row, vocabulary)]
     table = sum((24 + len(tensor.name) + 2 + 8 * len(tensor.shape)) * tensor.count for tensor in tensors) + _HEADER_KEYS_BYTES
     return table + int(low * vocabulary), table + int(high * vocabulary)
+
+
+def _tokenizer(row: ArchitectureRow, vocabulary: int) -> str:
+    """Where models of one architecture differ: SentencePiece tables are small, those of 100 thousand and more are byte pairs."""
+    if row.tokenizer or not vocabulary:
+        return row.tokenizer
+    return "spm" if vocabulary <= 33_000 else "bpe" if vocabulary >= 100_000 else ""
 
 
 def by_type(tensors: Iterable[Stored]) -> str:
@@ -176,35 +195,38 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     if subject.architecture is None or subject.row is None or quantization not in BITS_PER_WEIGHT:
         line = f"the whole file: {files.arithmetic}"
         return [term("weights", files.bytes, files.how, files.source, line, low=files.low_bytes, high=files.high_bytes)], 0
-    tensors = tuple(
-        item for item in stored(subject.architecture, subject.row, quantization, quantization.startswith("IQ")) if not item.extra
-    )
+    architecture, row = subject.architecture, subject.row
+    computed = _computed_file(architecture, row, quantization)
+    whole = _usual(architecture, row, quantization)
+    source = _RECIPE
+    if files.how is How.STATED:
+        if not computed.low_bytes - files.bytes * _OWN_MIX <= files.bytes <= computed.high_bytes + files.bytes * _OWN_MIX:
+            line = f"the whole file, a mix of its publisher's own: {files.arithmetic}"
+            low = files.bytes - int(files.bytes * _OWN_MIX)
+            return [term("weights", files.bytes, How.STATED, files.source, line, low=low)], 0
+        source = f"{_RECIPE}; agrees with the size of {files.source}"
+    loaded = sum(tensor.bytes for tensor in whole)
+    least, most = _spread(architecture, row, quantization)
+    less, more = loaded - least, most - loaded
+    tensors = tuple(tensor for tensor in whole if not tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
-    computed = _computed_file(subject.architecture, subject.row, quantization)
-    if files.how is How.STATED and abs(files.bytes - computed.bytes) > _OWN_MIX * files.bytes:
-        error = int(files.bytes * _OWN_MIX)
-        line = f"the whole file, a mix of its publisher's own: {files.arithmetic}"
-        return [term("weights", files.bytes, How.STATED, files.source, line, low=files.bytes - error, high=files.bytes)], 0
-    error = int(size * _RECIPE_ERROR)
-    more = max(error, computed.high_bytes - computed.bytes) if quantization in ("Q4_0", "Q5_0") else error
-    source = _RECIPE if files.how is not How.STATED else f"{_RECIPE}; agrees with the size of {files.source}"
     layout = _layout(instruction_sets)
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
     if not copied:
-        return [term("weights", size, How.COMPUTED, source, by_type(tensors), low=size - error, high=size + more)], 0
+        return [term("weights", size, How.COMPUTED, source, by_type(tensors), low=size - less, high=size + more)], 0
     rest = tuple(tensor for tensor in tensors if not _repacked(tensor, layout))
     kept = size - copied
     share = kept / size
     return [
-        term("weights", kept, How.COMPUTED, source, by_type(rest), low=kept - int(error * share), high=kept + int(more * share)),
+        term("weights", kept, How.COMPUTED, source, by_type(rest), low=kept - int(less * share), high=kept + int(more * share)),
         term(
             "repacked_weights",
             copied,
             How.COMPUTED,
             f"{llamacpp.SOURCE}: ggml-cpu/repack.cpp",
             f"{by_type(moved)}, interleaved for this processor; the originals in the page cache may be dropped",
-            low=copied - (error - int(error * share)),
+            low=copied - (less - int(less * share)),
             high=copied + (more - int(more * share)),
         ),
     ], copied
@@ -299,23 +321,24 @@ def _compute(
     architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, parallel: int, *, known: bool
 ) -> Term:
     whole = runtime.id in _ROWS_OF_A_WHOLE_BATCH
-    reserved_rows = room.micro_batch if whole else parallel
-    size = llamacpp.compute_bytes(architecture, row, room, reserved_rows)
-    touched = llamacpp.compute_bytes(architecture, row, room, parallel)
+    reserved = llamacpp.compute(architecture, row, room, room.micro_batch if whole else parallel)
+    # what is reserved is touched only as far as tokens come: at the least one batch, with the logits of its last token
+    short = llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)
+    touched = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel).bytes)
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
-    batch, width = room.micro_batch, architecture.embedding_length
-    line = f"largest moment of a batch of {batch:,} tokens, width {width:,}, {reserved_rows:,} rows of logits"
-    source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}" + (
-        "" if error == _COMPUTE_ERROR else ", architecture not measured"
-    )
+    line = reserved.arithmetic
+    source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
+    if error != _COMPUTE_ERROR:
+        source += ", architecture not measured"
     if whole:
-        line += f"; rows never asked for are not touched: {touched:,} bytes then"
+        line += "; rows of logits never asked for are not touched"
+    size = reserved.bytes
     return term("compute", size, How.COMPUTED, source, line, low=int(touched * (1 - error)), high=int(size * (1 + error)))
 
 
 def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, quantization: str) -> Term:
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
-    low_bytes, high_bytes = _VOCABULARY[row.tokenizer]
+    low_bytes, high_bytes = _VOCABULARY[_tokenizer(row, vocabulary)]
     widest = max(
         [architecture.embedding_length]
         + [group.heads * max(group.key_length, group.value_length) for group in architecture.attention]

@@ -109,24 +109,37 @@ _BESIDE = {
 _NO_GATE_MOE = frozenset({"nemotron_h_moe"})
 
 
+class Compute(Record):
+    """The compute buffer, and the factors it is the product of."""
+
+    bytes: int
+    arithmetic: str
+
+
 @lru_cache(maxsize=512)
-def compute_bytes(architecture: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash_attention: bool = True) -> int:
+def compute(architecture: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash_attention: bool = True) -> Compute:
     """The compute buffer, by a closed form: the largest of the moments when logits, feed-forward, attention or state are alive."""
     width, vocabulary = architecture.embedding_length, architecture.vocabulary_gguf or architecture.vocabulary or 0
     tokens = min(room.micro_batch, room.full * room.streams)
     rows = min(room.micro_batch, logits_rows)
     groups = cache_groups(architecture, row)
     masked = tokens if row.encoder else sum(_masks(room, architecture, groups))
-    mask = tokens * masked * (2 if flash_attention else 4)
+    mask_width = 2 if flash_attention else 4
     windowed = any(window_of(architecture, group) is not None for group in groups)
     per_layer = (architecture.per_layer_embedding_length or 0) * architecture.layers
     inputs = width + 6 + (4 if windowed else 0) + 2 * per_layer + 2 * (architecture.deepstack_layers or 0) * width
     feed_forward = _feed_forward(architecture, row, per_layer)
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
+    live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
+    body = tokens * masked * mask_width + 4 * live
     # an encoder ends in one vector per sequence
-    logits = 4 * tokens * width + (0 if row.encoder else 4 * rows * (vocabulary + width))
-    return max(logits, int(mask + 4 * tokens * (inputs + max(feed_forward, attention, recurrent))))
+    logits = 4 * (tokens * width + (0 if row.encoder else rows * (vocabulary + width)))
+    if logits > body:
+        last = "" if row.encoder else f" + {rows:,} rows of logits × ({vocabulary:,} + {width:,})"
+        return Compute(bytes=logits, arithmetic=f"4 bytes × ({tokens:,} tokens × {width:,}{last})")
+    line = f"{tokens:,} tokens × {masked:,} cells × {mask_width} bytes of mask + {live:,} numbers alive × 4 bytes"
+    return Compute(bytes=body, arithmetic=line)
 
 
 def _masks(room: Cells, architecture: Architecture, groups: Iterable[CacheGroup]) -> list[int]:

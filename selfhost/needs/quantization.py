@@ -12,7 +12,7 @@ from math import prod
 
 from ..facts import Record
 from ..spec import Architecture, TensorGroup
-from .tensors import ArchitectureRow, gguf_tensors
+from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
 # elements and bytes of one block, ggml.h and ggml-common.h
 BLOCKS: Mapping[str, tuple[int, int]] = {
@@ -73,6 +73,18 @@ QUALITY: Mapping[str, str] = {
     "Q3_K_M": f"visible loss, the smallest still worth having (perplexity +0.66: {_QUALITY_SOURCE})",
     "Q3_K_S": f"clear loss (perplexity +1.6: {_QUALITY_SOURCE})",
     "Q2_K": f"heavy loss: only where nothing else fits (perplexity +3.5: {_QUALITY_SOURCE})",
+    "IQ4_NL": "small loss, about that of Q4_K_S (model cards of bartowski's GGUF repositories)",
+    "IQ4_XS": "small loss, about that of Q4_K_S and smaller (model cards of bartowski's GGUF repositories)",
+    "IQ3_M": "visible loss, about that of Q3_K_M (model cards of bartowski's GGUF repositories)",
+    "IQ3_S": "clear loss: 3.66 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ3_XS": "clear loss: 3.50 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ3_XXS": "clear loss: 3.25 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ2_M": "heavy loss: only where nothing else fits; 2.93 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ2_S": "heavy loss: only where nothing else fits; 2.74 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ2_XS": "heavy loss: only where nothing else fits; 2.59 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ2_XXS": "heavy loss: only where nothing else fits; 2.38 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ1_M": "hardly usable: 2.15 bits per weight (llama.cpp tools/quantize/README.md)",
+    "IQ1_S": "hardly usable: 2.00 bits per weight (llama.cpp tools/quantize/README.md)",
     "MXFP4_MOE": "as published for models trained in MXFP4 (gpt-oss model card, openai, 2025-08-05)",
     "MXFP4": "as published for models trained in MXFP4 (gpt-oss model card, openai, 2025-08-05)",
 }
@@ -135,7 +147,7 @@ def _typed(
     groups = tuple(groups)
     recipe = _Recipe(architecture, row, groups, quantization, importance_matrix)
     for group in groups:
-        extra = bool(group.layers) and group.layers[0] >= architecture.layers
+        extra = predicts_more(group, architecture)
         for type, number in recipe.types(group):
             size = tensor_bytes(type, group.shape) * number
             yield Stored(name=group.name, shape=group.shape, type=type, count=number, bytes=size, extra=extra)
@@ -157,8 +169,11 @@ class _Recipe:
         self.sharing = 0 if first is None else first.heads if first.kind == "latent" else first.heads // max(1, first.kv_heads)
         grouped = first is not None and self.sharing != 1
         self.seventy = row.name in ("llama", "qwen2") and self.blocks == 80 and grouped
-        self.value_layers = sorted(layer for group in groups if _is_value(group.name) for layer in group.layers)
-        self.down_layers = sorted(layer for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
+        values = sorted(layer for group in groups if _is_value(group.name) for layer in group.layers)
+        downs = sorted(layer for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
+        # llama-quantize counts these tensors in the order of their layers
+        self.value_index = {layer: index for index, layer in enumerate(values)}
+        self.down_index = {layer: index for index, layer in enumerate(downs)}
 
     def more_bits(self, index: int, total: int) -> bool:
         return index < total // 8 or index >= 7 * total // 8 or (index - total // 8) % 3 == 2
@@ -172,9 +187,9 @@ class _Recipe:
         if self.base in ("F32", "F16", "BF16"):
             return [(self.base, number)]
         if _is_value(name) and name != "output.weight" and self.name != "MXFP4_MOE":
-            chosen = [self.value_type(self.value_layers.index(layer)) for layer in group.layers]
+            chosen = [self.value_type(self.value_index[layer]) for layer in group.layers]
         elif "ffn_down" in name and self.name != "MXFP4_MOE":
-            indices = group.layers if self.experts > 1 else [self.down_layers.index(layer) for layer in group.layers]
+            indices = group.layers if self.experts > 1 else [self.down_index[layer] for layer in group.layers]
             chosen = [self.down_type(index) for index in indices]
         elif name.startswith("blk.*.ffn_") and self.name == "IQ3_XS":
             chosen = [self.middle_type(layer) for layer in group.layers]
@@ -213,7 +228,7 @@ class _Recipe:
         return base
 
     def value_type(self, index: int) -> str:
-        quantization, type, total = self.name, self.base, len(self.value_layers)
+        quantization, type, total = self.name, self.base, len(self.value_index)
         shared = self.sharing >= 4
         if quantization in _TWO_BIT:
             if shared or self.experts >= 4:

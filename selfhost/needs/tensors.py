@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -79,7 +79,7 @@ def count(groups: Iterable[TensorGroup]) -> int:
 def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
     """The tensors of the GGUF file, multi-token-prediction blocks last, their layers numbered from `layers` on."""
     if architecture.tensors:
-        return architecture.tensors
+        return tuple(_apart(architecture))
     return tuple(_Builder(architecture, row, gguf=True).build())
 
 
@@ -87,8 +87,19 @@ def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[Tens
 def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
     """The parameters of the published checkpoint, under GGUF names: tied matrices once, no multi-token-prediction blocks."""
     if architecture.tensors:
-        return tuple(group for group in architecture.tensors if not group.layers or group.layers[0] < architecture.layers)
+        return tuple(group for group in _apart(architecture) if not predicts_more(group, architecture))
     return tuple(_Builder(architecture, row, gguf=False).build())
+
+
+def _apart(architecture: Architecture) -> Iterator[TensorGroup]:
+    """The tensors a spec lists itself, those of multi-token-prediction blocks in groups of their own."""
+    for group in architecture.tensors:
+        trunk = tuple(layer for layer in group.layers if layer < architecture.layers)
+        if len(trunk) in (0, len(group.layers)):
+            yield group
+        else:
+            yield group.replace(layers=trunk)
+            yield group.replace(layers=group.layers[len(trunk) :])
 
 
 def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:

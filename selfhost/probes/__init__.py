@@ -22,14 +22,7 @@ def read_machine(host: Host | None = None) -> Machine:
     """
     host = host or Host()
     found = Found(host)
-    limits: list[Limits] = []
-
-    def read_all_limits(host: Host, found: Found) -> None:
-        if host.system == "linux":
-            limits.append(read_limits(host))
-
-    def limit_of() -> Limits | None:
-        return limits[0] if limits else None
+    limits = _limits(host) if host.system == "linux" else None
 
     def read_time(host: Host, found: Found) -> None:
         now = host.read_at()
@@ -38,15 +31,14 @@ def read_machine(host: Host | None = None) -> Machine:
         else:
             found.miss("read_at", "a recorded tree does not say when it was read")
 
-    probes: tuple[tuple[str | None, Callable[[Host, Found], None]], ...] = (
+    probes: tuple[tuple[str, Callable[[Host, Found], None]], ...] = (
         ("read_at", read_time),
         ("architecture", read_architecture),
         ("scope", read_scope),
         ("memory_total_bytes", read_total),
-        (None, read_all_limits),
-        ("memory_limit_bytes", lambda host, found: read_limit(host, found, limit_of())),
-        ("memory_available_bytes", lambda host, found: read_available(host, found, limit_of())),
-        ("swap_free_bytes", lambda host, found: read_swap(host, found, limit_of())),
+        ("memory_limit_bytes", lambda host, found: read_limit(host, found, limits)),
+        ("memory_available_bytes", lambda host, found: read_available(host, found, limits)),
+        ("swap_free_bytes", lambda host, found: read_swap(host, found, limits)),
         ("cpu_model", read_model),
         ("cpu_cores_physical", read_physical),
         ("cpu_cores_usable", read_usable),
@@ -61,7 +53,7 @@ def read_machine(host: Host | None = None) -> Machine:
         try:
             probe(host, found)
         except Exception as error:
-            if fact is not None and not found.settled(fact):
+            if not found.settled(fact):
                 found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
     found.miss("models_present", "models already here are not searched for by this version")
     found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", "measure it: --measure")
@@ -69,3 +61,12 @@ def read_machine(host: Host | None = None) -> Machine:
         if not found.settled(fact):
             found.miss(fact, "it could not be read")
     return Machine(**found.values, sources=found.sources, unread=tuple(found.unread[fact] for fact in sorted(found.unread)))
+
+
+def _limits(host: Host) -> Limits:
+    try:
+        return read_limits(host)
+    except Exception as error:
+        failed = Limits()
+        failed.why = f"reading the control groups failed: {error}"
+        return failed

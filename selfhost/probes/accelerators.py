@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 from ..machine import Accelerator
-from .host import Found, Host
+from .host import FILL_IN, Found, Host
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 PCI = "/sys/bus/pci/devices"
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
-STATE = "state it: --set vram=24GiB"
 
 
 def parse_driver(text: str) -> str | None:
@@ -58,7 +57,7 @@ def read_accelerators(host: Host, found: Found) -> None:
         found.put(ACCELERATORS, (Accelerator(vendor="apple", name=name, unified=True),), "sysctl hw.optional.arm64")
         found.miss(MEMORY, "the GPU shares the machine's RAM; how much of it Metal may use is not read by this version")
     else:
-        found.miss(ACCELERATORS, f"GPUs are not looked for on this kind of {host.system} machine by this version", STATE)
+        found.miss(ACCELERATORS, f"GPUs are not looked for on this kind of {host.system} machine by this version", FILL_IN)
 
 
 def _linux(host: Host, found: Found) -> None:
@@ -73,11 +72,11 @@ def _linux(host: Host, found: Found) -> None:
             if any(card.memory_total_bytes is None for card in part[0]):
                 reasons.append(part[2])
     if why and not cards:
-        found.miss(ACCELERATORS, why, STATE)
+        found.miss(ACCELERATORS, why, FILL_IN)
         return
     found.put(ACCELERATORS, tuple(cards), "; ".join(sources) or f"{PCI}: no GPU of NVIDIA, AMD or Intel")
     if reasons:
-        found.miss(MEMORY, "; ".join(reasons), STATE)
+        found.miss(MEMORY, "; ".join(reasons), FILL_IN)
 
 
 def _nvidia(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:

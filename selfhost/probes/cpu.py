@@ -335,8 +335,11 @@ def read_scope(host: Host, found: Found) -> None:
             return
     if host.system == "macos":
         answer = host.sysctl("kern.hv_vmm_present")
+        features = host.sysctl("machdep.cpu.features")
         if answer in ("0", "1"):
             found.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
+        elif features:
+            found.put("scope", "vm" if "VMM" in features.split() else "host", "sysctl machdep.cpu.features")
         else:
             found.miss("scope", "sysctl has no kern.hv_vmm_present")
         return

@@ -6,7 +6,7 @@ import re
 
 from ..facts import Record
 from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
-from .host import Found, Host, Space
+from .host import FILL_IN, Found, Host, Space
 
 DISKS = "disks"
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -175,7 +175,7 @@ def read_disks(host: Host, found: Found) -> None:
             continue
         disks.append(_disk(host, found, purpose, fact, place))
     if disks:
-        found.put(DISKS, tuple(disks), "each place's own entry")
+        found.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
     else:
         found.miss(DISKS, "no place where a runtime stores models is known", "set HOME")
 
@@ -196,13 +196,16 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         failure = _said(error)
         folder = host.paths.normpath(host.paths.join(host.cwd(), place.path))
     mount = host.mount_of(folder)
-    read_only = bool(space and space.read_only) or bool(mount and mount.read_only)
+    # macOS mounts / read-only and yet stores under it: there the volume's own word counts
+    read_only = bool(space and space.read_only) or bool(mount and mount.read_only and host.system == "linux")
     if read_only:
         writable = False
     elif place.account is not None and space is not None:
         writable = True
     if space is None:
-        found.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", "state it: --set disk=100GB")
+        found.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", FILL_IN)
+    if writable is None and space is not None:
+        found.miss(f"{fact}.writable", f"whether this account may write to {folder} is not told by the system")
     words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
     if mount:
         kind = mount.filesystem

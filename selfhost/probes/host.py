@@ -17,6 +17,8 @@ from ..facts import Record, Unread
 from ..machine import MAX_DISK_BYTES, MAX_MEMORY_BYTES, NETWORK_FILESYSTEMS, UNPRINTABLE
 
 DEADLINE_SECONDS = 2.0
+# once one volume has not answered, the next ones get less: the whole reading stays within a few seconds
+IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
 _SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows", "cygwin": "windows"}
 
@@ -24,6 +26,9 @@ _SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows", "cygwin": "
 _COMMON_NAMES = ("root", "home", "users", "Users", "user")
 
 T = TypeVar("T")
+
+# for facts that no option states: people may write them down themselves
+FILL_IN = "fill it in: `selfhost machine --format json > m.json`, edit m.json, then add `--machine m.json`"
 
 
 class Space(Record):
@@ -113,6 +118,7 @@ class Host:
         self._mounts: tuple[Mount, ...] | None = None
         self._masks: list[tuple[re.Pattern[str], str]] | None = None
         self._psutil: ModuleType | None = None
+        self._hung = False
 
     # files
 
@@ -232,6 +238,9 @@ class Host:
             inside = wanted == point or wanted.startswith(point + ("\\" if windows else "/"))
             if inside and (best is None or len(mount.point) >= len(best.point)):
                 best = mount
+        if self.system == "macos" and best is not None and best.point == "/":
+            # the sealed system volume is mounted on /, but what people write to lies on the data volume
+            best = next((mount for mount in self.mounts() if mount.point == "/System/Volumes/Data"), best)
         return best
 
     def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
@@ -254,7 +263,8 @@ class Host:
                 done.release()
 
         _thread.start_new_thread(run, ())
-        if not done.acquire(timeout=seconds):
+        if not done.acquire(timeout=min(seconds, IMPATIENT_SECONDS) if self._hung else seconds):
+            self._hung = True
             raise TimeoutError(f"no answer within {seconds:g} seconds")
         if failure:
             raise failure[0]
@@ -285,7 +295,11 @@ class Host:
 
     def can_write(self, path: str) -> bool | None:
         """Whether this account may create files in an existing folder; None where it is not known."""
-        return os.access(path, os.W_OK | os.X_OK) if self.live else None
+        if not self.live:
+            return None
+        allowed = os.access(path, os.W_OK | os.X_OK)
+        # on Windows only the read-only mark is looked at, not who may do what
+        return None if allowed and self.system == "windows" else allowed
 
     # the running system
 
@@ -480,7 +494,7 @@ class Host:
         if host and len(host) > 2 and host != "localhost":
             masks.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
         # a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
-        masks.append((re.compile(r"(?<![0-9a-zA-Z])[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"), "ID"))
+        masks.append((re.compile(r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"), "ID"))
         masks.append((re.compile(r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"), r"\1ID"))
         return masks
 

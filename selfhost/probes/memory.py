@@ -135,7 +135,7 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
 
 
 def _version_1(host: Host, chain: Groups, found: Limits) -> None:
-    seen = False
+    seen = covered = False
     for folder, name in zip(chain.folders, chain.names, strict=True):
         path = f"{folder}/memory.limit_in_bytes"
         text = host.read_text(path)
@@ -144,7 +144,8 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
         inherited = stat.get("hierarchical_memory_limit")
         own = None if text is None else parse_number(text)
         seen = seen or own is not None or inherited is not None
-        if own is None and inherited is None and (text is not None or not host.missing(path) or host.exists(folder)):
+        covered = covered or inherited is not None
+        if own is None and not covered and (text is not None or not host.missing(path) or host.exists(folder)):
             found.why = f"{path} is not a number" if text else host.why(path)
         if own is not None and own < NO_LIMIT:
             current = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")

@@ -51,13 +51,17 @@ class Blank(Record):
 
 
 class Column(Record):
-    """`drop`: where the table is too wide, columns go from the highest number down; 0 stays, as does
-    the first column. `wrap`: its cells may wrap."""
+    """How a column gives way where the table is too wide.
+
+    `drop`: columns go from the highest number down; 0 stays, as does the first column. `wrap`: its cells may wrap.
+    `cut`: its cells may be cut to so many characters, and end in an ellipsis; 0 for never.
+    """
 
     title: str = ""
     right: bool = False
     wrap: bool = False
     drop: int = 0
+    cut: int = 0
 
 
 class Table(Record):
@@ -225,8 +229,17 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
         for number in drawn & set(sizes):
             sizes[number] = max(_LEAST_BAR, BAR_WIDTH - max(0, _total(sizes) - room))
         _shrink(table, sizes, room, _COMFORTABLE)
+        whole = dict(sizes)
+        for number in sizes:
+            if table.columns[number].cut:
+                sizes[number] = max(min(sizes[number], table.columns[number].cut), sizes[number] - max(0, _total(sizes) - room))
         while _total(sizes) > room and any(table.columns[number].drop for number in sizes if number):
             del sizes[max((number for number in sizes if number), key=lambda number: table.columns[number].drop)]
+        for number in sizes:
+            if table.columns[number].cut:
+                sizes[number] = min(whole[number], sizes[number] + max(0, room - _total(sizes)))
+                for row in cells:
+                    row[number] = _cut(row[number], sizes[number], encoding)
         _shrink(table, sizes, room, _LEAST)
         if _total(sizes) > room:
             return _stacked([number for number in sizes if number not in drawn], cells, titles, room, indent)
@@ -241,6 +254,12 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
     for row in cells:
         lines.extend(_row(table, sizes, row, indent))
     return lines
+
+
+def _cut(cell: Line, size: int, encoding: str | None) -> Line:
+    text, style = cell[0]
+    mark = clean("…", encoding)
+    return cell if len(text) <= size else [(text[: size - len(mark)].rstrip() + mark, style)]
 
 
 def _shrink(table: Table, sizes: dict[int, int], room: int, least: int) -> None:

@@ -21,7 +21,7 @@ _DECIDING = ("memory", "accelerator", "disk", "speed")
 _MACHINE = (*_DECIDING, "context", "cpu", "runtime")
 _ORDER = (*_MACHINE, "weights", "license", "openness")
 _WHY_NOT = {
-    "memory": "too little memory", "accelerator": "no accelerator that suits", "disk": "the disk cannot take it", "speed": "too slow",
+    "memory": "too little memory", "accelerator": "no accelerator that suits", "disk": "no place on disk", "speed": "too slow",
     "context": "too long a context", "cpu": "the CPU does not suit", "runtime": "no runtime loads it",
     "weights": "its weights are not published", "license": "its license forbids it", "openness": "not open enough",
 }  # fmt: skip
@@ -406,7 +406,7 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool) ->
             _reason(blocks, check if len(ids) == len(local) else f"{check} ({', '.join(ids)})", reason, remedy)
     commands = dict.fromkeys(command for verdict in local for command in verdict.commands)
     if commands:
-        _heading(blocks, "To run them" if len(local) > 1 else "To run it")
+        _heading(blocks, "To run them" if len(local) > 1 else "To run it" if len(commands) == 1 else "To run it, one of")
         blocks.extend(_command(command) for command in commands)
 
 
@@ -455,7 +455,7 @@ def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
         Column(title="memory", right=True, drop=1),
         Column(title="download", right=True, drop=2),
         Column(title="tokens/s", right=True, drop=5),
-        Column(title="license", drop=4),
+        Column(title="license", drop=4, cut=10),
     )
     cells = []
     for row in rows:
@@ -482,7 +482,7 @@ def _license(model: ModelSpec) -> str:
     if model.closed:
         return "closed"
     name = model.license.id if model.license is not None else None
-    return "-" if name is None else _cut(name.removeprefix("LicenseRef-"), 20)
+    return "-" if name is None else name.removeprefix("LicenseRef-")
 
 
 def _room(machine: Machine) -> str:

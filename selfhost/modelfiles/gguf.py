@@ -1,0 +1,858 @@
+"""A GGUF file, or the parts of one -> ModelSpec, from its header alone.
+
+The layout is that of ggml's docs/gguf.md, read as strictly as llama.cpp's gguf.cpp does. The names of keys, tensors and types
+are those of llama.cpp's gguf-py/gguf/constants.py and include/llama.h (2026).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from struct import unpack_from
+from typing import IO, Any
+
+from ..facts import Record
+from ..spec import (
+    MAX_LAYERS,
+    MAX_TENSOR_NAMES,
+    QUANTIZATIONS,
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Parameters,
+    PublishedFiles,
+    Recurrent,
+    Safety,
+    TensorGroup,
+)
+from .naming import clean, grouped, identifier, license_of, listed, name_of, row_values
+from .source import fail, open_file, read_some, refuse_other_kinds, shown, status_of
+
+MAGIC = b"GGUF"
+# a header is mostly the vocabulary: 0.7 to 10 MB in published files. The limits bound what a hostile file can cost
+MAX_HEADER_BYTES = 1 << 27
+MAX_KEYS = 10_000
+MAX_TENSORS = 100_000
+MAX_STRINGS = 1 << 22
+# arrays as long as the model has layers are kept, longer ones (the vocabulary) only counted
+MAX_KEPT = 2 * MAX_LAYERS
+MAX_KEPT_TEXT = 1 << 12
+_MAX_NAME = 1 << 16
+_MAX_NUMBER = 1 << 48
+_CHUNK = 1 << 20
+_PARTS = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.gguf)$", re.IGNORECASE | re.DOTALL)
+_BLOCK = re.compile(r"((?:.*\.)?blk\.)(\d{1,6})(\..+)$", re.DOTALL)
+
+# id of a value's type -> its bytes and struct format; 8 is a string, 9 an array
+_VALUES: Mapping[int, tuple[int, str]] = {
+    0: (1, "B"), 1: (1, "b"), 2: (2, "H"), 3: (2, "h"), 4: (4, "I"), 5: (4, "i"), 6: (4, "f"), 7: (1, "?"), 10: (8, "Q"), 11: (8, "q"), 12: (8, "d"),
+}  # fmt: skip
+_STRING, _ARRAY = 8, 9
+# id of a tensor's type -> name, elements and bytes of a block (ggml.h, ggml-common.h)
+_TYPES: Mapping[int, tuple[str, int, int]] = {
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24),
+    8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36), 10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144),
+    13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210), 15: ("Q8_K", 256, 292), 16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74),
+    18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82),
+    23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8), 28: ("F64", 1, 8),
+    29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
+    40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
+}  # fmt: skip
+# general.file_type -> name of the quantization, and the type that most of its tensors have
+_FILE_TYPES: Mapping[int, tuple[str, str]] = {
+    0: ("F32", "F32"), 1: ("F16", "F16"), 2: ("Q4_0", "Q4_0"), 3: ("Q4_1", "Q4_1"), 7: ("Q8_0", "Q8_0"), 8: ("Q5_0", "Q5_0"),
+    9: ("Q5_1", "Q5_1"), 10: ("Q2_K", "Q2_K"), 11: ("Q3_K_S", "Q3_K"), 12: ("Q3_K_M", "Q3_K"), 13: ("Q3_K_L", "Q3_K"),
+    14: ("Q4_K_S", "Q4_K"), 15: ("Q4_K_M", "Q4_K"), 16: ("Q5_K_S", "Q5_K"), 17: ("Q5_K_M", "Q5_K"), 18: ("Q6_K", "Q6_K"),
+    19: ("IQ2_XXS", "IQ2_XXS"), 20: ("IQ2_XS", "IQ2_XS"), 21: ("Q2_K_S", "Q2_K"), 22: ("IQ3_XS", "IQ3_S"), 23: ("IQ3_XXS", "IQ3_XXS"),
+    24: ("IQ1_S", "IQ1_S"), 25: ("IQ4_NL", "IQ4_NL"), 26: ("IQ3_S", "IQ3_S"), 27: ("IQ3_M", "IQ3_S"), 28: ("IQ2_S", "IQ2_XS"),
+    29: ("IQ2_M", "IQ2_S"), 30: ("IQ4_XS", "IQ4_XS"), 31: ("IQ1_M", "IQ1_M"), 32: ("BF16", "BF16"), 36: ("TQ1_0", "TQ1_0"),
+    37: ("TQ2_0", "TQ2_0"), 38: ("MXFP4_MOE", "MXFP4"), 39: ("NVFP4", "NVFP4"), 40: ("Q1_0", "Q1_0"), 41: ("Q2_0", "Q2_0"),
+}  # fmt: skip
+_GUESSED = 1024
+# what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
+_FALLBACKS: Mapping[str, str] = {
+    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
+    "IQ3_XXS": "IQ4_NL", "IQ2_S": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL",
+}  # fmt: skip
+
+# Every how many layers one keeps all tokens, where the header has a window and no pattern: llama.cpp's src/models, and the
+# same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
+_FULL_EVERY: Mapping[str, int] = {
+    "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
+    "llama": 0, "phi3": 0, "starcoder2": 0,
+}  # fmt: skip
+# windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
+_LLAMA4_WINDOW = 8192
+_EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
+# Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
+_GEMMA3N_CACHE_LAYERS = 20
+_IMAGE_MODELS = frozenset({"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"})
+_DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
+
+
+class Tensor(Record):
+    """One entry of the tensor table; `shape` has the row length first, `bytes` is None for a type that is not known."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    bytes: int | None
+
+
+class Header(Record):
+    """What a file says of itself. `counts` has the lengths of arrays that were not kept."""
+
+    path: str
+    size: int
+    values: Mapping[str, Any]
+    counts: Mapping[str, int]
+    tensors: tuple[Tensor, ...]
+
+
+class Read(Record):
+    """What `read_gguf` found; `notes` are sentences for the user."""
+
+    spec: ModelSpec
+    quantization: str | None
+    notes: tuple[str, ...]
+
+
+# ------------------------------------------------------------------ the header
+
+
+class _Stream:
+    """The header's bytes in order. Everything it raises is a `SpecError`."""
+
+    def __init__(self, path: str, stream: IO[bytes], size: int) -> None:
+        self.path, self.stream, self.size = path, stream, size
+        self.buffer = b""
+        self.place = 0
+        self.start = 0
+
+    @property
+    def position(self) -> int:
+        return self.start + self.place
+
+    def fill(self, count: int) -> None:
+        """Have `count` bytes from the current place in the buffer."""
+        here = self.position
+        if here + count > self.size:
+            fail(
+                self.path, f"is cut short: it has {self.size:,} bytes and ends inside its header",
+                "the download did not finish: download it again",
+            )  # fmt: skip
+        if here + count > MAX_HEADER_BYTES:
+            fail(self.path, f"has a header of more than {MAX_HEADER_BYTES:,} bytes, which no model has", "the file is damaged: download it again")
+        rest = self.buffer[self.place :] if self.place <= len(self.buffer) else b""
+        if not rest:
+            try:
+                self.stream.seek(here)
+            except OSError as error:
+                fail(self.path, f"cannot be read: {error.strerror}")
+        self.buffer = rest + read_some(self.path, self.stream, max(count - len(rest), _CHUNK))
+        self.start, self.place = here, 0
+        if len(self.buffer) < count:
+            fail(self.path, "became shorter while it was read", "wait until nothing writes to it any more")
+
+    def take(self, count: int) -> bytes:
+        if self.place + count > len(self.buffer):
+            self.fill(count)
+        found = self.buffer[self.place : self.place + count]
+        self.place += count
+        return found
+
+    def number(self, bytes: int, form: str) -> Any:
+        if self.place + bytes > len(self.buffer):
+            self.fill(bytes)
+        (found,) = unpack_from("<" + form, self.buffer, self.place)
+        self.place += bytes
+        return found
+
+    def skip(self, count: int) -> None:
+        """Over `count` bytes, without reading those beyond the buffer."""
+        self.place += count
+        if self.place > len(self.buffer):
+            self.fill(0)
+
+    def text(self, limit: int, what: str) -> str:
+        length = self.number(8, "Q")
+        if length > limit:
+            fail(self.path, f"is damaged: a {what} of {length:,} bytes", "download it again")
+        return self.take(length).decode("utf-8", "replace")
+
+    def skip_strings(self, count: int) -> None:
+        """Over an array of strings. The vocabulary is one: this loop takes most of the time that a header needs."""
+        while count:
+            buffer, place, end = self.buffer, self.place, len(self.buffer) - 8
+            while count and place <= end:
+                (length,) = unpack_from("<Q", buffer, place)
+                if length > MAX_HEADER_BYTES:
+                    fail(self.path, f"is damaged: a text of {length:,} bytes in a list", "download it again")
+                place += 8 + length
+                count -= 1
+            self.place = place
+            if count:
+                self.fill(8)
+
+
+def read_header(path: str) -> Header:
+    """The header of one file. Raises `SpecError`; reads no weights."""
+    stream, size = open_file(path)
+    with stream:
+        source = _Stream(path, stream, size)
+        start = read_some(path, stream, min(size, 4096))
+        source.buffer = start
+        if not start.startswith(MAGIC):
+            refuse_other_kinds(path, start, size)
+            fail(path, "is not a GGUF file: it does not begin with the letters GGUF", "give the model's GGUF file as it was published")
+        return _header(source)
+
+
+def _header(source: _Stream) -> Header:
+    path = source.path
+    source.take(4)
+    version = source.number(4, "I")
+    if version & 0xFFFF == 0:
+        fail(path, "is a big-endian GGUF file", "download the little-endian one, or convert it with gguf_convert_endian.py of llama.cpp")
+    if version == 1:
+        fail(path, "is GGUF of version 1, which llama.cpp no longer reads", "download the model's newer GGUF file")
+    if version not in (2, 3):
+        fail(path, f"is GGUF of version {version}, and this selfhost reads versions 2 and 3", "update selfhost, or download the file again")
+    tensor_count, key_count = source.number(8, "Q"), source.number(8, "Q")
+    if key_count > MAX_KEYS:
+        fail(path, f"is damaged: it claims to have {key_count:,} keys", "download it again")
+    if tensor_count > MAX_TENSORS:
+        fail(path, f"is damaged: it claims to have {tensor_count:,} tensors", "download it again")
+    values: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    for _ in range(key_count):
+        key = source.text(_MAX_NAME, "key")
+        if key in values or key in counts:
+            fail(path, f'is damaged: the key "{clean(key)}" stands in it twice', "download it again")
+        _value(source, key, values, counts)
+    alignment = values.get("general.alignment", 32)
+    if isinstance(alignment, bool) or not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
+        fail(path, "is damaged: general.alignment is no power of two", "download it again")
+    return _table(source, tensor_count, alignment, values, counts)
+
+
+def _value(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, int]) -> None:
+    kind = source.number(4, "I")
+    if kind in _VALUES:
+        values[key] = source.number(*_VALUES[kind])
+    elif kind == _STRING:
+        length = source.number(8, "Q")
+        if length > MAX_KEPT_TEXT:
+            source.skip(length)
+            counts[key] = length
+        else:
+            values[key] = source.take(length).decode("utf-8", "replace")
+    elif kind == _ARRAY:
+        inner, length = source.number(4, "I"), source.number(8, "Q")
+        if inner == _STRING:
+            if length > MAX_STRINGS:
+                fail(source.path, f'is damaged: "{clean(key)}" claims to list {length:,} texts', "download it again")
+            source.skip_strings(length)
+            counts[key] = length
+        elif inner in _VALUES:
+            size, form = _VALUES[inner]
+            if length <= MAX_KEPT:
+                values[key] = list(unpack_from(f"<{length}{form}", source.take(size * length)))
+            else:
+                source.skip(size * length)
+                counts[key] = length
+        else:
+            fail(source.path, f'is damaged: "{clean(key)}" is a list of lists, or of values of an unknown type', "download it again")
+    else:
+        fail(source.path, f'is damaged: "{clean(key)}" has a value of the unknown type {kind}', "download it again")
+
+
+def _table(source: _Stream, count: int, alignment: int, values: dict[str, Any], counts: dict[str, int]) -> Header:
+    path = source.path
+    entries: list[tuple[str, tuple[int, ...], int, int]] = []
+    names: set[str] = set()
+    for _ in range(count):
+        name = source.text(_MAX_NAME, "tensor's name")
+        if name in names:
+            fail(path, f'is damaged: the tensor "{clean(name)}" stands in it twice', "download it again")
+        names.add(name)
+        dimensions = source.number(4, "I")
+        if dimensions > 4:
+            fail(path, f'is damaged: the tensor "{clean(name)}" has {dimensions:,} dimensions', "download it again")
+        shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
+        if min(shape) < 1 or prod(shape) >= 1 << 62:
+            fail(path, f'is damaged: the tensor "{clean(name)}" has the shape {" × ".join(map(str, shape))}', "download it again")
+        entries.append((name, shape, source.number(4, "I"), source.number(8, "Q")))
+    first = -(-source.position // alignment) * alignment
+    tensors: list[Tensor] = []
+    end, sure = 0, True
+    for name, shape, type_id, offset in entries:
+        type, elements, block = _TYPES.get(type_id, (f"type {type_id}", 0, 0))
+        if sure and offset != end:
+            fail(path, f'is damaged: the tensor "{clean(name)}" begins {offset:,} bytes after the header, not {end:,}', "download it again")
+        size = None
+        if elements:
+            if shape[0] % elements:
+                fail(path, f'is damaged: rows of {shape[0]:,} in the tensor "{clean(name)}" cannot be {type}', "download it again")
+            size = prod(shape) // elements * block
+        # after a tensor of a type that is not known, the next one begins where the header says
+        sure = size is not None
+        end = offset + -(-(size or 0) // alignment) * alignment
+        last = first + offset + (size or 1)
+        if last > source.size:
+            continue
+        tensors.append(Tensor(name=name, shape=shape, type=type, bytes=size))
+    if len(tensors) < len(entries):
+        whole = first + max(offset + _size(shape, type_id) for _, shape, type_id, offset in entries)
+        fail(
+            path, f"is cut short: {whole - source.size:,} of its {whole:,} bytes are missing", "the download did not finish: start it again",
+        )  # fmt: skip
+    return Header(path=path, size=source.size, values=values, counts=counts, tensors=tuple(tensors))
+
+
+def _size(shape: tuple[int, ...], type_id: int) -> int:
+    _, elements, block = _TYPES.get(type_id, ("", 0, 0))
+    return prod(shape) // elements * block if elements else 1
+
+
+# ------------------------------------------------------------------ the parts of a split file
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """The files that belong together with `path`, in order: itself, or every part of a split file, there or not."""
+    name = os.path.basename(path)
+    found = _PARTS.match(name)
+    if found is None or int(found[3]) < 1:
+        return (path,)
+    folder = path[: len(path) - len(name)]
+    return tuple(f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}" for number in range(1, int(found[3]) + 1))
+
+
+def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
+    """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
+    paths = parts_of(path)
+    # what was named is read first: its own faults come before those of its siblings
+    given = read_header(path)
+    split = given.values.get("split.count", 0)
+    if isinstance(split, int) and split > 1 and len(paths) != split:
+        fail(
+            path, f"is one part of {split:,}, and its name does not say which",
+            f"name the parts as they were published: …-00001-of-{split:05d}.gguf",
+        )  # fmt: skip
+    if len(paths) > 1:
+        _all_there(path, paths)
+    headers = [given if one == path else read_header(one) for one in paths]
+    first = headers[0]
+    tensors = tuple(tensor for header in headers for tensor in header.tensors)
+    promised = first.values.get("split.tensors.count")
+    if len(paths) > 1 and isinstance(promised, int) and promised != len(tensors):
+        fail(path, f"has {len(tensors):,} tensors in its {len(paths):,} parts, not {promised:,}", "parts of two models are mixed: download them again")
+    if len({tensor.name for tensor in tensors}) < len(tensors):
+        fail(path, "has a tensor that stands in two of its parts", "parts of two models are mixed: download them again")
+    return _Model(path, first, tensors, sum(header.size for header in headers), len(paths), architectures).read()
+
+
+def _all_there(path: str, paths: Sequence[str]) -> None:
+    missing = [os.path.basename(one) for one in paths if not os.path.exists(one)]
+    if missing:
+        names = listed(map(shown, missing))
+        fail(path, f"is split into {len(paths):,} parts, and {len(missing):,} of them are not in its folder: {names}", "download the missing parts")
+    for one in paths:
+        status_of(one)
+
+
+# ------------------------------------------------------------------ what the header means
+
+
+class _Unclear(Exception):
+    """The header does not tell how the model remembers; the text says why."""
+
+
+class _Model:
+    def __init__(
+        self, path: str, header: Header, tensors: tuple[Tensor, ...], size: int, parts: int, architectures: Mapping[str, Any]
+    ) -> None:
+        self.path, self.header, self.tensors, self.size, self.parts = path, header, tensors, size, parts
+        self.architectures = architectures
+        self.values = header.values
+        self.notes: list[str] = []
+        self.unknown: dict[str, str] = {}
+        name = self.values.get("general.architecture")
+        if not isinstance(name, str) or not name.strip():
+            self.damaged("general.architecture is missing")
+        self.name = clean(name)
+        self.shapes = {tensor.name: tensor.shape for tensor in tensors}
+
+    def damaged(self, what: str) -> None:
+        fail(self.path, f"cannot be used: {what}", "the file is damaged, or was not made by llama.cpp's converter: download it again")
+
+    # -------- values of keys
+
+    def number(self, key: str) -> int | None:
+        """A whole number of at least 0; None where the key is missing."""
+        value = self.values.get(f"{self.name}.{key}")
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
+            self.damaged(f"{self.name}.{key} is no whole number")
+        return int(value)
+
+    def needed(self, key: str) -> int:
+        value = self.number(key)
+        if not value:
+            raise _Unclear(f"the header has no {self.name}.{key}")
+        return value
+
+    def per_layer(self, key: str, layers: int) -> list[int] | None:
+        """One number for each layer; None where the key is missing. One number is that of all layers."""
+        value = self.values.get(f"{self.name}.{key}")
+        if not isinstance(value, list):
+            one = self.number(key)
+            return None if one is None else [one] * layers
+        if len(value) < layers or not all(isinstance(item, int) and 0 <= item < _MAX_NUMBER for item in value):
+            self.damaged(f"{self.name}.{key} does not list one number for each of the {layers:,} layers")
+        return [int(item) for item in value[:layers]]
+
+    # -------- the whole
+
+    def read(self) -> Read:
+        self.refuse_what_is_no_model()
+        quantization = self.quantization()
+        architecture = self.known_architecture()
+        total, active = self.parameters(architecture)
+        name = clean(self.values.get("general.name")) or name_of(self.path)
+        found = license_of(self.values.get("general.license"), self.values.get("general.license.link"), self.unknown)
+        if found is None:
+            self.unknown["license.id"] = "the header does not say"
+        what = f"header of {shown(self.path)}" + (f" and its other {self.parts - 1:,} parts" if self.parts > 1 else "")
+        stored = sum(prod(tensor.shape) for tensor in self.tensors if self.layer_of(tensor) >= self.layers)
+        encoder = self.is_encoder()
+        spec = ModelSpec(
+            id=identifier(name),
+            name=name,
+            modality="image" if self.name in _IMAGE_MODELS else "embedding" if encoder or self.number("pooling_type") else "text",
+            license=found,
+            parameters=Parameters(total=total, active=active, mtp=stored or None),
+            architecture=architecture,
+            files=(PublishedFiles(format="gguf", source=f"size of {shown(self.path)}", bytes={quantization: self.size}),),
+            safety=Safety(formats=("gguf",), remote_code=False),
+            sources={"architecture": what, "parameters": f"tensor table, {what}", "license": what},
+            unknown=self.unknown,
+            origin=self.path,
+        )
+        return Read(spec=spec, quantization=quantization, notes=tuple(self.notes))
+
+    def refuse_what_is_no_model(self) -> None:
+        kind = clean(self.values.get("general.type")).lower()
+        if kind == "adapter":
+            fail(self.path, "is a LoRA adapter, not a model", "give the model that it changes")
+        if kind == "imatrix" or self.name == "imatrix":
+            fail(self.path, "is an importance matrix, not a model", "give the model's own GGUF file")
+        if kind == "mmproj" or self.name in ("clip", "mmproj"):
+            fail(self.path, "is the projector of a vision or audio model, not the model itself", "give the model's other GGUF file")
+        if not self.tensors:
+            fail(self.path, "holds no weights, only a header", "give the model's GGUF file, not its vocabulary")
+
+    def known_architecture(self) -> Architecture | None:
+        """None where the header does not tell; `unknown` then says why."""
+        self.layers = MAX_LAYERS
+        if self.name in _IMAGE_MODELS:
+            self.unknown["architecture"] = f"{self.name} is an image model: its layers are not those of a language model"
+            return None
+        try:
+            return self.architecture()
+        except _Unclear as why:
+            self.unknown["architecture"] = str(why)
+            return None
+
+    def layer_of(self, tensor: Tensor) -> int:
+        """-1 for a tensor outside the blocks."""
+        found = _BLOCK.match(tensor.name)
+        return int(found[2]) if found else -1
+
+    def is_encoder(self) -> bool:
+        row = row_values(self.architectures, self.name)
+        return bool(row.get("encoder")) if row is not None else self.values.get(f"{self.name}.attention.causal") is False
+
+    def architecture(self) -> Architecture:
+        blocks = self.needed("block_count")
+        more = self.number("nextn_predict_layers") or 0
+        if blocks > MAX_LAYERS or more >= blocks:
+            self.damaged(f"{blocks:,} layers, {more:,} of them for multi-token prediction")
+        self.layers = layers = blocks - more
+        width = self.needed("embedding_length")
+        row = row_values(self.architectures, self.name)
+        encoder = self.is_encoder()
+        if row is None and encoder:
+            raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
+        if any(name.startswith(("enc.", "dec.", "a.", "v.")) for name in self.shapes):
+            raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
+        state = self.recurrent()
+        attention = self.attention(state)
+        if not attention and not state:
+            raise _Unclear(f"no layer of {self.name} has attention or a recurrent state that this selfhost knows")
+        vocabulary = self.shapes.get("token_embd.weight", (0, 0))[-1] or self.header.counts.get("tokenizer.ggml.tokens") or None
+        heads = max((group.heads for group in attention if group is not None), default=None)
+        positions = self.shapes.get("position_embd.weight")
+        types = self.shapes.get("token_types.weight")
+        token_types = (types[1] if len(types) > 1 else 1) if types else None
+        rows = positions[-1] if positions and len(positions) > 1 else None
+        shared = self.number("attention.shared_kv_layers") or 0
+        if self.name == "gemma3n" and self.values.get("gemma3n.attention.shared_kv_layers") is None:
+            shared = max(0, layers - _GEMMA3N_CACHE_LAYERS)
+        if shared >= layers:
+            self.damaged(f"all {layers:,} layers read the cache of an earlier one")
+        made = Architecture(
+            row=self.name,
+            runs_in_gguf=True,
+            layers=layers,
+            embedding_length=width,
+            heads=heads,
+            vocabulary=vocabulary,
+            context_tokens=self.number("context_length") or None,
+            tied_embeddings="output.weight" not in self.shapes and not encoder,
+            output_matrix=not encoder,
+            attention=grouped(attention),
+            recurrent=tuple(group for found in state.values() for group in grouped(found)),
+            feed_forward=grouped(self.feed_forward(width)),
+            # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
+            positions=rows + 2 if rows and token_types == 1 else rows,
+            token_types=token_types,
+            cache_layers=layers - shared if shared else None,
+            per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
+            altup_inputs=self.number("altup.num_inputs") or None,
+            deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
+            mtp_layers=more or None,
+        )
+        if made.context_tokens is None:
+            self.unknown["architecture.context_tokens"] = f"the header has no {self.name}.context_length"
+        self.unknown["architecture.dtype"] = "a GGUF file does not say in which type the weights were published"
+        return self.as_stored(made if row is None else made.replace(**self.departures(row, made)), row)
+
+    # -------- layers
+
+    def has(self, layer: int, *names: str) -> bool:
+        return any(f"blk.{layer}.{name}" in self.shapes for name in names)
+
+    def recurrent(self) -> dict[str, list[Recurrent | None]]:
+        """By kind, the state of each layer; layers and kinds as the tensors show them, sizes as the keys say."""
+        found: dict[str, list[Recurrent | None]] = {}
+        for layer in range(self.layers):
+            kind = self.recurrent_kind(layer)
+            if kind is not None:
+                found.setdefault(kind, [None] * self.layers)[layer] = self.state(kind, layer)
+        return found
+
+    def recurrent_kind(self, layer: int) -> str | None:
+        if self.has(layer, "shortconv.conv.weight"):
+            return "convolution"
+        if self.has(layer, "ssm_conv1d_q.weight"):
+            return "kda"
+        if self.has(layer, "ssm_conv1d.weight"):
+            if self.name in _DELTA or self.has(layer, "ssm_alpha.weight", "ssm_ba.weight"):
+                return "delta"
+            if self.has(layer, "ssm_x.weight"):
+                return "mamba"
+            if self.has(layer, "ssm_in.weight"):
+                return "mamba2"
+        prefix = f"blk.{layer}."
+        if any(self.has(layer, name) for name in ("ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight", "time_mix_lerp_x.weight")):
+            raise _Unclear(f"the recurrent layers of {self.name} (tensors such as {prefix}{self.odd(prefix)}) are of a kind this selfhost does not know")
+        return None
+
+    def odd(self, prefix: str) -> str:
+        return next((clean(name[len(prefix) :]) for name in self.shapes if name.startswith((prefix + "ssm", prefix + "time_mix"))), "…")
+
+    def state(self, kind: str, layer: int) -> Recurrent:
+        if kind == "convolution":
+            return Recurrent(kind=kind, layers=(), convolution=self.needed("shortconv.l_cache"))
+        taps = self.needed("ssm.conv_kernel")
+        if kind == "kda":
+            return Recurrent(
+                kind=kind, layers=(), convolution=taps, heads=self.needed("attention.head_count"), key_length=self.needed("kda.head_dim")
+            )
+        inner, size, rank = self.needed("ssm.inner_size"), self.needed("ssm.state_size"), self.needed("ssm.time_step_rank")
+        if kind == "mamba":
+            return Recurrent(kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank)
+        groups = self.needed("ssm.group_count")
+        if kind == "mamba2":
+            norm = None if self.has(layer, "ssm_norm.weight") else False
+            return Recurrent(
+                kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, heads=rank, groups=groups, norm=norm
+            )
+        if inner % rank:
+            raise _Unclear(f"{self.name}.ssm.inner_size is no multiple of ssm.time_step_rank")
+        return Recurrent(
+            kind=kind, layers=(), convolution=taps, key_heads=groups, heads=rank, key_length=size, value_length=inner // rank
+        )
+
+    def attends(self, layer: int, state: Mapping[str, Sequence[Recurrent | None]]) -> bool:
+        def keeps(kind: str) -> bool:
+            return kind in state and state[kind][layer] is not None
+
+        if keeps("kda"):
+            return False
+        if keeps("delta"):
+            return self.has(layer, "attn_k.weight", "attn_q.weight")
+        return self.has(layer, "attn_k.weight", "attn_q.weight", "attn_qkv.weight", "attn_kv_a_mqa.weight", "attn_q_a.weight")
+
+    def attention(self, state: Mapping[str, Sequence[Recurrent | None]]) -> list[Attention | None]:
+        layers = self.layers
+        attending = [layer for layer in range(layers) if self.attends(layer, state)]
+        if not attending:
+            return []
+        heads = self.per_layer("attention.head_count", layers)
+        if heads is None or max(heads) < 1:
+            raise _Unclear(f"the header has no {self.name}.attention.head_count")
+        kv_heads = self.per_layer("attention.head_count_kv", layers) or heads
+        window, slides = self.window()
+        found: list[Attention | None] = [None] * layers
+        for layer in attending:
+            found[layer] = self.attention_of(layer, heads[layer] or max(heads), kv_heads[layer], window if slides[layer] else None)
+        return found
+
+    def attention_of(self, layer: int, heads: int, kv_heads: int, window: int | None) -> Attention:
+        width = self.needed("embedding_length")
+        key = self.number("attention.key_length") or width // heads
+        value = self.number("attention.value_length") or width // heads
+        latent = self.number("attention.kv_lora_rank")
+        if latent and self.number("attention.key_length_mla"):
+            return self.latent(latent, heads)
+        if not 1 <= kv_heads <= heads:
+            raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
+        if window is not None:
+            key = self.number("attention.key_length_swa") or key
+            value = self.number("attention.value_length_swa") or value
+        stored = self.shapes.get(f"blk.{layer}.attn_k.weight")
+        if stored is not None and prod(stored[1:]) != kv_heads * key:
+            raise _Unclear(
+                f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers per token, and the keys of {self.name} say {kv_heads:,} × {key:,}"
+            )
+        lacks_values = self.has(layer, "attn_k.weight") and not self.has(layer, "attn_v.weight")
+        return Attention(
+            kind="full" if window is None else "sliding",
+            layers=(),
+            heads=heads,
+            kv_heads=kv_heads,
+            key_length=key,
+            value_length=value,
+            window_tokens=window,
+            values_from_keys=lacks_values,
+        )
+
+    def latent(self, latent: int, heads: int) -> Attention:
+        rope, whole = self.needed("rope.dimension_count"), self.needed("attention.key_length_mla")
+        if rope >= whole:
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length_mla")
+        indexer = self.number("attention.indexer.head_count") or None
+        return Attention(
+            kind="latent",
+            layers=(),
+            heads=heads,
+            kv_heads=heads,
+            key_length=whole - rope,
+            value_length=self.needed("attention.value_length_mla"),
+            latent_length=latent,
+            query_latent_length=self.number("attention.q_lora_rank") or None,
+            rope_length=rope,
+            indexer_heads=indexer,
+            indexer_length=self.needed("attention.indexer.key_length") if indexer else None,
+        )
+
+    def window(self) -> tuple[int | None, list[bool]]:
+        """The window in tokens, and which layers it is of."""
+        layers = self.layers
+        none = [False] * layers
+        window = self.number("attention.sliding_window") or self.number("attention.chunk_size") or 0
+        if not window and self.name == "llama4":
+            window = _LLAMA4_WINDOW
+        if not window and self.name == "exaone4" and layers == _EXAONE4_LAYERS:
+            window = _EXAONE4_WINDOW
+        # a window that no text can fill is none
+        if not window or window >= (self.number("context_length") or _MAX_NUMBER):
+            return None, none
+        pattern = self.values.get(f"{self.name}.attention.sliding_window_pattern")
+        if isinstance(pattern, list):
+            found = self.per_layer("attention.sliding_window_pattern", layers) or []
+            return window, [bool(item) for item in found]
+        every = self.number("attention.sliding_window_pattern")
+        if every is None:
+            every = _FULL_EVERY.get(self.name)
+        if every is None:
+            raise _Unclear(f"{self.name} has a window of {window:,} tokens, and the header does not say in which layers")
+        return window, [every == 0 or layer % every < every - 1 for layer in range(layers)]
+
+    def feed_forward(self, width: int) -> list[FeedForward | None]:
+        used = self.number("expert_used_count")
+        found: list[FeedForward | None] = []
+        for layer in range(self.layers):
+            experts = self.shapes.get(f"blk.{layer}.ffn_down_exps.weight")
+            dense = self.shapes.get(f"blk.{layer}.ffn_down.weight")
+            shared = self.shapes.get(f"blk.{layer}.ffn_down_shexp.weight")
+            if experts is not None and len(experts) == 3 and used:
+                length, inner, number = experts
+                found.append(
+                    FeedForward(
+                        layers=(),
+                        length=length,
+                        experts=number,
+                        used=min(used, number),
+                        shared_length=shared[0] if shared else None,
+                        latent_length=inner if inner != width else None,
+                        router_bias=self.has(layer, "exp_probs_b.bias", "exp_probs_b"),
+                        beside_dense=dense[0] if dense else None,
+                    )
+                )
+            elif dense is not None:
+                found.append(FeedForward(layers=(), length=dense[0]))
+            elif f"blk.{layer}.ffn_down.0.weight" in self.shapes and used:
+                # before April 2024 every expert was a tensor of its own
+                number = sum(f"blk.{layer}.ffn_down.{expert}.weight" in self.shapes for expert in range(MAX_KEPT))
+                length = self.shapes[f"blk.{layer}.ffn_down.0.weight"][0]
+                found.append(FeedForward(layers=(), length=length, experts=number, used=min(used, number)))
+            else:
+                found.append(None)
+        return found
+
+    # -------- what its row says, and where it departs from it
+
+    def departures(self, row: Mapping[str, Any], made: Architecture) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in self.shapes)
+        if made.attention and bias != bool(row.get("attention_bias")):
+            found["attention_bias"] = bias
+        norm = self.query_key_norm(made)
+        if norm is not None and norm != (row.get("query_key_norm") or "none"):
+            found["query_key_norm"] = norm
+        if any(name.endswith("attn_norm_2.weight") for name in self.shapes):
+            found["parallel_norms"] = 2
+        factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
+        if factors is not None and factors != row.get("rope_factors"):
+            found["rope_factors"] = factors
+        return found
+
+    def query_key_norm(self, made: Architecture) -> str | None:
+        """None where no layer has plain attention, so that the question makes no sense."""
+        for group in made.attention:
+            if group.kind != "latent":
+                shape = self.shapes.get(f"blk.{group.layers[0]}.attn_q_norm.weight")
+                if shape is None:
+                    return "none"
+                if len(shape) > 1 and shape[1] > 1:
+                    return "per_head"
+                return "head" if shape[0] == group.key_length else "full"
+        return None
+
+    def as_stored(self, made: Architecture, row: Mapping[str, Any] | None) -> Architecture:
+        """With the file's own tensor table, unless the row already gives it."""
+        if row is not None:
+            from ..needs.tensors import ArchitectureRow, gguf_tensors
+
+            expected = _by_place(gguf_tensors(made, ArchitectureRow.from_values(self.name, row)))
+            actual = _by_place(self.groups(made))
+            if expected == actual:
+                return made
+            odd = [place for place, _ in (expected.items() ^ actual.items())]
+            names = listed(sorted({clean(_numbered(place)) for place in odd}), 3)
+            self.notes.append(f"its tensors are not quite those of other {self.name} models ({names}); counted as they stand in the file")
+        else:
+            self.notes.append(f"{self.name} is not an architecture that this selfhost knows; its tensors are counted as they stand in the file")
+        groups = self.groups(made)
+        if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
+            raise _Unclear(f"the tensors of {self.name} have more than {MAX_TENSOR_NAMES:,} names")
+        return made.replace(tensors=groups)
+
+    def groups(self, made: Architecture) -> tuple[TensorGroup, ...]:
+        limit = made.layers + (made.mtp_layers or 0)
+        found: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+        for tensor in self.tensors:
+            block = _BLOCK.match(tensor.name)
+            inside = block is not None and int(block[2]) < limit and block[2] == str(int(block[2])) and "*" not in tensor.name
+            name = f"{block[1]}*{block[3]}" if block is not None and inside else tensor.name.replace("*", "?")
+            found.setdefault((clean(name), tensor.shape), []).append(int(block[2]) if block is not None and inside else -1)
+        return tuple(
+            TensorGroup(name=name, layers=() if numbers == [-1] else tuple(sorted(numbers)), shape=shape)
+            for (name, shape), numbers in found.items()
+            if numbers == [-1] or -1 not in numbers
+        )
+
+    def parameters(self, architecture: Architecture | None) -> tuple[int | None, int | None]:
+        """Total and per token, without what only a GGUF file has."""
+        total = inactive = 0
+        for tensor in self.tensors:
+            if tensor.name.startswith(("rope_freqs.", "rope_factors_")) or self.layer_of(tensor) >= self.layers:
+                continue
+            count = prod(tensor.shape)
+            total += count
+            if "_exps." in tensor.name and len(tensor.shape) > 1:
+                used = self.number("expert_used_count")
+                inactive += count // tensor.shape[-1] * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
+        if architecture is not None and not architecture.tensors:
+            row = row_values(self.architectures, self.name)
+            if row is not None:
+                from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count as count_all
+
+                published = count_all(checkpoint_tensors(architecture, ArchitectureRow.from_values(self.name, row)))
+                total, inactive = published, min(inactive, published - 1)
+        return total or None, max(1, total - inactive) if total else None
+
+    # -------- quantization
+
+    def quantization(self) -> str:
+        by_type: dict[str, int] = {}
+        for tensor in self.tensors:
+            if len(tensor.shape) > 1:
+                by_type[tensor.type] = by_type.get(tensor.type, 0) + prod(tensor.shape)
+        most = max(by_type, key=lambda type: by_type[type], default="F32")
+        stated = self.values.get("general.file_type")
+        known = _FILE_TYPES.get(stated & ~_GUESSED) if isinstance(stated, int) and not isinstance(stated, bool) else None
+        if known is not None:
+            name, base = known
+            if base not in by_type and _FALLBACKS.get(base) not in by_type:
+                seen = listed(sorted(by_type, key=lambda type: -by_type[type]), 3)
+                actual = self.mix(most)
+                self.notes.append(f"its header says {name}, and none of its tensors is {base}: they are {seen}; taken for {actual}")
+                return actual
+            self.note_own_mix(name)
+            return name
+        if stated is not None:
+            self.notes.append(f"general.file_type is {stated!r:.40}, which this selfhost does not know; named by its tensors")
+        return self.mix(most)
+
+    def note_own_mix(self, name: str) -> None:
+        found = re.search(r"(?i)[-._](UD-(?:I?Q\d\w*))", os.path.basename(self.path))
+        if found:
+            self.notes.append(f"its name says {clean(found[1]).upper()}, its publisher's own mix; its header {name}")
+
+    def mix(self, most: str) -> str:
+        """The quantization that a file mostly of this type is: K types come in mixes that differ in attn_v and ffn_down."""
+        if most not in ("Q3_K", "Q4_K", "Q5_K"):
+            named = next((name for name, base in _FILE_TYPES.values() if base == most), most)
+            return named if named in QUANTIZATIONS["gguf"] else most
+        down = {tensor.type for tensor in self.tensors if "ffn_down" in tensor.name} | {
+            tensor.type for tensor in self.tensors if "attn_v.weight" in tensor.name or "attn_qkv.weight" in tensor.name
+        }
+        if most == "Q3_K":
+            ending = "S" if down <= {"Q3_K", "F32"} else "M" if "Q4_K" in down else "L"
+        else:
+            ending = "M" if "Q6_K" in down else "S"
+        return f"{most}_{ending}"
+
+
+def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int, ...]]:
+    """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no size."""
+    found: dict[tuple[str, int], tuple[int, ...]] = {}
+    for group in groups:
+        name = group.name.removesuffix(".weight")
+        shape = (prod(group.shape),) if name.endswith("norm") else tuple(size for size in group.shape if size != 1)
+        for layer in group.layers or (-1,):
+            found[name, layer] = shape
+    return found
+
+
+def _numbered(place: tuple[str, int]) -> str:
+    name, layer = place
+    return name.replace("*", str(layer)) if layer >= 0 else name

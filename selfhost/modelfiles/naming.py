@@ -1,0 +1,82 @@
+"""What a spec made from files shares, whichever files they are: its name, its license, its groups of layers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from ..spec import Attention, FeedForward, License, Recurrent
+
+_Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
+
+MAX_TEXT = 100
+# names of licenses as Hugging Face tags them, where SPDX knows the license
+_SPDX = {
+    "apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause", "bsd-2-clause": "BSD-2-Clause", "isc": "ISC",
+    "cc0-1.0": "CC0-1.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-3.0": "CC-BY-3.0", "cc-by-sa-4.0": "CC-BY-SA-4.0", "cc-by-sa-3.0": "CC-BY-SA-3.0",
+    "cc-by-nc-4.0": "CC-BY-NC-4.0", "cc-by-nc-3.0": "CC-BY-NC-3.0", "cc-by-nc-nd-4.0": "CC-BY-NC-ND-4.0", "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
+    "cc-by-nd-4.0": "CC-BY-ND-4.0", "gpl-3.0": "GPL-3.0-only", "gpl-2.0": "GPL-2.0-only", "agpl-3.0": "AGPL-3.0-only",
+    "lgpl-3.0": "LGPL-3.0-only", "mpl-2.0": "MPL-2.0", "unlicense": "Unlicense", "wtfpl": "WTFPL", "artistic-2.0": "Artistic-2.0",
+}  # fmt: skip
+
+
+def clean(text: object) -> str:
+    """Text of a header, on one line, without control characters, cut to a length that fits a screen."""
+    if not isinstance(text, str):
+        return ""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 4 * MAX_TEXT]).split())[:MAX_TEXT]
+
+
+def identifier(name: str) -> str:
+    """A spec id of it: lower case letters, digits, `.` and `-`; `local-model` where nothing is left."""
+    found = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:MAX_TEXT].strip("-.")
+    return found or "local-model"
+
+
+def name_of(path: str) -> str:
+    """The file's name without its ending and the number of its part; a folder's own name."""
+    name = os.path.basename(os.path.normpath(path))
+    if name in ("", os.curdir, os.pardir):
+        name = os.path.basename(os.path.abspath(path))
+    name = re.sub(r"-\d{5}-of-\d{5}$", "", re.sub(r"\.(gguf|safetensors|json)$", "", name, flags=re.IGNORECASE))
+    return clean(name) or "local model"
+
+
+def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
+    """The license as a header names it; what it allows is not known. Notes in `unknown` what is left out."""
+    text = clean(tag)
+    if not text:
+        return None
+    known = _SPDX.get(text.lower())
+    if known is not None:
+        return License(id=known)
+    url = clean(link)
+    if not url.startswith(("https://", "http://")):
+        url = ""
+        unknown["license.url"] = f'the file says "{text}" and no address'
+    return License(id="LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"), url=url or None)
+
+
+def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
+    """Equal layers as one group, in the order of their first; entry i is of layer i, None where it has no such part."""
+    places: dict[_Layers, list[int]] = {}
+    for number, layer in enumerate(layers):
+        if layer is not None:
+            places.setdefault(layer, []).append(number)
+    return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())
+
+
+def row_values(architectures: Mapping[str, object], name: str) -> Mapping[str, object] | None:
+    """The row of an architecture, None where there is none. `architectures` with or without its top key."""
+    rows = architectures.get("architecture", architectures)
+    found = rows.get(name) if isinstance(rows, Mapping) else None
+    return found if isinstance(found, Mapping) else None
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """`a, b, c and 4 more`."""
+    all_names = list(names)
+    rest = len(all_names) - most
+    return ", ".join(all_names[:most]) + (f" and {rest:,} more" if rest > 0 else "")

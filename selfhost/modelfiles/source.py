@@ -1,0 +1,163 @@
+"""Opening a file that somebody named: what it is before a byte of it is believed."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import IO, Any, NoReturn
+
+from ..errors import Problem, SpecError
+
+# how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
+_UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
+_NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
+_LFS = b"version https://git-lfs.github.com/spec/"
+# first bytes of what people mistake for a model file
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (b"PK\x03\x04", "is a zip archive, as PyTorch writes it (.bin, .pt), or one that was not unpacked",
+     "take the model's safetensors or GGUF files: loading a PyTorch archive can run any code"),
+    (b"\x80\x02", "is a Python pickle", "take the model's safetensors or GGUF files: loading a pickle can run any code"),
+    (b"\x80\x03", "is a Python pickle", "take the model's safetensors or GGUF files: loading a pickle can run any code"),
+    (b"\x80\x04", "is a Python pickle", "take the model's safetensors or GGUF files: loading a pickle can run any code"),
+    (b"lmgg", "is a GGML file, as whisper.cpp reads it and llama.cpp did before August 2023", "for llama.cpp take the model's GGUF file"),
+    (b"fmgg", "is an old GGML file, which llama.cpp no longer reads", "take the model's GGUF file"),
+    (b"tjgg", "is an old GGML file, which llama.cpp no longer reads", "take the model's GGUF file"),
+    (b"algg", "is an old LoRA adapter, not a model", "give the model that it changes"),
+    (b"\x1f\x8b", "is a gzip archive", "unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "is a zstd archive", "unpack it first"),
+    (b"\xfd7zXZ", "is an xz archive", "unpack it first"),
+    (b"BZh", "is a bzip2 archive", "unpack it first"),
+    (b"7z\xbc\xaf", "is a 7z archive", "unpack it first"),
+    (b"\x89HDF", "is an HDF5 file, as old Keras models are", _NEEDED),
+    (b"\x7fELF", "is a program", _NEEDED),
+)  # fmt: skip
+
+
+def shown(path: str) -> str:
+    """The path as typed, fit for a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in path)
+
+
+def fail(path: str, message: str, remedy: str | None = None, *, key: str | None = None) -> NoReturn:
+    """Raise `SpecError` with this one problem."""
+    raise SpecError([Problem(file=shown(path), key=key, message=message, remedy=remedy)])
+
+
+def status_of(path: str) -> os.stat_result:
+    """Like `os.stat`, with links followed. Raises `SpecError` that says what is wrong with the path."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        if os.path.islink(path):
+            fail(path, "is a link to a file that does not exist", "the download behind it was removed or did not finish: download it again")
+        fail(path, "does not exist", _unfinished_beside(path))
+    except PermissionError:
+        fail(path, "may not be read by this account", "change its permissions, or those of its folder")
+    except NotADirectoryError:
+        fail(path, "does not exist: a part of the path is a file, not a folder")
+    except (OSError, ValueError) as error:
+        fail(path, _reason(error))
+
+
+def _unfinished_beside(path: str) -> str | None:
+    """A hint where the same name stands there with the ending of an unfinished download."""
+    for ending in _UNFINISHED:
+        if os.path.lexists(path + ending):
+            return f"{shown(os.path.basename(path))}{ending} is there: the download did not finish, start it again"
+    return None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    import errno
+
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "is a link that leads back to itself"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def open_file(path: str) -> tuple[IO[bytes], int]:
+    """An ordinary file, unbuffered, and its size in bytes. Waits for no pipe or device. Raises `SpecError`."""
+    import stat
+
+    if not stat.S_ISREG(status_of(path).st_mode):
+        fail(path, "is not an ordinary file", _NEEDED)
+    for ending in _UNFINISHED:
+        if path.lower().endswith(ending):
+            fail(path, "is a download that did not finish", "start the download again, and give the finished file")
+    descriptor = -1
+    try:
+        # the path may have become a pipe since: opening one without a writer would wait for ever
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            fail(path, "is not an ordinary file", _NEEDED)
+        return os.fdopen(descriptor, "rb", buffering=0), status.st_size
+    except PermissionError:
+        fail(path, "may not be read by this account", "change its permissions")
+    except (OSError, ValueError) as error:
+        fail(path, _reason(error))
+
+
+def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
+    """At most `limit` bytes from where the stream stands; fewer only at the end of the file. Raises `SpecError`."""
+    parts: list[bytes] = []
+    while limit > 0:
+        try:
+            part = stream.read(min(limit, 1 << 20))
+        except OSError as error:
+            fail(path, _reason(error))
+        if not part:
+            break
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
+def read_json(path: str, limit: int, *, what: str) -> Any:
+    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`; `what` names the file in its messages."""
+    stream, size = open_file(path)
+    with stream:
+        if size > limit:
+            fail(path, f"has {size:,} bytes, which is no {what}", f"a {what} is a small file")
+        content = read_some(path, stream, limit + 1)
+    refuse_other_kinds(path, content[:4096], len(content))
+    return parse_json(path, content, what=what)
+
+
+def parse_json(path: str, content: bytes, *, what: str) -> Any:
+    """JSON that nobody vouches for. Raises `SpecError`."""
+    import json
+
+    try:
+        return json.loads(content.decode("utf-8-sig"), parse_int=_integer)
+    except UnicodeDecodeError:
+        fail(path, "is not UTF-8 text", f"give the {what} as it was published")
+    except json.JSONDecodeError as error:
+        fail(path, f"is not valid JSON: {error.msg} in line {error.lineno}", f"give the {what} as it was published")
+    except (RecursionError, ValueError):
+        fail(path, "is not usable JSON: it is nested too deeply, or holds a number of thousands of digits")
+
+
+def _integer(text: str) -> int | None:
+    """Numbers above 2**63 mean nothing here, and are costly to read."""
+    return int(text) if len(text) <= 19 else None
+
+
+def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
+    """Raise `SpecError` for a file whose first bytes say that it is something people mistake for a model file."""
+    if size == 0:
+        fail(path, "is empty", "the download did not start, or the disk was full: download it again")
+    if start.startswith(_LFS):
+        found = re.search(rb"\nsize (\d{1,18})", start)
+        real = f" of {int(found[1]):,} bytes" if found else ""
+        fail(path, f"is a Git LFS pointer: the real file{real} was not downloaded", "run `git lfs pull` in the repository's folder")
+    if not start.strip(b"\0"):
+        fail(path, "holds nothing but zeros", "the space was reserved, but the download did not happen: download it again")
+    head = start.lstrip()[:15].lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        fail(path, "is a web page, not a model", "the download was answered by a page, for example to log in: download it again")
+    for magic, message, remedy in _MAGIC:
+        if start.startswith(magic):
+            fail(path, message, remedy)

@@ -1,0 +1,185 @@
+"""The library: what a program gets, and that it is lazy, pure and typed."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import selfhost
+from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
+from selfhost.api import open_catalogue
+from selfhost.errors import NotAModelError
+
+GIB = 2**30
+RECORDS = Path(__file__).parent / "data" / "records"
+VM = Machine.from_file(RECORDS / "vm-24gib.json")
+SMALL = Machine.from_file(RECORDS / "container-2gib.json")
+IDS = open_catalogue().ids()
+
+
+def test_can_run_is_route_local() -> None:
+    """True when the route is local, False for every other."""
+    assert can_run("mistral-7b", machine=VM) is True
+    assert can_run("mistral-7b", machine=SMALL) is False
+    assert can_run("gpt-4o", machine=VM) is False
+    assert can_run("mistral-7b", machine=Machine()) is False
+    assert check("mistral-7b", machine=Machine()).route is Route.UNKNOWN
+
+
+def test_errors_are_what_the_contract_says() -> None:
+    """UnknownModelError is a LookupError with the nearest names; the others are ValueErrors with every problem."""
+    with pytest.raises(UnknownModelError) as unknown:
+        check("mistral-7bb", machine=VM)
+    assert isinstance(unknown.value, LookupError)
+    assert any("mistral-7b" in name for name in unknown.value.nearest)
+    with pytest.raises(NotAModelError, match="tokenizer"):
+        check("tiktoken", machine=VM)
+    with pytest.raises(WorkloadError) as wrong:
+        Workload(context_tokens=0, parallel=0)
+    assert isinstance(wrong.value, ValueError)
+    assert len(wrong.value.problems) == 2
+    with pytest.raises(WorkloadError, match="Q9_X"):
+        check("gpt2", Workload(quantization="Q9_X"), machine=VM)
+
+
+def test_own_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of own specs is read, overrides a shipped id, and the verdict says so; SELFHOST_SPECS does the same."""
+    text = 'schema = 1\nid = "gpt2"\nname = "Mine"\n[needs]\nlow_bytes = 1_000\nhigh_bytes = 2_000\ndisk_bytes = 3_000\nsource = "guess"\n'
+    (tmp_path / "gpt2.toml").write_text(text)
+    verdict = check("gpt2", machine=VM, specs=[tmp_path])
+    assert verdict.model.name == "Mine"
+    assert any("replaces" in note for note in verdict.notes)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert verdict.needs.memory.high_bytes == 2000
+    assert check("gpt2", machine=VM).model.name != "Mine"
+    monkeypatch.setenv("SELFHOST_SPECS", str(tmp_path))
+    assert check("gpt2", machine=VM).model.name == "Mine"
+
+
+def test_a_broken_own_spec_is_told_with_its_line(tmp_path: Path) -> None:
+    """SpecError carries file, line, key."""
+    (tmp_path / "x.toml").write_text('schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = "much"\ndisk_bytes = 1\n')
+    with pytest.raises(SpecError) as broken:
+        check("x", machine=VM, specs=[tmp_path])
+    assert any(problem.line == 5 and problem.key == "needs.memory_bytes" for problem in broken.value.problems)
+
+
+def test_a_spec_may_be_given_itself() -> None:
+    """A ModelSpec stands for its name."""
+    spec = open_catalogue().spec("mistral-7b-instruct-v0.3")
+    assert check(spec, machine=VM).route is check("mistral-7b", machine=VM).route
+
+
+def test_the_same_question_has_the_same_answer_from_many_threads() -> None:
+    """Given a machine, check is pure and thread-safe."""
+    names = ["mistral-7b", "gpt2", "deepseek-v3", "gpt-4o"] * 8
+    alone = {name: check(name, machine=VM) for name in set(names)}
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda name: check(name, machine=VM), names))
+    assert together == [alone[name] for name in names]
+
+
+def test_records_travel_between_processes() -> None:
+    """A verdict pickles and comes back equal."""
+    verdict = check("mistral-7b", machine=VM)
+    assert pickle.loads(pickle.dumps(verdict)) == verdict
+
+
+def test_records_are_frozen() -> None:
+    """No field can be set, none added; replace() makes a copy."""
+    with pytest.raises(AttributeError, match="frozen"):
+        VM.name = "x"  # type: ignore[misc]
+    assert VM.replace(name="x").name == "x"
+    with pytest.raises(TypeError, match="nonsense"):
+        Workload(nonsense=1)  # type: ignore[call-arg]
+
+
+def test_a_sliding_window_and_a_group_make_caches_small() -> None:
+    """Grouped queries (Mistral: 8 of 32 heads) and windows (Gemma 3: 5 of 6 layers) are counted, from the model cards' figures."""
+
+    def cache(name: str, context: int) -> int:
+        verdict = check(name, Workload(context_tokens=context), machine=VM)
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        return sum(term.bytes for term in verdict.needs.memory.terms if term.name == "kv_cache")
+
+    assert cache("mistral-7b", 8192) == 2 * 32 * 8 * 128 * 2 * 8192
+    # gemma-3-4b: 34 layers, 5 full ones, 4 KV heads of 256; the window of 1,024 and a batch of 512 make 1,536 cells
+    assert cache("gemma-3-4b-it", 32768) == 2 * 4 * 256 * 2 * (5 * 32768 + 29 * 1536)
+    # deepseek-v3: one latent row of 512 + 64 a token and layer, no values
+    assert cache("deepseek-v3", 4096) == 61 * 576 * 2 * 4096
+
+
+@settings(max_examples=25, deadline=None)
+@given(name=st.sampled_from(IDS), context=st.integers(1, 64), more=st.integers(0, 64))
+def test_more_context_never_needs_less(name: str, context: int, more: int) -> None:
+    """For every shipped model."""
+
+    def need(tokens: int) -> int:
+        verdict = check(name, Workload(context_tokens=tokens), machine=VM)
+        return verdict.needs.memory.high_bytes if verdict.needs and verdict.needs.memory else 0
+
+    assert need(context * 100) <= need((context + more) * 100)
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.sampled_from(IDS), memory=st.integers(1, 64), more=st.integers(0, 64))
+def test_a_better_machine_never_gets_a_worse_route(name: str, memory: int, more: int) -> None:
+    """For every shipped model: more memory never turns local into something else."""
+
+    def runs(gib: int) -> bool:
+        return can_run(
+            name, machine=VM.replace(memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB)
+        )
+
+    assert runs(memory + more) >= runs(memory)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_shipped_model_is_judged(name: str) -> None:
+    """Each gets a verdict with a reason for every finding; a closed one is never local."""
+    verdict = check(name, machine=VM)
+    assert all(finding.reason for finding in verdict.findings)
+    if verdict.model.closed:
+        assert verdict.route in (Route.API, Route.NEITHER)
+    else:
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None, f"{name}: {verdict.needs.unknown}"
+
+
+def test_what_is_proposed_instead_does_run() -> None:
+    """Every alternative, asked for as it is proposed, gets the route local."""
+    for name in ("deepseek-v3", "mixtral", "gpt-4o", "llama-3.3-70b"):
+        for other in check(name, machine=VM).alternatives:
+            again = check(other.id, Workload(quantization=other.quantization, context_tokens=other.context_tokens), machine=VM)
+            assert again.route is Route.LOCAL, other
+
+
+def test_private_rules_the_api_out() -> None:
+    """Under private a closed model is neither, and no offer is shown."""
+    verdict = check("gpt-4o", Workload(private=True), machine=VM)
+    assert verdict.route is Route.NEITHER
+    assert verdict.api_offers == ()
+
+
+def test_an_offer_counts_only_for_a_context_it_serves() -> None:
+    """gpt-4 served 8,192 tokens: with 100,000 asked for, its offer does not count."""
+    assert all((offer.context_tokens or 0) >= 100_000 for offer in check("gpt-4o", Workload(context_tokens=100_000), machine=VM).api_offers)
+    assert check("gpt-4o", Workload(context_tokens=200_000), machine=VM).route is not Route.LOCAL
+
+
+def test_an_offer_counts_only_under_the_license_asked_for() -> None:
+    """A model whose license forbids what was asked is no better behind an API."""
+    verdict = check("opt-66b", Workload(commercial=True), machine=VM)
+    assert verdict.route is Route.NEITHER
+
+
+def test_version() -> None:
+    """The package says which version it is."""
+    assert selfhost.__version__.count(".") == 2

@@ -1,0 +1,361 @@
+"""The command line as people and pipelines meet it: golden outputs per exit code, errors, pipes, terminals, interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from goldens import Golden
+
+from selfhost import cli
+
+HERE = Path(__file__).parent
+SCHEMAS = HERE.parent / "selfhost" / "schemas"
+RECORD = HERE / "data" / "records" / "vm-24gib.json"
+SMALL = HERE / "data" / "records" / "container-2gib.json"
+ON_RECORD = ("--machine", str(RECORD))
+
+
+def schema(name: str) -> Any:
+    return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+# situation -> (words, exit code); the README's table of exit codes is about these
+GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
+    "check-local": (("check", "mistral-7b", *ON_RECORD), 0),
+    "check-family": (("check", "llama", *ON_RECORD), 0),
+    "check-closed": (("check", "gpt-4o", *ON_RECORD), 1),
+    "check-retired": (("check", "gpt-3.5-turbo", *ON_RECORD), 1),
+    "check-private": (("check", "gpt-4o", "--private", *ON_RECORD), 1),
+    "check-too-large": (("check", "deepseek-v3", *ON_RECORD), 1),
+    "check-container": (("check", "mistral-7b", "--machine", str(SMALL)), 1),
+    "check-several": (("check", "gpt2", "opt-1.3b", *ON_RECORD), 0),
+    "check-speech": (("check", "whisper-small", *ON_RECORD), 0),
+    "check-unread": (("check", "mistral-7b", "--machine", str(HERE / "data" / "records" / "memory-only.json")), 3),
+    "check-verbose": (("check", "mistral-7b", "-v", *ON_RECORD), 0),
+    "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
+    "show-closed": (("show", "gpt-3.5-turbo", *ON_RECORD), 0),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN_CASES)
+def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole text of one situation, piped, read by eye when it changes; nothing on standard error."""
+    words, expected = GOLDEN_CASES[name]
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (expected, "")
+    golden(f"{name}.txt", out)
+    assert "\x1b" not in out
+
+
+ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
+    "unknown model": (("check", "no-such"), "no-such", "selfhost list"),
+    "typo": (("check", "mistral-7bb"), "mistral-7bb", "mistral"),
+    "a tool": (("check", "tiktoken"), "tokenizer", "gpt2"),
+    "unknown flag": (("check", "gpt2", "--contxt", "5"), "--contxt", "--context"),
+    "unknown command": (("chek", "gpt2"), "chek", "selfhost check"),
+    "no model": (("check",), "MODEL", "--help"),
+    "unknown runtime": (("check", "gpt2", "--runtime", "lama.cpp"), "lama.cpp", "llama.cpp"),
+    "unknown quantization": (("check", "gpt2", "--quant", "Q4_K_N"), "Q4_K_N", "Q4_K_"),
+    "quantization of another runtime": (("check", "opt-1.3b", "--quant", "Q4_K_M"), "Q4_K_M", "float16"),
+    "context of 0": (("check", "gpt2", "--context", "0"), "--context", "at least 1"),
+    "negative context": (("check", "gpt2", "--context", "-5"), "-5", "8192"),
+    "parallel of 0": (("check", "gpt2", "--parallel", "0"), "--parallel", "at least 1"),
+    "negative size": (("check", "gpt2", "--reserve=-1GiB"), "-1GiB", "16GiB"),
+    "size without a unit people use": (("check", "gpt2", "--reserve", "3 bananas"), "bananas", "16GiB"),
+    "negative speed": (("check", "gpt2", "--min-speed", "-1"), "--min-speed", "0"),
+    "speed that is no number": (("check", "gpt2", "--min-speed", "nan"), "--min-speed", "0"),
+    "no license": (("check", "gpt2", "--license", "Apache 2"), "Apache", "SPDX"),
+    "missing machine file": (("check", "gpt2", "--machine", "no-such.json"), "no-such.json", "selfhost machine"),
+    "machine file is a folder": (("check", "gpt2", "--machine", "."), ".", "folder"),
+    "missing specs folder": (("check", "gpt2", "--specs", "no-such-folder"), "no-such-folder", ""),
+    "missing policy": (("audit", "no-such.toml"), "no-such.toml", "selfhost audit --init"),
+    "unknown audit format": (("audit", "--format", "junitt"), "junitt", "junit"),
+    "output in a folder that is not there": (("check", "gpt2", "--output", "no/such/folder/x.txt"), "no/such/folder/x.txt", "folder"),
+    "empty name": (("check", ""), "", "selfhost list"),
+    "null byte": (("check", "a\0b"), "", "selfhost list"),
+    "escape codes": (("check", "\x1b[31mred"), "", "selfhost list"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_bad_input(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2, standard output empty, standard error names what is wrong and what to type instead."""
+    words, wrong, remedy = ERRORS[name]
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert wrong in err
+    assert remedy in err
+    assert "Traceback" not in err
+    assert "\x1b" not in err
+    assert err.endswith("\n")
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_bad_input_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under --format json the same error is one selfhost.error/1 object on standard error."""
+    words, _, _ = ERRORS[name]
+    if words[0] == "audit" and "--format" in words:
+        pytest.skip("the format itself is wrong")
+    code, out, err = run(capsys, *words, "--format", "json")
+    assert (code, out) == (2, "")
+    problem = json.loads(err)
+    jsonschema.validate(problem, schema("error-1"))
+    assert problem["exit_code"] == 2
+
+
+def test_all_wrong_names_of_a_call_are_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A list with two typos takes one run to mend, and gives no half answer."""
+    code, out, err = run(capsys, "check", "no-such-a", "mistral-7b", "no-such-b", *ON_RECORD)
+    assert (code, out) == (2, "")
+    assert "no-such-a" in err
+    assert "no-such-b" in err
+
+
+JSON_CASES: Mapping[str, tuple[Sequence[str], int]] = {
+    name: (words, code) for name, (words, code) in GOLDEN_CASES.items() if words[0] == "check" and "-v" not in words
+}
+
+
+@pytest.mark.parametrize("name", JSON_CASES)
+def test_json_keeps_the_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every answer validates against the schema that ships, its exit code stands in it, and no number is a string."""
+    words, expected = JSON_CASES[name]
+    code, out, err = run(capsys, *words, "--format", "json")
+    answer = json.loads(out)
+    jsonschema.validate(answer, schema("verdict-1"))
+    for one in answer.get("verdicts", [answer]):
+        jsonschema.validate(one["machine"], schema("machine-1"))
+        memory = (one["needs"] or {}).get("memory")
+        if memory:
+            assert memory["total_bytes"] == sum(term["bytes"] for term in memory["terms"])
+            assert memory["low_bytes"] <= memory["total_bytes"] <= memory["high_bytes"]
+    assert (code, answer["exit_code"], err) == (expected, expected, "")
+
+
+def test_json_keys_do_not_depend_on_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """A key is always present, whatever the answer and whatever was asked."""
+
+    def keys(value: Any, path: str = "") -> set[str]:
+        if isinstance(value, dict) and not path.endswith((".sources", ".labels")):
+            return {path} | {key for name, inner in value.items() for key in keys(inner, f"{path}.{name}")}
+        if isinstance(value, list):
+            return {key for inner in value for key in keys(inner, f"{path}[]")} | {path}
+        return {path}
+
+    def top(*words: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(run(capsys, "check", *words, *ON_RECORD, "--format", "json")[1])
+        return value
+
+    plain, asked, closed = top("mistral-7b"), top("mistral-7b", "--private", "--context", "8k", "-v"), top("gpt-4o")
+    assert plain.keys() == asked.keys() == closed.keys()
+    assert keys(plain["workload"]) == keys(asked["workload"]) == keys(closed["workload"])
+    assert keys(plain["findings"][0]) == keys(closed["findings"][0])
+
+
+def test_exit_codes_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    """2 beats 1 beats 3 beats 0."""
+    assert run(capsys, "check", "mistral-7b", "gpt-4o", *ON_RECORD)[0] == 1
+    assert run(capsys, "check", "mistral-7b", "gpt-4o", "no-such", *ON_RECORD)[0] == 2
+
+
+def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`machine --format json` then `--machine FILE` gives the very same verdict as judging the machine itself."""
+    from selfhost import Machine, check
+
+    machine = Machine.read()
+    file = tmp_path / "here.json"
+    file.write_text(json.dumps(machine.to_json()), encoding="utf-8")
+    for name in ("mistral-7b", "deepseek-v3", "gpt2"):
+        assert check(name, machine=Machine.from_file(file)) == check(name, machine=machine)
+
+
+def test_a_folder_named_like_a_model_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A string is a path only if it has a separator or a model file's ending."""
+    (tmp_path / "mistral-7b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
+
+
+def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """`check A --context 1k B` judges both."""
+    code, out, _ = run(capsys, "check", "gpt2", "--context", "1k", "opt-1.3b", *ON_RECORD)
+    assert code == 0
+    assert "gpt2" in out
+    assert "opt-1.3b" in out
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
+def test_help_names_every_option_and_the_exit_codes(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """--help answers with examples and the exit codes, exit 0."""
+    code, out, err = run(capsys, *command, "--help")
+    assert (code, err) == (0, "")
+    assert "examples:" in out
+    assert "exit codes:" in out
+
+
+def test_no_command_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """`selfhost` alone: the overview on standard error, exit 2."""
+    code, out, err = run(capsys)
+    assert (code, out) == (2, "")
+    assert "selfhost check mistral-7b" in err
+
+
+def test_output_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--output writes the same report that standard output would get."""
+    file = tmp_path / "report.json"
+    code, out, _ = run(capsys, "check", "gpt2", *ON_RECORD, "--format", "json", "--output", str(file))
+    assert (code, out) == (0, "")
+    assert json.loads(file.read_text(encoding="utf-8"))["route"] == "local"
+
+
+def test_a_bug_is_70_and_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A crash never looks like an answer."""
+
+    def broken(_: list[str]) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setitem(cli._HANDLERS, "check", broken)
+    code, out, err = run(capsys, "check", "gpt2")
+    assert (code, out) == (70, "")
+    assert "boom" in err
+    assert "Traceback" not in err
+
+
+def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends it quietly."""
+
+    def interrupted(_: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._HANDLERS, "check", interrupted)
+    assert run(capsys, "check", "gpt2") == (130, "", "")
+
+
+# ------------------------------------------------------------------ as a process
+
+
+def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
+    """`selfhost list | head -0`: no traceback, nothing on standard error."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "selfhost", "list", *ON_RECORD],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env=source_environment,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode != 0
+
+
+def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:
+    """SIGINT while it waits for a policy's machines on standard input."""
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from selfhost.cli import main; "
+        "print('up', flush=True); raise SystemExit(main())"
+    )
+    policy = HERE.parent / "examples" / "audit.toml"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "audit", str(policy), "--machines", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=source_environment,
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert b"Traceback" not in err
+
+
+def in_terminal(words: Sequence[str], columns: int, environment: Mapping[str, str], **extra: str) -> tuple[int, str]:
+    """Exit code and everything that reached a terminal of that width."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(
+            sys.executable,
+            [sys.executable, "-m", "selfhost", *words],
+            {**environment, "TERM": "xterm-256color", "COLUMNS": str(columns), **extra},
+        )
+    seen = b""
+    while True:
+        ready, _, _ = select.select([terminal], [], [], 20)
+        try:
+            part = os.read(terminal, 65536) if ready else b""
+        except OSError:
+            part = b""
+        if not part:
+            break
+        seen += part
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), seen.decode()
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_a_terminal_gets_colour_and_no_line_too_wide(columns: int, source_environment: dict[str, str]) -> None:
+    """Prose and tables keep to the width; only words that cannot be broken (commands, paths, links) may be longer."""
+    import re
+
+    code, text = in_terminal(["check", "deepseek-v3", *ON_RECORD], columns, source_environment)
+    assert code == 1
+    assert "\x1b[" in text
+    for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines():
+        assert len(line) <= columns or not line.strip().count(" ") or "selfhost check" in line or "http" in line
+
+
+def test_no_color_is_honoured(source_environment: dict[str, str]) -> None:
+    """NO_COLOR and --no-color leave no escape code."""
+    assert "\x1b" not in in_terminal(["check", "gpt2", *ON_RECORD], 80, source_environment, NO_COLOR="1")[1]
+    assert "\x1b" not in in_terminal(["check", "gpt2", "--no-color", *ON_RECORD], 80, source_environment)[1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_any_encoding_of_the_pipe_carries_the_answer(encoding: str, source_environment: dict[str, str]) -> None:
+    """A Windows pipe or a C locale loses no answer to a character it cannot write."""
+    done = subprocess.run(
+        [sys.executable, "-m", "selfhost", "check", "mistral-7b", "-v", *ON_RECORD],
+        capture_output=True,
+        env={**source_environment, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode(encoding).startswith("local")
+
+
+def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands, options and model names are offered; each shell has a script."""
+    assert "check" in run(capsys, "_complete", "ch")[1].split()
+    assert "--context" in run(capsys, "_complete", "check", "gpt2", "--con")[1].split()
+    assert "mistral-7b-instruct-v0.3" in run(capsys, "_complete", "check", "mistral-7b")[1].split()
+    assert run(capsys, "_complete", "check", "gpt2", "--kv-cache", "")[1].split() == ["f16", "q8_0", "q4_0"]
+    for shell in ("bash", "zsh", "fish"):
+        assert "_complete" in run(capsys, "completion", shell)[1]

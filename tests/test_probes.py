@@ -1,0 +1,910 @@
+"""Probes: every recorded machine gives what its recordings say, and whatever is missing or broken becomes unread, never a guess."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfhost.machine import FACTS, Machine
+from selfhost.probes import Host, RecordedHost, accelerators, cgroups, cpu, disk, memory, read_machine, software
+from selfhost.probes.host import Mount, Space, parse_mountinfo
+
+HERE = Path(__file__).parent / "machines"
+CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
+PARTS: dict[str, dict[str, Any]] = json.loads((HERE / "parts" / "sources.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text())
+GIB = 2**30
+# an x86_64 Linux without anything but what a test writes
+LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
+NO_LIMITS = {"/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n"}
+MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
+CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
+
+
+def part(kind: str) -> list[str]:
+    return sorted(name for name in PARTS if name.startswith(kind + "/"))
+
+
+def text_of(name: str) -> str:
+    return (HERE / "parts" / name).read_text()
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., RecordedHost]:
+    """A host of exactly these files, facts and variables."""
+    numbers = iter(range(1000))
+
+    def make(files: dict[str, str], env: dict[str, str] | None = None, **facts: Any) -> RecordedHost:
+        folder = tmp_path / str(next(numbers))
+        for path, text in files.items():
+            place = folder / "root" / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        (folder / "root").mkdir(parents=True, exist_ok=True)
+        (folder / "env.json").write_text(json.dumps(env or {}))
+        (folder / "facts.json").write_text(json.dumps({**LINUX, **facts}))
+        return RecordedHost(str(folder))
+
+    return make
+
+
+def lawful(machine: Machine) -> None:
+    """What holds for every reading, however broken the machine."""
+    told = {entry.fact for entry in machine.unread}
+    for fact in FACTS:
+        assert (getattr(machine, fact) is None) == (fact in told), fact
+        assert fact in told or fact in machine.sources, fact
+    sizes = (machine.memory_available_bytes, machine.memory_limit_bytes, machine.memory_total_bytes)
+    known = [size for size in sizes if size is not None]
+    assert known == sorted(known)
+    assert machine.memory_total_bytes != 0
+    written = machine.to_json()
+    jsonschema.Draft202012Validator(SCHEMA).validate(written)
+    assert Machine.from_json(json.loads(json.dumps(written, allow_nan=False))) == machine
+
+
+# recorded machines
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
+def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
+    """Values, unread facts and where limits were found, against what was worked out by hand from the recordings."""
+    machine = read_machine(RecordedHost(str(folder)))
+    lawful(machine)
+    expected = json.loads((folder / "expected.json").read_text())
+    written = machine.to_json()
+    assert {fact: written[fact] for fact in expected["values"]} == expected["values"]
+    told = {entry.fact for entry in machine.unread}
+    assert set(expected["unread"]) <= told
+    assert not any("failed" in entry.reason for entry in machine.unread)
+    for fact, words in expected["sources"].items():
+        assert words in machine.sources[fact]
+    for name, there in expected.get("instruction_sets", {}).items():
+        assert (name in (machine.instruction_sets or ())) == there, name
+
+
+@pytest.mark.parametrize("folder", [*CASES, HERE / "parts"], ids=lambda path: path.name)
+def test_every_recording_has_its_source(folder: Path) -> None:
+    """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
+    sources = json.loads((folder / "sources.json").read_text())
+    own = {"facts.json", "env.json", "expected.json", "sources.json"}
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - own
+    assert files == set(sources)
+    assert all(entry["source"] and entry["licence"] for entry in sources.values())
+
+
+class Altered(RecordedHost):
+    """A recorded machine of which one file reads otherwise: None is a file that is gone."""
+
+    def __init__(self, folder: str, path: str, content: bytes | None) -> None:
+        super().__init__(folder)
+        self.path, self.content = path, content
+
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        if self.real(path) != self.path:
+            return super().read_bytes(path, limit)
+        if self.content is None:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return self.content[:limit]
+
+
+def recorded_files() -> Iterator[tuple[Path, Path]]:
+    for folder in CASES:
+        for path in sorted((folder / "root").rglob("*")):
+            if path.is_file():
+                yield folder, path
+
+
+FILES = list(recorded_files())
+
+
+def same_or_unread(before: Any, after: Any) -> bool:
+    """A value may go, it may not become another one; a name may get shorter."""
+    if after is None or before == after:
+        return True
+    if isinstance(before, str) and isinstance(after, str):
+        return before.startswith(after)
+    if isinstance(before, dict):
+        return all(same_or_unread(before[key], after[key]) for key in before)
+    return isinstance(before, list) and len(before) == len(after) and all(map(same_or_unread, before, after))
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
+def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path) -> None:
+    """Each recorded file removed in turn: every fact is what it was, by another source, or None with its reason."""
+    whole = read_machine(RecordedHost(str(folder))).to_json()
+    lost = set()
+    for case, path in FILES:
+        if case == folder:
+            machine = read_machine(Altered(str(folder), str(path), None))
+            lawful(machine)
+            written = machine.to_json()
+            for fact in FACTS:
+                assert same_or_unread(whole[fact], written[fact]), (path, fact)
+                if written[fact] is None and whole[fact] is not None:
+                    lost.add(fact)
+    if folder.name.startswith("linux-vm"):
+        # the corpus holds what decides: each of these facts rests on at least one of its files
+        assert {"memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "instruction_sets", "cpu_cores_usable"} <= lost
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
+    """Cut off, garbled, or with other numbers: what cannot be read is unread, and sizes never contradict each other."""
+    folder, path = data.draw(st.sampled_from(FILES))
+    content = path.read_bytes()
+    how = data.draw(st.sampled_from(["cut", "noise", "numbers", "bytes"]))
+    if how == "cut":
+        content = content[: data.draw(st.integers(0, len(content)))]
+    elif how == "noise":
+        content = data.draw(st.binary(max_size=200))
+    elif how == "numbers":
+        digits = data.draw(
+            st.sampled_from([b"0", b"-1", b"max", b"99999999999999999999999", b"1.5", "٣".encode(), b"18446744073709551615"])
+        )
+        content = digits.join(content.split(data.draw(st.sampled_from([b"0", b"1", b"2", b" "]))))
+    else:
+        at = data.draw(st.integers(0, len(content)))
+        content = content[:at] + data.draw(st.binary(min_size=1, max_size=8)) + content[at + 1 :]
+    machine = read_machine(Altered(str(folder), str(path), content))
+    lawful(machine)
+    assert not any("failed" in entry.reason for entry in machine.unread)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300))
+def test_no_text_breaks_a_parser(content: bytes) -> None:
+    """Parsers leave out what they do not know."""
+    text = content.decode("utf-8", "replace")
+    for parse in (
+        parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, memory.parse_meminfo, memory.parse_status,
+        memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, memory.parse_address_space, cpu.parse_cpuinfo, cpu.parse_model,
+        cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, disk.parse_unit, software.parse_distribution,
+        accelerators.parse_driver, accelerators.parse_information,
+    ):  # fmt: skip
+        parse(text)
+    memory.parse_job_limits(content)
+
+
+# single recordings
+
+
+@pytest.mark.parametrize("name", part("cpuinfo"))
+def test_recorded_instruction_sets(name: str) -> None:
+    """45 processors: what each must and must not show; kernels without a list give None."""
+    found = cpu.parse_instruction_sets(text_of(name))
+    if "riscv" in name:
+        assert found is None
+        return
+    assert found
+    for flag, there in PARTS[name].get("expect", {}).items():
+        assert (flag in found) == there, flag
+    assert cpu.parse_model(text_of(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("x86-zen5.txt", "AMD Ryzen 9 9950X"),
+        ("arm-graviton2-neoverse-n1.txt", "Arm Neoverse-N1"),
+        ("arm-dgx-spark-gb10.txt", "Arm Cortex-X925"),
+        ("arm-snapdragon-x-elite.txt", "Qualcomm Oryon"),
+        ("arm-raspberrypi4-v8-pios.txt", "Raspberry Pi 4 Model B"),
+        ("riscv-spacemit-k1.txt", "Spacemit(R) X60"),
+    ],
+)
+def test_recorded_models(name: str, model: str) -> None:
+    """Arm kernels give part numbers: people know the names."""
+    assert model in (cpu.parse_model(text_of(f"cpuinfo/{name}")) or "")
+
+
+@pytest.mark.parametrize("name", part("meminfo"))
+def test_recorded_meminfo(name: str) -> None:
+    """MemTotal of every recorded machine is its first line, in KiB."""
+    text = text_of(name)
+    line = next(line for line in text.splitlines() if line.startswith("MemTotal"))
+    found = memory.parse_meminfo(text)
+    assert found["MemTotal"] == int(line.split()[1]) * 1024
+    assert found.get("HugePages_Total", 0) < 2**20
+
+
+def test_recorded_cgroups_and_mounts() -> None:
+    """Version 1, 2 and both at once, from machines of several makers."""
+    docker = cgroups.parse_cgroup(text_of("cgroup/proc-self-cgroup-v1-facter-docker.txt"))
+    assert docker["pids"].startswith("/docker/")
+    spark = cgroups.parse_cgroup(text_of("cgroup/dgx-spark-proc-self-cgroup.txt"))
+    assert spark == {"": "/user.slice/user-61469.slice/session-3210.scope"}
+    lxc = cgroups.parse_cgroup(text_of("cgroup/proc-self-cgroup-lxc.txt"))
+    assert lxc["cpu"] == lxc["cpuacct"] == "/init.scope"
+    mounts = parse_mountinfo(text_of("mountinfo/mountinfo-v1-and-v2.txt"))
+    assert next(mount for mount in mounts if mount.filesystem == "cgroup2").point == "/sys/fs/cgroup/unified"
+    assert any(mount.filesystem == "cgroup" and "memory" in mount.options.split(",") for mount in mounts)
+    node = parse_mountinfo(text_of("mountinfo/mountinfo-k8s-amzn2.txt"))
+    assert next(mount for mount in node if mount.point == "/").filesystem == "xfs"
+    assert next(mount for mount in node if mount.point == "/sys/fs/cgroup").read_only
+
+
+def test_a_mount_point_with_spaces() -> None:
+    """mountinfo writes a space as \\040."""
+    mounts = parse_mountinfo(r"36 35 98:0 / /mnt/my\040disk ro,noatime master:1 - ext3 /dev/root rw,errors=continue")
+    assert mounts == (Mount(root="/", point="/mnt/my disk", filesystem="ext3", options="rw,errors=continue", read_only=True),)
+
+
+def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None:
+    """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads of one core has one."""
+    folder = HERE / "linux-desktop-alder-lake" / "root"
+    files = {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert read_machine(build(files, affinity=list(range(20)))).cpu_cores_physical == 14
+    assert read_machine(build(files, affinity=[2, 3])).cpu_cores_physical == 1
+
+
+# control groups
+
+
+def version_2(groups: dict[str, str], path: str = "/", mount: str = CGROUP2_MOUNT) -> dict[str, str]:
+    files = {"/proc/meminfo": MEMINFO, **NO_LIMITS, "/proc/self/cgroup": f"0::{path}\n", "/proc/self/mountinfo": ROOT_MOUNT + mount}
+    files["/sys/fs/cgroup/cgroup.controllers"] = "cpuset cpu io memory pids\n"
+    return files | {f"/sys/fs/cgroup/{name}": text for name, text in groups.items()}
+
+
+STAT = "anon 104857600\nfile 1363148800\ninactive_file 1258291200\nactive_file 104857600\nslab_reclaimable 10485760\n"
+FULL = {"memory.max": "2147483648\n", "memory.high": "max\n", "memory.current": "1478492160\n", "memory.stat": STAT}
+
+
+def under(folder: str, files: dict[str, str]) -> dict[str, str]:
+    return {f"{folder}/{name}" if folder else name: text for name, text in files.items()}
+
+
+def test_the_limit_of_a_container_is_its_own(build: Callable[..., RecordedHost]) -> None:
+    """Inside a namespace the limit stands at the mount point; cache that can be dropped is not in use (kekzl/imp#2070)."""
+    machine = read_machine(build(version_2(FULL)))
+    assert machine.memory_total_bytes == 16 * GIB
+    assert machine.memory_limit_bytes == 2 * GIB
+    assert machine.memory_available_bytes == 2 * GIB - (1478492160 - 1258291200 - 10485760)
+
+
+def test_a_parents_limit_holds_for_the_child(build: Callable[..., RecordedHost]) -> None:
+    """A scope without a limit in a slice with one, each level with its own use (openjdk/jdk#20646, dotnet/runtime#113193)."""
+    free = {"memory.max": "max\n", "memory.high": "max\n", "memory.current": "4096\n", "memory.stat": STAT}
+    groups = under("user.slice", FULL) | under("user.slice/a.scope", free)
+    machine = read_machine(build(version_2(groups, "/user.slice/a.scope")))
+    assert machine.memory_limit_bytes == 2 * GIB
+    assert "/user.slice: memory.max 2.00 GiB" in machine.sources["memory_limit_bytes"]
+    assert machine.memory_available_bytes == 2 * GIB - (1478492160 - 1258291200 - 10485760)
+
+
+def test_memory_high_is_a_limit_too(build: Callable[..., RecordedHost]) -> None:
+    """Above it a process crawls."""
+    machine = read_machine(build(version_2(FULL | {"memory.high": "1073741824\n"})))
+    assert machine.memory_limit_bytes == GIB
+    assert "memory.high" in machine.sources["memory_limit_bytes"]
+
+
+@pytest.mark.parametrize("path", ["/../../user.slice/x", "/not/mounted/here", "/a/../../b"])
+def test_a_path_of_another_namespace(build: Callable[..., RecordedHost], path: str) -> None:
+    """What is mounted here is the nearest group that can be seen: its limit holds."""
+    assert read_machine(build(version_2(FULL, path))).memory_limit_bytes == 2 * GIB
+
+
+def test_a_group_mounted_by_its_path(build: Callable[..., RecordedHost]) -> None:
+    """Docker without a namespace mounts the container's own group and shows the host's path to it."""
+    mount = "30 23 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
+    assert read_machine(build(version_2(FULL, "/docker/abc", mount))).memory_limit_bytes == 2 * GIB
+
+
+def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
+    """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
+    free = FULL | {"memory.max": "max\n"}
+    for files in (version_2(free), version_2({"cgroup.controllers": "cpuset cpu io pids\n"}), version_2({"cgroup.controllers": "\n"})):
+        machine = read_machine(build(files))
+        assert machine.memory_limit_bytes == 16 * GIB
+        assert machine.memory_available_bytes == 12 * GIB
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "facts"),
+    [
+        ("memory.max", None, {"memory_limit_bytes", "memory_available_bytes"}),
+        ("memory.max", "lots\n", {"memory_limit_bytes", "memory_available_bytes"}),
+        ("memory.current", None, {"memory_available_bytes"}),
+        ("memory.stat", None, {"memory_available_bytes"}),
+        ("memory.stat", "anon 5\n", {"memory_available_bytes"}),
+    ],
+)
+def test_a_limit_that_cannot_be_read_is_not_no_limit(
+    build: Callable[..., RecordedHost], name: str, text: str | None, facts: set[str]
+) -> None:
+    """Where a limit may exist unseen, neither it nor what is available is known."""
+    groups = {key: value for key, value in FULL.items() if key != name} | ({name: text} if text else {})
+    machine = read_machine(build(version_2(groups)))
+    lawful(machine)
+    for fact in ("memory_limit_bytes", "memory_available_bytes"):
+        assert (getattr(machine, fact) is None) == (fact in facts)
+
+
+def test_without_mounts_or_groups_nothing_is_claimed(build: Callable[..., RecordedHost]) -> None:
+    """/proc/self/cgroup names a group and nothing is mounted: a limit may exist."""
+    for gone in ("/proc/self/cgroup", "/proc/self/mountinfo", "/proc/self/limits"):
+        files = {path: text for path, text in version_2(FULL).items() if path != gone}
+        machine = read_machine(build(files))
+        assert machine.memory_limit_bytes is None
+        assert gone in machine.why_unread("memory_limit_bytes").reason
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("200000 100000\n", 2.0), ("50000 100000\n", 0.5), ("max 100000\n", 4.0), ("900000 100000\n", 4.0)]
+)
+def test_cpu_quota(build: Callable[..., RecordedHost], text: str, cpus: float) -> None:
+    """Half a CPU stays half a CPU; a quota above the affinity gives no more (the second line is `podman run --cpus=2`'s)."""
+    assert read_machine(build(version_2({"cpu.max": text}))).cpu_cores_usable == cpus
+
+
+def test_a_quota_that_cannot_be_read(build: Callable[..., RecordedHost]) -> None:
+    """cpu.weight without cpu.max: the controller is on, its limit unread."""
+    machine = read_machine(build(version_2({"cpu.weight": "100\n"})))
+    assert machine.cpu_cores_usable is None
+
+
+# other limits
+
+
+def test_address_space(build: Callable[..., RecordedHost]) -> None:
+    """`ulimit -v`: also a read-only mapping of a file counts, so no model larger than this loads."""
+    limits = (
+        "Limit          Soft Limit   Hard Limit   Units\nMax address space         4294967296           unlimited            bytes     \n"
+    )
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmSize:\t 1048576 kB\n"}
+    machine = read_machine(build(files))
+    assert machine.memory_limit_bytes == 4 * GIB
+    assert machine.memory_available_bytes == 3 * GIB
+    del files["/proc/self/status"]
+    assert read_machine(build(files)).memory_available_bytes is None
+
+
+def test_huge_pages_are_nobodys(build: Callable[..., RecordedHost]) -> None:
+    """Pages set aside are in MemTotal and cannot be used; the hardware's size stays what it is."""
+    for line in ("Hugetlb: 2097152 kB\n", "HugePages_Total: 1024\nHugepagesize: 2048 kB\n"):
+        machine = read_machine(build(version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/meminfo": MEMINFO + line}))
+        assert machine.memory_total_bytes == 16 * GIB
+        assert machine.memory_limit_bytes == 14 * GIB
+
+
+def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
+    """A process bound to one of two nodes has that node's memory (numactl, cpusets)."""
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/self/status": "Mems_allowed_list:\t1\n",
+        "/sys/devices/system/node/online": "0-1\n",
+        "/sys/devices/system/node/node1/meminfo": "Node 1 MemTotal:        4194304 kB\nNode 1 MemFree:          100000 kB\n",
+    }
+    assert read_machine(build(files)).memory_limit_bytes == 4 * GIB
+    del files["/sys/devices/system/node/node1/meminfo"]
+    assert read_machine(build(files)).memory_limit_bytes is None
+
+
+def test_lxcfs(build: Callable[..., RecordedHost]) -> None:
+    """lxcfs' MemAvailable is MemFree in old versions (lxc/lxcfs#120): free and cached memory less what is shared counts."""
+    mount = CGROUP2_MOUNT + "40 22 0:50 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n"
+    text = "MemTotal: 262144 kB\nMemFree: 173640 kB\nMemAvailable: 173640 kB\nCached: 58916 kB\nShmem: 8876 kB\n"
+    files = version_2({"cgroup.controllers": "cpu\n"}, mount=mount) | {"/proc/meminfo": text}
+    machine = read_machine(build(files))
+    assert machine.memory_available_bytes == (173640 + 58916 - 8876) * 1024
+    assert machine.scope == "container"
+
+
+def test_zfs_gives_its_cache_back(build: Callable[..., RecordedHost]) -> None:
+    """The cache above its least size is free memory that /proc/meminfo does not count (openzfs/zfs#10255)."""
+    stats = "13 1 0x01 147 39984 1 2\nname      type data\nsize      4    2147483648\nc_min     4    1073741824\n"
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/spl/kstat/zfs/arcstats": stats}
+    assert read_machine(build(files)).memory_available_bytes == 13 * GIB
+
+
+def test_old_kernels(build: Callable[..., RecordedHost]) -> None:
+    """Before 3.14 MemAvailable is worked out, or unread where that is not possible; free memory alone is never taken for it."""
+    text = MEMINFO.replace("MemAvailable: 12582912 kB\n", "Active(file): 1048576 kB\nInactive(file): 1048576 kB\nSReclaimable: 0 kB\n")
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/meminfo": text,
+        "/proc/zoneinfo": "Node 0, zone Normal\n        low      1000\n",
+    }
+    low = 1000 * 4096
+    assert read_machine(build(files)).memory_available_bytes == GIB - low + 2 * GIB - low
+    del files["/proc/zoneinfo"]
+    assert read_machine(build(files)).memory_available_bytes is None
+
+
+def test_compressed_swap_is_memory(build: Callable[..., RecordedHost]) -> None:
+    """zram is the same RAM; without /proc/swaps it is not known which swap this is."""
+    text = MEMINFO.replace("SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2048 kB\nSwapFree: 1536 kB")
+    swaps = "Filename Type Size Used Priority\n/dev/zram0 partition 1024 512 100\n/dev/sda2 partition 1024 0 -2\n"
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/meminfo": text, "/proc/swaps": swaps}
+    assert read_machine(build(files)).swap_free_bytes == 1024 * 1024
+    del files["/proc/swaps"]
+    assert read_machine(build(files)).swap_free_bytes is None
+
+
+# disks
+
+
+def place(machine: Machine, purpose: str) -> Any:
+    found = machine.disk_for(purpose)
+    assert found is not None
+    return found
+
+
+SPACE = {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}
+
+
+@pytest.mark.parametrize(
+    ("env", "hub", "llama"),
+    [
+        ({}, "~/.cache/huggingface/hub", "~/.cache/huggingface/hub"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub", "/x/huggingface/hub"),
+        ({"HF_HOME": "/hf", "XDG_CACHE_HOME": "/x"}, "/hf/hub", "/hf/hub"),
+        ({"HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/hf"}, "/old", "/old"),
+        ({"HF_HUB_CACHE": "/new", "HUGGINGFACE_HUB_CACHE": "/old"}, "/new", "/new"),
+        ({"LLAMA_CACHE": "/l", "HF_HOME": "/hf"}, "/hf/hub", "/l"),
+        ({"HF_HOME": "$DATA/hf", "DATA": "/d"}, "/d/hf/hub", "$DATA/hf/hub"),
+        ({"HF_HOME": "~/hf"}, "~/hf/hub", "~/hf/hub"),
+    ],
+)
+def test_where_hugging_face_models_go(build: Callable[..., RecordedHost], env: dict[str, str], hub: str, llama: str) -> None:
+    """The order of huggingface_hub 2.4.0 and of llama.cpp, which expands no variables."""
+    machine = read_machine(build({}, {"HOME": "/home/ada", **env}, space=SPACE, writable={"/": True}))
+    assert place(machine, "huggingface").path == hub
+    assert place(machine, "llama.cpp").path == llama
+
+
+def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHost]) -> None:
+    """The server's variables and account decide, not this shell's (ollama/ollama#9877: the unit recorded there)."""
+    unit = '[Service]\nExecStart=/usr/local/bin/ollama serve\nUser=ollama\nGroup=ollama\nEnvironment="OLLAMA_MODELS=/data2/models"\n'
+    path = "/etc/systemd/system/ollama.service"
+    env = {"HOME": "/home/ada", "OLLAMA_MODELS": "/mine"}
+    passwd = "root:x:0:0:root:/root:/bin/bash\nollama:x:998:998::/usr/share/ollama:/bin/false\n"
+    found = place(read_machine(build({path: unit}, env, space=SPACE, writable={"/": False})), "ollama")
+    assert found.path == "/data2/models"
+    assert found.writable is True
+    plain = unit.replace("Environment", "#")
+    found = place(read_machine(build({path: plain, "/etc/passwd": passwd}, env, space=SPACE)), "ollama")
+    assert found.path == "/usr/share/ollama/.ollama/models"
+    drop = {path: plain, f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n"}
+    assert place(read_machine(build(drop, env, space=SPACE)), "ollama").path == "/big"
+    assert place(read_machine(build({}, env, space=SPACE)), "ollama").path == "/mine"
+    machine = read_machine(build({path: plain}, env, space=SPACE))
+    assert machine.disk_for("ollama") is None
+    assert machine.why_unread("disks.ollama").reason
+
+
+def test_where_lm_studio_keeps_models(build: Callable[..., RecordedHost]) -> None:
+    """Pointer file, then the older folder if it is there, then the newer."""
+    env = {"HOME": "/home/ada"}
+    old = {"/home/ada/.cache/lm-studio/settings.json": "{}"}
+    assert place(read_machine(build({}, env)), "lmstudio").path == "~/.lmstudio/models"
+    assert place(read_machine(build(old, env)), "lmstudio").path == "~/.cache/lm-studio/models"
+    assert place(read_machine(build(old | {"/home/ada/.lmstudio-home-pointer": "/big/lm\n"}, env)), "lmstudio").path == "/big/lm/models"
+
+
+def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedHost]) -> None:
+    """A cache that does not exist yet is judged where it would be made, with that volume's name and state."""
+    mounts = (
+        ROOT_MOUNT + "50 22 8:17 / /data ro,noatime - xfs /dev/sdb1 rw\n51 22 0:60 / /dev/shm rw - tmpfs tmpfs rw\n"
+        "52 22 0:61 / /net rw - nfs4 server:/export rw\n"
+    )
+    space = SPACE | {
+        "/data": {"free_bytes": 7, "total_bytes": 9, "read_only": False},
+        "/net": {"free_bytes": 8, "total_bytes": 9, "read_only": False},
+    }
+    files = {"/proc/self/mountinfo": mounts, "/dev/shm/x": "x"}
+    env = {"HOME": "/home/ada", "HF_HOME": "/data/not/there/yet", "LLAMA_CACHE": "/dev/shm", "OLLAMA_MODELS": "/net/models"}
+    machine = read_machine(build(files, env, space=space, writable={"/": True}))
+    hub = place(machine, "huggingface")
+    assert (hub.free_bytes, hub.total_bytes, hub.filesystem, hub.writable) == (7, 9, "xfs", False)
+    assert place(machine, "llama.cpp").in_memory
+    assert place(machine, "ollama").on_network
+    assert (place(machine, "lmstudio").filesystem, place(machine, "lmstudio").free_bytes) == ("ext4", 50)
+    assert "server" not in json.dumps(machine.to_json())
+
+
+def test_free_space_that_is_not_known_is_not_zero(build: Callable[..., RecordedHost]) -> None:
+    """None, with the reason under the disk's own name."""
+    machine = read_machine(build({}, {"HOME": "/home/ada"}))
+    assert place(machine, "ollama").free_bytes is None
+    assert machine.why_unread("disks.ollama.free_bytes").remedy
+
+
+def test_without_a_home_folder_the_places_are_unknown(build: Callable[..., RecordedHost]) -> None:
+    """Only the current folder is left."""
+    machine = read_machine(build({}))
+    assert [found.purpose for found in machine.disks or ()] == ["whisper.cpp"]
+    assert machine.why_unread("disks.huggingface").remedy == "set HOME"
+
+
+def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
+    """The user's folder on C:, a model folder on D:, job objects, and what Windows says of the processor."""
+    job = bytearray(144)
+    job[16:20] = (0x200).to_bytes(4, "little")
+    job[120:128] = (4 * GIB).to_bytes(8, "little")
+    host = build(
+        {},
+        {"USERPROFILE": "C:\\Users\\ada", "OLLAMA_MODELS": "D:\\models", "PATH": "C:\\Tools;relative"},
+        system="windows",
+        machine="AMD64",
+        memory={"total": 16 * GIB, "available": 9 * GIB},
+        swap_free=GIB,
+        cores={"physical": 4, "usable": 8},
+        processor_features=[6, 10, 39, 40],
+        space={
+            "C:\\": {"free_bytes": 1, "total_bytes": 2, "read_only": False},
+            "D:\\": {"free_bytes": 3, "total_bytes": 4, "read_only": False},
+        },
+        mounts={"C:\\": "NTFS", "D:\\": "exFAT"},
+        job_limits=bytes(job).hex(),
+        registry={
+            r"HARDWARE\DESCRIPTION\System\BIOS" + "\\SystemManufacturer": "Microsoft Corporation",
+            r"HARDWARE\DESCRIPTION\System\BIOS" + "\\SystemProductName": "Virtual Machine",
+        },
+    )
+    machine = read_machine(host)
+    assert (machine.system, machine.architecture, machine.scope) == ("windows", "x86_64", "vm")
+    assert (machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 4 * GIB, 4 * GIB)
+    assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (4, 8.0)
+    assert machine.instruction_sets == ("avx", "avx2", "sse", "sse2")
+    assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
+    hub, own = place(machine, "huggingface"), place(machine, "ollama")
+    assert (hub.path, hub.free_bytes, hub.filesystem) == ("~\\.cache\\huggingface\\hub", 1, "NTFS")
+    assert (own.path, own.free_bytes, own.filesystem) == ("D:\\models", 3, "exFAT")
+    assert own.writable is None
+    assert machine.why_unread("disks.ollama.writable").reason
+    assert machine.accelerators is None
+
+
+def test_the_sealed_volume_of_macos_is_not_where_files_go(build: Callable[..., RecordedHost]) -> None:
+    """macOS shows `/` read-only; what lies under it for people is on the data volume, and the volume's own word counts."""
+    mounts = {"/": "apfs", "/System/Volumes/Data": "apfs", "/Volumes/Stick": "msdos"}
+    env = {"HOME": "/Users/ada", "OLLAMA_MODELS": "/Volumes/Stick/models"}
+    machine = read_machine(build({}, env, system="macos", space=SPACE, writable={"/": True}, mounts=mounts))
+    assert "/System/Volumes/Data" in machine.sources["disks.huggingface"]
+    assert place(machine, "huggingface").writable is True
+    assert place(machine, "ollama").max_file_bytes == 4 * GIB - 1
+
+
+def test_a_bare_tree_gives_the_same_figures() -> None:
+    """`Host(root=DIR)` reads a tree and asks the running system nothing: what is not in a file is unread."""
+    folder = HERE / "linux-vm-2gib-parent"
+    tree, recorded = read_machine(Host(root=str(folder / "root"))), read_machine(RecordedHost(str(folder)))
+    lawful(tree)
+    for fact in (
+        "memory_total_bytes",
+        "memory_limit_bytes",
+        "memory_available_bytes",
+        "cpu_cores_usable",
+        "cpu_cores_physical",
+        "instruction_sets",
+    ):
+        assert getattr(tree, fact) == getattr(recorded, fact)
+    assert tree.architecture is tree.read_at is None
+    assert place(tree, "whisper.cpp").free_bytes is None
+
+
+def test_nothing_tells_who_or_where(build: Callable[..., RecordedHost]) -> None:
+    """No user name, container id or pod's number in what is shown."""
+    box = "4f2e8f0b9d6c1a7e5b3d9f8c0a1e2d3c4b5a69788796a5b4c3d2e1f001122334"
+    pod = "kubepods-burstable-pod1a2b3c4d_5e6f_7a8b_9c0d_1e2f3a4b5c6d.slice"
+    group = f"/kubepods.slice/{pod}/docker-{box}.scope"
+    files = version_2(under(group.lstrip("/"), FULL | {"cpu.max": "100000 100000\n"}), group)
+    env = {
+        "HOME": "/home/ada-l",
+        "USER": "ada-l",
+        "HF_HOME": "/scratch/ada-l/hf",
+        "LLAMA_CACHE": "/home/ada-l/models",
+        "PATH": "/home/ada-l/bin",
+    }
+    files |= {"/home/ada-l/models/x": "x", "/scratch/ada-l/x": "x"}
+    machine = read_machine(build(files, env, space=SPACE))
+    text = json.dumps(machine.to_json())
+    for secret in ("ada-l", box[:12], "1a2b3c4d"):
+        assert secret not in text
+    assert machine.scope == "container"
+    assert "control group /kubepods.slice/" in machine.sources["memory_limit_bytes"]
+
+
+# deadlines
+
+
+class DeadVolume(Host):
+    """A live host with a network mount that never answers."""
+
+    def __init__(self, never: threading.Event) -> None:
+        super().__init__(env={"HOME": "/"})
+        self.never = never
+
+    def mounts(self) -> tuple[Mount, ...]:
+        return (Mount(root="/", point="/", filesystem="nfs4", options="", read_only=False),)
+
+    def space(self, path: str) -> Space | None:
+        self.never.wait(30)
+        return None
+
+    def within(self, work: Callable[[], Any], seconds: float = 0.01) -> Any:
+        return super().within(work, seconds)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")
+def test_a_dead_network_volume_is_unread() -> None:
+    """statvfs on a dead server hangs: the reading goes on without it."""
+    never = threading.Event()
+    try:
+        machine = read_machine(DeadVolume(never))
+        found = place(machine, "huggingface")
+        assert found.free_bytes is None
+        assert found.filesystem == "nfs4"
+        assert "no answer" in machine.why_unread("disks.huggingface.free_bytes").reason
+        assert machine.memory_total_bytes
+    finally:
+        never.set()
+
+
+def test_a_failure_within_the_deadline_is_passed_on() -> None:
+    """An error in the thread is the caller's error."""
+
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(PermissionError):
+        DeadVolume(threading.Event()).within(fail, 5)
+
+
+# software
+
+
+def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> None:
+    """Commands in PATH and in the usual folders; a file that may not be executed is none, and Homebrew's folder names the version."""
+    host = build(
+        {"/opt/tools/llama-server": "#!/bin/false\n", "/usr/bin/ollama": "", "/opt/tools/vllm": ""},
+        {"HOME": "/home/ada", "PATH": "/opt/tools:relative:"},
+    )
+    for name in ("opt/tools/llama-server", "usr/bin/ollama"):
+        (Path(host.root) / name).chmod(0o755)
+    found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
+    assert {name: runtime.path for name, runtime in found.items()} == {"llama.cpp": "/opt/tools/llama-server", "ollama": "/usr/bin/ollama"}
+    assert software.brewed_version("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server") == "6730"
+
+
+def test_python_packages_show_by_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name and version of a .dist-info folder; a binding's number is not that of the program in it."""
+    for name in (
+        "transformers-5.23.0.dist-info",
+        "llama_cpp_python-0.3.36.dist-info",
+        "mlx_lm-0.32.2.dist-info",
+        "transformersx-1.dist-info",
+        "vllm.dist-info",
+    ):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing.zip")])
+    found = {runtime.id: runtime.version for runtime in read_machine(Host(env={})).runtimes or ()}
+    assert {"transformers": "5.23.0", "llama.cpp": None, "mlx": "0.32.2"}.items() <= found.items()
+    assert "vllm" not in found
+
+
+# accelerators
+
+
+def pci(**cards: tuple[str, str]) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for slot, (kind, vendor) in cards.items():
+        folder = f"/sys/bus/pci/devices/0000:{slot[1:]}:00.0".replace(":", "")
+        files |= {f"{folder}/class": kind + "\n", f"{folder}/vendor": vendor + "\n"}
+    return files
+
+
+@pytest.mark.parametrize("vendor", ["0x1234", "0x1013", "0x15ad", "0x1af4", "0x1b36", "0x80ee", "0x1414", "0x1a03"])
+def test_a_display_adapter_is_no_accelerator(build: Callable[..., RecordedHost], vendor: str) -> None:
+    """QEMU, Cirrus, VMware, virtio, QXL, VirtualBox, Hyper-V and a server's console."""
+    assert read_machine(build(pci(s01=("0x030000", vendor)))).accelerators == ()
+
+
+def test_an_nvidia_gpu_is_seen_and_its_memory_unread(build: Callable[..., RecordedHost]) -> None:
+    """Presence, driver and count from files; the memory only its driver library knows."""
+    version = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct  1 00:00:00 UTC 2026\n"
+    files = pci(s01=("0x030200", "0x10de"), s02=("0x030200", "0x10de")) | {
+        "/proc/driver/nvidia/version": version,
+        "/dev/nvidia0": "x",
+        "/dev/nvidiactl": "x",
+    }
+    machine = read_machine(build(files))
+    assert [(card.vendor, card.driver, card.memory_total_bytes) for card in machine.accelerators or ()] == [("nvidia", "590.48.01", None)]
+    assert "driver library" in machine.why_unread("accelerators.memory_total_bytes").reason
+    bare = read_machine(build(pci(s01=("0x030000", "0x10de"))))
+    assert len(bare.accelerators or ()) == 1
+    assert "no driver" in bare.why_unread("accelerators.memory_total_bytes").reason
+
+
+def test_what_a_device_is_that_cannot_be_read(build: Callable[..., RecordedHost]) -> None:
+    """A display device of unknown make may be a GPU: it is not said that there is none."""
+    files = pci(s01=("0x030000", "0x1234"))
+    for name in ("class", "vendor"):
+        kept = {path: text for path, text in files.items() if not path.endswith(name)}
+        machine = read_machine(build(kept))
+        assert machine.accelerators is None or name == "class"
+
+
+def test_no_bus_is_no_gpu(build: Callable[..., RecordedHost]) -> None:
+    """A small virtual machine has no PCI bus; a tree without /sys tells nothing."""
+    assert read_machine(build({"/sys/bus/cpu/uevent": "x"})).accelerators == ()
+    assert read_machine(build({})).accelerators is None
+
+
+# architecture and scope
+
+
+@pytest.mark.parametrize(
+    ("word", "bits", "name"),
+    [
+        ("x86_64", 64, "x86_64"),
+        ("AMD64", 64, "x86_64"),
+        ("arm64", 64, "aarch64"),
+        ("aarch64", 32, "armv7l"),
+        ("x86_64", 32, "i686"),
+        ("armv7l", 32, "armv7l"),
+        ("riscv64", 64, "riscv64"),
+    ],
+)
+def test_architecture(build: Callable[..., RecordedHost], word: str, bits: int, name: str) -> None:
+    """One name per architecture; a 32-bit system on a 64-bit kernel runs 32-bit programs."""
+    assert read_machine(build({}, machine=word, pointer_bits=bits)).architecture == name
+
+
+def test_rosetta(tmp_path: Path) -> None:
+    """An x86_64 Python on Apple silicon says x86_64: the computer is an arm64 one (Comfy-Org/comfy-cli#568)."""
+    (tmp_path / "facts.json").write_text('{"system": "macos", "machine": "x86_64"}')
+    (tmp_path / "sysctl.txt").write_text("hw.optional.arm64: 1\nsysctl.proc_translated: 1\n")
+    machine = read_machine(RecordedHost(str(tmp_path)))
+    assert machine.architecture == "aarch64"
+    assert "Rosetta" in machine.sources["architecture"]
+
+
+def test_scope(build: Callable[..., RecordedHost]) -> None:
+    """Container before virtual machine before the computer itself; an image's leftover marker in a virtual machine is no container."""
+    flags = {"/proc/cpuinfo": "flags : fpu sse2 hypervisor\n"}
+    assert read_machine(build(flags)).scope == "vm"
+    assert read_machine(build({"/proc/cpuinfo": "flags : fpu sse2\n"})).scope == "host"
+    assert read_machine(build(flags | {"/.dockerenv": "x"})).scope == "container"
+    assert read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": ROOT_MOUNT})).scope == "vm"
+    assert read_machine(build(flags, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})).scope == "container"
+    assert read_machine(build({}, release="6.6.87.2-microsoft-standard-WSL2")).scope == "vm"
+    assert read_machine(build({})).scope is None
+
+
+# this machine
+
+
+def test_this_machine_is_read() -> None:
+    """The real one, whatever it is: lawful, and nothing went wrong on the way."""
+    machine = Machine.read()
+    lawful(machine)
+    assert not any("failed" in entry.reason for entry in machine.unread)
+    assert machine.system
+    assert machine.architecture
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="compares with Linux' own figures")
+def test_this_machine_agrees_with_psutil() -> None:
+    """Another reader of the same files gives the same total."""
+    import psutil
+
+    assert Machine.read().memory_total_bytes == psutil.virtual_memory().total
+
+
+def test_reading_loads_little_and_touches_nothing() -> None:
+    """No socket, no child process, no write; and none of the libraries that make a program slow to start."""
+    code = """
+import sys
+before = set(sys.modules)
+events = []
+def hook(event, args):
+    if event.startswith(("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn")):
+        events.append(event)
+    if event == "open" and (args[1] not in (None, "r", "rb") or (args[2] or 0) & 3):
+        events.append(repr(args))
+sys.addaudithook(hook)
+from selfhost.machine import Machine
+Machine.read()
+heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect datetime tempfile shutil threading".split()
+print(events, [name for name in heavy if name in sys.modules and name not in before])
+"""
+    if sys.platform != "linux":
+        pytest.skip("other systems need psutil")
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[] []"
+
+
+CGROUP_1 = Path("/sys/fs/cgroup/memory")
+CGROUP_2 = Path("/sys/fs/cgroup")
+
+
+def _make_group(name: str) -> tuple[Path, str] | None:
+    """A control group of this name for memory, and the file that limits it; None where this account may not make one."""
+    version_1 = CGROUP_1.is_dir()
+    folder = (CGROUP_1 if version_1 else CGROUP_2) / name
+    limit = "memory.limit_in_bytes" if version_1 else "memory.max"
+    try:
+        folder.mkdir()
+    except OSError:
+        return None
+    if not (folder / limit).exists():
+        folder.rmdir()
+        return None
+    return folder, limit
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux'")
+def test_a_live_control_group() -> None:
+    """In a real group of 2 GiB, under which the process runs in a group without a limit: the limit is 2 GiB, the use its own."""
+    made = _make_group(f"selfhost-test-{os.getpid()}")
+    if made is None:
+        pytest.skip("this account may not make control groups")
+    folder, limit = made
+    inner = folder / "inner"
+    code = f"""
+import json, os
+open({str(inner / "cgroup.procs")!r}, "w").write("0")
+from selfhost.machine import Machine
+print(json.dumps(Machine.read().to_json()))
+"""
+    try:
+        (folder / limit).write_text(str(2 * GIB))
+        inner.mkdir()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        if "OSError" in done.stderr or "PermissionError" in done.stderr:
+            pytest.skip("this account may not enter a control group")
+        found = json.loads(done.stdout)
+    finally:
+        for path in (inner, folder):
+            if path.exists():
+                path.rmdir()
+    assert found["memory_limit_bytes"] == 2 * GIB
+    assert 1.8 * GIB < found["memory_available_bytes"] < 2 * GIB
+    assert found["memory_total_bytes"] > 2 * GIB
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("sh") is None, reason="needs ulimit")
+def test_a_live_address_space_limit() -> None:
+    """`ulimit -v` of 2 GiB is the limit."""
+    code = "from selfhost.machine import Machine; m = Machine.read(); print(m.memory_limit_bytes, m.sources['memory_limit_bytes'])"
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit -v 2097152 && exec "{sys.executable}" -c "{code}"'], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"{2 * GIB} ")
+    assert "ulimit -v" in done.stdout

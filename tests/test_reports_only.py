@@ -1,0 +1,74 @@
+"""It reports only: on the path of `check` no socket opens, nothing is written, no process starts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
+
+WATCH = '''
+import os, sys
+WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+EVENTS = tuple("""socket. subprocess. os.system os.exec os.posix_spawn os.spawn os.fork pty. urllib. http. smtplib. ftplib.
+webbrowser. os.mkdir os.rename os.remove os.rmdir os.link os.symlink os.truncate os.chmod os.chown os.utime os.putenv shutil.
+tempfile. os.kill winreg.""".split())
+seen = []
+def hook(event, args):
+    if event.startswith(EVENTS):
+        seen.append((event, str(args)[:200]))
+    elif event == "open" and isinstance(args[2], int) and args[2] & WRITE:
+        seen.append((event, str(args)[:200]))
+sys.addaudithook(hook)
+from selfhost.cli import main
+code = main(sys.argv[1:])
+import json
+sys.stderr.write("\\nWATCHED " + json.dumps([code, seen]))
+'''
+
+CALLS = {
+    "local": (["check", "mistral-7b"], {0, 1, 3}),
+    "api": (["check", "gpt-4o"], {1}),
+    "too large": (["check", "deepseek-v3"], {0, 1, 3}),
+    "several as JSON": (["check", "mistral-7b", "gpt-4o", "--format", "json"], {1}),
+    "unknown name": (["check", "no-such"], {2}),
+    "recorded": (["check", "mistral-7b", "--machine", str(RECORD)], {0}),
+    "list": (["list"], {0}),
+    "show": (["show", "gpt2"], {0}),
+    "machine": (["machine"], {0}),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_but_reading(name: str, source_environment: dict[str, str]) -> None:
+    """An audit hook sees every file opened for writing, every socket and every process of the interpreter: there are none."""
+    words, codes = CALLS[name]
+    done = subprocess.run([sys.executable, "-c", WATCH, *words], capture_output=True, text=True, env=source_environment, check=False)
+    code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
+    assert seen == []
+    assert code in codes
+
+
+def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, str]) -> None:
+    """The proof can fail: --output is a write that a user asked for, and the hook reports it."""
+    words = ["check", "gpt2", "--machine", str(RECORD), "--output", str(tmp_path / "x")]
+    done = subprocess.run([sys.executable, "-c", WATCH, *words], capture_output=True, text=True, env=source_environment, check=False)
+    _, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
+    assert [event for event, _ in seen] == ["open"]
+
+
+def test_without_any_network(source_environment: dict[str, str]) -> None:
+    """In a network namespace with no interface the answer is the same."""
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no network namespace can be made here")
+    words = [sys.executable, "-m", "selfhost", "check", "mistral-7b", "gpt-4o", "--machine", str(RECORD)]
+    inside = subprocess.run([unshare, "-rn", *words], capture_output=True, env=source_environment, check=False)
+    outside = subprocess.run(words, capture_output=True, env=source_environment, check=False)
+    assert (inside.returncode, inside.stdout, inside.stderr) == (outside.returncode, outside.stdout, b"")
+    assert inside.returncode == 1

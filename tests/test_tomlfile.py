@@ -1,0 +1,358 @@
+"""TOML files: typed getters, every fault with its line, and no content that hurts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfhost.tomlfile import MAX_FILE_BYTES, MAX_PROBLEMS, Document, Table, key_name, nearest
+
+
+def _document(text: str) -> Document:
+    return Document.parse("x.toml", text.encode())
+
+
+def _line_of(text: str, *path: str | int) -> int | None:
+    document = _document(text)
+    assert document.ok, document.problems
+    document.add(path, "wrong")
+    return document.problems[0].line
+
+
+class _Writer:
+    """Writes a TOML file piece by piece and notes where each value went: the law that `Document` must find again."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.places: dict[tuple[str | int, ...], int | None] = {}
+        self.table: tuple[str | int, ...] = ()
+        self.number = 0
+        self.elements: dict[str, int] = {}
+
+    def fresh(self) -> str:
+        self.number += 1
+        return f"k{self.number}"
+
+    def put(self, text: str, *path: str | int, certain: bool = True) -> None:
+        self.lines.append(text)
+        if path:
+            self.places[(*self.table, *path)] = len(self.lines) if certain else None
+
+    def piece(self, kind: str) -> None:
+        key = self.fresh()
+        if kind == "comment":
+            self.put(f"# k{self.number - 1} = 3 [k1] '''")
+            self.put("")
+        elif kind == "number":
+            self.put(f"{key} = 1 # k1 = 2", key)
+        elif kind == "dotted":
+            self.put(f'{key}."a.b = c" = 1', key, "a.b = c")
+        elif kind == "string":
+            self.put(f'{key} = """', key)
+            for fake in (f"k{self.number - 1} = 2", "[k1]", "# no comment", 'k1 = [""'):
+                self.put(fake)
+            self.put('k2 = """')
+        elif kind == "literal":
+            self.put(f"{key} = '''k1 = 1", key)
+            self.put("k2 = '''")
+        elif kind == "inline":
+            self.put(f"{key} = {{ a = {{ b = [1, {{ c = 2 }}] }}, 'd' = '}}' }}", key)
+            for inner in (("a",), ("a", "b"), ("a", "b", 1, "c"), ("d",)):
+                self.places[(*self.table, key, *inner)] = len(self.lines)
+        elif kind == "list":
+            self.put(f"{key} = [ # first", key)
+            self.put("  { a = 1, b = [2, 3] },", key, 0)
+            self.places[(*self.table, key, 0, "b", 1)] = len(self.lines)
+            self.put("  # { a = 1 },")
+            self.put("")
+            self.put('  "]", 5,', key, 1)
+            self.places[(*self.table, key, 2)] = len(self.lines)
+            self.put("  7")
+            self.places[(*self.table, key, 3)] = len(self.lines)
+            self.put("]")
+        elif kind == "spread":
+            self.put(f"{key} = [[1,", key)
+            self.put("  2],", key, 0, certain=False)
+            self.put("  [3]]", key, 1)
+        elif kind == "table":
+            self.table = ()
+            self.put(f"[{key}.'b c'] # [k1]", key, "b c")
+            self.table = (key, "b c")
+        elif kind == "tables":
+            self.table = ()
+            name = "list"
+            index = self.elements[name] = self.elements.get(name, -1) + 1
+            self.put(f"[[ {name} ]]", name, index)
+            self.put(f"{key} = 1")
+            self.places[(name, index, key)] = len(self.lines)
+            self.put(f"[{name}.sub]", name, index, "sub")
+            self.table = (name, index, "sub")
+
+
+_KINDS = ("comment", "number", "dotted", "string", "literal", "inline", "list", "spread", "table", "tables")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(_KINDS), min_size=1, max_size=14), st.booleans(), st.booleans())
+def test_every_value_is_found_on_the_line_where_it_was_written(kinds: list[str], windows: bool, mark: bool) -> None:
+    """Whatever stands around it, a value's line is the one it was written on, or is left out where it spreads over several."""
+    writer = _Writer()
+    for kind in kinds:
+        writer.piece(kind)
+    text = "\n".join(writer.lines) + "\n"
+    content = (text.replace("\n", "\r\n") if windows else text).encode("utf-8-sig" if mark else "utf-8")
+    document = Document.parse("x.toml", content)
+    if not text.strip():
+        return
+    assert document.ok, document.problems
+    for path, line in writer.places.items():
+        other = Document("x.toml", document.values, document.text)
+        other.add(path, "wrong")
+        assert other.problems[0].line == line, (path, text)
+
+
+def test_a_missing_key_has_the_line_of_its_table() -> None:
+    """A key that is not there points at the header, list element or dotted key that should hold it; the whole file has no line."""
+    text = "a.b = 1\n\n[t.u]\nx = 1\n[t]\ny = 1\n[[l]]\n[[l]]\nz = [\n  {},\n]\n"
+    document = _document(text)
+    root = document.root
+    root.string("nothing", required=True)
+    for table in (root.table("a"), root.table("t"), *root.tables("l")):
+        assert table is not None
+        table.string("nothing", required=True)
+    inner = root.tables("l")[1].tables("z")[0]
+    inner.string("nothing", required=True)
+    found = {problem.key: problem.line for problem in document.problems}
+    assert found == {
+        "nothing": None,
+        "a.nothing": 1,
+        "t.nothing": 5,
+        "l[0].nothing": 7,
+        "l[1].nothing": 8,
+        "l[1].z[0].nothing": 10,
+    }
+
+
+def test_an_element_over_several_lines_has_no_line() -> None:
+    """Inside a value that spreads over lines nothing is guessed."""
+    text = "a = [\n  { b = [\n    1,\n  ], c = 2 },\n  { c = 3 },\n]\n"
+    assert _line_of(text, "a") == 1
+    assert _line_of(text, "a", 0, "c") is None
+    assert _line_of(text, "a", 1, "c") == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a = 1\nb = 2\na = '''\n3'''\n", 3, "a is there already"),
+        ("[a]\nb = 1\n\n[c]\n[a]\n", 5, "[a] is there already"),
+        ("[a.b]\n[x]\n[a.b]\n", 3, "[a.b] is there already"),
+        ('a = 1\nb = """x\nc = 2\n', 2, "what begins here does not end"),
+        ('a = 1\nb = [\n  1,\n\n"c",\n', 2, "what begins here does not end"),
+        ("a = 1\nb = 'x\nc = 2\n", 2, "what begins here does not end"),
+        ("a = 1\nb = 'x\nc = 'y'\n", 2, "a string does not end on its line"),
+        ('a = 1\nb = "x\nc = 2\n', 2, "a string does not end on its line"),
+        ("a = 1\nb = [", 2, "Invalid value"),
+        ("a = 1\n\nb = yes\n", 3, "Invalid value"),
+    ],
+)
+def test_a_syntax_error_points_at_where_the_statement_begins(text: str, line: int, message: str) -> None:
+    """The line is the one to mend, not the end of the file or of a long value."""
+    (problem,) = _document(text).problems
+    assert problem.line == line
+    assert problem.message == f"not valid TOML: {message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b" \n\t\r\n", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"GGUF\x03\x00\x00\x00", "not a text file"),
+        (b"a = 1\n" * 10_000 + b"\x00", "not a text file"),
+        ("a = 1\n".encode("utf-16"), "UTF-16 text"),
+        (b"a = 1\nb = '\xe9'\n", "not UTF-8 text"),
+        (b"#" * (MAX_FILE_BYTES + 1), f"larger than {MAX_FILE_BYTES:,} bytes"),
+        (b"a." * 20_000 + b"a = 1", "has a key of more than 64 parts"),
+        (b"[" + b"'a' . " * 20_000 + b"a]", "has a key of more than 64 parts"),
+        (b"a = " + b"[" * 100_000, "nested too deeply"),
+        (b"a = " + b"{a=" * 100_000, "nested too deeply"),
+        (b"a = " + b"9" * 5_000, "has a number of more than 4,300 digits"),
+    ],
+)
+def test_hostile_content_is_one_clear_problem(content: bytes, message: str) -> None:
+    """Content that is no usable TOML gives exactly one problem, no values and no exception."""
+    document = Document.parse("x.toml", content)
+    (problem,) = document.problems
+    assert problem.message == message
+    assert not document.ok
+    assert document.values == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"key{number} = 1\n" for number in range(20_000)),
+        "k" * 100_000 + " = 1\n",
+        "a = 0x" + "f" * 100_000,
+        "a = [" + "1," * 50_000 + "]",
+        "a = [\n" + "1,\n" * 20_000 + "]",
+        "".join(f"[[a{number}]]\n" for number in range(20_000)),
+        "a = {" + "x." * 60 + "x = " + "{b = " * 100 + "1" + "}" * 101,
+    ],
+    ids=["many keys", "long key", "large number", "long list", "long list over lines", "many tables", "deep"],
+)
+def test_many_faults_are_counted_and_not_all_listed(text: str) -> None:
+    """A file that is all faults lists a hundred, counts the rest, and no line of a message is longer than a person reads."""
+    document = _document(text)
+    assert document.ok
+    root = document.root
+    root.integer("a")
+    root.strings("a")
+    root.close()
+    assert 1 <= len(document.problems) <= MAX_PROBLEMS + 1
+    assert all(len(str(problem)) < 400 for problem in document.problems)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    """Missing, folder, dead link, pipe and impossible names are told apart; a pipe that nobody writes to is not waited for."""
+    os.symlink(tmp_path / "gone", tmp_path / "link")
+    os.symlink(tmp_path / "loop", tmp_path / "loop")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("a = 1\n")
+    os.mkfifo(tmp_path / "pipe")
+    expected = {
+        "gone": "does not exist",
+        "link": "is a link to a file that does not exist",
+        "folder": "is a folder, not a file",
+        "pipe": "is not an ordinary file",
+    }
+    for name, message in expected.items():
+        (problem,) = Document.read(str(tmp_path / name)).problems
+        assert (problem.file, problem.message) == (str(tmp_path / name), message)
+    for name in ("loop", "file/inside", "nul\0l", "x" * 5_000):
+        (problem,) = Document.read(str(tmp_path / name)).problems
+        assert problem.message.startswith(("cannot be read: ", "does not exist"))
+        assert problem.file.isprintable()
+    assert Document.read(str(tmp_path / "file")).values == {"a": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
+    """A file without read permission is a problem, not a traceback."""
+    path = tmp_path / "x.toml"
+    path.write_text("a = 1\n")
+    path.chmod(0)
+    (problem,) = Document.read(str(path)).problems
+    assert problem.message == "may not be read by this account"
+
+
+_WRONG: list[tuple[str, str, dict[str, Any], str]] = [
+    ("string", "1", {}, "must be a string, not the number 1"),
+    ("string", "''", {}, "is empty"),
+    ("string", "' '", {}, "is empty"),
+    ("string", r'"a\u0007b"', {}, '"a?b" has a line break or a control character'),
+    ("string", r'"a\nb"', {}, '"a?b" has a line break or a control character'),
+    ("string", "'rad'", {"choices": ("red", "blue")}, '"rad" is not one of red, blue'),
+    ("integer", "true", {}, "must be a whole number, not true"),
+    ("integer", "1.0", {}, "must be a whole number, not the number 1.0"),
+    ("integer", "-1", {}, "must be at least 0, not -1"),
+    ("integer", "1_001", {"maximum": 1000}, "must be at most 1,000, not 1,001"),
+    ("number", "nan", {}, "must be between 0 and 1e+18, not nan"),
+    ("number", "inf", {}, "must be between 0 and 1e+18, not inf"),
+    ("number", "'1'", {}, 'must be a number, not the string "1"'),
+    ("boolean", "0", {}, "must be true or false, not the number 0"),
+    ("date", "'2024-05-22'", {"partial": True}, 'must be a date, not the string "2024-05-22"'),
+    ("date", "2024-05-22T10:00:00", {}, "must be a date, not the date 2024-05-22 10:00:00"),
+    ("date", "'2024'", {}, 'must be a date, not the string "2024"'),
+    ("date", "'2024-13'", {"partial": True}, 'must be a date, not the string "2024-13"'),
+    ("date", "'２０２４'", {"partial": True}, 'must be a date, not the string "２０２４"'),
+    ("strings", "'a'", {}, 'must be a list, not the string "a"'),
+    ("strings", "['a', 1]", {}, "must be a string, not the number 1"),
+    ("strings", "['']", {}, "is empty"),
+    ("integers", "[1, true]", {}, "must be a whole number from 0 to 1,000,000,000,000,000,000, not true"),
+    ("table", "[1]", {}, "must be a table, not a list"),
+    ("tables", "{}", {}, "must be a list, not a table"),
+    ("tables", "[{}, 2]", {}, "must be a table, not the number 2"),
+]
+
+
+@pytest.mark.parametrize(("getter", "value", "arguments", "message"), _WRONG)
+def test_a_wrong_value_is_one_problem_and_no_value(getter: str, value: str, arguments: dict[str, Any], message: str) -> None:
+    """Each getter notes what is wrong, in the words of the file, and gives nothing for it."""
+    document = _document(f"\na = {value}\n")
+    got = getattr(document.root, getter)("a", **arguments)
+    (problem,) = document.problems
+    assert (problem.line, problem.message) == (2, message)
+    assert got is None or isinstance(got, tuple)
+
+
+def test_right_values_pass() -> None:
+    """What TOML can say arrives unchanged; sentences lose only their line breaks."""
+    root = _document(
+        "s = 'x'\ni = 0\nf = 2\nb = false\nd = 2024-02-29\ny = '2024'\nm = '2024-05'\nl = ['a', 'b']\nn = [1]\nt = '''\n one\n two'''\n"
+    ).root
+    assert (root.string("s"), root.integer("i"), root.number("f"), root.boolean("b")) == ("x", 0, 2.0, False)
+    assert (root.date("d"), root.date("y", partial=True), root.date("m", partial=True)) == ("2024-02-29", "2024", "2024-05")
+    assert (root.strings("l"), root.integers("n"), root.text("t"), root.string("none")) == (("a", "b"), (1,), "one two", None)
+    assert root.close()
+    assert root.document.ok
+
+
+def test_compiled_values_have_no_line_and_dates_as_text() -> None:
+    """Values that were compiled earlier read the same, without a line."""
+    document = Document("x.toml", {"d": "2024-02-29", "e": "2024-02-99", "n": "7"})
+    assert document.root.date("d") == "2024-02-29"
+    assert document.root.date("e") is None
+    assert document.root.integer("n") is None
+    assert [problem.line for problem in document.problems] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("heds", "heads"), ("HEADS", "heads"), ("layer", "layers"), ("zebra", None), ("", None), ("l" * 90, None)]
+)
+def test_the_nearest_key_is_a_likely_one(typed: str, meant: str | None) -> None:
+    """A slip of the fingers finds its key; another word finds none."""
+    assert nearest(typed, ("heads", "layers", "vocabulary")) == meant
+
+
+def test_unknown_keys_are_all_noted() -> None:
+    """`close` names every key that nobody asked for, with the one that was meant, and says whether there was one."""
+    document = _document("heds = 1\n\nzebra = 2\n")
+    root = document.root
+    root.integer("heads")
+    assert not root.close()
+    assert [(problem.line, problem.key, problem.remedy) for problem in document.problems] == [
+        (1, "heds", "did you mean heads?"),
+        (3, "zebra", "known here: heads"),
+    ]
+
+
+def test_key_names_read_as_toml() -> None:
+    """A path prints as it would be typed: quotes where TOML wants them, numbers for elements."""
+    assert key_name(("files", 0, "bytes", "Q4_K_M")) == "files[0].bytes.Q4_K_M"
+    assert key_name(("tensors", "blk.*.attn_q.weight", 1)) == 'tensors."blk.*.attn_q.weight"[1]'
+    assert key_name(("",)) == '""'
+    assert key_name(("größe",)) == '"größe"'
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200) | st.text(alphabet="ab=[]{}\"'.,# \n\\1:-", max_size=60).map(str.encode))
+def test_no_bytes_raise(content: bytes) -> None:
+    """Any content is a document, with values or with a problem whose line is in the file."""
+    document = Document.parse("x.toml", content)
+    if document.ok:
+        root = document.root
+        root.close()
+    else:
+        assert document.values == {}
+    last = content.count(b"\n") + 1
+    assert all(problem.line is None or 1 <= problem.line <= last for problem in document.problems)
+    assert isinstance(document.root, Table)
