@@ -32,7 +32,7 @@ def check(
     """Can this machine download and run the model, or is an API the practical route?
 
     `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` defaults to this one, read
-    without a socket, a write or a child process; given one, the answer is pure. `specs` are folders of own spec files, read
+    without a socket, a write or a child process; given one, the answer is pure. `specs` are folders of own spec files, which go
     before those that the environment variable SELFHOST_SPECS names.
 
     Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
@@ -48,13 +48,14 @@ def can_run(
     specs: Sequence[PathLike] = (),
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check` says which. Raises as `check`."""
-    return check(model, workload, machine=machine, specs=specs).can_run
+    return check_with(open_catalogue(specs), model, workload or Workload(), machine or Machine.read(), instead=False).can_run
 
 
 def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
     """The shipped specs and the user's own folders. Without own folders it is opened once per process."""
-    folders = [os.fspath(folder) for folder in specs]
-    folders += [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
+    # the later one wins
+    folders = [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
+    folders += [os.fspath(folder) for folder in specs]
     return Catalogue.open(folders) if folders else _shipped()
 
 
@@ -63,43 +64,50 @@ def _shipped() -> Catalogue:
     return Catalogue.open()
 
 
-def check_with(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload, machine: Machine) -> Verdict:
-    """`check` with everything given."""
-    spec, asked, workload, notes = _understood(catalogue, model, workload)
-    question = ask(spec, workload, catalogue, machine)
-    return _answer(catalogue, question, workload, machine, asked, notes)
+def check_with(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload, machine: Machine, *, instead: bool = True
+) -> Verdict:
+    """`check` with everything given. Without `instead` the verdict proposes no alternatives, which saves their judging."""
+    understood = _understood(catalogue, model, workload)
+    question = ask(understood.spec, understood.workload, catalogue, machine, local_files=understood.files_here)
+    return _answer(catalogue, question, understood, machine, instead=instead)
 
 
-def _understood(
-    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
-) -> tuple[ModelSpec, str, Workload, tuple[str, ...]]:
+class _Understood(Record):
+    """What the caller named: the spec, how it was written, the workload with what the name itself says, sentences about it."""
+
+    spec: ModelSpec
+    asked: str
+    workload: Workload
+    notes: tuple[str, ...] = ()
+    files_here: bool = False
+
+
+def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload) -> _Understood:
     if isinstance(model, ModelSpec):
-        return model, model.id, workload, ()
+        return _Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
     if not isinstance(model, str) or is_path(typed):
-        raise NotImplementedError
+        from .modelfiles import read_local
+
+        local = read_local(typed, catalogue.common("architectures"))
+        if local.quantization and workload.quantization is None:
+            workload = workload.replace(quantization=local.quantization)
+        return _Understood(spec=local.spec, asked=typed, workload=workload, notes=local.notes, files_here=local.files_here)
     found = resolve(typed, catalogue)
     if found.quantization and workload.quantization is None:
         workload = workload.replace(quantization=found.quantization)
-    return catalogue.spec(found.spec_id), typed, workload, found.notes
+    return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=found.notes)
 
 
-def _answer(
-    catalogue: Catalogue,
-    question: Question,
-    workload: Workload,
-    machine: Machine,
-    asked: str,
-    notes: tuple[str, ...],
-    *,
-    instead: bool = True,
-) -> Verdict:
-    spec = question.spec
+def _answer(catalogue: Catalogue, question: Question, understood: _Understood, machine: Machine, *, instead: bool = True) -> Verdict:
+    spec, notes = question.spec, understood.notes
     judged = judge(question, machine)
     offers = usable_offers(question, judged, offers_of(catalogue.offers_path, spec.id), _stand_ins(catalogue, spec, judged))
-    notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.") if spec.overrides else notes
+    if spec.overrides:
+        notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     return Verdict(
-        asked=asked,
+        asked=understood.asked,
         model=spec,
         workload=question.workload,
         machine=machine,
@@ -107,7 +115,7 @@ def _answer(
         needs=judged.needs,
         speed=judged.speed,
         findings=judged.findings,
-        alternatives=alternatives(question, workload, judged, machine, catalogue) if instead else (),
+        alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
         api_offers=offers,
         commands=commands(question, judged, catalogue),
         notes=notes,
@@ -133,7 +141,8 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine) -> tup
             question = ask(spec, workload, catalogue, machine)
         except WorkloadError:
             continue
-        verdicts.append(_answer(catalogue, question, workload, machine, spec.id, (), instead=False))
+        named = _Understood(spec=spec, asked=spec.id, workload=workload)
+        verdicts.append(_answer(catalogue, question, named, machine, instead=False))
     if not verdicts:
         # nothing comes as asked: the first refusal says why
         for spec in catalogue.specs():
@@ -170,8 +179,9 @@ class Shown(Record):
 
 def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
-    spec, asked, workload, notes = _understood(catalogue, model, workload)
-    question = ask(spec, workload, catalogue, machine)
+    understood = _understood(catalogue, model, workload)
+    spec, workload = understood.spec, understood.workload
+    question = ask(spec, workload, catalogue, machine, local_files=understood.files_here)
     sizes = []
     rows = catalogue.common("architectures")
     for quantization in quantizations_of(spec, question.runtime, rows) if question.runtime and not question.loads else ():
@@ -184,4 +194,4 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
             sizes.append(
                 Size(quantization=quantization, bytes=needs.download_bytes, how=how, source=needs.download_source or "", fits=fits)
             )
-    return Shown(verdict=_answer(catalogue, question, workload, machine, asked, notes), sizes=tuple(sizes))
+    return Shown(verdict=_answer(catalogue, question, understood, machine), sizes=tuple(sizes))

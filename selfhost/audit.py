@@ -10,7 +10,7 @@ from .errors import InputError, MachineFileError, Problem, SelfhostError, Unknow
 from .facts import Record
 from .findings import Finding, Outcome
 from .machine import Machine
-from .policy import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted, file_content
+from .policy import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
 from .verdict import Route, Verdict, exit_code
 from .workload import Workload
 
@@ -99,11 +99,12 @@ class Use(StrEnum):
 
 
 class ExemptionUse(Record):
-    """`rows`: how many it covered; for an expired one, how many it would have covered."""
+    """`rows`: how many it covered; for an expired one, how many it would have covered. `concerned`: a machine of it was judged."""
 
     exemption: Exemption
     use: Use
     rows: int
+    concerned: bool
 
 
 class Audit(Record):
@@ -161,6 +162,7 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
     refused: set[int] = set()
     placed: set[int] = set()
     covered = [0] * len(policy.exceptions)
+    concerned = [False] * len(policy.exceptions)
     rows: list[Row] = []
     by_machine: list[tuple[Row, ...]] = []
     for machine in machines:
@@ -181,6 +183,9 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
                 refused.add(wanted.index)
                 continue
             mine.append(_row(policy, wanted, machine, verdict, today, covered))
+            for number, each in enumerate(policy.exceptions):
+                if not concerned[number] and each.model == wanted.name and policy.selects(each.machines, machine):
+                    concerned[number] = True
         by_machine.append(tuple(mine))
         rows.extend(mine)
     for wanted in policy.models if machines else ():
@@ -194,7 +199,7 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
         machines=len(machines),
         rows=tuple(rows),
         groups=_grouped(by_machine),
-        exceptions=tuple(_use(each, covered[number], today) for number, each in enumerate(policy.exceptions)),
+        exceptions=tuple(_use(each, covered[number], concerned[number], today) for number, each in enumerate(policy.exceptions)),
         problems=tuple(found),
     )
 
@@ -248,11 +253,30 @@ def load_machines(path: str, *, stdin: bytes | None = None) -> Fleet:
 
 
 def _read_file(path: str, records: list[tuple[str, int | None, Machine]], problems: list[Problem]) -> None:
-    content, fault = file_content(path, MAX_FLEET_BYTES)
+    content, fault = _content(path, MAX_FLEET_BYTES)
     if fault is not None:
         problems.append(Problem(file=path, message=fault, remedy=_RECORD_IT))
         return
     _read_records(path, content, records, problems)
+
+
+def _content(path: str, limit: int) -> tuple[bytes, str | None]:
+    """At most `limit` + 1 bytes of a file, or why there are none."""
+    import stat
+
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            return b"", "is a folder, not a file"
+        # /dev/fd/N and /dev/stdin are what shells pass for <(command) and a pipe; any other pipe or device could block for ever
+        if not stat.S_ISREG(mode) and not path.startswith(("/dev/fd/", "/dev/stdin")):
+            return b"", "is neither a file nor a pipe"
+        with open(path, "rb") as file:
+            return file.read(limit + 1), None
+    except FileNotFoundError:
+        return b"", "is a link to a file that does not exist" if os.path.islink(path) else "does not exist"
+    except (OSError, ValueError) as error:
+        return b"", f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}"
 
 
 def _read_records(file: str, content: bytes, records: list[tuple[str, int | None, Machine]], problems: list[Problem]) -> None:
@@ -329,7 +353,7 @@ def _refusal(policy: Policy, wanted: Wanted, error: SelfhostError) -> list[Probl
     if isinstance(error, InputError) and error.problems:
         return list(error.problems)
     remedy = error.remedy
-    if remedy is None and isinstance(error, UnknownModelError) and error.nearest:
+    if isinstance(error, UnknownModelError) and error.nearest:
         remedy = f'did you mean "{error.nearest[0]}"?'
     return [policy.problem(wanted.index, "name", str(error), remedy)]
 
@@ -423,9 +447,9 @@ def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
     return 3 if result is Result.UNKNOWN and policy.on_unknown is OnUnknown.UNKNOWN else 1
 
 
-def _use(exemption: Exemption, rows: int, today: str) -> ExemptionUse:
+def _use(exemption: Exemption, rows: int, concerned: bool, today: str) -> ExemptionUse:
     use = Use.EXPIRED if not exemption.holds_on(today) else Use.USED if rows else Use.UNUSED
-    return ExemptionUse(exemption=exemption, use=use, rows=rows)
+    return ExemptionUse(exemption=exemption, use=use, rows=rows, concerned=concerned)
 
 
 def _grouped(by_machine: Iterable[tuple[Row, ...]]) -> tuple[MachineGroup, ...]:

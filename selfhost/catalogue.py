@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import Problem, SpecError, UnknownModelError, WorkloadError
+from .facts import Record
 from .spec import ModelSpec, RuntimeSpec
 from .tomlfile import MAX_FILE_BYTES, Document
 
@@ -49,6 +50,18 @@ def _fold(text: str) -> str:
         kind = category(letter)
         kept += "-" if kind == "Pd" or letter == "\N{MINUS SIGN}" else "" if kind == "Cf" else letter
     return kept
+
+
+class Outline(Record):
+    """As much of a model as one must know to decide whether its spec is worth reading. None is not known."""
+
+    id: str
+    family: str | None
+    modality: str
+    closed: bool
+    parameters_total: int | None
+    released: str | None
+    superseded_by: str | None
 
 
 class Catalogue:
@@ -170,6 +183,14 @@ class Catalogue:
         """Every id and alias as its spec writes it, sorted."""
         return tuple(sorted({name for folder in self._folders for name in folder.spellings()}))
 
+    def outlines(self) -> tuple[Outline, ...]:
+        """Every model in a few words, by id, without reading its spec."""
+        found: dict[str, Outline] = {}
+        for folder in self._folders:
+            for outline in folder.outlines():
+                found.setdefault(outline.id, outline)
+        return tuple(found[spec_id] for spec_id in sorted(found))
+
     def refresh(self, id: str | None = None) -> bool:
         """Compare the spec `id`, or every file, with the index; True if the index was out of date and is now left aside."""
         dropped = self._shipped.drop_stale_index(id)
@@ -200,6 +221,7 @@ class _Folder:
         self._ids = frozenset(self._files[""])
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
+        self._outlines: tuple[Outline, ...] | None = None
         self._index = _Index.load(path, self._relative()) if len(subfolders) > 1 else None
 
     def _relative(self) -> list[str]:
@@ -285,6 +307,16 @@ class _Folder:
                 self._spellings = listed
         return self._spellings
 
+    def outlines(self) -> tuple[Outline, ...]:
+        if self._outlines is None:
+            listed = self._index.outlines() if self._index is not None else None
+            if listed is None:
+                self._scan()
+            else:
+                self._outlines = listed
+        assert self._outlines is not None
+        return self._outlines
+
     def _scan(self) -> None:
         models = []
         for spec_id in self.ids():
@@ -293,6 +325,7 @@ class _Folder:
             except SpecError:
                 models.append((spec_id, {}))
         self._names, self._spellings = _name_map(models)
+        self._outlines = tuple(_outline(spec_id, values) for spec_id, values in models)
 
     def drop_stale_index(self, id: str | None) -> bool:
         if self._index is None or (id is not None and id not in self):
@@ -303,7 +336,7 @@ class _Folder:
             except SpecError:
                 stale = True
             if stale:
-                self._index, self._names, self._spellings = None, None, ()
+                self._index, self._names, self._spellings, self._outlines = None, None, (), None
                 return True
         return False
 
@@ -351,6 +384,7 @@ class _Index:
         self._body = body
         self._files: Mapping[str, Sequence[int]] = header["files"]
         self._spellings: Sequence[int] = header["spellings"]
+        self._outlines: Sequence[int] = header["outlines"]
         self.names: Names = header["names"]
 
     @classmethod
@@ -385,6 +419,13 @@ class _Index:
     def spellings(self) -> tuple[str, ...] | None:
         line = self._line(self._spellings)
         return tuple(line) if isinstance(line, list) and all(isinstance(name, str) for name in line) else None
+
+    def outlines(self) -> tuple[Outline, ...] | None:
+        line = self._line(self._outlines)
+        try:
+            return tuple(Outline(**values) for values in line)
+        except TypeError:
+            return None
 
     def _line(self, place: Sequence[int]) -> Any:
         import json
@@ -425,7 +466,14 @@ def compile_index(directory: str) -> str:
         if "/" not in relative:
             models.append((relative[:-5], document.values))
     names, spellings = _name_map(models)
-    header = {"version": _VERSION, "files": files, "spellings": write(spellings), "names": names}
+    outlines = [_outline(spec_id, _plain(values)) for spec_id, values in models]
+    header = {
+        "version": _VERSION,
+        "files": files,
+        "spellings": write(spellings),
+        "outlines": write([{name: getattr(outline, name) for name in Outline._fields} for outline in outlines]),
+        "names": names,
+    }
     return "\n".join([json.dumps(header, separators=(",", ":")), *lines, ""])
 
 
@@ -473,6 +521,26 @@ def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str
             # as resellers of APIs write it: openai/gpt-4o
             put("repositories", f"{availability['provider']}/{spec_id}", spec_id)
     return names, tuple(sorted(spellings))
+
+
+def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
+    """Takes values of any type: the spec may be faulty, and what is not as it should be is not known."""
+
+    def inner(table: str, key: str, kind: type) -> Any:
+        found = values.get(table)
+        value = found.get(key) if isinstance(found, dict) else None
+        return value if isinstance(value, kind) and not isinstance(value, bool) else None
+
+    family, modality, released = values.get("family"), values.get("modality"), values.get("released")
+    return Outline(
+        id=spec_id,
+        family=family if isinstance(family, str) else None,
+        modality=modality if isinstance(modality, str) else "text",
+        closed=inner("openness", "weights", str) == "closed",
+        parameters_total=inner("parameters", "total", int),
+        released=None if released is None else str(released),
+        superseded_by=inner("upkeep", "superseded_by", str),
+    )
 
 
 def _repository_names(repository: object) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from . import needs as need
 from . import units
-from .errors import Problem, WorkloadError
+from .catalogue import Catalogue, Outline
+from .errors import Problem, SpecError, WorkloadError
 from .licenses import canonical_expression
 from .machine import Machine
 from .offers import Offer
@@ -28,19 +29,13 @@ RUNTIMES_BY_MODALITY = {
 GENERATING = ("text", "vision")
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
+# of two models that fit, one of the last years is proposed before an older one, however large
+RECENT_YEARS = 3
+# no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
+LEAST_BYTES_PER_PARAMETER = 0.5
 
 
-class Shelf(Protocol):
-    """What this room needs of a catalogue."""
-
-    def runtime(self, id: str) -> RuntimeSpec: ...
-    def runtime_ids(self) -> tuple[str, ...]: ...
-    def common(self, name: str) -> object: ...
-    def spec(self, id: str) -> ModelSpec: ...
-    def specs(self) -> Iterator[ModelSpec]: ...
-
-
-def ask(spec: ModelSpec, workload: Workload, shelf: Shelf, machine: Machine, *, local_files: bool = False) -> Question:
+def ask(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine, *, local_files: bool = False) -> Question:
     """The question with every default filled in.
 
     Raises `WorkloadError` for a runtime or quantization that does not exist, or that this model does not come in.
@@ -91,7 +86,7 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     return None
 
 
-def _rows(shelf: Shelf) -> object:
+def _rows(shelf: Catalogue) -> Mapping[str, Any]:
     return shelf.common("architectures")
 
 
@@ -99,7 +94,7 @@ def _wrong(key: str, message: str, remedy: str | None) -> WorkloadError:
     return WorkloadError([Problem(file="workload", key=key, message=message, remedy=remedy)])
 
 
-def _runtime(spec: ModelSpec, workload: Workload, shelf: Shelf) -> RuntimeSpec | None:
+def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> RuntimeSpec | None:
     """The runtime asked for, or the first of its modality that loads the model; None where the spec names no files at all."""
     if workload.runtime is not None:
         known = shelf.runtime_ids()
@@ -135,7 +130,7 @@ def _known_quantization(workload: Workload) -> str | None:
 # ------------------------------------------------------------------ what would fit instead
 
 
-def alternatives(question: Question, asked: Workload, judged: Judged, machine: Machine, shelf: Shelf) -> tuple[Alternative, ...]:
+def alternatives(question: Question, asked: Workload, judged: Judged, machine: Machine, shelf: Catalogue) -> tuple[Alternative, ...]:
     """What would get the route `local`: a smaller quantization, a shorter context, then other models, best first.
 
     Nothing is proposed where the route is local already. `asked` is the workload before defaults were filled in.
@@ -147,7 +142,7 @@ def alternatives(question: Question, asked: Workload, judged: Judged, machine: M
     return (*own[:MOST_ALTERNATIVES], *others)
 
 
-def _smaller_of_itself(question: Question, asked: Workload, machine: Machine, shelf: Shelf) -> Iterator[Alternative]:
+def _smaller_of_itself(question: Question, asked: Workload, machine: Machine, shelf: Catalogue) -> Iterator[Alternative]:
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or question.loads is not None:
         return
@@ -170,7 +165,7 @@ def _smaller_of_itself(question: Question, asked: Workload, machine: Machine, sh
                 yield _alternative(found, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
 
 
-def longest_context(question: Question, asked: Workload, machine: Machine, shelf: Shelf) -> int | None:
+def longest_context(question: Question, asked: Workload, machine: Machine, shelf: Catalogue) -> int | None:
     """The longest context, in steps of 256 tokens, with which it would fit; None when not even the shortest useful one does."""
 
     def fits(context_tokens: int) -> bool:
@@ -191,24 +186,35 @@ def longest_context(question: Question, asked: Workload, machine: Machine, shelf
     return low * 256
 
 
-def _other_models(question: Question, asked: Workload, machine: Machine, shelf: Shelf, most: int) -> tuple[Alternative, ...]:
-    """Other models of the same kind that run here: those the spec names, then the family's, then the largest of the rest."""
+def _other_models(question: Question, asked: Workload, machine: Machine, shelf: Catalogue, most: int) -> tuple[Alternative, ...]:
+    """Other models of the same kind that run here: those the spec names, then the family's, then the rest, the recent and large first.
+
+    Only specs that come into question are read.
+    """
     spec = question.spec
     named = spec.availability.open_alternatives if spec.availability else ()
     if spec.upkeep.superseded_by:
         named = (*named, spec.upkeep.superseded_by)
     plain = asked.replace(runtime=None, format=None, quantization=None)
     size = spec.parameters.total
+    outlines = shelf.outlines()
+    newest = max((outline.released or "" for outline in outlines), default="")[:4]
+    recent = str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
 
-    def rank(other: ModelSpec) -> tuple[int, int, int, str]:
+    def rank(other: Outline) -> tuple[int, bool, bool, int, str]:
         place = named.index(other.id) if other.id in named else len(named)
-        total = other.parameters.total or 0
-        return place, 0 if other.family == spec.family else 1, -total, other.id
+        return place, other.family != spec.family, (other.released or "") < recent, -(other.parameters_total or 0), other.id
 
     found: list[Alternative] = []
-    for other in sorted(_siblings(spec, named, size, shelf), key=rank):
+    for outline in sorted(outlines, key=rank):
         if len(found) >= most:
             break
+        if not _comes_into_question(outline, spec, named, size, machine):
+            continue
+        try:
+            other = shelf.spec(outline.id)
+        except SpecError:
+            continue
         fit = _fits(other, plain, shelf, machine)
         if fit:
             kind = (
@@ -222,17 +228,23 @@ def _other_models(question: Question, asked: Workload, machine: Machine, shelf: 
     return tuple(found)
 
 
-def _siblings(spec: ModelSpec, named: Sequence[str], size: int | None, shelf: Shelf) -> Iterable[ModelSpec]:
-    for other in shelf.specs():
-        if other.id == spec.id or other.closed or other.modality != spec.modality or other.parameters.total is None:
-            continue
-        if other.upkeep.superseded_by and other.id not in named:
-            continue
-        if other.id in named or size is None or other.parameters.total < size:
-            yield other
+def _comes_into_question(outline: Outline, spec: ModelSpec, named: Sequence[str], size: int | None, machine: Machine) -> bool:
+    total = outline.parameters_total
+    if outline.id == spec.id or outline.closed or outline.modality != spec.modality or total is None:
+        return False
+    if outline.id in named:
+        return True
+    room = max((limit for limit in (machine.memory_limit_bytes, *_accelerator_room(machine)) if limit is not None), default=None)
+    if room is not None and total * LEAST_BYTES_PER_PARAMETER > room:
+        return False
+    return outline.superseded_by is None and (size is None or total < size)
 
 
-def _fits(spec: ModelSpec, workload: Workload, shelf: Shelf, machine: Machine) -> tuple[Question, Judged] | None:
+def _accelerator_room(machine: Machine) -> list[int | None]:
+    return [device.memory_total_bytes for device in machine.accelerators or ()]
+
+
+def _fits(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine) -> tuple[Question, Judged] | None:
     try:
         question = ask(spec, workload, shelf, machine)
     except WorkloadError:
@@ -302,7 +314,7 @@ def _open_enough(judged: Judged) -> bool:
     return all(finding.outcome in ("pass", "warn") for finding in judged.findings if finding.check in ("license", "openness"))
 
 
-def commands(question: Question, judged: Judged, shelf: Shelf) -> tuple[str, ...]:
+def commands(question: Question, judged: Judged, shelf: Catalogue) -> tuple[str, ...]:
     """Lines to type next; they are printed, never run. Empty unless the model would run here."""
     if not judged.fits or question.runtime is None:
         return ()

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import InputError, Problem, SelfhostError, WorkloadError
 from .verdict import exit_code
@@ -563,8 +563,10 @@ def _audit(words: list[str]) -> int:
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
+    machines: tuple[Machine, ...]
+    problems: tuple[Problem, ...] = ()
     if options.machines is None:
-        machines, problems = (_machine(None),), ()
+        machines = (_machine(None),)
     else:
         fleet = load_machines(options.machines, stdin=sys.stdin.buffer.read() if options.machines == "-" else None)
         machines, problems = fleet.machines, fleet.problems
@@ -653,13 +655,12 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
 # ------------------------------------------------------------------ output
 
 
-def _write(text: str, stream: IO[str] | None = None) -> None:
-    target = stream or sys.stdout
+def _write(text: str) -> None:
     try:
-        target.write(text)
+        sys.stdout.write(text)
     except UnicodeEncodeError:
-        encoding = target.encoding or "ascii"
-        target.write(text.encode(encoding, "replace").decode(encoding))
+        encoding = sys.stdout.encoding or "ascii"
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
 
 
 def _deliver(options: argparse.Namespace, text: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Self, dataclass_transform
 else:
 
-    def dataclass_transform(**_):  # noqa: ANN003, ANN201, ANN202
+    def dataclass_transform(**_):
         return lambda kind: kind
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -11,7 +10,7 @@ from .errors import PolicyError, Problem
 from .facts import Record
 from .findings import CHECKS
 from .machine import Machine
-from .tomlfile import MAX_FILE_BYTES, Document, Table, nearest
+from .tomlfile import Document, Table, nearest
 from .units import parse_bytes
 from .workload import KV_CACHE_TYPES, Workload
 
@@ -188,38 +187,18 @@ class Policy(Record):
 
 def read_policy(path: str) -> Policy:
     """Read a policy file. `PolicyError` holds every problem; a file that is not there is one too."""
-    content, fault = file_content(path, MAX_FILE_BYTES)
-    if fault is not None:
-        raise _unusable(path, fault, INIT)
-    return parse_policy(path, content)
-
-
-def file_content(path: str, limit: int) -> tuple[bytes, str | None]:
-    """At most `limit` + 1 bytes of a file, or why there are none."""
-    import stat
-
-    try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            return b"", "is a folder, not a file"
-        # /dev/fd/N and /dev/stdin are what shells pass for <(command) and a pipe; any other pipe or device could block for ever
-        if not stat.S_ISREG(mode) and not path.startswith(("/dev/fd/", "/dev/stdin")):
-            return b"", "is neither a file nor a pipe"
-        with open(path, "rb") as file:
-            return file.read(limit + 1), None
-    except FileNotFoundError:
-        return b"", "is a link to a file that does not exist" if os.path.islink(path) else "does not exist"
-    except (OSError, ValueError) as error:
-        return b"", f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}"
+    return _read(Document.read(path))
 
 
 def parse_policy(file: str, content: bytes) -> Policy:
     """`file` is the name that problems carry. Raises `PolicyError` with every problem found."""
-    if not content.strip():
-        raise _unusable(file, "is empty", INIT)
-    document = Document.parse(file, content)
+    return _read(Document.parse(file, content))
+
+
+def _read(document: Document) -> Policy:
     if document.problems:
-        raise PolicyError(document.problems)
+        # a fault without a line is one of the whole file
+        raise PolicyError(each.replace(remedy=INIT) if each.line is None and not each.remedy else each for each in document.problems)
     root = document.root
     version = root.integer("schema", required=True)
     if version is not None and version != SCHEMA:
@@ -243,7 +222,7 @@ def parse_policy(file: str, content: bytes) -> Policy:
     if document.problems:
         raise PolicyError(document.problems)
     return Policy(
-        file=file,
+        file=document.file,
         text=document.text or "",
         fail_on=FailOn(fail_on or FailOn.ERROR),
         on_unknown=OnUnknown(on_unknown or OnUnknown.UNKNOWN),
@@ -256,10 +235,6 @@ def parse_policy(file: str, content: bytes) -> Policy:
         classes=tuple(classes),
         exceptions=tuple(exceptions),
     )
-
-
-def _unusable(file: str, message: str, remedy: str) -> PolicyError:
-    return PolicyError([Problem(file=file, message=message, remedy=remedy)], remedy=remedy)
 
 
 class _Names:

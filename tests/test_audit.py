@@ -184,7 +184,7 @@ def test_a_model_that_no_machine_is_selected_for_is_no_answer() -> None:
     ("error", "message", "remedy"),
     [
         (
-            UnknownModelError('no model is called "mistral-7b"', nearest=["mixtral-8x7b"]),
+            UnknownModelError('no model is called "mistral-7b"', nearest=["mixtral-8x7b"], remedy="see the list"),
             'no model is called "mistral-7b"',
             'did you mean "mixtral-8x7b"?',
         ),
@@ -282,7 +282,15 @@ def test_an_exception_that_covers_nothing_is_told() -> None:
     """Once the machine has its memory the exception is reported as unused, and changes nothing else."""
     made = one(EXCEPTION, {})
     assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (0, Use.UNUSED, 0)
-    assert "unused memory of mistral-7b" in audit_text.render(made)
+    assert "remove it" in audit_text.render(made)
+
+
+def test_an_exception_for_machines_that_are_not_here_is_not_called_needless() -> None:
+    """One machine audited against the fleet's policy says nothing of the exceptions of the others."""
+    made = audit(EXCEPTION + 'machines = ["host:edge-*"]\n' + ONE, 2)
+    assert (made.exceptions[0].use, made.exceptions[0].concerned) == (Use.UNUSED, False)
+    assert "remove it" not in audit_text.render(made)
+    assert "concerns no machine of this audit" in audit_text.render(made)
 
 
 @pytest.mark.parametrize("today", ["", "yesterday", "20-11-2026", "2026-02-30"])

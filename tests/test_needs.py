@@ -412,3 +412,62 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
         assert answer.unknown or answer.memory
         for term in answer.memory.terms if answer.memory else ():
             assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes
+
+
+def test_layers_that_attend_to_an_image_are_counted() -> None:
+    """Llama 3.2 11B Vision: 9,775,192,080 parameters in its text part (the transformers 5.23.0 class built without weights)."""
+    crossing = tuple(range(3, 40, 5))
+    plain = tuple(layer for layer in range(40) if layer not in crossing)
+    sizes: dict[str, Any] = {"heads": 32, "kv_heads": 8, "key_length": 128, "value_length": 128}
+    architecture = Architecture(
+        row="mllama",
+        runs_in_gguf=False,
+        layers=40,
+        embedding_length=4096,
+        heads=32,
+        vocabulary=128_256,
+        attention=(Attention(layers=plain, **sizes), Attention(kind="cross", layers=crossing, query_key_norm="head", **sizes)),
+        feed_forward=(FeedForward(layers=tuple(range(40)), length=14_336),),
+    )
+    row = row_of(architecture, rows())
+    assert row is not None
+    assert count(checkpoint_tensors(architecture, row)) == 9_775_192_080
+
+
+def test_experts_beside_a_dense_feed_forward_are_counted() -> None:
+    """Gemma 4 26B A4B: 25,233,141,760 parameters in its text part (the transformers 5.23.0 class built without weights)."""
+    full = tuple(range(5, 30, 6))
+    rest = tuple(layer for layer in range(30) if layer not in full)
+    architecture = Architecture(
+        row="gemma4",
+        runs_in_gguf=True,
+        layers=30,
+        embedding_length=2816,
+        heads=16,
+        vocabulary=262_144,
+        tied_embeddings=True,
+        attention=(
+            Attention(layers=full, heads=16, kv_heads=2, key_length=512, value_length=512, values_from_keys=True),
+            Attention(kind="sliding", layers=rest, heads=16, kv_heads=8, key_length=256, value_length=256, window_tokens=1024),
+        ),
+        feed_forward=(FeedForward(layers=tuple(range(30)), length=704, experts=128, used=8, beside_dense=2112),),
+    )
+    row = row_of(architecture, rows())
+    assert row is not None
+    assert count(checkpoint_tensors(architecture, row)) == 25_233_141_760
+
+
+def test_a_size_left_out_is_not_counted_as_nothing() -> None:
+    """Without the vocabulary, or the feed-forward, the weights do not follow from the architecture: they are estimated, or unknown."""
+    plain = catalogue().spec("llama-3.1-8b-instruct").replace(files=())
+    assert plain.architecture is not None
+    for gap in (plain.architecture.replace(vocabulary=None), plain.architecture.replace(feed_forward=())):
+        for program in ("llama.cpp", "transformers", "mlx"):
+            answer = asked(plain.replace(architecture=gap, parameters=Parameters(total=8_030_261_312)), runtime(program))
+            whole = asked(plain, runtime(program))
+            assert answer.download_bytes is not None
+            assert whole.download_bytes is not None
+            assert answer.download_bytes > 0.85 * whole.download_bytes
+            bare = asked(plain.replace(architecture=gap, parameters=Parameters()), runtime(program))
+            assert bare.download_bytes is None
+            assert bare.memory is None

@@ -162,8 +162,8 @@ def test_editors_accept_good_policies(text: str) -> None:
         ("blank.toml", "is empty"),
         ("binary.toml", "not a text file"),
         ("latin.toml", "not UTF-8 text"),
-        ("pipe", "is neither a file nor a pipe"),
-        ("nul\0.toml", "cannot be read: not a usable file name"),
+        ("pipe", "is not an ordinary file"),
+        ("nul\0.toml", "cannot be read: embedded null byte"),
     ],
 )
 def test_no_usable_file_is_one_clear_problem(tmp_path: Path, name: str, message: str) -> None:

@@ -594,7 +594,8 @@ def test_the_sealed_volume_of_macos_is_not_where_files_go(build: Callable[..., R
     """macOS shows `/` read-only; what lies under it for people is on the data volume, and the volume's own word counts."""
     mounts = {"/": "apfs", "/System/Volumes/Data": "apfs", "/Volumes/Stick": "msdos"}
     env = {"HOME": "/Users/ada", "OLLAMA_MODELS": "/Volumes/Stick/models"}
-    machine = read_machine(build({}, env, system="macos", space=SPACE, writable={"/": True}, mounts=mounts))
+    files = {"/Volumes/Stick/x": "x"}
+    machine = read_machine(build(files, env, system="macos", space=SPACE, writable={"/": True}, mounts=mounts))
     assert "/System/Volumes/Data" in machine.sources["disks.huggingface"]
     assert place(machine, "huggingface").writable is True
     assert place(machine, "ollama").max_file_bytes == 4 * GIB - 1

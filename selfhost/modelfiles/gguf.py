@@ -89,7 +89,9 @@ _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 # Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
 _GEMMA3N_CACHE_LAYERS = 20
-_IMAGE_MODELS = frozenset({"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"})
+_IMAGE_MODELS = frozenset(
+    {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
+)
 _DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 
 
@@ -145,7 +147,11 @@ class _Stream:
                 "the download did not finish: download it again",
             )  # fmt: skip
         if here + count > MAX_HEADER_BYTES:
-            fail(self.path, f"has a header of more than {MAX_HEADER_BYTES:,} bytes, which no model has", "the file is damaged: download it again")
+            fail(
+                self.path,
+                f"has a header of more than {MAX_HEADER_BYTES:,} bytes, which no model has",
+                "the file is damaged: download it again",
+            )
         rest = self.buffer[self.place :] if self.place <= len(self.buffer) else b""
         if not rest:
             try:
@@ -349,7 +355,11 @@ def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = first.values.get("split.tensors.count")
     if len(paths) > 1 and isinstance(promised, int) and promised != len(tensors):
-        fail(path, f"has {len(tensors):,} tensors in its {len(paths):,} parts, not {promised:,}", "parts of two models are mixed: download them again")
+        fail(
+            path,
+            f"has {len(tensors):,} tensors in its {len(paths):,} parts, not {promised:,}",
+            "parts of two models are mixed: download them again",
+        )
     if len({tensor.name for tensor in tensors}) < len(tensors):
         fail(path, "has a tensor that stands in two of its parts", "parts of two models are mixed: download them again")
     return _Model(path, first, tensors, sum(header.size for header in headers), len(paths), architectures).read()
@@ -359,7 +369,11 @@ def _all_there(path: str, paths: Sequence[str]) -> None:
     missing = [os.path.basename(one) for one in paths if not os.path.exists(one)]
     if missing:
         names = listed(map(shown, missing))
-        fail(path, f"is split into {len(paths):,} parts, and {len(missing):,} of them are not in its folder: {names}", "download the missing parts")
+        fail(
+            path,
+            f"is split into {len(paths):,} parts, and {len(missing):,} of them are not in its folder: {names}",
+            "download the missing parts",
+        )
     for one in paths:
         status_of(one)
 
@@ -559,8 +573,13 @@ class _Model:
             if self.has(layer, "ssm_in.weight"):
                 return "mamba2"
         prefix = f"blk.{layer}."
-        if any(self.has(layer, name) for name in ("ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight", "time_mix_lerp_x.weight")):
-            raise _Unclear(f"the recurrent layers of {self.name} (tensors such as {prefix}{self.odd(prefix)}) are of a kind this selfhost does not know")
+        if any(
+            self.has(layer, name)
+            for name in ("ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight", "time_mix_lerp_x.weight")
+        ):
+            raise _Unclear(
+                f"the recurrent layers of {self.name} (tensors such as {prefix}{self.odd(prefix)}) are of a kind this selfhost does not know"
+            )
         return None
 
     def odd(self, prefix: str) -> str:
@@ -585,9 +604,7 @@ class _Model:
             )
         if inner % rank:
             raise _Unclear(f"{self.name}.ssm.inner_size is no multiple of ssm.time_step_rank")
-        return Recurrent(
-            kind=kind, layers=(), convolution=taps, key_heads=groups, heads=rank, key_length=size, value_length=inner // rank
-        )
+        return Recurrent(kind=kind, layers=(), convolution=taps, key_heads=groups, heads=rank, key_length=size, value_length=inner // rank)
 
     def attends(self, layer: int, state: Mapping[str, Sequence[Recurrent | None]]) -> bool:
         def keeps(kind: str) -> bool:
@@ -759,7 +776,9 @@ class _Model:
             names = listed(sorted({clean(_numbered(place)) for place in odd}), 3)
             self.notes.append(f"its tensors are not quite those of other {self.name} models ({names}); counted as they stand in the file")
         else:
-            self.notes.append(f"{self.name} is not an architecture that this selfhost knows; its tensors are counted as they stand in the file")
+            self.notes.append(
+                f"{self.name} is not an architecture that this selfhost knows; its tensors are counted as they stand in the file"
+            )
         groups = self.groups(made)
         if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
             raise _Unclear(f"the tensors of {self.name} have more than {MAX_TENSOR_NAMES:,} names")

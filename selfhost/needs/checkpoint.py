@@ -54,7 +54,7 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
             remedy=f"take {name_of(subject.architecture)}, as published",
         )
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
-    if architecture is None or row is None:
+    if architecture is None or row is None or not subject.whole:
         return _by_count(subject)
     sizes = _stored(architecture, row)
     unsure = architecture.dtype is None
@@ -123,7 +123,7 @@ def _mlx(subject: Subject, quantization: str) -> SizedWeights | Unread:
     if bits is None:
         return Unread(fact="download_bytes", reason=f"nobody states the size in {quantization}", remedy="take 4bit or 8bit")
     architecture, row = subject.architecture, subject.row
-    if architecture is not None and row is not None:
+    if architecture is not None and row is not None and subject.whole:
         matrices = vectors = 0
         for group in checkpoint_tensors(architecture, row):
             elements = prod(group.shape) * (len(group.layers) or 1)
@@ -194,7 +194,7 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec) -> Ter
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
     line = files.arithmetic
     narrow = architecture is not None and (architecture.expert_dtype or architecture.matrix_dtype)
-    if narrow and row is not None and architecture is not None and runtime.id == "transformers":
+    if narrow and row is not None and architecture is not None and subject.whole and runtime.id == "transformers":
         # without a kernel for the narrow type it is expanded while loading
         high = max(high, count(checkpoint_tensors(architecture, row)) * 2)
         line += "; up to 2 bytes per parameter where this machine has no kernel for the type"

@@ -154,7 +154,7 @@ def decode_bytes_by_type(spec: ModelSpec, format: str, quantization: str, archit
         sized = weights_bytes(spec, format, quantization, architectures)
         total, active = spec.parameters.total, spec.parameters.active
         return {} if isinstance(sized, Unread) or not total else {quantization: sized.bytes * (active or total) // total}
-    if format != "gguf" or row is None or quantization not in GGUF_QUANTIZATIONS:
+    if format != "gguf" or row is None or not subject.whole or quantization not in GGUF_QUANTIZATIONS:
         return checkpoint.decode_bytes(subject, format, quantization, weights_bytes(spec, format, quantization, architectures))
     used = {layer: (group.used or 1, group.experts) for group in architecture.feed_forward if group.experts for layer in group.layers}
     share = next(iter(used.values()), (1, 1))

@@ -110,7 +110,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
             reason=f"nobody states the size of {quantization}, and it is no quantization of llama-quantize",
             remedy="take a quantization with a known recipe, for example Q4_K_M",
         )
-    if subject.architecture is not None and subject.row is not None:
+    if subject.whole and subject.architecture is not None and subject.row is not None:
         return _computed_file(subject.architecture, subject.row, quantization)
     total = subject.spec.parameters.total
     if total is None:
@@ -192,7 +192,7 @@ def by_type(tensors: Iterable[Stored]) -> str:
 
 def _weights(subject: Subject, quantization: str, files: SizedWeights, instruction_sets: tuple[str, ...] | None) -> tuple[list[Term], int]:
     """Mapped weights, the second layout that the CPU wants, and the bytes of originals it replaced."""
-    if subject.architecture is None or subject.row is None or quantization not in BITS_PER_WEIGHT:
+    if not subject.whole or subject.architecture is None or subject.row is None or quantization not in BITS_PER_WEIGHT:
         line = f"the whole file: {files.arithmetic}"
         return [term("weights", files.bytes, files.how, files.source, line, low=files.low_bytes, high=files.high_bytes)], 0
     architecture, row = subject.architecture, subject.row

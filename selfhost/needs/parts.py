@@ -15,6 +15,15 @@ class Subject(Record):
     architecture: Architecture | None
     row: ArchitectureRow | None
 
+    @property
+    def whole(self) -> bool:
+        """True where every tensor follows: nothing that has a size of its own was left out of the spec."""
+        made = self.architecture
+        if made is None or self.row is None:
+            return False
+        blocks = bool(made.attention or made.recurrent) and bool(made.feed_forward or made.recurrent)
+        return bool(made.tensors) or (blocks and made.vocabulary is not None)
+
 
 class Asked(Record):
     """The workload in the terms of this room. `context_tokens` is per sequence."""

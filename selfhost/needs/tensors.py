@@ -49,6 +49,8 @@ class ArchitectureRow(Record):
     fused_alpha_beta: bool = False
     pooler: bool = False
     activation_scalars: int = 0
+    embedding_rows_beyond: int = 0
+    cross_attention_gates: int = 0
     encoder: bool = False
     mtp_vocabulary: bool = False
     tokenizer: str = ""
@@ -148,7 +150,7 @@ class _Builder:
         vocabulary = model.vocabulary or 0
         if self.gguf:
             vocabulary = model.vocabulary_gguf or vocabulary
-        self.add("token_embd", width, vocabulary)
+        self.add("token_embd", width, vocabulary + row.embedding_rows_beyond)
         if row.output_norm:
             self.add(row.output_norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.encoder:
@@ -236,6 +238,8 @@ class _Builder:
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
+        if group.kind == "cross" and row.cross_attention_gates:
+            self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
         if row.attention_sinks:
             self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:

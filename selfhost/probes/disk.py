@@ -194,8 +194,8 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             space = host.within(lambda: _windows_drive_free(host, inner))
     except (OSError, ValueError) as error:
         failure = _said(error)
-        folder = host.paths.normpath(host.paths.join(host.cwd(), place.path))
-    mount = host.mount_of(folder)
+    # a folder that could not be looked up is on the mount its name tells, if its name is a whole one
+    mount = host.mount_of(folder) if host.paths.isabs(folder) else None
     # macOS mounts / read-only and yet stores under it: there the volume's own word counts
     read_only = bool(space and space.read_only) or bool(mount and mount.read_only and host.system == "linux")
     if read_only:

@@ -134,4 +134,5 @@ def _exception(use: ExemptionUse) -> dict[str, Any]:
         "owner": each.owner,
         "expires": each.expires,
         "rows": use.rows,
+        "concerned": use.concerned,
     }

@@ -90,13 +90,20 @@ def _passed(row: Row) -> str:
 def _exception(use: ExemptionUse) -> Paragraph:
     each = use.exemption
     where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
-    text = {
-        Use.USED: f"covers {_many(use.rows, 'verdict')}, until {each.expires}",
-        Use.UNUSED: f"covers nothing any more: remove it (it ends on {each.expires})",
-        Use.EXPIRED: f"ended on {each.expires}"
-        + (f"; {_many(use.rows, 'verdict')} would need it" if use.rows else ": remove it, nothing needs it"),
-    }[use.use]
-    style = {Use.USED: "", Use.UNUSED: "warn", Use.EXPIRED: "fail" if use.rows else "warn"}[use.use]
+    match use.use:
+        case Use.USED:
+            text = f"covers {_many(use.rows, 'verdict')}, until {each.expires}"
+        case Use.UNUSED if use.concerned:
+            text = f"covers nothing any more: remove it (it ends on {each.expires})"
+        case Use.EXPIRED if use.rows:
+            text = f"ended on {each.expires}; {_many(use.rows, 'verdict')} would need it"
+        case Use.EXPIRED if use.concerned:
+            text = f"ended on {each.expires}, and nothing needs it: remove it"
+        case Use.EXPIRED:
+            text = f"ended on {each.expires}, and concerns no machine of this audit"
+        case _:
+            text = f"concerns no machine of this audit (it ends on {each.expires})"
+    style = "fail" if use.use is Use.EXPIRED and use.rows else "warn" if use.use is not Use.USED and use.concerned else ""
     return Paragraph(spans=(Span(text=use.use, style=style), Span(text=f" {each.rule} of {each.model}{where}: {text}")), indent=2, hang=2)
 
 
