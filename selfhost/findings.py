@@ -318,12 +318,6 @@ def context(spec: ModelSpec, workload: Workload, *, asked: bool) -> Finding | No
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or 5 % of the volume, whichever is less (assumed)
 DISK_MARGIN_BYTES = 5 * GIB
 DISK_MARGIN_SHARE = 0.05
-# FAT32 keeps a file's size in 32 bits (Microsoft, FAT32 File System Specification 1.03)
-FILE_SIZE_LIMIT_BYTES = dict.fromkeys(("vfat", "msdos", "fat32", "fat"), 2**32 - 1)
-_LOCAL_NETWORK = "nfs nfs4 cifs smb smb2 smb3 smbfs afpfs 9p virtiofs webdav davfs fuse.sshfs fuse.rclone fuse.s3fs fuse.gcsfuse"
-_CLUSTER = "lustre ceph beegfs gpfs glusterfs"
-NETWORK_FILESYSTEMS = frozenset((*_LOCAL_NETWORK.split(), *_CLUSTER.split()))
-MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs"))
 
 
 def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool = False) -> Finding:
@@ -352,7 +346,7 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
     elsewhere = _move_store(purpose)
     if place and place.writable is False:
         return found(Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.", elsewhere)
-    limit = FILE_SIZE_LIMIT_BYTES.get((place.filesystem or "").lower()) if place else None
+    limit = place.max_file_bytes if place else None
     if place and limit and needs.largest_file_bytes is not None and needs.largest_file_bytes > limit:
         largest = units.decimal(needs.largest_file_bytes)
         reason = f"One file is {largest}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
@@ -363,19 +357,21 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
         )
         return found(Outcome.FAIL, "disk-too-small", reason, f"free {units.decimal(size - free)}, or {elsewhere}")
     if place is None or free is None:
-        why = machine.why_unread("disks") if place is None else machine.why_unread(f"disks.{purpose}.free_bytes")
+        why = machine.why_unread(
+            "disks" if machine.disks is None else f"disks.{purpose}" if place is None else f"disks.{purpose}.free_bytes"
+        )
         return found(Outcome.UNKNOWN, "disk-unread", f"The free space could not be read: {why.reason}.", why.remedy or elsewhere)
     if size is None:
         unsized = next((entry for entry in needs.unknown if entry.fact == "download_bytes"), None)
         reason = f"The size of the download is not known: {unsized.reason if unsized else 'nobody states it'}."
         return found(Outcome.UNKNOWN, "disk-size-not-known", reason, unsized.remedy if unsized else None)
     margin = _margin(place)
-    kind = (place.filesystem or "").lower()
-    if kind in MEMORY_FILESYSTEMS:
+    kind = place.filesystem
+    if place.in_memory:
         return found(
             Outcome.WARN, "disk-slow-or-volatile", f"{where} is {kind}: files there take RAM and are gone after a restart.", elsewhere
         )
-    if kind in NETWORK_FILESYSTEMS:
+    if place.on_network:
         return found(
             Outcome.WARN,
             "disk-slow-or-volatile",
@@ -582,7 +578,9 @@ def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
             f"{builder} has no build for {own}.",
             "build it from source, or choose another runtime with --runtime",
         )
-    missing = [name for name in required if sets is not None and name not in sets]
+    # where a system does not tell of one instruction set, that one alone is unread
+    untold = {entry.fact.partition(".")[2] for entry in machine.unread if entry.fact.startswith("instruction_sets.")}
+    missing = [name for name in required if sets is not None and name not in sets and name not in untold]
     if missing:
         return found(
             Outcome.FAIL,
@@ -596,7 +594,12 @@ def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     if sets is None and (required or wanted):
         why = machine.why_unread("instruction_sets")
         return found(Outcome.UNKNOWN, "cpu-unread", f"The processor's instruction sets could not be read: {why.reason}.", why.remedy)
-    slow = [name for name in wanted if sets is not None and name not in sets]
+    if lost := [name for name in required if name in untold and name not in (sets or ())]:
+        why = machine.why_unread(f"instruction_sets.{lost[0]}")
+        return found(
+            Outcome.UNKNOWN, "cpu-unread", f"Whether the processor has {', '.join(lost)} could not be read: {why.reason}.", why.remedy
+        )
+    slow = [name for name in wanted if sets is not None and name not in sets and name not in untold]
     if slow:
         return found(Outcome.WARN, "cpu-slow", f"It works, but slowly: this processor has no {', '.join(slow)}.", "prefer a small model")
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")

@@ -189,6 +189,21 @@ def test_the_compute_buffer_is_within_its_stated_error() -> None:
     assert median(errors.values()) < 0.001
 
 
+def test_the_sum_of_all_buffers_is_within_three_percent() -> None:
+    """Weights, cache, state and compute buffer together: at most 3 % off in every measured case, 0.1 % in the median."""
+    errors = {}
+    for index, record in enumerate(records("memory")):
+        if record["n_ctx"] < 512:
+            continue
+        logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
+        found = llamacpp.compute(architecture(record["model"]), row(record["model"]), room(record), logits, record["flash_attn"] != 0)
+        rest = sum(record[name] for name in ("repacked_bytes", "plain_bytes", "kv_bytes", "recurrent_state_bytes"))
+        errors[record["model"], index] = abs(found.bytes - record["compute_bytes"]) / (rest + record["compute_bytes"])
+    worst = max(errors, key=lambda key: errors[key])
+    assert errors[worst] <= 0.03, worst
+    assert median(errors.values()) < 0.001
+
+
 def test_measured_peaks_lie_in_the_stated_range() -> None:
     """Peak resident memory of real loads, less what may be evicted, lies between low and high, and the range is at most ± 4 % wide."""
     loads = [record for record in records("run") if record["mmap"]]

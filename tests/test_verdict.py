@@ -447,3 +447,12 @@ def test_can_download_is_null_where_it_is_not_known() -> None:
     assert verdict(listed=(weights, found("disk", machine=with_disk(free_bytes=None)))).can_download is None
     assert verdict(listed=(weights, found("disk", machine=with_disk(writable=False)))).can_download is False
     assert verdict(listed=(found("weights", question(spec=CLOSED, needs=None)),)).can_download is False
+
+
+def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing() -> None:
+    """Windows has no way to ask for FMA: a build that needs it is unknown there, not a crash."""
+    asked = question(needs=needs_of(cpu=CpuNeed(architectures=("x86_64",), instruction_sets={"x86_64": ("avx2", "fma")})))
+    told = MACHINE.replace(instruction_sets=("avx2",))
+    assert found("cpu", asked, told).code == "cpu-lacks-instructions"
+    silent = told.replace(unread=(Unread(fact="instruction_sets.fma", reason="Windows does not tell"),))
+    assert found("cpu", asked, silent).code == "cpu-unread"
