@@ -544,7 +544,7 @@ def _spec(words: list[str]) -> int:
 
 def _audit(words: list[str]) -> int:
     options = _parse("audit", words)
-    from .audit import load_machines, run_audit, utc_today
+    from .audit import MAX_FLEET_BYTES, load_machines, run_audit, utc_today
     from .policy import read_policy, starter_policy
 
     if options.init:
@@ -568,25 +568,26 @@ def _audit(words: list[str]) -> int:
     if options.machines is None:
         machines = (_machine(None),)
     else:
-        fleet = load_machines(options.machines, stdin=sys.stdin.buffer.read() if options.machines == "-" else None)
+        fleet = load_machines(options.machines, stdin=sys.stdin.buffer.read(MAX_FLEET_BYTES + 1) if options.machines == "-" else None)
         machines, problems = fleet.machines, fleet.problems
 
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
         return check_with(catalogue, name, workload, machine)
 
     audit = run_audit(policy, machines, judge, today=today, problems=problems)
+    for name, path in outputs:
+        if path is not None:
+            write_file(path, _audit_report(name, audit))
     if not audit.rows and audit.problems:
         raise InputError(audit.problems)
-    for name, path in outputs:
-        if name == "text" and path is None:
-            from .reports.audit_text import document
+    shown = next((name for name, path in outputs if path is None), None)
+    if shown == "text":
+        from .reports.audit_text import document
 
-            _present(options, document(audit))
-        elif path is None:
-            _deliver(options, _audit_report(name, audit))
-        else:
-            write_file(path, _audit_report(name, audit))
-    if audit.problems and not any(name == "text" and path is None for name, path in outputs):
+        _present(options, document(audit))
+    elif shown is not None:
+        _deliver(options, _audit_report(shown, audit))
+    if audit.problems and shown != "text":
         from .reports.text import problems_text
 
         sys.stderr.write(problems_text(audit.problems, encoding=sys.stderr.encoding))
