@@ -14,9 +14,9 @@ from .machine import Machine
 from .names import is_path, resolve
 from .needs import quantizations_of
 from .offers import Offer, offers_of
-from .spec import ModelSpec
-from .verdict import Judged, Outcome, Question, Route, Verdict, judge
-from .workload import Workload
+from .spec import MODALITIES, ModelSpec
+from .verdict import Question, Route, Verdict, judge
+from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -103,7 +103,7 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
 def _answer(catalogue: Catalogue, question: Question, understood: _Understood, machine: Machine, *, instead: bool = True) -> Verdict:
     spec, notes = question.spec, understood.notes
     judged = judge(question, machine)
-    offers = usable_offers(question, judged, offers_of(catalogue.offers_path, spec.id), _stand_ins(catalogue, spec, judged))
+    offers = usable_offers(question, judged, offers_of(catalogue.offers_path, spec.id), _stand_ins(catalogue, spec, failed=judged.failed))
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     return Verdict(
@@ -122,9 +122,9 @@ def _answer(catalogue: Catalogue, question: Question, understood: _Understood, m
     )
 
 
-def _stand_ins(catalogue: Catalogue, spec: ModelSpec, judged: Judged) -> list[tuple[ModelSpec, Sequence[Offer]]]:
+def _stand_ins(catalogue: Catalogue, spec: ModelSpec, *, failed: bool) -> list[tuple[ModelSpec, Sequence[Offer]]]:
     """Models whose API answers for this one where it has none of its own, the successor first."""
-    if not judged.failed:
+    if not failed:
         return []
     successor = spec.availability.successor if spec.availability else spec.upkeep.superseded_by
     return [(catalogue.spec(successor), offers_of(catalogue.offers_path, successor))] if successor else []
@@ -153,11 +153,13 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine) -> tup
 _ROUTE_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
 
-def _rank(answer: Verdict) -> tuple[int, int, int, str]:
-    memory = answer.finding("memory")
-    slow = answer.finding("speed")
-    warned = sum(finding is not None and finding.outcome is not Outcome.PASS for finding in (memory, slow))
-    return _ROUTE_ORDER.index(answer.route), warned if answer.can_run else 0, -(answer.model.parameters.total or 0), answer.model.id
+def _rank(answer: Verdict) -> tuple[int, int, int, int, str]:
+    """Smaller is better: the route, the kind of model, the likely pace in three steps, then the more parameters the better."""
+    model = answer.model
+    pace = answer.speed.decode.likely if answer.speed and answer.speed.decode else None
+    slow = 0 if pace is None or pace >= READING_TOKENS_PER_SECOND else 1 if pace >= DEFAULT_MIN_TOKENS_PER_SECOND else 2
+    steps = slow if answer.can_run else 0
+    return _ROUTE_ORDER.index(answer.route), MODALITIES.index(model.modality), steps, -(model.parameters.total or 0), model.id
 
 
 class Size(Record):

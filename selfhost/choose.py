@@ -25,6 +25,8 @@ RUNTIMES_BY_MODALITY = {
     "speech": ("whisper.cpp", "transformers"),
     "image": ("diffusers",),
 }
+# one stored type under the names that two formats have for it
+SAME_TYPE = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 # modalities whose work is counted in tokens one after another
 GENERATING = ("text", "vision")
 SHORTEST_CONTEXT_TOKENS = 1024
@@ -48,10 +50,12 @@ def ask(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine,
         raise _wrong("task", "fine-tuning is not judged yet", "leave --task out")
     if spec.closed:
         return Question(spec=spec, workload=workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None))
-    loads = why_not_loaded(spec, runtime) if runtime else None
+    loads = need.why_not_loaded(spec, runtime) if runtime else None
     if runtime is not None and loads is None:
         format, default = need.default_format_and_quantization(spec, runtime)
         if quantization and quantization not in (sized := need.quantizations_of(spec, runtime, _rows(shelf))):
+            quantization = SAME_TYPE.get(quantization, quantization)
+        if quantization and quantization not in sized:
             message = f"{spec.name} does not come in {quantization} for {runtime.name}"
             raise _wrong("quantization", message, f"it comes in {', '.join(sized)}" if sized else "leave --quant out")
         workload = workload.replace(runtime=runtime.id, format=format, quantization=quantization or default)
@@ -72,18 +76,6 @@ def ask(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine,
     return Question(
         spec=spec, workload=workload, runtime=runtime, loads=loads, needs=needs, speed=pace, context_asked=asked, local_files=local_files
     )
-
-
-def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """Why that runtime does not load this model, in a sentence; None when it does."""
-    if spec.modality not in runtime.modalities:
-        return f"{runtime.name} does not run {spec.modality} models."
-    only_gguf = set(runtime.formats) == {"gguf"}
-    if only_gguf and spec.architecture is not None and not spec.architecture.runs_in_gguf:
-        return f"{runtime.name} has no implementation of {spec.architecture.row}, so no GGUF file of it exists."
-    if only_gguf and spec.architecture is None and not any(files.format == "gguf" for files in spec.files):
-        return f"No GGUF file of {spec.name} is known, and {runtime.name} loads nothing else."
-    return None
 
 
 def _rows(shelf: Catalogue) -> Mapping[str, Any]:
@@ -109,7 +101,7 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> RuntimeSp
         return None
     candidates = [shelf.runtime(id) for id in RUNTIMES_BY_MODALITY.get(spec.modality, ())]
     for runtime in candidates:
-        if why_not_loaded(spec, runtime) is None:
+        if need.why_not_loaded(spec, runtime) is None:
             return runtime
     return candidates[0] if candidates else None
 
@@ -144,6 +136,10 @@ def alternatives(question: Question, asked: Workload, judged: Judged, machine: M
 
 def _smaller_of_itself(question: Question, asked: Workload, machine: Machine, shelf: Catalogue) -> Iterator[Alternative]:
     spec, workload, runtime = question.spec, question.workload, question.runtime
+    if asked.runtime is not None:
+        other = _fits(spec, asked.replace(runtime=None, format=None, quantization=None), shelf, machine)
+        if other and other[0].runtime:
+            yield _alternative(other, f"the same model with {other[0].runtime.name}: {_takes(other)}")
     if spec.closed or runtime is None or question.needs is None or question.loads is not None:
         return
     order = need.quantizations_of(spec, runtime, _rows(shelf))
@@ -319,7 +315,10 @@ def commands(question: Question, judged: Judged, shelf: Catalogue) -> tuple[str,
     if not judged.fits or question.runtime is None:
         return ()
     lines = [_filled(question.runtime, question)]
-    if question.runtime.id == "llama.cpp" and "ollama" in shelf.runtime_ids():
+    spec, workload = question.spec, question.workload
+    # Ollama's bare tag loads the default quantization, whatever was asked here
+    plain = workload.parallel == 1 and workload.quantization == need.default_format_and_quantization(spec, question.runtime)[1]
+    if plain and question.runtime.id == "llama.cpp":
         lines.append(_filled(shelf.runtime("ollama"), question))
     return tuple(line for line in lines if line)
 
@@ -327,20 +326,30 @@ def commands(question: Question, judged: Judged, shelf: Catalogue) -> tuple[str,
 def _filled(runtime: RuntimeSpec, question: Question) -> str:
     """The runtime's command for this model, empty where something it needs is not known."""
     spec, workload = question.spec, question.workload
-    published = spec.published_bytes(workload.format or "", workload.quantization or "")
-    source = published[1].repository or "" if published else ""
-    tag = next((alias for alias in spec.aliases if ":" in alias), "")
-    repository = source if workload.format == "gguf" else spec.repository or ""
+    found = need.published(spec, workload.format or "", workload.quantization or "")
+    # a publisher's own name of the quantization is the tag that downloads it
+    named = next((name for name in found[1].bytes if need.canonical_quantization(name) == workload.quantization), None) if found else None
+    quantized = workload.format in ("gguf", "ggml", "mlx")
     values = {
-        "repository": repository,
-        "tag": tag,
-        "quantization": workload.quantization or "",
-        "context_tokens": str(workload.context_tokens or ""),
+        "repository": (found[1].repository if found else None) if quantized else spec.repository,
+        "tag": _tag(spec, workload),
+        "quantization": named or workload.quantization,
+        "context_tokens": workload.context_tokens,
+        "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
+        "parallel": workload.parallel,
     }
     line = runtime.command
     for key, value in values.items():
         if "{" + key + "}" in line:
             if not value:
                 return ""
-            line = line.replace("{" + key + "}", value)
+            line = line.replace("{" + key + "}", str(value))
     return line
+
+
+def _tag(spec: ModelSpec, workload: Workload) -> str | None:
+    """What the runtime itself calls the model: Ollama's tag, or the size in whisper.cpp's file names."""
+    if workload.format == "ggml":
+        size = spec.id.removeprefix("whisper-")
+        return size if workload.quantization == "F16" else f"{size}-{(workload.quantization or '').lower()}"
+    return next((alias for alias in spec.aliases if ":" in alias), None)

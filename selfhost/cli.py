@@ -62,8 +62,9 @@ examples:
   selfhost list --family qwen --machine ci.json
   selfhost list --license 'Apache-2.0 OR MIT' --modality text
 
-order: models that run here come first, then those that cannot be told, then the rest. Among those that run, the ones
-without a warning come first, then the larger ones: more parameters, more able, as a rule of thumb and no more.
+order: what runs here comes first, then what cannot be told, then the rest; text before vision, speech, embedding and image.
+Among those that run: a likely speed of 5 tokens/s or more (as fast as one reads) before 2 or more before less, then the
+larger before the smaller: more parameters, more able, as a rule of thumb and no more.
 """,
     "show": """\
 examples:

@@ -164,7 +164,8 @@ def _named(key: str, name: str, catalogue: Catalogue) -> _Found | None:
     found = _look_up(key, ("ids",), name, catalogue)
     family = _family(key, catalogue)
     if found is not None:
-        return (found[0], family[1]) if family is not None and family[0] == found[0] else found
+        # a full name needs no word on how it was taken, only on what else there is
+        return (found[0], family[1][1:]) if family is not None and family[0] == found[0] else found
     return (
         _look_up(key, ("aliases",), name, catalogue, own)
         or family

@@ -296,7 +296,7 @@ class RuntimeSpec(Record):
     `instruction_sets` by architecture: the ones without which its shipped build crashes; `store` names the disk place
     (`Disk.purpose`) its downloads land in; `present` are command names or Python distributions that show it is installed;
     `install` is one line to get it; `command` the line that downloads and runs a model, with `{repository}`, `{quantization}`,
-    `{context_tokens}`, `{tag}` to fill in; `gpu_only` where it cannot run on a CPU. `overhead_low_bytes`/`overhead_high_bytes`
+    `{context_tokens}` (per sequence), `{total_context_tokens}`, `{parallel}`, `{tag}` to fill in; `gpu_only` where it cannot run on a CPU. `overhead_low_bytes`/`overhead_high_bytes`
     is what the program itself takes, with `overhead_how` (exact, measured, stated, assumed) and `overhead_source`.
     """
 

@@ -326,7 +326,7 @@ def test_a_publishers_own_mix_is_stated_or_unknown() -> None:
 
 def test_names_people_type_are_understood() -> None:
     """Case and common short forms do not matter; a name nobody makes is None."""
-    for text, name in (("q4_k_m", "Q4_K_M"), ("Q4_K", "Q4_K_M"), ("mxfp4", "MXFP4_MOE"), ("fp16", "F16"), ("BFloat16", "bfloat16")):
+    for text, name in (("q4_k_m", "Q4_K_M"), ("Q4_K", "Q4_K_M"), ("mxfp4", "MXFP4"), ("fp16", "F16"), ("BFloat16", "bfloat16")):
         assert needs.canonical_quantization(text) == name
     assert needs.canonical_quantization("Q9_K_XXL") is None
     for name in needs.QUANTIZATIONS:
@@ -337,7 +337,7 @@ def test_names_people_type_are_understood() -> None:
     ("id", "program", "expected"),
     [
         ("mistral-7b-instruct-v0.3", "llama.cpp", ("gguf", "Q4_K_M")),
-        ("gpt-oss-20b", "ollama", ("gguf", "MXFP4_MOE")),
+        ("gpt-oss-20b", "ollama", ("gguf", "MXFP4")),
         ("opt-1.3b", "transformers", ("pickle", "float16")),
         ("llama-3.1-8b-instruct", "vllm", ("safetensors", "bfloat16")),
         ("whisper-base", "whisper.cpp", ("ggml", "F16")),
@@ -365,7 +365,7 @@ def test_choices_come_best_first_and_those_worth_having_before_the_rest() -> Non
 
 def test_models_published_in_four_bits_come_in_no_other_type() -> None:
     """gpt-oss was trained in MXFP4: other quantizations would be larger and no better."""
-    assert needs.quantizations_of(catalogue().spec("gpt-oss-20b"), runtime("llama.cpp"), rows()) == ("MXFP4_MOE",)
+    assert needs.quantizations_of(catalogue().spec("gpt-oss-20b"), runtime("llama.cpp"), rows()) == ("MXFP4",)
 
 
 def test_decoding_reads_only_the_experts_that_are_used() -> None:

@@ -320,7 +320,8 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.store in ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
     assert runtime.install
     assert runtime.present or runtime.distributions
-    filled = runtime.command.format(repository="owner/name", quantization="Q4_K_M", context_tokens=4096, tag="name:7b")
+    blanks = {"repository": "owner/name", "quantization": "Q4_K_M", "tag": "name:7b"}
+    filled = runtime.command.format(**blanks, context_tokens=4096, total_context_tokens=8192, parallel=2)
     assert "owner/name" in filled or "name:7b" in filled
     assert 0 < runtime.overhead_low_bytes < runtime.overhead_high_bytes
     assert runtime.overhead_source

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         weights_bytes,
         why_not_loaded,
     )
+    from .parts import published
     from .quantization import QUALITY, worth_having
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "decode_bytes_by_type",
     "default_format_and_quantization",
     "needs_of",
+    "published",
     "quantizations_of",
     "weights_bytes",
     "why_not_loaded",
@@ -38,7 +40,7 @@ __all__ = [
 _HOME = {
     "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes": "estimate", "decode_bytes_by_type": "estimate",
     "default_format_and_quantization": "estimate", "needs_of": "estimate", "quantizations_of": "estimate", "weights_bytes": "estimate",
-    "why_not_loaded": "estimate", "QUALITY": "quantization", "worth_having": "quantization",
+    "why_not_loaded": "estimate", "published": "parts", "QUALITY": "quantization", "worth_having": "quantization",
 }  # fmt: skip
 
 

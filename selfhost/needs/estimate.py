@@ -90,7 +90,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
             names = tuple(name for name in GGUF_QUANTIZATIONS if name == default or name in own)
         else:
             experts = spec.architecture is not None and any(group.experts for group in spec.architecture.feed_forward)
-            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or (name != "F32" and (name != "MXFP4_MOE" or experts)))
+            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or (name != "F32" and (name != "MXFP4" or experts)))
         names = (*names, *(name for name in own if name not in GGUF_QUANTIZATIONS))
     elif format == "ggml":
         names = WHISPER_QUANTIZATIONS
@@ -98,6 +98,9 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
         names = (*(name for name in checkpoint.MLX_QUANTIZATIONS), *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS))
     else:
         names = ("float32", "float16") if spec.components else (default,)
+    if format == "gguf" and (spec.parameters.total is not None or _subject(spec, architectures).whole):
+        # every recipe can be followed, so none of them has to be
+        return names
     return tuple(name for name in names if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights))
 
 
@@ -105,7 +108,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     """The files one takes unless something else is asked for, in the first format of the runtime that the model has."""
     format = next((name for name in runtime.formats if name in _FORMATS and _has_format(spec, name)), None) or runtime.formats[0]
     if format == "gguf":
-        return format, "MXFP4_MOE" if _trained_in_mxfp4(spec) else "F16" if spec.modality == "embedding" else "Q4_K_M"
+        return format, "MXFP4" if _trained_in_mxfp4(spec) else "F16" if spec.modality == "embedding" else "Q4_K_M"
     if format == "ggml":
         return format, "F16"
     if format == "mlx":

@@ -8,7 +8,7 @@ from functools import lru_cache
 from ..facts import Unread
 from ..spec import Architecture, RuntimeSpec
 from . import llamacpp
-from .cache import cache_groups, states
+from .cache import CacheGroup, cache_groups, states
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
 from .records import How, SizedWeights, Term
@@ -30,6 +30,8 @@ _VOCABULARY = {"spm": (155, 155), "bpe": (307, 410), "wpm": (155, 307), "": (155
 # bytes in the file's header per token of the vocabulary
 _HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "wpm": (11.0, 24.2), "": (22.5, 62.5)}
 _HEADER_KEYS_BYTES = 3000
+# Gemma 3: where a spec does not state the vocabulary it may be that large
+_LARGEST_VOCABULARY = 262_144
 
 # types that a CPU copies into an interleaved layout, with the multiple their rows must have: ggml/src/ggml-cpu/repack.cpp
 _REPACK_AVX2 = {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8}
@@ -273,7 +275,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cell
         if not llamacpp.window_known(architecture, group):
             unsure += (room.full - cells) * room.streams * group.layers * per_token
         extra += room.full * room.streams * group.layers * row_bytes("f16", group.indexer_elements)
-        lines.append(_cache_line(group.layers, group, asked, cells, room.streams))
+        lines.append(_cache_line(group, asked, cells, room.streams))
         if window is not None and cells != room.full:
             notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
         elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
@@ -293,10 +295,8 @@ def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cell
 _TYPE_BYTES = {"f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes", "q4_0": "18/32 bytes"}
 
 
-def _cache_line(layers: int, group: object, asked: Asked, cells: int, streams: int) -> str:
-    from .cache import CacheGroup
-
-    assert isinstance(group, CacheGroup)
+def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> str:
+    layers = group.layers
     ending = f" × {cells:,} tokens" + (f" × {streams:,} sequences" if streams > 1 else "")
     keys, values = _TYPE_BYTES[asked.key_type], _TYPE_BYTES[asked.value_type]
     if group.latent:
@@ -332,8 +332,11 @@ def _compute(
         source += ", architecture not measured"
     if whole:
         line += "; rows of logits never asked for are not touched"
-    size = reserved.bytes
-    return term("compute", size, How.COMPUTED, source, line, low=int(touched * (1 - error)), high=int(size * (1 + error)))
+    size = most = reserved.bytes
+    if architecture.vocabulary is None and not row.encoder:
+        line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
+        most += 4 * (room.micro_batch if whole else parallel) * _LARGEST_VOCABULARY
+    return term("compute", size, How.COMPUTED, source, line, low=int(touched * (1 - error)), high=int(most * (1 + error)))
 
 
 def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, quantization: str) -> Term:
@@ -347,7 +350,7 @@ def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Ce
     numerator, denominator = _scratch(quantization)
     scratch = room.micro_batch * widest * numerator // denominator
     low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch
-    high = runtime.overhead_high_bytes + vocabulary * high_bytes + scratch
+    high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch
     middle = (low_bytes + high_bytes) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
     size = program + vocabulary * middle + scratch

@@ -27,7 +27,7 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
 _BASE: Mapping[str, str] = {
     "F32": "F32", "BF16": "BF16", "F16": "F16", "Q8_0": "Q8_0", "Q6_K": "Q6_K",
     "Q5_K_M": "Q5_K", "Q5_K_S": "Q5_K", "Q5_1": "Q5_1", "Q5_0": "Q5_0",
-    "Q4_K_M": "Q4_K", "Q4_K_S": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_1": "Q4_1", "Q4_0": "Q4_0", "MXFP4_MOE": "MXFP4",
+    "Q4_K_M": "Q4_K", "Q4_K_S": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_1": "Q4_1", "Q4_0": "Q4_0", "MXFP4": "MXFP4",
     "Q3_K_L": "Q3_K", "IQ3_M": "IQ3_S", "Q3_K_M": "Q3_K", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S", "IQ3_XXS": "IQ3_XXS", "Q3_K_S": "Q3_K",
     "IQ2_M": "IQ2_S", "IQ2_S": "IQ2_XS", "Q2_K": "Q2_K", "IQ2_XS": "IQ2_XS", "IQ2_XXS": "IQ2_XXS", "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S",
 }  # fmt: skip
@@ -35,7 +35,7 @@ _BASE: Mapping[str, str] = {
 GGUF_QUANTIZATIONS = tuple(_BASE)
 """Best quality first."""
 
-_ALIASES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4": "MXFP4_MOE", "FP16": "F16", "FP32": "F32"}
+_ALIASES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4_MOE": "MXFP4", "FP16": "F16", "FP32": "F32"}
 
 # the next type with blocks of 32, for rows that do not divide by 256
 _FALLBACK = {
@@ -49,7 +49,7 @@ _UP_TO_FOUR_BIT = frozenset({"Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "I
 # bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; those it leaves out from the sizes in quantize.cpp
 BITS_PER_WEIGHT: Mapping[str, float] = {
     "F32": 32.0, "BF16": 16.0, "F16": 16.0, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036, "Q5_K_S": 5.5704, "Q5_1": 6.04, "Q5_0": 5.57,
-    "Q4_K_M": 4.8944, "Q4_K_S": 4.6672, "IQ4_NL": 4.6818, "IQ4_XS": 4.4597, "Q4_1": 5.11, "Q4_0": 4.64, "MXFP4_MOE": 4.4,
+    "Q4_K_M": 4.8944, "Q4_K_S": 4.6672, "IQ4_NL": 4.6818, "IQ4_XS": 4.4597, "Q4_1": 5.11, "Q4_0": 4.64, "MXFP4": 4.4,
     "Q3_K_L": 4.2979, "IQ3_M": 3.7628, "Q3_K_M": 3.9960, "IQ3_S": 3.6606, "IQ3_XS": 3.4977, "IQ3_XXS": 3.2548, "Q3_K_S": 3.6429,
     "IQ2_M": 2.9294, "IQ2_S": 2.7403, "Q2_K": 3.1593, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824, "IQ1_M": 2.1460, "IQ1_S": 2.0042,
 }  # fmt: skip
@@ -85,7 +85,6 @@ QUALITY: Mapping[str, str] = {
     "IQ2_XXS": "heavy loss: only where nothing else fits; 2.38 bits per weight (llama.cpp tools/quantize/README.md)",
     "IQ1_M": "hardly usable: 2.15 bits per weight (llama.cpp tools/quantize/README.md)",
     "IQ1_S": "hardly usable: 2.00 bits per weight (llama.cpp tools/quantize/README.md)",
-    "MXFP4_MOE": "as published for models trained in MXFP4 (gpt-oss model card, openai, 2025-08-05)",
     "MXFP4": "as published for models trained in MXFP4 (gpt-oss model card, openai, 2025-08-05)",
 }
 """What a quantization costs, in plain words with the source."""
@@ -186,9 +185,9 @@ class _Recipe:
             return [("F16" if _kept_in_16_bit(name) and self.base != "F32" else "F32", number)]
         if self.base in ("F32", "F16", "BF16"):
             return [(self.base, number)]
-        if _is_value(name) and name != "output.weight" and self.name != "MXFP4_MOE":
+        if _is_value(name) and name != "output.weight" and self.name != "MXFP4":
             chosen = [self.value_type(self.value_index[layer]) for layer in group.layers]
-        elif "ffn_down" in name and self.name != "MXFP4_MOE":
+        elif "ffn_down" in name and self.name != "MXFP4":
             indices = group.layers if self.experts > 1 else [self.down_index[layer] for layer in group.layers]
             chosen = [self.down_type(index) for index in indices]
         elif name.startswith("blk.*.ffn_") and self.name == "IQ3_XS":
@@ -206,12 +205,12 @@ class _Recipe:
         name, row_length, base, quantization = group.name, group.shape[0], self.base, self.name
         table = name in ("token_embd.weight", "per_layer_token_embd.weight")
         if name == "output.weight" or (self.tied and table):
-            if quantization == "MXFP4_MOE" or self.falcon or row_length % BLOCKS[base][0]:
+            if quantization == "MXFP4" or self.falcon or row_length % BLOCKS[base][0]:
                 return "Q8_0"
             if quantization in _TWO_BIT or quantization == "IQ3_XXS":
                 return "Q5_K"
             return base if base == "Q8_0" else "Q6_K"
-        if quantization == "MXFP4_MOE":
+        if quantization == "MXFP4":
             return "MXFP4" if len(group.shape) > 2 and group.shape[2] > 1 else "Q8_0"
         if table:
             if quantization in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M"):

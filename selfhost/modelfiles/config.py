@@ -1,0 +1,1029 @@
+"""A Hugging Face `config.json` -> ModelSpec: the shape of a model, without its weights.
+
+The keys are those of the transformers configuration classes and of the published files themselves. A key that bears on the
+cache or on the weights and is not understood stops the part it bears on: the spec then says so under `unknown`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..facts import Record
+from ..spec import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    Audio,
+    FeedForward,
+    ModelSpec,
+    Parameters,
+    Recurrent,
+    Safety,
+)
+from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .source import fail, read_json, shown
+
+# the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
+MAX_CONFIG_BYTES = 1 << 23
+_MAX_NUMBER = 1 << 48
+
+# model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it (convert_hf_to_gguf.py, 2026)
+_GGUF: Mapping[str, str] = {
+    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom", "chatglm": "chatglm",
+    "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek", "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2",
+    "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5", "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4",
+    "falcon": "falcon", "falcon_h1": "falcon-h1", "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3",
+    "gemma3_text": "gemma3", "gemma3n": "gemma3n", "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4",
+    "gemma4_unified": "gemma4", "glm": "chatglm", "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v_text": "glm4",
+    "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "granite": "granite",
+    "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe", "hunyuan": "hunyuan-moe",
+    "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2", "kimi_linear": "kimi-linear", "lfm2": "lfm2", "lfm2_moe": "lfm2moe",
+    "llama": "llama", "llama4": "llama4", "llama4_text": "llama4", "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2",
+    "minimax_m3": "minimax-m3", "ministral3": "mistral3", "mistral": "llama", "mistral4": "mistral4", "mixtral": "llama", "mpt": "mpt",
+    "nemotron": "nemotron", "nemotron_h": "nemotron_h", "nemotron-nas": "deci", "nemotron_nas": "deci", "nomic_bert": "nomic-bert",
+    "olmo": "olmo", "olmo2": "olmo2", "olmo3": "olmo2", "olmoe": "olmoe", "orion": "orion", "phi": "phi2", "phi-msft": "phi2", "phi3": "phi3",
+    "phi3_v": "phi3", "phimoe": "phimoe", "qwen": "qwen", "qwen2": "qwen2", "qwen2_5_vl": "qwen2vl", "qwen2_5_vl_text": "qwen2vl",
+    "qwen2_moe": "qwen2moe", "qwen2_vl": "qwen2vl", "qwen2_vl_text": "qwen2vl", "qwen3": "qwen3", "qwen3_5": "qwen35", "qwen3_5_text": "qwen35",
+    "qwen3_5_moe": "qwen35moe", "qwen3_5_moe_text": "qwen35moe", "qwen3_moe": "qwen3moe", "qwen3_next": "qwen3next", "qwen3_vl": "qwen3vl",
+    "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe", "refinedweb": "falcon",
+    "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3", "stablelm": "stablelm",
+    "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
+}  # fmt: skip
+# model types without a GGUF architecture whose layers are ordinary; the value is the row
+_TRANSFORMERS: Mapping[str, str] = {
+    "gptj": "gptj",
+    "gpt_neo": "gpt_neo",
+    "opt": "opt",
+    "whisper": "whisper",
+    "mllama_text_model": "mllama_text_model",
+}
+# which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
+_FULL_EVERY: Mapping[str, int] = {
+    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2, "gpt_oss": 2,
+    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4,
+}  # fmt: skip
+# classes whose output matrix is the token table where the file does not say (transformers configuration classes)
+_TIED = frozenset(
+    "gemma gemma2 gemma3 gemma3_text gemma3n gemma3n_text gemma4 gemma4_text gpt2 gpt_bigcode gpt_neo bloom falcon refinedweb refinedwebmodel "
+    "cohere cohere2 opt starcoder2 mamba lfm2 lfm2_moe whisper mpt smollm3 minicpm".split()
+)
+_UNTIED = frozenset(
+    "llama mistral mixtral ministral3 mistral4 qwen2 qwen2_moe qwen3 qwen3_moe qwen3_next qwen2_vl qwen2_5_vl qwen3_vl_text qwen3_vl_moe_text "
+    "qwen3_5_text qwen3_5_moe_text phi phi-msft phi3 phi3_v phimoe gptj gpt_neox deepseek_v2 deepseek_v3 deepseek_v32 deepseek kimi_k2 kimi_linear "
+    "glm4 glm4_moe glm4_moe_lite glm_moe_dsa granite granitemoe olmo olmo2 olmo3 olmoe stablelm falcon_h1 falcon_mamba jamba nemotron nemotron_h "
+    "llama4_text llama4 mllama_text_model chatglm internlm2 minimax_m2 minimax_m3 gpt_oss seed_oss arcee apertus hunyuan hunyuan_v1_moe "
+    "qwen baichuan xverse dbrx orion ernie4_5_moe mimo_v2_flash".split()
+)
+# A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
+_NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "llama": {
+        "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 32000,
+        "max_position_embeddings": 2048,
+    },
+    "mistral": {
+        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "vocab_size": 32000, "max_position_embeddings": 131072, "sliding_window": 4096,
+    },
+    "qwen2": {
+        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+        "vocab_size": 151936, "max_position_embeddings": 32768, "use_sliding_window": False,
+    },
+    "gemma3_text": {
+        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4,
+        "head_dim": 256, "vocab_size": 262208, "max_position_embeddings": 131072, "sliding_window": 4096,
+    },
+}  # fmt: skip
+# the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
+_LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
+# tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
+_GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
+
+_NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
+_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim")
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
+_KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads")
+_CONTEXT = (
+    "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
+    "model_max_length", "seq_len",
+)  # fmt: skip
+_LENGTH = (
+    "intermediate_size",
+    "n_inner",
+    "ffn_dim",
+    "decoder_ffn_dim",
+    "ffn_hidden_size",
+    "ff_intermediate_size",
+    "dense_intermediate_size",
+)
+_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
+_USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k")
+_MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
+
+# Keys that change what a layer remembers; one that nobody asked for, with a value that says something, is not understood.
+_CACHE_KEY = re.compile(
+    r"window|chunk|latent|lora_rank|mamba|ssm|linear_|conv|hybrid|block_config|layer_types|block_type|pattern|compress|kv_shared|cross_attention"
+    r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|cla|kv_heads|key_value|global_|swa_|state_size|head_dim|kv_channels|attn_layer|full_att"
+)
+_WEIGHT_KEY = re.compile(r"expert|moe|mlp_layer|dense_|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate")
+# Keys that match and change neither: training, initial values, numeric details, other parts of the model.
+_HARMLESS = re.compile(
+    r"dropout|_coef|_loss|aux|init|_eps|epsilon|scale|scaling|multiplier|theta|_impl|implementation|softcapping|dtype|act$|activation|token|_id$|_ids$"
+    r"|_bias|rank_zero|jitter|norm|topk_group|n_group$|num_expert_group|router|routing|scoring|drop|chunk_size_feed_forward|chunk_size$|mamba_chunk_size"
+    r"|use_mamba_kernels|use_cache|mamba_expand|expand|group_limited|grouped|index_topk|index_skip|index_share|interleave|image|vision|audio|video|projector"
+    r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
+    r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
+    r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
+    r"|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+)
+
+_WHAT = "config.json"
+_DTYPES: Mapping[str, str] = {"bfloat16": "bfloat16", "float16": "float16", "half": "float16", "float32": "float32", "float": "float32"}
+
+
+class Stored(Record):
+    """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is not understood."""
+
+    name: str | None = None
+    format: str = "safetensors"
+    matrices: str | None = None
+    experts: str | None = None
+
+
+class ConfigRead(Record):
+    """What a config.json tells. `complete`: the tensors follow from it; else only what `unknown` does not name."""
+
+    spec: ModelSpec
+    stored: Stored
+    notes: tuple[str, ...]
+
+
+class _Unclear(Exception):
+    """What the model remembers does not follow from the file; the text says why."""
+
+
+def read_config(path: str, architectures: Mapping[str, Any], *, name: str | None = None) -> ConfigRead:
+    """The model that a config.json describes. Raises `SpecError`; `name` is that of the model, the path's where None."""
+    values = read_json(path, MAX_CONFIG_BYTES, what=_WHAT)
+    refuse_what_is_no_config(path, values)
+    return _Config(path, values, architectures, name or _name(path, values)).read()
+
+
+def _name(path: str, values: Mapping[str, Any]) -> str:
+    import os
+
+    stated = values.get("_name_or_path")
+    if isinstance(stated, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", stated) and not stated.startswith((".", "path-removed", "models/")):
+        return clean(stated.split("/")[1])
+    if os.path.basename(path).lower() != "config.json":
+        return name_of(path)
+    return name_of(os.path.dirname(os.path.abspath(path)) if not os.path.dirname(path) else os.path.dirname(path))
+
+
+# what other files of a model, or other JSON, look like: keys of which one is enough, and what to say
+_OTHER: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("weight_map",), "is the index of a model's safetensors files: give the folder it is in"),
+    (("peft_type", "base_model_name_or_path"), "is the configuration of a LoRA adapter: give the model that it changes"),
+    (("_diffusers_version",), "is a part of a diffusers pipeline, an image model: only config.json files of language models are read"),
+    (("added_tokens_decoder", "tokenizer_class", "chat_template", "added_tokens"), "is the configuration of a tokenizer"),
+    (
+        ("image_processor_type", "feature_extractor_type", "image_mean", "processor_class"),
+        "is the configuration of an image or audio processor",
+    ),
+    (("mediaType", "schemaVersion"), "is an Ollama or OCI manifest: give the model's name, for example llama3.2:1b"),
+    (("do_sample", "temperature", "top_p", "_from_model_config", "max_new_tokens", "eos_token_id"), "is a generation_config.json"),
+    (("bos_token", "unk_token", "eos_token"), "is a special_tokens_map.json"),
+    (("n_heads", "norm_eps", "multiple_of", "ffn_dim_multiplier"), "is the params.json of a model's own format"),
+    (("dependencies", "devDependencies", "scripts"), "is a package.json"),
+    (("__metadata__",), "is the header of a safetensors file"),
+)
+
+
+def refuse_what_is_no_config(path: str, values: Any) -> None:
+    """Raise `SpecError` for JSON that is something else, and say what it seems to be."""
+    remedy = "give the model's config.json, its folder, or its GGUF file"
+    if not isinstance(values, dict):
+        kind = {list: "a list", str: "a text"}.get(type(values), "a single value")
+        fail(path, f"is no model's config.json: it is {kind}, not an object", remedy)
+    schema = values.get("schema")
+    if isinstance(schema, str) and schema.startswith("selfhost."):
+        if schema.startswith("selfhost.machine"):
+            fail(path, "is a machine record of selfhost, not a model", "give it with --machine, and name a model")
+        fail(path, f"is an answer of selfhost ({clean(schema)}), not a model", remedy)
+    kind = clean(values.get("model_type"))
+    text = next((values[nest] for nest in _NESTS if isinstance(values.get(nest), dict)), values)
+    shaped = any(key in text for key in (*_LAYERS, "hybrid_override_pattern", "layers_block_type")) and any(key in text for key in _WIDTH)
+    if shaped and (kind or values.get("architectures")):
+        if not values.get("architectures") and "vision" in kind or kind in ("siglip", "clip", "dinov2", "vit"):
+            fail(path, f"describes an image encoder ({kind}), no language model", remedy)
+        return
+    if kind and any(isinstance(values.get(nest), dict) for nest in _NESTS):
+        return
+    if kind and ("vision" in kind or kind in ("siglip", "clip")):
+        fail(path, f"describes an image encoder ({kind}), no language model", remedy)
+    for keys, message in _OTHER:
+        if any(key in values for key in keys) and not (kind and shaped):
+            fail(path, message, None if ":" in message else remedy)
+    if "model" in values and "pre_tokenizer" in values:
+        fail(path, "is a tokenizer.json", remedy)
+    if shaped:
+        return
+    seen = listed((clean(key) for key in values), 4)
+    fail(path, "is no model's config.json" + (f": it has the keys {seen}" if seen else ": it is empty"), remedy)
+
+
+class _Config:
+    def __init__(self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any], name: str) -> None:
+        self.path, self.outer, self.architectures, self.name = path, values, architectures, name
+        nest = next((key for key in _NESTS if isinstance(values.get(key), dict)), None)
+        inner: Mapping[str, Any] = values[nest] if nest is not None else {}
+        self.outer_kind = clean(values.get("model_type")).lower()
+        kind = clean(inner.get("model_type")).lower() if inner else ""
+        # some files repeat the text model's keys at the top, and nest no more than its name
+        self.nested = bool(inner) and not any(key in values for key in _LAYERS)
+        self.text: dict[str, Any] = {**_plain(values), **_plain(inner)} if inner else dict(values)
+        if inner and self.nested:
+            self.text = {**{key: value for key, value in _plain(values).items() if key in _INHERITED}, **_plain(inner)}
+        for part in ("attn_config", "ffn_config", "linear_attn_config", "sparse_attention_config"):
+            if isinstance(self.text.get(part), dict):
+                self.text = (
+                    {**self.text[part], **self.text, **{"linear_" + key: value for key, value in self.text[part].items()}}
+                    if (part == "linear_attn_config")
+                    else {**self.text[part], **self.text}
+                )
+        self.kind = kind or self.outer_kind
+        if not kind and inner:
+            self.kind = _kind_of_class(inner) or self.outer_kind
+        if not self.kind:
+            self.kind = _kind_of_class(values)
+        if self.nested:
+            self.text = {**_NESTED_DEFAULTS.get(self.kind, {}), **self.text}
+        self.asked: set[str] = set()
+        self.unknown: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.layers = 0
+
+    # -------- values of keys
+
+    def get(self, *keys: str) -> Any:
+        """The first of these keys that has a value; all of them count as understood."""
+        self.asked.update(keys)
+        return next((self.text[key] for key in keys if self.text.get(key) is not None), None)
+
+    def number(self, *keys: str) -> int | None:
+        """A whole number of at least 0, None where it is missing."""
+        value = self.get(*keys)
+        if value is None:
+            return None
+        if isinstance(value, list) and value and all(item == value[0] for item in value):
+            value = value[0]
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
+            key = next(key for key in keys if self.text.get(key) is not None)
+            raise _Unclear(f"{key} is {_short(value)}, not one whole number")
+        return value
+
+    def needed(self, *keys: str) -> int:
+        value = self.number(*keys)
+        if not value:
+            raise _Unclear(f"{keys[0]} is missing")
+        return value
+
+    def flag(self, *keys: str) -> bool:
+        return bool(self.get(*keys))
+
+    def per_layer(self, key: str) -> list[Any] | None:
+        """A list with one entry per layer; None where the key is missing or empty."""
+        value = self.get(key)
+        if not value:
+            return None
+        if not isinstance(value, list) or len(value) < self.layers:
+            raise _Unclear(f"{key} does not list one entry for each of the {self.layers:,} layers")
+        return value[: self.layers]
+
+    # -------- the whole
+
+    def read(self) -> ConfigRead:
+        stored = self.stored()
+        try:
+            architecture = self.architecture(stored)
+        except _Unclear as why:
+            self.unknown["architecture"] = str(why)
+            architecture = None
+        row = None if architecture is None else row_values(self.architectures, architecture.row)
+        encoder = bool(row and row.get("encoder"))
+        total = active = None
+        vision = self.outer_kind in _VISION or any(
+            isinstance(self.outer.get(key), dict) or self.outer.get(key)
+            for key in ("vision_config", "visual", "mm_vision_tower", "img_processor")
+        )
+        if architecture is not None and row is not None:
+            total, active = self.parameters(architecture, row)
+        if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
+            self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
+            if total is not None:
+                self.notes.append(f"without its vision or audio encoder it has {total:,} parameters")
+                total = active = None
+        if total is None:
+            self.unknown["parameters.total"] = "it does not follow from config.json alone"
+        self.unknown["files"] = "config.json does not say how large the weights are"
+        self.unknown["license.id"] = "config.json does not say"
+        modality = "speech" if self.kind == "whisper" else "embedding" if encoder else "vision" if vision else "text"
+        spec = ModelSpec(
+            id=identifier(self.name),
+            name=self.name,
+            modality=modality,
+            parameters=Parameters(total=total, active=active),
+            architecture=architecture,
+            safety=Safety(remote_code=True if isinstance(self.outer.get("auto_map"), dict) else None),
+            sources={"architecture": shown(self.path)} | ({"parameters": "sum over the architecture"} if total else {}),
+            unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
+            origin=self.path,
+        )
+        return ConfigRead(spec=spec, stored=stored, notes=tuple(self.notes))
+
+    def architecture(self, stored: Stored) -> Architecture:
+        if self.outer.get("is_encoder_decoder") and self.kind != "whisper":
+            raise _Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
+        self.layers = layers = self.layer_count()
+        width = self.needed(*_WIDTH)
+        kinds = self.layer_kinds()
+        state = [self.state(kind, width) if kind in _STATES else None for kind in kinds]
+        attention = [self.attention(number, kind, width) if kind in _ATTENDING else None for number, kind in enumerate(kinds)]
+        incomplete: str | None = None
+        feed_forward: list[FeedForward | None] = [None] * layers
+        try:
+            feed_forward = [self.feed_forward(number, kind, width) for number, kind in enumerate(kinds)]
+        except _Unclear as why:
+            incomplete = str(why)
+        tied = self.tied()
+        gguf = _GGUF.get(self.kind)
+        if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
+            gguf = "nemotron_h_moe"
+        if gguf == "granitehybrid" and not any(state) and not any(layer is not None and layer.experts for layer in feed_forward):
+            gguf = "granite"
+        row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
+        extra = self.extras(row) if row is not None else {}
+        context = self.number(*_CONTEXT)
+        shared = self.number("num_kv_shared_layers") or 0
+        if shared >= layers:
+            raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
+        vocabulary = self.number("padded_vocab_size", "vocab_size", "embedding_size")
+        audio = self.audio()
+        mtp = self.number(*_MTP) or 0
+        odd = sorted(key for key in self.left_over(_CACHE_KEY))
+        if odd:
+            raise _Unclear(f"{listed(odd)}: not understood, and it may change what the model keeps of its context")
+        odd = sorted(key for key in self.left_over(_WEIGHT_KEY))
+        if odd and incomplete is None:
+            incomplete = f"{listed(odd)}: not understood"
+        if row is None and incomplete is None:
+            incomplete = f"{self.kind or 'this model type'} is not an architecture whose tensors this selfhost knows"
+        if vocabulary is None and incomplete is None:
+            incomplete = "vocab_size is missing"
+        if tied is None and incomplete is None:
+            incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
+        name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
+        if incomplete is not None:
+            self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
+            if row is not None:
+                # an architecture that stands in the table would be believed to have all its tensors
+                name, gguf = f"{name} (incomplete)", None
+        if context is None:
+            self.unknown["architecture.context_tokens"] = "config.json does not say"
+        positions_left = self.kind in ("roberta", "xlm-roberta")
+        encoder = bool(row and row.get("encoder"))
+        return Architecture(
+            row=name,
+            runs_in_gguf=gguf is not None,
+            dtype=self.dtype(),
+            matrix_dtype=stored.matrices,
+            expert_dtype=stored.experts,
+            layers=layers,
+            embedding_length=width,
+            heads=self.number(*_HEADS) or None,
+            vocabulary=vocabulary,
+            vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
+            # the first two rows of RoBERTa's position table belong to no position
+            context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
+            tied_embeddings=bool(tied) and not encoder,
+            output_matrix=not encoder,
+            attention=grouped(attention),
+            recurrent=grouped(state),
+            feed_forward=grouped(feed_forward),
+            positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
+            token_types=(self.number("type_vocab_size") or None) if row is not None and row.get("token_types") else None,
+            cache_layers=layers - shared if shared else None,
+            per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
+            altup_inputs=self.number("altup_num_inputs") or None,
+            deepstack_layers=self.deepstack(),
+            mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
+            audio=audio,
+            **extra,
+        )
+
+    def layer_count(self) -> int:
+        pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
+        found = self.number(*_LAYERS) or (len(pattern) if isinstance(pattern, str) else 0) or (len(kinds) if isinstance(kinds, list) else 0)
+        if not found:
+            raise _Unclear("num_hidden_layers is missing")
+        if found > MAX_LAYERS:
+            fail(self.path, f"is no usable config.json: {found:,} layers", f"the most that any model has is far below {MAX_LAYERS:,}")
+        return found
+
+    # -------- which layer is what
+
+    def layer_kinds(self) -> list[str]:
+        """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
+        layers = self.layers
+        if self.get("compress_ratios") or self.get("attn_type_list"):
+            raise _Unclear(
+                "compress_ratios: compressed attention is not understood"
+                if self.get("compress_ratios")
+                else "attn_type_list: not understood"
+            )
+        if self.flag("use_cla"):
+            raise _Unclear("use_cla: layers that share a cache are not understood")
+        names = self.get("layer_types", "layers_block_type")
+        pattern = self.get("hybrid_override_pattern")
+        if isinstance(pattern, str):
+            if len(pattern) != layers or set(pattern) - set(_PATTERN):
+                raise _Unclear("hybrid_override_pattern: not one known letter for each layer")
+            return [_PATTERN[letter] for letter in pattern]
+        if names:
+            if not isinstance(names, list) or len(names) < layers:
+                raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
+            return [self.named_kind(name) for name in names[:layers]]
+        if self.kind in ("mamba", "falcon_mamba"):
+            return ["mamba"] * layers
+        if self.kind == "falcon_h1":
+            return ["hybrid"] * layers
+        if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
+            return self.kimi_layers()
+        every = self.number("full_attention_interval")
+        if every:
+            return ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
+        period = self.number("attn_layer_period")
+        if period:
+            offset = self.number("attn_layer_offset") or 0
+            return ["full" if number % period == offset else "mamba" for number in range(layers)]
+        full = self.get("full_attn_idxs")
+        if isinstance(full, list):
+            return ["full" if number in full else "convolution" for number in range(layers)]
+        blocks = self.per_layer("block_configs")
+        if blocks:
+            return [self.block_kind(block) for block in blocks]
+        crossing = self.get("cross_attention_layers")
+        if isinstance(crossing, list):
+            return ["cross" if number in crossing else "full" for number in range(layers)]
+        return ["sliding" if slides else "full" for slides in self.sliding()]
+
+    def named_kind(self, name: Any) -> str:
+        found = _NAMES.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise _Unclear(f"layer_types: {_short(name)} is not understood")
+        if found == "mamba" and self.kind != "jamba":
+            return "mamba2"
+        if found == "sliding" and self.window() is None:
+            return "full"
+        return found
+
+    def kimi_layers(self) -> list[str]:
+        # these lists count from 1
+        full, linear = self.get("linear_full_attn_layers") or [], self.get("linear_kda_layers") or []
+        if (
+            not isinstance(full, list)
+            or not isinstance(linear, list)
+            or sorted([*full, *linear], key=str) != sorted(range(1, self.layers + 1), key=str)
+        ):
+            raise _Unclear("linear_attn_config does not name each layer once")
+        return ["full" if number in full else "kda" for number in range(1, self.layers + 1)]
+
+    def block_kind(self, block: Any) -> str:
+        part = block.get("attention") if isinstance(block, dict) else None
+        if not isinstance(part, dict):
+            raise _Unclear("block_configs: not understood")
+        if part.get("window_length") or part.get("sparsify"):
+            raise _Unclear("block_configs: window_length and sparsify are not understood")
+        return "none" if part.get("no_op") or part.get("replace_with_linear") else "full"
+
+    def window(self) -> int | None:
+        """Tokens; None where no layer has a window shorter than the context."""
+        window = self.number("sliding_window", "sliding_window_size", "attention_chunk_size", "window_size")
+        if self.kind == "llama4_text" and window is None:
+            window = _LLAMA4_CHUNK
+        if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
+            # other models have these two keys for something else
+            window = None
+        if self.text.get("use_sliding_window") is False:
+            window = None
+        context = self.number(*_CONTEXT)
+        # a window that no text can fill is none
+        return window if window and not (context and window >= context) else None
+
+    def sliding(self) -> list[bool]:
+        layers = self.layers
+        swa = self.per_layer("hybrid_layer_pattern")
+        pattern = self.get("sliding_window_pattern", "_sliding_window_pattern")
+        first = self.number("max_window_layers")
+        rope = self.per_layer("no_rope_layers")
+        types = self.get("attention_types")
+        if self.window() is None:
+            return [False] * layers
+        if swa:
+            return [item == 1 for item in swa]
+        if self.kind in ("llama4_text", "llama4"):
+            # a layer without rope attends to everything
+            return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
+        if self.kind == "gpt_neo":
+            return _neo_layers(types, layers)
+        if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
+            return [pattern[number % len(pattern)] == "L" for number in range(layers)]
+        if isinstance(pattern, int) and not isinstance(pattern, bool) and pattern > 0:
+            return [(number + 1) % pattern != 0 for number in range(layers)]
+        if self.text.get("use_sliding_window") is True and first is not None:
+            return [number >= first for number in range(layers)]
+        every = _FULL_EVERY.get(self.kind)
+        if every is None:
+            raise _Unclear(f"sliding_window: {self.window():,} tokens, and the file does not say in which layers")
+        return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
+
+    # -------- what a layer has
+
+    def attention(self, number: int, kind: str, width: int) -> Attention:
+        heads = self.needed(*_HEADS)
+        latent = self.number("kv_lora_rank")
+        if latent and kind == "full" and self.text.get("use_mla") is not False:
+            return self.latent(number, latent, heads)
+        self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
+        stated = self.number("head_dim", "attention_head_dim", "kv_channels")
+        if not stated and width % heads:
+            raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
+        length = stated or width // heads
+        kv_heads = self.kv_heads(number, heads)
+        value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
+        same = False
+        if kind == "sliding":
+            heads = self.number("swa_num_attention_heads") or heads
+            kv_heads = self.number("swa_num_key_value_heads") or kv_heads
+            value = self.number("swa_v_head_dim") or value
+            length = self.number("swa_head_dim") or length
+        if self.kind in ("gemma4_text", "gemma4") and kind == "full":
+            length = value = self.number("global_head_dim") or length
+            if self.flag("attention_k_eq_v"):
+                same = True
+                kv_heads = self.number("num_global_key_value_heads") or kv_heads
+        self.asked.update(
+            (
+                "global_head_dim",
+                "num_global_key_value_heads",
+                "swa_num_attention_heads",
+                "swa_num_key_value_heads",
+                "swa_v_head_dim",
+                "swa_head_dim",
+            )
+        )
+        if not 1 <= kv_heads <= heads:
+            raise _Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
+        return Attention(
+            kind=kind if kind != "hybrid" else "full",
+            layers=(),
+            heads=heads,
+            kv_heads=kv_heads,
+            key_length=length,
+            value_length=value,
+            window_tokens=self.window() if kind == "sliding" else None,
+            values_from_keys=same,
+        )
+
+    def kv_heads(self, number: int, heads: int) -> int:
+        blocks = self.per_layer("block_configs")
+        if blocks:
+            per_group = blocks[number]["attention"].get("n_heads_in_group")
+            if not isinstance(per_group, int) or isinstance(per_group, bool) or per_group < 1 or heads % per_group:
+                raise _Unclear("block_configs: n_heads_in_group is no divisor of the heads")
+            return heads // per_group
+        groups = self.number("multi_query_group_num")
+        if self.flag("multi_query_attention") and groups:
+            return groups
+        stated = self.number(*_KV_HEADS)
+        one = self.flag("multi_query")
+        self.asked.update(("new_decoder_architecture", "multi_query_attention"))
+        # Falcon's older classes ignore num_kv_heads where multi_query is set
+        if one and not self.text.get("new_decoder_architecture") and not (stated and self.kind == "refinedweb"):
+            return 1
+        return stated or heads
+
+    def latent(self, number: int, latent: int, heads: int) -> Attention:
+        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla"))
+        types = self.per_layer("indexer_types")
+        own = types is None or types[number] == "full"
+        indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
+        return Attention(
+            kind="latent",
+            layers=(),
+            heads=heads,
+            kv_heads=heads,
+            key_length=self.needed("qk_nope_head_dim"),
+            value_length=self.needed("v_head_dim"),
+            latent_length=latent,
+            query_latent_length=self.number("q_lora_rank") or None,
+            rope_length=self.needed("qk_rope_head_dim"),
+            indexer_heads=indexer if indexer and length and own else None,
+            indexer_length=length if indexer and length and own else None,
+        )
+
+    def state(self, kind: str, width: int) -> Recurrent:
+        if kind == "convolution":
+            return Recurrent(kind=kind, layers=(), convolution=self.needed("conv_L_cache"))
+        if kind == "delta":
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=self.needed("linear_conv_kernel_dim"),
+                key_heads=self.needed("linear_num_key_heads"),
+                heads=self.needed("linear_num_value_heads"),
+                key_length=self.needed("linear_key_head_dim"),
+                value_length=self.needed("linear_value_head_dim"),
+            )
+        if kind == "kda":
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=self.needed("linear_short_conv_kernel_size"),
+                heads=self.needed("linear_num_heads"),
+                key_length=self.needed("linear_head_dim"),
+            )
+        size = self.needed("mamba_d_state", "ssm_state_size", "state_size")
+        taps = self.needed("mamba_d_conv", "conv_kernel")
+        if kind == "mamba":
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=self.inner(width),
+                state_length=size,
+                time_step_rank=self.time_step_rank(width),
+            )
+        heads, length = self.needed("mamba_n_heads", "mamba_num_heads"), self.number("mamba_d_head", "mamba_head_dim")
+        inner = self.number("mamba_d_ssm") or (heads * length if length else 0) or self.inner(width)
+        norm = self.text.get("mamba_rms_norm") if self.kind == "falcon_h1" else None
+        self.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
+        return Recurrent(
+            kind="mamba2",
+            layers=(),
+            convolution=taps,
+            inner_length=inner,
+            state_length=size,
+            heads=heads,
+            groups=self.needed("mamba_n_groups", "n_groups"),
+            norm=False if norm is False else None,
+        )
+
+    def inner(self, width: int) -> int:
+        expand = self.number("mamba_expand", "expand")
+        if self.kind in ("mamba", "falcon_mamba") and self.number("intermediate_size"):
+            return self.needed("intermediate_size")
+        if not expand:
+            raise _Unclear("the inner width of the recurrent layers (expand) is missing")
+        return expand * width
+
+    def time_step_rank(self, width: int) -> int:
+        if self.get("time_step_rank", "mamba_dt_rank") == "auto":
+            return -(-width // 16)
+        return self.needed("time_step_rank", "mamba_dt_rank")
+
+    def feed_forward(self, number: int, kind: str, width: int) -> FeedForward | None:
+        if self.kind in ("mamba", "falcon_mamba"):
+            return None
+        if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
+            return self.nemotron(number, kind)
+        blocks = self.per_layer("block_configs")
+        if blocks:
+            return self.block_length(blocks[number], width)
+        experts = self.number(*_EXPERTS) or 0
+        if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
+            experts = 0
+        used = self.number(*_USED) or 0
+        if experts and not used:
+            raise _Unclear(f"{experts:,} experts, and the file does not say how many a token uses")
+        length = self.length(width, number)
+        if not experts or not self.has_experts(number):
+            own = self.number("dense_intermediate_size", "intermediate_size_mlp")
+            return FeedForward(layers=(), length=own if own and experts else length)
+        each = self.number("moe_intermediate_size", "ffn_hidden_size") or self.needed("intermediate_size")
+        return FeedForward(
+            layers=(),
+            length=each,
+            experts=experts,
+            used=min(used, experts),
+            shared_length=self.shared(each),
+            latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
+            router_bias=self.router_bias(),
+            beside_dense=length if self.kind in ("gemma4", "gemma4_text") else None,
+        )
+
+    def shared(self, each: int) -> int | None:
+        stated = self.number("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size")
+        number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        if self.kind in ("llama4", "llama4_text"):
+            return each
+        if stated is not None and not (number and self.kind in ("minimax_m3",)):
+            return stated or None
+        return number * each if number else None
+
+    def router_bias(self) -> bool:
+        return (
+            self.get("topk_method") == "noaux_tc"
+            or self.kind in ("deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite")
+            or (self.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and self.flag("use_routing_bias", "use_moe_router_bias"))
+        )
+
+    def has_experts(self, number: int) -> bool:
+        types = self.per_layer("mlp_layer_types")
+        if types:
+            return bool(types[number] == "sparse")
+        lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index") or 0
+        only = self.get("mlp_only_layers") or []
+        step = self.number("decoder_sparse_step", "interleave_moe_layer_step") or 1
+        every = self.get("moe_layer_freq")
+        period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
+        self.asked.update(("moe_layer_num_skipped", "moe_layers"))
+        if period:
+            return number % period == offset
+        if isinstance(every, list):
+            if len(every) < self.layers:
+                raise _Unclear("moe_layer_freq does not list one entry for each layer")
+            return bool(every[number])
+        if isinstance(every, int) and every > 1:
+            return number >= lead and number % every == 0
+        if not isinstance(only, list):
+            raise _Unclear("mlp_only_layers is no list")
+        return number >= lead and number not in only and (number + 1) % step == 0
+
+    def length(self, width: int, number: int) -> int:
+        stated = self.number("intermediate_size_mlp") if self.kind in ("llama4", "llama4_text") else None
+        if self.kind in ("lfm2", "lfm2_moe") and self.flag("block_auto_adjust_ff_dim"):
+            return self.adjusted()
+        shared = self.number("shared_intermediate_size") if self.kind == "granitemoehybrid" else None
+        if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
+            return shared
+        found = stated or self.number(*_LENGTH)
+        lengths = self.get("intermediate_size")
+        if isinstance(lengths, list):
+            raise _Unclear("intermediate_size differs from layer to layer")
+        if not found:
+            ratio = self.number("mlp_ratio", "expansion_ratio") or (4 if self.kind in _FOUR_WIDE else 0)
+            if not ratio:
+                raise _Unclear("intermediate_size is missing")
+            found = ratio * width
+        shared_from = self.layers - (self.number("num_kv_shared_layers") or 0)
+        wide = self.flag("use_double_wide_mlp") and number >= shared_from
+        return 2 * found if wide else found
+
+    def adjusted(self) -> int:
+        """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
+        length = int(2 * self.needed("block_ff_dim", "intermediate_size") / 3)
+        factor, step = self.get("block_ffn_dim_multiplier"), self.needed("block_multiple_of")
+        if isinstance(factor, (int, float)) and not isinstance(factor, bool) and 0 < factor < 100:
+            length = int(factor * length)
+        return -(-length // step) * step
+
+    def nemotron(self, number: int, kind: str) -> FeedForward | None:
+        if kind == "mlp":
+            return FeedForward(layers=(), length=self.needed("intermediate_size"))
+        if kind != "moe":
+            return None
+        each = self.needed("moe_intermediate_size")
+        return FeedForward(
+            layers=(),
+            length=each,
+            experts=self.needed(*_EXPERTS),
+            used=min(self.needed(*_USED), self.needed(*_EXPERTS)),
+            shared_length=self.shared(each),
+            latent_length=self.number("moe_latent_size") or None,
+        )
+
+    def block_length(self, block: Mapping[str, Any], width: int) -> FeedForward | None:
+        part = block.get("ffn")
+        if not isinstance(part, dict) or part.get("sparsify"):
+            raise _Unclear("block_configs: ffn is not understood")
+        if part.get("replace_with_linear"):
+            raise _Unclear("block_configs: replace_with_linear is not understood")
+        if part.get("no_op"):
+            return None
+        factor = part.get("ffn_mult")
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 1000:
+            raise _Unclear("block_configs: ffn_mult is not understood")
+        # as DeciLM's own code rounds it
+        return FeedForward(layers=(), length=-(-int(2 * factor * width / 3) // 256) * 256)
+
+    # -------- what its row does not say
+
+    def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        bias = self.get("attention_bias", "use_qkv_bias", "qkv_bias", "add_qkv_bias")
+        if isinstance(bias, bool) and bias != bool(row.get("attention_bias")) and not self.get("kv_lora_rank"):
+            found["attention_bias"] = bias
+        norm = self.get("use_qk_norm", "qk_layernorm")
+        if norm is True and not row.get("query_key_norm"):
+            found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
+        if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
+            found["parallel_norms"] = 2
+        scaling = self.get("rope_scaling", "rope_parameters")
+        kind = (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
+        if kind == "llama3" and row.get("rope_factors") != "freqs":
+            found["rope_factors"] = "freqs"
+        if kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe") and row.get("rope_factors") != "long_short":
+            found["rope_factors"] = "long_short"
+        return found
+
+    def tied(self) -> bool | None:
+        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying"):
+            value = self.get(key)
+            if value is None and key == "tie_word_embeddings" and self.nested:
+                value = self.outer.get(key)
+            if isinstance(value, bool):
+                return value
+        return (
+            True
+            if self.kind in _TIED
+            else False
+            if self.kind in _UNTIED or self.kind in ("bert", "roberta", "xlm-roberta", "nomic_bert")
+            else None
+        )
+
+    def deepstack(self) -> int | None:
+        """Layers that get a vision feature each; none without pictures."""
+        part = self.outer.get("vision_config")
+        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
+        return min(len(places), self.layers) or None if isinstance(places, list) else None
+
+    def audio(self) -> Audio | None:
+        if self.kind != "whisper":
+            return None
+        return Audio(
+            layers=self.needed("encoder_layers"),
+            heads=self.needed("encoder_attention_heads"),
+            embedding_length=self.needed("d_model"),
+            feed_forward_length=self.needed("encoder_ffn_dim"),
+            positions=self.needed("max_source_positions"),
+            mel_bins=self.needed("num_mel_bins"),
+        )
+
+    def left_over(self, pattern: re.Pattern[str]) -> list[str]:
+        """Keys of the text model that nobody asked for, that match, and whose value says something."""
+        plain = (None, False, 0, "", -1)
+        return [
+            clean(key)
+            for key, value in self.text.items()
+            if key not in self.asked
+            and pattern.search(key)
+            and not _HARMLESS.search(key)
+            and not isinstance(value, dict)
+            and value != []
+            and not any(value is item or (value == item and not isinstance(value, list)) for item in plain)
+        ]
+
+    def parameters(self, architecture: Architecture, row: Mapping[str, Any]) -> tuple[int, int]:
+        from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count
+
+        groups = checkpoint_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
+        total = count(groups)
+        idle = 0
+        for layer in architecture.feed_forward:
+            if layer.experts and layer.used:
+                where = set(layer.layers)
+                each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
+                idle += each * (layer.experts - layer.used) // layer.experts
+        return total, max(1, total - idle)
+
+    # -------- how it is stored
+
+    def dtype(self) -> str | None:
+        stated = self.get("torch_dtype", "dtype") or self.outer.get("torch_dtype") or self.outer.get("dtype")
+        found = _DTYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
+        if found is None:
+            self.unknown["architecture.dtype"] = (
+                "config.json does not say" if stated is None else f"torch_dtype {_short(stated)} is not known"
+            )
+        return found
+
+    def stored(self) -> Stored:
+        found = self.outer.get("quantization_config") or self.text.get("quantization_config")
+        mlx = self.outer.get("quantization")
+        if isinstance(mlx, dict) and isinstance(mlx.get("bits"), int) and mlx.get("group_size"):
+            bits = mlx["bits"]
+            if bits in (2, 3, 4, 5, 6, 8):
+                return Stored(name=f"{bits}bit", format="mlx")
+        if not isinstance(found, dict):
+            return Stored(name=self.dtype())
+        stored = _stored(found)
+        if stored.name is None:
+            method = _short(found.get("quant_method") or found.get("quant_algo"))
+            self.unknown["architecture.matrix_dtype"] = (
+                f"quantization_config: {method} is not understood, so the size of the weights is not known"
+            )
+        return stored
+
+
+_INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
+_FOUR_WIDE = frozenset(
+    {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
+)
+_VISION = frozenset(
+    "llava llava_next llava_llama internvl_chat qwen2_vl qwen2_5_vl phi3_v minicpmv molmo mllama deepseek_vl_v2 multi_modality cogvlm2".split()
+)
+_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
+_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
+_NAMES: Mapping[str, str] = {
+    "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding", "linear_attention": "delta",
+    "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp", "moe": "moe",
+}  # fmt: skip
+# letters of Nemotron H: Mamba-2, attention, feed-forward, experts
+_PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
+_CLASSES: Mapping[str, str] = {
+    "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral", "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3", "GPT2LMHeadModel": "gpt2",
+    "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text", "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3",
+}  # fmt: skip
+
+
+def _kind_of_class(values: Mapping[str, Any]) -> str:
+    names = values.get("architectures")
+    return _CLASSES.get(names[0], "") if isinstance(names, list) and names and isinstance(names[0], str) else ""
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in _NESTS and key != "model_type"}
+
+
+def _short(value: Any) -> str:
+    return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
+
+
+def _neo_layers(types: Any, layers: int) -> list[bool]:
+    found: list[bool] = []
+    for part in types if isinstance(types, list) else []:
+        if not (
+            isinstance(part, list) and len(part) == 2 and isinstance(part[0], list) and isinstance(part[1], int) and 0 < part[1] <= layers
+        ):
+            break
+        found += [name == "local" for name in part[0]] * part[1]
+        if len(found) >= layers:
+            break
+    if len(found) != layers:
+        raise _Unclear("attention_types does not name each layer once")
+    return found
+
+
+def _stored(found: Mapping[str, Any]) -> Stored:
+    """`quantization_config` in the words of DTYPES."""
+    method, algorithm = found.get("quant_method"), found.get("quant_algo")
+    if method in ("fp8", "fbgemm_fp8"):
+        block = found.get("weight_block_size")
+        if block is None:
+            return Stored(name="float8_e4m3", matrices="float8_e4m3")
+        return Stored(name="float8_e4m3_128x128", matrices="float8_e4m3_128x128") if block == [128, 128] else Stored()
+    if method == "mxfp4":
+        return Stored(name="mxfp4", experts="mxfp4")
+    if method in ("gptq", "awq"):
+        # bits and group size differ from file to file: the name says the method, the size is that of the files
+        return Stored(name=str(method))
+    if method == "modelopt" or algorithm:
+        name = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm) if isinstance(algorithm, str) else None
+        return Stored(name=name, matrices=name)
+    if method == "bitsandbytes":
+        return Stored(name="int8", matrices="int8") if found.get("load_in_8bit") is True else Stored()
+    if method == "compressed-tensors":
+        return _compressed(found)
+    if method == "bitnet":
+        return Stored(name="ternary", matrices="ternary")
+    return Stored()
+
+
+def _compressed(found: Mapping[str, Any]) -> Stored:
+    groups = found.get("config_groups")
+    parts: Sequence[Any] = list(groups.values()) if isinstance(groups, dict) else []
+    weights = parts[0].get("weights") if len(parts) == 1 and isinstance(parts[0], dict) else None
+    if not isinstance(weights, dict):
+        return Stored()
+    shape = (weights.get("type"), weights.get("num_bits"), weights.get("group_size"))
+    name = None
+    if shape[:2] == ("float", 8):
+        name = "float8_e4m3"
+    elif found.get("format") == "nvfp4-pack-quantized":
+        name = "nvfp4"
+    elif found.get("format") == "mxfp4-pack-quantized":
+        name = "mxfp4"
+    elif shape == ("int", 4, 32):
+        name = "int4_32"
+    elif shape[:2] == ("int", 8):
+        name = "int8"
+    ignored = found.get("ignore")
+    # where attention keeps the published type, only the experts are quantized
+    alone = isinstance(ignored, list) and any(isinstance(item, str) and item.startswith("re:") and "self_attn" in item for item in ignored)
+    return Stored(name=name, experts=name) if alone else Stored(name=name, matrices=name)
