@@ -96,7 +96,7 @@ class Document:
         except PermissionError:
             return cls.unusable(file, "may not be read by this account", "change its permissions")
         except (OSError, ValueError) as error:
-            return cls.unusable(file, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            return cls.unusable(file, f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}")
         return cls.parse(file, content)
 
     @classmethod

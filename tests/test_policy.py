@@ -163,7 +163,7 @@ def test_editors_accept_good_policies(text: str) -> None:
         ("binary.toml", "not a text file"),
         ("latin.toml", "not UTF-8 text"),
         ("pipe", "is not an ordinary file"),
-        ("nul\0.toml", "cannot be read: embedded null byte"),
+        ("nul\0.toml", "cannot be read: not a usable file name"),
     ],
 )
 def test_no_usable_file_is_one_clear_problem(tmp_path: Path, name: str, message: str) -> None:

@@ -36,11 +36,11 @@ _GGUF: Mapping[str, str] = {
     "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5", "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4",
     "falcon": "falcon", "falcon_h1": "falcon-h1", "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3",
     "gemma3_text": "gemma3", "gemma3n": "gemma3n", "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4",
-    "gemma4_unified": "gemma4", "glm": "chatglm", "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v_text": "glm4",
+    "gemma4_unified": "gemma4", "glm": "chatglm", "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
     "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "granite": "granite",
     "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe", "hunyuan": "hunyuan-moe",
     "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2", "kimi_linear": "kimi-linear", "lfm2": "lfm2", "lfm2_moe": "lfm2moe",
-    "llama": "llama", "llama4": "llama4", "llama4_text": "llama4", "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2",
+    "llama": "llama", "llava": "llama", "llama4": "llama4", "llama4_text": "llama4", "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2",
     "minimax_m3": "minimax-m3", "ministral3": "mistral3", "mistral": "llama", "mistral4": "mistral4", "mixtral": "llama", "mpt": "mpt",
     "nemotron": "nemotron", "nemotron_h": "nemotron_h", "nemotron-nas": "deci", "nemotron_nas": "deci", "nomic_bert": "nomic-bert",
     "olmo": "olmo", "olmo2": "olmo2", "olmo3": "olmo2", "olmoe": "olmoe", "orion": "orion", "phi": "phi2", "phi-msft": "phi2", "phi3": "phi3",
@@ -74,7 +74,7 @@ _UNTIED = frozenset(
     "qwen3_5_text qwen3_5_moe_text phi phi-msft phi3 phi3_v phimoe gptj gpt_neox deepseek_v2 deepseek_v3 deepseek_v32 deepseek kimi_k2 kimi_linear "
     "glm4 glm4_moe glm4_moe_lite glm_moe_dsa granite granitemoe olmo olmo2 olmo3 olmoe stablelm falcon_h1 falcon_mamba jamba nemotron nemotron_h "
     "llama4_text llama4 mllama_text_model chatglm internlm2 minimax_m2 minimax_m3 gpt_oss seed_oss arcee apertus hunyuan hunyuan_v1_moe "
-    "qwen baichuan xverse dbrx orion ernie4_5_moe mimo_v2_flash".split()
+    "qwen baichuan xverse dbrx orion ernie4_5_moe mimo_v2_flash llava glm4v".split()
 )
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -125,9 +125,9 @@ _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 # Keys that change what a layer remembers; one that nobody asked for, with a value that says something, is not understood.
 _CACHE_KEY = re.compile(
     r"window|chunk|latent|lora_rank|mamba|ssm|linear_|conv|hybrid|block_config|layer_types|block_type|pattern|compress|kv_shared|cross_attention"
-    r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|cla|kv_heads|key_value|global_|swa_|state_size|head_dim|kv_channels|attn_layer|full_att"
+    r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|^cla_|use_cla$|kv_heads|key_value|global_(head|attn|window|key)|swa_|state_size|head_dim|kv_channels|attn_layer|full_att"
 )
-_WEIGHT_KEY = re.compile(r"expert|moe|mlp_layer|dense_|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate")
+_WEIGHT_KEY = re.compile(r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate")
 # Keys that match and change neither: training, initial values, numeric details, other parts of the model.
 _HARMLESS = re.compile(
     r"dropout|_coef|_loss|aux|init|_eps|epsilon|scale|scaling|multiplier|theta|_impl|implementation|softcapping|dtype|act$|activation|token|_id$|_ids$"
@@ -136,7 +136,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -246,13 +246,11 @@ class _Config:
         self.text: dict[str, Any] = {**_plain(values), **_plain(inner)} if inner else dict(values)
         if inner and self.nested:
             self.text = {**{key: value for key, value in _plain(values).items() if key in _INHERITED}, **_plain(inner)}
-        for part in ("attn_config", "ffn_config", "linear_attn_config", "sparse_attention_config"):
+        for part in ("attn_config", "ffn_config", "sparse_attention_config"):
             if isinstance(self.text.get(part), dict):
-                self.text = (
-                    {**self.text[part], **self.text, **{"linear_" + key: value for key, value in self.text[part].items()}}
-                    if (part == "linear_attn_config")
-                    else {**self.text[part], **self.text}
-                )
+                self.text = {**self.text[part], **self.text}
+        if isinstance(self.text.get("linear_attn_config"), dict):
+            self.text.update({"linear_" + key: value for key, value in self.text["linear_attn_config"].items()})
         self.kind = kind or self.outer_kind
         if not kind and inner:
             self.kind = _kind_of_class(inner) or self.outer_kind
@@ -316,7 +314,9 @@ class _Config:
         row = None if architecture is None else row_values(self.architectures, architecture.row)
         encoder = bool(row and row.get("encoder"))
         total = active = None
-        vision = self.outer_kind in _VISION or any(
+        names = self.outer.get("architectures")
+        composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
+        vision = composed or self.outer_kind in _VISION or any(
             isinstance(self.outer.get(key), dict) or self.outer.get(key)
             for key in ("vision_config", "visual", "mm_vision_tower", "img_processor")
         )
@@ -328,10 +328,11 @@ class _Config:
                 self.notes.append(f"without its vision or audio encoder it has {total:,} parameters")
                 total = active = None
         if total is None:
-            self.unknown["parameters.total"] = "it does not follow from config.json alone"
+            self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
         self.unknown["license.id"] = "config.json does not say"
-        modality = "speech" if self.kind == "whisper" else "embedding" if encoder else "vision" if vision else "text"
+        bare = architecture is not None and not architecture.output_matrix
+        modality = "speech" if self.kind == "whisper" else "embedding" if encoder or bare else "vision" if vision else "text"
         spec = ModelSpec(
             id=identifier(self.name),
             name=self.name,
@@ -377,6 +378,9 @@ class _Config:
         odd = sorted(key for key in self.left_over(_CACHE_KEY))
         if odd:
             raise _Unclear(f"{listed(odd)}: not understood, and it may change what the model keeps of its context")
+        if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (self.text.get("parallel_attn") is False or self.flag("bias", "alibi")):
+            incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
+        self.asked.add("parallel_attn")
         odd = sorted(key for key in self.left_over(_WEIGHT_KEY))
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
@@ -410,7 +414,7 @@ class _Config:
             # the first two rows of RoBERTa's position table belong to no position
             context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
             tied_embeddings=bool(tied) and not encoder,
-            output_matrix=not encoder,
+            output_matrix=not encoder and not self.headless(),
             attention=grouped(attention),
             recurrent=grouped(state),
             feed_forward=grouped(feed_forward),
@@ -439,6 +443,7 @@ class _Config:
     def layer_kinds(self) -> list[str]:
         """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
         layers = self.layers
+        self.asked.update(_LAYER_KEYS)
         if self.get("compress_ratios") or self.get("attn_type_list"):
             raise _Unclear(
                 "compress_ratios: compressed attention is not understood"
@@ -447,6 +452,10 @@ class _Config:
             )
         if self.flag("use_cla"):
             raise _Unclear("use_cla: layers that share a cache are not understood")
+        if self.get("attn_type") not in (None, "multihead_attention"):
+            raise _Unclear(f"attn_type: {_short(self.get('attn_type'))} is not understood")
+        if self.kind == "minimax_m3":
+            self.unknown["architecture.attention.indexer"] = "sparse_index_dim: what the index of the sparse attention keeps is not counted"
         names = self.get("layer_types", "layers_block_type")
         pattern = self.get("hybrid_override_pattern")
         if isinstance(pattern, str):
@@ -454,6 +463,8 @@ class _Config:
                 raise _Unclear("hybrid_override_pattern: not one known letter for each layer")
             return [_PATTERN[letter] for letter in pattern]
         if names:
+            # keys of recurrent layers stand in the file whether or not the list has any
+            self.asked.update(key for key in self.text if key.startswith("mamba_"))
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
@@ -628,7 +639,8 @@ class _Config:
             heads=heads,
             kv_heads=heads,
             key_length=self.needed("qk_nope_head_dim"),
-            value_length=self.needed("v_head_dim"),
+            # MiniCPM3's own code takes the width of a head
+            value_length=self.needed(*_WIDTH) // heads if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
             query_latent_length=self.number("q_lora_rank") or None,
             rope_length=self.needed("qk_rope_head_dim"),
@@ -710,10 +722,9 @@ class _Config:
         used = self.number(*_USED) or 0
         if experts and not used:
             raise _Unclear(f"{experts:,} experts, and the file does not say how many a token uses")
-        length = self.length(width, number)
         if not experts or not self.has_experts(number):
             own = self.number("dense_intermediate_size", "intermediate_size_mlp")
-            return FeedForward(layers=(), length=own if own and experts else length)
+            return FeedForward(layers=(), length=own if own and experts else self.length(width, number))
         each = self.number("moe_intermediate_size", "ffn_hidden_size") or self.needed("intermediate_size")
         return FeedForward(
             layers=(),
@@ -723,7 +734,7 @@ class _Config:
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
             router_bias=self.router_bias(),
-            beside_dense=length if self.kind in ("gemma4", "gemma4_text") else None,
+            beside_dense=self.length(width, number) if self.kind in ("gemma4", "gemma4_text") else None,
         )
 
     def shared(self, each: int) -> int | None:
@@ -745,6 +756,7 @@ class _Config:
     def has_experts(self, number: int) -> bool:
         types = self.per_layer("mlp_layer_types")
         if types:
+            self.asked.update(("first_k_dense_replace", "moe_layer_freq"))
             return bool(types[number] == "sparse")
         lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index") or 0
         only = self.get("mlp_only_layers") or []
@@ -770,6 +782,7 @@ class _Config:
             return self.adjusted()
         shared = self.number("shared_intermediate_size") if self.kind == "granitemoehybrid" else None
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
+            self.asked.add("intermediate_size")
             return shared
         found = stated or self.number(*_LENGTH)
         lengths = self.get("intermediate_size")
@@ -793,6 +806,7 @@ class _Config:
         return -(-length // step) * step
 
     def nemotron(self, number: int, kind: str) -> FeedForward | None:
+        self.asked.update(("intermediate_size", "moe_intermediate_size", "moe_shared_expert_intermediate_size"))
         if kind == "mlp":
             return FeedForward(layers=(), length=self.needed("intermediate_size"))
         if kind != "moe":
@@ -855,6 +869,12 @@ class _Config:
             if self.kind in _UNTIED or self.kind in ("bert", "roberta", "xlm-roberta", "nomic_bert")
             else None
         )
+
+    def headless(self) -> bool:
+        """True for a published class without an output matrix: a bare or a reward model."""
+        names = self.outer.get("architectures")
+        name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+        return not self.nested and bool(re.search(r"(?<!LMHead)Model$|ForSequenceClassification$|ForTokenClassification$", name))
 
     def deepstack(self) -> int | None:
         """Layers that get a vision feature each; none without pictures."""
@@ -930,6 +950,14 @@ class _Config:
         return stored
 
 
+# keys that say which layer is what; `layer_kinds` knows all of them
+_LAYER_KEYS = frozenset(
+    "layer_types layers_block_type hybrid_override_pattern full_attention_interval attn_layer_period attn_layer_offset full_attn_idxs "
+    "block_configs cross_attention_layers hybrid_layer_pattern sliding_window_pattern _sliding_window_pattern max_window_layers no_rope_layers "
+    "attention_types sliding_window sliding_window_size attention_chunk_size window_size linear_full_attn_layers linear_kda_layers "
+    "sparse_index_dim sparse_num_index_heads mtp_hybrid_override_pattern mtp_layers_block_type cla_share_factor linear_attn_config attn_type "
+    "attn_layer_indices".split()
+)
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
