@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from .catalogue import Catalogue
-from .choose import alternatives, ask, commands, usable_offers
+from .choose import alternatives, ask, commands, room, usable_offers
 from .errors import WorkloadError
 from .facts import Record
 from .machine import Machine
@@ -115,6 +115,7 @@ def _answer(catalogue: Catalogue, question: Question, understood: _Understood, m
         needs=judged.needs,
         speed=judged.speed,
         findings=judged.findings,
+        room=room(question, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
         api_offers=offers,
         commands=commands(question, judged, catalogue),

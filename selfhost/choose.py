@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import needs as need
 from . import units
 from .catalogue import Catalogue, Outline
 from .errors import Problem, SpecError, WorkloadError
+from .findings import disk
 from .licenses import canonical_expression
 from .machine import Machine
 from .offers import Offer
 from .spec import ModelSpec, RuntimeSpec
 from .speed import estimate
-from .verdict import Alternative, Judged, Question, judge
+from .verdict import Alternative, Judged, Question, Room, judge, place
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 
 # the runtime taken when none is asked for: the first that loads the model
@@ -151,35 +152,80 @@ def _smaller_of_itself(question: Question, asked: Workload, machine: Machine, sh
             why = f"the same model, smaller: {_takes(found)}" + (f"; {quality}" if quality else "")
             yield _alternative(found, why)
             break
-    if workload.context_tokens is not None and workload.context_tokens > SHORTEST_CONTEXT_TOKENS:
-        longest = longest_context(question, asked, machine, shelf)
-        if longest is not None:
-            found = _fits(
-                spec, asked.replace(runtime=runtime.id, quantization=workload.quantization, context_tokens=longest), shelf, machine
-            )
-            if found:
-                yield _alternative(found, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
+    longest = longest_context(question, machine, shelf)
+    if longest is not None and SHORTEST_CONTEXT_TOKENS <= longest < (workload.context_tokens or 0):
+        found = _fits(spec, asked.replace(runtime=runtime.id, quantization=workload.quantization, context_tokens=longest), shelf, machine)
+        if found:
+            yield _alternative(found, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
 
 
-def longest_context(question: Question, asked: Workload, machine: Machine, shelf: Catalogue) -> int | None:
-    """The longest context, in steps of 256 tokens, with which it would fit; None when not even the shortest useful one does."""
+# ------------------------------------------------------------------ how far one could go
 
-    def fits(context_tokens: int) -> bool:
-        workload = asked.replace(
-            runtime=question.workload.runtime, quantization=question.workload.quantization, context_tokens=context_tokens
-        )
-        return _fits(question.spec, workload, shelf, machine) is not None
+# nobody serves more at once from one machine, and the search needs an end
+MOST_PARALLEL = 4096
 
-    low, high = SHORTEST_CONTEXT_TOKENS // 256, (question.workload.context_tokens or 0) // 256
-    if low >= high or not fits(low * 256):
+
+def room(question: Question, machine: Machine, shelf: Catalogue) -> Room | None:
+    """The longest context, the best quantization and the most sequences that fit, each with everything else as judged."""
+    if question.needs is None or question.runtime is None or question.loads is not None:
         return None
+    return Room(
+        longest_context_tokens=longest_context(question, machine, shelf),
+        best_quantization=_best_quantization(question, machine, shelf),
+        most_parallel=_most_parallel(question, machine, shelf),
+    )
+
+
+def longest_context(question: Question, machine: Machine, shelf: Catalogue) -> int | None:
+    """Tokens per sequence, at most what the model can use; None where tokens make no sense or not even one fits."""
+    architecture = question.spec.architecture
+    if architecture is None or question.workload.context_tokens is None or question.workload.kv_cache_type is None:
+        return None
+    most = max(architecture.context_tokens or question.workload.context_tokens, architecture.scaled_context_tokens or 0)
+    return _largest(most, lambda tokens: _holds(question, question.workload.replace(context_tokens=tokens), machine, shelf))
+
+
+def _most_parallel(question: Question, machine: Machine, shelf: Catalogue) -> int | None:
+    if question.workload.kv_cache_type is None or question.spec.architecture is None:
+        return None
+    return _largest(MOST_PARALLEL, lambda number: _holds(question, question.workload.replace(parallel=number), machine, shelf))
+
+
+def _best_quantization(question: Question, machine: Machine, shelf: Catalogue) -> str | None:
+    assert question.runtime is not None
+    for quantization in need.quantizations_of(question.spec, question.runtime, _rows(shelf)):
+        if _holds(question, question.workload.replace(quantization=quantization), machine, shelf):
+            return quantization
+    return None
+
+
+def _largest(most: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest number from 1 to `most` for which it fits; the need never shrinks as the number grows."""
+    if fits(most):
+        return most
+    low, high, step = 0, most, 1
+    # doubling finds a small answer soon
+    while low + step < high and fits(low + step):
+        low += step
+        step *= 2
+    high = min(high, low + step)
     while high - low > 1:
         middle = (low + high) // 2
-        if fits(middle * 256):
+        if fits(middle):
             low = middle
         else:
             high = middle
-    return low * 256
+    return low or None
+
+
+def _holds(question: Question, workload: Workload, machine: Machine, shelf: Catalogue) -> bool:
+    """Memory and download fit under that workload."""
+    needs = need.needs_of(question.spec, question.runtime, workload, _rows(shelf), instruction_sets=machine.instruction_sets)
+    changed = question.replace(workload=workload, needs=needs)
+    _, held = place(changed, needs, machine)
+    if workload.quantization != question.workload.quantization and question.runtime is not None:
+        held.append(disk(needs, machine, question.runtime.store, nothing_missing=question.local_files))
+    return all(finding.outcome in ("pass", "warn") for finding in held)
 
 
 def _other_models(question: Question, asked: Workload, machine: Machine, shelf: Catalogue, most: int) -> tuple[Alternative, ...]:

@@ -16,7 +16,21 @@ from .spec import ModelSpec, RuntimeSpec
 from .speed import PaceRange, Speed
 from .workload import Workload
 
-__all__ = ["Alternative", "Finding", "Judged", "Outcome", "PaceRange", "Question", "Route", "Speed", "Verdict", "exit_code", "judge"]
+__all__ = [
+    "Alternative",
+    "Finding",
+    "Judged",
+    "Outcome",
+    "PaceRange",
+    "Question",
+    "Room",
+    "Route",
+    "Speed",
+    "Verdict",
+    "exit_code",
+    "judge",
+    "place",
+]
 
 
 class Route(StrEnum):
@@ -36,6 +50,18 @@ class Alternative(Record):
     quantization: str | None
     context_tokens: int | None
     why: str
+
+
+class Room(Record):
+    """How far one could go on this machine, each with everything else as judged; None where it makes no sense or nothing fits.
+
+    `longest_context_tokens` is per sequence and at most what the model can use: one token more does not fit or is beyond
+    that. `best_quantization` is the one that keeps most quality, `most_parallel` the number of sequences at once.
+    """
+
+    longest_context_tokens: int | None = None
+    best_quantization: str | None = None
+    most_parallel: int | None = None
 
 
 class Question(Record):
@@ -100,6 +126,7 @@ class Verdict(Record):
     needs: Needs | None
     speed: Speed | None
     findings: tuple[Finding, ...]
+    room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
     commands: tuple[str, ...] = ()
@@ -155,7 +182,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
-    placed, held = _place(question, needs, machine)
+    placed, held = place(question, needs, machine)
     about += held
     about.append(check.cpu(needs, machine, question.runtime))
     about.append(check.runtime_check(spec, machine, question.runtime, workload, loads=question.loads))
@@ -168,7 +195,8 @@ def judge(question: Question, machine: Machine) -> Judged:
     return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
 
 
-def _place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
+def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
+    """Where the memory would lie, and the findings of memory and accelerator for that place."""
     layers = question.spec.architecture.layers if question.spec.architecture else None
     fallback: tuple[Needs, list[Finding]] | None = None
     for candidate in placements(needs, machine, layers):

@@ -183,3 +183,28 @@ def test_an_offer_counts_only_under_the_license_asked_for() -> None:
 def test_version() -> None:
     """The package says which version it is."""
     assert selfhost.__version__.count(".") == 2
+
+
+@pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "qwen3-8b", "gpt2", "phi-4"])
+@pytest.mark.parametrize("gib", [3, 6, 12, 24])
+def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
+    """The longest context and the most sequences fit; one token or one sequence more does not, or the model ends there."""
+    machine = VM.replace(memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB)
+    verdict = check(name, machine=machine)
+    assert verdict.room is not None
+    assert verdict.model.architecture is not None
+
+    def memory(**changes: int) -> str:
+        finding = check(name, Workload(**changes), machine=machine).finding("memory")
+        assert finding is not None
+        return finding.outcome.value
+
+    longest, most = verdict.room.longest_context_tokens, verdict.room.most_parallel
+    if longest is None:
+        assert memory(context_tokens=1) in ("fail", "unknown")
+    else:
+        assert memory(context_tokens=longest) in ("pass", "warn")
+        assert longest == verdict.model.architecture.context_tokens or memory(context_tokens=longest + 1) in ("fail", "unknown")
+    if most is not None:
+        assert memory(parallel=most) in ("pass", "warn")
+        assert most == 4096 or memory(parallel=most + 1) in ("fail", "unknown")

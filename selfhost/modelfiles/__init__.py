@@ -1,0 +1,312 @@
+"""A model that lies on this disk -> ModelSpec, from headers alone: a file of 40 GB takes no longer than a small one.
+
+One file a format: `gguf`, `safetensors`, `config` (Hugging Face's config.json); `spectext` writes a spec file of what was read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..facts import Record
+from ..spec import ModelSpec
+
+__all__ = ["LocalModel", "read_local", "spec_text"]
+
+# more entries than any model's folder has
+_MAX_ENTRIES = 20_000
+_CONFIG = "config.json"
+_INDEX_ENDING = ".safetensors.index.json"
+_UNFINISHED = (".incomplete", ".part", ".crdownload", ".aria2")
+# what lies beside a model's weights and is none of them
+_NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer", "mmproj")
+
+
+class LocalModel(Record):
+    """What was found. `format`: `gguf`, `safetensors` or `mlx`; `quantization` in the words of QUANTIZATIONS, None where not known.
+
+    `files_here`: all weights lie on this machine, whole. `notes` are sentences for the user about what is odd.
+    """
+
+    spec: ModelSpec
+    format: str
+    quantization: str | None
+    files_here: bool
+    notes: tuple[str, ...] = ()
+
+
+def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -> LocalModel:
+    """The model at a path: a GGUF file (of a split one any part), a safetensors file, a config.json, or a folder with one of them.
+
+    `architectures` is the parsed `specs/common/architectures.toml`. Raises `SpecError` that says what the path is instead and
+    what to give. Reads headers only; waits for no pipe; time and memory are bounded whatever the file holds.
+    """
+    import stat
+
+    from .source import fail, status_of
+
+    named = os.fsdecode(os.fspath(path))
+    if not named:
+        fail("''", "is no path", "name a file or a folder")
+    if stat.S_ISDIR(status_of(named).st_mode):
+        return _folder(named, architectures)
+    return _file(named, architectures)
+
+
+def spec_text(model: ModelSpec) -> str:
+    """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its origin."""
+    from .spectext import spec_text as written
+
+    return written(model)
+
+
+def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
+    from .source import fail, open_file, read_some, refuse_other_kinds
+
+    stream, size = open_file(path)
+    with stream:
+        start = read_some(path, stream, min(size, 4096))
+    if start.startswith(b"GGUF"):
+        return _gguf(path, architectures)
+    refuse_other_kinds(path, start, size)
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+        if path.lower().endswith(_INDEX_ENDING):
+            from .safetensors import shards_in
+
+            return _weights(path, shards_in(path), _beside(path, _CONFIG), architectures)
+        return _lone_config(path, architectures)
+    if start[8:9] == b"{" or path.lower().endswith(".safetensors"):
+        from .safetensors import shards_of
+
+        return _weights(path, shards_of(path), _beside(path, _CONFIG), architectures)
+    if path.lower().endswith(".gguf"):
+        fail(path, "is not a GGUF file: it does not begin with the letters GGUF", "download it again, as it was published")
+    if path.lower().endswith(".json"):
+        fail(path, "is not JSON", "give the model's config.json as it was published")
+    return fail(
+        path, "is no model file: neither GGUF nor safetensors nor a config.json", "give a GGUF file, a config.json, or the model's folder"
+    )
+
+
+def _beside(path: str, name: str) -> str | None:
+    """The file of that name in the same folder, None where there is none."""
+    found = path[: len(path) - len(os.path.basename(path))] + name
+    return found if os.path.lexists(found) else None
+
+
+def _gguf(path: str, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()) -> LocalModel:
+    from .gguf import read_gguf
+
+    found = read_gguf(path, architectures)
+    return LocalModel(spec=found.spec, format="gguf", quantization=found.quantization, files_here=True, notes=notes + found.notes)
+
+
+def _lone_config(path: str, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()) -> LocalModel:
+    from .config import read_config
+
+    found = read_config(path, architectures)
+    return LocalModel(
+        spec=found.spec, format=found.stored.format, quantization=found.stored.name, files_here=False, notes=notes + found.notes
+    )
+
+
+# ------------------------------------------------------------------ a folder
+
+
+def _folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
+    from .source import fail, shown
+
+    names = _names(path)
+    if not names:
+        fail(path, "is an empty folder", "give the folder that holds the model's files")
+    unfinished = [name for name in names if name.lower().endswith(_UNFINISHED)]
+    notes: tuple[str, ...] = (f"{shown(unfinished[0])} is there: a download that did not finish",) if unfinished else ()
+    ggufs = [name for name in names if name.lower().endswith(".gguf")]
+    if ggufs:
+        return _one_gguf(path, ggufs, architectures, notes)
+    index = [name for name in names if name.lower().endswith(_INDEX_ENDING) and not name.startswith(_NOT_THE_MODEL)]
+    shards = [name for name in names if name.lower().endswith(".safetensors") and not name.startswith(_NOT_THE_MODEL)]
+    config = os.path.join(path, _CONFIG) if _CONFIG in names else None
+    if index or shards:
+        return _weights(path, _one_set(path, index, shards), config, architectures, notes)
+    if config is not None:
+        pickles = [name for name in names if name.lower().endswith((".bin", ".pt", ".pth")) and not name.startswith(_NOT_THE_MODEL)]
+        if pickles:
+            notes += (f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any code when they are loaded",)
+        else:
+            notes += ("the folder holds a config.json and no weights",)
+        return _lone_config(config, architectures, notes)
+    return _no_model(path, names, unfinished)
+
+
+def _names(path: str) -> list[str]:
+    from .source import fail
+
+    try:
+        with os.scandir(path) as entries:
+            found = []
+            for entry in entries:
+                found.append(entry.name)
+                if len(found) > _MAX_ENTRIES:
+                    fail(path, f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has", "give the model's own folder")
+    except PermissionError:
+        fail(path, "may not be read by this account", "change the folder's permissions")
+    except OSError as error:
+        fail(path, f"cannot be read: {error.strerror}")
+    return sorted(found)
+
+
+def _one_gguf(path: str, names: list[str], architectures: Mapping[str, Any], notes: tuple[str, ...]) -> LocalModel:
+    from .gguf import parts_of
+    from .naming import listed
+    from .source import fail, shown
+
+    beside = [name for name in names if "mmproj" in name.lower()]
+    if beside and len(beside) < len(names):
+        names = [name for name in names if name not in beside]
+        size = sum(_size(os.path.join(path, name)) for name in beside)
+        notes += (f"{shown(beside[0])} beside it, the projector for pictures or sound, has {size:,} bytes more and is not counted",)
+    sets = sorted({parts_of(os.path.join(path, name))[0] for name in names})
+    if len(sets) > 1:
+        found = listed((shown(os.path.basename(one)) for one in sets), 12)
+        fail(path, f"holds {len(sets):,} GGUF models: {found}", "name one of these files")
+    # of a split file any part that is there
+    part = next(name for name in names if parts_of(os.path.join(path, name))[0] == sets[0])
+    return _gguf(os.path.join(path, part), architectures, notes)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _one_set(path: str, index: list[str], shards: list[str]) -> tuple[str, ...]:
+    """The files of the folder's one set of weights."""
+    from .naming import listed
+    from .safetensors import shards_in, shards_of
+    from .source import fail, shown
+
+    if len(index) > 1:
+        fail(path, f"holds {len(index):,} sets of weights: {listed(map(shown, index))}", "name one of these files")
+    if index:
+        return shards_in(os.path.join(path, index[0]))
+    sets = sorted({shards_of(os.path.join(path, name)) for name in shards})
+    if len(sets) > 1:
+        names = listed((shown(os.path.basename(one[0])) for one in sets), 12)
+        fail(path, f"holds {len(sets):,} sets of weights: {names}", "name one of these files")
+    return sets[0]
+
+
+def _no_model(path: str, names: list[str], unfinished: list[str]) -> LocalModel:
+    from .naming import listed
+    from .source import fail, shown
+
+    if unfinished:
+        fail(path, f"holds a download that did not finish: {shown(unfinished[0])}", "start the download again")
+    if "adapter_config.json" in names:
+        fail(path, "holds a LoRA adapter, not a model", "give the folder of the model that it changes")
+    if "model_index.json" in names:
+        fail(path, "holds a diffusers pipeline, an image model", "only language models are read from a folder")
+    if "snapshots" in names:
+        inside = sorted(name for name in _names(os.path.join(path, "snapshots")))
+        remedy = f"give the folder {os.path.join(shown(path), 'snapshots', shown(inside[-1]))}" if inside else "download the model again"
+        fail(path, "is a folder of Hugging Face's cache", remedy)
+    return fail(
+        path, f"holds no model: no GGUF file, no safetensors file and no config.json ({listed(map(shown, names), 4)})",
+        "give the folder that holds the model's files",
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------ safetensors and what stands beside them
+
+
+def _weights(
+    path: str, files: Iterable[str], config: str | None, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()
+) -> LocalModel:
+    from ..spec import QUANTIZATIONS, Parameters, PublishedFiles, Safety
+    from .config import Stored, read_config
+    from .naming import identifier, name_of
+    from .safetensors import read_weights
+    from .source import shown
+
+    weights = read_weights(path, tuple(files))
+    where = f"headers of the safetensors files of {shown(path)}"
+    if config is None:
+        name = name_of(path)
+        unknown = {"architecture": "no config.json lies beside the weights", "license.id": "the files do not say"}
+        if weights.total is None:
+            unknown["parameters.total"] = "the weights are packed, so their number does not follow from the files"
+        parameters = Parameters(total=weights.total)
+        spec = ModelSpec(id=identifier(name), name=name, parameters=parameters, unknown=unknown, origin=path)
+        stored = Stored(name=weights.dtype, quantized=False)
+    else:
+        found = read_config(config, architectures)
+        spec, stored, notes = found.spec.replace(origin=path), found.stored, notes + found.notes
+        if not stored.quantized:
+            stored = _quantized_beside(config) or stored
+        spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
+        notes += more
+        if not stored.quantized and weights.dtype is not None and stored.name != weights.dtype:
+            if stored.name is not None:
+                notes += (f"config.json says {stored.name}, and most of the weights are {weights.dtype}",)
+            stored = Stored(name=weights.dtype, quantized=False)
+        if spec.architecture is not None:
+            dtype = spec.architecture.dtype or (weights.dtype if not stored.quantized else None)
+            spec = spec.replace(
+                architecture=spec.architecture.replace(dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts)
+            )
+            if dtype is not None:
+                spec = spec.replace(unknown={key: why for key, why in spec.unknown.items() if key != "architecture.dtype"})
+    quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
+    unknown = {key: why for key, why in spec.unknown.items() if key != "files"}
+    files_known: tuple[PublishedFiles, ...] = ()
+    if quantization is None:
+        unknown["files"] = f"{weights.size:,} bytes, of a type that has no name here: " + ", ".join(sorted(weights.elements))
+    else:
+        files_known = (
+            PublishedFiles(format=stored.format, source=f"size of the files of {shown(path)}", bytes={quantization: weights.size}),
+        )
+    spec = spec.replace(
+        files=files_known,
+        unknown=unknown,
+        safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
+        sources={**spec.sources, "parameters": where},
+    )
+    return LocalModel(spec=spec, format=stored.format, quantization=quantization, files_here=True, notes=notes)
+
+
+def _counted(spec: ModelSpec, language: int | None, total: int | None, files: tuple[str, ...]) -> tuple[ModelSpec, tuple[str, ...]]:
+    """With the parameters that the files really hold. `language`: what follows from config.json for the language model alone."""
+    if total is None:
+        return spec, ()
+    unknown = {key: why for key, why in spec.unknown.items() if key != "parameters.total"}
+    known = spec.parameters
+    if known.total is None and language is not None and total > language:
+        # a vision model: what is more than the language model are its encoders
+        unknown.pop("parameters.encoders", None)
+        return spec.replace(parameters=known.replace(total=total, encoders=total - language), unknown=unknown), ()
+    if known.total is None:
+        return spec.replace(parameters=known.replace(total=total), unknown=unknown), ()
+    gap = total - known.total
+    if gap == 0:
+        return spec.replace(unknown=unknown), ()
+    if 0 < gap <= total // 200:
+        return spec.replace(parameters=known.replace(extra_in_files=gap), unknown=unknown), ()
+    why = f"the files hold {total:,} parameters, and config.json describes {known.total:,}"
+    return spec.replace(parameters=known.replace(total=total, active=None, difference=why), unknown=unknown), (why,)
+
+
+def _quantized_beside(config: str) -> Any:
+    """What hf_quant_config.json beside a config.json says, as NVIDIA's exporter writes it; None where there is none."""
+    from .config import MAX_CONFIG_BYTES, stored_by
+    from .source import read_json
+
+    path = _beside(config, "hf_quant_config.json")
+    if path is None:
+        return None
+    values = read_json(path, MAX_CONFIG_BYTES, what="hf_quant_config.json")
+    part = values.get("quantization") if isinstance(values, dict) else None
+    return stored_by({"quant_method": "modelopt", **part}) if isinstance(part, dict) else None

@@ -31,25 +31,27 @@ _MAX_NUMBER = 1 << 48
 
 # model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it (convert_hf_to_gguf.py, 2026)
 _GGUF: Mapping[str, str] = {
-    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom", "chatglm": "chatglm",
-    "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek", "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2",
-    "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5", "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4",
-    "falcon": "falcon", "falcon_h1": "falcon-h1", "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3",
-    "gemma3_text": "gemma3", "gemma3n": "gemma3n", "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4",
-    "gemma4_unified": "gemma4", "glm": "chatglm", "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
-    "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "granite": "granite",
-    "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe", "hunyuan": "hunyuan-moe",
-    "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2", "kimi_linear": "kimi-linear", "lfm2": "lfm2", "lfm2_moe": "lfm2moe",
-    "llama": "llama", "llava": "llama", "llama4": "llama4", "llama4_text": "llama4", "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2",
-    "minimax_m3": "minimax-m3", "ministral3": "mistral3", "mistral": "llama", "mistral4": "mistral4", "mixtral": "llama", "mpt": "mpt",
-    "nemotron": "nemotron", "nemotron_h": "nemotron_h", "nemotron-nas": "deci", "nemotron_nas": "deci", "nomic_bert": "nomic-bert",
-    "olmo": "olmo", "olmo2": "olmo2", "olmo3": "olmo2", "olmoe": "olmoe", "orion": "orion", "phi": "phi2", "phi-msft": "phi2", "phi3": "phi3",
-    "phi3_v": "phi3", "phimoe": "phimoe", "qwen": "qwen", "qwen2": "qwen2", "qwen2_5_vl": "qwen2vl", "qwen2_5_vl_text": "qwen2vl",
-    "qwen2_moe": "qwen2moe", "qwen2_vl": "qwen2vl", "qwen2_vl_text": "qwen2vl", "qwen3": "qwen3", "qwen3_5": "qwen35", "qwen3_5_text": "qwen35",
-    "qwen3_5_moe": "qwen35moe", "qwen3_5_moe_text": "qwen35moe", "qwen3_moe": "qwen3moe", "qwen3_next": "qwen3next", "qwen3_vl": "qwen3vl",
-    "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe", "refinedweb": "falcon",
-    "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3", "stablelm": "stablelm",
-    "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
+    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
+    "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
+    "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
+    "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
+    "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "glm": "chatglm",
+    "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
+    "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
+    "granite": "granite", "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe",
+    "hunyuan": "hunyuan-moe", "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2", "kimi_linear": "kimi-linear",
+    "lfm2": "lfm2", "lfm2_moe": "lfm2moe", "llama": "llama", "llava": "llama", "llama4": "llama4", "llama4_text": "llama4",
+    "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2", "minimax_m3": "minimax-m3", "ministral3": "mistral3",
+    "mistral": "llama", "mistral4": "mistral4", "mixtral": "llama", "mpt": "mpt", "nemotron": "nemotron", "nemotron_h": "nemotron_h",
+    "nemotron-nas": "deci", "nemotron_nas": "deci", "nomic_bert": "nomic-bert", "olmo": "olmo", "olmo2": "olmo2", "olmo3": "olmo2",
+    "olmoe": "olmoe", "orion": "orion", "phi": "phi2", "phi-msft": "phi2", "phi3": "phi3", "phi3_v": "phi3", "phimoe": "phimoe",
+    "qwen": "qwen", "qwen2": "qwen2", "qwen2_5_vl": "qwen2vl", "qwen2_5_vl_text": "qwen2vl", "qwen2_moe": "qwen2moe",
+    "qwen2_vl": "qwen2vl", "qwen2_vl_text": "qwen2vl", "qwen3": "qwen3", "qwen3_5": "qwen35", "qwen3_5_text": "qwen35",
+    "qwen3_5_moe": "qwen35moe", "qwen3_5_moe_text": "qwen35moe", "qwen3_moe": "qwen3moe", "qwen3_next": "qwen3next",
+    "qwen3_vl": "qwen3vl", "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe",
+    "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
+    "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
 }  # fmt: skip
 # model types without a GGUF architecture whose layers are ordinary; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
@@ -65,17 +67,20 @@ _FULL_EVERY: Mapping[str, int] = {
     "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4,
 }  # fmt: skip
 # classes whose output matrix is the token table where the file does not say (transformers configuration classes)
-_TIED = frozenset(
-    "gemma gemma2 gemma3 gemma3_text gemma3n gemma3n_text gemma4 gemma4_text gpt2 gpt_bigcode gpt_neo bloom falcon refinedweb refinedwebmodel "
-    "cohere cohere2 opt starcoder2 mamba lfm2 lfm2_moe whisper mpt smollm3 minicpm".split()
-)
-_UNTIED = frozenset(
-    "llama mistral mixtral ministral3 mistral4 qwen2 qwen2_moe qwen3 qwen3_moe qwen3_next qwen2_vl qwen2_5_vl qwen3_vl_text qwen3_vl_moe_text "
-    "qwen3_5_text qwen3_5_moe_text phi phi-msft phi3 phi3_v phimoe gptj gpt_neox deepseek_v2 deepseek_v3 deepseek_v32 deepseek kimi_k2 kimi_linear "
-    "glm4 glm4_moe glm4_moe_lite glm_moe_dsa granite granitemoe olmo olmo2 olmo3 olmoe stablelm falcon_h1 falcon_mamba jamba nemotron nemotron_h "
-    "llama4_text llama4 mllama_text_model chatglm internlm2 minimax_m2 minimax_m3 gpt_oss seed_oss arcee apertus hunyuan hunyuan_v1_moe "
-    "qwen baichuan xverse dbrx orion ernie4_5_moe mimo_v2_flash llava glm4v".split()
-)
+_TIED = frozenset({
+    "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
+    "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
+    "whisper", "mpt", "smollm3", "minicpm",
+})  # fmt: skip
+_UNTIED = frozenset({
+    "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
+    "qwen2_5_vl", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "phi", "phi-msft", "phi3", "phi3_v",
+    "phimoe", "gptj", "gpt_neox", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek", "kimi_k2", "kimi_linear", "glm4",
+    "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
+    "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
+    "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
+    "dbrx", "orion", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v",
+})  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "llama": {
@@ -144,19 +149,24 @@ _DTYPES: Mapping[str, str] = {"bfloat16": "bfloat16", "float16": "float16", "hal
 
 
 class Stored(Record):
-    """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is not understood."""
+    """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is not understood.
+
+    `matrices`, `experts`: the type of those alone. `quantized`: the file says that they are no longer in the type of training.
+    """
 
     name: str | None = None
+    quantized: bool = True
     format: str = "safetensors"
     matrices: str | None = None
     experts: str | None = None
 
 
 class ConfigRead(Record):
-    """What a config.json tells. `complete`: the tensors follow from it; else only what `unknown` does not name."""
+    """What a config.json tells. `language_parameters`: of the language model alone, None where they do not follow from the file."""
 
     spec: ModelSpec
     stored: Stored
+    language_parameters: int | None
     notes: tuple[str, ...]
 
 
@@ -205,7 +215,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     """Raise `SpecError` for JSON that is something else, and say what it seems to be."""
     remedy = "give the model's config.json, its folder, or its GGUF file"
     if not isinstance(values, dict):
-        kind = {list: "a list", str: "a text"}.get(type(values), "a single value")
+        kind = "a list" if isinstance(values, list) else "a single value"
         fail(path, f"is no model's config.json: it is {kind}, not an object", remedy)
     schema = values.get("schema")
     if isinstance(schema, str) and schema.startswith("selfhost."):
@@ -216,7 +226,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     text = next((values[nest] for nest in _NESTS if isinstance(values.get(nest), dict)), values)
     shaped = any(key in text for key in (*_LAYERS, "hybrid_override_pattern", "layers_block_type")) and any(key in text for key in _WIDTH)
     if shaped and (kind or values.get("architectures")):
-        if not values.get("architectures") and "vision" in kind or kind in ("siglip", "clip", "dinov2", "vit"):
+        if (not values.get("architectures") and "vision" in kind) or kind in ("siglip", "clip", "dinov2", "vit"):
             fail(path, f"describes an image encoder ({kind}), no language model", remedy)
         return
     if kind and any(isinstance(values.get(nest), dict) for nest in _NESTS):
@@ -316,16 +326,20 @@ class _Config:
         total = active = None
         names = self.outer.get("architectures")
         composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
-        vision = composed or self.outer_kind in _VISION or any(
-            isinstance(self.outer.get(key), dict) or self.outer.get(key)
-            for key in ("vision_config", "visual", "mm_vision_tower", "img_processor")
+        vision = (
+            composed
+            or self.outer_kind in _VISION
+            or any(
+                isinstance(self.outer.get(key), dict) or self.outer.get(key)
+                for key in ("vision_config", "visual", "mm_vision_tower", "img_processor")
+            )
         )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
+        language = total
         if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
             self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
             if total is not None:
-                self.notes.append(f"without its vision or audio encoder it has {total:,} parameters")
                 total = active = None
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
@@ -344,7 +358,7 @@ class _Config:
             unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
             origin=self.path,
         )
-        return ConfigRead(spec=spec, stored=stored, notes=tuple(self.notes))
+        return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes))
 
     def architecture(self, stored: Stored) -> Architecture:
         if self.outer.get("is_encoder_decoder") and self.kind != "whisper":
@@ -378,7 +392,9 @@ class _Config:
         odd = sorted(key for key in self.left_over(_CACHE_KEY))
         if odd:
             raise _Unclear(f"{listed(odd)}: not understood, and it may change what the model keeps of its context")
-        if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (self.text.get("parallel_attn") is False or self.flag("bias", "alibi")):
+        if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
+            self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
+        ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
         self.asked.add("parallel_attn")
         odd = sorted(key for key in self.left_over(_WEIGHT_KEY))
@@ -716,6 +732,8 @@ class _Config:
         blocks = self.per_layer("block_configs")
         if blocks:
             return self.block_length(blocks[number], width)
+        # where every layer has experts, the width of a dense one stands in the file and means nothing
+        self.asked.update((*_LENGTH, "intermediate_size_mlp", "moe_intermediate_size"))
         experts = self.number(*_EXPERTS) or 0
         if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
             experts = 0
@@ -940,8 +958,8 @@ class _Config:
             if bits in (2, 3, 4, 5, 6, 8):
                 return Stored(name=f"{bits}bit", format="mlx")
         if not isinstance(found, dict):
-            return Stored(name=self.dtype())
-        stored = _stored(found)
+            return Stored(name=self.dtype(), quantized=False)
+        stored = stored_by(found)
         if stored.name is None:
             method = _short(found.get("quant_method") or found.get("quant_algo"))
             self.unknown["architecture.matrix_dtype"] = (
@@ -951,32 +969,35 @@ class _Config:
 
 
 # keys that say which layer is what; `layer_kinds` knows all of them
-_LAYER_KEYS = frozenset(
-    "layer_types layers_block_type hybrid_override_pattern full_attention_interval attn_layer_period attn_layer_offset full_attn_idxs "
-    "block_configs cross_attention_layers hybrid_layer_pattern sliding_window_pattern _sliding_window_pattern max_window_layers no_rope_layers "
-    "attention_types sliding_window sliding_window_size attention_chunk_size window_size linear_full_attn_layers linear_kda_layers "
-    "sparse_index_dim sparse_num_index_heads mtp_hybrid_override_pattern mtp_layers_block_type cla_share_factor linear_attn_config attn_type "
-    "attn_layer_indices".split()
-)
+_LAYER_KEYS = frozenset({
+    "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
+    "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
+    "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
+    "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers", "sparse_index_dim", "sparse_num_index_heads",
+    "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
+})  # fmt: skip
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
 )
-_VISION = frozenset(
-    "llava llava_next llava_llama internvl_chat qwen2_vl qwen2_5_vl phi3_v minicpmv molmo mllama deepseek_vl_v2 multi_modality cogvlm2".split()
-)
+_VISION = frozenset({
+    "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
+    "deepseek_vl_v2", "multi_modality", "cogvlm2",
+})  # fmt: skip
 _ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
 _STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
-    "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding", "linear_attention": "delta",
-    "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp", "moe": "moe",
+    "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
+    "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
+    "moe": "moe",
 }  # fmt: skip
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {
     "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral", "Qwen2ForCausalLM": "qwen2",
-    "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3", "GPT2LMHeadModel": "gpt2",
-    "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text", "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3",
+    "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3",
+    "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
+    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3",
 }  # fmt: skip
 
 
@@ -1008,7 +1029,7 @@ def _neo_layers(types: Any, layers: int) -> list[bool]:
     return found
 
 
-def _stored(found: Mapping[str, Any]) -> Stored:
+def stored_by(found: Mapping[str, Any]) -> Stored:
     """`quantization_config` in the words of DTYPES."""
     method, algorithm = found.get("quant_method"), found.get("quant_algo")
     if method in ("fp8", "fbgemm_fp8"):

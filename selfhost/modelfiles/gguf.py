@@ -48,7 +48,8 @@ _BLOCK = re.compile(r"((?:.*\.)?blk\.)(\d{1,6})(\..+)$", re.DOTALL)
 
 # id of a value's type -> its bytes and struct format; 8 is a string, 9 an array
 _VALUES: Mapping[int, tuple[int, str]] = {
-    0: (1, "B"), 1: (1, "b"), 2: (2, "H"), 3: (2, "h"), 4: (4, "I"), 5: (4, "i"), 6: (4, "f"), 7: (1, "?"), 10: (8, "Q"), 11: (8, "q"), 12: (8, "d"),
+    0: (1, "B"), 1: (1, "b"), 2: (2, "H"), 3: (2, "h"), 4: (4, "I"), 5: (4, "i"), 6: (4, "f"), 7: (1, "?"), 10: (8, "Q"), 11: (8, "q"),
+    12: (8, "d"),
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
 # id of a tensor's type -> name, elements and bytes of a block (ggml.h, ggml-common.h)
@@ -314,7 +315,8 @@ def _table(source: _Stream, count: int, alignment: int, values: dict[str, Any], 
     if len(tensors) < len(entries):
         whole = first + max(offset + _size(shape, type_id) for _, shape, type_id, offset in entries)
         fail(
-            path, f"is cut short: {whole - source.size:,} of its {whole:,} bytes are missing", "the download did not finish: start it again",
+            path, f"is cut short: {whole - source.size:,} of its {whole:,} bytes are missing",
+            "the download did not finish: start it again",
         )  # fmt: skip
     return Header(path=path, size=source.size, values=values, counts=counts, tensors=tuple(tensors))
 
@@ -577,9 +579,7 @@ class _Model:
             self.has(layer, name)
             for name in ("ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight", "time_mix_lerp_x.weight")
         ):
-            raise _Unclear(
-                f"the recurrent layers of {self.name} (tensors such as {prefix}{self.odd(prefix)}) are of a kind this selfhost does not know"
-            )
+            raise _Unclear(f"the recurrent layers of {self.name} (tensors such as {prefix}{self.odd(prefix)}) are of an unknown kind")
         return None
 
     def odd(self, prefix: str) -> str:
@@ -646,7 +646,7 @@ class _Model:
         stored = self.shapes.get(f"blk.{layer}.attn_k.weight")
         if stored is not None and prod(stored[1:]) != kv_heads * key:
             raise _Unclear(
-                f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers per token, and the keys of {self.name} say {kv_heads:,} × {key:,}"
+                f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the keys of {self.name} {kv_heads:,} × {key:,}"
             )
         lacks_values = self.has(layer, "attn_k.weight") and not self.has(layer, "attn_v.weight")
         return Attention(
@@ -812,9 +812,10 @@ class _Model:
         if architecture is not None and not architecture.tensors:
             row = row_values(self.architectures, self.name)
             if row is not None:
-                from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count as count_all
+                from ..needs.tensors import ArchitectureRow, checkpoint_tensors
+                from ..needs.tensors import count as elements
 
-                published = count_all(checkpoint_tensors(architecture, ArchitectureRow.from_values(self.name, row)))
+                published = elements(checkpoint_tensors(architecture, ArchitectureRow.from_values(self.name, row)))
                 total, inactive = published, min(inactive, published - 1)
         return total or None, max(1, total - inactive) if total else None
 

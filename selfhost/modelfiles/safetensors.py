@@ -69,7 +69,9 @@ def read_file(path: str) -> tuple[int, dict[str, int]]:
         if length > MAX_HEADER_BYTES or start[8:9] != b"{":
             fail(path, "is not a safetensors file", "give the model's safetensors or GGUF files as they were published")
         if 8 + length > size:
-            fail(path, f"is cut short: {8 + length - size:,} bytes of its header are missing", "the download did not finish: start it again")
+            fail(
+                path, f"is cut short: {8 + length - size:,} bytes of its header are missing", "the download did not finish: start it again"
+            )
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
         if len(header) < length:
             fail(path, "became shorter while it was read", "wait until nothing writes to it any more")
@@ -84,7 +86,10 @@ def _elements(path: str, room: int, header: Any) -> dict[str, int]:
     for name, entry in header.items():
         if name == "__metadata__":
             continue
-        dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets")) if isinstance(entry, dict) else (None,) * 3
+        values = entry if isinstance(entry, dict) else {}
+        dtype: Any = values.get("dtype")
+        shape: Any = values.get("shape")
+        offsets: Any = values.get("data_offsets")
         if not (_sizes(shape) and _sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] and isinstance(dtype, str)):
             fail(path, f'is damaged: the tensor "{clean(name)}" has no usable dtype, shape and data_offsets', "download it again")
         count = prod(shape)
@@ -137,7 +142,11 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     missing = [os.path.basename(path) for path in paths if not os.path.exists(path)]
     if missing:
         names = listed(map(shown, missing))
-        fail(named, f"has its weights in {len(paths):,} files, and {len(missing):,} of them are not there: {names}", "download the missing files")
+        fail(
+            named,
+            f"has its weights in {len(paths):,} files, and {len(missing):,} of them are not there: {names}",
+            "download the missing files",
+        )
     elements: dict[str, int] = {}
     total = 0
     for path in paths:

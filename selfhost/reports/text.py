@@ -70,6 +70,8 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
         blocks.append(_BLANK)
         blocks.extend(_text(note) for note in verdict.notes)
     _comparison(blocks, verdict, verbose)
+    if verdict.can_run and (room := _room_for(verdict)):
+        blocks.append(_text(room, indent=2, hang=2))
     _findings(blocks, verdict, verbose)
     if verdict.route is not Route.LOCAL:
         _alternatives(blocks, verdict)
@@ -190,6 +192,24 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
     decided = verdict.route not in (Route.LOCAL, Route.UNKNOWN)
     if pace is not None and pace.low > 0 and pace.high > 2 * pace.low and not said and not decided:
         blocks.append(_text(f"Count on the slow end, {units.speed(pace.low, pace.low)}; --measure narrows the range.", indent=2, hang=2))
+
+
+def _room_for(verdict: Verdict) -> str:
+    """How far one could go here, each alone; what would be no more than was asked is left out."""
+    room, asked = verdict.room, verdict.workload
+    if room is None:
+        return ""
+    longest, parallel = room.longest_context_tokens, room.most_parallel
+    trained = verdict.model.architecture.context_tokens if verdict.model.architecture else None
+    parts = [
+        f"up to {units.tokens(longest)} of context" + (", all it was trained for" if longest == trained else "")
+        if longest is not None and longest > (asked.context_tokens or 0)
+        else "",
+        f"{parallel:,} sequences at once" if parallel is not None and parallel > asked.parallel else "",
+        f"{room.best_quantization} weights" if room.best_quantization not in (None, asked.quantization) else "",
+    ]
+    told = "; ".join(part for part in parts if part)
+    return f"Also fits, one at a time: {told}." if told else ""
 
 
 def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:

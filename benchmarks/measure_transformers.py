@@ -1,0 +1,540 @@
+"""What PyTorch and transformers really take on a CPU: figures for `tests/truth/transformers.json`. Not part of the checks.
+
+    pip install torch transformers safetensors accelerate numpy peft diffusers
+    python benchmarks/measure_transformers.py --out FILE [--only TEXT] [--work DIR] [--list]
+
+Models are made from config classes with random weights (nothing is downloaded), saved, and measured each in a fresh
+process on Linux: resident memory by stage from `/proc/self/status`, whose high-water mark is reset between stages, and the exact
+bytes that PyTorch's allocator held, from its profiler. Runs already in FILE are kept, so that a broken run can go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_LLAMA = {"num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816, "vocab_size": 32000}
+_EIGHT = {"num_local_experts": 8, "num_experts_per_tok": 2}
+# class of the config, its arguments, and how the files are saved where not as bfloat16 safetensors; layers and vocabularies are cut short
+MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
+    "llama-1024": ("LlamaConfig", {"hidden_size": 1024, "num_hidden_layers": 12, **_LLAMA}, {}),
+    "llama-1024-f32": ("LlamaConfig", {"hidden_size": 1024, "num_hidden_layers": 12, **_LLAMA}, {"dtype": "float32"}),
+    "llama-2048": (
+        "LlamaConfig",
+        {"hidden_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 8192,
+         "vocab_size": 128256, "tie_word_embeddings": True},
+        {},
+    ),
+    "llama-4096": (
+        "LlamaConfig",
+        {"hidden_size": 4096, "num_hidden_layers": 3, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+         "vocab_size": 32000, "tie_word_embeddings": True},
+        {},
+    ),
+    "mistral-window": ("MistralConfig", {"hidden_size": 1024, "num_hidden_layers": 8, "sliding_window": 512, **_LLAMA}, {}),
+    "qwen2": (
+        "Qwen2Config",
+        {"hidden_size": 896, "num_hidden_layers": 8, "num_attention_heads": 14, "num_key_value_heads": 2, "intermediate_size": 4864,
+         "vocab_size": 151936, "tie_word_embeddings": True},
+        {},
+    ),
+    "qwen3": (
+        "Qwen3Config",
+        {"hidden_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+         "intermediate_size": 3072, "vocab_size": 151936, "tie_word_embeddings": True},
+        {},
+    ),
+    "gemma2": (
+        "Gemma2Config",
+        {"hidden_size": 2304, "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256,
+         "intermediate_size": 9216, "vocab_size": 64000, "sliding_window": 512},
+        {},
+    ),
+    "gemma3": (
+        "Gemma3TextConfig",
+        {"hidden_size": 1152, "num_hidden_layers": 12, "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256,
+         "intermediate_size": 6912, "vocab_size": 64000, "sliding_window": 512},
+        {},
+    ),
+    "gpt2": ("GPT2Config", {"n_embd": 1024, "n_layer": 12, "n_head": 16, "n_positions": 8192}, {"dtype": "float32"}),
+    "opt-bin": (
+        "OPTConfig",
+        {"hidden_size": 1024, "num_hidden_layers": 12, "num_attention_heads": 16, "ffn_dim": 4096, "word_embed_proj_dim": 1024,
+         "do_layer_norm_before": True},
+        {"format": "bin", "dtype": "float16"},
+    ),
+    "phi3": (
+        "Phi3Config",
+        {"hidden_size": 2048, "num_hidden_layers": 6, "num_attention_heads": 32, "num_key_value_heads": 32, "intermediate_size": 8192,
+         "vocab_size": 32064, "sliding_window": None, "pad_token_id": 0},
+        {},
+    ),
+    "mixtral": ("MixtralConfig", {"hidden_size": 1024, "num_hidden_layers": 6, **_LLAMA, "intermediate_size": 1792, **_EIGHT}, {}),
+    "qwen3-moe": (
+        "Qwen3MoeConfig",
+        {"hidden_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 128,
+         "moe_intermediate_size": 384, "num_experts": 32, "num_experts_per_tok": 4, "vocab_size": 32000},
+        {},
+    ),
+    "deepseek": (
+        "DeepseekV3Config",
+        {"hidden_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 4096,
+         "moe_intermediate_size": 512, "n_routed_experts": 16, "num_experts_per_tok": 4, "n_group": 1, "topk_group": 1,
+         "kv_lora_rank": 512, "q_lora_rank": 768, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128,
+         "first_k_dense_replace": 1, "vocab_size": 32000},
+        {},
+    ),
+    "gpt-oss": (
+        "GptOssConfig",
+        {"hidden_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 64,
+         "intermediate_size": 1024, "num_local_experts": 8, "num_experts_per_tok": 2, "vocab_size": 32000, "sliding_window": 128},
+        {},
+    ),
+    "bert": ("BertConfig", {"vocab_size": 30522, "max_position_embeddings": 2048}, {"dtype": "float32"}),
+    "llama-train": ("LlamaConfig", {"hidden_size": 768, "num_hidden_layers": 8, "num_attention_heads": 12, "num_key_value_heads": 4,
+                                    "intermediate_size": 2048, "vocab_size": 32000}, {}),
+}  # fmt: skip
+
+
+def _generate(model: str, prompt: int, dtype: str = "bfloat16", **more: Any) -> dict[str, Any]:
+    return {"kind": "generate", "model": model, "dtype": dtype, "batch": 1, "prompt_tokens": prompt, "new_tokens": 8, **more}
+
+
+def _train(method: str, tokens: int, **more: Any) -> dict[str, Any]:
+    case = {"kind": "train", "model": "llama-train", "method": method, "dtype": "float32", "batch": 1, "tokens": tokens}
+    return {**case, "checkpointing": False, **more}
+
+
+def cases() -> list[dict[str, Any]]:
+    """Every run; a run is named by its own values."""
+    made = [_generate("llama-1024", tokens) for tokens in (128, 512, 2048, 4096)]
+    made += [_generate("llama-1024", tokens, "float32") for tokens in (128, 1024, 2048)]
+    made += [
+        _generate("llama-1024", 1024, "float16"),
+        _generate("llama-1024", 512, batch=4),
+        _generate("llama-1024", 512, batch=4, padded=True),
+        _generate("llama-1024", 512, "float32", batch=2),
+        _generate("llama-1024", 1024, attention="eager"),
+        _generate("llama-1024", 1024, "float32", attention="eager"),
+        _generate("llama-1024", 16, new_tokens=400),
+        _generate("llama-1024", 16, "float32", new_tokens=400),
+        _generate("llama-1024", 1024, threads=2),
+        _generate("llama-1024", 1024, chunk=256),
+        _generate("llama-1024-f32", 512, "float32"),
+        _generate("llama-1024-f32", 512, "bfloat16"),
+        _generate("llama-2048", 1024),
+        _generate("llama-2048", 1024, "float32"),
+        _generate("llama-2048", 256, batch=2),
+        _generate("llama-4096", 1024),
+        _generate("llama-4096", 512, "float32"),
+        _generate("mistral-window", 256),
+        _generate("mistral-window", 2048),
+        _generate("mistral-window", 1024, "float32"),
+        _generate("mistral-window", 500, new_tokens=24),
+        _generate("qwen2", 2048),
+        _generate("qwen2", 1024, "float32"),
+        _generate("qwen3", 2048),
+        _generate("qwen3", 1024, "float32"),
+        _generate("gemma2", 256),
+        _generate("gemma2", 1024),
+        _generate("gemma3", 1024),
+        _generate("gemma3", 2048),
+        _generate("gpt2", 1024, "float32"),
+        _generate("gpt2", 1024),
+        _generate("opt-bin", 1024, "float16"),
+        _generate("opt-bin", 512, "float32"),
+        _generate("phi3", 1024),
+        _generate("mixtral", 1024),
+        _generate("mixtral", 128),
+        _generate("mixtral", 512, "float32"),
+        _generate("qwen3-moe", 1024),
+        _generate("deepseek", 1024),
+        _generate("gpt-oss", 1024),
+    ]
+    made += [
+        {"kind": "encode", "model": "bert", "dtype": dtype, "batch": batch, "tokens": tokens, "padded": padded}
+        for dtype, batch, tokens, padded in (
+            ("float32", 1, 128, False), ("float32", 8, 128, False), ("float32", 32, 128, False), ("float32", 32, 128, True),
+            ("float32", 8, 512, False), ("float32", 8, 512, True), ("float32", 1, 2048, False), ("bfloat16", 8, 512, False),
+        )
+    ]  # fmt: skip
+    made += [
+        _train("full", 512),
+        _train("full", 1024),
+        _train("full", 512, batch=2),
+        _train("full", 1024, checkpointing=True),
+        _train("full", 512, dtype="bfloat16"),
+        _train("full", 1024, dtype="bfloat16", checkpointing=True),
+        _train("full", 512, dtype="bfloat16", batch=4, checkpointing=True),
+        _train("full", 512, attention="eager"),
+        _train("full", 1024, autocast=True),
+        _train("lora", 512, dtype="bfloat16"),
+        _train("lora", 1024, dtype="bfloat16"),
+        _train("lora", 1024, dtype="bfloat16", checkpointing=True),
+        _train("lora", 1024, dtype="bfloat16", checkpointing=True, targets="all-linear", rank=64),
+    ]
+    made += [
+        {"kind": "vae", "model": "vae-sd", "dtype": "float32", "pixels": 128},
+        {"kind": "vae", "model": "vae-sd", "dtype": "float32", "pixels": 256},
+        {"kind": "vae", "model": "vae-sd", "dtype": "float32", "pixels": 384},
+        {"kind": "vae", "model": "vae-sd", "dtype": "bfloat16", "pixels": 256},
+        {"kind": "unet", "model": "unet-sd15", "dtype": "float32", "pixels": 256},
+        {"kind": "unet", "model": "unet-sd15", "dtype": "float32", "pixels": 512},
+    ]
+    return made
+
+
+def name_of(case: dict[str, Any]) -> str:
+    """One line that tells a run from every other."""
+    return " ".join(f"{value}" if key in ("kind", "model", "dtype", "method") else f"{key}={value}" for key, value in case.items())
+
+
+# ------------------------------------------------------------------ inside the measured process
+
+
+class Stages:
+    """Resident memory at named moments, with the highest since the moment before."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, dict[str, int]] = {}
+
+    def note(self, name: str) -> None:
+        """Reads `/proc/self/status` and resets its high-water mark."""
+        found = {}
+        with open("/proc/self/status", encoding="ascii") as lines:
+            for line in lines:
+                key, _, value = line.partition(":")
+                if key in ("VmHWM", "VmRSS", "RssAnon", "RssFile"):
+                    found[key] = int(value.split()[0]) * 1024
+        self.seen[name] = {
+            "resident_bytes": found["VmRSS"],
+            "peak_bytes": found["VmHWM"],
+            "anonymous_bytes": found["RssAnon"],
+            "file_bytes": found["RssFile"],
+        }
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+class Allocations:
+    """The most that PyTorch's allocator held inside the block, above what it held before."""
+
+    def __init__(self, torch: Any) -> None:
+        self._profile = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True)
+        self.peak_bytes = 0
+        self.left_bytes = 0
+
+    def __enter__(self) -> Allocations:
+        self._profile.__enter__()
+        return self
+
+    def __exit__(self, *gone: object) -> None:
+        self._profile.__exit__(*gone)
+        events = self._profile.profiler.kineto_results.events()
+        for _, change in sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"):
+            self.left_bytes += change
+            self.peak_bytes = max(self.peak_bytes, self.left_bytes)
+
+
+def stored_bytes(tensors: Any) -> tuple[int, int]:
+    """Bytes of the elements, and of the storages behind them, each storage once."""
+    used, held = 0, {}
+    for tensor in tensors:
+        used += tensor.numel() * tensor.element_size()
+        held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+    return used, sum(held.values())
+
+
+def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """One answer: load, prompt, decode."""
+    torch, transformers = _libraries(case, stages)
+    more = {"attn_implementation": case["attention"]} if "attention" in case else {}
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
+    stages.note("loaded")
+    caches: dict[str, dict[str, Any]] = {}
+    steps = {1: "first_token", 2: "second_token", case["new_tokens"]: "last_token"}
+
+    class Watch(transformers.StoppingCriteria):  # type: ignore[misc]
+        count = 0
+
+        def __call__(self, ids: Any, _scores: Any, **_: Any) -> Any:
+            Watch.count += 1
+            if Watch.count in steps:
+                stages.note(steps[Watch.count])
+                caches[steps[Watch.count]] = _cache(cache)
+            return torch.zeros(ids.shape[0], dtype=torch.bool)
+
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = 0
+    ids = torch.randint(5, 1000, (case["batch"], case["prompt_tokens"]))
+    mask = torch.ones_like(ids)
+    if case.get("padded"):
+        mask[0, : case["prompt_tokens"] // 4] = 0
+    options: dict[str, Any] = {"attention_mask": mask, "do_sample": False}
+    if "chunk" in case:
+        options["prefill_chunk_size"] = case["chunk"]
+    cache = transformers.DynamicCache(config=model.config)
+    model.generate(ids, max_new_tokens=case["new_tokens"], past_key_values=cache, stopping_criteria=[Watch()], **options)
+    cache = transformers.DynamicCache(config=model.config)
+    with Allocations(torch) as held:
+        model.generate(ids, max_new_tokens=1, past_key_values=cache, **options)
+    weights, _ = stored_bytes({id(item): item for item in model.parameters()}.values())
+    return {
+        "attention_used": model.config._attn_implementation,
+        "parameters": sum(item.numel() for item in model.parameters()),
+        "weights_bytes": weights,
+        "token_table_bytes": stored_bytes([model.get_input_embeddings().weight])[0],
+        "largest_tensor_bytes": max(stored_bytes([item])[0] for item in model.parameters()),
+        "cache": caches,
+        "prompt_allocated_peak_bytes": held.peak_bytes,
+        "prompt_allocated_left_bytes": held.left_bytes,
+    }
+
+
+def _cache(cache: Any) -> dict[str, Any]:
+    used, held = stored_bytes(item for layer in cache.layers for item in (layer.keys, layer.values))
+    shapes = [[list(layer.keys.shape), list(layer.values.shape)] for layer in cache.layers]
+    kept = [shape for number, shape in enumerate(shapes) if shape not in shapes[:number]]
+    return {"used_bytes": used, "held_bytes": held, "shapes": kept, "type": str(cache.layers[0].keys.dtype).removeprefix("torch.")}
+
+
+def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """One batch through an encoder."""
+    torch, transformers = _libraries(case, stages)
+    model = transformers.AutoModel.from_pretrained(folder, dtype=getattr(torch, case["dtype"]))
+    stages.note("loaded")
+    ids = torch.randint(5, 1000, (case["batch"], case["tokens"]))
+    mask = torch.ones_like(ids)
+    if case["padded"]:
+        mask[0, case["tokens"] // 2 :] = 0
+    with torch.inference_mode():
+        model(input_ids=ids, attention_mask=mask)
+        stages.note("encoded")
+        with Allocations(torch) as held:
+            model(input_ids=ids, attention_mask=mask)
+    return {
+        "attention_used": model.config._attn_implementation,
+        "weights_bytes": stored_bytes(model.parameters())[0],
+        "allocated_peak_bytes": held.peak_bytes,
+    }
+
+
+def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """Three steps of AdamW on random tokens; the figures are those of the third."""
+    torch, transformers = _libraries(case, stages)
+    more = {"attn_implementation": case["attention"]} if "attention" in case else {}
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
+    model.config.use_cache = False
+    if case["method"] == "lora":
+        peft = import_module("peft")
+        targets = case.get("targets", ["q_proj", "v_proj"])
+        model = peft.get_peft_model(model, peft.LoraConfig(r=case.get("rank", 16), target_modules=targets, task_type="CAUSAL_LM"))
+    if case["checkpointing"]:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if case["method"] == "lora":
+            model.enable_input_require_grads()
+    model.train()
+    trained = [item for item in model.parameters() if item.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-5)
+    ids = torch.randint(5, 1000, (case["batch"], case["tokens"]))
+    stages.note("loaded")
+    figures: dict[str, Any] = {}
+    for step in range(3):
+        with Allocations(torch) as forward:
+            if case.get("autocast"):
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    loss = model(input_ids=ids, labels=ids).loss
+            else:
+                loss = model(input_ids=ids, labels=ids).loss
+        with Allocations(torch) as backward:
+            loss.backward()
+        del loss
+        figures["gradient_bytes"] = stored_bytes([item.grad for item in trained])[0]
+        with Allocations(torch) as update:
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        stages.note(f"step_{step + 1}")
+    states = [item for state in optimizer.state.values() for item in state.values() if torch.is_tensor(item)]
+    return {
+        **figures,
+        "weights_bytes": stored_bytes({id(item): item for item in model.parameters()}.values())[0],
+        "trained_parameters": sum(item.numel() for item in trained),
+        "trained_type": str(trained[0].dtype).removeprefix("torch."),
+        "gradient_type": str(trained[0].dtype).removeprefix("torch."),
+        "optimizer_bytes": stored_bytes(states)[0],
+        "optimizer_types": {
+            key: str(value.dtype).removeprefix("torch.")
+            for key, value in next(iter(optimizer.state.values())).items()
+            if torch.is_tensor(value)
+        },
+        "forward_peak_bytes": forward.peak_bytes,
+        "kept_for_backward_bytes": forward.left_bytes,
+        "backward_peak_bytes": forward.left_bytes + backward.peak_bytes,
+        "update_peak_bytes": update.peak_bytes,
+    }
+
+
+def measure_images(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """One pass of an image decoder or denoiser with the sizes of Stable Diffusion 1.5."""
+    torch, _ = _libraries(case, stages)
+    diffusers = import_module("diffusers")
+    stages.note("diffusers")
+    kind = diffusers.AutoencoderKL if case["kind"] == "vae" else diffusers.UNet2DConditionModel
+    model = kind.from_pretrained(folder, torch_dtype=getattr(torch, case["dtype"]))
+    model.eval()
+    stages.note("loaded")
+    type, side = getattr(torch, case["dtype"]), case["pixels"] // 8
+
+    def once() -> None:
+        with torch.inference_mode():
+            latents = torch.randn(1 if case["kind"] == "vae" else 2, 4, side, side, dtype=type)
+            if case["kind"] == "vae":
+                model.decode(latents)
+            else:
+                # two latents and two prompts: guidance
+                model(latents, 10, torch.randn(2, 77, 768, dtype=type))
+
+    once()
+    stages.note("done")
+    with Allocations(torch) as held:
+        once()
+    return {"weights_bytes": stored_bytes(model.parameters())[0], "allocated_peak_bytes": held.peak_bytes}
+
+
+def _libraries(case: dict[str, Any], stages: Stages) -> tuple[Any, Any]:
+    torch = import_module("torch")
+    torch.set_num_threads(case.get("threads", 1))
+    torch.manual_seed(1)
+    stages.note("torch")
+    transformers = import_module("transformers")
+    # the classes load on first use
+    for name in ("AutoModelForCausalLM", "AutoModel", "StoppingCriteria", "DynamicCache"):
+        getattr(transformers, name)
+    stages.note("transformers")
+    return torch, transformers
+
+
+def work(case: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Runs one case in this process."""
+    measures = {"generate": measure_generate, "encode": measure_encode, "train": measure_train}
+    stages = Stages()
+    stages.note("interpreter")
+    found = measures.get(case["kind"], measure_images)(case, folder, stages)
+    return {**case, **found, "stages": stages.seen}
+
+
+def make(model: str, folder: str) -> None:
+    """Saves a model with random weights."""
+    torch, transformers = import_module("torch"), import_module("transformers")
+    torch.manual_seed(1)
+    if model in ("vae-sd", "unet-sd15"):
+        diffusers = import_module("diffusers")
+        if model == "vae-sd":
+            blocks = 4
+            made = diffusers.AutoencoderKL(
+                down_block_types=("DownEncoderBlock2D",) * blocks,
+                up_block_types=("UpDecoderBlock2D",) * blocks,
+                block_out_channels=(128, 256, 512, 512),
+                layers_per_block=2,
+                latent_channels=4,
+            )
+        else:
+            made = diffusers.UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
+        made.save_pretrained(folder)
+        return
+    kind, values, saved = MODELS[model]
+    defaults = {} if kind in ("GPT2Config", "BertConfig") else {"max_position_embeddings": 8192}
+    config = getattr(transformers, kind)(**{**defaults, **values})
+    auto = transformers.AutoModel if kind == "BertConfig" else transformers.AutoModelForCausalLM
+    made = auto.from_config(config, dtype=getattr(torch, saved.get("dtype", "bfloat16")))
+    if saved.get("format") == "bin":
+        made.config.save_pretrained(folder)
+        torch.save(made.state_dict(), Path(folder) / "pytorch_model.bin")
+    else:
+        made.save_pretrained(folder)
+
+
+# ------------------------------------------------------------------ the process that starts the others
+
+
+def about() -> dict[str, Any]:
+    """Versions and kind of machine; no name of it."""
+    processor = "unknown"
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    names = ("torch", "transformers", "safetensors", "accelerate", "numpy", "peft", "diffusers")
+    return {
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in names},
+        "system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
+        "processor": processor,
+        "date": datetime.now(tz=UTC).date().isoformat(),
+    }
+
+
+def child(*arguments: str) -> str | None:
+    """The last line that a fresh process of this file prints; None where it failed."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        print(done.stderr[-2000:], file=sys.stderr)
+        return None
+    return done.stdout.strip().rpartition("\n")[2]
+
+
+def main() -> None:
+    """Measures every case that the file does not hold yet, model by model."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, help="the JSON file to write or to go on with")
+    parser.add_argument("--only", default="", help="only runs whose name has this text")
+    parser.add_argument("--work", type=Path, help="where models of up to 3.5 GB are made; default a temporary folder")
+    parser.add_argument("--list", action="store_true", help="name the runs and stop")
+    parser.add_argument("--make", nargs=2, metavar=("MODEL", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=2, metavar=("CASE", "FOLDER"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.make:
+        make(*given.make)
+        return
+    if given.measure:
+        print(json.dumps(work(json.loads(given.measure[0]), given.measure[1])))
+        return
+    wanted = [case for case in cases() if given.only in name_of(case)]
+    if given.list or given.out is None:
+        print("\n".join(map(name_of, wanted)))
+        return
+    record = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {"runs": []}
+    present = {run["name"] for run in record["runs"]}
+    record = {**about(), **{key: value for key, value in record.items() if key == "note"}, "runs": record["runs"]}
+    with tempfile.TemporaryDirectory(dir=given.work) as room:
+        for model in dict.fromkeys(case["model"] for case in wanted):
+            folder = str(Path(room) / model)
+            for case in wanted:
+                if case["model"] != model or name_of(case) in present:
+                    continue
+                if not Path(folder).exists():
+                    child("--make", model, folder)
+                begun = time.monotonic()
+                line = child("--measure", json.dumps(case), folder)
+                print(f"{name_of(case)}: {'failed' if line is None else 'done'} in {time.monotonic() - begun:.0f} s", flush=True)
+                if line is not None:
+                    record["runs"].append({"name": name_of(case), **json.loads(line)})
+                    given.out.write_text(json.dumps(record, indent=1), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""ModelSpec -> the TOML of its spec file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..facts import Record
+from ..spec import QUANTIZATIONS, SCHEMA, Architecture, Attention, FeedForward, ModelSpec, Recurrent, TensorGroup
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_LATENT_ONLY = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
+
+
+def spec_text(model: ModelSpec) -> str:
+    """The text of a spec file; `read_model_spec` makes the same spec of it, but for `origin` and `overrides`."""
+    lines = [f"schema = {SCHEMA}"]
+    for key in ("id", "name", "family", "developer", "released", "modality", "aliases", "repository", "gated"):
+        value = getattr(model, key)
+        if key == "released" and isinstance(value, str) and _DATE.fullmatch(value):
+            lines.append(f"released = {value}")
+        elif value is not None and value != ():
+            lines.append(f"{key} = {_value(value)}")
+    lines += _table("license", model.license)
+    lines += _table("openness", model.openness, defaults=True)
+    lines += _table("parameters", model.parameters, defaults=True)
+    if model.components:
+        lines += ["", "[components]", *(f"{_key(name)} = {_value(count)}" for name, count in model.components.items())]
+    if model.embedding_length is not None:
+        lines += ["", "[embedding]", f"length = {_value(model.embedding_length)}"]
+    if model.architecture is not None:
+        lines += _architecture(model.architecture)
+    lines += _table("needs", model.needs)
+    lines += _table("upkeep", model.upkeep, defaults=True)
+    lines += _table("safety", model.safety, defaults=True)
+    lines += _table("availability", model.availability)
+    unknown = dict(model.unknown)
+    for name, texts in (("sources", model.sources), ("unknown", unknown)):
+        if texts:
+            lines += ["", f"[{name}]", *(f"{_key(key)} = {_value(text)}" for key, text in texts.items())]
+    for files in model.files:
+        sizes = {name: size for name, size in files.bytes.items() if name in QUANTIZATIONS.get(files.format, ())}
+        if sizes:
+            lines += ["", "[[files]]", f"format = {_value(files.format)}"]
+            if files.repository is not None:
+                lines.append(f"repository = {_value(files.repository)}")
+            lines.append(f"source = {_value(files.source)}")
+            lines += [f"bytes.{_key(name)} = {_value(size)}" for name, size in sizes.items()]
+        for name in files.bytes:
+            if name not in sizes:
+                lines += ["", f"# {files.bytes[name]:_} bytes in a type that has no name in spec files: {_comment(name)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) and key.isascii() else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:_}" if value >= 1_000_000 else str(value)
+    if isinstance(value, str):
+        return '"' + "".join(_letter(letter) for letter in value) + '"'
+    return "[" + ", ".join(_value(item) for item in value) + "]"
+
+
+def _letter(letter: str) -> str:
+    found = _ESCAPES.get(letter)
+    if found is not None:
+        return found
+    if ord(letter) < 0x20 or ord(letter) == 0x7F:
+        return f"\\u{ord(letter):04X}"
+    # half of a pair, as names of files may hold, is no character that TOML can have
+    return "?" if 0xD800 <= ord(letter) <= 0xDFFF else letter
+
+
+def _table(name: str, record: Record | None, *, defaults: bool = False) -> list[str]:
+    """The lines of a table; with `defaults` none where the record says nothing of its own."""
+    if record is None or (defaults and record == type(record)()):
+        return []
+    lines = ["", f"[{name}]"]
+    for key in type(record)._fields:
+        value = getattr(record, key)
+        if value is not None and value != () and not (defaults and value == type(record)._defaults.get(key)):
+            lines.append(f"{key} = {_value(value)}")
+    return lines
+
+
+def _inline(pairs: Mapping[str, Any]) -> str:
+    return "{ " + ", ".join(f"{key} = {_value(value)}" for key, value in pairs.items()) + " }"
+
+
+def _architecture(model: Architecture) -> list[str]:
+    lines = ["", "[architecture]", f"{'gguf' if model.runs_in_gguf else 'transformers'} = {_value(model.row)}"]
+    for key in (
+        "dtype", "matrix_dtype", "expert_dtype", "layers", "embedding_length", "heads", "vocabulary", "vocabulary_gguf",
+        "context_tokens", "tied_embeddings", "output_matrix", "attention_bias", "query_key_norm", "parallel_norms", "rope_factors",
+        "positions", "token_types",
+        "cache_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
+    ):  # fmt: skip
+        value = getattr(model, key)
+        if value is not None and not (key == "output_matrix" and value):
+            lines.append(f"{key} = {_value(value)}")
+    for key, groups in (
+        ("attention", [_attention(group, model) for group in model.attention]),
+        ("recurrent", [_recurrent(group, model) for group in model.recurrent]),
+        ("feed_forward", [_feed_forward(group, model) for group in model.feed_forward]),
+    ):
+        if groups:
+            lines += [f"{key} = [", *(f"  {_inline(group)}," for group in groups), "]"]
+    if model.audio is not None:
+        lines.append(f"audio = {_inline({key: getattr(model.audio, key) for key in type(model.audio)._fields})}")
+    if model.tensors:
+        lines += ["", "[architecture.tensors]"]
+        names: dict[str, list[TensorGroup]] = {}
+        for tensor in model.tensors:
+            names.setdefault(tensor.name, []).append(tensor)
+        for name, tensors in names.items():
+            shapes = [
+                _inline({**({"at": _at(tensor.layers, model)} if tensor.layers else {}), "shape": tensor.shape}) for tensor in tensors
+            ]
+            lines.append(f"{_key(name)} = [{', '.join(shapes)}]")
+    return lines
+
+
+def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
+    """`at` of a line: a slice where the layers make one, else the list."""
+    if len(layers) > 1:
+        step = layers[1] - layers[0]
+        if tuple(layers) == tuple(range(layers[0], layers[-1] + 1, step)):
+            if layers[-1] + step >= model.layers > layers[-1]:
+                return f"{layers[0] or ''}:" + (f":{step}" if step > 1 else "")
+            return f"{layers[0] or ''}:{layers[-1] + 1}" + (f":{step}" if step > 1 else "")
+    return tuple(layers)
+
+
+def _places(layers: Sequence[int], model: Architecture) -> dict[str, Any]:
+    return {} if tuple(layers) == tuple(range(model.layers)) else {"at": _at(layers, model)}
+
+
+def _attention(group: Attention, model: Architecture) -> dict[str, Any]:
+    found: dict[str, Any] = _places(group.layers, model) if _alone(group.layers, model) else {"at": _at(group.layers, model)}
+    if group.kind != "full":
+        found["kind"] = group.kind
+    if group.heads != model.heads:
+        found["heads"] = group.heads
+    if group.kind != "latent" or group.kv_heads != group.heads:
+        found["kv_heads"] = group.kv_heads
+    found["key_length"] = group.key_length
+    if group.value_length != group.key_length:
+        found["value_length"] = group.value_length
+    for key in ("window_tokens", *_LATENT_ONLY, "query_key_norm"):
+        if getattr(group, key) is not None:
+            found[key] = getattr(group, key)
+    if group.values_from_keys:
+        found["values_from_keys"] = True
+    return found
+
+
+def _alone(layers: Sequence[int], model: Architecture) -> bool:
+    """True where a line without `at` would mean these layers: it takes what no line of attention and recurrent names."""
+    parts: tuple[Attention | Recurrent, ...] = (*model.attention, *model.recurrent)
+    return len(layers) == model.layers and sum(len(part.layers) == model.layers for part in parts) == len(parts)
+
+
+def _recurrent(group: Recurrent, model: Architecture) -> dict[str, Any]:
+    found: dict[str, Any] = _places(group.layers, model) if _alone(group.layers, model) else {"at": _at(group.layers, model)}
+    found["kind"] = group.kind
+    for key in type(group)._fields:
+        if key not in ("kind", "layers") and getattr(group, key) is not None:
+            found[key] = getattr(group, key)
+    return found
+
+
+def _feed_forward(group: FeedForward, model: Architecture) -> dict[str, Any]:
+    found = _places(group.layers, model)
+    for key in type(group)._fields:
+        value = getattr(group, key)
+        if key != "layers" and value not in (None, False):
+            found[key] = value
+    return found
