@@ -59,6 +59,7 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "needs": None if answer.needs is None else _needs(answer.needs, answer.machine.architecture),
         "speed": None if answer.speed is None else _speed(answer.speed),
         "findings": [_finding(finding) for finding in answer.findings],
+        "room": None if answer.room is None else record(answer.room),
         "alternatives": [
             {
                 "id": other.id,
