@@ -265,7 +265,9 @@ def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[
     caches: dict[str, dict[str, Any]] = {}
     steps = {1: "first_token", 2: "second_token", case["new_tokens"]: "last_token"}
 
-    class Watch(transformers.StoppingCriteria):  # type: ignore[misc]
+    criterion: Any = transformers.StoppingCriteria
+
+    class Watch(criterion):  # type: ignore[misc]
         count = 0
 
         def __call__(self, ids: Any, _scores: Any, **_: Any) -> Any:

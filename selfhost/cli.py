@@ -199,7 +199,7 @@ def _dispatch(words: list[str]) -> int:
     if command == "_complete":
         from .completion import candidates
 
-        _write("".join(f"{word}\n" for word in candidates(rest)))
+        _write("".join(f"{word}\n" for word in candidates(rest, tuple(COMMANDS), parser_of)))
         return 0
     handler = _HANDLERS.get(command)
     if handler is None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 _SCRIPTS = {
     "bash": """\
@@ -34,18 +38,16 @@ def script(shell: str) -> str:
     return _SCRIPTS[shell]
 
 
-def candidates(words: Sequence[str]) -> tuple[str, ...]:
+def candidates(words: Sequence[str], commands: Sequence[str], parser_of: Callable[[str], ArgumentParser]) -> tuple[str, ...]:
     """What may stand in the place of the last of `words` (what was typed after `selfhost`); nothing for a file's name.
 
-    Names with a colon are left out: bash splits words there.
+    Options are read off the command's own parser. Names with a colon are left out: bash splits words there.
     """
-    from .cli import COMMANDS, parser_of
-
     typed = words[-1] if words else ""
     if len(words) < 2:
-        return tuple(command for command in COMMANDS if command.startswith(typed))
+        return tuple(command for command in commands if command.startswith(typed))
     command = words[0]
-    if command not in COMMANDS:
+    if command not in commands:
         return ()
     actions = parser_of(command)._actions
     before = words[-2]

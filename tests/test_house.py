@@ -39,11 +39,7 @@ PROBES_MAY_IMPORT = {"machine", "facts", "units", "probes", "errors"}
 # (importer, imported) that go against the order, with the reason
 EXCEPTIONS = {
     ("machine", "probes"),  # Machine.read() is the one door to the real machine, opened inside the function
-    ("machine", "__init__"),  # the version stands in every record
-    ("completion", "cli"),  # the options are read off the parser itself
-    ("cli", "completion"),
     ("reports", "api"),  # for types only
-    ("spec", "modelfiles"),
 }
 FORBIDDEN = {
     "socket",
