@@ -286,6 +286,9 @@ def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[
     options: dict[str, Any] = {"attention_mask": mask, "do_sample": False}
     if "chunk" in case:
         options["prefill_chunk_size"] = case["chunk"]
+    # files are mapped, not read: a few tokens bring in all but the unused rows of the token table
+    model.generate(ids[:, :32], attention_mask=torch.ones_like(ids[:, :32]), max_new_tokens=2, do_sample=False)
+    stages.note("warm")
     cache = transformers.DynamicCache(config=model.config)
     model.generate(ids, max_new_tokens=case["new_tokens"], past_key_values=cache, stopping_criteria=[Watch()], **options)
     cache = transformers.DynamicCache(config=model.config)
@@ -333,7 +336,7 @@ def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[st
 
 
 def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
-    """Three steps of AdamW on random tokens; the figures are those of the third."""
+    """Three steps of AdamW on random tokens."""
     torch, transformers = _libraries(case, stages)
     more = {"attn_implementation": case["attention"]} if "attention" in case else {}
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
@@ -352,37 +355,42 @@ def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str
     ids = torch.randint(5, 1000, (case["batch"], case["tokens"]))
     stages.note("loaded")
     figures: dict[str, Any] = {}
-    for step in range(3):
-        with Allocations(torch) as forward:
-            if case.get("autocast"):
-                with torch.autocast("cpu", dtype=torch.bfloat16):
-                    loss = model(input_ids=ids, labels=ids).loss
-            else:
-                loss = model(input_ids=ids, labels=ids).loss
-        with Allocations(torch) as backward:
-            loss.backward()
-        del loss
-        figures["gradient_bytes"] = stored_bytes([item.grad for item in trained])[0]
-        with Allocations(torch) as update:
-            optimizer.step()
+
+    def forward() -> Any:
+        if case.get("autocast"):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return model(input_ids=ids, labels=ids).loss
+        return model(input_ids=ids, labels=ids).loss
+
+    for name in ("first_step", "second_step"):
+        forward().backward()
+        optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        stages.note(f"step_{step + 1}")
+        stages.note(name)
+    # a third step for the allocator's own figures: the profiler itself takes memory
+    with Allocations(torch) as ahead:
+        loss = forward()
+    with Allocations(torch) as back:
+        loss.backward()
+    figures["gradient_bytes"] = stored_bytes([item.grad for item in trained])[0]
+    with Allocations(torch) as update:
+        optimizer.step()
     states = [item for state in optimizer.state.values() for item in state.values() if torch.is_tensor(item)]
     return {
         **figures,
         "weights_bytes": stored_bytes({id(item): item for item in model.parameters()}.values())[0],
         "trained_parameters": sum(item.numel() for item in trained),
         "trained_type": str(trained[0].dtype).removeprefix("torch."),
-        "gradient_type": str(trained[0].dtype).removeprefix("torch."),
+        "gradient_type": str(trained[0].grad.dtype).removeprefix("torch."),
         "optimizer_bytes": stored_bytes(states)[0],
         "optimizer_types": {
             key: str(value.dtype).removeprefix("torch.")
             for key, value in next(iter(optimizer.state.values())).items()
             if torch.is_tensor(value)
         },
-        "forward_peak_bytes": forward.peak_bytes,
-        "kept_for_backward_bytes": forward.left_bytes,
-        "backward_peak_bytes": forward.left_bytes + backward.peak_bytes,
+        "forward_peak_bytes": ahead.peak_bytes,
+        "kept_for_backward_bytes": ahead.left_bytes,
+        "backward_peak_bytes": ahead.left_bytes + back.peak_bytes,
         "update_peak_bytes": update.peak_bytes,
     }
 
@@ -520,7 +528,12 @@ def main() -> None:
         return
     record = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {"runs": []}
     present = {run["name"] for run in record["runs"]}
-    record = {**about(), **{key: value for key, value in record.items() if key == "note"}, "runs": record["runs"]}
+    record = {
+        **{key: record[key] for key in ("note",) if key in record},
+        **about(),
+        "models": record.get("models", {}),
+        "runs": record["runs"],
+    }
     with tempfile.TemporaryDirectory(dir=given.work) as room:
         for model in dict.fromkeys(case["model"] for case in wanted):
             folder = str(Path(room) / model)
@@ -529,6 +542,7 @@ def main() -> None:
                     continue
                 if not Path(folder).exists():
                     child("--make", model, folder)
+                    record["models"][model] = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
                 begun = time.monotonic()
                 line = child("--measure", json.dumps(case), folder)
                 print(f"{name_of(case)}: {'failed' if line is None else 'done'} in {time.monotonic() - begun:.0f} s", flush=True)

@@ -13,6 +13,7 @@ from .verdict import exit_code
 
 if TYPE_CHECKING:
     from .audit import Audit
+    from .catalogue import Catalogue
     from .machine import Machine
     from .reports.layout import Document
     from .verdict import Verdict
@@ -26,7 +27,7 @@ COMMANDS = {
     "show": "what is known of a model: openness, license, sizes, needs, sources",
     "machine": "what was read of this machine, and from where",
     "audit": "for CI: judge this machine, or recorded ones, against a policy file",
-    "spec": "spec check FILE…: validate spec files of your own",
+    "spec": "spec check FILE…: validate specs of your own; spec new FILE: make one from a model file",
     "completion": "print a completion script for bash, zsh or fish",
 }
 
@@ -85,6 +86,7 @@ examples:
     "spec": """\
 examples:
   selfhost spec check my-model.toml
+  selfhost spec new ./model.gguf --output my-specs/model.toml
   selfhost check my-model --specs ./my-specs
 """,
     "completion": """\
@@ -270,8 +272,10 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
         parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
     if command == "spec":
-        parser.add_argument("action", choices=("check",), help="check: report every fault with file, line and key")
-        parser.add_argument("files", nargs="+", metavar="FILE", help="spec files")
+        parser.add_argument(
+            "action", choices=("check", "new"), help="check: every fault with file, line and key; new: a spec of a model file"
+        )
+        parser.add_argument("files", nargs="+", metavar="FILE", help="spec files; for new one GGUF file, config.json or model folder")
     if command == "completion":
         parser.add_argument("shell", choices=("bash", "zsh", "fish"))
         return parser
@@ -523,9 +527,12 @@ def _machine_command(words: list[str]) -> int:
 def _spec(words: list[str]) -> int:
     options = _parse("spec", words)
     from .api import open_catalogue
-    from .speccheck import check_spec_files
 
     catalogue = open_catalogue(options.specs)
+    if options.action == "new":
+        return _spec_new(options, catalogue)
+    from .speccheck import check_spec_files
+
     problems, good = check_spec_files(options.files, catalogue.specs())
     code = 1 if problems else 0
     if options.format == "json":
@@ -541,6 +548,23 @@ def _spec(words: list[str]) -> int:
             problems_text(problems, encoding=encoding) if problems else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good),
         )
     return code
+
+
+def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
+    from .modelfiles import read_local, spec_text
+
+    if len(options.files) != 1:
+        raise UsageError("a spec is made of one model", remedy="name one GGUF file, config.json or model folder")
+    local = read_local(options.files[0], catalogue.common("architectures"))
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps({"schema": "selfhost.spec/1", "spec": json.record(local.spec), "notes": list(local.notes)}))
+        return 0
+    _deliver(options, spec_text(local.spec))
+    for note in local.notes:
+        sys.stderr.write(f"note: {note}\n")
+    return 0
 
 
 def _audit(words: list[str]) -> int:

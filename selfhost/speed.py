@@ -1,26 +1,54 @@
-"""How fast a model would decode on a processor: weights read per token against memory bandwidth, as a range."""
+"""How fast a model would go on a processor: prompt and decode in tokens per second, as ranges.
+
+The rules and their constants were measured with llama.cpp 0c1e570, CPU backend, on two threads of an x86-64 server (Zen 5,
+AVX-512): 32 decode runs, median error 6 %, worst 17 %. How other processors compare, and what memory bandwidth a machine has
+that was not measured, are wide bounds that hold runs other people published. Both sets are in `tests/truth/speed.json`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from . import units
 from .facts import Record
 from .machine import Machine
+from .spec import Architecture
 
-# share of the read bandwidth that reaches the weights, and the fixed cost of one layer: measured with llama.cpp 0c1e570 on
-# x86-64 over 32 llama-bench runs, median error 6 %, worst 17 %
+# share of the read bandwidth that reaches the weights, and the fixed cost of one layer
 BANDWIDTH_SHARE = 0.86
 LAYER_SECONDS = 0.0002
-# with the bandwidth measured, the pace of those runs lay within these factors of the estimate
-MEASURED_LOW, MEASURED_HIGH = 0.8, 1.2
+# bytes per second that one core unpacks, by type; for the others no limit was seen
+UNPACKED_PER_SECOND: Mapping[str, float] = {
+    "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9, "Q5_1": 41e9, "MXFP4": 11.6e9,
+    # not measured: they look their values up in tables as IQ4_XS does
+    "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9, "IQ1_S": 41e9,
+}  # fmt: skip
+# of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is what it takes
+ATTENTION_FLOPS = 12e9
+# of one core on a long prompt, by type, in the layout that llama.cpp gives the weights by default; half of it for experts, that see
+# few tokens each (Qwen3 30B-A3B; that run is not among the recorded ones)
+PROMPT_FLOPS: Mapping[str, float] = {
+    "Q4_0": 280e9, "Q4_K": 242e9, "Q2_K": 214e9, "Q3_K": 299e9, "Q5_K": 358e9, "Q6_K": 318e9, "Q8_0": 155e9, "F16": 193e9,
+    "IQ4_XS": 391e9, "IQ4_NL": 280e9, "MXFP4": 31e9, "Q5_0": 125e9, "Q5_1": 125e9,
+}  # fmt: skip
+EXPERT_PROMPT_SHARE = 0.5
 
-# Bandwidth of a machine that was not measured: a guess with wide ends. High: one core of a current x86-64 server reads 42 GB/s
-# (measured, Zen 5, one thread), a twelve-channel DDR5-4800 socket 460 GB/s. Low: a crowded cloud host leaves 2 GB/s to each of
-# its cores, a small board 4 GB/s to all of them. Apple silicon: the CPU of an M1 reads 53 GB/s, an M3 Ultra's memory gives 819.
-CORE_HIGH_BYTES_PER_SECOND = 50 * units.GB
-SOCKET_HIGH_BYTES_PER_SECOND = 460 * units.GB
-CORE_LOW_BYTES_PER_SECOND = 2 * units.GB
-BOARD_LOW_BYTES_PER_SECOND = 4 * units.GB
-APPLE_LOW_BYTES_PER_SECOND, APPLE_HIGH_BYTES_PER_SECOND = 50 * units.GB, 819 * units.GB
+# A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2 Ultra, 24 cores) to 0.67
+# (Core i9-13900K), Apple's GPUs 0.53 to 0.80
+STATED_SHARE = (0.3, 0.6, 1.0)
+# measured with at most 16 threads; all cores of a larger machine may read more
+MORE_CORES = 1.6
+MEASURED_WITH_CORES = 16
+
+_GB = units.GB
+# One core of a current server reads 42 GB/s (measured, Zen 5). Memory by arithmetic, transfers per second x 8 bytes x channels:
+# two sockets of twelve DDR5-6400 channels 1,229, one socket 614; LPDDR5X-8533 on 128 bits 136; DDR3-1866 on four channels 60
+_CORE_HIGH, _SOCKETS_HIGH, _SOCKET_HIGH, _CLIENT_HIGH, _OLD_HIGH = 50 * _GB, 1229 * _GB, 614 * _GB, 136 * _GB, 60 * _GB
+# a fair share of a crowded cloud host leaves each core 2 (Xeon 8259CL: 2.7); programs that ignore NUMA nodes got 32 out of two
+# Xeons (4 channels of DDR3 each) and 47 out of 192 cores (AmpereOne), both with cost other than memory in it
+_SHARE_LOW, _SERVER_LOW = 2 * _GB, 40 * _GB
+# one channel of DDR3-1600 is 12.8; without AVX2 a Core 2 Quad got 2.2 from its memory; four RISC-V cores (P550) 0.48
+_CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB), _GB // 2, 5 * _GB
 
 
 class PaceRange(Record):
@@ -40,40 +68,317 @@ class Speed(Record):
     how: str
 
 
-def estimate(machine: Machine, decode_bytes: int | None, layers: int | None) -> Speed:
-    """Decode pace with an empty context. `decode_bytes` are the weights read for one token; None gives no range."""
-    if decode_bytes is None or layers is None:
+class Bandwidth(Record):
+    """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a clause."""
+
+    low: float
+    likely: float
+    high: float
+    measured: bool
+    how: str
+
+
+class _Kind(Record):
+    """How a processor compares with the one measured on: its use of a measured bandwidth, its cores in decoding, and on prompts."""
+
+    memory: tuple[float, float]
+    cores: tuple[float, float, float]
+    prompt: tuple[float, float, float]
+
+
+# From runs that others published (tests/truth/speed.json). Prompts: of the rates above, four cores of a Core i5-1135G7 reached
+# 0.37, a Core i3-14100 0.47, an N100 0.09, a Threadripper 3970X 0.28; the eight of a Radxa Dragon Q8B 0.2, of a Q6A 0.03.
+# Decode: of its memory a Core i5-6500 used what the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half
+_SAME = _Kind(memory=(0.8, 1.2), cores=(0.8, 1.0, 1.2), prompt=(0.75, 1.0, 1.3))
+_AVX512 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
+_AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 0.8))
+_ARM = _Kind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5), prompt=(0.015, 0.15, 0.8))
+_OLD = _Kind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.2))
+_SCALAR = _Kind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
+_UNREAD = _Kind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01, 0.2, 1.3))
+
+# Chips whose memory is soldered beside them, so that the name tells its bandwidth: words that the name must hold -> GB/s, the
+# least that decoding has been seen to use of it and its peak. Peaks of Apple chips and Strix Halo: AlexsJones/llmfit
+# llmfit-core/src/hardware.rs and Andyyyy64/whichllm data/gpu.py, M3 Ultra Apple's own; GB10: whichllm; Raspberry Pi 5 and 4: by
+# arithmetic from LPDDR4X-4267 and LPDDR4-3200 on 32 bits. What was used: Apple's cores alone reached 53 of 68 (M1), 112 of 200
+# (M2 Pro), 100 of 400 (M1 Max), 204 of 800 (M2 Ultra); Strix Halo 98; a Raspberry Pi 5 10 to 11, a Pi 400 3.2
+_APPLE_PEAK: Mapping[tuple[str, str], float] = {
+    ("m1", ""): 68.25, ("m1", "pro"): 200, ("m1", "max"): 400, ("m1", "ultra"): 800,
+    ("m2", ""): 100, ("m2", "pro"): 200, ("m2", "max"): 400, ("m2", "ultra"): 800,
+    ("m3", ""): 100, ("m3", "pro"): 150, ("m3", "max"): 400, ("m3", "ultra"): 819,
+    ("m4", ""): 120, ("m4", "pro"): 273, ("m4", "max"): 546, ("m5", ""): 153.6,
+}  # fmt: skip
+_APPLE_LEAST: Mapping[str, float] = {"": 0.6, "pro": 0.45, "max": 0.3, "ultra": 0.25}
+# any of them: the cores of an M1, the memory of an M3 Ultra
+_APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
+# a virtual machine has some of the cores and mostly no GPU
+_GUEST_SHARE = 0.4
+_FIXED: tuple[tuple[frozenset[str], str, float, float], ...] = (
+    (frozenset(("ryzen", "ai", "max")), "Ryzen AI Max", 80, 256),
+    (frozenset(("x925", "a725")), "GB10", 60, 273),
+    (frozenset(("raspberry", "a76")), "Raspberry Pi 5", 10, 17.1),
+    (frozenset(("raspberry", "a72")), "Raspberry Pi 4", 3.5, 12.8),
+)
+_SERVER_WORDS = frozenset((
+    "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan", "power8", "power9", "power10",
+))  # fmt: skip
+_CLIENT_WORDS = frozenset((
+    "core", "ryzen", "celeron", "pentium", "athlon", "atom", "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
+))  # fmt: skip
+
+
+def predict(
+    machine: Machine,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    *,
+    context_tokens: int | None = None,
+    runtime: str | None = None,
+) -> Speed:
+    """The pace in RAM, on the processor, with half of `context_tokens` filled; None of it: with an empty context.
+
+    `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`); {} gives no range. Without an
+    architecture the cost of layers and context is not known and the slow end is lower. `runtime` is the id of a `RuntimeSpec`.
+    """
+    size = sum(read_bytes.values())
+    if size <= 0:
         return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
+    memory = bandwidth(machine)
+    if memory is None:
+        return Speed(decode=None, prompt=None, how="neither the memory bandwidth nor the number of cores was read")
+    kind, threads = _kind(machine), _threads(machine)
+    depth = (context_tokens or 0) / 2
+    slow, likely, fast = kind.cores
+    ends = ((memory.low, slow), (memory.likely, likely), (memory.high, fast))
+    paces = [1 / _seconds(architecture, read_bytes, rate, threads * cores, cores, depth) for rate, cores in ends]
+    foreign = runtime not in (None, *_SAME_RULES)
+    if architecture is None or foreign:
+        paces[0] *= 0.5
+    # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth hold the rest
+    decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
+    prompt = None if foreign or _on_apple_gpu(machine) else _prompt(architecture, read_bytes, threads, kind)
+    how = memory.how
+    if architecture is None:
+        how += "; with an empty context, as its layers are not known"
+    elif depth:
+        empty, full = (1 / _seconds(architecture, read_bytes, memory.likely, threads * likely, likely, at) for at in (0.0, 2 * depth))
+        how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
+        if full < 0.9 * empty:
+            how += f": likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when full"
+    if foreign:
+        how += f"; by the rules of llama.cpp, {runtime} was not measured"
+    return Speed(decode=decode, prompt=prompt, how=how)
+
+
+_SAME_RULES = ("llama.cpp", "ollama")
+
+
+def advice(
+    machine: Machine, architecture: Architecture | None, read_bytes: Mapping[str, int], *, context_tokens: int | None, runtime: str | None
+) -> tuple[str, ...]:
+    """What measurements say would make it faster here; nothing where none applies."""
+    lines = []
+    size = sum(read_bytes.values())
+    if size and runtime == "llama.cpp" and "avx512f" in (machine.instruction_sets or ()):
+        share = {name: count / size for name, count in read_bytes.items()}
+        if share.get("MXFP4", 0) > 0.3:
+            lines.append("--no-repack makes llama.cpp faster with MXFP4: prompts by 79 %, decoding by 21 % (measured on Zen 5, 2 threads)")
+        elif share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
+            lines.append(
+                "--no-repack lets llama.cpp read prompts 77 to 89 % faster, without a second copy of the weights, and decode 11 to 20 % "
+                "slower (measured on Zen 5, 2 threads)"
+            )
+    memory = bandwidth(machine)
+    if size and memory is not None and architecture is not None and context_tokens:
+        threads, cores = _threads(machine), _kind(machine).cores[1]
+        empty, full = (_seconds(architecture, read_bytes, memory.likely, threads * cores, cores, at) for at in (0.0, float(context_tokens)))
+        if full > 2 * empty:
+            lines.append(
+                f"a shorter --context keeps it fast: once all {units.tokens(context_tokens)} are in use decoding takes "
+                f"{full / empty:.1f} times as long as with few"
+            )
+    return tuple(lines)
+
+
+def bandwidth(machine: Machine) -> Bandwidth | None:
+    """What memory bandwidth `machine` has to decode with: measured, stated in its record, told by the chip's name, or assumed.
+
+    None when there is nothing to assume from: the number of cores was not read.
+    """
+    fact = "memory_bandwidth_bytes_per_second"
     known = machine.memory_bandwidth_bytes_per_second
     if known is not None:
-        likely = _pace(decode_bytes, layers, known)
-        how = f"from {units.decimal(known)}/s of memory bandwidth in the machine's record"
-        return Speed(decode=PaceRange(low=likely * MEASURED_LOW, likely=likely, high=likely * MEASURED_HIGH), prompt=None, how=how)
-    guess = assumed_bandwidth(machine)
-    if guess is None:
-        return Speed(decode=None, prompt=None, how="neither the memory bandwidth nor the number of cores was read")
-    low, high = guess
-    span = PaceRange(
-        low=_pace(decode_bytes, layers, low) * MEASURED_LOW,
-        likely=_pace(decode_bytes, layers, int((low * high) ** 0.5)),
-        high=_pace(decode_bytes, layers, high) * MEASURED_HIGH,
-    )
-    return Speed(
-        decode=span, prompt=None, how=f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth, not measured"
-    )
+        rate = f"{units.decimal(known)}/s of memory bandwidth"
+        if machine.sources.get(fact, "").startswith("measured"):
+            low, high = _kind(machine).memory
+            more = MORE_CORES if (machine.cpu_cores_physical or 0) > MEASURED_WITH_CORES else 1.0
+            fast, how = known * high * more, f"{rate}, measured"
+            chip = _chip(machine) if _shares_memory_with_gpu(machine) else None
+            if chip is not None and chip[1] > fast:
+                fast, how = float(chip[1]), f"{how} with the cores; its GPU may use up to {units.decimal(chip[1])}/s"
+            return Bandwidth(low=known * low, likely=known, high=fast, measured=True, how=how)
+        low, likely, high = STATED_SHARE
+        how = f"{rate} as stated, of which processors use a third to all"
+        return Bandwidth(low=known * low, likely=known * likely, high=known * high, measured=False, how=how)
+    assumed = assumed_bandwidth(machine)
+    if assumed is None:
+        return None
+    low, high, what = assumed
+    how = f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth, {what}, not measured"
+    # the rules add an error of their own
+    return Bandwidth(low=low * 0.8, likely=(low * high) ** 0.5, high=high * 1.2, measured=False, how=how)
 
 
-def assumed_bandwidth(machine: Machine) -> tuple[int, int] | None:
-    """Bytes per second that a machine of this class may have, low and high; None when its cores were not read."""
-    if machine.system == "macos" and machine.architecture == "aarch64":
-        return APPLE_LOW_BYTES_PER_SECOND, APPLE_HIGH_BYTES_PER_SECOND
+def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
+    """Bytes per second that a machine of this class may have, low and high, and the class as a clause; None where its cores are unread."""
+    chip = _chip(machine)
+    if chip is not None:
+        return chip
+    words, guest = _words(machine), _is_guest(machine)
     cores = machine.cpu_cores_usable
     if cores is None:
         return None
-    high = min(CORE_HIGH_BYTES_PER_SECOND * max(1.0, cores), SOCKET_HIGH_BYTES_PER_SECOND)
-    low = max(CORE_LOW_BYTES_PER_SECOND * cores, BOARD_LOW_BYTES_PER_SECOND * min(1.0, cores))
-    return int(min(low, high)), int(high)
+    high = _CORE_HIGH * max(1.0, cores)
+    server = bool(words & _SERVER_WORDS)
+    count = units.cores(cores)
+    if server or guest:
+        where = "a server" if server and not guest else "a virtual machine" if machine.scope == "vm" else "a container"
+        cap = _SOCKETS_HIGH if server else _CLIENT_HIGH if _client(words) else _SOCKET_HIGH
+        return int(min(_SHARE_LOW * cores, _SERVER_LOW)), int(min(high, cap)), f"as {count} of {where} may have"
+    if machine.architecture == "x86_64":
+        sets = machine.instruction_sets
+        if sets is not None and "avx2" not in sets:
+            return int(min(_OLD_LOW, _OLD_LOW * cores)), int(min(high, _OLD_HIGH)), "as an old computer may have"
+        # a name that says neither, such as that of a machine file, may be a server's
+        cap = _CLIENT_HIGH if _client(words) else _SOCKETS_HIGH
+        least = _CLIENT_LOW if sets is not None else _OLD_LOW
+        return int(min(least, least * cores)), int(min(high, cap)), f"as {count} of a computer of its kind may have"
+    if machine.architecture in ("aarch64", "armv7l", "armv6l"):
+        # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135 (LPDDR5X-8448 on 128)
+        return 2 * _GB, int(min(high, _CLIENT_HIGH)), f"as {count} of a board or laptop may have"
+    if machine.architecture == "riscv64":
+        return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * max(1.0, cores)), f"as {count} of a RISC-V board may have"
+    return _RISC_V_LOW, int(min(high, _SOCKETS_HIGH)), f"as {count} of a computer of its kind may have"
 
 
-def _pace(decode_bytes: int, layers: int, bandwidth: int) -> float:
-    return 1 / (decode_bytes / (BANDWIDTH_SHARE * bandwidth) + layers * LAYER_SECONDS)
+def _words(machine: Machine) -> frozenset[str]:
+    return frozenset("".join(letter if letter.isalnum() else " " for letter in (machine.cpu_model or "").lower()).split())
+
+
+def _is_guest(machine: Machine) -> bool:
+    return machine.scope in ("vm", "container")
+
+
+def _chip(machine: Machine) -> tuple[int, int, str] | None:
+    """As `assumed_bandwidth`, for a chip whose name tells it."""
+    words = _words(machine)
+    if "apple" in words or _on_apple_gpu(machine):
+        return _apple(words, _is_guest(machine))
+    for needed, name, least, peak in _FIXED:
+        if needed <= words:
+            return int(least * (_GUEST_SHARE if _is_guest(machine) else 1) * _GB), int(peak * _GB), f"as a {name} has"
+    return None
+
+
+def _client(words: frozenset[str]) -> bool:
+    return bool(
+        words & {"core", "ryzen", "celeron", "pentium", "athlon", "atom", "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon"}
+    )
+
+
+def _apple(words: frozenset[str], guest: bool) -> tuple[int, int, str]:
+    chip = next((word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), "")
+    variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
+    peak = _APPLE_PEAK.get((chip, variant))
+    if peak is None:
+        low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
+        return int(low), _APPLE_HIGH, "as a chip by Apple has"
+    least = peak * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
+    name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
+    return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
+
+
+def _shares_memory_with_gpu(machine: Machine) -> bool:
+    return _on_apple_gpu(machine) or any(device.unified for device in machine.accelerators or ())
+
+
+def _on_apple_gpu(machine: Machine) -> bool:
+    """The runtime would use the GPU, and how fast that reads prompts was not measured."""
+    return machine.system == "macos" and machine.architecture == "aarch64"
+
+
+def _kind(machine: Machine) -> _Kind:
+    sets = machine.instruction_sets
+    if machine.architecture not in ("x86_64", "aarch64", None):
+        return _SCALAR
+    if sets is None:
+        return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
+    if machine.architecture == "aarch64":
+        return _ARM if "asimddp" in sets else _OLD
+    if "avx512_bf16" in sets:
+        return _SAME
+    return _AVX512 if "avx512f" in sets else _AVX2 if "avx2" in sets else _OLD
+
+
+def _threads(machine: Machine) -> float:
+    """Cores that work at once: runtimes take one thread per physical core."""
+    usable, physical = machine.cpu_cores_usable, machine.cpu_cores_physical
+    if usable is None and physical is None:
+        # of a record that states a bandwidth and no cores; the slow end of an unread processor covers fewer
+        return 4.0
+    return min(value for value in (usable, physical) if value is not None)
+
+
+def _seconds(
+    architecture: Architecture | None, read_bytes: Mapping[str, int], rate: float, threads: float, cores: float, depth: float
+) -> float:
+    """Of one token: memory, unpacking, the layers themselves, attention. `threads` are in cores of the processor measured on."""
+    taken = sum(read_bytes.values()) / (BANDWIDTH_SHARE * rate)
+    taken += sum(size / (UNPACKED_PER_SECOND[name] * threads) for name, size in read_bytes.items() if name in UNPACKED_PER_SECOND)
+    if architecture is not None:
+        taken += architecture.layers * LAYER_SECONDS / min(1.2, cores)
+        taken += _attention_flops(architecture, depth) / (ATTENTION_FLOPS * threads)
+    return taken
+
+
+def _attention_flops(architecture: Architecture, depth: float) -> float:
+    """Multiplications and additions of one token that attends to `depth` others; windows end what a layer sees."""
+    found = 0.0
+    for group in architecture.attention:
+        if group.kind == "cross":
+            continue
+        seen = min(depth, group.window_tokens or depth)
+        width = float(group.key_length + group.value_length)
+        if group.latent_length:
+            width = 2 * group.latent_length + 2 * (group.rope_length or 0)
+        found += 2 * seen * group.heads * width * len(group.layers)
+    return found
+
+
+def _prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], threads: float, kind: _Kind) -> PaceRange | None:
+    """A prompt of some hundred tokens. The output matrix is not among its work: only the last token needs it."""
+    from .needs.quantization import BLOCKS
+
+    if architecture is None or architecture.vocabulary is None or not all(name in BLOCKS for name in read_bytes):
+        return None
+    left = {name: size / BLOCKS[name][1] * BLOCKS[name][0] for name, size in read_bytes.items() if name != "F32"}
+    # llama-quantize gives the output matrix one of these types, else the file's main one
+    output = architecture.vocabulary * architecture.embedding_length if architecture.output_matrix else 0
+    if left:
+        largest = max(left, key=lambda name: left[name])
+        holder = next((name for name in ("Q6_K", "Q8_0") if name in left and left[name] >= output), largest)
+        left[holder] = max(0.0, left[holder] - output)
+    experts = any(group.experts for group in architecture.feed_forward)
+    taken = 0.0
+    for name, count in left.items():
+        share = EXPERT_PROMPT_SHARE if experts and name != "MXFP4" else 1.0
+        taken += 2 * count / (PROMPT_FLOPS.get(name, PROMPT_FLOPS["F16"]) * share * threads)
+    if taken <= 0:
+        return None
+    low, likely, high = kind.prompt
+    return PaceRange(low=low / taken, likely=likely / taken, high=high / taken)
+
+
+def estimate(machine: Machine, decode_bytes: int | None, layers: int | None) -> Speed:
+    """As `predict`, for a caller that knows no more than the bytes read for a token."""
+    return predict(machine, None, {} if decode_bytes is None or layers is None else {"": decode_bytes})

@@ -273,7 +273,7 @@ def _weights(
         files=files_known,
         unknown=unknown,
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
-        sources={**spec.sources, "parameters": where},
+        sources={**spec.sources, "parameters": where, "safety": "format of the files"},
     )
     return LocalModel(spec=spec, format=stored.format, quantization=quantization, files_here=True, notes=notes)
 

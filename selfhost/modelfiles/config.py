@@ -27,7 +27,9 @@ from .source import fail, read_json, shown
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
-_MAX_NUMBER = 1 << 48
+# above any size in a config.json; and what the largest model of 2026 has a thousand times over
+_MAX_NUMBER = 1 << 32
+_MAX_PARAMETERS = 10**16
 
 # model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it (convert_hf_to_gguf.py, 2026)
 _GGUF: Mapping[str, str] = {
@@ -226,12 +228,12 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     text = next((values[nest] for nest in _NESTS if isinstance(values.get(nest), dict)), values)
     shaped = any(key in text for key in (*_LAYERS, "hybrid_override_pattern", "layers_block_type")) and any(key in text for key in _WIDTH)
     if shaped and (kind or values.get("architectures")):
-        if (not values.get("architectures") and "vision" in kind) or kind in ("siglip", "clip", "dinov2", "vit"):
+        if kind.endswith(("vision_model", "_vision")) or kind in ("siglip", "clip", "dinov2", "vit"):
             fail(path, f"describes an image encoder ({kind}), no language model", remedy)
         return
     if kind and any(isinstance(values.get(nest), dict) for nest in _NESTS):
         return
-    if kind and ("vision" in kind or kind in ("siglip", "clip")):
+    if kind.endswith(("vision_model", "_vision")) or kind in ("siglip", "clip"):
         fail(path, f"describes an image encoder ({kind}), no language model", remedy)
     for keys, message in _OTHER:
         if any(key in values for key in keys) and not (kind and shaped):
@@ -266,6 +268,9 @@ class _Config:
             self.kind = _kind_of_class(inner) or self.outer_kind
         if not self.kind:
             self.kind = _kind_of_class(values)
+        if self.outer_kind == "kimi_k3":
+            # its text model calls itself kimi_linear, and has other matrices
+            self.kind = self.outer_kind
         if self.nested:
             self.text = {**_NESTED_DEFAULTS.get(self.kind, {}), **self.text}
         self.asked: set[str] = set()
@@ -345,6 +350,8 @@ class _Config:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
         self.unknown["license.id"] = "config.json does not say"
+        # classes that transformers has of its own do not need the code that auto_map names
+        own_code = isinstance(self.outer.get("auto_map"), dict) and (self.kind not in _GGUF or self.kind in _OWN_CODE)
         bare = architecture is not None and not architecture.output_matrix
         modality = "speech" if self.kind == "whisper" else "embedding" if encoder or bare else "vision" if vision else "text"
         spec = ModelSpec(
@@ -353,8 +360,12 @@ class _Config:
             modality=modality,
             parameters=Parameters(total=total, active=active),
             architecture=architecture,
-            safety=Safety(remote_code=True if isinstance(self.outer.get("auto_map"), dict) else None),
-            sources={"architecture": shown(self.path)} | ({"parameters": "sum over the architecture"} if total else {}),
+            safety=Safety(remote_code=True if own_code else None),
+            sources={
+                "architecture": shown(self.path),
+                **({"parameters": "sum over the architecture"} if total else {}),
+                **({"safety": f"auto_map in {shown(self.path)}"} if own_code else {}),
+            },
             unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
             origin=self.path,
         )
@@ -382,13 +393,15 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
-        context = self.number(*_CONTEXT)
+        context = self.number(*_CONTEXT) or None
         shared = self.number("num_kv_shared_layers") or 0
         if shared >= layers:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
-        vocabulary = self.number("padded_vocab_size", "vocab_size", "embedding_size")
+        vocabulary = self.number("padded_vocab_size", "vocab_size", "embedding_size") or None
         audio = self.audio()
         mtp = self.number(*_MTP) or 0
+        if mtp > layers:
+            raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
         odd = sorted(key for key in self.left_over(_CACHE_KEY))
         if odd:
             raise _Unclear(f"{listed(odd)}: not understood, and it may change what the model keeps of its context")
@@ -409,7 +422,7 @@ class _Config:
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
         if incomplete is not None:
             self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
-            if row is not None:
+            if row_values(self.architectures, name) is not None:
                 # an architecture that stands in the table would be believed to have all its tensors
                 name, gguf = f"{name} (incomplete)", None
         if context is None:
@@ -471,7 +484,9 @@ class _Config:
         if self.get("attn_type") not in (None, "multihead_attention"):
             raise _Unclear(f"attn_type: {_short(self.get('attn_type'))} is not understood")
         if self.kind == "minimax_m3":
-            self.unknown["architecture.attention.indexer"] = "sparse_index_dim: what the index of the sparse attention keeps is not counted"
+            self.unknown["architecture.attention.indexer_length"] = (
+                "sparse_index_dim: what the index of the sparse attention keeps is not counted"
+            )
         names = self.get("layer_types", "layers_block_type")
         pattern = self.get("hybrid_override_pattern")
         if isinstance(pattern, str):
@@ -656,7 +671,7 @@ class _Config:
             kv_heads=heads,
             key_length=self.needed("qk_nope_head_dim"),
             # MiniCPM3's own code takes the width of a head
-            value_length=self.needed(*_WIDTH) // heads if self.kind == "minicpm3" else self.needed("v_head_dim"),
+            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
             query_latent_length=self.number("q_lora_rank") or None,
             rope_length=self.needed("qk_rope_head_dim"),
@@ -931,6 +946,12 @@ class _Config:
 
         groups = checkpoint_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
         total = count(groups)
+        if total > _MAX_PARAMETERS:
+            fail(
+                self.path,
+                f"is no usable config.json: it describes {total:.1e} parameters",
+                "give the model's config.json as it was published",
+            )
         idle = 0
         for layer in architecture.feed_forward:
             if layer.experts and layer.used:
@@ -976,6 +997,23 @@ _LAYER_KEYS = frozenset({
     "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers", "sparse_index_dim", "sparse_num_index_heads",
     "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
+_OWN_CODE = frozenset(
+    {
+        "baichuan",
+        "chatglm",
+        "exaone",
+        "hunyuan",
+        "internlm2",
+        "kimi_k2",
+        "kimi_linear",
+        "minicpm",
+        "nemotron-nas",
+        "orion",
+        "phi3_v",
+        "qwen",
+        "xverse",
+    }
+)
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}

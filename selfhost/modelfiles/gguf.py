@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from struct import unpack_from
+from struct import Struct, unpack_from
 from typing import IO, Any
 
 from ..facts import Record
@@ -41,8 +41,11 @@ MAX_STRINGS = 1 << 22
 MAX_KEPT = 2 * MAX_LAYERS
 MAX_KEPT_TEXT = 1 << 12
 _MAX_NAME = 1 << 16
-_MAX_NUMBER = 1 << 48
+_MAX_NUMBER = 1 << 40
+# a thousand times what the largest model of 2026 has
+_MAX_PARAMETERS = 10**16
 _CHUNK = 1 << 20
+_LENGTH = Struct("<Q").unpack_from
 _PARTS = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.gguf)$", re.IGNORECASE | re.DOTALL)
 _BLOCK = re.compile(r"((?:.*\.)?blk\.)(\d{1,6})(\..+)$", re.DOTALL)
 
@@ -195,10 +198,7 @@ class _Stream:
         while count:
             buffer, place, end = self.buffer, self.place, len(self.buffer) - 8
             while count and place <= end:
-                (length,) = unpack_from("<Q", buffer, place)
-                if length > MAX_HEADER_BYTES:
-                    fail(self.path, f"is damaged: a text of {length:,} bytes in a list", "download it again")
-                place += 8 + length
+                place += 8 + _LENGTH(buffer, place)[0]
                 count -= 1
             self.place = place
             if count:
@@ -290,7 +290,7 @@ def _table(source: _Stream, count: int, alignment: int, values: dict[str, Any], 
         if dimensions > 4:
             fail(path, f'is damaged: the tensor "{clean(name)}" has {dimensions:,} dimensions', "download it again")
         shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
-        if min(shape) < 1 or prod(shape) >= 1 << 62:
+        if min(shape) < 1 or prod(shape) >= 1 << 48:
             fail(path, f'is damaged: the tensor "{clean(name)}" has the shape {" × ".join(map(str, shape))}', "download it again")
         entries.append((name, shape, source.number(4, "I"), source.number(8, "Q")))
     first = -(-source.position // alignment) * alignment
@@ -455,7 +455,7 @@ class _Model:
             architecture=architecture,
             files=(PublishedFiles(format="gguf", source=f"size of {shown(self.path)}", bytes={quantization: self.size}),),
             safety=Safety(formats=("gguf",), remote_code=False),
-            sources={"architecture": what, "parameters": f"tensor table, {what}", "license": what},
+            sources={"architecture": what, "parameters": f"tensor table, {what}", "license": what, "safety": "a GGUF file holds no code"},
             unknown=self.unknown,
             origin=self.path,
         )
@@ -640,6 +640,8 @@ class _Model:
             return self.latent(latent, heads)
         if not 1 <= kv_heads <= heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
+        if not key or not value:
+            raise _Unclear(f"{self.name} has {heads:,} heads and a width of {width:,}, which leaves no room for a key")
         if window is not None:
             key = self.number("attention.key_length_swa") or key
             value = self.number("attention.value_length_swa") or value
@@ -817,6 +819,8 @@ class _Model:
 
                 published = elements(checkpoint_tensors(architecture, ArchitectureRow.from_values(self.name, row)))
                 total, inactive = published, min(inactive, published - 1)
+        if total > _MAX_PARAMETERS:
+            self.damaged(f"{total:.1e} parameters")
         return total or None, max(1, total - inactive) if total else None
 
     # -------- quantization

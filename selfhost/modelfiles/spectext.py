@@ -12,6 +12,7 @@ from ..spec import QUANTIZATIONS, SCHEMA, Architecture, Attention, FeedForward, 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_Group = Attention | Recurrent | FeedForward
 _LATENT_ONLY = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
 
 
@@ -110,10 +111,14 @@ def _architecture(model: Architecture) -> list[str]:
         value = getattr(model, key)
         if value is not None and not (key == "output_matrix" and value):
             lines.append(f"{key} = {_value(value)}")
+    attention, recurrent, feed_forward = model.attention, model.recurrent, model.feed_forward
+    # lines of the first two lists share the layers that none of them names, so one of both may leave out its own
+    remembering = _placed((*attention, *recurrent), model)
+    places = remembering[: len(attention)], remembering[len(attention) :], _placed(feed_forward, model)
     for key, groups in (
-        ("attention", [_attention(group, model) for group in model.attention]),
-        ("recurrent", [_recurrent(group, model) for group in model.recurrent]),
-        ("feed_forward", [_feed_forward(group, model) for group in model.feed_forward]),
+        ("attention", [_attention(group, at, model) for group, at in zip(attention, places[0], strict=True)]),
+        ("recurrent", [_recurrent(group, at) for group, at in zip(recurrent, places[1], strict=True)]),
+        ("feed_forward", [_feed_forward(group, at) for group, at in zip(feed_forward, places[2], strict=True)]),
     ):
         if groups:
             lines += [f"{key} = [", *(f"  {_inline(group)}," for group in groups), "]"]
@@ -143,12 +148,23 @@ def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
     return tuple(layers)
 
 
-def _places(layers: Sequence[int], model: Architecture) -> dict[str, Any]:
-    return {} if tuple(layers) == tuple(range(model.layers)) else {"at": _at(layers, model)}
+def _placed(groups: Sequence[_Group], model: Architecture) -> list[dict[str, Any]]:
+    """`at` of each line. A line without it takes the layers that no line names: all, or what is left."""
+    every = set(range(model.layers))
+    if all(set(group.layers) == every for group in groups):
+        return [{} for _ in groups]
+    found: list[dict[str, Any]] = [{"at": _at(group.layers, model)} for group in groups]
+    for index, group in enumerate(groups):
+        named = {layer for other in groups if other is not group for layer in other.layers}
+        if isinstance(found[index]["at"], tuple) and len(group.layers) > 1 and every - named == set(group.layers):
+            # a list of many layers reads worse than "the rest"
+            found[index] = {}
+            break
+    return found
 
 
-def _attention(group: Attention, model: Architecture) -> dict[str, Any]:
-    found: dict[str, Any] = _places(group.layers, model) if _alone(group.layers, model) else {"at": _at(group.layers, model)}
+def _attention(group: Attention, at: dict[str, Any], model: Architecture) -> dict[str, Any]:
+    found = dict(at)
     if group.kind != "full":
         found["kind"] = group.kind
     if group.heads != model.heads:
@@ -166,23 +182,16 @@ def _attention(group: Attention, model: Architecture) -> dict[str, Any]:
     return found
 
 
-def _alone(layers: Sequence[int], model: Architecture) -> bool:
-    """True where a line without `at` would mean these layers: it takes what no line of attention and recurrent names."""
-    parts: tuple[Attention | Recurrent, ...] = (*model.attention, *model.recurrent)
-    return len(layers) == model.layers and sum(len(part.layers) == model.layers for part in parts) == len(parts)
-
-
-def _recurrent(group: Recurrent, model: Architecture) -> dict[str, Any]:
-    found: dict[str, Any] = _places(group.layers, model) if _alone(group.layers, model) else {"at": _at(group.layers, model)}
-    found["kind"] = group.kind
+def _recurrent(group: Recurrent, at: dict[str, Any]) -> dict[str, Any]:
+    found = {**at, "kind": group.kind}
     for key in type(group)._fields:
         if key not in ("kind", "layers") and getattr(group, key) is not None:
             found[key] = getattr(group, key)
     return found
 
 
-def _feed_forward(group: FeedForward, model: Architecture) -> dict[str, Any]:
-    found = _places(group.layers, model)
+def _feed_forward(group: FeedForward, at: dict[str, Any]) -> dict[str, Any]:
+    found = dict(at)
     for key in type(group)._fields:
         value = getattr(group, key)
         if key != "layers" and value not in (None, False):

@@ -1,0 +1,315 @@
+"""ggml's graph allocator: how large one buffer must be for the results of a whole graph.
+
+Read from ggml-alloc.c (llama.cpp 0c1e570) and restated. A graph here is what the allocator sees of it: sizes, order, views,
+and which operations may write over their input. It is built in parts, one a kind of layer; a part that finds the memory as it
+was left for it once before is not replayed again, so a model costs what its first layers cost.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from math import prod
+
+_ALIGNMENT = 32
+_ENDLESS = 1 << 80
+
+# sides of a tensor whose length is filled in at replay; a tensor has at most one of them
+FULL_CELLS, WINDOW_CELLS, LOGITS_ROWS = -1, -2, -3
+
+
+class Arena:
+    """One growing stretch of memory and its holes. Best fit, of two equal holes the later; else the end grows."""
+
+    __slots__ = ("ends", "starts", "top")
+
+    def __init__(self) -> None:
+        # holes in order of address, the last of them endless
+        self.starts = [0]
+        self.ends = [_ENDLESS]
+        self.top = 0
+
+    def take(self, size: int) -> int:
+        """The address of `size` bytes; sizes are aligned already."""
+        starts, ends = self.starts, self.ends
+        best, room = -1, _ENDLESS
+        for index in range(len(starts) - 1):
+            here = ends[index] - starts[index]
+            if size <= here <= room:
+                best, room = index, here
+        start = starts[best]
+        end = start + size
+        if end == ends[best]:
+            del starts[best], ends[best]
+        else:
+            starts[best] = end
+        if end > self.top:
+            self.top = end
+        return start
+
+    def give(self, start: int, end: int) -> None:
+        """Takes a stretch back; it becomes one with the holes beside it."""
+        starts, ends = self.starts, self.ends
+        index = bisect_left(starts, start)
+        touches = index > 0 and ends[index - 1] == start
+        if starts[index] == end:
+            if touches:
+                ends[index - 1] = ends[index]
+                del starts[index], ends[index]
+            else:
+                starts[index] = start
+        elif touches:
+            ends[index - 1] = end
+        else:
+            starts.insert(index, start)
+            ends.insert(index, end)
+
+
+def aligned(size: int) -> int:
+    """Up to the next multiple of 32 bytes."""
+    return (size + _ALIGNMENT - 1) & -_ALIGNMENT
+
+
+class Tensor:
+    """One result, input or view. `layout`: bytes of one element, then the sides; of a view None, nothing is written over it."""
+
+    __slots__ = ("kept", "layout", "moment", "owner", "placed", "readers", "reuses", "shared", "slot", "sources", "strided", "views")
+
+    def __init__(self, layout: tuple[int, ...] | None, sources: tuple[Tensor, ...], owner: Tensor | None = None) -> None:
+        self.layout = layout
+        self.sources = sources
+        self.owner = owner
+        # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read by several parts
+        self.reuses = self.kept = self.placed = self.shared = self.strided = False
+        self.moment = ""
+        self.readers = self.views = 0
+        self.slot = -1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Bytes as (factor, unit): the factor counts units of 1, or of the side that is filled in at replay."""
+        assert self.layout is not None
+        unknown = min(self.layout)
+        return (prod(self.layout), 0) if unknown > 0 else (prod(self.layout) // unknown, -unknown)
+
+
+_ELSEWHERE = Tensor(None, ())
+"""Owner of what lies outside the buffer: the cache and the states."""
+
+
+class Recorder:
+    """Writes a graph down, part by part, in the order in which llama.cpp expands it."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Tensor] = []
+        self.nodes: list[Tensor] = []
+        self.moment = ""
+
+    def input(self, *sides: int, width: int = 4) -> Tensor:
+        """Filled by the program before the graph runs."""
+        tensor = Tensor((width, *sides), ())
+        tensor.shared = True
+        return tensor
+
+    def result(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
+        """An operation that needs memory of its own."""
+        tensor = Tensor((width, *sides), tuple([source for source in sources if source is not None]))
+        tensor.moment = self.moment
+        return tensor
+
+    def over(self, sides: tuple[int, ...], *sources: Tensor | None) -> Tensor:
+        """An operation that writes over the first source of the same layout that nobody else reads."""
+        tensor = self.result(sides, *sources)
+        tensor.reuses = True
+        return tensor
+
+    def view(self, tensor: Tensor, *, strided: bool = False) -> Tensor:
+        """The same memory in another shape; `strided` where its rows do not follow each other."""
+        made = Tensor(None, (tensor,), tensor.owner or tensor)
+        made.strided = strided
+        return made
+
+    def elsewhere(self, *sources: Tensor) -> Tensor:
+        """A write into memory outside the buffer."""
+        return Tensor(None, sources, _ELSEWHERE)
+
+    def expand(self, tensor: Tensor) -> None:
+        """Puts a tensor and what it needs into the graph, sources first."""
+        if tensor.placed:
+            return
+        tensor.placed = True
+        for source in tensor.sources:
+            if not source.placed:
+                self.expand(source)
+        if tensor.shared:
+            self.inputs.append(tensor)
+        else:
+            self.nodes.append(tensor)
+
+    def section(self, entry: Tensor | None, result: Tensor) -> Section:
+        """What was expanded since the last call, and `result` with it."""
+        self.expand(result)
+        nodes, self.nodes = self.nodes, []
+        return Section(nodes, entry, result)
+
+
+class Section:
+    """What was recorded of one kind of layer, or of what comes before and after all layers. `entry` stands for what it is given."""
+
+    __slots__ = ("entry", "nodes", "result", "uses")
+
+    def __init__(self, nodes: list[Tensor], entry: Tensor | None, result: Tensor) -> None:
+        self.nodes = nodes
+        self.entry = entry
+        self.result = result
+        self.uses = {source for node in nodes for source in node.sources if source.shared}
+
+
+class _Part:
+    """A section as takes and gives. An event is the slot that is taken, or its complement where the slot is given back."""
+
+    __slots__ = ("events", "moments", "result", "sizes")
+
+    def __init__(self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor]) -> None:
+        nodes, entry, result = section.nodes, section.entry, section.result
+        for node in nodes:
+            node.readers = node.views = 0
+            node.slot = -1
+        for tensor in section.uses:
+            tensor.readers = 0 if tensor in ending else 1
+            tensor.views = 0
+            tensor.slot = numbers[tensor]
+        if entry is not None:
+            entry.readers = entry.views = entry.slot = 0
+        for node in nodes:
+            if node.owner is not None:
+                node.owner.views += 1
+            for source in node.sources:
+                source.readers += 1
+        result.readers += 1
+        self.events: list[int] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.moments: list[str] = []
+        slots = len(numbers) + 1
+        for node in nodes:
+            if node.owner is None:
+                self._place(node, slots)
+                slots += 1
+            for source in node.sources:
+                source.readers -= 1
+                if not source.readers and not source.views:
+                    self._leave(source)
+        self.result = result.slot
+
+    def _place(self, node: Tensor, slot: int) -> None:
+        if node.reuses:
+            for source in node.sources:
+                if source.layout == node.layout and source.slot >= 0 and source.readers == 1 and not source.views and not source.kept:
+                    node.slot, source.slot = source.slot, -1
+                    return
+        node.slot = slot
+        self.events.append(slot)
+        self.sizes.append(node.size)
+        self.moments.append(node.moment)
+
+    def _leave(self, tensor: Tensor) -> None:
+        owner = tensor.owner
+        if owner is not None:
+            owner.views -= 1
+            if owner.readers or owner.views:
+                return
+            tensor = owner
+        if tensor.slot >= 0 and not tensor.kept:
+            self.events.append(~tensor.slot)
+            tensor.slot = -1
+
+
+class Peak:
+    """The most that is ever in use: `bytes`, and where: position in the order of sections, and event in there."""
+
+    __slots__ = ("bytes", "event", "position")
+
+    def __init__(self) -> None:
+        self.bytes = self.position = self.event = 0
+
+
+class Program:
+    """A whole graph, ready to be replayed with the lengths that were left open."""
+
+    __slots__ = ("_inputs", "_order", "_slots")
+
+    def __init__(self, inputs: Sequence[Tensor], sections: Sequence[Section], order: Sequence[int]) -> None:
+        """`order` names the sections as they run; each hands its result to the next."""
+        numbers = {tensor: number for number, tensor in enumerate(inputs, 1)}
+        self._inputs = [tensor.size for tensor in inputs]
+        last: dict[Tensor, int] = {}
+        for position, number in enumerate(order):
+            for tensor in sections[number].uses:
+                last[tensor] = position
+        ending: dict[int, list[Tensor]] = {}
+        for tensor, position in last.items():
+            ending.setdefault(position, []).append(tensor)
+        made: dict[tuple[int, frozenset[Tensor]], _Part] = {}
+        self._order: list[_Part] = []
+        for position, number in enumerate(order):
+            key = number, frozenset(ending.get(position, ()))
+            if key not in made:
+                made[key] = _Part(sections[number], numbers, key[1])
+            self._order.append(made[key])
+        self._slots = len(numbers) + 1 + max(len(section.nodes) for section in sections)
+
+    def peak(self, lengths: tuple[int, ...]) -> Peak:
+        """`lengths`: 1, then what stands for the open sides."""
+        return self._replay(lengths, None)[0]
+
+    def alive(self, lengths: tuple[int, ...], peak: Peak) -> tuple[str, int, list[tuple[int, int]]]:
+        """At the peak: what is being computed, the bytes of holes below the top, and each buffer in use as (factor, unit)."""
+        _, arena, held = self._replay(lengths, peak)
+        holes = sum(end - start for start, end in zip(arena.starts[:-1], arena.ends[:-1], strict=True))
+        part = self._order[peak.position]
+        taken = sum(event >= 0 for event in part.events[: peak.event])
+        return part.moments[taken] if part.moments else "", holes, held
+
+    def _replay(self, lengths: tuple[int, ...], until: Peak | None) -> tuple[Peak, Arena, list[tuple[int, int]]]:
+        arena, peak = Arena(), Peak()
+        starts, ends = [0] * self._slots, [0] * self._slots
+        held: dict[int, tuple[int, int]] = {}
+        for slot, (factor, unit) in enumerate(self._inputs, 1):
+            size = aligned(factor * lengths[unit])
+            starts[slot] = arena.take(size)
+            ends[slot] = starts[slot] + size
+            held[slot] = factor, unit
+        sizes: dict[_Part, list[int]] = {}
+        left: dict[tuple[object, ...], tuple[int, int, tuple[int, ...], tuple[int, ...]]] = {}
+        for position, part in enumerate(self._order):
+            key = (part, starts[0], tuple(arena.starts), tuple(arena.ends))
+            known = left.get(key)
+            if known is not None and (until is None or until.position != position):
+                starts[0], ends[0] = known[:2]
+                arena.starts, arena.ends = list(known[2]), list(known[3])
+                continue
+            if part not in sizes:
+                sizes[part] = [aligned(factor * lengths[unit]) for factor, unit in part.sizes]
+            following = iter(sizes[part])
+            taken = 0
+            for event, slot in enumerate(part.events):
+                if slot < 0:
+                    arena.give(starts[~slot], ends[~slot])
+                    if until is not None:
+                        held.pop(~slot)
+                    continue
+                size = next(following)
+                start = arena.take(size)
+                starts[slot], ends[slot] = start, start + size
+                if arena.top > peak.bytes:
+                    peak.bytes, peak.position, peak.event = arena.top, position, event
+                if until is not None:
+                    held[slot] = part.sizes[taken]
+                    taken += 1
+                    if (position, event) == (until.position, until.event):
+                        return peak, arena, list(held.values())
+            starts[0], ends[0] = starts[part.result], ends[part.result]
+            if until is not None:
+                held[0] = held.pop(part.result)
+            left[key] = starts[0], ends[0], tuple(arena.starts), tuple(arena.ends)
+        return peak, arena, list(held.values())

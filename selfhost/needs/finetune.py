@@ -1,0 +1,479 @@
+"""Training a model further: every weight, or adapters on 16-bit (LoRA) or 4-bit weights (QLoRA), with transformers and peft.
+
+One process and one device; nothing is sharded or offloaded. Sources of the formulas:
+ZeRO (arXiv 1910.02054, section 3.1): mixed-precision Adam keeps 16 bytes per trained parameter.
+LoRA (arXiv 2106.09685, section 4): a matrix of in × out gets rank × (in + out) parameters.
+QLoRA (arXiv 2305.14314, section 3): NF4 in blocks of 64, whose scales are quantized again: 4.127 bits.
+Korthikanti et al. (arXiv 2205.05198, section 4): activations are what the forward pass saves for the backward pass; with full
+recomputation one input per layer. Their 34 × s × b × h counts a GPT layer; here the same count is made for each layer's own
+matrices, with no term for scores, which fused attention does not save. It equals the saved tensors of transformers 5.23.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+from ..errors import Problem, WorkloadError
+from ..facts import Record, Unread
+from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
+from ..workload import DEFAULT_CONTEXT_TOKENS, Workload
+from .checkpoint import name_of, overhead, size_of
+from .parts import Subject, term, times
+from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
+from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
+
+METHODS = ("full", "lora", "qlora")
+OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
+# what most published recipes take; peft itself starts from 8
+DEFAULT_RANK = 16
+# a Trainer that keeps one checkpoint writes the new one before it removes the old one
+DEFAULT_KEPT_CHECKPOINTS = 2
+
+_ZERO = "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1)"
+_PEFT = "peft: adapters in float32 (autocast_adapter_dtype), on every linear layer but the output (all-linear)"
+_SAVED = "count of the tensors saved for the backward pass (method of arXiv 2205.05198); equals transformers 5.23.0 with fused attention"
+_SHARD_BYTES = 5_000_000_000
+# of each logit at the peak: the 16-bit one, log-probability, and the gradients of both in float32; measured, torch 2.13.0
+_LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
+# saved per score where attention is not fused: soft-capping or sinks; float32 softmax, its 16-bit copy, tanh of the cap
+_SCORE_BYTES, _SCORE_HIGH_BYTES = 10, 12
+_UNFUSED_ROWS = ("gemma2",)
+# matrices of a block that are no linear layer in transformers 5: routers, convolutions, tables and coefficients
+_NOT_LINEAR = ("ffn_gate_inp", "conv", "norm", "ssm_a", "altup")
+
+
+class Adapters(Record):
+    """What adapters of one rank add. `parameters` is the count in the modules that the specs' tensors imply.
+
+    `high_parameters` is larger where published code may keep a matrix apart that GGUF fuses. `frozen_linear` counts the weights
+    they stand on, which are also those that bitsandbytes stores in 4 bits; `frozen_experts` those of routed experts, one fused
+    tensor in transformers 5: no adapter, and 16 bits. `matrices` counts adapted layers, `largest` the elements of the widest.
+    """
+
+    parameters: int
+    high_parameters: int
+    matrices: int
+    largest: int
+    frozen_linear: int
+    frozen_experts: int
+
+
+@lru_cache(maxsize=512)
+def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Adapters:
+    """LoRA on every linear layer of the blocks: rank × (in + out) each."""
+    parameters = extra = matrices = largest = linear = experts = 0
+    for group in checkpoint_tensors(architecture, row):
+        if "_exps." in group.name and len(group.shape) == 3:
+            experts += prod(group.shape) * len(group.layers)
+            continue
+        sides = _linear(group)
+        if sides is None:
+            continue
+        inputs, outputs = sides
+        number = len(group.layers)
+        # keys and values of latent attention come from one matrix
+        own = 0 if "attn_v_b" in group.name else inputs
+        parameters += rank * (own + outputs) * number
+        matrices += number if own else 0
+        largest = max(largest, inputs * outputs)
+        linear += inputs * outputs * number
+        if "attn_qkv" in group.name:
+            extra += 2 * rank * inputs * number
+        elif row.gate == "fused" and "ffn_up" in group.name:
+            extra += rank * inputs * number
+    return Adapters(
+        parameters=parameters,
+        high_parameters=parameters + extra,
+        matrices=matrices,
+        largest=largest,
+        frozen_linear=linear,
+        frozen_experts=experts,
+    )
+
+
+def _linear(group: TensorGroup) -> tuple[int, int] | None:
+    """Inputs and outputs of a linear layer of the blocks, else None."""
+    if not group.layers or not group.name.endswith(".weight") or any(part in group.name for part in _NOT_LINEAR):
+        return None
+    if len(group.shape) == 2:
+        return group.shape[0], group.shape[1]
+    if len(group.shape) == 3 and "attn_k_b" in group.name:
+        key, latent, heads = group.shape
+        return latent, key * heads
+    if len(group.shape) == 3 and "attn_v_b" in group.name:
+        latent, value, heads = group.shape
+        return latent, value * heads
+    return None
+
+
+# ------------------------------------------------------------------ the entry
+
+
+class _Plan(Record):
+    method: str
+    rank: int
+    optimizer: str
+    checkpointing: bool
+    batch: int
+    kept_checkpoints: int
+    context_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        return self.batch * self.context_tokens
+
+
+def finetune_needs(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    architectures: Mapping[str, Any],
+    *,
+    method: str = "lora",
+    rank: int = DEFAULT_RANK,
+    optimizer: str = "adamw",
+    checkpointing: bool = True,
+    batch: int | None = None,
+    kept_checkpoints: int = DEFAULT_KEPT_CHECKPOINTS,
+) -> Needs:
+    """What one training step and the checkpoints of a run take: weights, gradients, optimizer, activations, runtime.
+
+    Sequences are `workload.context_tokens` long and `batch` are trained at once, None for `workload.parallel`. `checkpointing`
+    keeps one input per layer and computes the rest again, as TRL does by default. `rank` is of LoRA and QLoRA, and adapters
+    count as weights. `disk_bytes` is the published checkpoint, which all three methods download, and `kept_checkpoints` of the
+    run: what is trained, and the optimizer's state. Memory is None with a reason where the model's tensors are not known, for
+    speech and images, and for a runtime that does not train. Raises `WorkloadError` with every argument that makes no sense.
+    """
+    plan = _plan(spec, workload, method, rank, optimizer, checkpointing, batch, kept_checkpoints)
+    names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in runtime.systems if "-" in system))
+    cpu = CpuNeed(architectures=names, instruction_sets=runtime.instruction_sets, recommended=runtime.recommended_instruction_sets)
+    if spec.closed:
+        return _nothing(cpu, "the weights were never published", None)
+    if runtime.id != "transformers":
+        return _nothing(
+            cpu, f"{runtime.name} does not train; fine-tuning is judged for transformers with peft", "take --runtime transformers"
+        )
+    architecture = spec.architecture
+    row = row_of(architecture, architectures) if architecture is not None else None
+    if row is None and architecture is not None and architecture.tensors:
+        row = ArchitectureRow(name=architecture.row)
+    subject = Subject(spec=spec, architecture=architecture, row=row)
+    files = _files(subject, workload)
+    if spec.components or spec.modality in ("speech", "image") or (architecture is not None and architecture.audio is not None):
+        return _known_files(cpu, files, f"what training a {spec.modality} model takes is not computed")
+    if architecture is None or row is None or not subject.whole:
+        return _known_files(cpu, files, "the tensors of the model are not known, so neither are its gradients and activations")
+    terms = [*_states(subject, architecture, row, plan), _activations(subject, architecture, row, plan), overhead(runtime)]
+    saved, largest, line = _checkpoint(terms, subject, architecture, row, plan)
+    unknown = (files,) if isinstance(files, Unread) else ()
+    download = None if isinstance(files, Unread) else files.bytes
+    return Needs(
+        download_bytes=download,
+        disk_bytes=None if download is None else download + plan.kept_checkpoints * saved,
+        largest_file_bytes=largest if download is None else max(largest, min(download, _SHARD_BYTES)),
+        download_how=None if isinstance(files, Unread) else files.how,
+        download_source=None if isinstance(files, Unread) else f"{files.source}; on disk also {line}",
+        cpu=cpu,
+        memory=MemoryNeed(terms=tuple(terms)),
+        unknown=unknown,
+    )
+
+
+def _plan(
+    spec: ModelSpec,
+    workload: Workload,
+    method: str,
+    rank: int,
+    optimizer: str,
+    checkpointing: bool,
+    batch: int | None,
+    kept_checkpoints: int,
+) -> _Plan:
+    found: list[Problem] = []
+    for key, value, choices in (("method", method, METHODS), ("optimizer", optimizer, OPTIMIZERS)):
+        if value not in choices:
+            found.append(Problem(file="workload", key=key, message=f"{value!r} is not one of {', '.join(choices)}"))
+    for key, number, least, most in (
+        ("lora_rank", rank, 1, 65_536),
+        ("batch", workload.parallel if batch is None else batch, 1, 10**6),
+        ("kept_checkpoints", kept_checkpoints, 0, 10**4),
+    ):
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+            found.append(Problem(file="workload", key=key, message=f"must be a whole number from {least} to {most:,}, not {number!r}"))
+    if found:
+        raise WorkloadError(found)
+    longest = spec.architecture.context_tokens if spec.architecture else None
+    return _Plan(
+        method=method,
+        rank=rank,
+        optimizer=optimizer,
+        checkpointing=checkpointing,
+        batch=workload.parallel if batch is None else batch,
+        kept_checkpoints=kept_checkpoints,
+        context_tokens=workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS),
+    )
+
+
+def _files(subject: Subject, workload: Workload) -> SizedWeights | Unread:
+    format = workload.format if workload.format in ("safetensors", "pickle") else "safetensors"
+    return size_of(subject, format, name_of(subject.architecture))
+
+
+def _nothing(cpu: CpuNeed, reason: str, remedy: str | None) -> Needs:
+    unknown = tuple(Unread(fact=fact, reason=reason, remedy=remedy) for fact in ("download_bytes", "memory"))
+    return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=unknown)
+
+
+def _known_files(cpu: CpuNeed, files: SizedWeights | Unread, reason: str) -> Needs:
+    """The download alone: how much the checkpoints of a run add is not known either."""
+    unknown = tuple(Unread(fact=fact, reason=reason, remedy=None) for fact in ("disk_bytes", "memory"))
+    if isinstance(files, Unread):
+        return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=(files, *unknown))
+    return Needs(
+        download_bytes=files.bytes,
+        disk_bytes=None,
+        download_how=files.how,
+        download_source=files.source,
+        cpu=cpu,
+        memory=None,
+        unknown=unknown,
+    )
+
+
+# ------------------------------------------------------------------ weights, gradients, optimizer
+
+
+def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan) -> list[Term]:
+    encoders = subject.spec.parameters.encoders or 0
+    total = count(checkpoint_tensors(architecture, row)) + encoders
+    if plan.method == "full":
+        weights = term(
+            "weights", 2 * total, How.EXACT, _ZERO, f"{total:,} parameters × 2 bytes; in 16 bits, as forward and backward use them"
+        )
+        gradients = term(
+            "gradients",
+            2 * total,
+            How.COMPUTED,
+            f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all",
+            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32",
+            high=4 * total,
+        )
+        return [weights, gradients, *_optimizer(total, total, plan, ", and the float32 copy of the weights", 4)]
+    made = adapters(architecture, row, plan.rank)
+    number, most = made.parameters, made.high_parameters
+    how, note = (How.EXACT, "") if number == most else (How.COMPUTED, "; more where fused matrices are published apart")
+    if encoders:
+        # narrower matrices: up to four times as many adapter parameters per weight
+        most += 4 * encoders * number // max(1, made.frozen_linear)
+        how, note = How.ASSUMED, "; more where the encoder of images is trained too"
+    base, low, high, line, source = _frozen(architecture, made, total, encoders, plan)
+    least, adapted = 4 * number, _PEFT
+    if plan.method == "qlora":
+        least, adapted = 2 * number, f"{_PEFT}; the QLoRA paper trains them in 16 bits"
+        how = How.COMPUTED if how is How.EXACT else how
+    return [
+        term(
+            "weights",
+            base + 4 * number,
+            how if low == high or how is How.ASSUMED else How.COMPUTED,
+            f"{source}; {adapted}",
+            f"{line} + {number:,} of adapters × 4 bytes; rank {plan.rank} on {made.matrices:,} matrices{note.replace(';', ',')}",
+            low=low + least,
+            high=high + 4 * most,
+        ),
+        term("gradients", 4 * number, how, adapted, f"{number:,} of adapters × 4 bytes{note}", low=least, high=4 * most),
+        *_optimizer(number, most, plan, "", 0, How.EXACT if number == most else how),
+    ]
+
+
+def _frozen(architecture: Architecture, made: Adapters, total: int, encoders: int, plan: _Plan) -> tuple[int, int, int, str, str]:
+    """Bytes of the weights that stay as they are: best, least, most; the line and the source."""
+    if plan.method == "lora":
+        width = 4 if architecture.dtype == "float32" else 2
+        narrow = architecture.expert_dtype or architecture.matrix_dtype
+        source = f"{narrow} weights are expanded to 16 bits for training" if narrow else "frozen weights in the published type"
+        size = width * total
+        if architecture.dtype is None and not narrow:
+            # the type is not stated: 16 to 32 bits
+            return size, size, 2 * size, f"{total:,} parameters × {width} bytes", f"{source}, which is not stated: 16 to 32 bits"
+        return size, size, size, f"{total:,} parameters × {width} bytes", source
+    linear, experts = made.frozen_linear, made.frozen_experts
+    rest = total - linear - experts
+    # NF4: half a byte, one byte per 64 weights for the scale, four bytes per 256 scales; without the second step 4 bytes per 64
+    quantized, plain = -(-linear * 2113 // 4096), -(-linear * 9 // 16)
+    line = f"{linear:,} linear × 2113 / 4096 bytes"
+    if experts:
+        line += f" + {experts:,} of experts × 2 bytes"
+    line += f" + {rest:,} others × 4 bytes"
+    source = "NF4 with double quantization, 4.127 bits (arXiv 2305.14314); peft casts the rest to float32 (prepare_model_for_kbit_training)"
+    if experts:
+        source += "; routed experts stay in 16 bits (bitsandbytes issue 1849), unless the trainer has kernels of its own"
+    expert_low = -(-experts * 2113 // 4096)
+    return quantized + 2 * experts + 4 * rest, quantized + expert_low + 2 * rest, plain + 4 * experts + 4 * rest, line, source
+
+
+def _optimizer(number: int, most: int, plan: _Plan, copy: str, copy_bytes: int, how: How = How.EXACT) -> list[Term]:
+    """The optimizer's state of `number` trained parameters; nothing where it keeps none."""
+    match plan.optimizer:
+        case "adamw":
+            each, source, line = 8 + copy_bytes, f"AdamW: momentum and variance in float32{copy}", f"{number:,} × {8 + copy_bytes} bytes"
+            size, high = each * number, each * most
+        case "adamw_8bit":
+            # two states of one byte, each with a float32 scale per 256
+            size, high, how = (2 + copy_bytes) * number + number // 32, (2 + copy_bytes) * most + most // 16, How.COMPUTED
+            source = f"bitsandbytes AdamW8bit: two states of 8 bits, a scale per 256; small tensors stay in 32 bits{copy}"
+            line = f"{number:,} × {2 + copy_bytes} bytes + {number:,} / 32 bytes"
+        case _:
+            size, high = copy_bytes * number, copy_bytes * most
+            source, line = f"SGD without momentum{copy}", f"{number:,} × {copy_bytes} bytes"
+    return [term("optimizer", size, how, source, line, high=high)] if size else []
+
+
+def _checkpoint(terms: list[Term], subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan) -> tuple[int, int, str]:
+    """One saved checkpoint: its bytes, its largest file, and the words for all that are kept."""
+    state = sum(item.bytes for item in terms if item.name == "optimizer")
+    if plan.method == "full":
+        trained, what = next(item.bytes for item in terms if item.name == "weights"), "weights"
+    else:
+        trained, what = 4 * adapters(architecture, row, plan.rank).parameters, "adapters"
+    kept = times(plan.kept_checkpoints, "checkpoint")
+    line = f"{kept} of {trained:,} bytes of {what}" + (f" and {state:,} bytes of optimizer state" if state else "")
+    return trained + state, max(state, min(trained, _SHARD_BYTES)) if plan.kept_checkpoints else 0, line
+
+
+# ------------------------------------------------------------------ activations
+
+
+class _Saved(Record):
+    """Bytes that one token leaves in each layer for the backward pass; `checked` where the count was held against saved tensors."""
+
+    best: tuple[int, ...]
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    checked: bool
+
+
+@lru_cache(maxsize=256)
+def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, width: int, rank: int, scores: int) -> _Saved:
+    """What each layer keeps of one token. `scores` is the length of a sequence where attention is not fused, else 0."""
+    number = architecture.layers
+    best, low, high = [0] * number, [0] * number, [0] * number
+
+    def add(layers: tuple[int, ...], size: int, least: int | None = None, most: int | None = None) -> None:
+        for n in layers:
+            if n < number:
+                best[n] += size
+                low[n] += size if least is None else least
+                high[n] += size if most is None else most
+
+    hidden = architecture.embedding_length
+    # a norm keeps its input in float32; a trained one its normalized input as well, which Gemma keeps in float32
+    norm = width if row.norm_bias else 4
+    if trains_all and not row.norm_bias:
+        norm += 4 if row.name.startswith("gemma") else width
+    for group in checkpoint_tensors(architecture, row):
+        sides = _linear(group)
+        if group.shape == (hidden,) and "norm" in group.name and group.name.endswith(".weight"):
+            add(group.layers, norm * hidden)
+        elif sides is not None and not trains_all:
+            # peft casts the input of each adapted layer to float32 for itself; under autocast the copy has 16 bits
+            copied = (0 if "attn_v_b" in group.name else sides[0]) + rank
+            add(group.layers, 4 * copied, 2 * copied)
+    for attention in architecture.attention:
+        size = _attention(attention, architecture, row, trains_all, width, norm)
+        heads = attention.heads * scores
+        add(attention.layers, size + _SCORE_BYTES * heads, size, size + _SCORE_HIGH_BYTES * heads)
+    for recurrent in architecture.recurrent:
+        inner = recurrent.inner_length or (recurrent.heads or 0) * (recurrent.value_length or recurrent.key_length or 0) or hidden
+        state = recurrent.state_length or recurrent.key_length or 1
+        # a fused scan keeps inputs and outputs; the plain one of transformers keeps the state of every token
+        add(recurrent.layers, 16 * inner, 6 * inner, 16 * inner + 8 * inner * state)
+    for feed_forward in architecture.feed_forward:
+        add(feed_forward.layers, *_feed_forward(feed_forward, architecture, row, trains_all, width))
+    checked = not architecture.recurrent and row.gate != "none" and not row.altup and not scores
+    return _Saved(best=tuple(best), low=tuple(low), high=tuple(high), checked=checked)
+
+
+def _attention(group: Attention, architecture: Architecture, row: ArchitectureRow, trains_all: bool, width: int, norm: int) -> int:
+    """Queries, keys, values and the result, which is also the input of the next matrix."""
+    heads, kv_heads = group.heads, group.heads if group.kind == "latent" else group.kv_heads
+    key = group.key_length + (group.rope_length or 0)
+    size = width * (heads * (key + group.value_length) + kv_heads * (key + group.value_length))
+    if trains_all:
+        size += width * (architecture.embedding_length + (group.query_latent_length or 0) + (group.latent_length or 0))
+    kind = group.query_key_norm or architecture.query_key_norm or row.query_key_norm
+    if kind and kind != "none":
+        size += norm * (heads + kv_heads) * key
+    return size
+
+
+def _feed_forward(group: FeedForward, architecture: Architecture, row: ArchitectureRow, trains_all: bool, width: int) -> tuple[int, int]:
+    """Gate, up, the activated gate and, where its matrix is trained, their product; best and least."""
+    hidden = architecture.embedding_length
+    gated = row.gate != "none"
+    # without a gate: GELU written out in single steps (GPT-2, Phi-2) keeps five tensors, ReLU (OPT) one
+    inside = (4 if trains_all else 3) if gated else 5
+    least = inside if gated else 1
+    fixed = hidden if trains_all else 0
+    if not group.experts:
+        return width * (fixed + inside * group.length), width * (fixed + least * group.length)
+    used, dense = group.used or 1, (group.shared_length or 0) + (group.beside_dense or 0)
+    # a routed token is gathered and its result weighted
+    moved = (2 if trains_all else 1) * hidden
+    best = fixed + used * (moved + inside * group.length) + inside * dense
+    return width * best, width * (fixed + used * (moved + least * group.length) + least * dense)
+
+
+def _activations(subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan) -> Term:
+    trains_all = plan.method == "full"
+    width = 4 if plan.method == "lora" and architecture.dtype == "float32" else 2
+    unfused = row.attention_sinks or row.name in _UNFUSED_ROWS
+    saved = _saved(architecture, row, trains_all, width, plan.rank, plan.context_tokens if unfused else 0)
+    hidden, tokens = architecture.embedding_length, plan.tokens
+    # an encoder's loss is taken from one vector
+    vocabulary = (
+        0 if row.encoder or not architecture.output_matrix or subject.spec.modality == "embedding" else architecture.vocabulary or 0
+    )
+    number, final = architecture.layers, 8 * hidden
+
+    def per_token(sizes: tuple[int, ...], input_bytes: int, logit_bytes: int) -> int:
+        if not plan.checkpointing:
+            return sum(sizes) + logit_bytes * vocabulary + final
+        # the logits are gone before the first layer is computed again
+        return number * input_bytes * hidden + max((*sizes, logit_bytes * vocabulary)) + final
+
+    each = per_token(saved.best, width, _LOGIT_BYTES)
+    widest, logits = max(saved.best, default=0), _LOGIT_BYTES * vocabulary
+    if plan.checkpointing:
+        larger = "the logits" if logits >= widest else "one layer computed again"
+        line = f"{tokens:,} tokens × ({times(number, 'layer')} × {hidden:,} × {width} bytes + {max(widest, logits):,} + {final:,})"
+        note = f"; bytes of one input per layer, of {larger}, of the last norm"
+    else:
+        line = f"{tokens:,} tokens × ({sum(saved.best):,} + {logits:,} + {final:,})"
+        note = "; bytes of the layers, of the logits, of the last norm"
+    size = tokens * each
+    if plan.method == "qlora":
+        largest = adapters(architecture, row, plan.rank).largest
+        line += f" + {largest:,} × 2 bytes"
+        note += ", and the widest matrix in 16 bits"
+        size += 2 * largest
+    # measured where nothing is kept in 16 bits: up to 1.9 times as much, 1.5 times beside peft's own float32 copies; what was not
+    # checked may drop out as well
+    tenths = 25 if not saved.checked else 20 if trains_all else 16
+    most = tuple(layer * tenths // 10 for layer in saved.high)
+    high = tokens * per_token(most, 4, _LOGIT_HIGH_BYTES) + size - tokens * each
+    encoders, total = subject.spec.parameters.encoders or 0, subject.spec.parameters.total or 0
+    if encoders and total:
+        # encoders of images keep theirs too, by their share of the parameters
+        high += high * encoders // total
+    low = tokens * per_token(saved.low, width, _LOGIT_LOW_BYTES) * 9 // 10
+    if trains_all:
+        # gradients fill up while activations are let go: the two are never whole at once
+        low = max(tokens * width * hidden, low - 2 * count(checkpoint_tensors(architecture, row)))
+    source = _SAVED if saved.checked else f"{_SAVED}; this architecture was not checked"
+    if unfused:
+        source += "; its attention keeps scores"
+    return term("activations", size, How.COMPUTED if saved.checked else How.ASSUMED, source, line + note, low=low, high=high)

@@ -1,0 +1,452 @@
+"""Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds. Only `--measure` asks for it.
+
+Each thread runs over its own part of a buffer with the C library's memchr, a vectorised read that lets other threads run.
+The figure is the ninth decile over windows of 20 ms in which all threads ran. With glibc it is that of a C probe within 20 %
+(measured: 1.0 to 1.2 times a sum over the same memory, gcc -O3, two x86-64 virtual machines).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import units
+from ..facts import Record, Unread
+from ..machine import MAX_MEMORY_BYTES, Machine
+from .host import Host
+from .memory import parse_list
+
+FACT = "memory_bandwidth_bytes_per_second"
+# more threads than this add nothing on a desktop and some seconds of start-up on a server
+MAX_THREADS = 16
+# a cache of a quarter of the buffer may still answer a few reads in a hundred, of an eighth hardly any
+LEAST_BYTES, GOOD_BYTES, MOST_BYTES = 128 * units.MIB, 256 * units.MIB, 4 * units.GIB
+LEAST_CACHES, GOOD_CACHES = 4, 8
+# what a measurement may take of the memory that is free
+SHARE_OF_AVAILABLE = 8
+CHUNK_BYTES = 4 * units.MIB
+WINDOW_SECONDS = 0.02
+ALONE_SECONDS, READ_SECONDS, COPY_SECONDS = 0.08, 0.18, 0.1
+DEADLINE_SECONDS = 10.0
+# /proc/pressure/cpu, "some avg10", in percent: 1 to 3 on a quiet machine, 8 to 98 on a busy one (measured)
+BUSY_PERCENT = 10.0
+# of all processors, what other programs may use meanwhile: as many programs as processors leave nobody waiting, so no pressure
+MOST_OTHERS = 0.25
+# of its processor, what an undisturbed thread gets
+LEAST_CPU_SHARE = 0.95
+# memchr without vector instructions (musl) is slower than memory: a copy then moves more
+COPY_WINS = 1.25
+AGAIN = "run it again when the machine is idle"
+
+
+class Trace(Record):
+    """What one thread did: when it began, when each chunk was done (seconds), bytes to a chunk, its share of a processor."""
+
+    began: float
+    done: tuple[float, ...]
+    chunk_bytes: int
+    cpu_share: float
+
+
+class Measured(Record):
+    """Bytes read per second by `threads` together and by one alone. With `confidence` "low" the notes say what disturbed it."""
+
+    bytes_per_second: int
+    single_thread_bytes_per_second: int
+    threads: int
+    buffer_bytes: int
+    confidence: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """How it is known, as it stands in a machine's `sources`."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        text = f"measured: {threads} reading {units.binary(self.buffer_bytes)}, {self.confidence} confidence"
+        return "; ".join((text, *self.notes))
+
+
+class Plan(Record):
+    """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the buffer of all; what is doubtful already."""
+
+    threads: int
+    cpus: tuple[int, ...]
+    buffer_bytes: int
+    doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def with_measured(machine: Machine, host: Host | None = None) -> Machine:
+    """`machine`, which must be this computer, with its bandwidth measured; takes under a second on a quiet machine.
+
+    A figure of low confidence is not taken: it stands in the reason why the fact is unread.
+    """
+    return apply(machine, measure(machine, host))
+
+
+def apply(machine: Machine, result: Measured | Unread) -> Machine:
+    """`machine` with the result in it: the figure and its source, or why there is none."""
+    others = tuple(entry for entry in machine.unread if entry.fact != FACT)
+    sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
+    if isinstance(result, Measured) and result.confidence == "high":
+        figure, sources[FACT] = result.bytes_per_second, result.source
+        return machine.replace(memory_bandwidth_bytes_per_second=figure, sources=sources, unread=others)
+    if isinstance(result, Measured):
+        rate = f"{units.decimal(result.bytes_per_second)}/s"
+        result = Unread(fact=FACT, reason=f"measured {rate} with low confidence, not used: {'; '.join(result.notes)}", remedy=AGAIN)
+    unread = tuple(sorted((*others, result), key=lambda entry: entry.fact))
+    return machine.replace(memory_bandwidth_bytes_per_second=None, sources=sources, unread=unread)
+
+
+def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
+    """The read bandwidth of this computer, which `machine` describes (cores and free memory are taken from it).
+
+    Low confidence where the machine was busy, a thread did not have a processor to itself, or the buffer is small next to the
+    cache. Unread where a measurement could only mislead: less than one CPU, too little free memory, a recorded tree.
+    """
+    host = host or Host()
+    plan = plan_for(machine, host)
+    if isinstance(plan, Unread):
+        return plan
+    before = _processors(host)
+    try:
+        alone, reads, copy = _run(plan)
+    except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
+        return _unread(f"the measurement failed: {getattr(error, 'strerror', None) or error or type(error).__name__}")
+    others = used_by_others(before, _processors(host))
+    if others is not None and others > MOST_OTHERS:
+        plan = plan.replace(doubts=(*plan.doubts, f"other programs used {others:.0%} of the processors meanwhile"))
+    return judged(plan, alone, reads, copy)
+
+
+def plan_for(machine: Machine, host: Host) -> Plan | Unread:
+    """Threads, processors and buffer for `machine`; Unread where there is no sense in measuring."""
+    if not host.live:
+        return _unread("a recorded machine cannot be measured", "measure on the machine itself: selfhost machine --measure --format json")
+    usable = machine.cpu_cores_usable
+    if usable is None:
+        return _unread("how many processors may be used was not read")
+    if usable < 1:
+        return _unread(f"a quota of {units.cores(usable)} interrupts every measurement", "measure outside the quota")
+    free = machine.memory_available_bytes
+    if free is None:
+        return _unread("how much memory is free was not read")
+    cpus = one_per_core(host)
+    threads = max(1, min(int(usable), machine.cpu_cores_physical or int(usable), len(cpus) or MAX_THREADS, MAX_THREADS))
+    cache = cache_bytes(host)
+    most = min(free // SHARE_OF_AVAILABLE, MOST_BYTES if sys.maxsize > 2**32 else GOOD_BYTES)
+    size = min(most, max(GOOD_BYTES, GOOD_CACHES * (cache or 0)))
+    if size < LEAST_BYTES // 2:
+        return _unread(f"{units.binary(free)} of free memory is too little to measure beyond the caches", "close other programs")
+    doubts = []
+    if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
+        doubts.append(f"{units.binary(size)} is small next to the caches: more free memory is needed")
+    if (busy := _busy(host, usable)) is not None:
+        doubts.append(busy)
+    notes = []
+    cores = machine.cpu_cores_physical or int(usable)
+    if threads < cores and threads == MAX_THREADS:
+        notes.append(f"{threads} of {cores} cores: all together may read more")
+    if cache is None:
+        notes.append("the size of the caches is not known")
+    if _on_battery(host):
+        notes.append("on battery")
+    return Plan(
+        threads=threads,
+        cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
+        buffer_bytes=size,
+        doubts=tuple(doubts),
+        notes=tuple(notes),
+    )
+
+
+def judged(plan: Plan, alone: Trace, reads: Sequence[Sequence[Trace]], copy: Sequence[Trace]) -> Measured | Unread:
+    """The figure that the traces support. `reads` are attempts of all threads; the one disturbed least counts."""
+    best: tuple[int, float, tuple[str, ...]] | None = None
+    single = rate([alone])
+    for attempt in reads:
+        found = rate(attempt)
+        doubts = list(plan.doubts)
+        if found is None:
+            continue
+        share = min(trace.cpu_share for trace in attempt)
+        if share < LEAST_CPU_SHARE:
+            doubts.append(f"a thread had only {share:.0%} of a processor to itself")
+        if single is not None and found < 0.9 * single:
+            doubts.append(f"{len(attempt)} threads together read less than one alone")
+        if best is None or (-len(doubts), found) > (-best[0], best[1]):
+            best = len(doubts), found, tuple(doubts)
+    if best is None or single is None:
+        return _unread("the threads did not run at the same time, so nothing can be told from them", AGAIN)
+    _, figure, doubts_left = best
+    notes = (*doubts_left, *plan.notes)
+    moved = rate(copy)
+    if moved is not None and moved > COPY_WINS * figure:
+        single, figure, notes = single * moved / figure, moved, (*notes, "by copying: searching is slow here")
+    if not 0 < figure < MAX_MEMORY_BYTES:
+        return _unread("the clock of this system is too coarse")
+    return Measured(
+        bytes_per_second=int(figure),
+        single_thread_bytes_per_second=int(single),
+        threads=plan.threads,
+        buffer_bytes=plan.buffer_bytes,
+        confidence="low" if doubts_left else "high",
+        notes=notes,
+    )
+
+
+def rate(traces: Sequence[Trace]) -> float | None:
+    """Bytes per second of all threads together, the ninth decile over windows; None where they ran together for less than half the time."""
+    if not traces or not all(trace.done for trace in traces):
+        return None
+    start, end = max(trace.began for trace in traces), min(trace.done[-1] for trace in traces)
+    whole = max(trace.done[-1] for trace in traces) - min(trace.began for trace in traces)
+    if end - start < max(WINDOW_SECONDS, whole / 2):
+        return None
+    steps = int((end - start - WINDOW_SECONDS) / (WINDOW_SECONDS / 4)) + 1
+    begins = [start + step * WINDOW_SECONDS / 4 for step in range(steps)]
+    found = sorted(
+        sum(_done_by(trace, begin + WINDOW_SECONDS) - _done_by(trace, begin) for trace in traces) / WINDOW_SECONDS for begin in begins
+    )
+    return found[len(found) * 9 // 10]
+
+
+def _done_by(trace: Trace, moment: float) -> float:
+    """Bytes a thread had done by then, as if each chunk went evenly."""
+    at = bisect_right(trace.done, moment)
+    if at == len(trace.done):
+        return at * trace.chunk_bytes
+    before = trace.done[at - 1] if at else trace.began
+    passed = (moment - before) / (trace.done[at] - before) if moment > before else 0.0
+    return (at + passed) * trace.chunk_bytes
+
+
+# ------------------------------------------------------------------ what disturbs it
+
+
+def parse_pressure(text: str) -> float | None:
+    """/proc/pressure/cpu: percent of the last ten seconds in which some program waited for a processor."""
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] == ["some"]:
+            for word in words[1:]:
+                name, _, value = word.partition("=")
+                if name == "avg10" and value.replace(".", "", 1).isdecimal() and value.isascii():
+                    return float(value)
+    return None
+
+
+def _busy(host: Host, usable: float) -> str | None:
+    text = host.read_text("/proc/pressure/cpu") if host.system == "linux" else None
+    percent = parse_pressure(text) if text else None
+    if percent is not None:
+        return f"other programs wait for the processors {percent:.0f} % of the time" if percent > BUSY_PERCENT else None
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+    return f"the load is {load:.1f} on {units.cores(usable)}" if load > usable / 2 else None
+
+
+def parse_stat(text: str) -> tuple[float, float] | None:
+    """First line of /proc/stat: seconds that all processors together were busy, and seconds in all; None for another shape."""
+    words = text.partition("\n")[0].split()
+    if len(words) < 6 or words[0] != "cpu" or not all(word.isdecimal() and word.isascii() and len(word) < 20 for word in words[1:]):
+        return None
+    # user nice system idle iowait irq softirq steal; guests' time is in user's and nice's already
+    ticks = [int(word) / 100 for word in words[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+def _processors(host: Host) -> tuple[float, float, float] | None:
+    """Busy seconds of all processors, seconds in all, and those of this process; None where the system does not say."""
+    from time import process_time
+
+    if host.system != "linux":
+        return None
+    try:
+        found = parse_stat(host.read_bytes("/proc/stat", 4096).decode("ascii", "replace"))
+    except OSError:
+        return None
+    return None if found is None else (*found, process_time())
+
+
+def used_by_others(before: tuple[float, float, float] | None, after: tuple[float, float, float] | None) -> float | None:
+    """Of all processors, the share that other programs used between two readings; None where one is missing or no time has passed."""
+    if before is None or after is None or after[1] <= before[1]:
+        return None
+    return max(0.0, (after[0] - before[0] - (after[2] - before[2])) / (after[1] - before[1]))
+
+
+def _on_battery(host: Host) -> bool:
+    folder = "/sys/class/power_supply"
+    names = host.listdir(folder) if host.system == "linux" else None
+    return any((host.read_text(f"{folder}/{name}/status") or "").strip() == "Discharging" for name in names or ())
+
+
+def one_per_core(host: Host) -> tuple[int, ...]:
+    """One CPU of each core this process may use, where they can be told apart and pinned to; empty elsewhere."""
+    allowed = host.affinity()
+    if allowed is None or not hasattr(os, "sched_setaffinity"):
+        return ()
+    left, found = set(allowed), []
+    while left:
+        first = min(left)
+        text = host.read_text(f"/sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list")
+        left -= (parse_list(text) if text else None) or frozenset()
+        left.discard(first)
+        found.append(first)
+    return tuple(found)
+
+
+def cache_bytes(host: Host) -> int | None:
+    """The last-level caches of the CPUs this process may use, added up; None where the system does not say."""
+    if host.system == "macos":
+        words = [host.sysctl(name) for name in ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")]
+        return next((int(word) for word in words if word and word.isdecimal()), None)
+    if host.system != "linux":
+        return None
+    last: dict[str, tuple[int, int]] = {}
+    for cpu in sorted(host.affinity() or ()):
+        best: tuple[int, int, str] | None = None
+        for index in range(8):
+            folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
+            level, size = (host.read_text(f"{folder}/{name}") for name in ("level", "size"))
+            if not level or not size or not level.strip().isdecimal():
+                continue
+            shared = (host.read_text(f"{folder}/shared_cpu_list") or str(cpu)).strip()
+            count = _size(size)
+            if count is not None and (best is None or int(level) > best[0]):
+                best = int(level), count, shared
+        if best is not None:
+            last[best[2]] = best[0], best[1]
+    if not last:
+        return None
+    top = max(level for level, _ in last.values())
+    return sum(size for level, size in last.values() if level == top)
+
+
+def _size(text: str) -> int | None:
+    word = text.strip()
+    factor = {"K": units.KIB, "M": units.MIB, "G": units.GIB}.get(word[-1:], 1)
+    digits = word.rstrip("KMG")
+    return int(digits) * factor if digits.isdecimal() and digits.isascii() and len(digits) <= 12 else None
+
+
+def _unread(reason: str, remedy: str | None = None) -> Unread:
+    return Unread(fact=FACT, reason=reason, remedy=remedy or "give it in a machine file")
+
+
+# ------------------------------------------------------------------ the threads
+
+
+def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
+    """One thread alone, two attempts of all together with a copy between them."""
+    import threading
+
+    search, copy = _tools()
+    gate = threading.Barrier(plan.threads, timeout=DEADLINE_SECONDS)
+    phases = (
+        (search or copy, ALONE_SECONDS, True),
+        (search or copy, READ_SECONDS, False),
+        (copy, COPY_SECONDS, False),
+        (search or copy, READ_SECONDS, False),
+    )
+    found: list[list[Trace]] = [[] for _ in range(plan.threads)]
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            if plan.cpus:
+                # of the calling thread alone
+                os.sched_setaffinity(0, {plan.cpus[number]})
+            found[number] = _thread(number, plan.buffer_bytes // plan.threads, gate, phases)
+        except BaseException as error:
+            failed.append(error)
+            gate.abort()
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(plan.threads)]
+    try:
+        for thread in threads:
+            thread.start()
+    except BaseException:
+        gate.abort()
+        raise
+    finally:
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(2 * DEADLINE_SECONDS)
+    if failed or any(len(traces) < len(phases) - 1 for traces in found):
+        # the first one broke the gate for the others
+        raise failed[0] if failed and isinstance(failed[0], Exception) else RuntimeError("a thread did not finish")
+    shared = [traces[-3:] for traces in found]
+    return found[0][0], [[traces[0] for traces in shared], [traces[2] for traces in shared]], [traces[1] for traces in shared]
+
+
+_Pass = Callable[[int, int, int], int]
+
+
+def _thread(number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]) -> list[Trace]:
+    import ctypes
+    import mmap
+    from time import perf_counter, thread_time
+
+    traces = []
+    with mmap.mmap(-1, size) as area:
+        view = (ctypes.c_char * size).from_buffer(area)
+        try:
+            address = ctypes.addressof(view)
+            # memory that was never written is one shared page of zeros
+            ctypes.memset(address, 1, size)
+            for step, seconds, alone in phases:
+                gate.wait()
+                if alone and number:
+                    continue
+                offset, chunk, done = 0, 0, []
+                began = now = perf_counter()
+                used = thread_time()
+                while now < began + seconds:
+                    chunk = step(address, size, offset)
+                    offset += 1
+                    now = perf_counter()
+                    done.append(now)
+                share = (thread_time() - used) / (now - began)
+                traces.append(Trace(began=began, done=tuple(done), chunk_bytes=chunk, cpu_share=min(1.0, share)))
+        finally:
+            # the area cannot be closed while something points into it
+            del view
+    return traces
+
+
+def _tools() -> tuple[_Pass | None, _Pass]:
+    """Two ways over a buffer, each (address, size, number of the step) -> bytes moved: a search, None without memchr, and a copy."""
+    import ctypes
+
+    def copy(address: int, size: int, step: int) -> int:
+        half = size // 2
+        chunk = min(CHUNK_BYTES // 2, half)
+        at = step % max(1, half // chunk) * chunk
+        ctypes.memmove(address + at, address + half + at, chunk)
+        # read once, written once
+        return 2 * chunk
+
+    try:
+        # the C library; on Windows its old name, which every version has
+        library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        memchr = library.memchr
+    except (OSError, AttributeError, TypeError):
+        return None, copy
+    memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
+    memchr.restype = ctypes.c_void_p
+
+    def search(address: int, size: int, step: int) -> int:
+        chunk = min(CHUNK_BYTES, size)
+        at = step % max(1, size // chunk) * chunk
+        if memchr(address + at, 2, chunk) is not None:
+            raise ValueError("the C library found a byte that is not there")
+        return chunk
+
+    return search, copy

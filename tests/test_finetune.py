@@ -1,0 +1,370 @@
+"""Fine-tuning: what is trained and what is frozen, against counts that peft prints and memory that was measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfhost.catalogue import Catalogue
+from selfhost.errors import WorkloadError
+from selfhost.needs.finetune import METHODS, OPTIMIZERS, adapters, finetune_needs
+from selfhost.needs.records import How, MemoryNeed, Needs, Term
+from selfhost.needs.tensors import row_of
+from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
+from selfhost.workload import Workload
+
+TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8"))
+
+
+@cache
+def shelf() -> Catalogue:
+    return Catalogue.open()
+
+
+@cache
+def rows() -> Any:
+    return shelf().common("architectures")
+
+
+@cache
+def transformers() -> RuntimeSpec:
+    return shelf().runtime("transformers")
+
+
+@cache
+def trainable() -> tuple[ModelSpec, ...]:
+    """The catalogue's models of which every tensor is known and that transformers trains as text."""
+    return tuple(
+        spec
+        for spec in shelf().specs()
+        if spec.architecture is not None and spec.modality in ("text", "vision", "embedding") and row_of(spec.architecture, rows())
+    )
+
+
+def llama(layers: int, hidden: int, inner: int, heads: int, key: int, vocabulary: int = 32_000, **more: Any) -> ModelSpec:
+    """A model of the Llama kind, as its published config.json has it."""
+    at = tuple(range(layers))
+    made = Architecture(
+        row=more.pop("row", "llama"),
+        runs_in_gguf=True,
+        dtype="bfloat16",
+        layers=layers,
+        embedding_length=hidden,
+        heads=heads,
+        vocabulary=vocabulary,
+        context_tokens=8192,
+        attention=(Attention(layers=at, heads=heads, kv_heads=more.pop("kv_heads", heads), key_length=key, value_length=key),),
+        feed_forward=(FeedForward(layers=at, length=inner, experts=more.pop("experts", None), used=more.pop("used", None)),),
+    )
+    return ModelSpec(id="model", name="Model", architecture=made)
+
+
+# config.json of the first LLaMA models, which the catalogue does not hold
+LLAMA_1 = {"llama-33b": llama(60, 6656, 17_920, 52, 128), "llama-65b": llama(80, 8192, 22_016, 64, 128)}
+
+
+def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
+    longest = (spec.architecture.context_tokens if spec.architecture else None) or context_tokens
+    return finetune_needs(spec, transformers(), Workload(context_tokens=min(context_tokens, longest)), rows(), **options)
+
+
+def memory(answer: Needs) -> MemoryNeed:
+    assert answer.memory is not None, answer.unknown
+    return answer.memory
+
+
+def terms(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> dict[str, Term]:
+    return {term.name: term for term in memory(ask(spec, context_tokens, **options)).terms}
+
+
+# ------------------------------------------------------------------ against what was published and measured
+
+
+@pytest.mark.parametrize("record", TRUTH["adapters"], ids=lambda record: record["model"])
+def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any]) -> None:
+    """LoRA on all linear layers: trainable and total parameters equal to the last one."""
+    spec = shelf().spec(record["model"])
+    assert spec.architecture is not None
+    row = row_of(spec.architecture, rows())
+    assert row is not None
+    found = adapters(spec.architecture, row, record["rank"])
+    assert found.parameters == found.high_parameters == record["trainable"]
+    assert (spec.parameters.total or 0) + found.parameters == record["all"]
+
+
+def test_latent_attention_has_the_linear_layers_of_its_class() -> None:
+    """DeepSeek-V3 by its config.json: q_a, q_b, kv_a, kv_b, o in 61 layers, dense layers and shared experts; routed ones get none."""
+    spec = shelf().spec("deepseek-v3")
+    assert spec.architecture is not None
+    row = row_of(spec.architecture, rows())
+    assert row is not None
+    attention = (7168 + 1536) + (1536 + 128 * 192) + (7168 + 576) + (512 + 128 * 256) + (128 * 128 + 7168)
+    wanted = 61 * attention + 3 * 3 * (7168 + 18_432) + 58 * 3 * (7168 + 2048)
+    found = adapters(spec.architecture, row, 1)
+    assert found.parameters == wanted
+    assert found.matrices == 61 * 5 + 61 * 3
+    assert found.frozen_experts == 58 * 256 * 3 * 7168 * 2048
+
+
+@pytest.mark.parametrize("record", TRUTH["saved"], ids=lambda record: "-".join(str(value) for value in record.values()))
+def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
+    """Bytes per token and layer are within 1 % of what transformers saved, and the range holds float32 and autocast too."""
+    made = {key: record[key] for key in ("experts", "used", "kv_heads", "row") if key in record}
+    one, three = (
+        terms(
+            llama(layers, record["hidden"], record["inner"], record["heads"], record["key"], **made),
+            256,
+            method=record["method"],
+            checkpointing=False,
+        )["activations"]
+        for layers in (1, 3)
+    )
+    assert (three.bytes - one.bytes) / 512 == pytest.approx(record["bytes"], rel=0.01)
+    assert (three.high_bytes - one.high_bytes) / 512 >= record.get("float32", 0)
+    assert (three.low_bytes - one.low_bytes) / 512 <= record.get("autocast", record["bytes"])
+
+
+@pytest.mark.parametrize("record", TRUTH["peaks"], ids=lambda record: f"{record['vocabulary']}-{record['checkpointing']}")
+def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
+    """Activations at the peak of a real training step, with and without checkpointing: within 6 %, and inside the range."""
+    spec = llama(4, 512, 1408, 8, 64, record["vocabulary"])
+    term = terms(spec, 512, method="full", checkpointing=record["checkpointing"])["activations"]
+    assert term.bytes == pytest.approx(record["bytes"], rel=0.06)
+    assert term.low_bytes <= record["bytes"] <= term.high_bytes
+
+
+@pytest.mark.parametrize("record", TRUTH["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}")
+def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
+    """Peak resident memory of training on a CPU, and the best figure is within a fifth of it."""
+    found = memory(ask(llama(12, 1024, 2816, 16, 64), 1024, method=record["method"], checkpointing=record["checkpointing"]))
+    assert found.low_bytes <= record["bytes"] <= found.high_bytes
+    assert found.total_bytes == pytest.approx(record["bytes"], rel=0.2)
+
+
+@pytest.mark.parametrize("record", TRUTH["published"], ids=lambda record: f"{record['model']}-{record['context_tokens']}")
+def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
+    """Whole runs that others measured, whichever gigabyte they meant; the best figure is within a fifth of them."""
+    spec = LLAMA_1.get(record["model"]) or shelf().spec(record["model"])
+    workload = Workload(context_tokens=record["context_tokens"])
+    answer = finetune_needs(spec, transformers(), workload, rows(), method=record["method"], rank=record["rank"], batch=record["batch"])
+    found = memory(answer)
+    for unit in (2**30,) if record["unit"] == "GiB" else (10**9, 2**30):
+        assert found.low_bytes <= record["size"] * unit <= found.high_bytes
+    assert found.total_bytes == pytest.approx(record["size"] * 2**30, rel=0.2)
+
+
+def test_training_every_weight_takes_sixteen_bytes_per_parameter() -> None:
+    """ZeRO, section 3.1: 2 for weights, 2 for gradients, 12 for Adam; 108 GB for LLaMA 7B before any activation."""
+    found = terms(shelf().spec("llama-2-7b-chat"), method="full")
+    assert {name: found[name].bytes for name in ("weights", "gradients", "optimizer")} == {
+        "weights": 2 * 6_738_415_616,
+        "gradients": 2 * 6_738_415_616,
+        "optimizer": 12 * 6_738_415_616,
+    }
+    assert round(sum(found[name].bytes for name in ("weights", "gradients", "optimizer")) / 10**9) == 108
+
+
+def test_nf4_is_4_127_bits() -> None:
+    """QLoRA, section 3: with double quantization a weight of a linear layer takes 4.127 bits; embeddings stay wide."""
+    found = terms(shelf().spec("llama-2-7b-chat"), method="qlora")["weights"]
+    tables = 2 * 32_000 * 4096 + (2 * 32 + 1) * 4096
+    quantized = found.bytes - 4 * tables - 4 * 39_976_960
+    assert quantized * 8 / (6_738_415_616 - tables) == pytest.approx(4.127, abs=0.0005)
+
+
+def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
+    """A Trainer's optimizer file has 8 bytes per trained parameter beside 4 of weights: so the files of a LoRA checkpoint."""
+    published = TRUTH["checkpoint"]
+    assert published["optimizer.pt"] / published["model.safetensors"] == pytest.approx(2, rel=0.001)
+    spec = shelf().spec("llama-2-7b-chat")
+    one, two = ask(spec, kept_checkpoints=1), ask(spec, kept_checkpoints=2)
+    assert one.disk_bytes is not None
+    assert two.disk_bytes is not None
+    assert one.download_bytes is not None
+    assert two.disk_bytes - one.disk_bytes == one.disk_bytes - one.download_bytes == 39_976_960 * (4 + 8)
+
+
+# ------------------------------------------------------------------ laws
+
+MODELS = st.sampled_from([spec.id for spec in trainable()])
+LENGTHS = st.integers(1, 4096)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, LENGTHS, st.integers(1, 256), st.booleans())
+def test_more_training_never_takes_less(model: str, length: int, rank: int, checkpointing: bool) -> None:
+    """Full ≥ LoRA in every figure, and LoRA ≥ QLoRA at the least: where tables outweigh layers, peft's float32 copy of them counts."""
+    spec = shelf().spec(model)
+    full, lora, qlora = (
+        memory(ask(spec, length, method=method, rank=rank, checkpointing=checkpointing)) for method in ("full", "lora", "qlora")
+    )
+    states = ("weights", "gradients", "optimizer")
+    assert sum(term.bytes for term in full.terms if term.name in states) >= sum(term.bytes for term in lora.terms if term.name in states)
+    assert sum(term.low_bytes for term in lora.terms if term.name in states) >= sum(
+        term.low_bytes for term in qlora.terms if term.name in states
+    )
+
+
+@pytest.mark.parametrize(
+    "model", ["llama-2-7b-chat", "llama-3.1-8b-instruct", "qwen2.5-32b-instruct", "gemma-2-9b-it", "mistral-7b-instruct-v0.3"]
+)
+def test_the_three_methods_are_far_apart(model: str) -> None:
+    """For dense models of 7 B and more, by the ranges: QLoRA's most is below LoRA's least, LoRA's most below full's least."""
+    spec = shelf().spec(model)
+    full, lora, qlora = (memory(ask(spec, method=method)) for method in ("full", "lora", "qlora"))
+    assert qlora.high_bytes < lora.low_bytes
+    assert lora.high_bytes < full.low_bytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, LENGTHS, LENGTHS, st.sampled_from(METHODS), st.booleans())
+def test_longer_sequences_never_take_less(model: str, one: int, other: int, method: str, checkpointing: bool) -> None:
+    """In every figure of the memory; the disk does not depend on it."""
+    spec = shelf().spec(model)
+    short, long = (ask(spec, length, method=method, checkpointing=checkpointing) for length in sorted((one, other)))
+    for figure in ("total_bytes", "low_bytes", "high_bytes"):
+        assert getattr(memory(short), figure) <= getattr(memory(long), figure)
+    assert short.disk_bytes == long.disk_bytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, LENGTHS, st.sampled_from(METHODS))
+def test_checkpointing_never_takes_more(model: str, length: int, method: str) -> None:
+    """In every figure: computing layers again is what it is for."""
+    spec = shelf().spec(model)
+    kept, again = (memory(ask(spec, length, method=method, checkpointing=checkpointing)) for checkpointing in (False, True))
+    for figure in ("total_bytes", "low_bytes", "high_bytes"):
+        assert getattr(again, figure) <= getattr(kept, figure)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, st.integers(1, 512), st.integers(1, 512), st.sampled_from(("lora", "qlora")))
+def test_a_higher_rank_takes_more(model: str, one: int, other: int, method: str) -> None:
+    """Memory and disk grow with the rank; for training every weight it means nothing."""
+    spec = shelf().spec(model)
+    lower, higher = (ask(spec, method=method, rank=rank) for rank in sorted((one, other)))
+    assert memory(lower).total_bytes <= memory(higher).total_bytes
+    assert (lower.disk_bytes or 0) <= (higher.disk_bytes or 0)
+    assert ask(spec, method="full", rank=one) == ask(spec, method="full", rank=other)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MODELS, st.integers(1, 8), st.sampled_from(METHODS))
+def test_sequences_at_once_count_as_tokens(model: str, batch: int, method: str) -> None:
+    """A batch takes the activations of as many sequences and nothing else; without one, `parallel` is the batch."""
+    spec = shelf().spec(model)
+    workload = Workload(context_tokens=128, parallel=batch)
+    asked = finetune_needs(spec, transformers(), Workload(context_tokens=128), rows(), method=method, batch=batch)
+    assert asked == finetune_needs(spec, transformers(), workload, rows(), method=method)
+    alone = {term.name: term for term in memory(ask(spec, 128, method=method)).terms}
+    for term in memory(asked).terms:
+        assert term.bytes == alone[term.name].bytes if term.name != "activations" else term.bytes >= alone[term.name].bytes
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("optimizers", [("adamw", "adamw_8bit"), ("adamw_8bit", "sgd")])
+def test_optimizers_that_keep_less_take_less(method: str, optimizers: tuple[str, str]) -> None:
+    """32-bit Adam, 8-bit Adam, plain SGD: memory and checkpoints shrink in that order."""
+    spec = shelf().spec("llama-3.2-1b-instruct")
+    more, less = (ask(spec, method=method, optimizer=optimizer) for optimizer in optimizers)
+    assert memory(less).high_bytes < memory(more).high_bytes
+    assert (less.disk_bytes or 0) < (more.disk_bytes or 0)
+
+
+# ------------------------------------------------------------------ every model, every method
+
+
+def calculate(line: str) -> Fraction:
+    """A line with its words left out; what follows a semicolon is remark."""
+    kept = re.sub(r"[A-Za-z_]+", "", line.split(";")[0].replace("×", "*").replace(",", ""))
+    assert re.fullmatch(r"[0-9.+*/()\s]+", kept), line
+    return Fraction(eval(re.sub(r"(\d+)", r"Fraction(\1)", kept), {"Fraction": Fraction, "__builtins__": {}}))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing: bool) -> None:
+    """Each term of each model encloses its best figure, names its source, and its line gives its bytes."""
+    for spec in trainable():
+        for optimizer in OPTIMIZERS:
+            answer = ask(spec, method=method, checkpointing=checkpointing, optimizer=optimizer)
+            names = [term.name for term in memory(answer).terms]
+            assert names == [name for name in ("weights", "gradients", "optimizer", "activations", "runtime") if name in names], spec.id
+            assert {"weights", "gradients", "activations", "runtime"} <= set(names)
+            for term in memory(answer).terms:
+                assert 0 < term.low_bytes <= term.bytes <= term.high_bytes, (spec.id, term)
+                assert term.source
+                assert (term.how is How.EXACT) <= (term.low_bytes == term.high_bytes), (spec.id, term)
+                if term.name != "runtime":
+                    assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
+
+
+def test_every_model_downloads_the_same_files_whatever_the_method() -> None:
+    """The published checkpoint is read by all three; what a run saves comes on top."""
+    for spec in trainable():
+        answers = [ask(spec, method=method) for method in METHODS]
+        assert len({answer.download_bytes for answer in answers}) == 1
+        for answer in answers:
+            assert answer.download_bytes is not None
+            assert answer.disk_bytes is not None
+            assert answer.disk_bytes > answer.download_bytes
+            assert answer.largest_file_bytes is not None
+            assert answer.largest_file_bytes <= answer.disk_bytes
+
+
+def test_all_experts_are_held_and_trained() -> None:
+    """Mixtral: training every weight counts all eight experts, not the two a token uses; adapters leave them alone."""
+    spec = shelf().spec("mixtral-8x7b-instruct-v0.1")
+    total = spec.parameters.total
+    assert total is not None
+    assert terms(spec, method="full")["gradients"].bytes == 2 * total
+    assert terms(spec, method="lora")["weights"].bytes > 2 * total
+    # bitsandbytes replaces linear layers only, so the least has experts in 4 bits and the best in 16
+    assert terms(spec, method="qlora")["weights"].bytes > 2 * terms(spec, method="qlora")["weights"].low_bytes
+
+
+# ------------------------------------------------------------------ what is not known
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime"),
+    [
+        ("gpt-4o", "transformers"),
+        ("llama-2-7b-chat", "llama.cpp"),
+        ("whisper-base", "transformers"),
+        ("stable-diffusion-1.5", "transformers"),
+    ],
+)
+def test_what_is_not_computed_is_unknown_with_a_reason(model: str, runtime: str) -> None:
+    """Closed models, runtimes that do not train, speech and images: no figure, and why."""
+    answer = finetune_needs(shelf().spec(model), shelf().runtime(runtime), Workload(task="finetune"), rows())
+    assert answer.memory is None
+    assert "memory" in {entry.fact for entry in answer.unknown}
+    assert answer.disk_bytes is None
+    assert all(entry.reason for entry in answer.unknown)
+
+
+def test_a_model_without_tensors_is_unknown_but_its_download() -> None:
+    """A spec that only counts its parameters: the files are known, gradients and activations are not."""
+    spec = ModelSpec(id="own", name="Own", parameters=Parameters(total=7_000_000_000))
+    answer = ask(spec)
+    assert answer.memory is None
+    assert answer.download_bytes is not None
+    assert {"memory", "disk_bytes"} <= {entry.fact for entry in answer.unknown}
+
+
+def test_every_wrong_argument_is_named() -> None:
+    """Method, optimizer, rank, batch and checkpoints are all checked in one go."""
+    with pytest.raises(WorkloadError) as raised:
+        finetune_needs(
+            shelf().spec("gpt2"), transformers(), Workload(), rows(), method="dora", rank=0, optimizer="lion", batch=0, kept_checkpoints=-1
+        )
+    assert {problem.key for problem in raised.value.problems} == {"method", "optimizer", "lora_rank", "batch", "kept_checkpoints"}

@@ -1,0 +1,944 @@
+"""Models on this disk: GGUF, safetensors, config.json -> ModelSpec, from headers alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from selfhost.errors import Problem, SpecError
+from selfhost.modelfiles import LocalModel, read_local, spec_text
+from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
+from selfhost.needs import llamacpp
+from selfhost.needs.cache import cache_groups, states
+from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
+from selfhost.spec import ModelSpec, read_model_spec
+from selfhost.tomlfile import Document
+
+HERE = Path(__file__).parent
+HEADERS = HERE / "data" / "headers"
+ROWS: Mapping[str, Any] = tomllib.loads((HERE.parent / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8"))
+# type -> id, elements and bytes of a block (ggml.h); file types of llama.h
+TYPES = {
+    "F32": (0, 1, 4), "F16": (1, 1, 2), "Q4_0": (2, 32, 18), "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24), "Q8_0": (8, 32, 34),
+    "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176), "Q6_K": (14, 256, 210),
+}  # fmt: skip
+FILE_TYPES = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15, "Q6_K": 18}
+
+Placed = Sequence[tuple[str, Sequence[int], str]]
+
+
+def value(item: object) -> bytes:
+    """A metadata value with its type, as GGUF stores it."""
+    if isinstance(item, bool):
+        return struct.pack("<I?", 7, item)
+    if isinstance(item, int):
+        return struct.pack("<II", 4, item)
+    if isinstance(item, float):
+        return struct.pack("<If", 6, item)
+    if isinstance(item, str):
+        return struct.pack("<I", 8) + text(item)
+    assert isinstance(item, list)
+    if isinstance(item[0], bool):
+        return struct.pack(f"<IIQ{len(item)}?", 9, 7, len(item), *item)
+    if isinstance(item[0], int):
+        return struct.pack(f"<IIQ{len(item)}i", 9, 5, len(item), *item)
+    return struct.pack("<IIQ", 9, 8, len(item)) + b"".join(map(text, item))
+
+
+def text(item: str) -> bytes:
+    return struct.pack("<Q", len(item.encode())) + item.encode()
+
+
+def gguf(metadata: Mapping[str, object], tensors: Placed, *, version: int = 3) -> tuple[bytes, int]:
+    """The header of a GGUF file, padded, and the size that the whole file has."""
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
+    out += b"".join(text(key) + value(item) for key, item in metadata.items())
+    offset = end = 0
+    for name, shape, type in tensors:
+        id, elements, block = TYPES[type]
+        out += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, id, offset)
+        end = offset + prod(shape) // elements * block
+        offset = -(-end // 32) * 32
+    out += b"\0" * (-len(out) % 32)
+    return out, len(out) + end
+
+
+def write(path: Path, header: bytes, size: int) -> Path:
+    """A file of that size whose data are a hole."""
+    with path.open("wb") as stream:
+        stream.write(header)
+        stream.truncate(size)
+    return path
+
+
+@cache
+def measured() -> dict[str, Any]:
+    found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"]
+    assert isinstance(found, dict)
+    return found
+
+
+def layers(at: str | list[int] | None) -> list[int | None]:
+    if at is None:
+        return [None]
+    if isinstance(at, list):
+        return list(at)
+    start, stop, step = map(int, at.split(":"))
+    return list(range(start, stop, step))
+
+
+def placed(model: Mapping[str, Any]) -> list[tuple[str, list[int], str]]:
+    return [
+        (name if layer is None else name.replace("*", str(layer)), shape, type)
+        for name, lines in model["tensors"].items()
+        for at, shape, type in lines
+        for layer in layers(at)
+    ]
+
+
+def metadata(name: str, model: Mapping[str, Any], **more: object) -> dict[str, object]:
+    arch = model["architecture"]
+    return {
+        "general.architecture": arch,
+        "general.name": name,
+        "general.license": "apache-2.0",
+        "general.file_type": FILE_TYPES[model["quantization"]],
+        **{f"{arch}.{key}": item for key, item in model["metadata"].items()},
+        "tokenizer.ggml.tokens": ["a", "", "ü" * 300] * 5,
+        **more,
+    }
+
+
+def make(folder: Path, name: str, **more: object) -> Path:
+    """The GGUF file of a measured model."""
+    model = measured()[name]
+    return write(folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model)))
+
+
+def problem(path: str | Path) -> str:
+    """What is said of a path that cannot be used."""
+    with pytest.raises(SpecError) as caught:
+        read_local(path, ROWS)
+    assert caught.value.problems
+    assert all(one.message and one.file for one in caught.value.problems)
+    return str(caught.value)
+
+
+def said(path: Path) -> str:
+    """What is said of a model whose architecture cannot be told, in the spec or as an error."""
+    try:
+        return "unknown: " + read_local(path, ROWS).spec.unknown["architecture"]
+    except SpecError as error:
+        return str(error)
+
+
+def reads_or_refuses(path: Path) -> None:
+    """A spec that can be written down and read again, or a `SpecError` with its problems; anything else is a bug."""
+    problems: tuple[Problem, ...] = ()
+    try:
+        spec: ModelSpec | None = read_local(path, ROWS).spec
+    except SpecError as error:
+        problems = error.problems
+        spec = None
+    assert problems if spec is None else again(spec).id == spec.id
+
+
+def again(spec: ModelSpec) -> ModelSpec:
+    """What the reader of spec files makes of the text of a spec."""
+    document = Document.parse("x.toml", spec_text(spec).encode())
+    found = read_model_spec(document, spec.origin)
+    assert found is not None, (document.problems, spec_text(spec))
+    return found
+
+
+# ------------------------------------------------------------------ GGUF
+
+
+@pytest.mark.parametrize("name", measured())
+def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
+    """KV cache and recurrent state equal the measurement to the byte, and the tensors of the spec have the measured bytes."""
+    model = measured()[name]
+    local = read_local(make(tmp_path, name), ROWS)
+    architecture = local.spec.architecture
+    assert architecture is not None, local.spec.unknown
+    assert not architecture.tensors, local.notes
+    assert local.quantization == model["quantization"]
+    assert local.files_here
+    assert local.format == "gguf"
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    for case in model["cases"]:
+        room = llamacpp.cells(case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"]), micro_batch=case["n_ubatch"])
+        flash = case["flash_attn"] != 0
+        cached = llamacpp.cache_bytes(architecture, row, room, key_type=case["type_k"], value_type=case["type_v"], flash_attention=flash)
+        assert (cached, llamacpp.state_bytes(architecture, case["n_seq_max"])) == (case["kv_bytes"], case["recurrent_state_bytes"])
+    sizes = {tensor[0]: prod(tensor[1]) // TYPES[tensor[2]][1] * TYPES[tensor[2]][2] for tensor in placed(model)}
+    assert sum(sizes.values()) == model["tensor_bytes"]
+    assert sum(prod(group.shape) * (len(group.layers) or 1) for group in gguf_tensors(architecture, row)) == sum(
+        prod(shape) for _, shape, _ in placed(model)
+    )
+    assert local.spec.files[0].bytes == {model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size}
+
+
+@pytest.mark.parametrize("name", measured())
+def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
+    """`spec new` writes a valid spec file that says the same."""
+    spec = read_local(make(tmp_path, name), ROWS).spec
+    assert again(spec) == spec
+
+
+def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
+    """Name, license, context and vocabulary are those of the file; what it does not say is unknown with a reason."""
+    spec = read_local(make(tmp_path, "llama-3.2-1b"), ROWS).spec
+    assert (spec.id, spec.name, spec.origin) == ("llama-3.2-1b", "llama-3.2-1b", str(tmp_path / "llama-3.2-1b.gguf"))
+    assert spec.license is not None
+    assert spec.license.id == "Apache-2.0"
+    assert spec.architecture is not None
+    assert (spec.architecture.vocabulary, spec.architecture.context_tokens) == (128_256, 131_072)
+    assert spec.architecture.tied_embeddings
+    assert "architecture.dtype" in spec.unknown
+    # Llama 3.2 1B as published: 1,235,814,400 parameters
+    assert spec.parameters.total == 1_235_814_400
+
+
+def test_experts_count_only_as_far_as_a_token_uses_them(tmp_path: Path) -> None:
+    """Mixtral 8x7B: 46.7 billion parameters, 12.9 billion per token (Mistral AI, 2023-12-11)."""
+    parameters = read_local(make(tmp_path, "mixtral-8x7b"), ROWS).spec.parameters
+    assert parameters.total == 46_702_792_704
+    assert parameters.active == 12_879_925_248
+
+
+def test_an_unknown_architecture_keeps_its_tensors(tmp_path: Path) -> None:
+    """Weights stay exact by the file's own table; the cache follows from the attention keys."""
+    model = {**measured()["mistral-7b-v0.3"], "architecture": "brandnew"}
+    path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), placed(model)))
+    local = read_local(path, ROWS)
+    architecture = local.spec.architecture
+    assert architecture is not None
+    tensors = gguf_tensors(architecture, ArchitectureRow(name="brandnew"))
+    assert sum(prod(group.shape) * (len(group.layers) or 1) for group in tensors) == 7_248_023_552
+    # 2 × 32 layers × 8 KV heads × 128
+    assert sum(group.layers * (group.key_elements + group.value_elements) for group in cache_groups(architecture, None)) == 65_536
+    assert any("brandnew" in note for note in local.notes)
+    assert again(local.spec) == local.spec
+
+
+def test_a_file_that_departs_from_its_row_keeps_its_tensors(tmp_path: Path) -> None:
+    """A tensor more or less than other models of the architecture have is counted, and said."""
+    model = measured()["mistral-7b-v0.3"]
+    tensors = [*placed(model), ("blk.0.surprise.weight", [4096, 4096], "F16")]
+    local = read_local(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)), ROWS)
+    assert local.spec.parameters.total == 7_248_023_552 + 4096 * 4096
+    assert any("surprise" in note for note in local.notes)
+    assert again(local.spec) == local.spec
+
+
+def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> None:
+    """No guess: where the header has a window and nobody says in which layers, the architecture is unknown and the size is not."""
+    model = {**measured()["mistral-7b-v0.3"], "architecture": "brandnew"}
+    path = write(tmp_path / "x.gguf", *gguf(metadata("x", model) | {"brandnew.attention.sliding_window": 1024}, placed(model)))
+    local = read_local(path, ROWS)
+    assert local.spec.architecture is None
+    assert "window" in local.spec.unknown["architecture"]
+    assert local.spec.files[0].bytes == {"F16": path.stat().st_size}
+    assert again(local.spec) == local.spec
+
+
+def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> None:
+    """Four KV heads in a header whose key matrices have eight: unknown, not exact."""
+    model = measured()["mistral-7b-v0.3"]
+    path = write(tmp_path / "x.gguf", *gguf(metadata("x", model) | {"llama.attention.head_count_kv": 4}, placed(model)))
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is None
+    assert "attn_k" in spec.unknown["architecture"]
+
+
+def test_old_deepseek_files_cache_every_head(tmp_path: Path) -> None:
+    """Files without the _mla keys (before April 2025) have no latent cache: llama.cpp unpacks keys and values of all heads."""
+    model = measured()["deepseek-v2-lite"]
+    keys = metadata("x", model)
+    for key in ("attention.key_length_mla", "attention.value_length_mla"):
+        del keys[f"deepseek2.{key}"]
+    keys |= {"deepseek2.attention.head_count_kv": 16, "deepseek2.attention.key_length": 192, "deepseek2.attention.value_length": 128}
+    tensors = [tensor for tensor in placed(model) if not tensor[0].endswith(("attn_k_b.weight", "attn_v_b.weight"))]
+    tensors += [(f"blk.{layer}.attn_kv_b.weight", [512, 4096], "F16") for layer in range(27)]
+    architecture = read_local(write(tmp_path / "x.gguf", *gguf(keys, tensors)), ROWS).spec.architecture
+    assert architecture is not None
+    assert architecture.tensors
+    (group,) = cache_groups(architecture, None)
+    assert (group.key_elements, group.value_elements) == (16 * 192, 16 * 128)
+
+
+@pytest.mark.parametrize(
+    ("stated", "types", "quantization", "noted"),
+    [
+        (15, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
+        (None, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
+        (None, {"Q4_K"}, "Q4_K_S", False),
+        (15 + 1024, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
+        (15, {"Q8_0"}, "Q8_0", True),
+        (999, {"Q8_0"}, "Q8_0", True),
+    ],
+)
+def test_quantization_by_file_type_and_tensors(stated: int | None, types: set[str], quantization: str, noted: bool, tmp_path: Path) -> None:
+    """The file type names the quantization; where tensors contradict it they win, and the answer says so."""
+    model = measured()["mistral-7b-v0.3"]
+    keys = metadata("x", model)
+    del keys["general.file_type"]
+    if stated is not None:
+        keys["general.file_type"] = stated
+    base, better = (
+        min(types, key=lambda type: TYPES[type][2] / TYPES[type][1]),
+        max(types, key=lambda type: TYPES[type][2] / TYPES[type][1]),
+    )
+    tensors = [(name, shape, type if len(shape) == 1 else better if "ffn_down" in name else base) for name, shape, type in placed(model)]
+    local = read_local(write(tmp_path / "x.gguf", *gguf(keys, tensors)), ROWS)
+    assert local.quantization == quantization
+    assert any("Q4_K_M" in note or "999" in note for note in local.notes) is noted
+
+
+def split(folder: Path, parts: int) -> list[Path]:
+    model = measured()["llama-3.2-1b"]
+    tensors = placed(model)
+    made = []
+    for number in range(parts):
+        mine = tensors[number::parts]
+        keys: dict[str, object] = {"split.no": number, "split.count": parts, "split.tensors.count": len(tensors)}
+        if number == 0:
+            keys = metadata("llama-3.2-1b", model) | keys
+        made.append(write(folder / f"llama-{number + 1:05d}-of-{parts:05d}.gguf", *gguf(keys, mine)))
+    return made
+
+
+def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
+    """Any part names the model; sizes add up."""
+    parts = split(tmp_path, 3)
+    whole = read_local(parts[0], ROWS)
+    assert whole.spec.parameters.total == 1_235_814_400
+    assert whole.spec.files[0].bytes == {"F16": sum(part.stat().st_size for part in parts)}
+    for path in (*parts, tmp_path):
+        local = read_local(path, ROWS)
+        assert local.spec.architecture == whole.spec.architecture
+        assert local.spec.files[0].bytes == whole.spec.files[0].bytes
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    """Which file to download is said; so is a part whose name does not say which it is, and one of another model."""
+    parts = split(tmp_path, 3)
+    parts[1].unlink()
+    assert "llama-00002-of-00003.gguf" in problem(parts[0])
+    assert "llama-00002-of-00003.gguf" in problem(tmp_path)
+    alone = parts[0].rename(tmp_path / "renamed.gguf")
+    assert "one part of 3" in problem(alone)
+
+
+def test_tensors_of_another_model_among_the_parts(tmp_path: Path) -> None:
+    """Parts whose tensors do not add up to what the first one promises are two models."""
+    parts = split(tmp_path, 3)
+    parts[1].write_bytes(parts[2].read_bytes())
+    assert "parts" in problem(parts[0])
+
+
+@pytest.mark.parametrize("missing", [1, 1000, 10_000_000])
+def test_a_download_that_stopped_says_how_much_is_missing(missing: int, tmp_path: Path) -> None:
+    """The number of missing bytes, for the file may look whole in a listing."""
+    path = make(tmp_path, "llama-3.2-1b")
+    size = path.stat().st_size
+    os.truncate(path, size - missing)
+    found = problem(path)
+    assert f"{missing:,} of its {size:,} bytes are missing" in found
+
+
+def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
+    """Published files end in padding or do not."""
+    path = make(tmp_path, "llama-3.2-1b")
+    os.truncate(path, path.stat().st_size + 31)
+    assert read_local(path, ROWS).spec.architecture is not None
+
+
+_HEAD = b"GGUF" + struct.pack("<I", 3)
+_BROKEN = {
+    "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
+    "version 1": b"GGUF" + struct.pack("<III", 1, 1, 1) + bytes(16),
+    "version 77": b"GGUF" + struct.pack("<IQQ", 77, 1, 1),
+    "tensors": _HEAD + struct.pack("<QQ", 2**63, 0),
+    "keys": _HEAD + struct.pack("<QQ", 0, 2**63),
+    "key of": _HEAD + struct.pack("<QQQ", 0, 1, 2**62),
+    "unknown type 99": _HEAD + struct.pack("<QQ", 0, 1) + text("a") + struct.pack("<I", 99) + bytes(99),
+    "list of lists": _HEAD + struct.pack("<QQ", 0, 1) + text("a") + struct.pack("<IIQ", 9, 9, 1) + bytes(99),
+    "claims to list": _HEAD + struct.pack("<QQ", 0, 1) + text("a") + struct.pack("<IIQ", 9, 8, 2**60) + bytes(99),
+    "ends inside its header": _HEAD + struct.pack("<QQ", 0, 1) + text("a") + struct.pack("<IIQ", 9, 4, 2**60) + bytes(99),
+    "twice": _HEAD + struct.pack("<QQ", 0, 2) + 2 * (text("a") + value(1)),
+    "general.alignment": _HEAD + struct.pack("<QQ", 0, 1) + text("general.alignment") + value(33),
+    "dimensions": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<I", 5) + bytes(99),
+    "shape 0": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 0, 0, 0) + bytes(99),
+    "shape 18446744073709551615": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0) + bytes(99),
+    "cannot be Q4_K": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 31, 12, 0) + bytes(99),
+    "begins 64": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 32, 0, 64) + bytes(999),
+    "architecture is missing": gguf({"general.name": "x"}, [("t", [32], "F32")])[0] + bytes(128),
+    "holds no weights": gguf({"general.architecture": "llama"}, [])[0],
+    "LoRA adapter": gguf({"general.architecture": "llama", "general.type": "adapter"}, [("t", [32], "F32")])[0] + bytes(128),
+    "projector": gguf({"general.architecture": "clip"}, [("t", [32], "F32")])[0] + bytes(128),
+    "importance matrix": gguf({"general.type": "imatrix", "general.architecture": "llama"}, [("t", [32], "F32")])[0] + bytes(128),
+    "no whole number": gguf({"general.architecture": "llama", "llama.block_count": "many"}, [("t", [32], "F32")])[0] + bytes(128),
+    "5,000 layers": gguf({"general.architecture": "llama", "llama.block_count": 5000}, [("t", [32], "F32")])[0] + bytes(128),
+}
+
+
+@pytest.mark.parametrize("says", _BROKEN)
+def test_a_damaged_or_hostile_gguf_header(says: str, tmp_path: Path) -> None:
+    """Each fault has its own sentence, whatever sizes the header claims."""
+    path = tmp_path / "x.gguf"
+    path.write_bytes(_BROKEN[says])
+    assert says.removesuffix(" 0") in problem(path)
+
+
+def test_a_header_without_end_stops_at_the_limit(tmp_path: Path) -> None:
+    """A sparse file that claims a text of almost its whole size is not read to its end."""
+    path = tmp_path / "x.gguf"
+    start = _HEAD + struct.pack("<QQ", 0, 2) + text("a") + struct.pack("<IQ", 8, MAX_HEADER_BYTES + 10)
+    write(path, start, 2 * MAX_HEADER_BYTES)
+    assert "header of more than" in problem(path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_mutation_of_a_gguf_header_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
+    """Whatever bytes are changed, added, or cut: a spec or a `SpecError`."""
+    name = data.draw(
+        st.sampled_from(["llama-3.2-1b", "qwen3.5-0.8b", "gemma-3n-e2b-it", "deepseek-v2-lite", "lfm2-1.2b", "jamba-large-1.5"])
+    )
+    header, size = header_of(name)
+    bytes_ = bytearray(header)
+    for _ in range(data.draw(st.integers(0, 4))):
+        # the first kilobytes hold counts and keys: most of what can go wrong
+        place = data.draw(st.integers(0, len(bytes_) - 9) | st.integers(0, 3000))
+        bytes_[place : place + data.draw(st.integers(0, 8))] = data.draw(
+            st.binary(max_size=8) | st.sampled_from([b"\xff" * 8, bytes(8), struct.pack("<Q", 2**62), struct.pack("<I", 0)])
+        )
+    cut = data.draw(st.none() | st.integers(0, len(bytes_)))
+    path = tmp_path / "x.gguf"
+    write(path, bytes(bytes_[:cut]), size if cut is None else min(cut, size))
+    reads_or_refuses(path)
+
+
+@cache
+def header_of(name: str) -> tuple[bytes, int]:
+    model = measured()[name]
+    return gguf(metadata(name, model), placed(model))
+
+
+# ------------------------------------------------------------------ config.json
+
+
+def configs() -> list[dict[str, Any]]:
+    found = json.loads((HEADERS / "configs.json").read_text(encoding="utf-8"))["files"]
+    assert isinstance(found, list)
+    return found
+
+
+# of what the published facts say of a model, what does not follow from its config.json, and why
+_NO_LANGUAGE_MODEL = {"google-t5--t5-small.json", "sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
+_NOT_UNDERSTOOD = {"deepseek-ai--DeepSeek-V4-Flash.json": "compress_ratios"}
+_OTHER_TOTAL = {
+    # tie_word_embeddings is false in the file; the published checkpoint has no output matrix
+    "Qwen--Qwen3-Embedding-8B.json": 0.09,
+}
+
+
+@pytest.mark.parametrize("entry", configs(), ids=lambda entry: str(entry["file"]))
+def test_a_published_config_gives_its_facts(entry: Mapping[str, Any]) -> None:
+    """Layers, caches, states and parameters equal what is published of the model, or the spec says why they are unknown."""
+    path = HEADERS / "configs" / entry["file"]
+    if entry["file"] in _NO_LANGUAGE_MODEL:
+        found = said(path)
+        assert found.startswith("unknown: ") or "no language model" in found
+        return
+    local = read_local(path, ROWS)
+    spec = local.spec
+    assert not local.files_here
+    assert again(spec) == spec
+    if entry["file"] in _NOT_UNDERSTOOD:
+        assert spec.architecture is None
+        assert _NOT_UNDERSTOOD[entry["file"]] in spec.unknown["architecture"]
+        return
+    architecture = spec.architecture
+    assert architecture is not None, spec.unknown
+    expected = entry["expected"]
+    if expected is None:
+        return
+    assert architecture.layers == expected["layers"]
+    groups = cache_groups(architecture, row_of(architecture, ROWS))
+    if expected["kv_layers_full"] is not None:
+        assert sum(group.layers for group in groups if group.window_tokens is None) == expected["kv_layers_full"]
+        assert sum(group.layers for group in groups if group.window_tokens is not None) == expected["kv_layers_windowed"]
+    if expected["kv_bytes_per_token_f16_unwindowed"] is not None:
+        elements = sum(group.layers * (group.key_elements + group.value_elements) for group in groups)
+        assert 2 * elements == expected["kv_bytes_per_token_f16_unwindowed"]
+    if expected["recurrent_layers"] is not None:
+        assert sum(state.layers for state in states(architecture)) == expected["recurrent_layers"]
+    total, published = spec.parameters.total, expected["total_parameters"]
+    if total is None:
+        assert spec.unknown["parameters.total"]
+    elif published is not None:
+        assert total == pytest.approx(published, rel=_OTHER_TOTAL.get(entry["file"], 0.005))
+
+
+def test_most_published_configs_are_understood_whole() -> None:
+    """The rule that unknown is said must not become the usual answer: weights follow for three quarters of the language models."""
+    whole = told = 0
+    for entry in configs():
+        if entry["file"] not in _NO_LANGUAGE_MODEL:
+            architecture = read_local(HEADERS / "configs" / entry["file"], ROWS).spec.architecture
+            told += 1
+            whole += architecture is not None and row_of(architecture, ROWS) is not None
+    assert whole / told > 0.75
+
+
+def config(folder: Path, **changes: object) -> Path:
+    """A config.json like that of Mistral 7B v0.3."""
+    values = {
+        "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32768, "sliding_window": None,
+        "max_position_embeddings": 32768, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(values | changes), encoding="utf-8")
+    return folder / "config.json"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"model_type": "brandnew", "sliding_window": 512}, "sliding_window"),
+        ({"layer_types": ["telepathic_attention"] * 32}, "telepathic_attention"),
+        ({"kv_compress_rate": 4}, "kv_compress_rate"),
+        ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
+        ({"num_attention_heads": None}, "num_attention_heads"),
+        ({"hidden_size": "wide"}, "hidden_size"),
+        ({"layer_types": ["full_attention"] * 3}, "layer_types"),
+    ],
+)
+def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: dict[str, object], key: str, tmp_path: Path) -> None:
+    """Never a guess: the architecture is unknown, with the key."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is None
+    assert key in spec.unknown["architecture"]
+    assert again(spec) == spec
+
+
+@pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])
+def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
+    """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is not None
+    assert spec.parameters.total is None
+    assert next(iter(changes)) in spec.unknown["parameters.total"]
+    assert row_of(spec.architecture, ROWS) is None
+    assert sum(group.layers * (group.key_elements + group.value_elements) for group in cache_groups(spec.architecture, None)) == 65_536
+
+
+def test_a_model_type_is_not_taken_for_a_row_of_the_same_name(tmp_path: Path) -> None:
+    """`deci` is a GGUF architecture; a config.json of that model type is of an unknown one, whose weights do not follow."""
+    spec = read_local(config(tmp_path, model_type="deci"), ROWS).spec
+    assert spec.architecture is not None
+    assert row_of(spec.architecture, ROWS) is None
+    assert spec.parameters.total is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "quantization"),
+    [
+        (None, "bfloat16"),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}, "float8_e4m3_128x128"),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": None}}, "float8_e4m3"),
+        ({"quantization_config": {"quant_method": "mxfp4"}}, "mxfp4"),
+        ({"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}, "awq"),
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "nvfp4"),
+        ({"quantization_config": {"quant_method": "secret"}}, None),
+        ({"quantization": {"bits": 4, "group_size": 64}}, "4bit"),
+    ],
+)
+def test_how_published_weights_are_stored(stored: dict[str, object] | None, quantization: str | None, tmp_path: Path) -> None:
+    """The words of the spec schema; a method that is not known is named under unknown."""
+    local = read_local(config(tmp_path, **(stored or {})), ROWS)
+    assert local.quantization == quantization
+    if quantization is None:
+        assert "secret" in local.spec.unknown["architecture.matrix_dtype"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"added_tokens_decoder": {}, "chat_template": "x"}, "tokenizer"),
+        ({"bos_token_id": 1, "eos_token_id": 2, "do_sample": True}, "generation_config"),
+        ({"weight_map": {"a": "b"}}, "index"),
+        ({"peft_type": "LORA", "r": 8}, "LoRA adapter"),
+        ({"image_processor_type": "x"}, "processor"),
+        ({"_class_name": "X", "_diffusers_version": "0.3"}, "diffusers"),
+        ({"schema": "selfhost.machine/1", "memory_total_bytes": 1}, "machine record"),
+        ({"schema": "selfhost.audit/1"}, "selfhost.audit/1"),
+        ({"fail_on": "error", "model": [{"name": "mistral-7b"}]}, "fail_on"),
+        ({}, "empty"),
+        ([1, 2], "a list"),
+        ({"schemaVersion": 2, "mediaType": "x", "layers": []}, "manifest"),
+        ({"dim": 4096, "n_layers": 32, "n_heads": 32, "norm_eps": 1e-5}, "params.json"),
+        ({"name": "left-pad", "dependencies": {}}, "package.json"),
+    ],
+)
+def test_json_that_is_no_model_is_named(content: object, says: str, tmp_path: Path) -> None:
+    """The message says what the file seems to be."""
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert says in problem(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"{]",
+        b'{"a": NaN',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"num_hidden_layers": ' + b"9" * 10_000 + b"}",
+        b'{"a": "\xff"}',
+        b'{"\\ud800": 1}',
+    ],
+)
+def test_broken_json_is_a_problem(content: bytes, tmp_path: Path) -> None:
+    """Bad syntax, deep nesting, endless numbers, wrong encoding."""
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    assert "config.json" in problem(path)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@cache
+def config_values() -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads((HEADERS / "configs" / entry["file"]).read_text(encoding="utf-8")) for entry in configs())
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
+    """Whatever values the keys of a real config.json get: a spec that can be written down, or a `SpecError`."""
+    values = json.loads(json.dumps(data.draw(st.sampled_from(config_values()))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        part = values
+        nests = [key for key in part if isinstance(part[key], dict) and part[key]]
+        if nests and data.draw(st.sampled_from([True, False])):
+            part = part[data.draw(st.sampled_from(nests))]
+        key = data.draw(st.sampled_from(sorted(part)))
+        if data.draw(st.booleans()):
+            del part[key]
+        else:
+            part[key] = data.draw(_JSON | st.sampled_from([0, 1, -1, 10**9, 2**63, "", [], {}, [[1]], [None], {"a": None}, True]))
+        if not part:
+            break
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    reads_or_refuses(path)
+
+
+# ------------------------------------------------------------------ safetensors
+
+
+def safetensors(path: Path, tensors: Mapping[str, tuple[str, list[int]]], *, missing: int = 0) -> int:
+    """A safetensors file whose data are a hole; its elements."""
+    bytes_of = {"BF16": 2, "F16": 2, "F32": 4, "F8_E4M3": 1, "U8": 1, "I32": 4}
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, (dtype, shape) in tensors.items():
+        size = prod(shape) * bytes_of[dtype]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    encoded = json.dumps(header).encode()
+    write(path, struct.pack("<Q", len(encoded)) + encoded, 8 + len(encoded) + end - missing)
+    return sum(prod(shape) for _, shape in tensors.values())
+
+
+def small(folder: Path, **changes: object) -> Path:
+    """A folder with the config.json and the sharded weights of a small Llama."""
+    config(
+        folder, model_type="llama", hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=100, max_position_embeddings=256, **changes,
+    )  # fmt: skip
+    first = {"model.embed_tokens.weight": ("BF16", [100, 64]), "lm_head.weight": ("BF16", [100, 64]), "model.norm.weight": ("BF16", [64])}
+    second = {}
+    for layer in range(2):
+        prefix = f"model.layers.{layer}."
+        for name, shape in (
+            ("self_attn.q_proj", [64, 64]), ("self_attn.k_proj", [32, 64]), ("self_attn.v_proj", [32, 64]), ("self_attn.o_proj", [64, 64]),
+            ("mlp.gate_proj", [128, 64]), ("mlp.up_proj", [128, 64]), ("mlp.down_proj", [64, 128]), ("input_layernorm", [64]),
+            ("post_attention_layernorm", [64]),
+        ):  # fmt: skip
+            second[f"{prefix}{name}.weight"] = ("BF16", shape)
+    safetensors(folder / "model-00001-of-00002.safetensors", first)
+    safetensors(folder / "model-00002-of-00002.safetensors", second)
+    places = dict.fromkeys(first, "model-00001-of-00002.safetensors") | dict.fromkeys(second, "model-00002-of-00002.safetensors")
+    index = {"metadata": {"total_size": 1}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    return folder
+
+
+def test_a_folder_of_safetensors(tmp_path: Path) -> None:
+    """Parameters and bytes are those of the files; the folder, a shard and the index name the same model."""
+    folder = small(tmp_path / "tiny-llama")
+    shards = sorted(folder.glob("*.safetensors"))
+    # 2 × 100 × 64 + 64 + 2 × (64 × (64 + 32 + 32 + 64) + 3 × 64 × 128 + 2 × 64)
+    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
+    for path in (folder, *shards, folder / "model.safetensors.index.json"):
+        local = read_local(path, ROWS)
+        assert (local.format, local.quantization, local.files_here) == ("safetensors", "bfloat16", True)
+        assert local.spec.parameters.total == parameters
+        assert local.spec.files[0].bytes == {"bfloat16": sum(shard.stat().st_size for shard in shards)}
+        assert local.spec.architecture is not None
+        assert again(local.spec) == local.spec
+    assert read_local(folder, ROWS).spec.id == "tiny-llama"
+
+
+def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
+    """The missing file is named; of a cut one the missing bytes are counted."""
+    folder = small(tmp_path / "m")
+    last = folder / "model-00002-of-00002.safetensors"
+    os.truncate(last, last.stat().st_size - 7)
+    assert "7 bytes are missing" in problem(folder)
+    last.unlink()
+    assert "model-00002-of-00002.safetensors" in problem(folder)
+    (folder / "model.safetensors.index.json").unlink()
+    assert "model-00002-of-00002.safetensors" in problem(folder)
+
+
+def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> None:
+    """The total is that of the headers, and the difference is told."""
+    folder = small(tmp_path / "m")
+    config(folder, model_type="llama", hidden_size=64, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=4,
+           num_key_value_heads=2, vocab_size=100)  # fmt: skip
+    local = read_local(folder, ROWS)
+    assert local.spec.parameters.total == 12_864 + 2 * (12_288 + 24_576 + 128)
+    assert local.spec.parameters.difference
+    assert local.notes
+
+
+def test_safetensors_without_a_config(tmp_path: Path) -> None:
+    """Weights are known without the architecture, which is said to be unknown."""
+    count = safetensors(tmp_path / "model.safetensors", {"a": ("F16", [10, 20]), "b": ("F32", [5])})
+    local = read_local(tmp_path / "model.safetensors", ROWS)
+    assert local.spec.parameters.total == count
+    assert local.spec.architecture is None
+    assert "config.json" in local.spec.unknown["architecture"]
+    assert again(local.spec) == local.spec
+
+
+def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
+    """Eight 4-bit weights in an int32 must not be counted as one parameter."""
+    folder = tmp_path / "awq"
+    config(folder, quantization_config={"quant_method": "awq", "bits": 4})
+    safetensors(folder / "model.safetensors", {"a": ("I32", [10, 20]), "b": ("F16", [5])})
+    local = read_local(folder, ROWS)
+    assert local.quantization == "awq"
+    assert local.spec.files[0].bytes == {"awq": (folder / "model.safetensors").stat().st_size}
+    # as config.json has it: Mistral 7B v0.3
+    assert local.spec.parameters.total == 7_248_023_552
+
+
+def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> None:
+    """What the files hold beyond the language model are the encoders, inside the total."""
+    folder = small(tmp_path / "m", vision_config={"hidden_size": 8})
+    language = 12_864 + 2 * (12_288 + 24_576 + 128)
+    alone = read_local(folder / "config.json", ROWS).spec
+    assert alone.parameters.total is None
+    assert "parameters.encoders" in alone.unknown
+    (folder / "model.safetensors.index.json").unlink()
+    for shard in folder.glob("*.safetensors"):
+        shard.unlink()
+    safetensors(folder / "model.safetensors", {"language": ("BF16", [language]), "vision": ("BF16", [1000])})
+    parameters = read_local(folder, ROWS).spec.parameters
+    assert (parameters.total, parameters.encoders) == (language + 1000, 1000)
+
+
+def test_quantization_told_in_a_file_of_its_own(tmp_path: Path) -> None:
+    """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json."""
+    folder = small(tmp_path / "m")
+    (folder / "hf_quant_config.json").write_text('{"quantization": {"quant_algo": "FP8"}}', encoding="utf-8")
+    local = read_local(folder, ROWS)
+    assert local.quantization == "float8_e4m3"
+    assert local.spec.architecture is not None
+    assert local.spec.architecture.matrix_dtype == "float8_e4m3"
+
+
+_ENTRY = '{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}'
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (struct.pack("<Q", 2**60) + b"{}" + bytes(20), "not a safetensors file"),
+        (struct.pack("<Q", 200) + b"{" + bytes(20), "cut short"),
+        (struct.pack("<Q", 11) + b'{"a": 1234}x', "no usable dtype"),
+        (struct.pack("<Q", len(_ENTRY)) + _ENTRY.replace("2]", "3]").encode() + bytes(9), "size of its shape"),
+        (struct.pack("<Q", len(_ENTRY)) + _ENTRY.encode() + bytes(3), "1 bytes are missing"),
+        (struct.pack("<Q", 2) + b"{}", "no weights"),
+        (struct.pack("<Q", 60_000) + b'{"a":' * 12_000, "nested"),
+        (b"{" * 40, "not a safetensors file"),
+    ],
+)
+def test_a_damaged_safetensors_header(content: bytes, says: str, tmp_path: Path) -> None:
+    """Lengths past the end, deep nesting, offsets that do not fit: a sentence each."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    if content.startswith(b"{"):
+        assert "JSON" in problem(path)
+    else:
+        assert says in problem(path)
+
+
+def test_an_index_may_not_leave_its_folder(tmp_path: Path) -> None:
+    """A hostile index cannot make other files be opened."""
+    folder = small(tmp_path / "m")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../../etc/passwd"}}', encoding="utf-8")
+    assert "outside its folder" in problem(folder)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(header=st.dictionaries(st.text(max_size=5), _JSON, max_size=3), room=st.integers(0, 40))
+def test_no_safetensors_header_is_a_traceback(header: dict[str, object], room: int, tmp_path: Path) -> None:
+    """Any JSON as the header: a spec or a `SpecError`."""
+    encoded = json.dumps(header).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + bytes(room))
+    reads_or_refuses(path)
+
+
+# ------------------------------------------------------------------ folders and everything that is no model
+
+
+def test_several_quantizations_in_one_folder_are_listed(tmp_path: Path) -> None:
+    """Which one is meant is for the user to say."""
+    make(tmp_path, "llama-3.2-1b").rename(tmp_path / "a-Q4_K_M.gguf")
+    make(tmp_path, "llama-3.2-1b").rename(tmp_path / "a-Q8_0.gguf")
+    found = problem(tmp_path)
+    assert "a-Q4_K_M.gguf" in found
+    assert "a-Q8_0.gguf" in found
+
+
+def test_a_projector_beside_the_model_is_no_second_model(tmp_path: Path) -> None:
+    """mmproj files lie beside vision models; they are named with their size, not counted."""
+    make(tmp_path, "llama-3.2-1b")
+    write(tmp_path / "mmproj-F16.gguf", *gguf({"general.architecture": "clip"}, [("t", [32], "F32")]))
+    local = read_local(tmp_path, ROWS)
+    assert local.spec.id == "llama-3.2-1b"
+    assert any("mmproj-F16.gguf" in note for note in local.notes)
+
+
+def test_folders_without_a_model(tmp_path: Path) -> None:
+    """Empty; something else; an adapter; a download that did not finish; the outer folder of Hugging Face's cache."""
+    assert "empty folder" in problem(tmp_path)
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
+    assert "notes.txt" in problem(tmp_path)
+    (tmp_path / "m.gguf.incomplete").write_bytes(b"x")
+    assert "m.gguf.incomplete" in problem(tmp_path)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
+    safetensors(adapter / "adapter_model.safetensors", {"a": ("F16", [2])})
+    assert "LoRA adapter" in problem(adapter)
+    hub = tmp_path / "models--a--b"
+    (hub / "snapshots" / "abc").mkdir(parents=True)
+    assert "snapshots" in problem(hub)
+
+
+def test_a_config_alone_in_its_folder_is_no_model_here(tmp_path: Path) -> None:
+    """The architecture is known; the weights are not on this machine."""
+    config(tmp_path / "m")
+    local = read_local(tmp_path / "m", ROWS)
+    assert not local.files_here
+    assert local.spec.parameters.total == 7_248_023_552
+    assert local.notes
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4372812000\n", "4,372,812,000 bytes was not downloaded"),
+        (b"PK\x03\x04" + bytes(40), "zip archive"),
+        (b"\x80\x02}q\x00", "pickle"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"lmgg" + bytes(40), "GGML"),
+        (bytes(4096), "zeros"),
+        (b"\x1f\x8b" + bytes(40), "gzip"),
+        (b"GGUG" + bytes(400), "GGUF"),
+        (bytes(range(256)), "GGUF"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.gguf", "x.bin"])
+def test_files_that_are_no_model_say_what_they_are(content: bytes, says: str, name: str, tmp_path: Path) -> None:
+    """What a failed download, another format or a pointer looks like is recognised by its first bytes."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert says in problem(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    """Missing, a dead link, a link to itself, a file used as a folder, an unfinished download, impossible names."""
+    assert "does not exist" in problem(tmp_path / "none.gguf")
+    (tmp_path / "dead.gguf").symlink_to(tmp_path / "gone")
+    assert "a link to a file that does not exist" in problem(tmp_path / "dead.gguf")
+    (tmp_path / "loop.gguf").symlink_to(tmp_path / "loop.gguf")
+    assert "leads back to itself" in problem(tmp_path / "loop.gguf")
+    (tmp_path / "file").write_bytes(b"x")
+    assert "part of the path is a file" in problem(tmp_path / "file" / "x.gguf")
+    (tmp_path / "x.gguf.part").write_bytes(b"GGUF")
+    assert "did not finish" in problem(tmp_path / "x.gguf.part")
+    assert "did not finish" in problem(tmp_path / "x.gguf")
+    assert "no path" in problem("")
+    assert problem("a\0b.gguf")
+    assert problem("x" * 5000 + ".gguf")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_or_device_is_not_waited_for(tmp_path: Path) -> None:
+    """A named pipe without a writer would block for ever."""
+    os.mkfifo(tmp_path / "x.gguf")
+    assert "not an ordinary file" in problem(tmp_path / "x.gguf")
+    assert "not an ordinary file" in problem("/dev/zero")
+    (tmp_path / "m").mkdir()
+    os.mkfifo(tmp_path / "m" / "config.json")
+    assert "not an ordinary file" in problem(tmp_path / "m")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    """The remedy is about permissions."""
+    path = make(tmp_path, "llama-3.2-1b")
+    path.chmod(0)
+    assert "permissions" in problem(path)
+
+
+def test_a_path_keeps_the_form_it_was_typed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder of this machine gets into the spec that was not typed."""
+    make(tmp_path, "llama-3.2-1b")
+    monkeypatch.chdir(tmp_path)
+    local: LocalModel = read_local("llama-3.2-1b.gguf", ROWS)
+    assert local.spec.origin == "llama-3.2-1b.gguf"
+    assert str(tmp_path) not in spec_text(local.spec)

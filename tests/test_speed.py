@@ -1,0 +1,346 @@
+"""The pace that is predicted, against paces that were measured here and ones that others published (`truth/speed.json`)."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost import needs as need
+from selfhost import speed
+from selfhost.catalogue import Catalogue
+from selfhost.machine import Machine
+from selfhost.spec import Architecture, Attention
+from selfhost.speed import PaceRange, Speed
+
+FACT = "memory_bandwidth_bytes_per_second"
+TRUTH = Path(__file__).parent / "truth" / "speed.json"
+# what the measured names are called in the catalogue
+SPEC_OF = {
+    "qwen2.5-0.5b": "qwen2.5-0.5b-instruct",
+    "llama-3.2-1b": "llama-3.2-1b-instruct",
+    "llama-3.2-3b": "llama-3.2-3b-instruct",
+    "mistral-7b-v0.3": "mistral-7b-instruct-v0.3",
+    "llama-3.1-8b": "llama-3.1-8b-instruct",
+    "gpt-oss-20b": "gpt-oss-20b",
+}
+
+
+@cache
+def truth() -> Any:
+    return json.loads(TRUTH.read_text(encoding="utf-8"))
+
+
+def rows(part: str) -> list[dict[str, Any]]:
+    return [dict(zip(truth()[f"{part}_columns"], values, strict=True)) for values in truth()[part]]
+
+
+@cache
+def shelf() -> Catalogue:
+    return Catalogue.open()
+
+
+@cache
+def weights(spec_id: str, quantization: str) -> dict[str, int]:
+    found = need.decode_bytes_by_type(shelf().spec(spec_id), "gguf", quantization, shelf().common("architectures"))
+    assert found, f"{spec_id} in {quantization}: nothing is read"
+    return found
+
+
+def predicted(machine: Machine, spec_id: str, quantization: str, **asked: Any) -> Speed:
+    return speed.predict(machine, shelf().spec(spec_id).architecture, weights(spec_id, quantization), **asked)
+
+
+def recorded(threads: int, **other: Any) -> Machine:
+    """The machine of the measurements, with the bandwidth that was read there by as many threads."""
+    facts: dict[str, Any] = {
+        "system": "linux", "architecture": "x86_64", "scope": "vm", "cpu_model": "AMD EPYC", "cpu_cores_physical": threads,
+        "cpu_cores_usable": float(threads), "instruction_sets": ("avx2", "avx512_bf16", "avx512f"),
+        FACT: truth()["bandwidth"][str(threads)], "sources": {FACT: "measured: a C program"},
+    }  # fmt: skip
+    return Machine(**{**facts, **other})
+
+
+def published(name: str) -> Machine:
+    facts = dict(truth()["machines"][name])
+    if facts["instruction_sets"] is not None:
+        facts["instruction_sets"] = tuple(facts["instruction_sets"])
+    return Machine(**facts, sources={FACT: "measured: by the same person"} if FACT in facts else {})
+
+
+def runs_as_shipped(kind: str) -> list[dict[str, Any]]:
+    """Measured runs with llama.cpp's defaults, which are what is predicted."""
+    return [run for run in rows("measured") if run["kind"] == kind and run["repack"] and run["flash_attention"]]
+
+
+def span(answer: Speed, kind: str) -> PaceRange:
+    found = answer.decode if kind == "decode" else answer.prompt
+    assert found is not None, answer.how
+    return found
+
+
+def prediction_of(run: dict[str, Any]) -> PaceRange:
+    # half of the context is what the run had in it, on average
+    context = 2 * (run["depth"] + run["tokens"] // 2) if run["kind"] == "decode" else run["tokens"]
+    answer = predicted(recorded(run["threads"]), SPEC_OF[run["model"]], run["quantization"], context_tokens=context, runtime="llama.cpp")
+    return span(answer, run["kind"])
+
+
+@pytest.mark.parametrize(("kind", "least_runs"), [("decode", 50), ("prompt", 30)])
+def test_the_range_holds_the_truth_in_19_of_20_measured_runs(kind: str, least_runs: int) -> None:
+    """With the bandwidth measured, at least 95 % of the measured runs lie inside the range."""
+    runs = runs_as_shipped(kind)
+    assert len(runs) >= least_runs
+    missed = [run for run in runs if not prediction_of(run).low <= run["tokens_per_second"] <= prediction_of(run).high]
+    assert len(missed) <= len(runs) * 0.05, missed
+
+
+def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> None:
+    """With the bandwidth measured the likely pace is within 20 % in 19 of 20 runs, the range at most 30 % to either side."""
+    off = []
+    for run in runs_as_shipped("decode"):
+        found = prediction_of(run)
+        assert found.low >= found.likely * 0.7
+        assert found.high <= found.likely * 1.3
+        if abs(found.likely / run["tokens_per_second"] - 1) > 0.2:
+            off.append(run)
+    assert len(off) <= len(runs_as_shipped("decode")) * 0.05, off
+
+
+@pytest.mark.parametrize("run", rows("published"), ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}")
+def test_what_others_measured_lies_inside_the_assumed_range(run: dict[str, Any]) -> None:
+    """On machines whose bandwidth is only assumed, every published run lies inside the range, however wide."""
+    answer = predicted(published(run["machine"]), run["model"], run["quantization"], context_tokens=256, runtime=run["runtime"])
+    found = span(answer, run["kind"])
+    assert found.low <= run["tokens_per_second"] <= found.high, answer.how
+
+
+def test_a_measured_bandwidth_narrows_the_range() -> None:
+    """What is measured is worth asking for: the range is at most a third as wide, in ratio, as the assumed one."""
+    machine = recorded(2)
+    known = span(predicted(machine, "mistral-7b-instruct-v0.3", "Q4_K_M"), "decode")
+    assumed = span(predicted(machine.replace(**{FACT: None}), "mistral-7b-instruct-v0.3", "Q4_K_M"), "decode")
+    assert 3 * known.high / known.low < assumed.high / assumed.low
+    assert assumed.low < known.likely < assumed.high
+
+
+def test_the_answer_says_what_it_rests_on() -> None:
+    """Measured, stated and assumed bandwidths are told apart in words; the context the pace is for is named, with both its ends."""
+    machine = recorded(2)
+    model = ("llama-3.2-1b-instruct", "Q4_K_M")
+    measured = predicted(machine, *model, context_tokens=8192)
+    assert "54.6 GB/s of memory bandwidth, measured" in measured.how
+    assert "half of the 8,192 tokens of context" in measured.how
+    empty = span(predicted(machine, *model), "decode").likely
+    full = span(predicted(machine, *model, context_tokens=16384), "decode").likely
+    assert f"{empty:.0f} when it is empty" in measured.how
+    assert f"{full:.0f} when full" in measured.how
+    stated = predicted(machine.replace(sources={}), *model)
+    assert "stated" in stated.how
+    assumed = predicted(machine.replace(**{FACT: None}), *model)
+    assert "guess" in assumed.how
+    assert "not measured" in assumed.how
+
+
+def test_a_stated_figure_is_taken_for_a_peak() -> None:
+    """Nobody decodes above the peak of the memory, and a stated figure mostly is one: Strix Halo got 98 of 256 GB/s."""
+    machine = published("strix-halo-395").replace(**{FACT: 256 * 10**9})
+    found = span(predicted(machine, "qwen2.5-14b-instruct", "Q4_K_M"), "decode")
+    read = sum(weights("qwen2.5-14b-instruct", "Q4_K_M").values())
+    assert found.high <= 256e9 / read
+    assert found.low <= 11.37 <= found.high
+
+
+def test_nothing_to_go_by_is_said() -> None:
+    """Without weights, or without cores, there is no range but a reason."""
+    for answer in (speed.predict(recorded(2), None, {}), speed.predict(Machine(), None, {"Q4_K": 10**9})):
+        assert answer.decode is None
+        assert answer.prompt is None
+        assert "not known" in answer.how or "read" in answer.how
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("Apple M1", 68.25),
+        ("Apple M1 Max", 400),
+        ("Apple M1 Pro (Icestorm) + Apple M1 Pro (Firestorm)", 200),
+        ("Apple M3 Ultra", 819),
+        ("Apple M4 Pro", 273),
+        ("AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 256),
+        ("Arm Cortex-A725 + Arm Cortex-X925", 273),
+        ("Arm Cortex-A76 (Raspberry Pi 5 Model B Rev 1.0)", 17.1),
+        ("Arm Cortex-A76 (Raspberry Pi Compute Module 5 Rev 1.0)", 17.1),
+        ("Arm Cortex-A72 (Raspberry Pi 4 Model B Rev 1.5)", 12.8),
+    ],
+)
+def test_a_chip_with_its_memory_beside_it_tells_its_bandwidth(name: str, peak: float) -> None:
+    """The fast end is the chip's peak, whatever the number of cores, and whole words decide: an M1 Max is no M1."""
+    for cores in (1.0, 64.0):
+        found = speed.assumed_bandwidth(Machine(architecture="aarch64", scope="host", cpu_model=name, cpu_cores_usable=cores))
+        assert found is not None
+        assert found[1] == int(peak * 1e9)
+        assert 0 < found[0] < found[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["AMD Ryzen AI 9 HX 370 w/ Radeon 890M", "AMD Ryzen 5 5600", "Intel(R) Core(TM) i5-9500", "Arm Cortex-A76"]
+)
+def test_other_chips_are_not_taken_for_them(name: str) -> None:
+    """A name that shares words with a known chip is still of its class: a laptop's memory ends at 136 GB/s."""
+    found = speed.assumed_bandwidth(
+        Machine(architecture="x86_64", scope="host", cpu_model=name, cpu_cores_usable=16.0, instruction_sets=("avx2",))
+    )
+    assert found is not None
+    assert found[1] in (136 * 10**9, 800 * 10**9)
+    assert "may have" in found[2]
+
+
+def test_an_unknown_chip_by_apple_spans_them_all() -> None:
+    """A chip that is newer than the table, or has no name, lies between an M1's cores and an M3 Ultra's memory."""
+    for name in ("Apple M9 Max", "Apple processor", None):
+        found = speed.assumed_bandwidth(Machine(system="macos", architecture="aarch64", scope="host", cpu_model=name))
+        assert found is not None
+        assert found[0] <= 53 * 10**9
+        assert found[1] >= 800 * 10**9
+
+
+def test_what_the_cores_measure_does_not_bound_a_gpu_that_shares_the_memory() -> None:
+    """The cores of an M1 Max read a part of its 400 GB/s; its GPU, which the runtimes use, decoded 8 B at 46 tokens/s."""
+    machine = published("macbook-M1-Max").replace(**{FACT: 110 * 10**9}, sources={FACT: "measured: 10 threads"})
+    answer = predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M")
+    assert span(answer, "decode").high > 46.2
+    assert "400 GB/s" in answer.how
+
+
+def test_large_machines_may_read_more_than_sixteen_threads_did() -> None:
+    """A measurement with 16 threads bounds a socket of 96 cores from below only."""
+    small = span(predicted(recorded(2, cpu_cores_physical=16, cpu_cores_usable=16.0), "llama-2-7b-chat", "Q4_0"), "decode")
+    large = span(predicted(recorded(2, cpu_cores_physical=96, cpu_cores_usable=96.0), "llama-2-7b-chat", "Q4_0"), "decode")
+    assert large.high > 1.2 * small.high
+
+
+def test_other_runtimes_get_a_lower_slow_end_and_no_prompt_pace() -> None:
+    """The rules are llama.cpp's; of another program they give the fast end only, and the answer says so."""
+    ours = predicted(recorded(2), "llama-3.2-1b-instruct", "F16", runtime="llama.cpp")
+    other = predicted(recorded(2), "llama-3.2-1b-instruct", "F16", runtime="transformers")
+    assert span(other, "decode").low < 0.6 * span(ours, "decode").low
+    assert span(other, "decode").high == span(ours, "decode").high
+    assert other.prompt is None
+    assert "transformers was not measured" in other.how
+
+
+def attention(**changes: Any) -> Architecture:
+    group = Attention(**{"layers": tuple(range(32)), "heads": 32, "kv_heads": 8, "key_length": 128, "value_length": 128, **changes})
+    return Architecture(row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, vocabulary=32000, attention=(group,))
+
+
+def test_a_window_ends_what_a_layer_attends_to() -> None:
+    """With a sliding window a full context costs no more than a full window; latent attention reads its latent width."""
+    weighs = {"Q4_K": 4 * 10**9}
+    windowed, full = attention(kind="sliding", window_tokens=1024), attention()
+
+    def likely(architecture: Architecture, context: int) -> float:
+        return span(speed.predict(recorded(2), architecture, weighs, context_tokens=context), "decode").likely
+
+    assert likely(windowed, 4096) == likely(windowed, 131072) == likely(full, 2048)
+    assert likely(full, 131072) < likely(full, 4096)
+    # 32 heads of 512 + 64 beside 32 heads of 128: 4.5 times the work
+    latent = attention(kind="latent", latent_length=512, rope_length=64)
+    extra = 1 / likely(full, 8192) - 1 / likely(full, 1)
+    assert (1 / likely(latent, 8192) - 1 / likely(latent, 1)) / extra == pytest.approx(4.5, rel=0.01)
+
+
+def test_advice_is_what_was_measured() -> None:
+    """Repacking is advised against where it was measured to hurt prompts (Q4_K, Q2_K, MXFP4 with AVX-512), not where it helps (Q4_0)."""
+
+    def advised(spec_id: str, quantization: str, machine: Machine, context: int | None = 512, runtime: str = "llama.cpp") -> str:
+        made = shelf().spec(spec_id).architecture
+        return "\n".join(speed.advice(machine, made, weights(spec_id, quantization), context_tokens=context, runtime=runtime))
+
+    here = recorded(2)
+    assert "--no-repack" in advised("mistral-7b-instruct-v0.3", "Q4_K_M", here)
+    assert "decoding by 21 %" in advised("gpt-oss-20b", "MXFP4_MOE", here)
+    for quantization in ("Q4_0", "Q8_0", "F16"):
+        assert not advised("llama-3.2-1b-instruct", quantization, here)
+    assert not advised("mistral-7b-instruct-v0.3", "Q4_K_M", here, runtime="transformers")
+    assert not advised("mistral-7b-instruct-v0.3", "Q4_K_M", here.replace(instruction_sets=("avx2",)))
+    # llama-bench gave 53 tokens/s with an empty context and 15 with 8,192 tokens in it
+    assert "times as long" in advised("llama-3.2-1b-instruct", "Q4_0", here, context=8192)
+
+
+def test_the_repacking_advice_agrees_with_the_runs() -> None:
+    """The percentages in the advice are those of the recorded pairs of runs."""
+    gains: dict[str, list[float]] = {}
+    for run in rows("measured"):
+        if run["repack"]:
+            continue
+        same = [
+            other["tokens_per_second"]
+            for other in rows("measured")
+            if other["repack"] and all(other[key] == run[key] for key in ("model", "quantization", "threads", "kind", "tokens", "depth"))
+        ]
+        change = run["tokens_per_second"] / (sum(same) / len(same)) - 1
+        gains.setdefault(f"{run['kind']} {run['quantization']}", []).append(change)
+    assert all(0.7 < gain < 0.95 for name in ("prompt Q4_K_M", "prompt Q2_K", "prompt MXFP4_MOE") for gain in gains[name])
+    assert all(-0.25 < gain < -0.05 for gain in gains["decode Q4_K_M"])
+    assert gains["decode MXFP4_MOE"][0] == pytest.approx(0.21, abs=0.01)
+    assert gains["prompt Q4_0"][0] < -0.5
+
+
+sets = st.sampled_from([None, (), ("avx2",), ("avx2", "avx512f"), ("avx2", "avx512_bf16", "avx512f"), ("asimd",), ("asimd", "asimddp")])
+machines = st.builds(
+    Machine,
+    system=st.sampled_from([None, "linux", "macos", "windows"]),
+    architecture=st.sampled_from([None, "x86_64", "aarch64", "armv7l", "riscv64", "s390x"]),
+    scope=st.sampled_from([None, "host", "vm", "container"]),
+    cpu_model=st.sampled_from(
+        [None, "", "AMD EPYC", "Apple M2", "Intel(R) Core(TM) i7", "Arm Cortex-A72 (Raspberry Pi 4)", "ryzen ai max", "\x00"]
+    ),
+    cpu_cores_usable=st.none() | st.floats(0.01, 1024),
+    cpu_cores_physical=st.none() | st.integers(1, 1024),
+    instruction_sets=sets,
+    memory_bandwidth_bytes_per_second=st.none() | st.integers(1, 2**52),
+    sources=st.sampled_from([{}, {FACT: "measured: 2 threads"}]),
+)
+types = st.dictionaries(st.sampled_from(["Q4_K", "Q6_K", "MXFP4", "F16", "bfloat16", "4bit", ""]), st.integers(0, 10**13), max_size=3)
+contexts = st.none() | st.integers(1, 10**9)
+
+
+@given(machines, types, contexts, st.sampled_from([None, "llama.cpp", "transformers"]))
+def test_a_range_is_a_range_on_any_machine(machine: Machine, read: dict[str, int], context: int | None, runtime: str | None) -> None:
+    """Whatever is known of a machine: slow end, likely, fast end in this order and above nothing, or none with a reason."""
+    answer = speed.predict(machine, attention(), read, context_tokens=context, runtime=runtime)
+    for found in (answer.decode, answer.prompt):
+        assert found is None or 0 < found.low <= found.likely <= found.high
+    assert answer.how
+    speed.advice(machine, attention(), read, context_tokens=context, runtime=runtime)
+
+
+@given(machines, st.integers(10**8, 10**12), st.integers(10**8, 10**12), st.integers(1, 10**6), st.integers(1, 10**6))
+def test_more_to_do_is_never_faster(machine: Machine, one: int, other: int, near: int, far: int) -> None:
+    """More bytes a token, or more context in use, never make any figure of the range larger."""
+
+    def paces(size: int, context: int) -> tuple[float, ...]:
+        found = speed.predict(machine, attention(), {"Q4_K": size}, context_tokens=context).decode
+        return () if found is None else (found.low, found.likely, found.high)
+
+    light, heavy = paces(min(one, other), min(near, far)), paces(max(one, other), max(near, far))
+    assert all(more <= less for less, more in zip(light, heavy, strict=True))
+
+
+@given(machines, st.integers(10**6, 2**50), st.integers(10**6, 2**50))
+def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) -> None:
+    """A faster memory never makes any figure of the range smaller."""
+
+    def paces(rate: int) -> tuple[float, ...]:
+        found = speed.predict(machine.replace(**{FACT: rate}), attention(), {"Q4_K": 10**9}).decode
+        assert found is not None
+        return found.low, found.likely, found.high
+
+    assert all(less <= more for less, more in zip(paces(min(one, other)), paces(max(one, other)), strict=True))
