@@ -43,6 +43,12 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
          "vocab_size": 32000, "tie_word_embeddings": True},
         {},
     ),
+    "llama-deep": (
+        "LlamaConfig",
+        {"hidden_size": 512, "num_hidden_layers": 40, "num_attention_heads": 8, "num_key_value_heads": 2, "intermediate_size": 2048,
+         "vocab_size": 32000},
+        {},
+    ),
     "mistral-window": ("MistralConfig", {"hidden_size": 1024, "num_hidden_layers": 8, "sliding_window": 512, **_LLAMA}, {}),
     "qwen2": (
         "Qwen2Config",
@@ -108,6 +114,10 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
 }  # fmt: skip
 
 
+# where in the file the runs of one kind stand
+GROUPS = {"generate": "generate", "encode": "encode", "train": "train", "vae": "images", "unet": "images"}
+
+
 def _generate(model: str, prompt: int, dtype: str = "bfloat16", **more: Any) -> dict[str, Any]:
     return {"kind": "generate", "model": model, "dtype": dtype, "batch": 1, "prompt_tokens": prompt, "new_tokens": 8, **more}
 
@@ -139,6 +149,10 @@ def cases() -> list[dict[str, Any]]:
         _generate("llama-2048", 256, batch=2),
         _generate("llama-4096", 1024),
         _generate("llama-4096", 512, "float32"),
+        _generate("llama-deep", 1024),
+        _generate("llama-deep", 1024, "float32"),
+        _generate("llama-deep", 2048, "float32"),
+        _generate("llama-deep", 3072),
         _generate("mistral-window", 256),
         _generate("mistral-window", 2048),
         _generate("mistral-window", 1024, "float32"),
@@ -160,8 +174,21 @@ def cases() -> list[dict[str, Any]]:
         _generate("mixtral", 128),
         _generate("mixtral", 512, "float32"),
         _generate("qwen3-moe", 1024),
+        _generate("qwen3-moe", 512, "float32"),
         _generate("deepseek", 1024),
+        _generate("deepseek", 512, "float32"),
         _generate("gpt-oss", 1024),
+    ]
+    # the same with a fixed threshold from which glibc maps a block on its own
+    fixed: dict[str, Any] = {"mmap_threshold": 262144}
+    made += [
+        _generate("llama-1024", 4096, **fixed),
+        _generate("llama-1024", 1024, "float32", **fixed),
+        _generate("llama-1024", 1024, "float32", attention="eager", **fixed),
+        _generate("mixtral", 1024, **fixed),
+        _generate("mixtral", 512, "float32", **fixed),
+        _generate("deepseek", 1024, **fixed),
+        _generate("gpt-oss", 1024, **fixed),
     ]
     made += [
         {"kind": "encode", "model": "bert", "dtype": dtype, "batch": batch, "tokens": tokens, "padded": padded}
@@ -175,6 +202,7 @@ def cases() -> list[dict[str, Any]]:
         _train("full", 1024),
         _train("full", 512, batch=2),
         _train("full", 1024, checkpointing=True),
+        _train("full", 512, mmap_threshold=262144),
         _train("full", 512, dtype="bfloat16"),
         _train("full", 1024, dtype="bfloat16", checkpointing=True),
         _train("full", 512, dtype="bfloat16", batch=4, checkpointing=True),
@@ -469,6 +497,8 @@ def make(model: str, folder: str) -> None:
     auto = transformers.AutoModel if kind == "BertConfig" else transformers.AutoModelForCausalLM
     made = auto.from_config(config, dtype=getattr(torch, saved.get("dtype", "bfloat16")))
     if saved.get("format") == "bin":
+        # the name of the class, which save_pretrained would have added
+        made.config.architectures = [type(made).__name__]
         made.config.save_pretrained(folder)
         torch.save(made.state_dict(), Path(folder) / "pytorch_model.bin")
     else:
@@ -479,7 +509,7 @@ def make(model: str, folder: str) -> None:
 
 
 def about() -> dict[str, Any]:
-    """Versions and kind of machine; no name of it."""
+    """What the figures are, the versions and the kind of machine; no name of it."""
     processor = "unknown"
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         for line in lines:
@@ -488,6 +518,10 @@ def about() -> dict[str, Any]:
                 break
     names = ("torch", "transformers", "safetensors", "accelerate", "numpy", "peft", "diffusers")
     return {
+        "source": "benchmarks/measure_transformers.py: models with random weights, each run in a fresh process on one CPU thread",
+        "license": "measurements of this project, Apache-2.0",
+        "conditions": "resident memory from /proc/self/status, its peak since the stage before; *_allocated_* from PyTorch's profiler, "
+        "above what was held before; `warm` is after a first answer of 2 tokens to 32; mmap_threshold is glibc's, else it moves by itself",
         "python": platform.python_version(),
         "versions": {name: version(name) for name in names},
         "system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
@@ -496,14 +530,29 @@ def about() -> dict[str, Any]:
     }
 
 
-def child(*arguments: str) -> str | None:
-    """The last line that a fresh process of this file prints; None where it failed."""
+def child(*arguments: str, mmap_threshold: int | None = None) -> str | None:
+    """The last line that a fresh process of this file prints; None where it failed. `mmap_threshold` in bytes: glibc's, fixed."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    if mmap_threshold is not None:
+        environment |= {"MALLOC_MMAP_THRESHOLD_": str(mmap_threshold), "MALLOC_TRIM_THRESHOLD_": str(mmap_threshold)}
     done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         print(done.stderr[-2000:], file=sys.stderr)
         return None
     return done.stdout.strip().rpartition("\n")[2]
+
+
+def write(record: dict[str, Any], path: Path) -> None:
+    """One run a line."""
+    parts = []
+    for key, value in record.items():
+        if key in GROUPS.values():
+            parts.append(f'"{key}":[\n' + ",\n".join(map(json.dumps, value)) + "\n]")
+        elif key == "models":
+            parts.append(f'"{key}":{{\n' + ",\n".join(f"{json.dumps(name)}:{json.dumps(model)}" for name, model in value.items()) + "\n}")
+        else:
+            parts.append(f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=False)}")
+    path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -526,14 +575,10 @@ def main() -> None:
     if given.list or given.out is None:
         print("\n".join(map(name_of, wanted)))
         return
-    record = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {"runs": []}
-    present = {run["name"] for run in record["runs"]}
-    record = {
-        **{key: record[key] for key in ("note",) if key in record},
-        **about(),
-        "models": record.get("models", {}),
-        "runs": record["runs"],
-    }
+    old = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
+    groups = dict.fromkeys(GROUPS.values())
+    record = {"about": about(), "models": old.get("models", {}), **{group: old.get(group, []) for group in groups}}
+    present = {run["name"] for group in groups for run in record[group]}
     with tempfile.TemporaryDirectory(dir=given.work) as room:
         for model in dict.fromkeys(case["model"] for case in wanted):
             folder = str(Path(room) / model)
@@ -544,11 +589,11 @@ def main() -> None:
                     child("--make", model, folder)
                     record["models"][model] = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
                 begun = time.monotonic()
-                line = child("--measure", json.dumps(case), folder)
+                line = child("--measure", json.dumps(case), folder, mmap_threshold=case.get("mmap_threshold"))
                 print(f"{name_of(case)}: {'failed' if line is None else 'done'} in {time.monotonic() - begun:.0f} s", flush=True)
                 if line is not None:
-                    record["runs"].append({"name": name_of(case), **json.loads(line)})
-                    given.out.write_text(json.dumps(record, indent=1), encoding="utf-8")
+                    record[GROUPS[case["kind"]]].append({"name": name_of(case), **json.loads(line)})
+                    write(record, given.out)
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -6,14 +6,17 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 
+from .apiroute import usable_offers
+from .asking import architectures, ask
 from .catalogue import Catalogue
-from .choose import alternatives, ask, commands, room, usable_offers
+from .choose import alternatives, room
+from .commands import commands, missing_file
 from .errors import WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
 from .needs import quantizations_of
-from .offers import Offer, offers_of
+from .offers import offers_of
 from .spec import MODALITIES, ModelSpec
 from .verdict import Question, Route, Verdict, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
@@ -32,12 +35,13 @@ def check(
     """Can this machine download and run the model, or is an API the practical route?
 
     `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` defaults to this one, read
-    without a socket, a write or a child process; given one, the answer is pure. `specs` are folders of own spec files, which go
-    before those that the environment variable SELFHOST_SPECS names.
+    without a socket, a write or a child process; given one, nothing of this machine is read but spec files and the date, on
+    which prices end. `specs` are folders of own spec files, which go before those that the environment variable
+    SELFHOST_SPECS names.
 
     Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
     """
-    return check_with(open_catalogue(specs), model, workload or Workload(), machine or Machine.read())
+    return check_with(*_given(model, workload, machine, specs))
 
 
 def can_run(
@@ -48,7 +52,25 @@ def can_run(
     specs: Sequence[PathLike] = (),
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check` says which. Raises as `check`."""
-    return check_with(open_catalogue(specs), model, workload or Workload(), machine or Machine.read(), instead=False).can_run
+    catalogue, model, workload, machine = _given(model, workload, machine, specs)
+    understood = _understood(catalogue, model, workload)
+    return judge(_question(catalogue, understood, machine), machine).route(offered=False) is Route.LOCAL
+
+
+def _given(
+    model: str | os.PathLike[str] | ModelSpec, workload: Workload | None, machine: Machine | None, specs: Sequence[PathLike]
+) -> tuple[Catalogue, str | os.PathLike[str] | ModelSpec, Workload, Machine]:
+    """The arguments with their defaults; `TypeError` for one that is no such thing, which would else fail far from here."""
+    for name, value, kinds in (
+        ("model", model, (str, os.PathLike, ModelSpec)),
+        ("workload", workload, (Workload, type(None))),
+        ("machine", machine, (Machine, type(None))),
+        ("specs", specs, (list, tuple)),
+    ):
+        if not isinstance(value, kinds):
+            wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+            raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+    return open_catalogue(specs), model, workload or Workload(), machine or Machine.read()
 
 
 def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
@@ -65,12 +87,21 @@ def _shipped() -> Catalogue:
 
 
 def check_with(
-    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload, machine: Machine, *, instead: bool = True
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+    *,
+    instead: bool = True,
+    today: str | None = None,
 ) -> Verdict:
-    """`check` with everything given. Without `instead` the verdict proposes no alternatives, which saves their judging."""
+    """`check` with everything given. Without `instead` the verdict names neither alternatives nor how far one could go."""
     understood = _understood(catalogue, model, workload)
-    question = ask(understood.spec, understood.workload, catalogue, machine, local_files=understood.files_here)
-    return _answer(catalogue, question, understood, machine, instead=instead)
+    return _answer(catalogue, _question(catalogue, understood, machine), understood, machine, instead=instead, today=today)
+
+
+def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -> Question:
+    return ask(understood.spec, understood.workload, catalogue, machine, local_files=understood.files_here, formats=understood.formats)
 
 
 class _Understood(Record):
@@ -81,6 +112,7 @@ class _Understood(Record):
     workload: Workload
     notes: tuple[str, ...] = ()
     files_here: bool = False
+    formats: tuple[str, ...] = ()
 
 
 def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload) -> _Understood:
@@ -91,21 +123,34 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         from .modelfiles import read_local
 
         local = read_local(typed, catalogue.common("architectures"))
-        if local.quantization and workload.quantization is None:
+        if local.quantization and local.files_here and workload.quantization is None:
             workload = workload.replace(quantization=local.quantization)
-        return _Understood(spec=local.spec, asked=typed, workload=workload, notes=local.notes, files_here=local.files_here)
+        here = (local.format,) if local.files_here else ()
+        return _Understood(spec=local.spec, asked=typed, workload=workload, notes=local.notes, files_here=local.files_here, formats=here)
     found = resolve(typed, catalogue)
     if found.quantization and workload.quantization is None:
         workload = workload.replace(quantization=found.quantization)
     return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=found.notes)
 
 
-def _answer(catalogue: Catalogue, question: Question, understood: _Understood, machine: Machine, *, instead: bool = True) -> Verdict:
+def utc_today() -> str:
+    """The day on which prices are held to end, `YYYY-MM-DD` in UTC."""
+    from time import gmtime, strftime
+
+    return strftime("%Y-%m-%d", gmtime())
+
+
+def _answer(
+    catalogue: Catalogue, question: Question, understood: _Understood, machine: Machine, *, instead: bool, today: str | None = None
+) -> Verdict:
     spec, notes = question.spec, understood.notes
     judged = judge(question, machine)
-    offers = usable_offers(question, judged, offers_of(catalogue.offers_path, spec.id), _stand_ins(catalogue, spec, failed=judged.failed))
+    day = today or utc_today()
+    offers = usable_offers(question, judged, catalogue, lambda model_id: offers_of(catalogue.offers_path, model_id, today=day))
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
+    if judged.fits and (note := missing_file(question)):
+        notes = (*notes, note)
     return Verdict(
         asked=understood.asked,
         model=spec,
@@ -121,14 +166,6 @@ def _answer(catalogue: Catalogue, question: Question, understood: _Understood, m
         commands=commands(question, judged, catalogue),
         notes=notes,
     )
-
-
-def _stand_ins(catalogue: Catalogue, spec: ModelSpec, *, failed: bool) -> list[tuple[ModelSpec, Sequence[Offer]]]:
-    """Models whose API answers for this one where it has none of its own, the successor first."""
-    if not failed:
-        return []
-    successor = spec.availability.successor if spec.availability else spec.upkeep.superseded_by
-    return [(catalogue.spec(successor), offers_of(catalogue.offers_path, successor))] if successor else []
 
 
 def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine) -> tuple[Verdict, ...]:
@@ -183,12 +220,12 @@ class Shown(Record):
 def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = _understood(catalogue, model, workload)
-    spec, workload = understood.spec, understood.workload
-    question = ask(spec, workload, catalogue, machine, local_files=understood.files_here)
+    question = _question(catalogue, understood, machine)
+    listed = quantizations_of(question.spec, question.runtime, architectures(catalogue)) if question.runtime and question.needs else ()
     sizes = []
-    rows = catalogue.common("architectures")
-    for quantization in quantizations_of(spec, question.runtime, rows) if question.runtime and not question.loads else ():
-        one = ask(spec, workload.replace(quantization=quantization, runtime=question.workload.runtime), catalogue, machine)
+    for quantization in listed:
+        asked = understood.workload.replace(quantization=quantization, runtime=question.workload.runtime)
+        one = _question(catalogue, understood.replace(workload=asked), machine)
         judged = judge(one, machine)
         needs = one.needs
         if needs is not None and needs.download_bytes is not None:
@@ -197,4 +234,4 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
             sizes.append(
                 Size(quantization=quantization, bytes=needs.download_bytes, how=how, source=needs.download_source or "", fits=fits)
             )
-    return Shown(verdict=_answer(catalogue, question, understood, machine), sizes=tuple(sizes))
+    return Shown(verdict=_answer(catalogue, question, understood, machine, instead=True), sizes=tuple(sizes))

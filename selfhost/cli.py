@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import InputError, Problem, SelfhostError, WorkloadError
-from .verdict import exit_code
+from .spec import MODALITIES
+from .verdict import Route, exit_code
+from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, TASKS
 
 if TYPE_CHECKING:
     from .audit import Audit
@@ -120,12 +124,12 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized arguments: "):
             from .tomlfile import nearest
 
-            unknown = message.partition(": ")[2].split()
+            unknown = message.partition(": ")[2].split() or ["an empty word"]
             flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
             guesses = [guess for word in unknown if word.startswith("-") and (guess := nearest(word.partition("=")[0], flags))]
             message = f"unknown option {' '.join(unknown)}" if unknown[0].startswith("-") else f"unexpected {' '.join(unknown)}"
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
-        raise UsageError(message, remedy=remedy)
+        raise UsageError(message.removeprefix("argument "), remedy=remedy)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,24 +138,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     wants_json = _wants_json(words)
     try:
         code = _dispatch(words)
-        sys.stdout.flush()
+        _flush()
     except KeyboardInterrupt:
         return exit_code([], interrupted=True)
     except BrokenPipeError:
-        # whoever read standard output has gone; what is left in its buffer must not complain at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # whoever read standard output has gone: there is nobody to tell
+        _abandon_output()
         return exit_code([], no_answer=True)
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
         _complain(_in_flags(error) if isinstance(error, WorkloadError) else error, code, wants_json)
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 0
+        code = error.code if isinstance(error.code, int) else exit_code([], no_answer=True)
     except Exception as error:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
         code = exit_code([], crashed=True)
         _complain(_bug(error), code, wants_json)
     return code
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> Exception:
+    """What to raise where standard output takes nothing more; a closed pipe stays what it is."""
+    # a pipe whose reader has gone is EINVAL on Windows
+    if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+        return BrokenPipeError()
+    _abandon_output()
+    return UsageError(f"standard output cannot be written: {error.strerror or error}", remedy="--output FILE writes the report to a file")
+
+
+def _abandon_output() -> None:
+    """What is left in the buffer must not complain at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wants_json(words: Sequence[str]) -> bool:
@@ -171,6 +198,9 @@ def _bug(error: BaseException) -> SelfhostError:
 
 
 def _complain(error: SelfhostError, code: int, wants_json: bool) -> None:
+    """To standard error, where there is one."""
+    if sys.stderr is None:
+        return
     try:
         if wants_json:
             from .reports import json
@@ -195,7 +225,8 @@ def _dispatch(words: list[str]) -> int:
         _write(_overview())
         return 0
     if not words:
-        sys.stderr.write(_overview())
+        if sys.stderr is not None:
+            sys.stderr.write(_overview())
         return exit_code([], no_answer=True)
     command, rest = words[0], words[1:]
     if command == "_complete":
@@ -265,8 +296,8 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     if command == "list":
         group = parser.add_argument_group("filters")
         group.add_argument("--family", metavar="NAME", help="only this family")
-        group.add_argument("--modality", choices=("text", "vision", "speech", "embedding", "image"), help="only this kind of model")
-        group.add_argument("--route", choices=("local", "api", "neither", "unknown"), help="only models with this answer")
+        group.add_argument("--modality", choices=MODALITIES, help="only this kind of model")
+        group.add_argument("--route", choices=tuple(route.value for route in Route), help="only models with this answer")
         group.add_argument("--max-size", type=_kind(_bytes), metavar="SIZE", help="only downloads up to this size, as 8GB")
     if command == "machine":
         parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
@@ -304,13 +335,21 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="context length in tokens, as 8192 or 8k (default: 4096, or what it was trained for)",
     )
+    work.add_argument("--task", choices=TASKS, default="generate", help="run it (default), or fine-tune it with transformers and peft")
     work.add_argument("--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits the model)")
     work.add_argument(
         "--runtime", metavar="R", help="llama.cpp, ollama, transformers, vllm, mlx, whisper.cpp, diffusers (default: one that loads it)"
     )
-    work.add_argument("--kv-cache", choices=("f16", "q8_0", "q4_0"), help="type of the KV cache (default: f16)")
+    work.add_argument("--kv-cache", choices=KV_CACHE_TYPES, help="type of the KV cache (default: f16)")
     work.add_argument("--parallel", type=_kind(_whole), default=1, metavar="N", help="sequences at once, each with its own context")
     work.add_argument("--min-speed", type=_kind(_number), metavar="TOKENS_PER_SECOND", help="lowest useful speed (default: 2; 0: any)")
+    tune = parser.add_argument_group("with --task finetune")
+    tune.add_argument(
+        "--method", choices=FINETUNE_METHODS, help="train all weights, adapters, or adapters on 4-bit weights (default: lora)"
+    )
+    tune.add_argument("--lora-rank", type=_kind(_whole), metavar="N", help="rank of the adapters (default: 16)")
+    tune.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adamw")
+    tune.add_argument("--no-checkpointing", action="store_true", help="keep all activations instead of computing them again")
     rules = parser.add_argument_group("what it must be")
     rules.add_argument("--private", action="store_true", help="nothing may leave this machine: an API is no answer")
     rules.add_argument("--commercial", action="store_true", help="the license must allow commercial use")
@@ -319,7 +358,7 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
     place = parser.add_argument_group("which machine")
     place.add_argument("--machine", metavar="FILE", help="a recorded machine (`selfhost machine --format json`) instead of this one")
-    place.add_argument("--memory", choices=("total", "available"), help="plan with all memory, or count only what is free now")
+    place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
     place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
 
 
@@ -355,27 +394,13 @@ def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(words) if extra else options
 
 
-# what a fault of the workload is called by somebody who typed it
-FLAGS = {
-    "runtime": "--runtime",
-    "quantization": "--quant",
-    "context_tokens": "--context",
-    "parallel": "--parallel",
-    "kv_cache_type": "--kv-cache",
-    "min_tokens_per_second": "--min-speed",
-    "memory_basis": "--memory",
-    "reserve_bytes": "--reserve",
-    "license": "--license",
-}
-
-
 def _in_flags(error: WorkloadError) -> WorkloadError:
-    """The same faults under the names of the options; once they bear those, nothing changes."""
+    """The same faults under the names that somebody typed; once they bear those, nothing changes."""
+    from .workload import FLAGS
+
     return WorkloadError(
-        [
-            problem.replace(file=FLAGS.get(problem.key or "", problem.file), key=None if problem.key in FLAGS else problem.key)
-            for problem in error.problems
-        ]
+        problem.replace(file="command line", key=FLAGS.get(problem.key or "", problem.key)) if problem.file == "workload" else problem
+        for problem in error.problems
     )
 
 
@@ -396,6 +421,11 @@ def _workload(options: argparse.Namespace) -> Workload:
         modify=options.modify,
         auditable=options.auditable,
         license=options.license,
+        task=options.task,
+        finetune_method=options.method,
+        lora_rank=options.lora_rank,
+        optimizer=options.optimizer,
+        checkpointing=False if options.no_checkpointing else None,
     )
 
 
@@ -416,14 +446,12 @@ def _check(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     machine = _machine(options.machine)
     verdicts: list[Verdict] = []
-    errors: list[SelfhostError] = []
+    errors: list[tuple[str, SelfhostError]] = []
     for name in options.models:
         try:
             verdicts.append(check_with(catalogue, name, workload, machine))
         except SelfhostError as error:
-            told = _in_flags(error) if isinstance(error, WorkloadError) else error
-            if str(told) not in map(str, errors):
-                errors.append(told)
+            errors.append((name, _in_flags(error) if isinstance(error, WorkloadError) else error))
     if errors:
         raise _together(errors)
     if options.format == "json":
@@ -433,19 +461,28 @@ def _check(words: list[str]) -> int:
     else:
         from .reports.text import check_document
 
-        _present(options, check_document(verdicts, verbose=options.verbose))
+        _present(options, check_document(verdicts, verbose=options.verbose, carry=_carried(options)))
     return exit_code(verdict.route for verdict in verdicts)
 
 
-def _together(errors: Sequence[SelfhostError]) -> SelfhostError:
+def _carried(options: argparse.Namespace) -> str:
+    """The options of a call that a proposed next call needs too, beside those of the workload."""
+    words = [
+        *(["--machine", options.machine] if options.machine else []),
+        *(word for folder in options.specs for word in ("--specs", folder)),
+    ]
+    return "".join(f" '{word}'" if " " in word else f" {word}" for word in words)
+
+
+def _together(errors: Sequence[tuple[str, SelfhostError]]) -> SelfhostError:
     """One error for all that is wrong with the call: a single one as it is, several as problems of one input."""
     if len(errors) == 1:
-        return errors[0]
-    problems: list[Problem] = []
-    for error in errors:
+        return errors[0][1]
+    problems: dict[Problem, None] = {}
+    for name, error in errors:
         found = error.problems if isinstance(error, InputError) else ()
-        problems.extend(found or [Problem(file="selfhost", message=str(error), remedy=error.remedy)])
-    return InputError(problems)
+        problems.update(dict.fromkeys(found or [Problem(file="command line", key=name, message=str(error), remedy=error.remedy)]))
+    return InputError(problems, nearest=dict.fromkeys(guess for _, error in errors for guess in error.nearest))
 
 
 def _list(words: list[str]) -> int:
@@ -461,6 +498,7 @@ def _list(words: list[str]) -> int:
         if (options.family is None or _same(verdict.model.family, options.family))
         and (options.modality is None or verdict.model.modality == options.modality)
         and (options.route is None or verdict.route == options.route)
+        and not any(finding.check in ("license", "openness") and finding.outcome == "fail" for finding in verdict.findings)
         and (
             options.max_size is None
             or (verdict.needs is not None and (verdict.needs.download_bytes or options.max_size + 1) <= options.max_size)
@@ -475,6 +513,11 @@ def _list(words: list[str]) -> int:
 
         _present(options, list_document(rows, machine))
     return 0
+
+
+def _within(verdict: Verdict, most: int) -> bool:
+    size = verdict.needs.download_bytes if verdict.needs else None
+    return size is not None and size <= most
 
 
 def _same(family: str | None, wanted: str) -> bool:
@@ -542,7 +585,7 @@ def _spec(words: list[str]) -> int:
     else:
         from .reports.text import problems_text
 
-        encoding = None if options.output else sys.stdout.encoding
+        encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
         _deliver(
             options,
             problems_text(problems, encoding=encoding) if problems else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good),
@@ -579,6 +622,8 @@ def _audit(words: list[str]) -> int:
         _write(f"wrote {options.policy}: name your models in it, then run `selfhost audit{_named_policy(options.policy)}`\n")
         return 0
     outputs = [_audit_format(text) for text in options.format] or [("text", None)]
+    if options.output and all(path is not None for _, path in outputs):
+        raise UsageError("--output has nothing to write: every --format names its own file", remedy="leave --output out")
     if sum(path is None for _, path in outputs) > 1:
         raise UsageError("only one --format can go to standard output", remedy="write the others to files: --format junit=report.xml")
     today = options.today or utc_today()
@@ -593,17 +638,18 @@ def _audit(words: list[str]) -> int:
     if options.machines is None:
         machines = (_machine(None),)
     else:
-        fleet = load_machines(options.machines, stdin=sys.stdin.buffer.read(MAX_FLEET_BYTES + 1) if options.machines == "-" else None)
+        fleet = load_machines(options.machines, stdin=_stdin(MAX_FLEET_BYTES + 1) if options.machines == "-" else None)
         machines, problems = fleet.machines, fleet.problems
 
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
-        return check_with(catalogue, name, workload, machine)
+        return check_with(catalogue, name, workload, machine, instead=False, today=today)
 
     audit = run_audit(policy, machines, judge, today=today, problems=problems)
     for name, path in outputs:
         if path is not None:
             write_file(path, _audit_report(name, audit))
-    if not audit.rows and audit.problems:
+    if audit.problems:
+        # not all could be judged: that is no answer, and nothing on standard output may look like one
         raise InputError(audit.problems)
     shown = next((name for name, path in outputs if path is None), None)
     if shown == "text":
@@ -612,11 +658,13 @@ def _audit(words: list[str]) -> int:
         _present(options, document(audit))
     elif shown is not None:
         _deliver(options, _audit_report(shown, audit))
-    if audit.problems and shown != "text":
-        from .reports.text import problems_text
-
-        sys.stderr.write(problems_text(audit.problems, encoding=sys.stderr.encoding))
     return audit.exit_code
+
+
+def _stdin(most: int) -> bytes:
+    if sys.stdin is None:
+        raise UsageError("there is no standard input", remedy="name a file or a folder of machine records")
+    return sys.stdin.buffer.read(most)
 
 
 def _named_policy(path: str) -> str:
@@ -642,7 +690,7 @@ def _audit_format(text: str) -> tuple[str, str | None]:
 
         guess = nearest(name, AUDIT_FORMATS)
         raise UsageError(f"unknown format {name!r}", remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}")
-    if found and not path:
+    if found and path in ("", "-"):
         raise UsageError(f"--format {text} names no file", remedy=f"write --format {name}=FILE")
     return name, path or None
 
@@ -682,11 +730,17 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
 
 
 def _write(text: str) -> None:
+    """To standard output; `UsageError` where there is none or it takes nothing."""
+    if sys.stdout is None:
+        raise UsageError("there is no standard output", remedy="--output FILE writes the report to a file")
     try:
-        sys.stdout.write(text)
-    except UnicodeEncodeError:
-        encoding = sys.stdout.encoding or "ascii"
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:
+            encoding = sys.stdout.encoding or "ascii"
+            sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    except OSError as error:
+        raise _unwritable(error) from None
 
 
 def _deliver(options: argparse.Namespace, text: str) -> None:
@@ -714,13 +768,16 @@ def _present(options: argparse.Namespace, document: Document) -> None:
 
     if options.output is not None:
         write_file(options.output, plain(document))
-    elif sys.stdout.isatty():
+    elif sys.stdout is not None and sys.stdout.isatty():
         from .reports.terminal import print_document
 
         color = not (options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
-        print_document(document, sys.stdout, _columns(), color)
+        try:
+            print_document(document, sys.stdout, _columns(), color)
+        except OSError as error:
+            raise _unwritable(error) from None
     else:
-        _write(plain(document, encoding=sys.stdout.encoding))
+        _write(plain(document, encoding=None if sys.stdout is None else sys.stdout.encoding))
 
 
 def _columns() -> int:

@@ -30,22 +30,17 @@ class Problem(Record):
 class SelfhostError(Exception):
     """Base of every error that selfhost raises on purpose.
 
-    `remedy` is what to type instead, or None.
+    `remedy` is what to type instead, or None; `nearest` are names that were perhaps meant, closest first.
     """
 
-    remedy: str | None = None
-
-    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+    def __init__(self, message: str, *, remedy: str | None = None, nearest: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.remedy = remedy
+        self.nearest = tuple(nearest)
 
 
 class UnknownModelError(SelfhostError, LookupError):
-    """No model answers to the name. `nearest` are the names that do, closest first; it may be empty."""
-
-    def __init__(self, message: str, *, nearest: Iterable[str] = (), remedy: str | None = None) -> None:
-        super().__init__(message, remedy=remedy)
-        self.nearest = tuple(nearest)
+    """No model answers to the name. `nearest` are the names that do; it may be empty."""
 
 
 class NotAModelError(UnknownModelError):
@@ -59,9 +54,9 @@ class NotAModelError(UnknownModelError):
 class InputError(SelfhostError, ValueError):
     """An input with faults; `problems` holds every one that was found."""
 
-    def __init__(self, problems: Iterable[Problem] | str, *, remedy: str | None = None) -> None:
+    def __init__(self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Iterable[str] = ()) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
-        super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, found)), remedy=remedy)
+        super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, found)), remedy=remedy, nearest=nearest)
         self.problems = found
 
 

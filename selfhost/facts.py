@@ -20,6 +20,23 @@ else:
 _NO_DEFAULT: Any = object()
 
 
+class FrozenDict(dict):  # type: ignore[type-arg]
+    """A mapping inside a record: read like a dict, never changed, hashable by its content."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        raise TypeError("a record's mapping is frozen; use replace() on the record")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _RecordType(type):
     """Turns the annotations of a class body into slots and its assignments into defaults."""
@@ -48,7 +65,7 @@ class _RecordType(type):
 class Record(metaclass=_RecordType):
     """A frozen value with named fields.
 
-    Subclasses annotate their fields; a value assigned in the class body is the default and must be immutable.
+    Subclasses annotate their fields; a value assigned in the class body is the default. A dict becomes a `FrozenDict`.
     All arguments are keywords. `TypeError` names a missing or unknown field, `AttributeError` an attempt to assign.
     """
 
@@ -62,16 +79,20 @@ class Record(metaclass=_RecordType):
         taken = 0
         for name in kind._fields:
             if name in values:
-                put(self, name, values[name])
+                value = values[name]
                 taken += 1
             else:
                 value = defaults.get(name, _NO_DEFAULT)
                 if value is _NO_DEFAULT:
                     raise TypeError(f"{kind.__name__} needs {name}")
-                put(self, name, value)
+            put(self, name, FrozenDict(value) if type(value) is dict else value)
         if taken != len(values):
             unknown = sorted(set(values) - set(kind._fields))
             raise TypeError(f"{kind.__name__} has no {', '.join(unknown)}")
+        self._check()
+
+    def _check(self) -> None:
+        """Overridden where some values make no sense; raises then."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")

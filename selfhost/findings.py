@@ -14,6 +14,7 @@ from .facts import Record
 from .licenses import satisfies
 from .machine import Disk, Machine
 from .needs.records import Needs
+from .placement import free_bytes
 from .spec import ModelSpec, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
@@ -114,7 +115,7 @@ class Finding(Record):
 # ------------------------------------------------------------------ what the model is
 
 
-def weights(spec: ModelSpec, machine: Machine, *, local_files: bool = False) -> Finding:
+def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
     """Can the weights be had at all? `local_files`: the model was read from files on this machine."""
     state = spec.openness.weights
 
@@ -205,11 +206,12 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     if conditional:
         terms = "; ".join(own.conditions) if own and own.conditions else "conditions that the spec does not name"
         return found(Outcome.WARN, "license-conditional", f"{label} allows commercial use under conditions: {terms}.", read_it)
-    return found(
-        Outcome.PASS,
-        "license-allows",
-        f"{label} allows {' and '.join(asked)}." if workload.commercial else f"The license is {label}, as asked.",
+    allowed = (
+        f"The license is {label}"
+        + (", as asked" if workload.license else "")
+        + (" and allows commercial use" if workload.commercial else "")
     )
+    return found(Outcome.PASS, "license-allows", f"{allowed}.")
 
 
 def openness(spec: ModelSpec, workload: Workload) -> Finding | None:
@@ -278,39 +280,31 @@ def context(spec: ModelSpec, workload: Workload, *, asked: bool) -> Finding | No
         return None
     trained = spec.architecture.context_tokens if spec.architecture else None
     scaled = spec.architecture.scaled_context_tokens if spec.architecture else None
+    most = max((limit for limit in (trained, scaled) if limit is not None), default=None)
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
-        short = None if trained is None else max(0, wanted - trained)
+        short = None if most is None else max(0, wanted - most)
         return Finding(
-            check="context", outcome=outcome, code=code, needs=wanted, has=trained, short=short, unit="tokens", reason=reason, remedy=remedy
+            check="context", outcome=outcome, code=code, needs=wanted, has=most, short=short, unit="tokens", reason=reason, remedy=remedy
         )
 
-    if trained is None and asked and not (scaled and wanted <= scaled):
-        return found(
-            Outcome.UNKNOWN,
-            "context-not-known",
-            f"What context the model was trained for is not known, so {units.tokens(wanted)} cannot be judged.",
-            "leave --context out, or give the model's context_tokens in a spec",
-        )
-    if trained is None:
-        return found(Outcome.PASS, "context-trained", f"No context was asked for; judged at {units.tokens(wanted)}.")
-    if wanted <= trained:
+    if trained is not None and wanted <= trained:
         return found(Outcome.PASS, "context-trained", f"{units.tokens(wanted)} is within the {units.tokens(trained)} it was trained for.")
     if scaled is not None and wanted <= scaled:
-        beyond = f"{units.tokens(wanted)} is beyond the {units.tokens(trained)} it was trained for"
-        return found(
-            Outcome.WARN,
-            "context-scaled",
-            f"{beyond}, within the {units.tokens(scaled)} its publisher documents by scaling.",
-            "set the scaling its publisher documents; answers may get worse",
+        beyond = (
+            f"beyond the {units.tokens(trained)} it was trained for"
+            if trained
+            else "perhaps beyond what it was trained for, which is not known"
         )
-    limit = max(trained, scaled or 0)
-    return found(
-        Outcome.FAIL,
-        "context-too-long",
-        f"{units.tokens(wanted)} is beyond the {units.tokens(limit)} the model can use.",
-        f"--context {limit}",
-    )
+        reason = f"{units.tokens(wanted)} is {beyond}, within the {units.tokens(scaled)} its publisher documents by scaling."
+        return found(Outcome.WARN, "context-scaled", reason, "set the scaling its publisher documents; answers may get worse")
+    if most is not None:
+        reason = f"{units.tokens(wanted)} is beyond the {units.tokens(most)} the model can use."
+        return found(Outcome.FAIL, "context-too-long", reason, f"--context {most}")
+    if asked:
+        reason = f"What context the model was trained for is not known, so {units.tokens(wanted)} cannot be judged."
+        return found(Outcome.UNKNOWN, "context-not-known", reason, "leave --context out, or give the model's context_tokens in a spec")
+    return found(Outcome.PASS, "context-trained", f"No context was asked for; judged at {units.tokens(wanted)}.")
 
 
 # ------------------------------------------------------------------ what the machine has
@@ -321,21 +315,18 @@ DISK_MARGIN_SHARE = 0.05
 
 
 def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool = False) -> Finding:
-    """Do the files that are missing fit where that runtime would store them?"""
-    if nothing_missing:
-        return Finding(
-            check="disk",
-            outcome=Outcome.PASS,
-            code="disk-nothing-missing",
-            needs=0,
-            short=0,
-            unit="bytes",
-            reason="Nothing has to be downloaded.",
-        )
-    place = machine.disk_for(purpose)
+    """Do the files that are missing, and what the work itself writes, fit where that runtime would store them?"""
     size = needs.disk_bytes
+    if nothing_missing:
+        # fine-tuning writes more than it downloads
+        size = max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
+    if size == 0:
+        reason = "Nothing has to be downloaded."
+        return Finding(check="disk", outcome=Outcome.PASS, code="disk-nothing-missing", needs=0, short=0, unit="bytes", reason=reason)
+    place = machine.disk_for(purpose)
     free = place.free_bytes if place else None
     where = place.path if place else "the download folder"
+    what = "The download" if size == needs.download_bytes else "What it stores"
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
         short = None if size is None or free is None else max(0, size - free)
@@ -343,46 +334,46 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
             check="disk", outcome=outcome, code=code, needs=size, has=free, short=short, unit="bytes", reason=reason, remedy=remedy
         )
 
-    elsewhere = _move_store(purpose)
     if place and place.writable is False:
-        return found(Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.", elsewhere)
+        return found(Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.", _move_store(purpose, "that you may write to"))
     limit = place.max_file_bytes if place else None
     if place and limit and needs.largest_file_bytes is not None and needs.largest_file_bytes > limit:
         largest = units.decimal(needs.largest_file_bytes)
         reason = f"One file is {largest}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
-        return found(Outcome.FAIL, "disk-file-too-large", reason, elsewhere)
+        return found(Outcome.FAIL, "disk-file-too-large", reason, _move_store(purpose, "on another file system"))
     if size is not None and free is not None and size > free:
-        reason = (
-            f"The download takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
-        )
-        return found(Outcome.FAIL, "disk-too-small", reason, f"free {units.decimal(size - free)}, or {elsewhere}")
+        reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
+        return found(Outcome.FAIL, "disk-too-small", reason, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
     if place is None or free is None:
         why = machine.why_unread(
             "disks" if machine.disks is None else f"disks.{purpose}" if place is None else f"disks.{purpose}.free_bytes"
         )
-        return found(Outcome.UNKNOWN, "disk-unread", f"The free space could not be read: {why.reason}.", why.remedy or elsewhere)
+        return found(Outcome.UNKNOWN, "disk-unread", f"The free space could not be read: {why.reason}.", why.remedy)
     if size is None:
-        unsized = next((entry for entry in needs.unknown if entry.fact == "download_bytes"), None)
+        unsized = next((entry for entry in needs.unknown if entry.fact in ("download_bytes", "disk_bytes")), None)
         reason = f"The size of the download is not known: {unsized.reason if unsized else 'nobody states it'}."
         return found(Outcome.UNKNOWN, "disk-size-not-known", reason, unsized.remedy if unsized else None)
     margin = _margin(place)
     kind = place.filesystem
     if place.in_memory:
         return found(
-            Outcome.WARN, "disk-slow-or-volatile", f"{where} is {kind}: files there take RAM and are gone after a restart.", elsewhere
+            Outcome.WARN,
+            "disk-slow-or-volatile",
+            f"{where} is {kind}: files there take RAM and are gone after a restart.",
+            _move_store(purpose, "on a disk"),
         )
     if place.on_network:
         return found(
             Outcome.WARN,
             "disk-slow-or-volatile",
             f"{where} is on a network volume ({kind}): loading is slow there, and a quota would not be visible.",
-            elsewhere,
+            _move_store(purpose, "on a local disk"),
         )
     if size + margin > free:
         return found(
             Outcome.WARN,
             "disk-tight",
-            f"The download fits, but only {units.decimal(free - size)} of {where} would stay free.",
+            f"{what} fits, but only {units.decimal(free - size)} of {where} would stay free.",
             f"free {units.decimal(size + margin - free)} more to keep a margin",
         )
     return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.")
@@ -392,13 +383,14 @@ def _margin(place: Disk) -> int:
     return min(DISK_MARGIN_BYTES, int((place.total_bytes or 2**62) * DISK_MARGIN_SHARE))
 
 
-def _move_store(purpose: str) -> str:
+def _move_store(purpose: str, which: str = "on a larger disk") -> str:
     variable = {"huggingface": "HF_HOME", "llama.cpp": "LLAMA_CACHE", "ollama": "OLLAMA_MODELS (of the Ollama service)"}.get(purpose)
-    return f"set {variable} to a folder on a larger disk" if variable else "download to a folder on a larger disk"
+    return f"set {variable} to a folder {which}" if variable else f"download to a folder {which}"
 
 
-# what the system needs for itself beside a model, by scope and system. Inside a container only that container's other processes
-# count. Assumed, from stated minimums: Ubuntu Server 24.04 asks for 1 GB, Windows 11 for 4 GB and macOS ships from 8 GB up.
+# What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an idle desktop of macOS or
+# Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for. Inside a limit only what that leaves out is kept for the
+# system, and a little for the other processes in there.
 CONTAINER_RESERVE_BYTES = 64 * MIB
 SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
 
@@ -408,9 +400,10 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     if workload.reserve_bytes is not None:
         return workload.reserve_bytes, "as asked"
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
-    if machine.scope == "container" or (total is not None and limit is not None and limit < total):
-        return CONTAINER_RESERVE_BYTES, "assumed for the other processes inside a limit"
     amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
+    if total is not None and limit is not None and limit < total:
+        # what lies outside the limit serves the system already
+        return max(CONTAINER_RESERVE_BYTES, amount - (total - limit)), "assumed for the other processes inside the limit"
     return amount, f"assumed for {machine.system or 'the system'} itself"
 
 
@@ -494,7 +487,7 @@ def host_high(needs: Needs) -> int | None:
 
 
 def _giver(machine: Machine, basis: str) -> str:
-    name = machine.name if machine.name != "this machine" else "this machine"
+    name = machine.name
     if (
         machine.memory_limit_bytes is not None
         and machine.memory_total_bytes is not None
@@ -505,64 +498,60 @@ def _giver(machine: Machine, basis: str) -> str:
 
 
 def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
-    """Is an accelerator needed, and does it hold the share that `needs` places on it?"""
-    own = [device for device in machine.accelerators or () if not device.unified]
+    """Is an accelerator needed, and do those that `needs` names as places hold their share?"""
     needed = runtime is not None and runtime.gpu_only
-    share = None if needs.memory is None else sum(term.high_bytes for term in needs.memory.terms if term.where != "host")
-    best = max(own, key=lambda device: device.memory_free_bytes or device.memory_total_bytes or 0, default=None)
-    has = None if best is None else best.memory_free_bytes if best.memory_free_bytes is not None else best.memory_total_bytes
-    name = best.name if best else "the accelerator"
+    terms = [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
+    share = sum(term.high_bytes for term in terms)
+    devices = {f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())}
+    used = [devices.get(where) for where in dict.fromkeys(term.where for term in terms)]
+    rooms = [None if device is None else free_bytes(device) for device in used]
+    has = None if None in rooms else sum(room for room in rooms if room is not None)
+    name = " and ".join(dict.fromkeys(device.name for device in used if device)) or "the accelerator"
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None, *, counted: bool = True) -> Finding:
-        short = max(0, share - has) if counted and share is not None and has is not None else None
         return Finding(
             check="accelerator",
             outcome=outcome,
             code=code,
             needs=share if counted else None,
             has=has if counted else None,
-            short=short,
+            short=max(0, share - has) if counted and has is not None else None,
             unit="bytes" if counted else None,
             reason=reason,
             remedy=remedy,
         )
 
     if needs.placement == "host":
-        if not needed:
-            return found(Outcome.PASS, "accelerator-not-needed", "It runs without an accelerator.", counted=False)
+        shared = next((device for device in machine.accelerators or () if device.unified), None)
+        largest = max((device for device in machine.accelerators or ()), key=lambda device: free_bytes(device) or 0, default=None)
+        if needed and shared is not None:
+            return found(Outcome.PASS, "accelerator-fits", f"{shared.name} shares the RAM, which holds it.", counted=False)
         program = runtime.name if runtime else "The runtime"
-        if has is None:
+        if needed and largest is None:
+            remedy = "choose a runtime that works on a CPU: leave --runtime out"
+            return found(Outcome.FAIL, "accelerator-missing", f"{program} needs a GPU, and none was found.", remedy, counted=False)
+        if needed and largest is not None:
+            room = units.binary(free_bytes(largest) or 0)
+            reason = f"{program} needs it all on a GPU, and {largest.name} has {room} for it: too little."
             return found(
-                Outcome.FAIL,
-                "accelerator-missing",
-                f"{program} needs a GPU, and none was found.",
-                "--runtime llama.cpp runs on a CPU",
-                counted=False,
+                Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less", counted=False
             )
-        reason = f"{program} needs it all on a GPU, and {name} has {units.binary(has)}: too little."
-        return found(Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less", counted=False)
+        without = "None is needed" if largest is None else f"{largest.name} is not needed, or holds too little of it"
+        return found(Outcome.PASS, "accelerator-not-needed", f"{without}: judged in RAM.", counted=False)
     if has is None:
         why = machine.why_unread("accelerators" if machine.accelerators is None else "accelerators.memory_total_bytes")
-        return found(
-            Outcome.UNKNOWN,
-            "accelerator-unread",
-            f"Only an accelerator could hold it, and that could not be read: {why.reason}.",
-            why.remedy,
-        )
+        reason = f"Only an accelerator could hold it, and that could not be read: {why.reason}."
+        return found(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
     if needs.placement == "split":
-        return found(
-            Outcome.WARN,
-            "accelerator-partly",
-            f"{units.binary(share or 0)} of it fit on {name}; the rest stays in RAM.",
-            "a smaller quantization or a shorter context may fit whole",
-        )
-    return found(Outcome.PASS, "accelerator-fits", f"It all fits on {name}: {units.binary(share or 0)} of {units.binary(has)}.")
+        reason = f"{units.binary(share)} of it fit on {name}; the rest stays in RAM."
+        return found(Outcome.WARN, "accelerator-partly", reason, "a smaller quantization or a shorter context may fit whole")
+    return found(Outcome.PASS, "accelerator-fits", f"It all fits on {name}: {units.binary(share)} of {units.binary(has)}.")
 
 
 def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     """Does a build of the runtime exist for this processor, and does it have the instruction sets that build uses?"""
     own, sets = machine.architecture, machine.instruction_sets
-    builder = runtime.name if runtime else "the spec"
+    builder = runtime.name if runtime else "what the spec states"
     required = needs.cpu.instruction_sets.get(own or "", ())
     wanted = needs.cpu.recommended.get(own or "", ())
 
@@ -605,7 +594,7 @@ def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
 
 
-def runtime_check(spec: ModelSpec, machine: Machine, runtime: RuntimeSpec | None, workload: Workload, *, loads: str | None) -> Finding:
+def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str | None) -> Finding:
     """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not."""
     name = runtime.name if runtime else None
 
@@ -616,9 +605,13 @@ def runtime_check(spec: ModelSpec, machine: Machine, runtime: RuntimeSpec | None
         return found(Outcome.PASS, "runtime-any", None, "The spec names no runtime: any that loads the files will do.")
     if loads is not None:
         return found(Outcome.FAIL, "runtime-cannot-load", None, loads, "leave --runtime out to take one that loads it")
-    system = machine.system
-    if system and not any(entry.partition("-")[0] == system for entry in runtime.systems):
+    system, architecture = machine.system, machine.architecture
+    exists = [entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system]
+    if not exists:
         return found(Outcome.FAIL, "runtime-no-build", system, f"{name} does not exist for {system}.", "choose another with --runtime")
+    if system and architecture and f"{system}-{architecture}" not in exists:
+        reason = f"{name} does not exist for {system} on {architecture}."
+        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{architecture}", reason, "choose another with --runtime")
     if machine.runtimes is None:
         return found(
             Outcome.WARN,
@@ -635,7 +628,7 @@ def runtime_check(spec: ModelSpec, machine: Machine, runtime: RuntimeSpec | None
         Outcome.WARN,
         "runtime-not-installed",
         None,
-        f"{name} is not installed.",
+        f"{name} was not found on this machine." if machine.name == "this machine" else f"{name} is not in the record of {machine.name}.",
         f"to install it: {runtime.install}" if runtime.install else None,
     )
 
@@ -667,8 +660,8 @@ def speed(pace: tuple[float, float] | None, workload: Workload, how: str) -> Fin
         return found(
             Outcome.FAIL,
             "speed-too-slow",
-            f"It would run at {units.speed(low, high)}, below the wanted {ask}.",
-            f"a smaller model is faster; --min-speed {high:.1g} accepts this pace, 0 any",
+            f"It would run at {units.speed(low, high)}, too slow for the wanted {ask}.",
+            "a smaller model is faster; --min-speed 0 accepts any pace",
         )
     if low < wanted:
         return found(

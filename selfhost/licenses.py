@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from .errors import Problem, WorkloadError
 
+# more ways to combine licenses than anybody means
+MOST_CHOICES = 256
+
 # each choice is the set of licenses that bind together; an expression is a list of choices
 Choices = list[frozenset[str]]
 
 
 def canonical_expression(text: str) -> str:
     """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
+    if len(text) > 500:
+        raise _wrong("is longer than any license expression")
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
-        remedy = "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'"
-        raise WorkloadError([Problem(file="workload", key="license", message=str(error), remedy=remedy)]) from None
+        raise _wrong(str(error)) from None
+
+
+def _wrong(message: str) -> WorkloadError:
+    remedy = "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'"
+    return WorkloadError([Problem(file="workload", key="license", message=message, remedy=remedy)])
 
 
 def choices_of(expression: str) -> Choices:
@@ -39,6 +48,8 @@ def choices_of(expression: str) -> Choices:
             place += 1
             other = one()
             found = [left | right for left in found for right in other]
+            if len(found) > MOST_CHOICES:
+                raise _wrong(f"leaves more than {MOST_CHOICES} choices")
         return found
 
     def one() -> Choices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import MachineFileError, Problem
@@ -18,7 +19,8 @@ SCOPES = ("host", "vm", "container")
 # above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes report up to 2**64 bytes free
 MAX_MEMORY_BYTES = 2**52
 MAX_DISK_BYTES = 2**64
-MAX_CORES = 2**20
+# a quota gives at least a millisecond in each second (Linux' min_cfs_quota_period, max_cfs_quota_period)
+MIN_CORES, MAX_CORES = 0.001, 1_000_000
 MAX_FILE_BYTES = 4 * 2**20
 MAX_TEXT = 2000
 MAX_ENTRIES = 1000
@@ -37,11 +39,43 @@ MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs"))
 _FAT_FILE_BYTES = 2**32 - 1
 _FAT_FILESYSTEMS = frozenset(("vfat", "msdos", "fat", "fat16", "fat32"))
 
+_ARCHITECTURES = {
+    "amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64",
+    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l", "arm": "armv7l",
+}  # fmt: skip
+_SYSTEMS = {"darwin": "macos", "osx": "macos", "win32": "windows", "cygwin": "windows"}
+
+WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
+
+
+def normal_architecture(word: str) -> str:
+    """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
+    name = word.strip().lower()
+    return _ARCHITECTURES.get(name, name)
+
+
+def normal_system(word: str) -> str:
+    """`Darwin`, `win32` -> linux, macos, windows; another system by its own name in lower case."""
+    name = word.strip().lower()
+    return _SYSTEMS.get(name, name)
+
+
+def checked_name(text: str, key: str = "name") -> str:
+    """`text`, if a record may hold it as its name or a label; else `MachineFileError` that names `key` and says what to write."""
+    reader = _Reader("machine", "")
+    checked = reader.text_value({key: text}, key)
+    if checked is None:
+        message = reader.problems[0].message if reader.problems else "is missing"
+        remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"
+        raise MachineFileError([Problem(file="machine", key=key, message=message, remedy=remedy)])
+    return checked
+
 
 class Disk(Record):
     """One place where a runtime would store models. `path` has the home folder as `~`.
 
-    `free_bytes` is what an ordinary account may use; `writable` is about the account that stores the file.
+    `free_bytes` is what an ordinary account may use; `writable` is about the account that stores the file: a service's own folder is
+    writable unless its mount is read-only. None is unread, never "by another account": the reason is `disks.<purpose>.writable`.
     """
 
     purpose: str
@@ -68,15 +102,23 @@ class Disk(Record):
 
 
 class Accelerator(Record):
-    """A GPU or the like; `unified` when it shares the machine's RAM."""
+    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so it may. Every Apple GPU does."""
 
     vendor: str
     name: str
     memory_total_bytes: int | None = None
     memory_free_bytes: int | None = None
-    unified: bool = False
+    unified: bool | None = None
     driver: str | None = None
     compute_capability: str | None = None
+
+    # hidden from type checkers, which then know the fields
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None:
+            if values.get("unified") is None and str(values.get("vendor")).lower() == "apple":
+                values["unified"] = True
+            super().__init__(**values)
 
 
 class PresentRuntime(Record):
@@ -88,13 +130,13 @@ class PresentRuntime(Record):
 
 
 class PresentModel(Record):
-    """A model file already on the machine; `complete` only when every byte is there."""
+    """A model file already on the machine. `complete`: every byte is there; None where that is not known."""
 
     path: str
     size_bytes: int
     repository: str | None = None
     file: str | None = None
-    complete: bool = True
+    complete: bool | None = None
 
 
 class Machine(Record):
@@ -104,7 +146,9 @@ class Machine(Record):
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
     `cpu_cores_usable` has affinity and quota applied and may be a fraction. `instruction_sets` are Linux kernel names.
     `accelerators` is None when it is not known whether there are any, () when there are none.
-    A None always has an `Unread` of the same name in `unread`; a value has its entry in `sources`.
+    A None always has an `Unread` of the same name in `unread`; a value has its entry in `sources`. Making one adds the entries that
+    are missing ("the record does not say"), drops those of facts that have a value, and writes system and architecture as Linux names
+    them. `MachineFileError` names every field of another type or beyond what a machine can have.
     """
 
     name: str = "this machine"
@@ -129,12 +173,19 @@ class Machine(Record):
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
 
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None:
+            _check(values)
+            values["unread"] = _explained(values)
+            super().__init__(**values)
+
     def why_unread(self, fact: str) -> Unread:
-        """The reason why `fact` is None."""
+        """The reason why `fact` is None; also of a fact below one, such as `disks.ollama.free_bytes`."""
         for entry in self.unread:
             if entry.fact == fact:
                 return entry
-        return Unread(fact=fact, reason="the record does not say", remedy="record the machine again with `selfhost machine --format json`")
+        return _not_said(fact)
 
     @classmethod
     def read(cls) -> Machine:
@@ -188,8 +239,123 @@ def _plain(value: Any) -> Any:
 
 # facts whose None always has an Unread
 FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None)
-_RECORD_AGAIN = "record the machine again with `selfhost machine --format json`"
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+
+
+@lru_cache(256)
+def _not_said(fact: str) -> Unread:
+    return Unread(fact=fact, reason="the record does not say", remedy="record the machine again with `selfhost machine --format json`")
+
+
+def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
+    """One entry for each fact in `values` that is None, those given first; entries of facts that have a value are left out."""
+    get = values.get
+    missing = dict.fromkeys([fact for fact in FACTS if get(fact) is None])
+    for disk in get("disks") or ():
+        if disk.free_bytes is None:
+            missing[f"disks.{disk.purpose}.free_bytes"] = None
+        if disk.writable is None:
+            missing[f"disks.{disk.purpose}.writable"] = None
+    for name, part in _PARTS:
+        if any(getattr(one, part) is None for one in get(name) or ()):
+            missing[f"{name}.{part}"] = None
+    told: dict[str, Unread] = {}
+    for entry in get("unread", ()):
+        if entry.fact not in told and (entry.fact in missing or not _has_value(entry.fact, values)):
+            told[entry.fact] = entry
+    for fact in missing:
+        if fact not in told:
+            told[fact] = _not_said(fact)
+    return tuple(told.values())
+
+
+# parts of list entries of which a None has its Unread, once for the whole list
+_PARTS = (("accelerators", "memory_total_bytes"), ("accelerators", "unified"), ("models_present", "complete"))
+
+
+def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
+    """Whether a fact, which may be one below another such as `disks.ollama.free_bytes`, is there."""
+    head, below, rest = fact.partition(".")
+    value = values.get(head)
+    if value is None or head not in FACTS:
+        return False
+    if not below:
+        return True
+    if head == "instruction_sets":
+        return rest in value
+    if head == "disks":
+        # a purpose may have a dot in it
+        own = [disk for disk in value if rest.startswith(disk.purpose)]
+        return any(rest == disk.purpose or getattr(disk, rest[len(disk.purpose) + 1 :], None) is not None for disk in own)
+    return head in _KINDS and all(getattr(one, rest, None) is not None for one in value)
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Types and ranges of what a machine is made of; whole floats become int, lists become tuples, spellings the common ones."""
+    reader = _Reader("Machine", "")
+    for name, value in values.items():
+        if value is None and name in _OPTIONAL:
+            continue
+        limits = _LIMITS.get(name)
+        if limits is not None:
+            if type(value) not in limits[0] or not limits[1] <= value <= limits[2]:
+                values[name] = _FIELDS[name](reader, values, name)
+        elif name in _TEXTS:
+            if type(value) is not str:
+                reader.problem(name, f"must be a string, not {_kind(value)}")
+            elif name == "scope" and value not in SCOPES:
+                reader.problem(name, f"is {_kind(value)}", f"write one of {', '.join(SCOPES)}")
+        elif name in _KINDS:
+            kind = _KINDS[name]
+            if not isinstance(value, tuple | list):
+                reader.problem(name, f"must be a tuple of {kind.__name__}, not {_kind(value)}")
+            elif not set(map(type, value)) <= {kind}:
+                reader.problem(name, f"must hold nothing but {kind.__name__}")
+            elif type(value) is not tuple:
+                values[name] = tuple(value)
+        elif name in ("labels", "sources") and not isinstance(value, Mapping):
+            reader.problem(name, f"must be an object of strings, not {_kind(value)}")
+    if not reader.problems:
+        reader.agree(values)
+        for name, parts in _PART_SIZES:
+            for index, one in enumerate(values.get(name) or ()):
+                for part in parts:
+                    size = getattr(one, part)
+                    if size is not None and (type(size) is not int or size < 0):
+                        reader.whole({part: size}, part, MAX_DISK_BYTES, 0, f"{name}[{index}].{part}")
+    if reader.problems:
+        raise MachineFileError(reader.problems)
+    if values.get("architecture") is not None:
+        values["architecture"] = normal_architecture(values["architecture"])
+    if values.get("system") is not None:
+        values["system"] = normal_system(values["system"])
+
+
+_INT, _NUMBER = (int,), (int, float)
+_LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
+    "memory_total_bytes": (_INT, 1, MAX_MEMORY_BYTES),
+    "memory_limit_bytes": (_INT, 0, MAX_MEMORY_BYTES),
+    "memory_available_bytes": (_INT, 0, MAX_MEMORY_BYTES),
+    "swap_free_bytes": (_INT, 0, MAX_MEMORY_BYTES),
+    "cpu_cores_physical": (_INT, 1, MAX_CORES),
+    "cpu_cores_usable": (_NUMBER, MIN_CORES, MAX_CORES),
+    "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
+}
+_OPTIONAL = frozenset(FACTS)
+_TEXTS = frozenset(("name", "read_at", "scope", "system", "architecture", "cpu_model"))
+_KINDS: dict[str, type] = {
+    "instruction_sets": str,
+    "disks": Disk,
+    "models_present": PresentModel,
+    "accelerators": Accelerator,
+    "runtimes": PresentRuntime,
+    "unread": Unread,
+}
+_PART_SIZES = (
+    ("disks", ("free_bytes", "total_bytes")),
+    ("accelerators", ("memory_total_bytes", "memory_free_bytes")),
+    ("models_present", ("size_bytes",)),
+)
 
 
 class _Reader:
@@ -199,6 +365,7 @@ class _Reader:
         self.file = file
         self.text = text
         self.problems: list[Problem] = []
+        self.assumed_unified = False
 
     def problem(self, key: str | None, message: str, remedy: str | None = None, line: int | None = None) -> None:
         if line is None and key is not None and "." not in key and "[" not in key:
@@ -226,17 +393,10 @@ class _Reader:
         self.agree(values)
         if self.problems:
             raise MachineFileError(self.problems)
+        if self.assumed_unified:
+            values["sources"].setdefault("accelerators.unified", "not in the record: an Apple GPU always shares the machine's RAM")
         if values["name"] is None:
             values["name"] = "this machine"
-        told = {entry.fact for entry in unread}
-        missing = [fact for fact in FACTS if values[fact] is None]
-        missing += [f"disks.{disk.purpose}.free_bytes" for disk in values["disks"] or () if disk.free_bytes is None]
-        if any(one.memory_total_bytes is None for one in values["accelerators"] or ()):
-            missing.append("accelerators.memory_total_bytes")
-        for fact in missing:
-            if fact not in told:
-                told.add(fact)
-                unread.append(Unread(fact=fact, reason="the record does not say", remedy=_RECORD_AGAIN))
         return Machine(**values, unread=tuple(unread))
 
     def schema(self, data: Mapping[str, Any]) -> None:
@@ -259,7 +419,7 @@ class _Reader:
         order = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
         for at, lower in enumerate(order):
             for upper in order[at + 1 :]:
-                small, large = values[lower], values[upper]
+                small, large = values.get(lower), values.get(upper)
                 if small is not None and large is not None and small > large:
                     self.problem(lower, f"is {small}, above {upper}, which is {large}", f"it can be at most {large}")
                     break
@@ -326,8 +486,8 @@ class _Reader:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.problem(key, f"must be a number, not {_kind(value)}")
-        elif not 0 < value <= MAX_CORES:
-            self.problem(key, f"is {_long(value) if isinstance(value, int) else value}: it must be above 0 and at most {MAX_CORES}")
+        elif not MIN_CORES <= value <= MAX_CORES:
+            self.problem(key, f"is {_long(value) if isinstance(value, int) else value}: it must be from {MIN_CORES} to {MAX_CORES}")
         else:
             return float(value)
         return None
@@ -416,15 +576,17 @@ class _Reader:
             self.problem(
                 f"{path}.memory_free_bytes", f"is {free}, above memory_total_bytes, which is {total}", f"it can be at most {total}"
             )
-        return Accelerator(
+        made = Accelerator(
             vendor=self.needed(item, "vendor", path),
             name=self.needed(item, "name", path),
             memory_total_bytes=total,
             memory_free_bytes=free,
-            unified=self.flag(item, "unified", path) or False,
+            unified=self.flag(item, "unified", path),
             driver=self.text_value(item, "driver", f"{path}.driver"),
             compute_capability=self.text_value(item, "compute_capability", f"{path}.compute_capability"),
         )
+        self.assumed_unified |= made.unified is True and item.get("unified") is None
+        return made
 
     def runtime(self, item: Mapping[str, Any], path: str) -> PresentRuntime:
         return PresentRuntime(
@@ -436,13 +598,12 @@ class _Reader:
     def model(self, item: Mapping[str, Any], path: str) -> PresentModel:
         if item.get("size_bytes") is None:
             self.problem(f"{path}.size_bytes", "is missing")
-        complete = self.flag(item, "complete", path)
         return PresentModel(
             path=self.needed(item, "path", path),
             size_bytes=self.whole(item, "size_bytes", MAX_DISK_BYTES, 0, f"{path}.size_bytes") or 0,
             repository=self.text_value(item, "repository", f"{path}.repository"),
             file=self.text_value(item, "file", f"{path}.file"),
-            complete=True if complete is None else complete,
+            complete=self.flag(item, "complete", path),
         )
 
     def unread(self, item: Mapping[str, Any], path: str) -> Unread:
@@ -506,12 +667,13 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
     import stat
 
-    name = UNPRINTABLE.sub("?", os.fsdecode(path))
+    name = UNPRINTABLE.sub("?", os.fsdecode(path)) or "machine"
 
     def fault(message: str, remedy: str | None = None, line: int | None = None) -> MachineFileError:
         return MachineFileError([Problem(file=name, line=line, message=message, remedy=remedy)])
 
-    write_one = "write one with `selfhost machine --format json > FILE`"
+    if not os.fsdecode(path):
+        raise fault("no file was named", WRITE_ONE)
     try:
         mode = os.stat(path).st_mode
         # /dev/fd/N and /dev/stdin are what shells pass for <(command) and a pipe; any other pipe or device could block for ever
@@ -522,25 +684,27 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
                 raw = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         dead = os.path.islink(path)
-        raise fault("is a link to a file that does not exist" if dead else "does not exist", write_one) from None
+        raise fault("is a link to a file that does not exist" if dead else "does not exist", WRITE_ONE) from None
     except (OSError, ValueError) as error:
         raise fault(f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}", "name a file you may read") from None
     if stat.S_ISDIR(mode):
         raise fault("is a folder, not a file", "name the file in it")
     if not usable:
-        raise fault("is neither a file nor a pipe", write_one)
+        if stat.S_ISFIFO(mode):
+            raise fault("is a named pipe, which could be waited for without end", "write the record to a file, or send it to /dev/stdin")
+        raise fault("is a device or a socket, not a file", WRITE_ONE)
     if len(raw) > MAX_FILE_BYTES:
-        raise fault(f"is larger than {MAX_FILE_BYTES // 2**20} MiB, far more than a machine record takes", write_one)
+        raise fault(f"is larger than {MAX_FILE_BYTES // 2**20} MiB, far more than a machine record takes", WRITE_ONE)
     # Windows PowerShell's > writes UTF-16, its Set-Content a UTF-8 mark
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
-        raise fault("is not text", write_one) from None
+        raise fault("is not text", WRITE_ONE) from None
     if not text.strip():
-        raise fault("is empty", write_one)
+        raise fault("is empty", WRITE_ONE)
     if "\x00" in text:
-        raise fault("is not text", write_one)
+        raise fault("is not text", WRITE_ONE)
 
     reader = _Reader(name, text)
 
@@ -554,16 +718,17 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
                 seen.add(key)
         return out
 
-    def constant(word: str) -> float:
-        reader.problem(None, f"holds {word}, which is no number in JSON", "write null where a value is not known")
-        return 0.0
+    def constant(word: str) -> None:
+        # certain only where the word stands once in the whole file
+        line = text.count("\n", 0, text.index(word)) + 1 if text.count(word) == 1 else None
+        reader.problem(None, f"holds {word}, which is no number in JSON", "write null where a value is not known", line)
 
     try:
         data = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except json.JSONDecodeError as error:
-        raise fault(f"is not JSON: {error.msg}", write_one, error.lineno) from None
+        raise fault(f"is not JSON: {error.msg}", WRITE_ONE, error.lineno) from None
     except RecursionError:
-        raise fault("is nested too deeply for a machine record", write_one) from None
+        raise fault("is nested too deeply for a machine record", WRITE_ONE) from None
     except ValueError:
         raise fault("holds a number of thousands of digits", "write whole bytes") from None
     return reader.machine(data)

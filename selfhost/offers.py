@@ -1,6 +1,7 @@
 """API prices: the dated snapshot that ships with the project.
 
-The file has a header, `{"schema": 1, "as_of": …, "sources": {…}}`, then one line per model, `{"model": ID, "offers": […]}`.
+The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}}, "left_out": […]}`, then one line
+per model, `{"model": ID, "offers": […]}`. `left_out` says which offers of the sources are not taken over, and why.
 Only the line of the model asked for is parsed: one question needs one line of some fifty.
 """
 
@@ -14,7 +15,7 @@ from .facts import Record
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20
-# a header is a few hundred bytes; a first line longer than this is not one
+# a header is a few thousand bytes; a first line longer than this is not one
 _MAX_HEADER_BYTES = 64 << 10
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
@@ -22,7 +23,8 @@ _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 class Offer(Record):
     """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another model than the one asked for.
 
-    Prices in US dollars; None is not known. `as_of` is the day of the snapshot.
+    Prices in US dollars; None is not known. `as_of` is the day on which its source stated it, `ends` the day from which it is
+    announced to be gone, both `YYYY-MM-DD`; `ends` is None where no end is announced.
     """
 
     provider: str
@@ -35,20 +37,21 @@ class Offer(Record):
     usd_per_audio_minute: float | None = None
     usd_per_image: float | None = None
     as_of: str
+    ends: str | None = None
     source: str
 
 
-def offers_of(path: str, model_id: str, *, today: str | None = None) -> tuple[Offer, ...]:
+def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     """The offers for one model in the file at `path`, cheapest first; empty where there is none.
 
-    An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`, None for this day (UTC). The order is by the price
+    An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`. The order is by the price
     of a million tokens in plus a million out, then of a minute of audio, then of an image; unknown prices come last.
     Raises `SpecError` for a file that is missing or damaged in the header or the model's line.
     """
     content = _read(path, MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise _damaged(path, None, f"larger than {MAX_BYTES:,} bytes")
-    as_of = _as_of(path, content.partition(b"\n")[0])
+    days = _days(path, content.partition(b"\n")[0])
     start = content.find(b'\n{"model": "%s", ' % model_id.encode("utf-8", "replace"))
     if start < 0:
         return ()
@@ -58,17 +61,16 @@ def offers_of(path: str, model_id: str, *, today: str | None = None) -> tuple[Of
     found = row.get("offers")
     if row.get("model") != model_id or not isinstance(found, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
-    day = today or _this_day()
-    offers = [offer for item in found if (offer := _offer(path, number, model_id, as_of, day, item))]
+    offers = [offer for item in found if (offer := _offer(path, number, model_id, days, today, item))]
     return tuple(sorted(offers, key=_price))
 
 
 def snapshot_date(path: str) -> str:
     """The day the prices in the file at `path` were taken, `YYYY-MM-DD`. Raises `SpecError` as `offers_of` does."""
-    return _as_of(path, _read(path, _MAX_HEADER_BYTES).partition(b"\n")[0])
+    return _days(path, _read(path, _MAX_HEADER_BYTES).partition(b"\n")[0])[""]
 
 
-def _offer(path: str, number: int, model_id: str, as_of: str, today: str, item: object) -> Offer | None:
+def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object) -> Offer | None:
     """None for an offer that has ended."""
     if not isinstance(item, dict):
         raise _damaged(path, number, "holds an offer that is no object")
@@ -93,6 +95,7 @@ def _offer(path: str, number: int, model_id: str, as_of: str, today: str, item: 
     ends = item.get("ends")
     if ends is not None and not _is_date(ends):
         raise _damaged(path, number, "must be a date, YYYY-MM-DD", "ends")
+    source = text("source")
     offer = Offer(
         provider=text("provider"),
         model=text("provider_model"),
@@ -102,8 +105,9 @@ def _offer(path: str, number: int, model_id: str, as_of: str, today: str, item: 
         output_usd_per_million_tokens=price("output_usd_per_million_tokens"),
         usd_per_audio_minute=price("usd_per_audio_minute"),
         usd_per_image=price("usd_per_image"),
-        as_of=as_of,
-        source=text("source"),
+        as_of=days.get(source, days[""]),
+        ends=ends,
+        source=source,
     )
     return None if ends is not None and ends <= today else offer
 
@@ -117,24 +121,24 @@ def _price(offer: Offer) -> tuple[float, float, float, str, str]:
     return tokens, minute, image, offer.provider, offer.model
 
 
-def _as_of(path: str, line: bytes) -> str:
+def _days(path: str, line: bytes) -> Mapping[str, str]:
+    """The day of each source, and that of the snapshot under the empty name."""
     header = _object(path, 1, line)
     if header.get("schema") != SCHEMA:
         raise _damaged(path, 1, f"must be {SCHEMA}", "schema")
-    day = header.get("as_of")
-    if not isinstance(day, str) or not _is_date(day):
-        raise _damaged(path, 1, "must be a date, YYYY-MM-DD", "as_of")
-    return day
+    sources = header.get("sources", {})
+    if not isinstance(sources, dict) or not all(isinstance(source, dict) for source in sources.values()):
+        raise _damaged(path, 1, 'must be {NAME: {"as_of": …, "what": …}}', "sources")
+    days = {name: source.get("as_of") for name, source in sources.items()}
+    days[""] = header.get("as_of")
+    for name, day in days.items():
+        if not _is_date(day):
+            raise _damaged(path, 1, "must be a date, YYYY-MM-DD", f"sources.{name}.as_of" if name else "as_of")
+    return days
 
 
 def _is_date(value: object) -> bool:
     return isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-" and (value[:4] + value[5:7] + value[8:]).isdecimal()
-
-
-def _this_day() -> str:
-    import time
-
-    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def _read(path: str, size: int) -> bytes:

@@ -1,86 +1,116 @@
-"""Where a model's memory would lie: on an accelerator, split with RAM, or in RAM alone."""
+"""Where a model's memory would lie: on accelerators, split with RAM, or in RAM alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from .facts import Record
 from .machine import Accelerator, Machine
 from .needs.records import MemoryNeed, Needs, Term
 from .units import GIB
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)
 DEVICE_MARGIN_BYTES = 1 * GIB
-# grow with the number of layers, so a share of them can lie elsewhere
-_BY_LAYER = ("weights", "kv_cache", "recurrent_state")
+# grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's layout of the weights
+_BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state")
 
 
-def placements(needs: Needs, machine: Machine, layers: int | None) -> Iterator[Needs]:
-    """The same needs with their terms placed, in the order they are to be judged: accelerator, split, host, unread accelerator.
+class Place(Record):
+    """One accelerator with memory of its own: its number in the machine's list and what it can give; None is unread."""
 
-    Only the accelerator with the most room counts. One that shares the machine's RAM is no place of its own: there the
-    terms stay where they are, in `host`.
-    """
-    room = _room(machine)
-    if needs.memory is not None and room is not None:
-        index, free = room
-        where = f"accelerator:{index}"
-        moving = [term for term in needs.memory.terms if term.name != "runtime"]
-        if sum(term.high_bytes for term in moving) <= free:
-            yield _placed(
-                needs, "accelerator", [term if term.name == "runtime" else term.replace(where=where) for term in needs.memory.terms]
-            )
-        elif layers:
-            fixed = sum(term.high_bytes for term in moving if term.name not in _BY_LAYER)
-            each = sum(term.high_bytes for term in moving if term.name in _BY_LAYER) / layers
-            count = int((free - fixed) // each) if each else 0
-            if 0 < count < layers:
-                yield _placed(needs, "split", [part for term in needs.memory.terms for part in _split(term, count, layers, where)])
-    yield needs
-    if needs.memory is not None and room is None and accelerator_unread(machine):
-        yield _on_accelerator(needs, "accelerator:0")
+    index: int
+    room_bytes: int | None
+
+    @property
+    def where(self) -> str:
+        """The name of the place in a term."""
+        return f"accelerator:{self.index}"
 
 
-def accelerator_unread(machine: Machine) -> bool:
-    """An accelerator may be there, but how much memory it has was not read."""
-    devices = machine.accelerators
-    return devices is None or any(not device.unified and device.memory_total_bytes is None for device in devices)
+def places(machine: Machine) -> tuple[Place, ...]:
+    """The accelerators that are no part of the RAM, in the machine's order. One that may share the RAM is no place of its own."""
+    return tuple(
+        Place(index=index, room_bytes=free_bytes(device))
+        for index, device in enumerate(machine.accelerators or ())
+        if device.unified is False
+    )
 
 
-def _on_accelerator(needs: Needs, where: str) -> Needs:
-    terms = needs.memory.terms if needs.memory else ()
-    return _placed(needs, "accelerator", [term if term.name == "runtime" else term.replace(where=where) for term in terms])
-
-
-def _room(machine: Machine) -> tuple[int, int] | None:
-    best: tuple[int, int] | None = None
-    for index, device in enumerate(machine.accelerators or ()):
-        size = _free(device)
-        if size is not None and (best is None or size > best[1]):
-            best = index, size
-    return best
-
-
-def _free(device: Accelerator) -> int | None:
+def free_bytes(device: Accelerator) -> int | None:
+    """What a device could give now; all of it where only its total is known; None where neither was read."""
     size = device.memory_free_bytes if device.memory_free_bytes is not None else device.memory_total_bytes
-    return None if device.unified or size is None else max(0, size - DEVICE_MARGIN_BYTES)
+    return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
 
 
-def _placed(needs: Needs, placement: str, terms: list[Term]) -> Needs:
-    assert needs.memory is not None
-    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms), evictable_bytes=needs.memory.evictable_bytes))
+def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bool) -> Iterator[Needs]:
+    """The same needs with their terms placed, in the order they are to be judged: accelerators, split, host, unread accelerator.
+
+    `splits`: the runtime shares layers out, over several accelerators and with the RAM.
+    """
+    if needs.memory is None:
+        yield needs
+        return
+    known = [place for place in places(machine) if place.room_bytes is not None]
+    moving = sum(term.high_bytes for term in needs.memory.terms if term.name != "runtime")
+    one = max(known, key=lambda place: place.room_bytes or 0, default=None)
+    if one is not None and moving <= (one.room_bytes or 0):
+        yield _on_one(needs, one.where)
+    elif known and splits and layers:
+        yield from _shared_out(needs, needs.memory, known, layers)
+    yield needs
+    if machine.accelerators is None:
+        yield _on_one(needs, "accelerator:0")
+    for place in places(machine):
+        if place.room_bytes is None:
+            yield _on_one(needs, place.where)
 
 
-def _split(term: Term, count: int, layers: int, where: str) -> Iterator[Term]:
-    """`count` of `layers` layers lie on the accelerator; what does not grow with layers is needed on both sides."""
+def _on_one(needs: Needs, where: str) -> Needs:
+    terms = needs.memory.terms if needs.memory else ()
+    # the originals of repacked weights are a matter of the page cache: none lie there once the weights are on the device
+    return _placed(needs, "accelerator", [term if term.name == "runtime" else term.replace(where=where) for term in terms], 0)
+
+
+def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers: int) -> Iterator[Needs]:
+    """Whole layers on each accelerator, the first ones first; what is left stays in RAM. Nothing where not one layer fits."""
+    fixed = sum(term.high_bytes for term in memory.terms if term.name not in _BY_LAYER and term.name != "runtime")
+    each = -(-sum(term.high_bytes for term in memory.terms if term.name in _BY_LAYER) // layers)
+    left, shares = layers, []
+    for place in known:
+        count = min(left, max(0, ((place.room_bytes or 0) - fixed) // each)) if each else 0
+        if count:
+            shares.append((place.where, count))
+            left -= count
+    if not shares:
+        return
+    terms: list[Term] = []
+    for term in memory.terms:
+        terms.extend(_parts(term, shares, left, layers))
+    evictable = memory.evictable_bytes * left // layers
+    yield _placed(needs, "split" if left else "accelerator", terms, evictable)
+
+
+def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int) -> Iterator[Term]:
     if term.name == "runtime":
         yield term
         return
     if term.name not in _BY_LAYER:
-        yield term
-        yield term.replace(where=where)
+        # a compute buffer is needed wherever layers run
+        if left:
+            yield term
+        for where, _ in shares:
+            yield term.replace(where=where)
         return
-    there = {name: getattr(term, name) * count // layers for name in ("bytes", "low_bytes", "high_bytes")}
-    line = f"{count} of {layers} layers of: {term.arithmetic}"
-    yield term.replace(where=where, arithmetic=line, **there)
-    rest = {name: getattr(term, name) - there[name] for name in there}
-    yield term.replace(arithmetic=f"{layers - count} of {layers} layers of: {term.arithmetic}", **rest)
+    rest = {name: getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
+    counted = [*shares, ("host", left)]
+    for number, (where, count) in enumerate(counted):
+        # the last part takes what rounding leaves
+        last = number == len(counted) - 1 or not any(later for _, later in counted[number + 1 :])
+        part = dict(rest) if last else {name: getattr(term, name) * count // layers for name in rest}
+        rest = {name: rest[name] - part[name] for name in rest}
+        if count:
+            yield term.replace(where=where, arithmetic=f"{count} of {layers} layers of: {term.arithmetic}", **part)
+
+
+def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
+    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms), evictable_bytes=evictable_bytes))

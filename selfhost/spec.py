@@ -5,11 +5,12 @@ The schema is documented key by key in `specs/README.md`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .facts import Record
-from .tomlfile import Document, Table, kind_of
+from .tomlfile import Document, Table, kind_of, shortened
 from .units import parse_bytes
 
 SCHEMA = 1
@@ -17,6 +18,9 @@ SCHEMA = 1
 MAX_LAYERS = 1000
 # the same for tensors; the richest architecture of llama.cpp has some 60 names
 MAX_TENSOR_NAMES = 1000
+# of a license expression, whose choices multiply: more ids, deeper parentheses or more letters than any model's license has
+MAX_LICENSE_IDS = 20
+MAX_LICENSE_LETTERS = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
 ATTENTION_KINDS = ("full", "sliding", "latent", "cross")
 RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "convolution")
@@ -46,6 +50,12 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 }
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+# what people type; a quote, $ or ` of an alias would reach the shell through its completion
+_ALIAS = re.compile(r"[\w.:/+ -]+")
+_LICENSE_WORD = re.compile(r"[()]|[^\s()]+")
+_LICENSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
+# what a workload may ask of a runtime beyond its defaults
+ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type")
 _LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
 # what each kind must state; a kind's other keys are in `_recurrent`
@@ -166,6 +176,7 @@ class Architecture(Record):
     """Sizes that differ between two models of one architecture; what all its models share is the row named by `row`.
 
     `row` is `general.architecture` of the GGUF file where one exists (`runs_in_gguf`), else the transformers model type.
+    `scaled_context_tokens` is the longest context that the publisher documents by scaling positions, above `context_tokens`.
     """
 
     row: str
@@ -296,8 +307,17 @@ class RuntimeSpec(Record):
     `instruction_sets` by architecture: the ones without which its shipped build crashes; `store` names the disk place
     (`Disk.purpose`) its downloads land in; `present` are command names or Python distributions that show it is installed;
     `install` is one line to get it; `command` the line that downloads and runs a model, with `{repository}`, `{quantization}`,
-    `{context_tokens}` (per sequence), `{total_context_tokens}`, `{parallel}`, `{tag}` to fill in; `gpu_only` where it cannot run on a CPU. `overhead_low_bytes`/`overhead_high_bytes`
-    is what the program itself takes, with `overhead_how` (exact, measured, stated, assumed) and `overhead_source`.
+    `{context_tokens}` (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}` to fill in;
+    `repository_command` the same where no tag names the model; `gpu_only` where it cannot run on a CPU; `splits_layers` where
+    part of the layers can be on an accelerator and the rest in RAM.
+
+    Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are appended to the command;
+    `settings` are environment variables, `NAME=value` with a space between two, for `serve`, the command that starts the
+    server. A key in neither is in `command`, or cannot be asked for. `default_context_tokens` is the context it takes unless
+    told; None where the command says it, or the model's own is taken.
+
+    `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,
+    assumed) and `overhead_source`.
     """
 
     id: str
@@ -312,7 +332,13 @@ class RuntimeSpec(Record):
     distributions: tuple[str, ...] = ()
     install: str = ""
     command: str = ""
+    repository_command: str = ""
+    options: Mapping[str, str] = {}
+    settings: Mapping[str, str] = {}
+    serve: str = ""
+    default_context_tokens: int | None = None
     gpu_only: bool = False
+    splits_layers: bool = False
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = "assumed"
@@ -338,7 +364,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     developer = root.string("developer")
     released = root.date("released", partial=True)
     modality = root.string("modality", choices=MODALITIES)
-    aliases = root.strings("aliases")
+    aliases = _aliases(root)
     repository = _repository(root, "repository")
     gated = root.boolean("gated")
     terms = _license(root.table("license"))
@@ -404,7 +430,13 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     distributions = root.strings("distributions")
     install = root.string("install", empty=True)
     command = root.string("command", empty=True)
+    repository_command = root.string("repository_command")
+    options = _asked(root.table("options"))
+    settings = _asked(root.table("settings"))
+    serve = root.string("serve")
+    default_context_tokens = root.integer("default_context_tokens", minimum=1)
     gpu_only = root.boolean("gpu_only")
+    splits_layers = root.boolean("splits_layers")
     low = root.integer("overhead_low_bytes")
     high = root.integer("overhead_high_bytes")
     how = root.string("overhead_how", choices=HOW)
@@ -416,6 +448,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
             document.add(("systems", index), f'"{system}" is not a system and an architecture', 'write for example "linux-x86_64"')
     if low is not None and high is not None and low > high:
         root.problem("overhead_low_bytes", f"is {low:,}, above overhead_high_bytes")
+    if settings and "serve" not in root:
+        root.problem("serve", "is missing, though there are [settings]", "write the command that starts the server")
     if (low or high) and how is None and "overhead_how" not in root:
         root.problem("overhead_how", "is missing", "say how the overhead is known: " + ", ".join(HOW))
     if not document.ok or spec_id is None or name is None or store is None:
@@ -433,7 +467,13 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         distributions=distributions,
         install=install or "",
         command=command or "",
+        repository_command=repository_command or "",
+        options=options,
+        settings=settings,
+        serve=serve or "",
+        default_context_tokens=default_context_tokens,
         gpu_only=bool(gpu_only),
+        splits_layers=bool(splits_layers),
         overhead_low_bytes=low or 0,
         overhead_high_bytes=high or low or 0,
         overhead_how=how or "assumed",
@@ -484,6 +524,49 @@ def _repository(table: Table, key: str) -> str | None:
     return value
 
 
+def _aliases(root: Table) -> tuple[str, ...]:
+    aliases = root.strings("aliases")
+    written = root.values.get("aliases")
+    for index, alias in enumerate(written if isinstance(written, list) else ()):
+        if alias in aliases and not _ALIAS.fullmatch(alias):
+            root.document.add(
+                ("aliases", index),
+                f'"{shortened(alias)}" has a character that no name has',
+                "write letters, digits, spaces and . : / + - _",
+            )
+    return aliases
+
+
+def is_license_expression(text: str) -> bool:
+    """True for ids joined by AND, OR and WITH in balanced parentheses. Whether SPDX has the ids is `speccheck`'s."""
+    if len(text) > MAX_LICENSE_LETTERS:
+        return False
+    ids = depth = 0
+    before = "AND"
+    for word in _LICENSE_WORD.findall(text):
+        operator = word.upper()
+        after_operator = before in ("AND", "OR", "WITH", "(")
+        if word == "(":
+            depth += 1
+            right = after_operator and before != "WITH"
+        elif word == ")":
+            depth -= 1
+            right = not after_operator and depth >= 0
+        elif operator in ("AND", "OR"):
+            right = not after_operator
+        elif operator == "WITH":
+            right = before == "id"
+        else:
+            ids += 1
+            right = after_operator and _LICENSE_ID.fullmatch(word) is not None
+            # an exception takes no exception of its own
+            operator = "exception" if before == "WITH" else "id"
+        if not right or ids > MAX_LICENSE_IDS or depth > MAX_LICENSE_IDS:
+            return False
+        before = operator
+    return ids > 0 and not depth and before in ("id", "exception", ")")
+
+
 def _license(table: Table | None) -> License | None:
     if table is None:
         return None
@@ -498,6 +581,9 @@ def _license(table: Table | None) -> License | None:
         duties=table.texts("duties"),
     )
     table.close()
+    if found.id is not None and not is_license_expression(found.id):
+        remedy = "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
+        table.problem("id", f'"{shortened(found.id)}" is no SPDX license expression', remedy)
     if "conditional" in answers and "conditions" not in table:
         table.problem("conditions", "is missing, though the license is conditional", 'write conditions = ["one short line each"]')
     return found
@@ -573,6 +659,7 @@ def _architecture(table: Table | None) -> Architecture | None:
         vocabulary=table.integer("vocabulary", minimum=1),
         vocabulary_gguf=table.integer("vocabulary_gguf", minimum=1),
         context_tokens=table.integer("context_tokens", minimum=1),
+        scaled_context_tokens=table.integer("scaled_context_tokens", minimum=1),
         tied_embeddings=table.boolean("tied_embeddings") or False,
         attention=tuple(filter(None, attention)),
         recurrent=tuple(filter(None, recurrent)),
@@ -594,6 +681,13 @@ def _architecture(table: Table | None) -> Architecture | None:
         tensors=_tensors(table.table("tensors"), layers, mtp_layers or 0, pattern),
     )
     table.close()
+    trained, scaled = found.context_tokens, found.scaled_context_tokens
+    if trained is not None and scaled is not None and scaled <= trained:
+        table.problem(
+            "scaled_context_tokens",
+            f"is {scaled:,}, not more than context_tokens, {trained:,}",
+            "leave it out where the publisher documents no longer context",
+        )
     return found
 
 
@@ -991,6 +1085,15 @@ def _availability(table: Table | None) -> Availability | None:
 def _texts(table: Table | None) -> dict[str, str]:
     """A table with free keys: sources and reasons."""
     return {} if table is None else {key: table.text(key) or "" for key in table.values}
+
+
+def _asked(table: Table | None) -> dict[str, str]:
+    """What to write for each of ASKED_OF_RUNTIME that the table has."""
+    if table is None:
+        return {}
+    found = {key: text for key in ASKED_OF_RUNTIME if (text := table.string(key)) is not None}
+    table.close()
+    return found
 
 
 def _string_lists(table: Table | None) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .catalogue import canonical
 from .errors import Problem
-from .spec import SCHEMA, ModelSpec, is_id, read_model_spec
+from .spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
 from .tomlfile import Document, Path
 from .tomlfile import shortened as _short
 
@@ -124,7 +124,8 @@ def _check_references(document: Document, ids: Sequence[str]) -> None:
 
 def _check_license(document: Document) -> None:
     text = _text(document, "license", "id")
-    if text is None:
+    # the reader has noted what is no expression at all
+    if text is None or not is_license_expression(text):
         return
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 

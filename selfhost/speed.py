@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from . import units
 from .facts import Record
 from .machine import Machine
+from .needs.records import Needs
 from .spec import Architecture
 
 # share of the read bandwidth that reaches the weights, and the fixed cost of one layer
@@ -122,6 +123,22 @@ _FIXED: tuple[tuple[frozenset[str], str, float, float], ...] = (
 _SERVER_WORDS = frozenset((
     "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan", "power8", "power9", "power10",
 ))  # fmt: skip
+# Peaks of GPU memory in GB/s by the words of the name that its driver gives, from whichllm data/gpu.py, llmfit hardware.rs and the
+# pages of the clouds that rent them; H100: 2,619 MHz x 2 x 5,120 bits, as one reports. Where a row is wanted, these words must be
+# the same in both: a 4090 Laptop is no 4090
+_GPU_VARIANTS = frozenset((
+    "ti", "super", "laptop", "mobile", "max", "xt", "xtx", "gre", "d", "nvl", "pcie", "sxm4", "sxm5", "40gb", "hbm3", "mig", "ada",
+))  # fmt: skip
+_GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()), peak) for name, peak in (
+    ("rtx 3060", 360), ("rtx 3070", 448), ("rtx 3080", 760), ("rtx 3090", 936), ("rtx 4060", 272), ("rtx 4060 laptop", 256),
+    ("rtx 4060 ti", 288), ("rtx 4070", 504), ("rtx 4070 ti super", 672), ("rtx 4080 super", 736), ("rtx 4090", 1008),
+    ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti", 896), ("rtx 5080", 960), ("rtx 5090", 1792),
+    ("rtx pro 6000 blackwell", 1597), ("tesla t4", 320), ("a10g", 600), ("l4", 300), ("l40s", 864), ("a100 sxm4 40gb", 1555),
+    ("a100 sxm4 80gb", 2039), ("a100 pcie 80gb", 1935), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900), ("h200", 4800), ("h200 nvl", 4800),
+    ("b200", 8000), ("gh200", 4000), ("mi300x", 5300), ("radeon 7900 xtx", 960), ("radeon 9070 xt", 640), ("arc b580", 456),
+))  # fmt: skip
+# of that peak, decoding reached 0.79 (RTX 4090, 14 B in 4 bits) to 0.30 (RTX 5090, 3 B), an Arc B580 0.21
+GPU_SHARE = (0.2, 0.6, 0.9)
 _CLIENT_WORDS = frozenset((
     "core", "ryzen", "celeron", "pentium", "athlon", "atom", "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
 ))  # fmt: skip
@@ -134,15 +151,18 @@ def predict(
     *,
     context_tokens: int | None = None,
     runtime: str | None = None,
+    offloaded: Mapping[int, float] | None = None,
 ) -> Speed:
-    """The pace in RAM, on the processor, with half of `context_tokens` filled; None of it: with an empty context.
+    """The pace with half of `context_tokens` filled; None of it: with an empty context. The rest of what is offloaded is in RAM.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`); {} gives no range. Without an
     architecture the cost of layers and context is not known and the slow end is lower. `runtime` is the id of a `RuntimeSpec`.
+    `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on it (`shares_of`).
     """
-    size = sum(read_bytes.values())
-    if size <= 0:
+    if sum(read_bytes.values()) <= 0:
         return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
+    if offloaded:
+        return _with_accelerators(machine, architecture, read_bytes, (context_tokens or 0) / 2, offloaded)
     memory = bandwidth(machine)
     if memory is None:
         return Speed(decode=None, prompt=None, how="neither the memory bandwidth nor the number of cores was read")
@@ -171,6 +191,72 @@ def predict(
 
 
 _SAME_RULES = ("llama.cpp", "ollama")
+
+
+def shares_of(needs: Needs) -> dict[int, float]:
+    """Number of an accelerator -> share of the weights that `needs`, as placed, puts on it; {} for a model in RAM."""
+    held: dict[int, int] = {}
+    total = 0
+    for term in needs.memory.terms if needs.memory else ():
+        # what a processor reads in a layout of its own stands apart, and not in `weights` as well
+        if term.name not in ("weights", "repacked_weights"):
+            continue
+        total += term.bytes
+        place, _, number = term.where.partition(":")
+        if place == "accelerator" and number.isdecimal():
+            held[int(number)] = held.get(int(number), 0) + term.bytes
+    return {number: size / total for number, size in held.items() if total}
+
+
+def gpu_bandwidth(name: str) -> float | None:
+    """Peak bytes per second of a GPU's memory, by the name its driver gives; None for one that is not in the table."""
+    words = _split(name)
+    found = [row for row in _GPU_PEAK if row[0] <= words and row[0] & _GPU_VARIANTS == words & _GPU_VARIANTS]
+    return max(found, key=lambda row: len(row[0]))[1] * _GB if found else None
+
+
+def _with_accelerators(
+    machine: Machine, architecture: Architecture | None, read_bytes: Mapping[str, int], depth: float, offloaded: Mapping[int, float]
+) -> Speed:
+    """Accelerators one after the other, then the layers in RAM. How fast they read prompts is not estimated."""
+    devices = machine.accelerators or ()
+    size = sum(read_bytes.values())
+    on_board = _cache_bytes(architecture, depth) if architecture is not None else 0.0
+    seconds = [0.0, 0.0, 0.0]
+    names = []
+    for number, share in offloaded.items():
+        peak = gpu_bandwidth(devices[number].name) if number < len(devices) else None
+        if peak is None:
+            name = devices[number].name if number < len(devices) else "the accelerator"
+            return Speed(decode=None, prompt=None, how=f"how fast the memory of {name} is is not known")
+        names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
+        for end, used in enumerate(GPU_SHARE):
+            seconds[end] += share * (size + on_board) / (peak * used)
+    rest = max(0.0, 1 - sum(offloaded.values()))
+    how = " and ".join(names)
+    if rest > 1e-6:
+        memory = bandwidth(machine)
+        if memory is None:
+            return Speed(decode=None, prompt=None, how="a part of it is in RAM, and neither its bandwidth nor the number of cores was read")
+        threads, cores = _threads(machine), _kind(machine).cores
+        for end, rate in enumerate((memory.low, memory.likely, memory.high)):
+            seconds[end] += rest * _seconds(architecture, read_bytes, rate, threads * cores[end], cores[end], depth)
+        how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
+    else:
+        how = f"on {how}, of which decoding has been seen to use a fifth to nine tenths"
+    slow, likely, fast = (1 / taken for taken in seconds)
+    return Speed(decode=PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast)), prompt=None, how=how)
+
+
+def _cache_bytes(architecture: Architecture, depth: float) -> float:
+    """Of the context, what one token reads: keys and values in 16 bits."""
+    found = 0.0
+    for group in architecture.attention:
+        seen = min(depth, group.window_tokens or depth)
+        latent = group.latent_length
+        width = latent + (group.rope_length or 0) if latent else group.kv_heads * (group.key_length + group.value_length)
+        found += 2 * seen * width * len(group.layers)
+    return found
 
 
 def advice(
@@ -262,7 +348,11 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
 
 
 def _words(machine: Machine) -> frozenset[str]:
-    return frozenset("".join(letter if letter.isalnum() else " " for letter in (machine.cpu_model or "").lower()).split())
+    return _split(machine.cpu_model or "")
+
+
+def _split(name: str) -> frozenset[str]:
+    return frozenset("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())
 
 
 def _is_guest(machine: Machine) -> bool:

@@ -43,13 +43,18 @@ class Route(StrEnum):
 
 
 class Alternative(Record):
-    """Something that would fit instead: the same model smaller or with a shorter context, or another model."""
+    """Something that would fit instead: the same model smaller or with a shorter context, or another model.
+
+    `command` asks about it with everything that was asked before.
+    """
 
     id: str
     name: str
     quantization: str | None
     context_tokens: int | None
+    runtime: str | None = None
     why: str
+    command: str
 
 
 class Room(Record):
@@ -167,17 +172,20 @@ class Verdict(Record):
 def judge(question: Question, machine: Machine) -> Judged:
     """Every finding for that question on that machine.
 
-    A closed model gets only `weights` and the findings that were asked for. The placement judged is the first of
-    accelerator, split, host without a `fail`, then one whose accelerator is unread; where all fail, the host's.
+    A closed model gets only `weights` and the findings that were asked for, one that the runtime does not load `runtime` too.
+    The placement judged is the first of accelerator, split, host without a `fail`, then one whose accelerator is unread; where
+    all fail, the host's.
     """
     spec, workload = question.spec, question.workload
     about: list[Finding | None] = [
-        check.weights(spec, machine, local_files=question.local_files),
+        check.weights(spec, local_files=question.local_files),
         check.license_check(spec, workload),
         check.openness(spec, workload),
     ]
     needs = question.needs
     if needs is None:
+        if question.loads is not None:
+            about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
         return Judged(findings=tuple(finding for finding in about if finding), needs=None, speed=None)
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
@@ -185,7 +193,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     placed, held = place(question, needs, machine)
     about += held
     about.append(check.cpu(needs, machine, question.runtime))
-    about.append(check.runtime_check(spec, machine, question.runtime, workload, loads=question.loads))
+    about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
     pace = question.speed
     if pace is not None and placed.placement != "host":
         pace = Speed(decode=None, prompt=None, how="the speed of accelerators is not estimated")
@@ -199,7 +207,8 @@ def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, li
     """Where the memory would lie, and the findings of memory and accelerator for that place."""
     layers = question.spec.architecture.layers if question.spec.architecture else None
     fallback: tuple[Needs, list[Finding]] | None = None
-    for candidate in placements(needs, machine, layers):
+    splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
+    for candidate in placements(needs, machine, layers, splits=splits):
         held = [check.memory(candidate, machine, question.workload), check.accelerator(candidate, machine, question.runtime)]
         if all(finding.outcome is not Outcome.FAIL for finding in held):
             return candidate, held

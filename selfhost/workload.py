@@ -6,13 +6,39 @@ from .errors import Problem, WorkloadError
 from .facts import Record
 
 TASKS = ("generate", "finetune")
+FINETUNE_METHODS = ("full", "lora", "qlora")
+OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
+# what most published recipes take; peft itself starts from 8
+DEFAULT_LORA_RANK = 16
 KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 MEMORY_BASES = ("default", "total", "available")
 DEFAULT_CONTEXT_TOKENS = 4096
 # a 300-word answer in three minutes; 0 switches the wish off
 DEFAULT_MIN_TOKENS_PER_SECOND = 2.0
 READING_TOKENS_PER_SECOND = 5.0
-_FILE = "workload"
+
+
+# what each field is called on the command line
+FLAGS = {
+    "task": "--task",
+    "runtime": "--runtime",
+    "quantization": "--quant",
+    "context_tokens": "--context",
+    "parallel": "--parallel",
+    "kv_cache_type": "--kv-cache",
+    "min_tokens_per_second": "--min-speed",
+    "memory_basis": "--memory",
+    "reserve_bytes": "--reserve",
+    "private": "--private",
+    "commercial": "--commercial",
+    "modify": "--modify",
+    "auditable": "--auditable",
+    "license": "--license",
+    "finetune_method": "--method",
+    "lora_rank": "--lora-rank",
+    "optimizer": "--optimizer",
+    "checkpointing": "--no-checkpointing",
+}
 
 
 class Workload(Record):
@@ -21,7 +47,12 @@ class Workload(Record):
     `context_tokens` is per sequence: N `parallel` sequences need N times the cache. `min_tokens_per_second` is the lowest
     useful decode speed; 0 switches it off. `reserve_bytes` is the memory kept for the system itself.
     `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX expression that the model's
-    license must meet. Raises `WorkloadError` with every fault found.
+    license must meet.
+
+    With the task `finetune`, `parallel` sequences are trained at once, by `finetune_method` with adapters of `lora_rank`, the
+    `optimizer` and, with `checkpointing`, one input kept per layer and the rest computed again.
+
+    Raises `WorkloadError` with every fault found.
     """
 
     task: str = "generate"
@@ -39,21 +70,54 @@ class Workload(Record):
     modify: bool = False
     auditable: bool = False
     license: str | None = None
+    finetune_method: str | None = None
+    lora_rank: int | None = None
+    optimizer: str | None = None
+    checkpointing: bool | None = None
 
-    def __init__(self, **values: object) -> None:
-        super().__init__(**values)
-        found = [Problem(file=_FILE, key=key, message=message, remedy=remedy) for key, message, remedy in _faults(self)]
+    def options(self) -> str:
+        """The command line that asks for the same, with a space in front of each option; empty where nothing was asked."""
+        text = ""
+        for key, flag in FLAGS.items():
+            value = getattr(self, key)
+            if value == Workload._defaults[key] or (key == "checkpointing" and value):
+                continue
+            if isinstance(value, bool):
+                text += f" {flag}"
+            else:
+                shown = f"{value:g}" if isinstance(value, float) else str(value)
+                text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
+        return text
+
+    def with_finetuning_defaults(self) -> Workload:
+        """The same with LoRA, AdamW and checkpointing where nothing else was asked."""
+        method = self.finetune_method or "lora"
+        return self.replace(
+            finetune_method=method,
+            lora_rank=None if method == "full" else self.lora_rank or DEFAULT_LORA_RANK,
+            optimizer=self.optimizer or "adamw",
+            checkpointing=True if self.checkpointing is None else self.checkpointing,
+        )
+
+    def _check(self) -> None:
+        found = [Problem(file="workload", key=key, message=message, remedy=remedy) for key, message, remedy in _faults(self)]
         if found:
             raise WorkloadError(found)
 
 
 def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
     found: list[tuple[str, str, str | None]] = []
-    for key, choices in (("task", TASKS), ("memory_basis", MEMORY_BASES), ("kv_cache_type", KV_CACHE_TYPES)):
+    for key, choices in (
+        ("task", TASKS),
+        ("memory_basis", MEMORY_BASES),
+        ("kv_cache_type", KV_CACHE_TYPES),
+        ("finetune_method", FINETUNE_METHODS),
+        ("optimizer", OPTIMIZERS),
+    ):
         value = getattr(asked, key)
-        if value not in choices and not (value is None and key == "kv_cache_type"):
+        if value not in choices and not (value is None and key not in ("task", "memory_basis")):
             found.append((key, f"{value!r} is not one of {', '.join(choices)}", None))
-    for key, least, most in (("context_tokens", 1, 10**9), ("parallel", 1, 10**6), ("reserve_bytes", 0, 10**18)):
+    for key, least, most in (("context_tokens", 1, 10**9), ("parallel", 1, 10**6), ("reserve_bytes", 0, 10**18), ("lora_rank", 1, 65_536)):
         value = getattr(asked, key)
         if value is None and key != "parallel":
             continue
@@ -66,9 +130,13 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
     pace = asked.min_tokens_per_second
     if pace is not None and (isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 <= pace < 1e9):
         found.append(("min_tokens_per_second", f"must be a number of at least 0, not {pace!r}", "0 switches the wish off"))
-    for key in ("private", "commercial", "modify", "auditable"):
-        if not isinstance(getattr(asked, key), bool):
+    for key in ("private", "commercial", "modify", "auditable", "checkpointing"):
+        if not isinstance(getattr(asked, key), bool) and not (key == "checkpointing" and asked.checkpointing is None):
             found.append((key, f"must be True or False, not {getattr(asked, key)!r}", None))
+    if asked.task != "finetune":
+        for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing"):
+            if getattr(asked, key) is not None:
+                found.append((key, "makes sense for the task finetune only", "add --task finetune"))
     for key in ("runtime", "format", "quantization", "license"):
         value = getattr(asked, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):

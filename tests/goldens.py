@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "golden"
+HERE = Path(__file__).parent
+FOLDER = HERE / "golden"
 
 
 class Golden:
-    """Compares a text with tests/golden/NAME, versions masked; with `pytest --update-golden` writes it."""
+    """Compares a text with tests/golden/NAME, version and place of the checkout masked; with `pytest --update-golden` writes it."""
 
     def __init__(self, update: bool) -> None:
         self.update = update
@@ -16,7 +17,7 @@ class Golden:
     def __call__(self, name: str, text: str) -> None:
         from selfhost import __version__
 
-        masked = text.replace(__version__, "VERSION")
+        masked = text.replace(__version__, "VERSION").replace(str(HERE.parent), "CHECKOUT")
         path = FOLDER / name
         if self.update:
             path.write_text(masked, encoding="utf-8")

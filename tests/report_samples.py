@@ -326,10 +326,12 @@ def api() -> Verdict:
             Alternative(
                 id="llama-3.3-70b-instruct", name="Llama 3.3 70B Instruct", quantization="IQ2_XXS", context_tokens=2048,
                 why="the same model, smaller: 19.6 GiB of memory, 19.1 GB to download; answers get noticeably worse",
+                command="selfhost check llama-3.3-70b-instruct --quant IQ2_XXS --context 2048",
             ),
             Alternative(
                 id="qwen3-30b-a3b", name="Qwen3 30B A3B", quantization="Q4_K_M", context_tokens=4096,
                 why="another model, 30.5 B parameters: 17.9 GiB of memory, 18.6 GB to download",
+                command="selfhost check qwen3-30b-a3b",
             ),
         ),
         api_offers=offers(),
@@ -353,7 +355,14 @@ def closed() -> Verdict:
             ),
         ),
         alternatives=(
-            Alternative(id="gpt-oss-20b", name="gpt-oss 20B", quantization="MXFP4", context_tokens=4096, why="by the same developer"),
+            Alternative(
+                id="gpt-oss-20b",
+                name="gpt-oss 20B",
+                quantization="MXFP4",
+                context_tokens=4096,
+                why="by the same developer",
+                command="selfhost check gpt-oss-20b --quant MXFP4",
+            ),
         ),
         api_offers=(
             Offer(

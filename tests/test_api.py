@@ -169,15 +169,39 @@ def test_private_rules_the_api_out() -> None:
 
 
 def test_an_offer_counts_only_for_a_context_it_serves() -> None:
-    """gpt-4 served 8,192 tokens: with 100,000 asked for, its offer does not count."""
-    assert all((offer.context_tokens or 0) >= 100_000 for offer in check("gpt-4o", Workload(context_tokens=100_000), machine=VM).api_offers)
-    assert check("gpt-4o", Workload(context_tokens=200_000), machine=VM).route is not Route.LOCAL
+    """gpt-4o serves 128,000 tokens: with more asked for, its own offers do not count, and a successor's may stand in."""
+    own = check("gpt-4o", Workload(context_tokens=128_000), machine=VM).api_offers
+    assert {offer.model_id for offer in own} == {"gpt-4o"}
+    longer = check("gpt-4o", Workload(context_tokens=200_000), machine=VM).api_offers
+    assert all(offer.stands_in and (offer.context_tokens or 0) >= 200_000 for offer in longer)
+
+
+def test_no_api_serves_more_than_the_model_can_use() -> None:
+    """A reseller's word of a million tokens does not make a model of 163,840 better."""
+    verdict = check("deepseek-v3", Workload(context_tokens=1_000_000), machine=VM)
+    assert all(offer.model_id != "deepseek-v3" for offer in verdict.api_offers)
 
 
 def test_an_offer_counts_only_under_the_license_asked_for() -> None:
-    """A model whose license forbids what was asked is no better behind an API."""
+    """OPT's license forbids commercial use: under --commercial no offer of it counts, only one of a model that allows it."""
     verdict = check("opt-66b", Workload(commercial=True), machine=VM)
-    assert verdict.route is Route.NEITHER
+    assert all(offer.stands_in and offer.model_id != "opt-66b" for offer in verdict.api_offers)
+    catalogue = open_catalogue()
+    for offer in verdict.api_offers:
+        own = catalogue.spec(offer.model_id).license
+        assert own is not None
+        assert own.commercial_use in ("yes", "conditional")
+
+
+def test_prices_end_on_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An offer is gone from the day it ends on, and what replaces it stands in."""
+    from selfhost.api import check_with
+
+    before = check_with(open_catalogue(), "gpt-4o", Workload(), VM, today="2026-11-20").api_offers
+    ends = max(offer.ends or "" for offer in before)
+    assert ends > "2026-11-20"
+    after = check_with(open_catalogue(), "gpt-4o", Workload(), VM, today=ends).api_offers
+    assert all(offer.stands_in for offer in after)
 
 
 def test_version() -> None:
@@ -194,17 +218,19 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     assert verdict.room is not None
     assert verdict.model.architecture is not None
 
-    def memory(**changes: int) -> str:
-        finding = check(name, Workload(**changes), machine=machine).finding("memory")
+    def memory(*, context_tokens: int | None = None, parallel: int = 1) -> str:
+        finding = check(name, Workload(context_tokens=context_tokens, parallel=parallel), machine=machine).finding("memory")
         assert finding is not None
         return finding.outcome.value
 
-    longest, most = verdict.room.longest_context_tokens, verdict.room.most_parallel
+    longest, sequences = verdict.room.longest_context_tokens, verdict.room.most_parallel
     if longest is None:
         assert memory(context_tokens=1) in ("fail", "unknown")
     else:
         assert memory(context_tokens=longest) in ("pass", "warn")
-        assert longest == verdict.model.architecture.context_tokens or memory(context_tokens=longest + 1) in ("fail", "unknown")
-    if most is not None:
-        assert memory(parallel=most) in ("pass", "warn")
-        assert most == 4096 or memory(parallel=most + 1) in ("fail", "unknown")
+        architecture = verdict.model.architecture
+        most = max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
+        assert longest == most or memory(context_tokens=longest + 1) in ("fail", "unknown")
+    if sequences is not None:
+        assert memory(parallel=sequences) in ("pass", "warn")
+        assert sequences == 4096 or memory(parallel=sequences + 1) in ("fail", "unknown")

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
-from selfhost.needs.finetune import METHODS, OPTIMIZERS, adapters, finetune_needs
+from selfhost.needs.finetune import adapters, finetune_needs
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
-from selfhost.workload import Workload
+from selfhost.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 
 TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8"))
 
@@ -225,7 +225,7 @@ def test_the_three_methods_are_far_apart(model: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(MODELS, LENGTHS, LENGTHS, st.sampled_from(METHODS), st.booleans())
+@given(MODELS, LENGTHS, LENGTHS, st.sampled_from(FINETUNE_METHODS), st.booleans())
 def test_longer_sequences_never_take_less(model: str, one: int, other: int, method: str, checkpointing: bool) -> None:
     """In every figure of the memory; the disk does not depend on it."""
     spec = shelf().spec(model)
@@ -236,7 +236,7 @@ def test_longer_sequences_never_take_less(model: str, one: int, other: int, meth
 
 
 @settings(max_examples=60, deadline=None)
-@given(MODELS, LENGTHS, st.sampled_from(METHODS))
+@given(MODELS, LENGTHS, st.sampled_from(FINETUNE_METHODS))
 def test_checkpointing_never_takes_more(model: str, length: int, method: str) -> None:
     """In every figure: computing layers again is what it is for."""
     spec = shelf().spec(model)
@@ -257,7 +257,7 @@ def test_a_higher_rank_takes_more(model: str, one: int, other: int, method: str)
 
 
 @settings(max_examples=40, deadline=None)
-@given(MODELS, st.integers(1, 8), st.sampled_from(METHODS))
+@given(MODELS, st.integers(1, 8), st.sampled_from(FINETUNE_METHODS))
 def test_sequences_at_once_count_as_tokens(model: str, batch: int, method: str) -> None:
     """A batch takes the activations of as many sequences and nothing else; without one, `parallel` is the batch."""
     spec = shelf().spec(model)
@@ -269,7 +269,7 @@ def test_sequences_at_once_count_as_tokens(model: str, batch: int, method: str) 
         assert term.bytes == alone[term.name].bytes if term.name != "activations" else term.bytes >= alone[term.name].bytes
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FINETUNE_METHODS)
 @pytest.mark.parametrize("optimizers", [("adamw", "adamw_8bit"), ("adamw_8bit", "sgd")])
 def test_optimizers_that_keep_less_take_less(method: str, optimizers: tuple[str, str]) -> None:
     """32-bit Adam, 8-bit Adam, plain SGD: memory and checkpoints shrink in that order."""
@@ -289,7 +289,7 @@ def calculate(line: str) -> Fraction:
     return Fraction(eval(re.sub(r"(\d+)", r"Fraction(\1)", kept), {"Fraction": Fraction, "__builtins__": {}}))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FINETUNE_METHODS)
 @pytest.mark.parametrize("checkpointing", [True, False])
 def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing: bool) -> None:
     """Each term of each model encloses its best figure, names its source, and its line gives its bytes."""
@@ -310,7 +310,7 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
 def test_every_model_downloads_the_same_files_whatever_the_method() -> None:
     """The published checkpoint is read by all three; what a run saves comes on top."""
     for spec in trainable():
-        answers = [ask(spec, method=method) for method in METHODS]
+        answers = [ask(spec, method=method) for method in FINETUNE_METHODS]
         assert len({answer.download_bytes for answer in answers}) == 1
         for answer in answers:
             assert answer.download_bytes is not None

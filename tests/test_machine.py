@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfhost.errors import MachineFileError, Problem
@@ -27,10 +27,13 @@ from selfhost.machine import (
     Machine,
     PresentModel,
     PresentRuntime,
+    checked_name,
 )
 
 SCHEMA_FILE = Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json"
 GIB = 2**30
+# a busy computer is no fault
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp", "Cs", "Cn")), min_size=1, max_size=20).filter(
     str.strip
@@ -46,7 +49,7 @@ def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def machines(draw: st.DrawFn) -> Machine:
-    """Any record that keeps its own law: a None has its Unread, and sizes do not contradict each other."""
+    """Any record whose sizes do not contradict each other, with reasons for some of what is None and for some of what is not."""
     sizes = sorted(draw(st.lists(memory_sizes, min_size=3, max_size=3)))
     disks = draw(
         optional(
@@ -55,7 +58,7 @@ def machines(draw: st.DrawFn) -> Machine:
                     Disk,
                     purpose=names,
                     path=texts,
-                    free_bytes=disk_sizes,
+                    free_bytes=optional(disk_sizes),
                     total_bytes=optional(disk_sizes),
                     filesystem=optional(texts),
                     writable=optional(st.booleans()),
@@ -66,10 +69,10 @@ def machines(draw: st.DrawFn) -> Machine:
     )
     accelerator = st.builds(
         Accelerator,
-        vendor=names,
+        vendor=names | st.just("apple"),
         name=texts,
-        memory_total_bytes=memory_sizes,
-        unified=st.booleans(),
+        memory_total_bytes=optional(memory_sizes),
+        unified=optional(st.booleans()),
         driver=optional(texts),
         compute_capability=optional(texts),
     )
@@ -77,14 +80,14 @@ def machines(draw: st.DrawFn) -> Machine:
         "read_at": draw(optional(st.just("2026-10-01T12:00:00Z"))),
         "scope": draw(optional(st.sampled_from(["host", "vm", "container"]))),
         "system": draw(optional(names)),
-        "architecture": draw(optional(names)),
+        "architecture": draw(optional(names | st.sampled_from(["arm64", "AMD64", "x64", "i386"]))),
         "memory_available_bytes": draw(optional(st.just(sizes[0]))),
         "memory_limit_bytes": draw(optional(st.just(sizes[1]))),
         "memory_total_bytes": draw(optional(st.just(sizes[2]))),
         "swap_free_bytes": draw(optional(st.integers(0, MAX_MEMORY_BYTES))),
         "cpu_model": draw(optional(texts)),
         "cpu_cores_physical": draw(optional(st.integers(1, MAX_CORES))),
-        "cpu_cores_usable": draw(optional(st.floats(0.01, 512) | st.integers(1, 512).map(float))),
+        "cpu_cores_usable": draw(optional(st.floats(0.001, 512) | st.integers(1, 512).map(float))),
         "instruction_sets": draw(optional(st.lists(names, max_size=4).map(tuple))),
         "memory_bandwidth_bytes_per_second": draw(optional(memory_sizes)),
         "disks": None if disks is None else tuple(disks),
@@ -97,7 +100,7 @@ def machines(draw: st.DrawFn) -> Machine:
                         size_bytes=disk_sizes,
                         repository=optional(texts),
                         file=optional(texts),
-                        complete=st.booleans(),
+                        complete=optional(st.booleans()),
                     ),
                     max_size=2,
                 ).map(tuple)
@@ -108,7 +111,8 @@ def machines(draw: st.DrawFn) -> Machine:
             optional(st.lists(st.builds(PresentRuntime, id=names, version=optional(texts), path=optional(texts)), max_size=2).map(tuple))
         ),
     }
-    unread = tuple(Unread(fact=fact, reason=draw(texts), remedy=draw(optional(texts))) for fact in FACTS if values[fact] is None)
+    told = st.sampled_from([*FACTS, "disks.ollama", "accelerators.memory_total_bytes", "accelerators.unified", "instruction_sets.fma"])
+    unread = tuple(draw(st.lists(st.builds(Unread, fact=told, reason=texts, remedy=optional(texts)), max_size=6)))
     return Machine(
         name=draw(texts),
         labels=draw(st.dictionaries(texts, texts, max_size=2)),
@@ -118,12 +122,166 @@ def machines(draw: st.DrawFn) -> Machine:
     )
 
 
+@calm
 @given(machines())
 def test_a_record_survives_the_way_through_json(machine: Machine) -> None:
     """Reading back what was written gives the same record, and what was written keeps the published schema."""
     written = json.loads(json.dumps(machine.to_json(), allow_nan=False))
     assert Machine.from_json(written) == machine
     jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(written)
+
+
+def explained(machine: Machine) -> None:
+    told = [entry.fact for entry in machine.unread]
+    assert len(told) == len(set(told))
+    for fact in FACTS:
+        assert (getattr(machine, fact) is None) == (fact in told), fact
+    for disk in machine.disks or ():
+        assert disk.free_bytes is not None or f"disks.{disk.purpose}.free_bytes" in told
+        assert disk.writable is not None or f"disks.{disk.purpose}.writable" in told
+    for part in ("memory_total_bytes", "unified"):
+        if machine.accelerators is not None:
+            assert any(getattr(card, part) is None for card in machine.accelerators) == (f"accelerators.{part}" in told)
+    if machine.models_present is not None:
+        assert any(model.complete is None for model in machine.models_present) == ("models_present.complete" in told)
+
+
+@calm
+@given(machines(), machines(), st.sampled_from([fact for fact in FACTS if not fact.startswith("memory_")]))
+def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: str) -> None:
+    """However a machine was made or changed: each None has one entry, no value has one, and the reasons given are kept."""
+    explained(machine)
+    changed = machine.replace(**{fact: getattr(other, fact)})
+    explained(changed)
+    assert Machine.from_json(json.loads(json.dumps(changed.to_json()))) == changed
+    kept = {entry.fact: entry for entry in machine.unread}
+    assert all(changed.why_unread(name) == entry for name, entry in kept.items() if name in FACTS and name != fact)
+
+
+def test_a_value_put_in_takes_its_reason_away() -> None:
+    """`replace` with a disk's free space, a GPU's memory or an instruction set leaves no reason why they are not known."""
+    why = Unread(fact="disks.llama.cpp.free_bytes", reason="no answer within 2 seconds", remedy="mount it")
+    machine = Machine(
+        disks=(Disk(purpose="llama.cpp", path="/data", writable=True),),
+        accelerators=(Accelerator(vendor="nvidia", name="GPU"),),
+        instruction_sets=("avx2",),
+        unread=(why, Unread(fact="instruction_sets.fma", reason="Windows does not say")),
+    )
+    explained(machine)
+    assert machine.why_unread("disks.llama.cpp.free_bytes") == why
+    whole = machine.replace(
+        disks=(Disk(purpose="llama.cpp", path="/data", free_bytes=0, writable=True),),
+        accelerators=(Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=GIB, unified=False),),
+        instruction_sets=("avx2", "fma"),
+    )
+    assert {entry.fact for entry in whole.unread} <= set(FACTS)
+    assert machine.replace(accelerators=()).accelerators == ()
+    assert not [entry for entry in machine.replace(accelerators=()).unread if entry.fact.startswith("accelerators")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("memory_total_bytes", "16GB"),
+        ("memory_total_bytes", 0),
+        ("memory_limit_bytes", -1),
+        ("memory_available_bytes", True),
+        ("swap_free_bytes", 2**60),
+        ("swap_free_bytes", float("nan")),
+        ("memory_bandwidth_bytes_per_second", 0),
+        ("cpu_cores_physical", "8"),
+        ("cpu_cores_usable", float("nan")),
+        ("cpu_cores_usable", 0.0001),
+        ("instruction_sets", "avx2"),
+        ("instruction_sets", (1,)),
+        ("disks", 5),
+        ("disks", ({"purpose": "ollama", "path": "/"},)),
+        ("accelerators", Accelerator(vendor="nvidia", name="GPU")),
+        ("unread", None),
+        ("labels", [("site", "a")]),
+        ("name", None),
+        ("architecture", 64),
+        ("scope", "enclave"),
+    ],
+)
+def test_a_machine_made_by_hand_is_checked(field: str, value: Any) -> None:
+    """A wrong type or a size no machine has is refused when the machine is made, by the field's name."""
+    with pytest.raises(MachineFileError) as caught:
+        Machine(**{field: value})
+    assert [problem.key for problem in caught.value.problems] == [field]
+    with pytest.raises(ValueError, match=field):
+        Machine().replace(**{field: value})
+
+
+def test_sizes_of_a_machine_made_by_hand_agree() -> None:
+    """No more is available than the limit; no part of it is negative; every fault is told at once."""
+    with pytest.raises(MachineFileError, match="memory_available_bytes"):
+        Machine(memory_limit_bytes=GIB, memory_available_bytes=2 * GIB)
+    with pytest.raises(MachineFileError, match=r"disks\[0\]\.free_bytes"):
+        Machine(disks=(Disk(purpose="ollama", path="/", free_bytes=-1),))
+    with pytest.raises(MachineFileError, match=r"accelerators\[0\]\.memory_total_bytes"):
+        Machine(accelerators=(Accelerator(vendor="nvidia", name="GPU", memory_total_bytes="8"),))  # type: ignore[arg-type]
+    with pytest.raises(MachineFileError) as caught:
+        Machine(memory_total_bytes=-1, swap_free_bytes=-1)
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "spelled", "name"),
+    [
+        ("architecture", "arm64", "aarch64"),
+        ("architecture", "ARM64", "aarch64"),
+        ("architecture", "AMD64", "x86_64"),
+        ("architecture", "x64", "x86_64"),
+        ("architecture", "i386", "i686"),
+        ("architecture", "riscv64", "riscv64"),
+        ("system", "Darwin", "macos"),
+        ("system", "win32", "windows"),
+        ("system", "Windows", "windows"),
+        ("system", "Linux", "linux"),
+        ("system", "freebsd14", "freebsd14"),
+    ],
+)
+def test_one_spelling(key: str, spelled: str, name: str) -> None:
+    """Records by people and by other programs use the words of their own system."""
+    assert getattr(Machine.from_json({"schema": SCHEMA, key: spelled}), key) == name
+    assert getattr(Machine().replace(**{key: spelled}), key) == name
+
+
+def test_a_gpu_that_may_share_the_memory() -> None:
+    """A record that does not say whether a GPU shares the RAM says nothing; Apple's always do, and the record then says why it is known."""
+    machine = Machine.from_json({"schema": SCHEMA, "accelerators": [{"vendor": "nvidia", "name": "GPU", "memory_total_bytes": GIB}]})
+    assert [card.unified for card in machine.accelerators or ()] == [None]
+    assert machine.why_unread("accelerators.unified").remedy
+    apple = Machine.from_json({"schema": SCHEMA, "accelerators": [{"vendor": "Apple", "name": "M4", "memory_total_bytes": GIB}]})
+    assert [card.unified for card in apple.accelerators or ()] == [True]
+    assert "Apple" in apple.sources["accelerators.unified"]
+    stated = Machine.from_json({"schema": SCHEMA, "accelerators": [{"vendor": "apple", "name": "M4", "unified": False}]})
+    assert [card.unified for card in stated.accelerators or ()] == [False]
+    assert "accelerators.unified" not in stated.sources
+
+
+def test_a_model_file_that_may_be_incomplete() -> None:
+    """A record that does not say whether a file is whole says nothing."""
+    machine = Machine.from_json({"schema": SCHEMA, "models_present": [{"path": "~/x.gguf", "size_bytes": 5}]})
+    assert [model.complete for model in machine.models_present or ()] == [None]
+    assert machine.why_unread("models_present.complete").reason
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\x1b[31mb", "a\nb", "a\u202eb", "x" * 10_000])
+def test_a_name_that_no_record_may_hold(text: str) -> None:
+    """What the reader would refuse is refused before it is written, with what to write."""
+    with pytest.raises(MachineFileError) as caught:
+        checked_name(text, "labels.site")
+    assert [problem.key for problem in caught.value.problems] == ["labels.site"]
+    assert caught.value.problems[0].remedy
+
+
+@calm
+@given(texts)
+def test_a_name_that_passes_is_read_back(text: str) -> None:
+    """A name that may be written is one that can be read."""
+    assert Machine.from_json(Machine(name=checked_name(text)).to_json()).name == text
 
 
 def test_the_schema_is_a_schema_and_names_every_key() -> None:
@@ -223,7 +381,10 @@ def problems(data: Any) -> dict[str | None, Problem]:
         ("cpu_cores_physical", 2.5),
         ("cpu_cores_usable", 0),
         ("cpu_cores_usable", -2),
+        ("cpu_cores_usable", 0.0001),
+        ("cpu_cores_usable", 1e7),
         ("cpu_cores_usable", True),
+        ("memory_bandwidth_bytes_per_second", 0),
         ("cpu_cores_usable", float("nan")),
         pytest.param("cpu_cores_usable", 10**5000, id="cpu_cores_usable-huge"),
         ("instruction_sets", "avx2"),
@@ -303,6 +464,7 @@ json_values = st.recursive(
 )
 
 
+@calm
 @given(st.dictionaries(st.sampled_from(sorted(Machine().to_json())), json_values))
 def test_any_json_gives_a_record_or_problems(data: dict[str, Any]) -> None:
     """No input makes another error, and whatever is accepted keeps the law that a None has its reason."""
@@ -310,8 +472,7 @@ def test_any_json_gives_a_record_or_problems(data: dict[str, Any]) -> None:
         machine = Machine.from_json({**data, "schema": SCHEMA})
     except MachineFileError:
         return
-    told = {entry.fact for entry in machine.unread}
-    assert all(getattr(machine, fact) is not None or fact in told for fact in FACTS)
+    explained(machine)
 
 
 # files
@@ -370,7 +531,14 @@ def test_files_that_are_no_records(tmp_path: Path) -> None:
 def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     """A named pipe that nobody writes to is refused, not waited for."""
     os.mkfifo(tmp_path / "pipe")
-    assert "neither a file" in fault(tmp_path / "pipe").message
+    assert "is a named pipe" in fault(tmp_path / "pipe").message
+    assert "is a device" in fault("/dev/null").message
+
+
+@pytest.mark.parametrize("path", ["", b""])
+def test_no_path(path: Any) -> None:
+    """An empty name is no missing file: nothing was named."""
+    assert "no file was named" in str(fault(path))
 
 
 @pytest.mark.skipif(sys.platform == "win32" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="root may read everything")
@@ -406,6 +574,16 @@ def test_twice_the_same_key_and_nan_are_refused(tmp_path: Path) -> None:
     said = " ".join(map(str, caught.value.problems))
     assert "name: stands twice" in said
     assert "NaN" in said
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_a_word_that_is_no_number_is_one_fault(tmp_path: Path, word: str) -> None:
+    """The file does not say 0: nothing is said about a size of 0."""
+    path = tmp_path / "m.json"
+    path.write_text(f'{{"schema": "selfhost.machine/1",\n "memory_total_bytes": {word}}}')
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_file(path)
+    assert [(problem.line, word in problem.message) for problem in caught.value.problems] == [(2, True)]
 
 
 def test_a_record_can_be_sent_to_another_process() -> None:

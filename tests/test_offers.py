@@ -15,7 +15,8 @@ from selfhost.offers import offers_of, snapshot_date
 
 SPECS = Path(__file__).parents[1] / "specs"
 SHIPPED = SPECS / "common" / "offers.jsonl"
-HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {}}
+HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {"an older list": {"as_of": "2026-07-02"}}}
+TODAY = "2026-11-20"
 
 
 def offer(**changes: Any) -> dict[str, Any]:
@@ -69,6 +70,55 @@ def test_prices_of_a_known_model() -> None:
     assert offers_of(str(SHIPPED), "gpt-4o", today="2027-01-14") == ()
 
 
+def test_a_price_has_the_day_of_its_own_source(tmp_path: Path) -> None:
+    """An older source does not pass for today's: models.dev was read on 2026-07-02, the packages on 2026-11-20."""
+    days = {one.source: one.as_of for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)}
+    assert days["models.dev@f3fc6922 (2026-07-02)"] == "2026-07-02"
+    assert days["litellm 1.109.1"] == days["genai-prices 0.2.3"] == "2026-11-20"
+    path = write(tmp_path, HEADER, row("a", offer(provider="x", source="an older list"), offer(provider="y", source="another")))
+    assert [(one.provider, one.as_of) for one in offers_of(path, "a", today=TODAY)] == [("x", "2026-07-02"), ("y", "2026-11-20")]
+
+
+def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
+    """Until the day it ends an offer stands with that day; from then on it is gone. An end that is not announced is None."""
+    path = write(tmp_path, HEADER, row("a", offer(provider_model="m", ends="2027-01-14"), offer(provider_model="n")))
+    assert [(one.model, one.ends) for one in offers_of(path, "a", today="2027-01-13")] == [("m", "2027-01-14"), ("n", None)]
+    assert [one.model for one in offers_of(path, "a", today="2027-01-14")] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("anyscale", ""),
+        ("perplexity", ""),
+        ("groq", "mixtral-8x7b-32768"),
+        ("groq", "llama3-70b-8192"),
+        ("groq", "llama-3.3-70b-versatile"),
+        ("openai", "gpt-oss"),
+        ("", ":batch"),
+        ("", ":free"),
+    ],
+)
+def test_what_cannot_be_bought_is_not_offered(provider: str, model: str) -> None:
+    """Closed services, withdrawn models, and variants that are not served on demand are no practical route; the header says why."""
+    header, *rows = shipped()
+    assert all(entry["what"] and entry["why"] for entry in header["left_out"])
+    offered = [(item["provider"], item["provider_model"]) for entry in rows for item in entry["offers"]]
+    assert not [pair for pair in offered if provider in ("", pair[0]) and model in pair[1]]
+
+
+def test_one_price_for_models_of_every_size_is_a_placeholder() -> None:
+    """No provider sells models ten times apart in size at one price: Llama 3.1 8B and 405B are told apart everywhere."""
+    prices = {
+        model: {
+            (one.provider, one.input_usd_per_million_tokens, one.output_usd_per_million_tokens)
+            for one in offers_of(str(SHIPPED), model, today=TODAY)
+        }
+        for model in ("llama-3.1-8b-instruct", "llama-3.1-405b-instruct")
+    }
+    assert not prices["llama-3.1-8b-instruct"] & prices["llama-3.1-405b-instruct"]
+
+
 def test_retired_model_has_no_offer_but_its_successor_has() -> None:
     """What was shut down is not offered: GPT-3.5 Turbo went on 2026-10-23, its documented replacement is for sale."""
     assert offers_of(str(SHIPPED), "gpt-3.5-turbo", today="2026-11-20") == ()
@@ -78,7 +128,7 @@ def test_retired_model_has_no_offer_but_its_successor_has() -> None:
 @pytest.mark.parametrize("model", ["mistral", "mistral-7b-instruct-v0", "", "no-such", 'x"}', "\n", "gpt-4o\n", "ä" * 1000])
 def test_unknown_model_has_no_offers(model: str) -> None:
     """Part of an id, or anything else, is not an id: no offer, and no error."""
-    assert offers_of(str(SHIPPED), model) == ()
+    assert offers_of(str(SHIPPED), model, today=TODAY) == ()
 
 
 @given(
@@ -98,7 +148,7 @@ def test_cheapest_first(prices: list[tuple[float | None, float | None, float | N
         for number, (into, out, minute) in enumerate(prices)
     ]
     path = write(tmp_path_factory.mktemp("offers"), HEADER, row("a", *items))
-    found = offers_of(path, "a")
+    found = offers_of(path, "a", today=TODAY)
     assert sorted(one.model for one in found) == sorted(item["provider_model"] for item in items)
     tokens = [
         None
@@ -116,7 +166,7 @@ def test_cheapest_first(prices: list[tuple[float | None, float | None, float | N
 def test_unknown_price_is_not_free(tmp_path: Path) -> None:
     """A price that is not stated stays None, and comes after every price that is."""
     path = write(tmp_path, HEADER, row("a", offer(provider_model="b", input_usd_per_million_tokens=None), offer(provider_model="c")))
-    first, second = offers_of(path, "a")
+    first, second = offers_of(path, "a", today=TODAY)
     assert (first.model, second.model) == ("c", "b")
     assert second.input_usd_per_million_tokens is None
 
@@ -124,11 +174,11 @@ def test_unknown_price_is_not_free(tmp_path: Path) -> None:
 def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
     """A damaged line of another model does not take this one's prices away, nor does a file without a last line end."""
     path = write(tmp_path, HEADER, '{"model": "b", "offers": [{', row("c", offer(provider_model="x")))
-    assert [one.model for one in offers_of(path, "c")] == ["x"]
+    assert [one.model for one in offers_of(path, "c", today=TODAY)] == ["x"]
     Path(path).write_bytes(Path(path).read_bytes().rstrip(b"\n"))
-    assert [one.model for one in offers_of(path, "c")] == ["x"]
+    assert [one.model for one in offers_of(path, "c", today=TODAY)] == ["x"]
     with pytest.raises(SpecError) as caught:
-        offers_of(path, "b")
+        offers_of(path, "b", today=TODAY)
     assert caught.value.problems[0].line == 2
 
 
@@ -152,9 +202,9 @@ def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
 def test_damaged_offer_names_file_line_and_key(item: object, key: str | None, tmp_path: Path) -> None:
     """A wrong value is never taken for a price: the error says which file, line and key, and what to do."""
     path = write(tmp_path, HEADER, row("a", offer()), row("b", offer(), item))  # type: ignore[arg-type]
-    assert len(offers_of(path, "a")) == 1
+    assert len(offers_of(path, "a", today=TODAY)) == 1
     with pytest.raises(SpecError) as caught:
-        offers_of(path, "b")
+        offers_of(path, "b", today=TODAY)
     (problem,) = caught.value.problems
     assert (problem.file, problem.line, problem.key) == (path, 3, key)
     assert problem.remedy
@@ -170,6 +220,9 @@ def test_damaged_offer_names_file_line_and_key(item: object, key: str | None, tm
         b'{"schema": 2, "as_of": "2026-11-20"}\n',
         b'{"schema": 1, "as_of": "yesterday"}\n',
         b'{"schema": 1, "as_of": 20261120}\n',
+        b'{"schema": 1, "as_of": "2026-11-20", "sources": []}\n',
+        b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": "b"}}\n',
+        b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": {}}}\n',
         b"[" * 100_000,
         b'{"schema": 1, "as_of": "2026-11-20"' + b" " * 100_000,
     ],
@@ -178,7 +231,7 @@ def test_damaged_header_is_an_error_with_the_file(content: bytes, tmp_path: Path
     """Without a readable header nothing of the file is believed."""
     path = tmp_path / "offers.jsonl"
     path.write_bytes(content)
-    for ask in (lambda: offers_of(str(path), "a"), lambda: snapshot_date(str(path))):
+    for ask in (lambda: offers_of(str(path), "a", today=TODAY), lambda: snapshot_date(str(path))):
         with pytest.raises(SpecError, match=r"offers\.jsonl:1") as caught:
             ask()
         assert caught.value.remedy
@@ -192,7 +245,7 @@ def test_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path: Path) -> N
         file.truncate(17 << 20)
     for path in (str(tmp_path / "none.jsonl"), str(tmp_path), "a\0b", str(large)):
         with pytest.raises(SpecError) as caught:
-            offers_of(path, "a")
+            offers_of(path, "a", today=TODAY)
         assert caught.value.problems[0].file == path
         assert caught.value.problems[0].line is None
 
@@ -204,5 +257,5 @@ def test_line_that_is_not_the_models_is_an_error(line: str, tmp_path: Path) -> N
     """A line that looks like the model's and is not one is damage, not an empty list."""
     path = write(tmp_path, HEADER, line)
     with pytest.raises(SpecError) as caught:
-        offers_of(path, "a")
+        offers_of(path, "a", today=TODAY)
     assert caught.value.problems[0].line == 2

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.spec import MAX_LAYERS, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
+from selfhost.errors import WorkloadError
+from selfhost.licenses import choices_of
+from selfhost.spec import MAX_LAYERS, ModelSpec, RuntimeSpec, is_license_expression, read_model_spec, read_runtime_spec
 from selfhost.tomlfile import Document, Table
 
 HERE = Path(__file__).parent
@@ -253,6 +255,13 @@ def test_models_without_gguf_closed_ones_and_stated_needs() -> None:
     assert _good("embedding-model").embedding_length == 384
 
 
+SHORT = """schema = 1
+id = "x"
+name = "X"
+[needs]
+memory_bytes = 6_000_000_000
+disk_bytes = 4_400_000_000
+"""
 SAMPLE = """schema = 1
 id = "x"
 name = "X"
@@ -326,6 +335,107 @@ def test_what_a_file_asks_for_is_bounded() -> None:
     document, spec = _from_text(f"{text}attention = [{{ kv_heads = 8, key_length = 8 }}]\n[architecture.tensors]\n{tensors}")
     assert spec is None
     assert [problem.message for problem in document.problems] == ["has 3,000 names"]
+
+
+def test_scaled_context_is_beyond_the_trained_one() -> None:
+    """What the publisher documents by scaling is kept beside what it was trained for."""
+    found = _good("scaled-context").architecture
+    assert found is not None
+    assert (found.context_tokens, found.scaled_context_tokens) == (32_768, 131_072)
+
+
+@pytest.mark.parametrize(
+    "text", ["MIT", "mit or (apache-2.0 and MIT)", "GPL-2.0-only WITH Classpath-exception-2.0 OR MIT", "LicenseRef-Own", "((MIT))"]
+)
+def test_a_license_is_ids_and_operators(text: str) -> None:
+    """Any case and nesting that SPDX expressions have; the spelling of ids is not the reader's."""
+    assert is_license_expression(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "(", ")", "()", "(MIT", "MIT)", ")MIT(", "MIT AND", "OR MIT", "MIT AND OR MIT", "MIT Apache-2.0", "Apache 2"),
+        *("WITH x", "MIT WITH", "(MIT) WITH x", "MIT WITH x WITH y", "MIT WITH (x)", "MIT, Apache-2.0", "MIT; id", "-"),
+        *("(" * 300 + "MIT" + ")" * 300, " OR ".join(["MIT"] * 21), "M" * 1001),
+    ],
+)
+def test_a_half_license_is_refused_when_read(text: str) -> None:
+    """What is no expression, or larger than any license, is a problem of its line and never reaches what compares licenses."""
+    document, spec = _from_text(f'{SHORT}[license]\nid = "{text}"\n')
+    assert spec is None
+    assert [problem.key for problem in document.problems] == ["license.id"]
+
+
+@given(st.lists(st.sampled_from(["MIT", "Apache-2.0", "AND", "OR", "WITH", "and", "(", ")"]), max_size=12))
+def test_what_is_read_as_a_license_can_be_compared(words: list[str]) -> None:
+    """No expression that the reader takes breaks what compares licenses: it is read to its end, or refused with a reason."""
+    text = " ".join(words)
+    if is_license_expression(text):
+        try:
+            choices = choices_of(text)
+        except WorkloadError:
+            return
+        named = {part for choice in choices for part in choice}
+        assert named == {word for word in named if "mit" in word or "apache" in word}
+        assert all(word.casefold() in " ".join(named) for word in words if word in ("MIT", "Apache-2.0"))
+
+
+@pytest.mark.parametrize("alias", ["llama3.1:8b", "hf.co/owner/name", "Qwen 2.5", "c4ai+", "通义千问", "x_y-z"])
+def test_an_alias_is_what_people_type(alias: str) -> None:
+    """Tags, repositories, and names in any alphabet are aliases."""
+    document, spec = _from_text(f'aliases = ["{alias}"]\n{SHORT}')
+    assert spec is not None, document.problems
+    assert spec.aliases == (alias,)
+
+
+@given(st.text(alphabet="ab$`;|&<>()'\\\"*?!#~{}[]%^=,@", min_size=1, max_size=8))
+def test_an_alias_never_means_something_to_a_shell(alias: str) -> None:
+    """Names are handed to the shell's completion: no alias that is read has a character that it would act on."""
+    _, spec = _from_text(f"aliases = [{json.dumps(alias)}]\n{SHORT}")
+    assert (spec is not None) == (set(alias) <= {"a", "b"})
+
+
+RUNTIME = """schema = 1
+id = "x"
+name = "X"
+formats = ["gguf"]
+systems = ["linux-x86_64"]
+modalities = ["text"]
+store = "x"
+"""
+
+
+def test_a_runtime_says_how_to_ask_for_more_than_its_defaults() -> None:
+    """Options for its command, or settings of the server that another command starts; nothing of it is taken for granted."""
+    document = Document.parse(
+        "x.toml",
+        f"""{RUNTIME}command = "x run {{tag}}"
+repository_command = "x run {{repository}}"
+serve = "x serve"
+default_context_tokens = 4096
+splits_layers = true
+[options]
+kv_cache_type = "-k {{kv_cache_type}}"
+[settings]
+parallel = "X_PARALLEL={{parallel}}"
+""".encode(),
+    )
+    runtime = read_runtime_spec(document, "x.toml")
+    assert runtime is not None, document.problems
+    assert (runtime.repository_command, runtime.serve) == ("x run {repository}", "x serve")
+    assert (runtime.default_context_tokens, runtime.splits_layers) == (4096, True)
+    assert (runtime.options, runtime.settings) == ({"kv_cache_type": "-k {kv_cache_type}"}, {"parallel": "X_PARALLEL={parallel}"})
+    bare = read_runtime_spec(Document.parse("x.toml", RUNTIME.encode()), "x.toml")
+    assert bare is not None
+    assert (bare.options, bare.settings, bare.default_context_tokens, bare.splits_layers) == ({}, {}, None, False)
+
+
+def test_a_runtime_cannot_be_asked_for_what_no_workload_says() -> None:
+    """A key that no workload has is a typing slip, and settings need the command that takes them."""
+    document = Document.parse("x.toml", f'{RUNTIME}[options]\nkv_cache = "-k"\n[settings]\nparallel = "X=1"\n'.encode())
+    assert read_runtime_spec(document, "x.toml") is None
+    assert {problem.key for problem in document.problems} == {"options.kv_cache", "serve"}
 
 
 def test_a_runtime_file_reports_all_its_faults() -> None:

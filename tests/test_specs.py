@@ -312,6 +312,43 @@ def test_sizes_of_one_publisher_grow_with_quality() -> None:
             assert sizes == sorted(sizes), model
 
 
+# The longest context by scaling that each publisher's model card documents.
+SCALED_CONTEXTS = {
+    **dict.fromkeys(("qwen2.5-7b-instruct", "qwen2.5-14b-instruct", "qwen2.5-32b-instruct", "qwen2.5-72b-instruct"), 131_072),
+    **dict.fromkeys(("qwen3-4b", "qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen3-30b-a3b"), 131_072),
+    "nomic-embed-text-v1.5": 8192,
+}
+
+
+@pytest.mark.parametrize("id", [model for model in IDS if spec_of(model).architecture])
+def test_scaled_context_is_documented(id: str) -> None:
+    """A context beyond the trained one is what the model card says, with its source; the small Qwen models have none."""
+    scaled = architecture_of(id).scaled_context_tokens
+    assert id not in SCALED_CONTEXTS or scaled == SCALED_CONTEXTS[id]
+    assert not id.startswith(("qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen3-0.6b", "qwen3-1.7b")) or scaled is None
+    assert scaled is None or spec_of(id).sources.get("architecture.scaled_context_tokens")
+
+
+def test_gpt_j_is_stored_as_float32() -> None:
+    """The repository's pytorch_model.bin has 24.2 GB (4 bytes for each of 6.05e9 parameters), not the 12.1 of its float16 branch."""
+    total = spec_of("gpt-j-6b").parameters.total
+    assert architecture_of("gpt-j-6b").dtype == "float32"
+    assert total is not None
+    assert round(total * 4 / 1e9, 1) == 24.2
+
+
+def test_only_programs_of_llama_cpp_split_layers() -> None:
+    """llama.cpp, and Ollama which runs it, can leave some layers in RAM; the default of the others is all or nothing."""
+    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == {"llama.cpp", "ollama"}
+
+
+def test_systems_are_those_with_builds() -> None:
+    """PyTorch has no wheel for Intel Macs; whisper.cpp builds for Windows on ARM; MLX is Apple silicon's."""
+    assert "macos-x86_64" not in runtime_of("transformers").systems
+    assert "windows-aarch64" in runtime_of("whisper.cpp").systems
+    assert runtime_of("mlx").systems == ("macos-aarch64",)
+
+
 @pytest.mark.parametrize("id", RUNTIMES)
 def test_runtime_is_usable(id: str) -> None:
     """A runtime has its file's name, a way to get it, a command whose blanks can be filled, and a range that says how it is known."""
@@ -320,12 +357,21 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.store in ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
     assert runtime.install
     assert runtime.present or runtime.distributions
-    blanks = {"repository": "owner/name", "quantization": "Q4_K_M", "tag": "name:7b"}
-    filled = runtime.command.format(**blanks, context_tokens=4096, total_context_tokens=8192, parallel=2)
+    blanks = {"repository": "owner/name", "quantization": "Q4_K_M", "tag": "name:7b", "kv_cache_type": "q8_0"}
+    numbers = {"context_tokens": 4096, "total_context_tokens": 8192, "parallel": 2}
+    filled = runtime.command.format(**blanks, **numbers)
     assert "owner/name" in filled or "name:7b" in filled
+    if "{repository}" not in runtime.command and "{tag}" in runtime.command and runtime.repository_command:
+        assert "owner/name" in runtime.repository_command.format(**blanks, **numbers)
+    shown = {"context_tokens": "4096", "parallel": "2", "kv_cache_type": "q8_0"}
+    for key, text in (*runtime.options.items(), *runtime.settings.items()):
+        assert shown[key] in text.format(**blanks, **numbers)
+    for text in runtime.settings.values():
+        assert all(re.fullmatch(r"[A-Z_]+=\S+", setting) for setting in text.split())
     assert 0 < runtime.overhead_low_bytes < runtime.overhead_high_bytes
     assert runtime.overhead_source
-    assert {"install", "command", "systems"} <= set(runtime.sources)
+    stated = {"repository_command", "options", "settings", "serve", "default_context_tokens", "splits_layers"}
+    assert {"install", "command", "systems", *(key for key in stated if getattr(runtime, key))} <= set(runtime.sources)
     assert runtime.overhead_how != "exact"
 
 

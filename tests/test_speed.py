@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from selfhost import needs as need
 from selfhost import speed
 from selfhost.catalogue import Catalogue
-from selfhost.machine import Machine
+from selfhost.machine import Accelerator, Machine
+from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.spec import Architecture, Attention
 from selfhost.speed import PaceRange, Speed
 
@@ -68,6 +69,8 @@ def recorded(threads: int, **other: Any) -> Machine:
 
 def published(name: str) -> Machine:
     facts = dict(truth()["machines"][name])
+    if (device := facts.pop("accelerator", None)) is not None:
+        facts["accelerators"] = (Accelerator(vendor="nvidia", name=device),)
     if facts["instruction_sets"] is not None:
         facts["instruction_sets"] = tuple(facts["instruction_sets"])
     return Machine(**facts, sources={FACT: "measured: by the same person"} if FACT in facts else {})
@@ -115,7 +118,9 @@ def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> No
 @pytest.mark.parametrize("run", rows("published"), ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}")
 def test_what_others_measured_lies_inside_the_assumed_range(run: dict[str, Any]) -> None:
     """On machines whose bandwidth is only assumed, every published run lies inside the range, however wide."""
-    answer = predicted(published(run["machine"]), run["model"], run["quantization"], context_tokens=256, runtime=run["runtime"])
+    machine = published(run["machine"])
+    offloaded = {0: 1.0} if machine.accelerators else None
+    answer = predicted(machine, run["model"], run["quantization"], context_tokens=256, runtime=run["runtime"], offloaded=offloaded)
     found = span(answer, run["kind"])
     assert found.low <= run["tokens_per_second"] <= found.high, answer.how
 
@@ -233,6 +238,69 @@ def test_other_runtimes_get_a_lower_slow_end_and_no_prompt_pace() -> None:
     assert span(other, "decode").high == span(ours, "decode").high
     assert other.prompt is None
     assert "transformers was not measured" in other.how
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA GeForce RTX 4080 SUPER", 736),
+        ("NVIDIA H100 80GB HBM3", 3352),
+        ("NVIDIA H200", 4800),
+        ("NVIDIA A100-SXM4-80GB", 2039),
+        ("NVIDIA A10G", 600),
+        ("NVIDIA L40S", 864),
+        ("Tesla T4", 320),
+        ("NVIDIA GeForce RTX 4060 Laptop GPU", 256),
+        # a variant that the table lacks, or a part of a card, is not the card
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA GeForce RTX 4070 Ti", None),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA GPU", None),
+        ("AMD GPU 0x73df", None),
+        ("", None),
+    ],
+)
+def test_a_gpu_is_known_by_the_whole_of_its_name(name: str, peak: float | None) -> None:
+    """Names as drivers give them; one that only resembles a known one gives no figure, and the answer says so."""
+    assert speed.gpu_bandwidth(name) == (None if peak is None else peak * 1e9)
+    machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name=name or "?"),))
+    answer = predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded={0: 1.0})
+    assert (answer.decode is None) == (peak is None)
+    assert (name or "?") in answer.how
+
+
+def test_a_part_in_ram_sets_the_pace() -> None:
+    """With more layers on the GPU it goes faster, and half of them never doubles the pace of a slow processor."""
+    machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name="NVIDIA GeForce RTX 4090"),))
+
+    def likely(share: float) -> float:
+        offloaded = {0: share} if share else None
+        return span(predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded=offloaded), "decode").likely
+
+    paces = [likely(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert paces == sorted(paces)
+    assert paces[2] < 2 * paces[0]
+    assert paces[4] > 5 * paces[0]
+    unknown = machine.replace(cpu_cores_usable=None, cpu_cores_physical=None, **{FACT: None})
+    assert predicted(unknown, "llama-3.1-8b-instruct", "Q4_K_M", offloaded={0: 0.5}).decode is None
+    assert predicted(unknown, "llama-3.1-8b-instruct", "Q4_K_M", offloaded={0: 1.0}).decode is not None
+    assert predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", offloaded={3: 1.0}).decode is None
+
+
+def test_the_share_on_each_accelerator_is_that_of_the_weights() -> None:
+    """What is placed on an accelerator is read there; the rest of the terms say nothing of it."""
+
+    def term(name: str, size: int, where: str) -> Term:
+        return Term(name=name, bytes=size, low_bytes=size, high_bytes=size, where=where, how=How.EXACT, source="", arithmetic="")
+
+    terms = (
+        term("weights", 30, "accelerator:0"), term("weights", 10, "accelerator:2"), term("weights", 20, "host"),
+        term("kv_cache", 500, "accelerator:1"), term("repacked_weights", 40, "host"),
+    )  # fmt: skip
+    needs = Needs(download_bytes=None, disk_bytes=None, cpu=CpuNeed(architectures=(), instruction_sets={}), memory=MemoryNeed(terms=terms))
+    assert speed.shares_of(needs) == {0: 0.3, 2: 0.1}
+    assert speed.shares_of(needs.replace(memory=None)) == {}
 
 
 def attention(**changes: Any) -> Architecture:

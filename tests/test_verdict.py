@@ -50,6 +50,7 @@ RUNTIME = RuntimeSpec(
     modalities=("text",),
     store="llama.cpp",
     install="brew install llama.cpp",
+    splits_layers=True,
 )
 SPEC = ModelSpec(
     id="m",
@@ -114,8 +115,8 @@ CLOSED = SPEC.replace(
     architecture=None,
     availability=Availability(why="the provider keeps them", provider="P"),
 )
-GPU_ONLY = RUNTIME.replace(gpu_only=True)
-GPU = Accelerator(vendor="nvidia", name="Test GPU", memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB)
+GPU_ONLY = RUNTIME.replace(gpu_only=True, splits_layers=False)
+GPU = Accelerator(vendor="nvidia", name="Test GPU", memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB, unified=False)
 BIG = question(needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB))
 
 # (check, outcome, code) -> the situation of that cell

@@ -102,6 +102,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.inputs: list[Tensor] = []
+        self.results: list[Tensor] = []
         self.nodes: list[Tensor] = []
         self.moment = ""
 
@@ -146,60 +147,75 @@ class Recorder:
         else:
             self.nodes.append(tensor)
 
-    def section(self, entry: Tensor | None, result: Tensor) -> Section:
-        """What was expanded since the last call, and `result` with it."""
-        self.expand(result)
+    def section(self, entries: tuple[Tensor, ...], *results: Tensor) -> Section:
+        """What was expanded since the last call, and the results with it."""
+        for result in results:
+            self.expand(result)
         nodes, self.nodes = self.nodes, []
-        return Section(nodes, entry, result)
+        return Section(nodes, entries, results)
+
+    def share(self, result: Tensor) -> None:
+        """Several sections read this result, which the section recorded last has computed."""
+        if not result.shared:
+            result.shared = True
+            self.results.append(result)
 
 
 class Section:
-    """What was recorded of one kind of layer, or of what comes before and after all layers. `entry` stands for what it is given."""
+    """What was recorded of one kind of layer, or of what comes before and after all layers. `entries` stand for what it is given."""
 
-    __slots__ = ("entry", "nodes", "result", "uses")
+    __slots__ = ("entries", "nodes", "results", "uses")
 
-    def __init__(self, nodes: list[Tensor], entry: Tensor | None, result: Tensor) -> None:
+    def __init__(self, nodes: list[Tensor], entries: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
         self.nodes = nodes
-        self.entry = entry
-        self.result = result
+        self.entries = entries
+        self.results = results
         self.uses = {source for node in nodes for source in node.sources if source.shared}
+
+
+# a section hands at most so many results to the next; they have the first slots
+_CARRIED = 2
 
 
 class _Part:
     """A section as takes and gives. An event is the slot that is taken, or its complement where the slot is given back."""
 
-    __slots__ = ("events", "moments", "result", "sizes")
+    __slots__ = ("events", "moments", "results", "sizes")
 
     def __init__(self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor]) -> None:
-        nodes, entry, result = section.nodes, section.entry, section.result
+        nodes = section.nodes
         for node in nodes:
-            node.readers = node.views = 0
+            node.readers = 1 if node in numbers and node not in ending else 0
+            node.views = 0
             node.slot = -1
         for tensor in section.uses:
             tensor.readers = 0 if tensor in ending else 1
             tensor.views = 0
             tensor.slot = numbers[tensor]
-        if entry is not None:
-            entry.readers = entry.views = entry.slot = 0
+        for slot, entry in enumerate(section.entries):
+            entry.readers = entry.views = 0
+            entry.slot = slot
         for node in nodes:
             if node.owner is not None:
                 node.owner.views += 1
             for source in node.sources:
                 source.readers += 1
-        result.readers += 1
+        for result in section.results:
+            result.readers += 1
         self.events: list[int] = []
         self.sizes: list[tuple[int, int]] = []
         self.moments: list[str] = []
-        slots = len(numbers) + 1
+        slots = len(numbers) + _CARRIED
         for node in nodes:
             if node.owner is None:
-                self._place(node, slots)
+                self._place(node, numbers.get(node, slots))
                 slots += 1
             for source in node.sources:
                 source.readers -= 1
                 if not source.readers and not source.views:
                     self._leave(source)
-        self.result = result.slot
+        # shared results stay where they are
+        self.results = [result.slot for result in section.results if result not in numbers]
 
     def _place(self, node: Tensor, slot: int) -> None:
         if node.reuses:
@@ -238,10 +254,10 @@ class Program:
 
     __slots__ = ("_inputs", "_order", "_slots")
 
-    def __init__(self, inputs: Sequence[Tensor], sections: Sequence[Section], order: Sequence[int]) -> None:
+    def __init__(self, record: Recorder, sections: Sequence[Section], order: Sequence[int]) -> None:
         """`order` names the sections as they run; each hands its result to the next."""
-        numbers = {tensor: number for number, tensor in enumerate(inputs, 1)}
-        self._inputs = [tensor.size for tensor in inputs]
+        numbers = {tensor: number for number, tensor in enumerate([*record.inputs, *record.results], _CARRIED)}
+        self._inputs = [tensor.size for tensor in record.inputs]
         last: dict[Tensor, int] = {}
         for position, number in enumerate(order):
             for tensor in sections[number].uses:
@@ -256,7 +272,7 @@ class Program:
             if key not in made:
                 made[key] = _Part(sections[number], numbers, key[1])
             self._order.append(made[key])
-        self._slots = len(numbers) + 1 + max(len(section.nodes) for section in sections)
+        self._slots = len(numbers) + _CARRIED + max(len(section.nodes) for section in sections)
 
     def peak(self, lengths: tuple[int, ...]) -> Peak:
         """`lengths`: 1, then what stands for the open sides."""
@@ -274,19 +290,19 @@ class Program:
         arena, peak = Arena(), Peak()
         starts, ends = [0] * self._slots, [0] * self._slots
         held: dict[int, tuple[int, int]] = {}
-        for slot, (factor, unit) in enumerate(self._inputs, 1):
+        for slot, (factor, unit) in enumerate(self._inputs, _CARRIED):
             size = aligned(factor * lengths[unit])
             starts[slot] = arena.take(size)
             ends[slot] = starts[slot] + size
             held[slot] = factor, unit
         sizes: dict[_Part, list[int]] = {}
-        left: dict[tuple[object, ...], tuple[int, int, tuple[int, ...], tuple[int, ...]]] = {}
+        left: dict[tuple[object, ...], tuple[list[int], list[int], list[int], list[int]]] = {}
         for position, part in enumerate(self._order):
-            key = (part, starts[0], tuple(arena.starts), tuple(arena.ends))
+            key = (part, *starts[:_CARRIED], *arena.starts, *arena.ends)
             known = left.get(key)
             if known is not None and (until is None or until.position != position):
-                starts[0], ends[0] = known[:2]
-                arena.starts, arena.ends = list(known[2]), list(known[3])
+                starts[:_CARRIED], ends[:_CARRIED] = known[:2]
+                arena.starts, arena.ends = known[2].copy(), known[3].copy()
                 continue
             if part not in sizes:
                 sizes[part] = [aligned(factor * lengths[unit]) for factor, unit in part.sizes]
@@ -308,8 +324,10 @@ class Program:
                     taken += 1
                     if (position, event) == (until.position, until.event):
                         return peak, arena, list(held.values())
-            starts[0], ends[0] = starts[part.result], ends[part.result]
+            count = len(part.results)
+            starts[:count] = [starts[slot] for slot in part.results]
+            ends[:count] = [ends[slot] for slot in part.results]
             if until is not None:
-                held[0] = held.pop(part.result)
-            left[key] = starts[0], ends[0], tuple(arena.starts), tuple(arena.ends)
+                held.update(enumerate([held.pop(slot) for slot in part.results]))
+            left[key] = starts[:_CARRIED], ends[:_CARRIED], arena.starts.copy(), arena.ends.copy()
         return peak, arena, list(held.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..facts import Unread
 from ..spec import ModelSpec, RuntimeSpec
-from ..workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
 from .parts import Asked, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, canonical_gguf, stored
@@ -38,8 +38,20 @@ def needs_of(
     cpu = _cpu(spec, runtime)
     if spec.closed:
         return _nothing(cpu, "the weights were never published", "use an API")
-    if workload.task == "finetune":
-        return _nothing(cpu, "fine-tuning is not computed", "leave the task out")
+    if workload.task == "finetune" and runtime is not None:
+        from .finetune import finetune_needs
+
+        asked = workload.with_finetuning_defaults()
+        return finetune_needs(
+            spec,
+            runtime,
+            asked,
+            architectures,
+            method=asked.finetune_method or "lora",
+            rank=asked.lora_rank or DEFAULT_LORA_RANK,
+            optimizer=asked.optimizer or "adamw",
+            checkpointing=bool(asked.checkpointing),
+        )
     if runtime is None or not _describes(spec):
         return _stated(spec, cpu) or _nothing(cpu, "the spec states neither an architecture nor [needs]", "state it in [needs] of a spec")
     format = workload.format or default_format_and_quantization(spec, runtime)[0]

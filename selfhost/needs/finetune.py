@@ -19,16 +19,12 @@ from typing import Any
 from ..errors import Problem, WorkloadError
 from ..facts import Record, Unread
 from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
-from ..workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
 from .checkpoint import name_of, overhead, size_of
 from .parts import Subject, term, times
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 
-METHODS = ("full", "lora", "qlora")
-OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
-# what most published recipes take; peft itself starts from 8
-DEFAULT_RANK = 16
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
 DEFAULT_KEPT_CHECKPOINTS = 2
 
@@ -133,7 +129,7 @@ def finetune_needs(
     architectures: Mapping[str, Any],
     *,
     method: str = "lora",
-    rank: int = DEFAULT_RANK,
+    rank: int = DEFAULT_LORA_RANK,
     optimizer: str = "adamw",
     checkpointing: bool = True,
     batch: int | None = None,
@@ -193,7 +189,7 @@ def _plan(
     kept_checkpoints: int,
 ) -> _Plan:
     found: list[Problem] = []
-    for key, value, choices in (("method", method, METHODS), ("optimizer", optimizer, OPTIMIZERS)):
+    for key, value, choices in (("method", method, FINETUNE_METHODS), ("optimizer", optimizer, OPTIMIZERS)):
         if value not in choices:
             found.append(Problem(file="workload", key=key, message=f"{value!r} is not one of {', '.join(choices)}"))
     for key, number, least, most in (

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from ..facts import Unread
 from ..spec import Architecture, RuntimeSpec
-from . import llamacpp
+from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, states
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
@@ -82,7 +82,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         else:
             made += cache
         made += _state(architecture, asked.parallel)
-        made.append(_compute(architecture, row, room, runtime, asked.parallel, known=subject.row is not None))
+        made.append(_compute(architecture, row, room, runtime, asked, known=subject.row is not None))
         made.append(_runtime(architecture, row, room, runtime, quantization))
     if projector is not None:
         made.append(projector)
@@ -318,9 +318,22 @@ def _state(architecture: Architecture, sequences: int) -> list[Term]:
 
 
 def _compute(
-    architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, parallel: int, *, known: bool
+    architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked, *, known: bool
 ) -> Term:
+    parallel = asked.parallel
     whole = runtime.id in _ROWS_OF_A_WHOLE_BATCH
+    replayed = None
+    if known and (row.encoder or architecture.vocabulary is not None):
+        replayed = graphs.exact_compute(
+            architecture, row, room, room.micro_batch if whole else parallel, True, asked.key_type, asked.value_type
+        )
+    if replayed is not None:
+        source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
+        if not whole:
+            return term("compute", replayed.bytes, How.EXACT, source, replayed.arithmetic)
+        asked_for = graphs.exact_compute_bytes(architecture, row, room, parallel, True, asked.key_type, asked.value_type)
+        line = f"{replayed.arithmetic}; rows of logits never asked for are not touched"
+        return term("compute", replayed.bytes, How.COMPUTED, source, line, low=asked_for)
     reserved = llamacpp.compute(architecture, row, room, room.micro_batch if whole else parallel)
     # what is reserved is touched only as far as tokens come: at the least one batch, with the logits of its last token
     short = llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ..facts import Record
-from ..spec import Architecture, Attention, FeedForward
+from ..spec import Architecture, Attention, FeedForward, Recurrent
 from .allocator import FULL_CELLS, LOGITS_ROWS, WINDOW_CELLS, Program, Recorder, Section, Tensor
-from .cache import CacheGroup, cache_groups
-from .llamacpp import Cells, window_of
+from .cache import CacheGroup, State, states
+from .llamacpp import Cells, Compute, window_of
 from .tensors import ArchitectureRow
 
 # llama.cpp's own limit (LLAMA_MAX_EXPERTS is 512; no model uses more than 22): bounds what a hostile file can ask for
@@ -29,21 +29,28 @@ class _Style(Record):
     `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none",
     "sliding", "three of four". `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or
     "input"; `sums`: what is added to what in such a layer, or without one.
-    `late_rows`: all tokens pass the last layer. `router`: "softmax"; "late": of those chosen; "sigmoid".
+    `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm". `router`: "softmax"; "late": of those chosen; "sigmoid".
     `normalized`: the weights of the experts add up to one. `before_experts`: they scale what the experts read.
-    `temperature`: queries are scaled by position. `positions`: numbers per position.
+    `temperature`: queries are scaled by position. `positions`: numbers per position. `residual_first`: what attention gives
+    is added to the residual, not the reverse. `expanded`: the norm runs before all else of a layer. `divided_gate`: the gate
+    of the shared expert is used twice. `rescaled`: the weights of the experts are multiplied by a number. `values_normed`: so are the values.
     """
 
     centred: bool = False
     rope: str = "all"
     beside: str = ""
     sums: tuple[str, ...] = ("made", "residual")
-    late_rows: bool = False
+    late_rows: str = ""
     router: str = "softmax"
     normalized: bool = False
     before_experts: bool = False
     temperature: bool = False
     positions: int = 1
+    residual_first: bool = False
+    expanded: bool = False
+    divided_gate: bool = False
+    rescaled: bool = False
+    values_normed: bool = False
 
 
 _PLAIN = _Style()
@@ -59,11 +66,12 @@ _STYLES = {
     "gemma": _PLAIN,
     "gemma2": _PLAIN,
     "gemma3": _PLAIN,
+    "gemma4": _Style(late_rows="after norm", values_normed=True),
     "phi3": _Style(sums=("residual", "made"), normalized=True),
     "phimoe": _Style(sums=("residual", "made"), normalized=True),
     "falcon": _Style(centred=True, beside="norm", sums=("made", "attended", "residual")),
     "gpt2": _CENTRED_UNROTATED,
-    "gpt-oss": _Style(late_rows=True, router="late"),
+    "gpt-oss": _Style(late_rows="before norm", router="late"),
     "deepseek2": _PLAIN,
     "granite": _PLAIN,
     "granitemoe": _NORMALIZED,
@@ -72,7 +80,7 @@ _STYLES = {
     "olmoe": _PLAIN,
     "command-r": _Style(centred=True, beside="norm", sums=_COHERE),
     "cohere2": _Style(centred=True, beside="norm", sums=_COHERE, rope="sliding"),
-    "cohere2moe": _Style(centred=True, beside="norm", sums=_COHERE, rope="sliding", late_rows=True),
+    "cohere2moe": _Style(centred=True, beside="norm", sums=_COHERE, rope="sliding", late_rows="after norm"),
     "glm4": _PLAIN,
     "chatglm": _PLAIN,
     "starcoder": _CENTRED_UNROTATED,
@@ -95,7 +103,21 @@ _STYLES = {
     "bloom": _CENTRED_UNROTATED,
     "mpt": _CENTRED_UNROTATED,
     "phi2": _Style(centred=True, beside="norm", sums=("attended", "made", "residual")),
-    "qwen2moe": _PLAIN,
+    "qwen2moe": _Style(divided_gate=True),
+    "bert": _CENTRED_UNROTATED,
+    "nomic-bert": _CENTRED,
+    "kimi-linear": _Style(rope="none", expanded=True, router="sigmoid", normalized=True, rescaled=True),
+    "mamba": _PLAIN,
+    "jamba": _Style(rope="none", residual_first=True, sums=("residual", "made")),
+    "granitehybrid": _NORMALIZED,
+    "falcon-h1": _PLAIN,
+    "nemotron_h": _Style(rope="none", late_rows="after norm"),
+    "nemotron_h_moe": _Style(rope="none", late_rows="after norm", router="sigmoid", normalized=True, rescaled=True),
+    "lfm2": _Style(residual_first=True, sums=("residual", "made")),
+    "lfm2moe": _Style(residual_first=True, sums=("residual", "made"), router="sigmoid", normalized=True),
+    "qwen35": _Style(positions=4, late_rows="after norm", expanded=True),
+    "qwen35moe": _Style(positions=4, late_rows="after norm", expanded=True, normalized=True),
+    "qwen3next": _Style(late_rows="after norm", expanded=True, normalized=True),
     "minimax-m2": _NORMALIZED,
     "glm4moe": _NORMALIZED,
     "qwen3vl": _Style(positions=4),
@@ -116,46 +138,98 @@ class _Attending(Record):
     key_block: int
 
 
+class _Layer:
+    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own."""
+
+    __slots__ = ("cached", "deep", "heads", "last", "rotated", "state", "wide")
+
+    def __init__(
+        self, heads: Attention | None, state: Recurrent | None, wide: FeedForward | None, rotated: bool, last: bool, deep: int, cached: bool
+    ) -> None:
+        self.heads, self.state, self.wide = heads, state, wide
+        self.rotated, self.last, self.deep, self.cached = rotated, last, deep, cached
+
+    def key(self) -> tuple[object, ...]:
+        return id(self.heads), id(self.state), id(self.wide), self.rotated, self.last, self.deep, self.cached
+
+
 class _Builder:
     """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart only where it matters."""
 
     def __init__(
-        self, model: Architecture, row: ArchitectureRow, style: _Style, tokens: int, streams: int, flash: bool, quantized: tuple[bool, bool]
+        self,
+        model: Architecture,
+        row: ArchitectureRow,
+        style: _Style,
+        tokens: int,
+        streams: int,
+        sequences: int,
+        flash: bool,
+        quantized: tuple[bool, bool],
     ) -> None:
         self.model, self.row, self.style = model, row, style
-        self.tokens, self.streams, self.flash, self.quantized = tokens, streams, flash, quantized
+        self.tokens, self.streams, self.sequences, self.flash, self.quantized = tokens, streams, sequences, flash, quantized
         self.width = model.embedding_length
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
         self.temperature = self.record.input(tokens) if style.temperature else None
         self.rows = self.record.input(LOGITS_ROWS)
+        self.states = self.record.input(sequences)
+        groups = [group for group in model.recurrent if group.layers]
+        self.memories = {id(group): state for group, state in zip(groups, states(model), strict=True)}
+        self.encoded: Tensor | None = None
+        self.embedded: Tensor | None = None
+        self.slices: Tensor | None = None
+        self.fetched: Tensor | None = None
+        self.early: dict[int, Recurrent] = {}
         self.windowed = any(_window(model, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int, int], _Attending] = {}
 
-    def program(self) -> Program:
-        sections = [self.before()]
-        order = [0]
+    def program(self) -> tuple[Program, list[str]]:
+        """The graph, and for each section the layers it is."""
+        model = self.model
+        attention = {layer: group for group in model.attention for layer in group.layers}
+        recurrent = {layer: group for group in model.recurrent for layer in group.layers}
+        feed_forward = {layer: group for group in model.feed_forward for layer in group.layers}
+        if not self.style.expanded:
+            self.early = {layer: group for layer, group in recurrent.items() if layer not in attention}
+        # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of its own, it joins the one before
+        steps: list[list[_Layer]] = []
+        for layer in range(model.layers):
+            heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
+            # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
+            deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)) else -1
+            cached = model.cache_layers is None or layer < model.cache_layers
+            made = _Layer(heads, state, wide, self.rotates(heads, layer), layer == model.layers - 1, deep, cached)
+            if steps and heads is None and state is None and wide is not None and not wide.experts:
+                steps[-1].append(made)
+            else:
+                steps.append([made])
+        sections, order, names = [self.before()], [0], [""]
         kinds: dict[tuple[object, ...], int] = {}
-        attention = {layer: group for group in self.model.attention for layer in group.layers}
-        feed_forward = {layer: group for group in self.model.feed_forward for layer in group.layers}
-        for layer in range(self.model.layers):
-            heads, wide = attention[layer], feed_forward[layer]
-            rotated, last = self.rotates(heads, layer), layer == self.model.layers - 1
-            kind = id(heads), id(wide), rotated, last
+        layer = 0
+        for step in steps:
+            first, layer = layer + 1, layer + len(step)
+            kind = (*(part for made in step for part in made.key()), id(self.early.get(layer)))
             if kind not in kinds:
                 kinds[kind] = len(sections)
-                sections.append(self.layer(heads, wide, rotated=rotated, last=last))
+                sections.append(self.step(first - 1, step))
+                if self.slices is not None:
+                    self.record.share(self.slices)
             order.append(kinds[kind])
+            names.append(f"layer {first}" if first == layer else f"layers {first} and {layer}")
         order.append(len(sections))
+        names.append("")
         sections.append(self.after())
-        return Program(self.record.inputs, sections, order)
+        return Program(self.record, sections, order), names
 
-    def rotates(self, heads: Attention, layer: int) -> bool:
+    def rotates(self, heads: Attention | None, layer: int) -> bool:
+        """Whether this layer's attention rotates by position."""
         match self.style.rope:
             case "all":
                 return True
             case "sliding":
-                return not self.windowed or _window(self.model, heads) is not None
+                return not self.windowed or (heads is not None and _window(self.model, heads) is not None)
             case "three of four":
                 return layer % 4 != 3
         return False
@@ -164,29 +238,64 @@ class _Builder:
 
     def before(self) -> Section:
         record, width, tokens = self.record, self.width, self.tokens
-        record.moment = "the tokens are looked up"
+        record.moment = "the look-up of the tokens"
         found = record.result((width, tokens), record.input(tokens))
+        deep = self.model.deepstack_layers or 0
+        if deep:
+            found = record.result((width * (1 + deep), tokens), found)
         record.expand(found)
         # the place of vectors given instead of tokens is there, used or not
-        record.expand(record.input(width, tokens))
+        record.expand(record.input(width * (1 + deep), tokens))
+        if deep:
+            self.embedded = found
+            section = record.section(())
+            record.share(found)
+            return section
+        if self.model.per_layer_embedding_length:
+            slices = record.result((self.model.per_layer_embedding_length * self.model.layers, tokens), record.input(tokens))
+            self.embedded = record.over((self.model.per_layer_embedding_length, self.model.layers, tokens), record.view(slices))
+            record.expand(self.embedded)
         if self.row.positions:
-            found = record.over((width, tokens), found, record.result((width, tokens), self.positions))
+            places = record.result((width, tokens), self.positions)
+            pair = (places, found) if self.row.encoder else (found, places)
+            found = record.over((width, tokens), *pair)
         if self.row.embedding_norm:
             found = self.norm(found, width, tokens)
-        return record.section(None, found)
+        section = record.section((), *self.fetched_early(0, found))
+        if self.embedded is not None:
+            record.share(self.embedded)
+        return section
 
     def after(self) -> Section:
         record, width = self.record, self.width
-        record.moment = "the logits are computed"
+        record.moment = "the output matrix"
         entry = found = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
-        if self.style.late_rows:
+        if self.row.encoder:
+            return self.pooled(entry)
+        if self.style.late_rows == "before norm":
             entry.kept = True
             found = record.result((width, LOGITS_ROWS), entry, self.rows)
-        found = self.norm(found, width, LOGITS_ROWS)
+        found = self.norm(found, width, self.tokens if self.style.late_rows == "after norm" else LOGITS_ROWS)
         found.kept = True
+        if self.style.late_rows == "after norm":
+            found = record.result((width, LOGITS_ROWS), found, self.rows)
+            found.kept = True
         logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
         logits.kept = True
-        return record.section(entry, logits)
+        return record.section((entry,), logits)
+
+    def pooled(self, entry: Tensor) -> Section:
+        """One vector per sequence. Which pooling a model has is not in its spec; the other differs by 4 bytes per token and sequence."""
+        record, tokens, sequences = self.record, self.tokens, self.sequences
+        record.moment = "the pooling"
+        entry.kept = True
+        if self.row.name == "bert":
+            vectors = record.result((self.width, sequences), entry, record.input(sequences))
+        else:
+            turned = record.result((tokens, self.width), record.view(entry, strided=True))
+            vectors = record.result((self.width, sequences), turned, record.input(tokens, sequences))
+        vectors.kept = True
+        return record.section((entry,), vectors)
 
     def stand_in(self, side: int) -> Tensor:
         """What the section before hands over."""
@@ -199,15 +308,44 @@ class _Builder:
 
     # ------------------------------------------------------------------ a layer
 
-    def layer(self, heads: Attention, wide: FeedForward, *, rotated: bool, last: bool) -> Section:
+    def step(self, number: int, layers: list[_Layer]) -> Section:
+        entry = self.stand_in(self.tokens)
+        entries: tuple[Tensor, ...] = (entry,)
+        if number in self.early:
+            self.fetched = Tensor((4, self.memories[id(layers[0].state)].convolution, self.sequences), ())
+            self.fetched.placed = True
+            entries = entry, self.fetched
+        total = entry
+        for layer in layers:
+            total = self.layer(layer, total)
+        return self.record.section(entries, *self.fetched_early(number + len(layers), total))
+
+    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
         record, style, norms = self.record, self.style, self.row.norms
+        heads, state, wide, rotated, last, deep = layer.heads, layer.state, layer.wide, layer.rotated, layer.last, layer.deep
         width, side = self.width, self.tokens
-        entry = self.stand_in(side)
-        record.moment = "the attention"
-        normed = self.norm(entry, width, side) if "attn_norm" in norms or not norms else entry
-        read = self.norm(entry, width, side) if self.model.parallel_norms == 2 else normed
-        attended = self.latent(heads, read) if heads.kind == "latent" else self.attention(heads, read, rotated)
-        residual = entry
+        if deep == 0 and self.embedded is not None and self.model.deepstack_layers:
+            residual = record.view(self.embedded, strided=True)
+        residual_of_first = residual
+        record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
+        normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
+        if style.expanded:
+            record.expand(normed)
+        if self.row.encoder and heads is not None and wide is not None:
+            return self.encoder(heads, wide, residual, rotated, last)
+        if (wide is None or (heads is None and state is None)) and not style.beside:
+            made = self.mix(heads, state, normed, rotated) if wide is None else self.feed_forward(wide, normed, side)
+            if last and not style.late_rows:
+                side = LOGITS_ROWS
+                made = record.result((width, side), made, self.rows)
+                residual = record.result((width, side), residual, self.rows)
+            return record.over((width, side), made, residual)
+        read = self.norm(residual, width, side) if self.model.parallel_norms == 2 else normed
+        attended = self.mix(heads, state, read, rotated, layer.cached)
+        if heads is not None and state is not None:
+            # Falcon-H1: attention and recurrence beside each other, each with the norm computed anew
+            beside = self.recurrence(state, self.norm(residual, width, side))
+            residual = record.over((width, side), record.over((width, side), attended, beside), residual)
         if last and not style.late_rows:
             side = LOGITS_ROWS
             attended = record.result((width, side), attended, self.rows)
@@ -221,8 +359,11 @@ class _Builder:
         else:
             if after_attention:
                 attended = self.norm(attended, width, side)
-            residual = record.over((width, side), attended, residual)
+            if heads is None or state is None:
+                pair = (residual, attended) if style.residual_first else (attended, residual)
+                residual = record.over((width, side), *pair)
             read = residual if after_attention and "ffn_norm" not in norms else self.norm(residual, width, side)
+        assert wide is not None
         made = self.feed_forward(wide, read, side)
         if "post_ffw_norm" in norms:
             made = self.norm(made, width, side)
@@ -230,7 +371,187 @@ class _Builder:
         total, *rest = [terms[name] for name in style.sums]
         for term in rest:
             total = record.over((width, side), total, term)
-        return record.section(entry, total)
+        if self.model.per_layer_embedding_length:
+            return self.per_layer(self.model.per_layer_embedding_length, total, residual_of_first, deep == 0)
+        if deep >= 0 and self.embedded is not None:
+            total = record.over((width, side), total, record.view(self.embedded, strided=True))
+        return total
+
+    def per_layer(self, length: int, total: Tensor, embedded: Tensor, first: bool) -> Tensor:
+        """Gemma 4: a slice of embeddings of its own for each layer; the first projects them all."""
+        record, width, tokens, layers = self.record, self.width, self.tokens, self.model.layers
+        if first:
+            assert self.embedded is not None
+            projected = record.view(record.result((length * layers, tokens), embedded))
+            projected = record.over((length, layers, tokens), record.over((length, layers, tokens), projected), self.embedded)
+            self.slices = record.result((length, tokens, layers), record.view(projected))
+        assert self.slices is not None
+        gate = record.result((length, tokens), total)
+        gate = record.over((length, tokens), gate, record.view(self.slices, strided=True))
+        return record.over((width, tokens), total, record.over((width, tokens), record.result((width, tokens), gate)))
+
+    def encoder(self, heads: Attention, wide: FeedForward, residual: Tensor, rotated: bool, last: bool) -> Tensor:
+        """Norms come after the sums."""
+        record, width, side = self.record, self.width, self.tokens
+        attended = self.attention(heads, residual, rotated)
+        if last:
+            side = LOGITS_ROWS
+            attended = record.result((width, side), attended, self.rows)
+            residual = record.result((width, side), residual, self.rows)
+        record.moment = "the feed-forward"
+        residual = self.norm(record.over((width, side), attended, residual), width, side)
+        made = self.feed_forward(wide, residual, side)
+        return self.norm(record.over((width, side), made, residual), width, side)
+
+    def mix(self, heads: Attention | None, state: Recurrent | None, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
+        if heads is None:
+            assert state is not None
+            return self.recurrence(state, normed)
+        return self.latent(heads, normed) if heads.kind == "latent" else self.attention(heads, normed, rotated, cached)
+
+    # ------------------------------------------------------------------ recurrence
+
+    def recurrence(self, group: Recurrent, normed: Tensor) -> Tensor:
+        state = self.memories[id(group)]
+        match group.kind:
+            case "mamba":
+                return self.mamba(group, state, normed)
+            case "mamba2":
+                return self.mamba2(group, state, normed)
+            case "delta":
+                return self.delta(group, state, normed)
+            case "kda":
+                return self.kda(group, state, normed)
+        return self.convolution(state, normed)
+
+    def fetch(self, elements: int) -> Tensor:
+        """The state of each sequence, copied out of the memory that keeps it."""
+        fetched, self.fetched = self.fetched, None
+        if fetched is None:
+            fetched = self.record.result((elements, self.sequences), self.record.view(self.states))
+            self.record.expand(fetched)
+        return self.record.view(fetched)
+
+    def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
+        """What a section hands over. A recurrent layer fetches its state before the layer before it has computed its last sum."""
+        group = self.early.get(layer)
+        if group is None:
+            return (result,)
+        if layer == 0:
+            self.record.expand(result)
+        fetched = self.record.result((self.memories[id(group)].convolution, self.sequences), self.record.view(self.states))
+        self.record.expand(fetched)
+        return result, fetched
+
+    def convolved(self, past: Tensor, channels: int, taps: int, taken: Tensor) -> Tensor:
+        """The last inputs before the new ones, the last of which are kept, and the convolution over them."""
+        record, each = self.record, self.tokens // self.sequences
+        joined = record.result((taps + each, channels, self.sequences), past, taken)
+        record.expand(record.elsewhere(record.view(joined, strided=True)))
+        return record.result((channels, each, self.sequences), joined)
+
+    def scanned(self, inner: int, memory: int, *sources: Tensor) -> Tensor:
+        """The outputs and, behind them, the new states, which are kept."""
+        record = self.record
+        made = record.result((inner * self.tokens + memory * self.sequences,), *sources, record.view(self.states))
+        record.expand(made)
+        record.expand(record.elsewhere(record.view(made)))
+        return record.view(made)
+
+    def mamba(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
+        record, tokens = self.record, self.tokens
+        inner, size, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+        sides = inner, tokens // self.sequences, self.sequences
+        past = self.fetch(state.convolution)
+        both = record.result((2 * inner, tokens), record.view(normed))
+        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(record.view(both, strided=True)))
+        mixed = record.result((rank + 2 * size, tokens), taken)
+        step, keys, queries = (record.view(mixed, strided=True) for _ in range(3))
+        if self.row.mamba_norms:
+            step = record.over((rank, tokens), step)
+            keys, queries = record.over((size, tokens), keys), record.over((size, tokens), queries)
+        else:
+            step = record.result((rank, tokens), step)
+        step = record.result((inner, tokens), step)
+        outputs = self.scanned(inner, state.memory, record.view(taken), step, keys, queries)
+        outputs = record.over(sides, outputs, record.over(sides, taken))
+        gated = record.result(sides, record.result(sides, record.view(both, strided=True)), outputs)
+        return record.view(record.result((self.width, tokens), gated))
+
+    def mamba2(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
+        record, tokens = self.record, self.tokens
+        inner, heads, mixed = group.inner_length or 0, group.heads or 1, 2 * (group.groups or 0) * (group.state_length or 0)
+        sides = inner // heads, heads, tokens // self.sequences, self.sequences
+        past = self.fetch(state.convolution)
+        all_of_it = record.view(record.result((2 * inner + mixed + heads, tokens), normed))
+        taken = self.convolved(past, inner + mixed, (group.convolution or 1) - 1, record.view(record.view(all_of_it, strided=True)))
+        step = record.result((heads, *sides[2:]), record.view(all_of_it, strided=True))
+        read, keys, queries = (record.view(taken, strided=True) for _ in range(3))
+        outputs = self.scanned(inner, state.memory, read, step, keys, queries)
+        outputs = record.over(sides, outputs, record.over(sides, read))
+        gated = record.result(sides, record.result(sides, record.view(all_of_it, strided=True)), outputs)
+        if group.norm is not False:
+            gated = record.over((inner, tokens), record.view(gated))
+        return record.result((self.width, tokens), record.view(gated))
+
+    def convolution(self, state: State, normed: Tensor) -> Tensor:
+        record, width = self.record, self.width
+        sides = width, self.tokens // self.sequences, self.sequences
+        three = record.result((3 * width, *sides[1:]), record.view(normed))
+        before, after, read = (record.view(three, strided=True) for _ in range(3))
+        taken = record.view(record.over(sides, before, read), strided=True)
+        past = self.fetch(state.convolution)
+        mixed = self.convolved(past, width, state.convolution // width, taken)
+        return record.view(record.result(sides, record.over(sides, after, mixed)))
+
+    def kda(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
+        record, tokens = self.record, self.tokens
+        heads, size = group.heads or 1, group.key_length or 0
+        inner, sides = heads * size, (size, heads, tokens)
+        past = self.fetch(state.convolution)
+        parts = []
+        for _ in range(3):
+            taken = record.view(record.view(record.result((inner, tokens), normed)), strided=True)
+            mixed = self.convolved(record.view(past), inner, (group.convolution or 1) - 1, taken)
+            parts.append(record.view(record.over((inner, tokens), record.view(mixed))))
+        decay = record.result((inner, tokens), record.result((size, tokens), normed))
+        decay = record.over(sides, record.view(decay))
+        rate = record.over((heads, tokens), record.view(record.result((heads, tokens), normed)))
+        memory = self.fetch(state.memory)
+        queries, keys = (record.over(sides, tensor) for tensor in parts[:2])
+        sources = queries, keys, parts[2], record.view(decay), rate, memory
+        made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
+        outputs = record.result(sides, record.view(made))
+        record.expand(record.elsewhere(record.view(made)))
+        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))))
+        gate = record.over(sides, record.view(gate))
+        gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
+        return record.result((self.width, tokens), record.result((inner, tokens), gated))
+
+    def delta(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
+        record, tokens = self.record, self.tokens
+        heads, value, key_heads, key = group.heads or 1, group.value_length or 0, group.key_heads or 1, group.key_length or 0
+        each, inner, keys = tokens // self.sequences, heads * value, key_heads * key
+        mixed = record.view(record.result((inner + 2 * keys, tokens), normed))
+        if self.row.fused_alpha_beta:
+            joined = record.view(record.result((2 * heads, tokens), normed))
+            rate, decay = (record.result((heads, tokens), record.view(joined, strided=True)) for _ in range(2))
+        else:
+            rate, decay = (record.over((heads, tokens), record.view(record.result((heads, tokens), normed))) for _ in range(2))
+        past = self.fetch(state.convolution)
+        taken = self.convolved(past, inner + 2 * keys, (group.convolution or 1) - 1, record.view(mixed, strided=True))
+        memory = self.fetch(state.memory)
+        queries, past_keys, values = (record.view(taken, strided=True) for _ in range(3))
+        queries, past_keys = (record.result((key, key_heads, each, self.sequences), tensor) for tensor in (queries, past_keys))
+        if self.row.fused_alpha_beta and key_heads != heads:
+            queries, past_keys = (record.view(record.result((key, heads, tokens), record.view(tensor))) for tensor in (queries, past_keys))
+        sources = queries, past_keys, values, record.view(decay), record.view(rate), memory
+        made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
+        record.expand(record.elsewhere(record.view(made)))
+        sides = value, heads, each, self.sequences
+        gate = record.over(sides, record.view(record.result((inner, tokens), normed)))
+        gated = record.over(sides, record.over(sides, record.view(made)), gate)
+        return record.view(record.result((self.width, tokens), record.view(gated)))
 
     # ------------------------------------------------------------------ attention
 
@@ -259,44 +580,78 @@ class _Builder:
             )
         return self.attending[key]
 
-    def attention(self, heads: Attention, normed: Tensor, rotated: bool) -> Tensor:
+    def attention(self, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
         record, tokens = self.record, self.tokens
         count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
-        shared = self.shared(heads, groups * value)
         norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
         if self.row.fused_qkv:
             joined = record.result(((count + groups) * size + groups * value, tokens), normed)
             queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
         else:
-            queries, keys = (record.result((number * size, tokens), normed) for number in (count, groups))
+            joined = record.result((count * size * (2 if self.row.gated_query else 1), tokens), normed)
+            queries, keys = joined, record.result((groups * size, tokens), normed)
             if norm == "full":
                 queries = self.norm(queries, count * size, tokens)
                 keys = self.norm(keys, groups * size, tokens)
-            queries, keys = record.view(queries), record.view(keys)
-            values = record.view(record.result((groups * value, tokens), normed))
+            values = record.view(keys if heads.values_from_keys else record.result((groups * value, tokens), normed))
+            queries, keys = record.view(queries, strided=self.row.gated_query), record.view(keys)
         if norm in ("head", "per_head"):
             queries = self.norm(queries, size, count, tokens)
             keys = self.norm(keys, size, groups, tokens)
+        if self.style.values_normed:
+            values = self.norm(values, value, groups, tokens)
         if rotated:
             queries = record.over((size, count, tokens), queries, self.positions)
             keys = record.over((size, groups, tokens), keys, self.positions)
         elif self.temperature is not None:
             queries = record.over((size, count, tokens), queries, self.temperature)
+        if self.row.encoder:
+            return self.without_cache(heads, queries, keys, values)
+        # without flash attention every value row is as wide as the widest
+        widest = groups * value if self.flash else max(group.kv_heads * group.value_length for group in self.model.attention)
+        shared = self.shared(heads, widest)
         if shared.key_rotation is not None:
             queries = self.hadamard(queries, count * size * tokens, shared.key_rotation, shared.key_block)
             keys = self.hadamard(keys, groups * size * tokens, shared.key_rotation, shared.key_block)
         if shared.value_rotation is not None:
             values = self.hadamard(values, groups * value * tokens, shared.value_rotation, _ROTATION)
         for tensor in (queries, keys, values) if self.windowed else (queries, values, keys):
-            record.expand(tensor)
-        record.expand(record.elsewhere(record.view(keys), shared.key_places))
-        if not self.flash and values.strided:
-            values = record.result((groups * value, tokens), values)
-        record.expand(record.elsewhere(record.view(values), shared.value_places))
+            if cached or tensor is queries:
+                record.expand(tensor)
+        if cached:
+            record.expand(record.elsewhere(record.view(keys), shared.key_places))
+            if not self.flash and values.strided:
+                values = record.result((groups * value, tokens), values)
+            if groups * value < widest:
+                values = record.result((widest, tokens), values)
+            record.expand(record.elsewhere(record.view(values), shared.value_places))
         looked = self.look(shared, queries, count, value)
         record.expand(looked)
         if shared.value_rotation is not None:
             looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
+        if self.row.gated_query:
+            gate = record.result((count * size, tokens), record.view(joined, strided=True))
+            looked = record.over((count * size, tokens), looked, gate)
+        return record.result((self.width, tokens), looked)
+
+    def without_cache(self, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Attention among the tokens of one batch, as encoders do it."""
+        record, tokens, count = self.record, self.tokens, heads.heads
+        for tensor in (queries, keys, values):
+            record.expand(tensor)
+        if self.encoded is None:
+            self.encoded = record.input(tokens, tokens, width=2 if self.flash else 4)
+        queries = record.view(record.view(queries))
+        if self.flash:
+            halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
+            looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, self.encoded))
+        else:
+            scores = record.result((tokens, tokens, count), record.view(keys), queries)
+            scores = record.over((tokens, tokens, count), scores, self.encoded)
+            turned = record.result((tokens, heads.value_length, heads.kv_heads), record.view(record.view(values)))
+            looked = record.result((heads.value_length, tokens, count), turned, scores)
+            looked = record.result((count * heads.value_length, tokens), record.view(looked))
+        record.expand(looked)
         return record.result((self.width, tokens), looked)
 
     def hadamard(self, tensor: Tensor, elements: int, rotation: Tensor, block: int) -> Tensor:
@@ -335,10 +690,13 @@ class _Builder:
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
         joined = record.result((latent + rope, tokens), normed)
         packed, rotated = record.view(joined, strided=True), record.view(joined, strided=True)
-        rotated = record.over((rope, 1, tokens), rotated, self.positions)
+        unrotated = self.style.rope == "none"
+        if not unrotated:
+            rotated = record.over((rope, 1, tokens), rotated, self.positions)
         packed = self.norm(packed, latent, tokens)
         plain, turned = record.view(queries, strided=True), record.view(queries, strided=True)
-        turned = record.over((rope, count, tokens), turned, self.positions)
+        if not unrotated:
+            turned = record.over((rope, count, tokens), turned, self.positions)
         absorbed = record.result((latent, tokens, count), record.view(plain))
         queries = record.result((latent + rope, count, tokens), record.view(absorbed), turned)
         values = record.view(packed)
@@ -357,12 +715,15 @@ class _Builder:
             return self.dense(wide.length, read, side)
         record, width = self.record, self.width
         made = self.experts(wide, wide.experts, wide.used or 1, read, side)
+        if wide.latent_length:
+            made = record.result((width, side), made)
         if not wide.shared_length:
             return made
         gate = None
         if self.row.shared_expert_gate:
-            weight = record.result((1, side), read)
-            gate = record.over((1, side), record.over((1, side), weight), weight)
+            gate = record.result((1, side), read)
+            if self.style.divided_gate:
+                gate = record.over((1, side), record.over((1, side), gate), gate)
         beside = self.dense(wide.shared_length, read, side)
         if gate is not None:
             beside = record.over((width, side), beside, gate)
@@ -380,7 +741,7 @@ class _Builder:
         return record.result((self.width, side), made)
 
     def experts(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
-        record, width, style, length = self.record, self.width, self.style, wide.length
+        record, width, style, length = self.record, wide.latent_length or self.width, self.style, wide.length
         scores = record.result((count, side), read)
         chances = record.over((count, side), scores) if style.router != "late" else scores
         ranked = scores if style.before_experts else chances
@@ -394,8 +755,10 @@ class _Builder:
             flat = record.view(weights)
             total = record.over((1, side), record.result((1, side), flat))
             weights = record.view(record.over((used, side), flat, total))
+        if style.rescaled:
+            weights = record.over((1, used, side), weights)
         record.expand(weights)
-        read = record.view(read)
+        read = record.view(record.result((width, side), read) if wide.latent_length else read)
         if style.before_experts:
             read = record.over((width, used, side), record.result((width, used, side), read), weights)
         up = record.result((length, used, side), read, chosen)
@@ -424,26 +787,28 @@ class _Builder:
 
 
 def _window(model: Architecture, heads: Attention) -> int | None:
-    group = CacheGroup(layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens if heads.kind == "sliding" else None)
+    group = CacheGroup(
+        layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens if heads.kind == "sliding" else None
+    )
     return window_of(model, group)
 
 
 @lru_cache(maxsize=256)
 def _program(
-    model: Architecture, row: ArchitectureRow, tokens: int, streams: int, flash: bool, quantized: tuple[bool, bool]
-) -> Program | None:
+    model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, quantized: tuple[bool, bool]
+) -> tuple[Program, list[str]] | None:
     style = _STYLES.get(model.row)
-    layers = tuple(range(model.layers))
-    if style is None or not _covers(model.attention, layers) or not _covers(model.feed_forward, layers):
+    if style is None or not _covered(model):
         return None
-    if model.recurrent or any((group.used or 1) > _MOST_EXPERTS for group in model.feed_forward):
+    if any((group.used or 1) > _MOST_EXPERTS or group.beside_dense for group in model.feed_forward):
         return None
-    return _Builder(model, row, style, tokens, streams, flash, quantized).program()
+    return _Builder(model, row, style, tokens, streams, sequences, flash, quantized).program()
 
 
-def _covers(groups: Iterable[Attention | FeedForward], layers: tuple[int, ...]) -> bool:
-    """True where each layer is in one group."""
-    return tuple(sorted(layer for group in groups for layer in group.layers)) == layers
+def _covered(model: Architecture) -> bool:
+    """True where every layer has something in it, each at most once."""
+    lists = [[layer for group in groups for layer in group.layers] for groups in (model.attention, model.recurrent, model.feed_forward)]
+    return all(len(set(layers)) == len(layers) for layers in lists) and set().union(*lists) == set(range(model.layers))
 
 
 def exact_compute_bytes(
@@ -455,12 +820,76 @@ def exact_compute_bytes(
     key_type: str = "f16",
     value_type: str = "f16",
 ) -> int | None:
-    tokens = -(-room.micro_batch // room.sequences) * room.sequences
-    program = _program(model, row, tokens, room.streams, flash_attention, (key_type not in _PLAIN_TYPES, value_type not in _PLAIN_TYPES))
-    if program is None:
+    """The compute buffer to the byte; None where no graph of that architecture is written down."""
+    found = _program_of(model, row, room, flash_attention, key_type, value_type)
+    return None if found is None else found[0].peak(_lengths(model, row, room, logits_rows)).bytes
+
+
+@lru_cache(maxsize=512)
+def exact_compute(
+    model: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    logits_rows: int,
+    flash_attention: bool = True,
+    key_type: str = "f16",
+    value_type: str = "f16",
+) -> Compute | None:
+    """The same with its arithmetic: every buffer that is in use when most is, and the gaps between them."""
+    found = _program_of(model, row, room, flash_attention, key_type, value_type)
+    if found is None:
         return None
-    window = next((w for w in (_window(model, g) for g in model.attention) if w is not None), None)
-    return program.peak((1, room.full, room.of(window), min(room.micro_batch, logits_rows))).bytes
+    program, names = found
+    lengths = _lengths(model, row, room, logits_rows)
+    peak = program.peak(lengths)
+    moment, gaps, buffers = program.alive(lengths, peak)
+    tokens = _tokens(row, room)
+    numbers: tuple[list[int], ...] = [], [], [], []
+    indices = peak.bytes - gaps
+    for factor, unit in buffers:
+        # bytes of a mask or of scores per cell and token, else numbers per token or row; a few numbers are an index
+        share, width = (tokens, 1) if unit in (1, 2) else (tokens if unit == 0 else 1, 4)
+        if factor % (share * width) == 0 and (unit in (1, 2) or factor >= 8 * share * width):
+            numbers[unit].append(factor // share // width)
+            indices -= factor * lengths[unit]
+    sums = [f"{tokens:,} tokens × {_added(numbers[0])} × 4 bytes"] if numbers[0] else []
+    if numbers[3]:
+        sums.append(f"{lengths[3]:,} {'row' if lengths[3] == 1 else 'rows'} of logits × {_added(numbers[3])} × 4 bytes")
+    sums += [f"{tokens:,} tokens × {lengths[unit]:,} cells × {_added(numbers[unit])} bytes" for unit in (1, 2) if numbers[unit]]
+    sums.append(f"{indices:,} bytes of indices")
+    if gaps:
+        sums.append(f"{gaps:,} bytes of gaps")
+    where = f"{moment} of {names[peak.position]} of {model.layers}" if names[peak.position] else moment
+    return Compute(bytes=peak.bytes, arithmetic=" + ".join(sums) + f"; the most is in use during {where}")
+
+
+def _added(numbers: list[int]) -> str:
+    """`(3 × 14,336 + 4,096)`, the largest first."""
+    counts: dict[int, int] = {}
+    for number in sorted(numbers, reverse=True):
+        counts[number] = counts.get(number, 0) + 1
+    texts = [f"{number:,}" if count == 1 else f"{count} × {number:,}" for number, count in counts.items()]
+    return texts[0] if len(texts) == 1 else f"({' + '.join(texts)})"
+
+
+def _tokens(row: ArchitectureRow, room: Cells) -> int:
+    """Tokens of one batch: as many of each sequence."""
+    batch = room.encoded if row.encoder else room.micro_batch
+    return -(-batch // room.sequences) * room.sequences
+
+
+def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int) -> tuple[int, int, int, int]:
+    window = next((window for window in (_window(model, heads) for heads in model.attention) if window is not None), None)
+    # an encoder hands all its tokens to the pooling
+    rows = _tokens(row, room) if row.encoder else min(room.micro_batch, logits_rows)
+    return 1, room.full, room.of(window), rows
+
+
+def _program_of(
+    model: Architecture, row: ArchitectureRow, room: Cells, flash_attention: bool, key_type: str, value_type: str
+) -> tuple[Program, list[str]] | None:
+    quantized = key_type not in _PLAIN_TYPES, value_type not in _PLAIN_TYPES
+    return _program(model, row, _tokens(row, room), room.streams, room.sequences, flash_attention, quantized)
 
 
 _PLAIN_TYPES = ("f16", "f32", "bf16")

@@ -28,14 +28,20 @@ _UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "ph
 
 
 class Cells(Record):
-    """How many tokens a cache has room for. `full` and `window` are per stream."""
+    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context."""
 
     full: int
     streams: int
     micro_batch: int
+    batch: int
     sequences: int
     unified: bool
     asked: int
+
+    @property
+    def encoded(self) -> int:
+        """Tokens of one batch of an encoder: bounded by the padded context, not by the one asked for."""
+        return min(self.batch, self.full * self.streams)
 
     def of(self, window_tokens: int | None) -> int:
         """Cells of a layer with that window, None for one that keeps everything."""
@@ -58,6 +64,7 @@ def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, mic
         full=full,
         streams=1 if unified else sequences,
         micro_batch=min(micro_batch, context_tokens),
+        batch=micro_batch,
         sequences=sequences,
         unified=unified,
         asked=context_tokens // sequences,
@@ -120,7 +127,7 @@ class Compute(Record):
 def compute(architecture: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash_attention: bool = True) -> Compute:
     """The compute buffer, by a closed form: the largest of the moments when logits, feed-forward, attention or state are alive."""
     width, vocabulary = architecture.embedding_length, architecture.vocabulary_gguf or architecture.vocabulary or 0
-    tokens = min(room.micro_batch, room.full * room.streams)
+    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = min(room.micro_batch, logits_rows)
     groups = cache_groups(architecture, row)
     masked = tokens if row.encoder else sum(_masks(room, architecture, groups))

@@ -7,21 +7,35 @@ those of one sequence, `width` is the bytes of one number in the type that the m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from math import prod
 
 from ..facts import Record
-from ..spec import Architecture, Attention
-from .cache import CacheGroup, cache_groups
-from .tensors import ArchitectureRow
+from ..spec import Architecture, Attention, FeedForward
+from .cache import CacheGroup
+from .tensors import ArchitectureRow, checkpoint_tensors
 
 MIB = 1 << 20
-# resident after a first short answer, less the weights: interpreter, the code and objects of PyTorch and transformers
-OVERHEAD_LOW_BYTES = 350 * MIB
-OVERHEAD_HIGH_BYTES = 400 * MIB
+# resident after a first short answer, less the weights: 357 to 378 MiB over all dense models, types and 1 or 2 threads
+_OVERHEAD = (367 * MIB, 350 * MIB, 385 * MIB)
+# and what products with 16-bit experts (torch's grouped_mm) keep outside PyTorch's allocator: 32 MiB after one answer, 40 to 80 later
+_GROUPED_OVERHEAD = (60 * MIB, 30 * MIB, 80 * MIB)
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
 _MAPPED_BLOCK_BYTES = 32 * MIB
-# activation functions that transformers composes of several operations (activations.py): arrays alive at once beside the others
-_COMPOSED_ACTIVATIONS = {"gpt2": 3}
+# holes of the heap, in units of the widest block: 0.3 to 10.2 over 50 runs, less than one per layer, half of the runs below 3;
+# an encoder, whose blocks are freed in order, has at most 3
+_HOLES, _HOLES_HIGH = 3, 11
+_ENCODER_HOLES, _ENCODER_HOLES_HIGH = 1, 3
+# what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high;
+# right after loading 0.22 to 0.34 in the type of the files
+_LEFT_BY_EXPERTS = (0.05, 0.0, 0.36)
+_LEFT_BY_CONVERTED_EXPERTS = (0.6, 0.4, 0.8)
+# architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss); transformers then takes "eager"
+EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
+# numbers alive per token around and inside a feed-forward without a gate, as multiples of its input and of its length;
+# GPT-2 keeps its positions and composes GELU of single operations (NewGELUActivation)
+_UNGATED = {"gpt2": (6, 4)}
+_UNGATED_OTHERS = (4, 2)
 
 
 class Span(Record):
@@ -33,26 +47,228 @@ class Span(Record):
     arithmetic: str
 
 
-def kept_tokens(window_tokens: int | None, tokens: int) -> int:
-    """Cells of one layer and sequence after `tokens`, at least one of them decoded.
-
-    A layer with a window keeps the last window − 1 tokens and, until the next step, the storage of the token that pushed one out:
-    DynamicSlidingWindowLayer.update slices what torch.cat made. There is no rounding.
-    """
-    return tokens if window_tokens is None else min(tokens, window_tokens)
+def overhead(architecture: Architecture, width: int) -> Span:
+    """Interpreter, and code and objects of PyTorch and transformers, once it has answered."""
+    parts = [_OVERHEAD]
+    if width == 2 and any(group.experts for group in architecture.feed_forward):
+        parts.append(_GROUPED_OVERHEAD)
+    likely, low, high = (sum(ends) for ends in zip(*parts, strict=True))
+    return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=f"{low // MIB:,} to {high // MIB:,} MiB")
 
 
 def cache_bytes(groups: Iterable[CacheGroup], tokens: int, sequences: int, width: int, *, prompt: bool = False) -> int:
-    """Keys and values of DynamicCache, storage included. The last answered token is not in it: it was never an input.
+    """Keys and values of a DynamicCache, with the storage behind them. The token answered last was never an input and is not in it.
 
-    `prompt`: while a prompt of `tokens` is read in one pass and until the next token. Every layer then holds all of it: a window's
-    slice keeps the storage of the whole. Latent attention caches the latent and the rope key once, not the expanded heads.
+    There is no rounding. A layer with a window keeps window − 1 tokens, and until the next step the storage of the one that was
+    pushed out (DynamicSlidingWindowLayer.update slices what torch.cat made). For the same reason all layers hold the whole prompt
+    of `tokens` while it is read and until the second answered token: `prompt`. Latent attention caches the latent and the one rope
+    key, not the heads made of them (DeepseekV3Attention.forward).
     """
     return sum(
         group.layers
         * (group.key_elements + group.value_elements)
         * width
         * sequences
-        * (tokens if prompt else kept_tokens(group.window_tokens, tokens))
+        * (tokens if prompt or group.window_tokens is None else min(tokens, group.window_tokens))
         for group in groups
     )
+
+
+def loading_peak_bytes(file_bytes: int, weights_bytes: int, *, converted: bool) -> int:
+    """The most that the weights take while from_pretrained runs.
+
+    In the type of the files nothing is copied: files are mapped and stay the weights (safetensors, and torch.save's zip), pages come
+    in on first use. In another type every tensor is copied while the pages of the files stay mapped. The system may drop such pages,
+    but resident memory counts them: `file_bytes` of the sum are evictable.
+    """
+    return file_bytes + weights_bytes if converted else weights_bytes
+
+
+def resident_weights(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    weights_bytes: int,
+    width: int,
+    *,
+    converted: bool,
+    fixed_threshold: bool = False,
+) -> Span:
+    """The weights once answers were given; `converted` where the files are of another type than the model runs in.
+
+    Of a mapped table only the rows that were used come in, and an untied token table and a position table are read row by row.
+    Experts are stacked into one array per layer, hence copied in any case (MergeModulelist): see `stacked_experts_bytes`, and pieces
+    of the size of single experts stay in the heap unless `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
+    """
+    rows = 0
+    if not converted:
+        for group in checkpoint_tensors(architecture, row):
+            if group.name == "position_embd.weight" or (group.name == "token_embd.weight" and not architecture.tied_embeddings):
+                rows += prod(group.shape) * width
+    experts = stacked_experts_bytes(architecture, row, width)
+    one = max((group.length * architecture.embedding_length for group in architecture.feed_forward if group.experts), default=0)
+    shares = _LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS
+    # larger matrices never were in the heap
+    mapped = fixed_threshold or one * width >= _MAPPED_BLOCK_BYTES
+    left, low, high = (0 if mapped else int(share * experts) for share in shares)
+    line = f"{weights_bytes:,} bytes"
+    if rows:
+        line += f", {rows:,} of them tables that come in row by row"
+    if high:
+        line += f" + {low:,} to {high:,} left in the heap by stacking experts"
+    return Span(
+        bytes=weights_bytes - rows // 2 + left,
+        low_bytes=weights_bytes - rows + low,
+        high_bytes=weights_bytes + high,
+        arithmetic=line,
+    )
+
+
+def stacked_experts_bytes(architecture: Architecture, row: ArchitectureRow, width: int) -> int:
+    """Experts that files hold one by one and the model in one array per layer. gpt-oss publishes them stacked.
+
+    In the files' own type their pages stay mapped beside the copies: resident, but evictable.
+    """
+    if row.name == "gpt-oss":
+        return 0
+    found = (group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name)
+    return sum(prod(group.shape) * (len(group.layers) or 1) * width for group in found)
+
+
+def prompt_bytes(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    tokens: int,
+    sequences: int,
+    width: int,
+    *,
+    eager: bool = False,
+    padded: bool = False,
+    fixed_threshold: bool = False,
+) -> Span:
+    """The most that one pass over a prompt (or an encoder's batch) holds beside weights and cache.
+
+    `low_bytes` is what PyTorch's allocator counts; the rest are holes of the C heap, none with `fixed_threshold`:
+    MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
+    transformers reads a prompt in one pass unless prefill_chunk_size is set and keeps the logits of the last token alone.
+    `eager`: attention that stores its scores was asked for; `padded`: prompts of different lengths, so that there is a mask.
+    """
+    stored = eager or row.name in EAGER_ROWS
+    count = tokens * sequences
+    masks = sum(_masks(architecture, row, tokens, sequences, width, stored=stored, padded=padded))
+    moments = list(_feed_forwards(architecture, row, count, width))
+    for group in architecture.attention:
+        if group.kind != "cross":
+            masked = padded or _windowed(group, tokens)
+            moments.append(_attention(architecture, row, group, tokens, sequences, width, stored=stored, masked=masked))
+    most, line = max(moments)
+    angles = _angles(architecture, row) * tokens * width
+    size = most + masks + angles
+    if masks:
+        line += f" + {masks:,} bytes of masks"
+    if angles:
+        line += f" + {angles:,} bytes of rotary angles"
+    if fixed_threshold:
+        return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
+    wide = _widest(architecture) * count * width
+    block = min(_MAPPED_BLOCK_BYTES, wide)
+    # gpt-oss: its scores leave holes as well
+    scores = tokens * count * width * max((group.heads for group in architecture.attention), default=0) if row.attention_sinks else 0
+    likely, most_holes = (_ENCODER_HOLES, _ENCODER_HOLES_HIGH) if row.encoder else (_HOLES, _HOLES_HIGH)
+    high = min(most_holes, architecture.layers) * min(_MAPPED_BLOCK_BYTES, max(wide, scores))
+    return Span(
+        bytes=size + min(likely, architecture.layers) * block,
+        low_bytes=size,
+        high_bytes=size + high,
+        arithmetic=f"{line} + up to {high:,} bytes of holes in the heap",
+    )
+
+
+def _widest(architecture: Architecture) -> int:
+    """Numbers per token of the widest array of a layer."""
+    wide = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=0)
+    return max(wide, architecture.embedding_length * max((group.used or 1 for group in architecture.feed_forward), default=1))
+
+
+def _windowed(group: Attention, tokens: int) -> bool:
+    return group.kind == "sliding" and group.window_tokens is not None and tokens >= group.window_tokens
+
+
+def _masks(
+    architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int, *, stored: bool, padded: bool
+) -> Iterator[int]:
+    """One mask per kind of layer, alive through the pass: numbers of the model where scores are stored, else a byte where needed."""
+    cells = tokens * tokens * sequences
+    kinds = {group.window_tokens if group.kind == "sliding" else None: group for group in architecture.attention if group.kind != "cross"}
+    for group in kinds.values():
+        if stored and not row.encoder:
+            yield cells * width
+        elif padded or _windowed(group, tokens):
+            yield cells
+
+
+def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
+    """Numbers per position: cosine and sine of every head element, once for all sequences; Gemma 3 has two sets."""
+    if row.positions or row.encoder:
+        return 0
+    sizes = {group.kind: group.rope_length or group.key_length for group in architecture.attention if group.kind != "cross"}
+    return 2 * (sum(sizes.values()) if row.name == "gemma3" else max(sizes.values(), default=0))
+
+
+def _feed_forwards(architecture: Architecture, row: ArchitectureRow, count: int, width: int) -> Iterator[tuple[int, str]]:
+    """The moment in which a feed-forward holds most: around it the embedded input, the layer's input, the sum and the norm."""
+    wide = architecture.embedding_length
+    for group in architecture.feed_forward:
+        numbers, line = _feed_forward(group, row, wide)
+        yield numbers * count * width, f"{count:,} tokens × ({line}) × {width} bytes"
+
+
+def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int) -> tuple[int, str]:
+    if group.experts:
+        used, length = group.used or 1, group.length
+        # selected inputs beside gate and up in one, the activated gate and the product; or four arrays of outputs while they are ordered
+        inner = max(wide + 4 * length, 4 * wide)
+        return 4 * wide + used * inner, f"4 × {wide:,} + {used} experts × {inner:,}"
+    if row.gate == "none":
+        around, inside = (3, 2) if row.encoder else _UNGATED.get(row.name, _UNGATED_OTHERS)
+    else:
+        around, inside = 4, 4 if row.gate == "fused" else 3
+    return around * wide + inside * group.length, f"{around} × {wide:,} + {inside} × {group.length:,}"
+
+
+def _attention(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    group: Attention,
+    tokens: int,
+    sequences: int,
+    width: int,
+    *,
+    stored: bool,
+    masked: bool,
+) -> tuple[int, str]:
+    wide, count = architecture.embedding_length, tokens * sequences
+    cells = group.heads * tokens * tokens * sequences
+    key = group.key_length + (group.rope_length or 0 if group.kind == "latent" else 0)
+    queries, keys, values = group.heads * key, group.kv_heads * key, group.kv_heads * group.value_length
+    if group.kind == "latent":
+        # heads of unlike length take PyTorch's composed attention: scores and their softmax in float32, then in the model's type
+        expanded = group.heads * (group.key_length + group.value_length)
+        numbers = 3 * wide + 2 * queries + keys + expanded
+        floats = queries + keys + values if width == 2 else 0
+        each = 10 if width == 2 else 8
+        size = count * (numbers * width + floats * 4) + cells * each + tokens * tokens * 4
+        return size, f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} + {floats:,} × 4 bytes)"
+    if stored:
+        # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their maximum, softmax
+        each = 3 * width if row.name == "gpt-oss" else 10 if width == 2 else 8
+        repeated = 2 * queries if group.heads != group.kv_heads else 0
+        numbers = 3 * wide + queries + repeated
+        return cells * each + count * numbers * width, f"{cells:,} scores × {each} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
+    numbers = 3 * wide + 4 * queries + keys + values
+    line = f"{count:,} tokens × {numbers:,} × {width} bytes"
+    if masked:
+        # the mask as numbers; keys and values repeated for every head
+        other = tokens * tokens * sequences * width + count * (3 * wide + 4 * queries) * width
+        if other > count * numbers * width:
+            return other, f"{count:,} tokens × {3 * wide + 4 * queries:,} × {width} bytes + a mask of {tokens:,} × {tokens:,} numbers"
+    return count * numbers * width, line

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-from ..machine import Accelerator
+from ..machine import Accelerator, normal_architecture
 from .host import FILL_IN, Found, Host
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 PCI = "/sys/bus/pci/devices"
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
+UNNAMED = "NVIDIA GPU"
+UNIFIED = f"{ACCELERATORS}.unified"
 
 
 def parse_driver(text: str) -> str | None:
@@ -77,6 +79,8 @@ def _linux(host: Host, found: Found) -> None:
     found.put(ACCELERATORS, tuple(cards), "; ".join(sources) or f"{PCI}: no GPU of NVIDIA, AMD or Intel")
     if reasons:
         found.miss(MEMORY, "; ".join(reasons), FILL_IN)
+    if any(card.unified is None for card in cards):
+        found.miss(UNIFIED, "whether the GPU shares the machine's RAM is told by its name or its driver, and neither was read", FILL_IN)
 
 
 def _nvidia(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:
@@ -101,8 +105,11 @@ def _nvidia(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerato
         reason = "an NVIDIA GPU's memory is known to its driver library only, which this version does not ask"
     cards = []
     for index in range(count):
-        name = seen[index] if len(seen) >= count else seen[0] if len(set(seen)) == 1 else "NVIDIA GPU"
-        cards.append(Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified="GB10" in name))
+        name = seen[index] if len(seen) >= count else seen[0] if len(set(seen)) == 1 else UNNAMED
+        # NVIDIA's chips that share RAM, Tegra and GB10, are Arm ones: elsewhere a card without a name has memory of its own
+        own = name != UNNAMED or normal_architecture(host.machine() or "") == "x86_64"
+        unified = True if re.search(r"\bGB10\b", name) else False if own else None
+        cards.append(Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified))
     source = "/dev/nvidia*" if nodes else PCI if slots else "/dev/dxg" if wsl else "/proc/driver/nvidia/version"
     return cards, source, reason
 
@@ -121,7 +128,9 @@ def _amd(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator],
         total, used = _size(host, f"{folder}/mem_info_vram_total"), _size(host, f"{folder}/mem_info_vram_used")
         title = _word(host, f"{folder}/product_name") or f"AMD GPU {_word(host, f'{folder}/device') or ''}".strip()
         free = max(0, total - used) if total is not None and used is not None else None
-        cards.append(Accelerator(vendor="amd", name=host.clean(title), memory_total_bytes=total, memory_free_bytes=free))
+        # a processor's own graphics too has this memory to itself: the firmware takes it out of the RAM
+        own = None if total is None else False
+        cards.append(Accelerator(vendor="amd", name=host.clean(title), memory_total_bytes=total, memory_free_bytes=free, unified=own))
     count = sum(vendor == AMD for _, vendor in devices)
     cards.extend(Accelerator(vendor="amd", name="AMD GPU") for _ in range(count - len(cards)))
     return (cards, "/sys/class/drm", "an AMD GPU has no mem_info_vram_total: its driver amdgpu is not loaded") if cards else None
@@ -130,5 +139,5 @@ def _amd(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator],
 def _intel(devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here
     slots = [slot for slot, vendor in devices if vendor == INTEL and not re.match(r"[0-9a-f]{4}:00:", slot)]
-    cards = [Accelerator(vendor="intel", name="Intel GPU") for _ in slots]
+    cards = [Accelerator(vendor="intel", name="Intel GPU", unified=False) for _ in slots]
     return (cards, PCI, "an Intel GPU's memory is not read by this version") if cards else None

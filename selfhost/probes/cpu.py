@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..machine import normal_architecture
 from .cgroups import groups
 from .host import MAX_READ_BYTES, Found, Host
 from .memory import parse_list, parse_status
@@ -11,10 +12,6 @@ CPUINFO = "/proc/cpuinfo"
 # 1,024 CPUs at about 2 KiB each
 MAX_CPUINFO_BYTES = 4 * MAX_READ_BYTES
 
-_ARCHITECTURES = {
-    "amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64", "aarch64_be": "aarch64_be",
-    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l", "arm": "armv7l",
-}  # fmt: skip
 # what a 32-bit program system on a 64-bit kernel runs
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 
@@ -62,12 +59,6 @@ _VIRTUAL = (
     "firecracker",
 )  # fmt: skip
 _CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
-
-
-def normal_architecture(word: str) -> str:
-    """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
-    name = word.strip().lower()
-    return _ARCHITECTURES.get(name, name)
 
 
 def read_architecture(host: Host, found: Found) -> None:

@@ -112,26 +112,13 @@ def ollama(host: Host) -> Place | None:
     return Place(path=_join(host, home, ".ollama", "models"), why="default") if home else None
 
 
-def lmstudio(host: Host) -> Place | None:
-    """Order of the LM Studio SDK's findLMStudioHome."""
-    home = host.home()
-    if not home:
-        return None
-    pointer = (host.read_text(_join(host, home, ".lmstudio-home-pointer"), 4096) or "").strip()
-    if pointer:
-        return Place(path=_join(host, pointer, "models"), why="~/.lmstudio-home-pointer")
-    old = _join(host, home, ".cache", "lm-studio")
-    if host.exists(old):
-        return Place(path=_join(host, old, "models"), why="default of older versions")
-    return Place(path=_join(host, home, ".lmstudio", "models"), why="default")
-
-
 def whisper_cpp(host: Host) -> Place | None:
     """It has no place of its own: models go where the download script is told to put them."""
     return Place(path=".", why="whisper.cpp has no folder of its own: the current one is judged")
 
 
-PLACES = {"huggingface": huggingface, "llama.cpp": llama_cpp, "ollama": ollama, "lmstudio": lmstudio, "whisper.cpp": whisper_cpp}
+# by the names that `store` has in specs/runtimes
+PLACES = {"huggingface": huggingface, "llama.cpp": llama_cpp, "ollama": ollama, "whisper.cpp": whisper_cpp}
 
 
 def nearest_folder(host: Host, path: str) -> str:
@@ -204,8 +191,9 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         writable = True
     if space is None:
         found.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", FILL_IN)
-    if writable is None and space is not None:
-        found.miss(f"{fact}.writable", f"whether this account may write to {folder} is not told by the system")
+    if writable is None:
+        reason = "is not told by the system" if space else f"is not known: {failure}"
+        found.miss(f"{fact}.writable", f"whether this account may write to {folder} {reason}", FILL_IN)
     words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
     if mount:
         kind = mount.filesystem

@@ -14,13 +14,12 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from ..facts import Record, Unread
-from ..machine import MAX_DISK_BYTES, MAX_MEMORY_BYTES, NETWORK_FILESYSTEMS, UNPRINTABLE
+from ..machine import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, UNPRINTABLE, normal_system
 
 DEADLINE_SECONDS = 2.0
 # once one volume has not answered, the next ones get less: the whole reading stays within a few seconds
 IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
-_SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows", "cygwin": "windows"}
 
 # names of accounts and folders that tell nothing about a person
 _COMMON_NAMES = ("root", "home", "users", "Users", "user")
@@ -59,9 +58,12 @@ class Found:
         self.unread: dict[str, Unread] = {}
 
     def put(self, fact: str, value: Any, source: str) -> None:
-        """A value and where it was read. A size no machine has is taken as not read."""
+        """A value and where it was read. A size or a number of CPUs that no machine has is taken as not read."""
         if fact.endswith("_bytes") and not 0 <= value <= MAX_MEMORY_BYTES:
             self.miss(fact, f"{source} gives a size no machine has")
+            return
+        if fact.startswith("cpu_cores_") and not MIN_CORES <= value <= MAX_CORES:
+            self.miss(fact, f"{source} gives a number of CPUs no machine has")
             return
         self.values[fact] = value
         self.sources[fact] = self.host.clean(source)
@@ -112,7 +114,7 @@ class Host:
         self.live = root == "/"
         self.root = root.rstrip("/\\")
         self.env: Mapping[str, str] = env if env is not None else os.environ if self.live else {}
-        self.system = system or (_SYSTEMS.get(sys.platform, sys.platform) if self.live else "linux")
+        self.system = system or (normal_system(sys.platform) if self.live else "linux")
         self._why: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._mounts: tuple[Mount, ...] | None = None

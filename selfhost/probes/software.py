@@ -8,15 +8,12 @@ from ..machine import PresentRuntime
 from .host import Found, Host
 
 RUNTIMES = "runtimes"
+# as `present` and `distributions` of specs/runtimes say, which are not read here: reading the machine needs no catalogue
 COMMANDS = {
-    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm", "whisper-cli": "whisper.cpp",
+    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm", "mlx_lm.generate": "mlx",
+    "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
-DISTRIBUTIONS = {
-    "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers", "llama-cpp-python": "llama.cpp",
-    "faster-whisper": "faster-whisper",
-}  # fmt: skip
-# the number of a binding is not the number of the program in it
-_OTHER_NUMBER = frozenset(("llama-cpp-python",))
+DISTRIBUTIONS = {"transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers"}
 _USUAL = {
     "linux": ("/usr/local/bin", "/usr/bin", "/snap/bin", "/home/linuxbrew/.linuxbrew/bin", "~/.local/bin"),
     "macos": ("/opt/homebrew/bin", "/usr/local/bin", "/Applications/Ollama.app/Contents/Resources", "~/.local/bin"),
@@ -40,7 +37,7 @@ def folders(host: Host) -> list[str]:
 
 
 def parse_distribution(folder: str) -> tuple[str, str] | None:
-    """`llama_cpp_python-0.3.16.dist-info` -> (`llama-cpp-python`, `0.3.16`); None for another name."""
+    """`mlx_lm-0.32.2.dist-info` -> (`mlx-lm`, `0.32.2`); None for another name."""
     if not folder.endswith(".dist-info"):
         return None
     name, dash, version = folder[: -len(".dist-info")].partition("-")
@@ -69,10 +66,10 @@ def _look(host: Host) -> dict[str, PresentRuntime]:
             if known is None or known[0] not in DISTRIBUTIONS:
                 continue
             runtime = DISTRIBUTIONS[known[0]]
-            version = None if known[0] in _OTHER_NUMBER else host.clean(known[1])
+            version = host.clean(known[1])
             if runtime not in found:
                 found[runtime] = PresentRuntime(id=runtime, version=version, path=host.clean(host.paths.join(folder, name)))
-            elif found[runtime].version is None and version is not None:
+            elif found[runtime].version is None:
                 found[runtime] = found[runtime].replace(version=version)
     return found
 

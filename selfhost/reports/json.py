@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import InputError, NotAModelError, Problem, SelfhostError, UnknownModelError
+from ..errors import InputError, NotAModelError, Problem, SelfhostError
 from ..findings import Finding
 from ..machine import Machine
 from ..needs.records import MemoryNeed, Needs, Term
@@ -64,9 +64,11 @@ def verdict(answer: Verdict) -> dict[str, Any]:
             {
                 "id": other.id,
                 "name": other.name,
+                "runtime": other.runtime,
                 "quantization": other.quantization,
                 "context_tokens": other.context_tokens,
                 "why": other.why,
+                "command": other.command,
             }
             for other in answer.alternatives
         ],
@@ -110,6 +112,10 @@ def workload(asked: Workload) -> dict[str, Any]:
         "modify": asked.modify,
         "auditable": asked.auditable,
         "license": asked.license,
+        "finetune_method": asked.finetune_method,
+        "lora_rank": asked.lora_rank,
+        "optimizer": asked.optimizer,
+        "checkpointing": asked.checkpointing,
     }
 
 
@@ -131,6 +137,7 @@ def offer(one: Offer) -> dict[str, Any]:
         "usd_per_audio_minute": one.usd_per_audio_minute,
         "usd_per_image": one.usd_per_image,
         "as_of": one.as_of,
+        "ends": one.ends,
         "source": one.source,
     }
 
@@ -273,7 +280,7 @@ def error(problem: BaseException, code: int) -> dict[str, Any]:
         "error": type(problem).__name__,
         "message": str(problem),
         "kind": problem.kind if isinstance(problem, NotAModelError) else None,
-        "nearest": list(problem.nearest) if isinstance(problem, UnknownModelError) else [],
+        "nearest": list(problem.nearest) if isinstance(problem, SelfhostError) else [],
         "problems": [record(one) for one in problems],
         "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
         "exit_code": code,

@@ -44,14 +44,15 @@ _PRICE_COLUMNS = (
 _BLANK = Blank()
 
 
-def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False) -> Document:
+def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "") -> Document:
     """The answer for one model in full, or for several as a table and then what stands in the way of each.
 
     The first line holds the route. `verbose` adds every memory term, every finding that passed and where the facts come from.
+    `carry` goes behind every `selfhost check …` that is proposed: the machine and the specs that were judged with.
     """
     blocks: list[Block] = []
     if len(verdicts) == 1:
-        _one(blocks, verdicts[0], verbose)
+        _one(blocks, verdicts[0], verbose, carry)
     elif verdicts:
         _several(blocks, verdicts, verbose)
     return Document(blocks=tuple(blocks))
@@ -60,7 +61,7 @@ def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False) -> Doc
 # one model
 
 
-def _one(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
+def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str) -> None:
     blocks.append(_headline(verdict))
     if asked := _asked(verdict):
         blocks.append(_text(asked))
@@ -74,7 +75,7 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
         blocks.append(_text(room, indent=2, hang=2))
     _findings(blocks, verdict, verbose)
     if verdict.route is not Route.LOCAL:
-        _alternatives(blocks, verdict)
+        _alternatives(blocks, verdict, carry)
         _offers(blocks, verdict.api_offers, verdict.model.modality, verbose)
     if verdict.commands:
         _heading(blocks, "Next" if not verdict.can_run else "To run it" if len(verdict.commands) == 1 else "To run it, one of")
@@ -94,8 +95,11 @@ def _headline(verdict: Verdict) -> Paragraph:
         tail = f", with {warned} {'warning' if warned == 1 else 'warnings'}" if warned else ""
         return _line(word, ": yes, ", name, f" runs {where}{tail}")
     if verdict.route is Route.UNKNOWN:
-        missing = ", ".join(_undecided(verdict))
-        return _line(word, ": cannot tell if ", name, f" runs {where}", f": {missing} not known" if missing else "")
+        close = [finding.check for finding in verdict.findings if finding.code == "memory-close"]
+        missing = [check for check in _undecided(verdict) if check not in close]
+        causes = [f"{', '.join(missing)} not known"] if missing else []
+        causes += ["memory too close to call"] if close else []
+        return _line(word, ": cannot tell if ", name, f" runs {where}", f": {'; '.join(causes)}" if causes else "")
     why = ", ".join(_WHY_NOT[check] for check in _checks(verdict, Outcome.FAIL))
     return _line(word, ": no, ", name, f" does not run {where}", f": {why}" if why else "")
 
@@ -200,9 +204,10 @@ def _room_for(verdict: Verdict) -> str:
     if room is None:
         return ""
     longest, parallel = room.longest_context_tokens, room.most_parallel
-    trained = verdict.model.architecture.context_tokens if verdict.model.architecture else None
+    made = verdict.model.architecture
+    known = {made.context_tokens: ", all it was trained for", made.scaled_context_tokens: ", with its documented scaling"} if made else {}
     parts = [
-        f"up to {units.tokens(longest)} of context" + (", all it was trained for" if longest == trained else "")
+        f"up to {units.tokens(longest)} of context{known.get(longest, '')}"
         if longest is not None and longest > (asked.context_tokens or 0)
         else "",
         f"{parallel:,} sequences at once" if parallel is not None and parallel > asked.parallel else "",
@@ -270,19 +275,14 @@ def _reason(blocks: list[Block], topic: str, reason: str, remedy: str | None) ->
         blocks.append(_text(f"→ {remedy}", indent=4, hang=2))
 
 
-def _alternatives(blocks: list[Block], verdict: Verdict) -> None:
+def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
     if not verdict.alternatives:
         return
     where = _on(verdict.machine, short=True)
     _heading(blocks, f"What would run {where}" if verdict.route is Route.UNKNOWN else f"What runs {where} instead")
     for other in verdict.alternatives:
         blocks.append(_text(f"{_alternative(verdict, other)}: {other.why}", indent=2, hang=2))
-        command = f"selfhost check {other.id}"
-        if other.quantization:
-            command += f" --quant {other.quantization}"
-        if _other_context(verdict, other):
-            command += f" --context {other.context_tokens}"
-        blocks.append(_command(command, indent=4))
+        blocks.append(_command(other.command + carry, indent=4))
 
 
 def _offers(blocks: list[Block], offers: Sequence[Offer], modality: str, verbose: bool) -> None:

@@ -1,0 +1,87 @@
+"""The API route: which offers count for a question, this model's own or those of a named stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from .catalogue import Catalogue
+from .errors import SelfhostError
+from .findings import Outcome
+from .machine import Machine
+from .offers import Offer
+from .spec import ModelSpec
+from .verdict import Judged, Question, judge
+
+# a retired model's replacement may be retired itself
+MOST_SUCCESSORS = 4
+_NOWHERE = Machine(name="nowhere")
+
+OffersOf = Callable[[str], Sequence[Offer]]
+
+
+def usable_offers(question: Question, judged: Judged, shelf: Catalogue, offers_of: OffersOf) -> tuple[Offer, ...]:
+    """The offers that meet what was asked, this model's own first; those of a stand-in only where it has none and cannot run here.
+
+    None under `private`. Where a context was asked for, an offer counts only if it states at least that much and the model
+    can use it; where a license or openness was asked for, only if the model it serves meets that. `offers_of` gives the
+    offers for a model's id.
+    """
+    if question.workload.private:
+        return ()
+    kept = _meeting(question, judged, offers_of(question.spec.id))
+    if kept or not judged.failed:
+        return kept
+    for spec in _stand_ins(question.spec, shelf):
+        other = question.replace(spec=spec, needs=None, loads=None)
+        kept = _meeting(other, judge(other, _NOWHERE), offers_of(spec.id))
+        if kept:
+            return tuple(offer.replace(stands_in=True) for offer in kept)
+    return ()
+
+
+def _meeting(question: Question, judged: Judged, offers: Sequence[Offer]) -> tuple[Offer, ...]:
+    asked = [finding for finding in judged.findings if finding.check in ("license", "openness")]
+    if any(finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN) for finding in asked):
+        return ()
+    wanted = question.workload.context_tokens if question.context_asked else None
+    if wanted is None:
+        return tuple(offers)
+    architecture = question.spec.architecture
+    longest = max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0) if architecture else 0
+    if longest and wanted > longest:
+        return ()
+    return tuple(offer for offer in offers if offer.context_tokens is not None and offer.context_tokens >= wanted)
+
+
+def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[ModelSpec]:
+    """What stands in for a model: its successors one after another, then its family's next larger ones, then any next larger one."""
+    seen = {spec.id}
+    current: ModelSpec | None = spec
+    for _ in range(MOST_SUCCESSORS):
+        if current is None:
+            break
+        successor = (current.availability.successor if current.availability else None) or current.upkeep.superseded_by
+        current = _read(shelf, successor) if successor and successor not in seen else None
+        if current is not None:
+            seen.add(current.id)
+            yield current
+    size = spec.parameters.total
+    if spec.closed or size is None:
+        return
+    larger = [
+        outline
+        for outline in shelf.outlines()
+        if outline.id not in seen and not outline.closed and outline.modality == spec.modality and (outline.parameters_total or 0) >= size
+    ]
+    for outline in sorted(larger, key=lambda outline: (outline.family != spec.family, outline.parameters_total or 0, outline.id)):
+        found = _read(shelf, outline.id)
+        if found is not None:
+            yield found
+
+
+def _read(shelf: Catalogue, model_id: str) -> ModelSpec | None:
+    """A spec that is not there or is broken stands in for nothing; the verdict itself does not depend on it."""
+    try:
+        return shelf.spec(model_id)
+    except SelfhostError:
+        return None

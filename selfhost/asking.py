@@ -1,0 +1,156 @@
+"""What is asked, with every default filled in: the question that `verdict.judge` holds against a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import needs as need
+from .catalogue import Catalogue
+from .errors import Problem, WorkloadError
+from .licenses import canonical_expression
+from .machine import Machine
+from .needs.records import SizedWeights
+from .spec import ModelSpec, RuntimeSpec
+from .speed import estimate
+from .verdict import Question
+from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+
+# the runtime taken when none is asked for: the first that loads the model
+RUNTIMES_BY_MODALITY = {
+    "text": ("llama.cpp", "transformers"),
+    "vision": ("llama.cpp", "transformers"),
+    "embedding": ("llama.cpp", "transformers"),
+    "speech": ("whisper.cpp", "transformers"),
+    "image": ("diffusers",),
+}
+# the one that trains, with peft
+FINETUNING_RUNTIME = "transformers"
+# one stored type under the names that two formats have for it
+SAME_TYPE = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+# modalities whose work is counted in tokens one after another
+GENERATING = ("text", "vision")
+
+
+def ask(
+    spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine, *, local_files: bool = False, formats: tuple[str, ...] = ()
+) -> Question:
+    """The question with every default filled in. `formats` are those the files on this machine have, where they are here.
+
+    Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does not exist or that this
+    model does not come in, a license expression that is none.
+    """
+    found: list[Problem] = []
+    runtime: RuntimeSpec | None = None
+    quantization: str | None = None
+    try:
+        if workload.license is not None:
+            workload = workload.replace(license=canonical_expression(workload.license))
+    except WorkloadError as error:
+        found += error.problems
+    try:
+        runtime = _runtime(spec, workload, shelf, formats)
+    except WorkloadError as error:
+        found += error.problems
+    try:
+        quantization = _known_quantization(workload)
+    except WorkloadError as error:
+        found += error.problems
+    if found:
+        raise WorkloadError(found)
+    asked = workload.context_tokens is not None
+    if spec.closed:
+        bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
+        return Question(spec=spec, workload=bare, context_asked=asked)
+    loads = need.why_not_loaded(spec, runtime) if runtime else None
+    if runtime is not None and loads is not None:
+        return Question(spec=spec, workload=workload.replace(runtime=runtime.id), runtime=runtime, loads=loads, context_asked=asked)
+    rows = architectures(shelf)
+    if runtime is not None:
+        file_format, default = need.default_format_and_quantization(spec, runtime)
+        if quantization is not None:
+            quantization = _had_in(spec, runtime, file_format, quantization, rows)
+        workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
+    workload = _in_tokens(spec, workload)
+    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets)
+    pace = None
+    if spec.modality in GENERATING and workload.task == "generate":
+        layers = spec.architecture.layers if spec.architecture else None
+        pace = estimate(machine, need.decode_bytes(spec, runtime, workload, rows), layers)
+    return Question(spec=spec, workload=workload, runtime=runtime, needs=needs, speed=pace, context_asked=asked, local_files=local_files)
+
+
+def architectures(shelf: Catalogue) -> Mapping[str, Any]:
+    """The rows of `common/architectures.toml`, as the needs read them."""
+    return shelf.common("architectures")
+
+
+def _in_tokens(spec: ModelSpec, workload: Workload) -> Workload:
+    """Context, cache and pace where they make sense for that kind of model and task."""
+    architecture, generates = spec.architecture, spec.modality in GENERATING
+    if architecture is not None and spec.modality in (*GENERATING, "embedding"):
+        if workload.context_tokens is None:
+            trained = architecture.context_tokens or DEFAULT_CONTEXT_TOKENS
+            workload = workload.replace(context_tokens=min(DEFAULT_CONTEXT_TOKENS, trained))
+        if generates and workload.kv_cache_type is None and workload.task == "generate":
+            workload = workload.replace(kv_cache_type="f16")
+    if workload.task == "finetune":
+        return workload.with_finetuning_defaults()
+    if generates and workload.min_tokens_per_second is None:
+        workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
+    return workload
+
+
+def _problem(key: str, message: str, remedy: str | None) -> WorkloadError:
+    return WorkloadError([Problem(file="workload", key=key, message=message, remedy=remedy)])
+
+
+def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]) -> RuntimeSpec | None:
+    """The runtime asked for, or the first of its modality that loads the model; None where the spec names no files at all."""
+    if workload.runtime is not None:
+        known = shelf.runtime_ids()
+        wanted = workload.runtime.strip().lower()
+        if wanted not in known:
+            from .tomlfile import nearest
+
+            guess = nearest(wanted, known)
+            raise _problem("runtime", f'"{workload.runtime}" is not one of {", ".join(known)}', f"did you mean {guess}?" if guess else None)
+        return shelf.runtime(wanted)
+    if spec.closed or (spec.architecture is None and not spec.files and not spec.components and spec.needs is not None):
+        return None
+    if workload.task == "finetune":
+        return shelf.runtime(FINETUNING_RUNTIME)
+    candidates = [shelf.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality]]
+    fitting = [runtime for runtime in candidates if need.why_not_loaded(spec, runtime) is None]
+    for runtime in fitting:
+        if not formats or set(formats) & set(runtime.formats):
+            return runtime
+    return fitting[0] if fitting else candidates[0]
+
+
+def _known_quantization(workload: Workload) -> str | None:
+    if workload.quantization is None:
+        return None
+    known = need.canonical_quantization(workload.quantization)
+    if known is None:
+        import re
+
+        from .tomlfile import nearest
+
+        bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", workload.quantization.strip().lower())
+        mix = f"Q{bits[1]}_K_M" if bits else ""
+        guess = next((name for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0") if name in need.QUANTIZATIONS), None) if bits else None
+        guess = guess or nearest(workload.quantization, need.QUANTIZATIONS)
+        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}"
+        raise _problem("quantization", f'"{workload.quantization}" is no quantization', remedy)
+    return known
+
+
+def _had_in(spec: ModelSpec, runtime: RuntimeSpec, file_format: str, quantization: str, rows: Mapping[str, Any]) -> str:
+    """The name under which that runtime's format has the quantization. `WorkloadError` where its size cannot be told."""
+    listed = need.quantizations_of(spec, runtime, rows)
+    for name in (quantization, SAME_TYPE.get(quantization, quantization)):
+        if name in listed or (file_format == "gguf" and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)):
+            return name
+    message = f"{spec.name} does not come in {quantization} for {runtime.name}"
+    raise _problem("quantization", message, f"it comes in {', '.join(listed)}" if listed else "leave --quant out")

@@ -1,0 +1,112 @@
+"""The lines to type next. They are printed, never run, and carry what was judged: a line that would run something else is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import needs as need
+from .catalogue import Catalogue
+from .spec import ModelSpec, RuntimeSpec
+from .verdict import Judged, Question
+from .workload import Workload
+
+
+def commands(question: Question, judged: Judged, shelf: Catalogue) -> tuple[str, ...]:
+    """Lines that download and run the model as it was judged; empty unless it would run here."""
+    if not judged.fits or question.runtime is None or question.local_files or question.workload.task != "generate":
+        return ()
+    if any(finding.code == "context-scaled" for finding in judged.findings):
+        # how to switch the scaling on differs from model to model: the publisher says it
+        return ()
+    lines = list(_lines(question.runtime, question))
+    if question.runtime.id == "llama.cpp":
+        other = list(_lines(shelf.runtime("ollama"), question))
+        # beside the runtime that was judged, only where one line says it all
+        lines += other if len(other) == 1 else []
+    return tuple(lines)
+
+
+def missing_file(question: Question) -> str | None:
+    """A sentence where no publisher's file of that quantization is known, with where to look."""
+    spec, workload = question.spec, question.workload
+    if workload.format != "gguf" or question.local_files or need.published(spec, "gguf", workload.quantization or "") is not None:
+        return None
+    where = f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}" if spec.repository else ""
+    known = f"The size is computed: this catalogue knows of no {workload.quantization} file of {spec.name}."
+    return f"{known} Hugging Face lists the conversions{where}"
+
+
+def _lines(runtime: RuntimeSpec, question: Question) -> tuple[str, ...]:
+    """A server to start first, where the workload departs from its defaults, then the runtime's command."""
+    spec, workload = question.spec, question.workload
+    departs = _departures(runtime, workload)
+    if any(key not in runtime.options and key not in runtime.settings and not _carried(runtime, key) for key in departs):
+        return ()
+    values = _values(question)
+    by_tag = "{tag}" in runtime.command and workload.format == "gguf"
+    # a bare tag loads the default quantization, whatever was asked
+    line = "" if by_tag and not _default_quantization(spec, runtime, workload) else _filled(runtime.command, values)
+    line = line or _filled(runtime.repository_command, values)
+    if not line:
+        return ()
+    extra = [_filled(runtime.options[key], values) for key in departs if key in runtime.options]
+    serve = [_filled(runtime.settings[key], values) for key in departs if key in runtime.settings]
+    first = (" ".join((*serve, runtime.serve)),) if serve else ()
+    return (*first, " ".join((line, *extra)))
+
+
+def _departures(runtime: RuntimeSpec, workload: Workload) -> list[str]:
+    """What the workload asks that the runtime would not do by itself."""
+    found = []
+    if workload.kv_cache_type not in (None, "f16"):
+        found.append("kv_cache_type")
+    if workload.parallel > 1:
+        found.append("parallel")
+    usual = runtime.default_context_tokens
+    if workload.context_tokens is not None and usual is not None and workload.context_tokens > usual:
+        found.append("context_tokens")
+    return found
+
+
+def _carried(runtime: RuntimeSpec, key: str) -> bool:
+    """The runtime's command says it anyway."""
+    return "{" + key + "}" in runtime.command or (key == "context_tokens" and "{total_context_tokens}" in runtime.command)
+
+
+def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
+    return workload.quantization == need.default_format_and_quantization(spec, runtime)[1]
+
+
+def _values(question: Question) -> Mapping[str, str]:
+    spec, workload = question.spec, question.workload
+    found = need.published(spec, workload.format or "", workload.quantization or "")
+    # a publisher's own name of the quantization is the tag that downloads it
+    named = next((name for name in found[1].bytes if need.canonical_quantization(name) == workload.quantization), None) if found else None
+    of_conversion = workload.format in ("gguf", "ggml", "mlx")
+    values = {
+        "repository": (found[1].repository if found else None) if of_conversion else spec.repository,
+        "tag": _tag(spec, workload),
+        "quantization": named or workload.quantization,
+        "context_tokens": workload.context_tokens,
+        "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
+        "parallel": workload.parallel,
+        "kv_cache_type": workload.kv_cache_type,
+    }
+    return {key: str(value) for key, value in values.items() if value}
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    """The template with its blanks filled; empty where one is not known."""
+    line = template
+    for key, value in values.items():
+        line = line.replace("{" + key + "}", value)
+    blanks = ("repository", "tag", "quantization", "context_tokens", "total_context_tokens", "parallel", "kv_cache_type")
+    return "" if any("{" + key + "}" in line for key in blanks) else line
+
+
+def _tag(spec: ModelSpec, workload: Workload) -> str | None:
+    """What the runtime itself calls the model: Ollama's tag, or the size in whisper.cpp's file names."""
+    if workload.format == "ggml":
+        size = spec.id.removeprefix("whisper-")
+        return size if workload.quantization == "F16" else f"{size}-{(workload.quantization or '').lower()}"
+    return next((alias for alias in spec.aliases if ":" in alias), None)
