@@ -23,6 +23,7 @@ MAX_DISK_BYTES = 2**64
 MIN_CORES, MAX_CORES = 0.001, 1_000_000
 MAX_FILE_BYTES = 4 * 2**20
 MAX_TEXT = 2000
+MAX_WORD = 100
 MAX_ENTRIES = 1000
 
 # control characters and the marks that reorder text: nothing that is printed may hold them
@@ -181,7 +182,7 @@ class Machine(Record):
             super().__init__(**values)
 
     def why_unread(self, fact: str) -> Unread:
-        """The reason why `fact` is None; also of a fact below one, such as `disks.ollama.free_bytes`."""
+        """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
         for entry in self.unread:
             if entry.fact == fact:
                 return entry
@@ -500,7 +501,7 @@ class _Reader:
             self.problem(key, f"must be a list, not {_kind(value)}")
             return None
         for index, item in enumerate(value):
-            if not isinstance(item, str) or not item or len(item) > 100 or UNPRINTABLE.search(item):
+            if not isinstance(item, str) or not item or len(item) > MAX_WORD or UNPRINTABLE.search(item):
                 self.problem(f"{key}[{index}]", f"must be a short name such as avx2, not {_kind(item)}")
                 return None
         return tuple(value)

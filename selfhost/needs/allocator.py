@@ -8,7 +8,7 @@ was left for it once before is not replayed again, so a model costs what its fir
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 
 _ALIGNMENT = 32

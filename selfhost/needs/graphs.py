@@ -7,7 +7,6 @@ source change nothing and are left out: scales, biases, activations, the weight 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from ..facts import Record
@@ -27,13 +26,13 @@ class _Style(Record):
     """How llama.cpp builds one architecture.
 
     `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none",
-    "sliding", "three of four". `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or
-    "input"; `sums`: what is added to what in such a layer, or without one.
-    `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm". `router`: "softmax"; "late": of those chosen; "sigmoid".
-    `normalized`: the weights of the experts add up to one. `before_experts`: they scale what the experts read.
-    `temperature`: queries are scaled by position. `positions`: numbers per position. `residual_first`: what attention gives
-    is added to the residual, not the reverse. `expanded`: the norm runs before all else of a layer. `divided_gate`: the gate
-    of the shared expert is used twice. `rescaled`: the weights of the experts are multiplied by a number. `values_normed`: so are the values.
+    "sliding", "three of four". `positions`: numbers per position. `temperature`: queries are scaled by position.
+    `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not the reverse.
+    `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what is added
+    to what at the end of a layer. `expanded`: the norm runs before all else of a layer.
+    `chosen_first`: the softmax is over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`:
+    then they are multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared
+    expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm".
     """
 
     centred: bool = False
@@ -41,7 +40,7 @@ class _Style(Record):
     beside: str = ""
     sums: tuple[str, ...] = ("made", "residual")
     late_rows: str = ""
-    router: str = "softmax"
+    chosen_first: bool = False
     normalized: bool = False
     before_experts: bool = False
     temperature: bool = False
@@ -71,7 +70,7 @@ _STYLES = {
     "phimoe": _Style(sums=("residual", "made"), normalized=True),
     "falcon": _Style(centred=True, beside="norm", sums=("made", "attended", "residual")),
     "gpt2": _CENTRED_UNROTATED,
-    "gpt-oss": _Style(late_rows="before norm", router="late"),
+    "gpt-oss": _Style(late_rows="before norm", chosen_first=True),
     "deepseek2": _PLAIN,
     "granite": _PLAIN,
     "granitemoe": _NORMALIZED,
@@ -106,15 +105,15 @@ _STYLES = {
     "qwen2moe": _Style(divided_gate=True),
     "bert": _CENTRED_UNROTATED,
     "nomic-bert": _CENTRED,
-    "kimi-linear": _Style(rope="none", expanded=True, router="sigmoid", normalized=True, rescaled=True),
+    "kimi-linear": _Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
     "jamba": _Style(rope="none", residual_first=True, sums=("residual", "made")),
     "granitehybrid": _NORMALIZED,
     "falcon-h1": _PLAIN,
     "nemotron_h": _Style(rope="none", late_rows="after norm"),
-    "nemotron_h_moe": _Style(rope="none", late_rows="after norm", router="sigmoid", normalized=True, rescaled=True),
+    "nemotron_h_moe": _Style(rope="none", late_rows="after norm", normalized=True, rescaled=True),
     "lfm2": _Style(residual_first=True, sums=("residual", "made")),
-    "lfm2moe": _Style(residual_first=True, sums=("residual", "made"), router="sigmoid", normalized=True),
+    "lfm2moe": _Style(residual_first=True, sums=("residual", "made"), normalized=True),
     "qwen35": _Style(positions=4, late_rows="after norm", expanded=True),
     "qwen35moe": _Style(positions=4, late_rows="after norm", expanded=True, normalized=True),
     "qwen3next": _Style(late_rows="after norm", expanded=True, normalized=True),
@@ -122,8 +121,13 @@ _STYLES = {
     "glm4moe": _NORMALIZED,
     "qwen3vl": _Style(positions=4),
     "qwen3vlmoe": _Style(positions=4, normalized=True),
-    "llama4": _Style(rope="three of four", router="sigmoid", before_experts=True, temperature=True),
+    "llama4": _Style(rope="three of four", before_experts=True, temperature=True),
 }
+
+# attention, recurrence or a feed-forward: each is a layer of its own
+_ONE_A_LAYER = frozenset({"mamba", "nemotron_h", "nemotron_h_moe"})
+_RECURRENT = _ONE_A_LAYER | {"jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear"}
+_PLAIN_TYPES = ("f16", "f32", "bf16")
 
 
 class _Attending(Record):
@@ -743,13 +747,13 @@ class _Builder:
     def experts(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
         record, width, style, length = self.record, wide.latent_length or self.width, self.style, wide.length
         scores = record.result((count, side), read)
-        chances = record.over((count, side), scores) if style.router != "late" else scores
+        chances = record.over((count, side), scores) if not style.chosen_first else scores
         ranked = scores if style.before_experts else chances
         if wide.router_bias or self.row.router_bias:
             ranked = record.over((count, side), ranked)
         chosen = record.view(record.result((count, side), ranked), strided=True)
         weights = record.result((1, used, side), record.view(chances), chosen)
-        if style.router == "late":
+        if style.chosen_first:
             weights = record.view(record.over((used, side), record.view(weights)))
         if style.normalized:
             flat = record.view(weights)
@@ -800,15 +804,30 @@ def _program(
     style = _STYLES.get(model.row)
     if style is None or not _covered(model):
         return None
-    if any((group.used or 1) > _MOST_EXPERTS or group.beside_dense for group in model.feed_forward):
-        return None
     return _Builder(model, row, style, tokens, streams, sequences, flash, quantized).program()
 
 
 def _covered(model: Architecture) -> bool:
-    """True where every layer has something in it, each at most once."""
-    lists = [[layer for group in groups for layer in group.layers] for groups in (model.attention, model.recurrent, model.feed_forward)]
-    return all(len(set(layers)) == len(layers) for layers in lists) and set().union(*lists) == set(range(model.layers))
+    """True where the layers are of the shape in which llama.cpp builds this architecture."""
+    attention, recurrent, feed_forward = (
+        [layer for group in groups for layer in group.layers] for groups in (model.attention, model.recurrent, model.feed_forward)
+    )
+    layers = set(range(model.layers))
+    mixing = set(attention) | set(recurrent)
+    if any(len(set(found)) < len(found) for found in (attention, recurrent, feed_forward)):
+        return False
+    if model.row in _ONE_A_LAYER:
+        whole = mixing | set(feed_forward) == layers and len(attention) + len(recurrent) + len(feed_forward) == model.layers
+    else:
+        whole = mixing == layers == set(feed_forward)
+    return (
+        whole
+        and (not recurrent or model.row in _RECURRENT)
+        and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
+        and (not model.per_layer_embedding_length or model.row == "gemma4")
+        and all(group.kind != "cross" for group in model.attention)
+        and all((group.used or 1) <= _MOST_EXPERTS and not group.beside_dense for group in model.feed_forward)
+    )
 
 
 def exact_compute_bytes(
@@ -890,6 +909,3 @@ def _program_of(
 ) -> tuple[Program, list[str]] | None:
     quantized = key_type not in _PLAIN_TYPES, value_type not in _PLAIN_TYPES
     return _program(model, row, _tokens(row, room), room.streams, room.sequences, flash_attention, quantized)
-
-
-_PLAIN_TYPES = ("f16", "f32", "bf16")

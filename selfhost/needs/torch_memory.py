@@ -79,7 +79,7 @@ def loading_peak_bytes(file_bytes: int, weights_bytes: int, *, converted: bool) 
 
     In the type of the files nothing is copied: files are mapped and stay the weights (safetensors, and torch.save's zip), pages come
     in on first use. In another type every tensor is copied while the pages of the files stay mapped. The system may drop such pages,
-    but resident memory counts them: `file_bytes` of the sum are evictable.
+    but resident memory counts them: `file_bytes` of the sum are evictable. torch.save names a tied matrix twice, and each is copied.
     """
     return file_bytes + weights_bytes if converted else weights_bytes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..machine import normal_architecture
+from ..machine import MAX_WORD, normal_architecture
 from .cgroups import groups
 from .host import MAX_READ_BYTES, Found, Host
 from .memory import parse_list, parse_status
@@ -94,12 +94,16 @@ def parse_cpuinfo(text: str) -> dict[str, list[str]]:
 
 
 def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
-    """The kernel's names of what every listed CPU can do, sorted; None for a processor family whose kernel lists none (RISC-V, POWER)."""
+    """The kernel's names of what every listed CPU can do, sorted.
+
+    None for a processor family whose kernel lists none (RISC-V, POWER) and where the words are no names.
+    """
     info = parse_cpuinfo(text)
     lists = info.get("flags") or info.get("Features") or info.get("features")
     if not lists:
         return None
-    return tuple(sorted(set.intersection(*(set(words.lower().split()) for words in lists))))
+    names = sorted(set.intersection(*(set(words.lower().split()) for words in lists)))
+    return tuple(names) if all(len(name) <= MAX_WORD and name.isprintable() for name in names) else None
 
 
 def parse_model(text: str) -> str | None:
@@ -154,7 +158,7 @@ def read_instruction_sets(host: Host, found: Found) -> None:
         elif text is None:
             found.miss(SETS, host.why(CPUINFO))
         else:
-            found.miss(SETS, f"{CPUINFO} lists no instruction sets for this kind of processor")
+            found.miss(SETS, f"{CPUINFO} lists no instruction sets for this kind of processor, or none that can be read")
 
 
 def _mac_instruction_sets(host: Host, found: Found) -> None:
