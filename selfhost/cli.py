@@ -357,7 +357,11 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--auditable", action="store_true", help="training data, code and paper must be open")
     rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
     place = parser.add_argument_group("which machine")
-    place.add_argument("--machine", metavar="FILE", help="a recorded machine (`selfhost machine --format json`) instead of this one")
+    place.add_argument(
+        "--machine",
+        metavar="FILE",
+        help="a recorded machine (`selfhost machine --format json`; - reads it from a pipe) instead of this one",
+    )
     place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
     place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
 
@@ -432,6 +436,8 @@ def _workload(options: argparse.Namespace) -> Workload:
 def _machine(path: str | None) -> Machine:
     from .machine import Machine
 
+    if path == "-":
+        path = "/dev/stdin"
     return Machine.read() if path is None else Machine.from_file(path)
 
 
@@ -547,15 +553,17 @@ def _show(words: list[str]) -> int:
 
 def _machine_command(words: list[str]) -> int:
     options = _parse("machine", words)
+    from .machine import checked_name
+
     labels = {}
     for text in options.label:
         key, found, value = text.partition("=")
         if not found or not key.strip():
             raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin")
-        labels[key.strip()] = value.strip()
+        labels[checked_name(key.strip(), "label")] = checked_name(value.strip(), "label")
     machine = _machine(None).replace(labels=labels)
-    if options.name:
-        machine = machine.replace(name=options.name)
+    if options.name is not None:
+        machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":
         from .reports import json
 

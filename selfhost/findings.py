@@ -504,7 +504,7 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
     share = sum(term.high_bytes for term in terms)
     devices = {f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())}
     used = [devices.get(where) for where in dict.fromkeys(term.where for term in terms)]
-    rooms = [None if device is None else free_bytes(device) for device in used]
+    rooms = [None if device is None or device.unified is not False else free_bytes(device) for device in used]
     has = None if None in rooms else sum(room for room in rooms if room is not None)
     name = " and ".join(dict.fromkeys(device.name for device in used if device)) or "the accelerator"
 
@@ -539,7 +539,8 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
         without = "None is needed" if largest is None else f"{largest.name} is not needed, or holds too little of it"
         return found(Outcome.PASS, "accelerator-not-needed", f"{without}: judged in RAM.", counted=False)
     if has is None:
-        why = machine.why_unread("accelerators" if machine.accelerators is None else "accelerators.memory_total_bytes")
+        blank = "unified" if any(device and device.memory_total_bytes is not None for device in used) else "memory_total_bytes"
+        why = machine.why_unread("accelerators" if machine.accelerators is None else f"accelerators.{blank}")
         reason = f"Only an accelerator could hold it, and that could not be read: {why.reason}."
         return found(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
     if needs.placement == "split":

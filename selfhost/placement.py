@@ -28,11 +28,14 @@ class Place(Record):
 
 
 def places(machine: Machine) -> tuple[Place, ...]:
-    """The accelerators that are no part of the RAM, in the machine's order. One that may share the RAM is no place of its own."""
+    """The accelerators that are no part of the RAM, in the machine's order.
+
+    Where it was not read whether one shares the RAM, what it can give beside the RAM is unread too.
+    """
     return tuple(
-        Place(index=index, room_bytes=free_bytes(device))
+        Place(index=index, room_bytes=free_bytes(device) if device.unified is False else None)
         for index, device in enumerate(machine.accelerators or ())
-        if device.unified is False
+        if device.unified is not True
     )
 
 

@@ -115,10 +115,10 @@ def test_weights_follow_from_the_config(run: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("run", runs("generate", "encode", whole=True))
 def test_a_pass_over_the_prompt_holds_what_the_allocator_counts(run: dict[str, Any]) -> None:
-    """Cache and activations are within 1 % of the peak that PyTorch's own allocator saw, 5 % where it is below 32 MiB."""
+    """Cache and activations are within 0.7 % of what PyTorch's own allocator saw; 2 % for two kinds of attention, 5 % below 32 MiB."""
     found = run.get("prompt_allocated_peak_bytes") or run["allocated_peak_bytes"]
-    # gpt-oss: small arrays of its own attention are left out
-    close = 0.05 if found < 32 * MIB else 0.02 if run["model"] == "gpt-oss" else 0.01
+    # small arrays beside the scores are left out: sinks, and PyTorch's composed attention
+    close = 0.05 if found < 32 * MIB else 0.02 if run["model"] in ("gpt-oss", "deepseek") else 0.007
     assert parts(run)[2].low_bytes + prompt_cache(run) == pytest.approx(found, rel=close)
 
 
@@ -132,14 +132,14 @@ def test_resident_memory_stays_in_the_stated_range(run: dict[str, Any]) -> None:
 
 
 def test_estimates_are_close() -> None:
-    """Over all answers the estimate is within 3 % of the peak in the median, within 5 % in 85 of 100, and never beyond 12 %."""
+    """Over all answers the estimate is within 3 % of the peak in the median, within 5 % in 90 of 100, and never beyond 8 %."""
     errors = sorted(
         abs((sum(part.bytes for part in parts(case.values[0])) + prompt_cache(case.values[0])) / resident(case.values[0]) - 1)
         for case in runs("generate", whole=True)
     )
     assert median(errors) < 0.03
-    assert errors[len(errors) * 85 // 100] < 0.05
-    assert errors[-1] < 0.12
+    assert errors[len(errors) * 90 // 100] < 0.05
+    assert errors[-1] < 0.08
 
 
 def test_ranges_are_narrow() -> None:

@@ -253,8 +253,8 @@ def test_a_full_volume_fails_before_it_is_called_slow(filesystem: str) -> None:
     assert found("disk", machine=with_disk(filesystem=filesystem, free_bytes=1)).outcome is Outcome.FAIL
 
 
-def test_a_service_accounts_folder_is_judged_by_space_alone() -> None:
-    """`writable` None (another account stores the file) is no failure."""
+def test_a_folder_whose_rights_are_unread_is_judged_by_space_alone() -> None:
+    """Where it was not read whether the folder is writable, space and mount decide."""
     assert found("disk", machine=with_disk(writable=None)).outcome is Outcome.PASS
 
 
@@ -457,3 +457,140 @@ def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing
     assert found("cpu", asked, told).code == "cpu-lacks-instructions"
     silent = told.replace(unread=(Unread(fact="instruction_sets.fma", reason="Windows does not tell"),))
     assert found("cpu", asked, silent).code == "cpu-unread"
+
+
+def test_a_readable_card_does_not_hide_an_unread_one() -> None:
+    """A small integrated GPU that was read, and a card that was not: the card may hold the model, so it is unknown."""
+    small = GPU.replace(memory_total_bytes=2 * GIB, memory_free_bytes=2 * GIB)
+    unread = GPU.replace(memory_total_bytes=None, memory_free_bytes=None)
+    assert judge(BIG, MACHINE.replace(accelerators=(small, unread))).route(offered=True) is Route.UNKNOWN
+
+
+def test_a_card_that_may_share_the_ram_is_no_place_of_its_own() -> None:
+    """Without a word on whether it shares the RAM, its memory is counted in neither way: unknown, not local and not api."""
+    assert (
+        judge(
+            BIG, MACHINE.replace(accelerators=(GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=80 * GIB, unified=None),))
+        ).route(offered=True)
+        is Route.UNKNOWN
+    )
+
+
+def test_a_busy_card_is_judged_by_what_it_has_free() -> None:
+    """80 GiB with nothing free hold nothing."""
+    busy = GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=0)
+    assert judge(BIG, MACHINE.replace(accelerators=(busy,))).route(offered=True) is Route.API
+
+
+def test_two_cards_share_the_layers_out() -> None:
+    """40 GiB on two cards of 24: whole layers on each, for a runtime that splits; one that does not needs it on one card."""
+    pair = MACHINE.replace(accelerators=(GPU, GPU))
+    judged = judge(BIG, pair)
+    assert judged.route(offered=True) is Route.LOCAL
+    assert judged.needs is not None
+    assert judged.needs.memory is not None
+    assert {one.where for one in judged.needs.memory.terms if one.bytes} == {"accelerator:0", "accelerator:1"}
+    assert judged.needs.memory.total_bytes == 40 * GIB - GIB // 2
+    assert judge(BIG.replace(runtime=GPU_ONLY), pair).route(offered=True) is Route.API
+
+
+def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:
+    """Most of a Q4_K_M file is repacked on a CPU: a split counts it once, not whole on both sides."""
+    memory = MemoryNeed(terms=(term(4 * GIB, 4 * GIB), term(24 * GIB, 24 * GIB, "repacked_weights")), evictable_bytes=24 * GIB)
+    split = judge(question(needs=needs_of().replace(memory=memory)), MACHINE.replace(accelerators=(GPU,))).needs
+    assert split is not None
+    assert split.memory is not None
+    assert split.placement == "split"
+    assert split.memory.total_bytes == 28 * GIB
+    assert split.memory.evictable_bytes < 24 * GIB
+
+
+def test_a_runtime_that_needs_a_gpu_takes_one_that_shares_the_ram() -> None:
+    """A GPU inside the chip counts as found; the RAM holds the model."""
+    inside = MACHINE.replace(accelerators=(GPU.replace(unified=True, memory_total_bytes=None, memory_free_bytes=None),))
+    assert judge(question(runtime=GPU_ONLY), inside).route(offered=True) is Route.LOCAL
+
+
+@given(total=sizes, cut=st.integers(0, 64), more=st.integers(0, 64), need=sizes)
+def test_a_higher_limit_never_makes_the_answer_worse(total: int, cut: int, more: int, need: int) -> None:
+    """A limit below the total leaves the rest to the system: raising it to the total takes nothing away."""
+    order = list(Outcome)
+
+    def outcome(limit: int) -> int:
+        machine = MACHINE.replace(memory_total_bytes=total * GIB, memory_limit_bytes=limit * GIB, memory_available_bytes=None)
+        return order.index(found("memory", question(needs=needs_of(need * GIB, need * GIB)), machine).outcome)
+
+    lower = max(1, total - cut)
+    assert outcome(min(total, lower + more)) <= outcome(lower)
+
+
+def test_a_build_is_asked_for_by_system_and_processor_together() -> None:
+    """A runtime with builds for linux-x86_64 and macos-aarch64 has none for linux-aarch64."""
+    runtime = RUNTIME.replace(systems=("linux-x86_64", "macos-aarch64"))
+    arm = MACHINE.replace(architecture="aarch64", instruction_sets=("asimd",))
+    assert found("runtime", question(runtime=runtime), arm).code == "runtime-no-build"
+
+
+def test_remote_code_is_a_warning() -> None:
+    """Loading that runs code from the repository is said, whatever the format."""
+    assert found("weights", spec(safety=Safety(formats=("safetensors",), remote_code=True))).code == "weights-unsafe"
+    assert found("weights", spec(safety=Safety(formats=("safetensors", "pickle"), remote_code=False))).code == "weights-published"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("no", "license-forbids"), ("yes", "license-allows"), ("conditional", "license-conditional"), (None, "license-not-known")],
+)
+def test_commercial_use(answer: str | None, code: str) -> None:
+    """Each answer of the license has its finding where commercial use was asked for."""
+    asked = question(spec=SPEC.replace(license=License(id="LicenseRef-X", commercial_use=answer)), workload=WORK.replace(commercial=True))
+    assert found("license", asked).code == code
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("no", "openness-closed"), ("yes", "openness-open"), ("conditional", "openness-partly"), (None, "openness-not-known")],
+)
+def test_modification(answer: str | None, code: str) -> None:
+    """Each answer of the license has its finding where modification was asked for."""
+    asked = question(spec=SPEC.replace(license=License(id="MIT", modification=answer)), workload=WORK.replace(modify=True))
+    assert found("openness", asked).code == code
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [("closed", "openness-closed"), ("partial", "openness-partly"), ("unknown", "openness-not-known")]
+)
+def test_without_the_training_data_nothing_can_be_audited(data: str, code: str) -> None:
+    """The training data decides, even where code and paper are out."""
+    opened = Openness(weights="published", training_data=data, training_code="published", paper="published")
+    assert found("openness", question(spec=SPEC.replace(openness=opened), workload=WORK.replace(auditable=True))).code == code
+
+
+def test_slower_than_reading_warns_even_where_it_is_as_fast_as_wanted() -> None:
+    """3 tokens/s are above the wanted 2 and below the 5 at which one reads."""
+    assert found("speed", pace(3.0, 4.0)).code == "speed-slow"
+    assert found("speed", pace(5.0, 6.0)).code == "speed-comfortable"
+
+
+def test_a_processors_pace_is_not_told_of_an_accelerator() -> None:
+    """What was estimated from the RAM's bandwidth says nothing of a GPU."""
+    judged = judge(pace(0.1, 0.2), MACHINE.replace(accelerators=(GPU,)))
+    assert judged.needs is not None
+    assert judged.needs.placement == "accelerator"
+    assert judged.speed is not None
+    assert judged.speed.decode is None
+    assert judged.route(offered=True) is Route.LOCAL
+
+
+def test_a_gigabyte_of_each_card_stays_free() -> None:
+    """llama.cpp's fitter leaves 1 GiB: 22.5 of 23 free GiB do not fit whole."""
+    judged = judge(question(needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2)), MACHINE.replace(accelerators=(GPU,)))
+    assert judged.needs is not None
+    assert judged.needs.placement == "split"
+
+
+def test_inside_a_limit_little_is_kept_for_the_system() -> None:
+    """A container of 2 GiB on a host of 24 gives nearly all of it; a whole machine keeps what its system needs."""
+    inside = MACHINE.replace(scope="container", memory_total_bytes=24 * GIB, memory_limit_bytes=2 * GIB, memory_available_bytes=1 * GIB)
+    assert found("memory", machine=inside).reserve_bytes == 64 * 2**20
+    assert found("memory", machine=inside.replace(memory_limit_bytes=24 * GIB)).reserve_bytes == 1 * GIB

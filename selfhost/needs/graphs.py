@@ -1,61 +1,24 @@
-"""The graph that llama.cpp builds for a prompt, by architecture, and from it the exact compute buffer.
+"""The exact compute buffer: the graph that llama.cpp builds for a prompt, replayed by the rules of its allocator.
 
-Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. What follows from a spec and its row (norms, fused matrices,
-windows, experts) is taken from there; `_STYLES` holds what only the program knows. Operations that write over their only
-source change nothing and are left out: scales, biases, activations, the weight of a norm.
+`_STYLES` names the architectures whose every measured case is right to the byte (tests/truth).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from ..facts import Record
-from ..spec import Architecture, Attention, FeedForward, Recurrent
-from .allocator import FULL_CELLS, LOGITS_ROWS, WINDOW_CELLS, Program, Recorder, Section, Tensor
-from .cache import CacheGroup, State, states
-from .llamacpp import Cells, Compute, window_of
+from ..spec import Architecture
+from .allocator import Program
+from .layers import Alternating, Builder, Style, window_kept
+from .llamacpp import Cells, Compute
 from .tensors import ArchitectureRow
 
-# llama.cpp's own limit (LLAMA_MAX_EXPERTS is 512; no model uses more than 22): bounds what a hostile file can ask for
+# no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
-# a quantized cache is rotated in blocks, those of the keys as large as the heads allow
-_ROTATION = 64
-
-
-class _Style(Record):
-    """How llama.cpp builds one architecture.
-
-    `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none",
-    "sliding", "three of four". `positions`: numbers per position. `temperature`: queries are scaled by position.
-    `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not the reverse.
-    `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what is added
-    to what at the end of a layer. `expanded`: the norm runs before all else of a layer.
-    `chosen_first`: the softmax is over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`:
-    then they are multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared
-    expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm".
-    """
-
-    centred: bool = False
-    rope: str = "all"
-    beside: str = ""
-    sums: tuple[str, ...] = ("made", "residual")
-    late_rows: str = ""
-    chosen_first: bool = False
-    normalized: bool = False
-    before_experts: bool = False
-    temperature: bool = False
-    positions: int = 1
-    residual_first: bool = False
-    expanded: bool = False
-    divided_gate: bool = False
-    rescaled: bool = False
-    values_normed: bool = False
-
-
-_PLAIN = _Style()
-_NORMALIZED = _Style(normalized=True)
-_CENTRED = _Style(centred=True)
-_CENTRED_UNROTATED = _Style(centred=True, rope="none")
+_PLAIN = Style()
+_NORMALIZED = Style(normalized=True)
+_CENTRED = Style(centred=True)
+_CENTRED_UNROTATED = Style(centred=True, rope="none")
 _COHERE = ("made", "residual", "attended")
 _STYLES = {
     "llama": _NORMALIZED,
@@ -65,32 +28,33 @@ _STYLES = {
     "gemma": _PLAIN,
     "gemma2": _PLAIN,
     "gemma3": _PLAIN,
-    "gemma4": _Style(late_rows="after norm", values_normed=True),
-    "phi3": _Style(sums=("residual", "made"), normalized=True),
-    "phimoe": _Style(sums=("residual", "made"), normalized=True),
-    "falcon": _Style(centred=True, beside="norm", sums=("made", "attended", "residual")),
+    "gemma3n": Style(values_normed=True),
+    "gemma4": Style(late_rows="after norm", values_normed=True),
+    "phi3": Style(sums=("residual", "made"), normalized=True),
+    "phimoe": Style(sums=("residual", "made"), normalized=True),
+    "falcon": Style(centred=True, beside="norm", sums=("made", "attended", "residual")),
     "gpt2": _CENTRED_UNROTATED,
-    "gpt-oss": _Style(late_rows="before norm", chosen_first=True),
+    "gpt-oss": Style(late_rows="before norm", chosen_first=True),
     "deepseek2": _PLAIN,
     "granite": _PLAIN,
     "granitemoe": _NORMALIZED,
     "olmo": _CENTRED,
     "olmo2": _PLAIN,
     "olmoe": _PLAIN,
-    "command-r": _Style(centred=True, beside="norm", sums=_COHERE),
-    "cohere2": _Style(centred=True, beside="norm", sums=_COHERE, rope="sliding"),
-    "cohere2moe": _Style(centred=True, beside="norm", sums=_COHERE, rope="sliding", late_rows="after norm"),
+    "command-r": Style(centred=True, beside="norm", sums=_COHERE),
+    "cohere2": Style(centred=True, beside="norm", sums=_COHERE, rope="sliding"),
+    "cohere2moe": Style(centred=True, beside="norm", sums=_COHERE, rope="sliding", late_rows="after norm"),
     "glm4": _PLAIN,
     "chatglm": _PLAIN,
     "starcoder": _CENTRED_UNROTATED,
     "starcoder2": _CENTRED,
-    "gptneox": _Style(centred=True, beside="input", sums=_COHERE),
+    "gptneox": Style(centred=True, beside="input", sums=_COHERE),
     "stablelm": _CENTRED,
     "minicpm": _PLAIN,
     "internlm2": _PLAIN,
     "exaone": _PLAIN,
-    "exaone4": _Style(rope="sliding"),
-    "smollm3": _Style(rope="three of four"),
+    "exaone4": Style(rope="sliding"),
+    "smollm3": Style(rope="three of four"),
     "seed_oss": _PLAIN,
     "ernie4_5": _PLAIN,
     "ernie4_5-moe": _NORMALIZED,
@@ -98,703 +62,36 @@ _STYLES = {
     "nemotron": _CENTRED,
     "mistral3": _NORMALIZED,
     "mistral4": _NORMALIZED,
-    "qwen2vl": _Style(positions=4),
+    "qwen2vl": Style(positions=4),
     "bloom": _CENTRED_UNROTATED,
     "mpt": _CENTRED_UNROTATED,
-    "phi2": _Style(centred=True, beside="norm", sums=("attended", "made", "residual")),
-    "qwen2moe": _Style(divided_gate=True),
+    "phi2": Style(centred=True, beside="norm", sums=("attended", "made", "residual")),
+    "qwen2moe": Style(divided_gate=True),
     "bert": _CENTRED_UNROTATED,
     "nomic-bert": _CENTRED,
-    "kimi-linear": _Style(rope="none", expanded=True, normalized=True, rescaled=True),
+    "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
-    "jamba": _Style(rope="none", residual_first=True, sums=("residual", "made")),
+    "jamba": Style(rope="none", residual_first=True, sums=("residual", "made")),
     "granitehybrid": _NORMALIZED,
     "falcon-h1": _PLAIN,
-    "nemotron_h": _Style(rope="none", late_rows="after norm"),
-    "nemotron_h_moe": _Style(rope="none", late_rows="after norm", normalized=True, rescaled=True),
-    "lfm2": _Style(residual_first=True, sums=("residual", "made")),
-    "lfm2moe": _Style(residual_first=True, sums=("residual", "made"), normalized=True),
-    "qwen35": _Style(positions=4, late_rows="after norm", expanded=True),
-    "qwen35moe": _Style(positions=4, late_rows="after norm", expanded=True, normalized=True),
-    "qwen3next": _Style(late_rows="after norm", expanded=True, normalized=True),
+    "nemotron_h": Style(rope="none", late_rows="after norm"),
+    "nemotron_h_moe": Style(rope="none", late_rows="after norm", normalized=True, rescaled=True),
+    "lfm2": Style(residual_first=True, sums=("residual", "made")),
+    "lfm2moe": Style(residual_first=True, sums=("residual", "made"), normalized=True),
+    "qwen35": Style(positions=4, late_rows="after norm", expanded=True),
+    "qwen35moe": Style(positions=4, late_rows="after norm", expanded=True, normalized=True),
+    "qwen3next": Style(late_rows="after norm", expanded=True, normalized=True),
     "minimax-m2": _NORMALIZED,
     "glm4moe": _NORMALIZED,
-    "qwen3vl": _Style(positions=4),
-    "qwen3vlmoe": _Style(positions=4, normalized=True),
-    "llama4": _Style(rope="three of four", before_experts=True, temperature=True),
+    "qwen3vl": Style(positions=4),
+    "qwen3vlmoe": Style(positions=4, normalized=True),
+    "llama4": Style(rope="three of four", before_experts=True, temperature=True),
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {"jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear"}
 _PLAIN_TYPES = ("f16", "f32", "bf16")
-
-
-class _Attending(Record):
-    """What layers share that attend alike: room in the cache, and the inputs that say where to write and what to look at."""
-
-    cells: int
-    key_places: Tensor
-    value_places: Tensor
-    mask: Tensor
-    key_rotation: Tensor | None
-    value_rotation: Tensor | None
-    key_block: int
-
-
-class _Layer:
-    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own."""
-
-    __slots__ = ("cached", "deep", "heads", "last", "rotated", "state", "wide")
-
-    def __init__(
-        self, heads: Attention | None, state: Recurrent | None, wide: FeedForward | None, rotated: bool, last: bool, deep: int, cached: bool
-    ) -> None:
-        self.heads, self.state, self.wide = heads, state, wide
-        self.rotated, self.last, self.deep, self.cached = rotated, last, deep, cached
-
-    def key(self) -> tuple[object, ...]:
-        return id(self.heads), id(self.state), id(self.wide), self.rotated, self.last, self.deep, self.cached
-
-
-class _Builder:
-    """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart only where it matters."""
-
-    def __init__(
-        self,
-        model: Architecture,
-        row: ArchitectureRow,
-        style: _Style,
-        tokens: int,
-        streams: int,
-        sequences: int,
-        flash: bool,
-        quantized: tuple[bool, bool],
-    ) -> None:
-        self.model, self.row, self.style = model, row, style
-        self.tokens, self.streams, self.sequences, self.flash, self.quantized = tokens, streams, sequences, flash, quantized
-        self.width = model.embedding_length
-        self.record = Recorder()
-        self.positions = self.record.input(tokens * style.positions)
-        self.temperature = self.record.input(tokens) if style.temperature else None
-        self.rows = self.record.input(LOGITS_ROWS)
-        self.states = self.record.input(sequences)
-        groups = [group for group in model.recurrent if group.layers]
-        self.memories = {id(group): state for group, state in zip(groups, states(model), strict=True)}
-        self.encoded: Tensor | None = None
-        self.embedded: Tensor | None = None
-        self.slices: Tensor | None = None
-        self.fetched: Tensor | None = None
-        self.early: dict[int, Recurrent] = {}
-        self.windowed = any(_window(model, group) is not None for group in model.attention)
-        self.attending: dict[tuple[int, int, int], _Attending] = {}
-
-    def program(self) -> tuple[Program, list[str]]:
-        """The graph, and for each section the layers it is."""
-        model = self.model
-        attention = {layer: group for group in model.attention for layer in group.layers}
-        recurrent = {layer: group for group in model.recurrent for layer in group.layers}
-        feed_forward = {layer: group for group in model.feed_forward for layer in group.layers}
-        if not self.style.expanded:
-            self.early = {layer: group for layer, group in recurrent.items() if layer not in attention}
-        # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of its own, it joins the one before
-        steps: list[list[_Layer]] = []
-        for layer in range(model.layers):
-            heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
-            # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
-            deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)) else -1
-            cached = model.cache_layers is None or layer < model.cache_layers
-            made = _Layer(heads, state, wide, self.rotates(heads, layer), layer == model.layers - 1, deep, cached)
-            if steps and heads is None and state is None and wide is not None and not wide.experts:
-                steps[-1].append(made)
-            else:
-                steps.append([made])
-        sections, order, names = [self.before()], [0], [""]
-        kinds: dict[tuple[object, ...], int] = {}
-        layer = 0
-        for step in steps:
-            first, layer = layer + 1, layer + len(step)
-            kind = (*(part for made in step for part in made.key()), id(self.early.get(layer)))
-            if kind not in kinds:
-                kinds[kind] = len(sections)
-                sections.append(self.step(first - 1, step))
-                if self.slices is not None:
-                    self.record.share(self.slices)
-            order.append(kinds[kind])
-            names.append(f"layer {first}" if first == layer else f"layers {first} and {layer}")
-        order.append(len(sections))
-        names.append("")
-        sections.append(self.after())
-        return Program(self.record, sections, order), names
-
-    def rotates(self, heads: Attention | None, layer: int) -> bool:
-        """Whether this layer's attention rotates by position."""
-        match self.style.rope:
-            case "all":
-                return True
-            case "sliding":
-                return not self.windowed or (heads is not None and _window(self.model, heads) is not None)
-            case "three of four":
-                return layer % 4 != 3
-        return False
-
-    # ------------------------------------------------------------------ before and after the layers
-
-    def before(self) -> Section:
-        record, width, tokens = self.record, self.width, self.tokens
-        record.moment = "the look-up of the tokens"
-        found = record.result((width, tokens), record.input(tokens))
-        deep = self.model.deepstack_layers or 0
-        if deep:
-            found = record.result((width * (1 + deep), tokens), found)
-        record.expand(found)
-        # the place of vectors given instead of tokens is there, used or not
-        record.expand(record.input(width * (1 + deep), tokens))
-        if deep:
-            self.embedded = found
-            section = record.section(())
-            record.share(found)
-            return section
-        if self.model.per_layer_embedding_length:
-            slices = record.result((self.model.per_layer_embedding_length * self.model.layers, tokens), record.input(tokens))
-            self.embedded = record.over((self.model.per_layer_embedding_length, self.model.layers, tokens), record.view(slices))
-            record.expand(self.embedded)
-        if self.row.positions:
-            places = record.result((width, tokens), self.positions)
-            pair = (places, found) if self.row.encoder else (found, places)
-            found = record.over((width, tokens), *pair)
-        if self.row.embedding_norm:
-            found = self.norm(found, width, tokens)
-        section = record.section((), *self.fetched_early(0, found))
-        if self.embedded is not None:
-            record.share(self.embedded)
-        return section
-
-    def after(self) -> Section:
-        record, width = self.record, self.width
-        record.moment = "the output matrix"
-        entry = found = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
-        if self.row.encoder:
-            return self.pooled(entry)
-        if self.style.late_rows == "before norm":
-            entry.kept = True
-            found = record.result((width, LOGITS_ROWS), entry, self.rows)
-        found = self.norm(found, width, self.tokens if self.style.late_rows == "after norm" else LOGITS_ROWS)
-        found.kept = True
-        if self.style.late_rows == "after norm":
-            found = record.result((width, LOGITS_ROWS), found, self.rows)
-            found.kept = True
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
-        logits.kept = True
-        return record.section((entry,), logits)
-
-    def pooled(self, entry: Tensor) -> Section:
-        """One vector per sequence. Which pooling a model has is not in its spec; the other differs by 4 bytes per token and sequence."""
-        record, tokens, sequences = self.record, self.tokens, self.sequences
-        record.moment = "the pooling"
-        entry.kept = True
-        if self.row.name == "bert":
-            vectors = record.result((self.width, sequences), entry, record.input(sequences))
-        else:
-            turned = record.result((tokens, self.width), record.view(entry, strided=True))
-            vectors = record.result((self.width, sequences), turned, record.input(tokens, sequences))
-        vectors.kept = True
-        return record.section((entry,), vectors)
-
-    def stand_in(self, side: int) -> Tensor:
-        """What the section before hands over."""
-        tensor = Tensor((4, self.width, side), ())
-        tensor.placed = True
-        return tensor
-
-    def norm(self, tensor: Tensor, *sides: int) -> Tensor:
-        return self.record.result(sides, tensor) if self.style.centred else self.record.over(sides, tensor)
-
-    # ------------------------------------------------------------------ a layer
-
-    def step(self, number: int, layers: list[_Layer]) -> Section:
-        entry = self.stand_in(self.tokens)
-        entries: tuple[Tensor, ...] = (entry,)
-        if number in self.early:
-            self.fetched = Tensor((4, self.memories[id(layers[0].state)].convolution, self.sequences), ())
-            self.fetched.placed = True
-            entries = entry, self.fetched
-        total = entry
-        for layer in layers:
-            total = self.layer(layer, total)
-        return self.record.section(entries, *self.fetched_early(number + len(layers), total))
-
-    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
-        record, style, norms = self.record, self.style, self.row.norms
-        heads, state, wide, rotated, last, deep = layer.heads, layer.state, layer.wide, layer.rotated, layer.last, layer.deep
-        width, side = self.width, self.tokens
-        if deep == 0 and self.embedded is not None and self.model.deepstack_layers:
-            residual = record.view(self.embedded, strided=True)
-        residual_of_first = residual
-        record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
-        normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
-        if style.expanded:
-            record.expand(normed)
-        if self.row.encoder and heads is not None and wide is not None:
-            return self.encoder(heads, wide, residual, rotated, last)
-        if (wide is None or (heads is None and state is None)) and not style.beside:
-            made = self.mix(heads, state, normed, rotated) if wide is None else self.feed_forward(wide, normed, side)
-            if last and not style.late_rows:
-                side = LOGITS_ROWS
-                made = record.result((width, side), made, self.rows)
-                residual = record.result((width, side), residual, self.rows)
-            return record.over((width, side), made, residual)
-        read = self.norm(residual, width, side) if self.model.parallel_norms == 2 else normed
-        attended = self.mix(heads, state, read, rotated, layer.cached)
-        if heads is not None and state is not None:
-            # Falcon-H1: attention and recurrence beside each other, each with the norm computed anew
-            beside = self.recurrence(state, self.norm(residual, width, side))
-            residual = record.over((width, side), record.over((width, side), attended, beside), residual)
-        if last and not style.late_rows:
-            side = LOGITS_ROWS
-            attended = record.result((width, side), attended, self.rows)
-            residual = record.result((width, side), residual, self.rows)
-            if style.beside == "norm":
-                normed = record.result((width, side), normed, self.rows)
-        record.moment = "the feed-forward"
-        after_attention = "post_attention_norm" in norms and "post_ffw_norm" in norms
-        if style.beside:
-            read = normed if style.beside == "norm" else self.norm(residual, width, side)
-        else:
-            if after_attention:
-                attended = self.norm(attended, width, side)
-            if heads is None or state is None:
-                pair = (residual, attended) if style.residual_first else (attended, residual)
-                residual = record.over((width, side), *pair)
-            read = residual if after_attention and "ffn_norm" not in norms else self.norm(residual, width, side)
-        assert wide is not None
-        made = self.feed_forward(wide, read, side)
-        if "post_ffw_norm" in norms:
-            made = self.norm(made, width, side)
-        terms = {"made": made, "residual": residual, "attended": attended}
-        total, *rest = [terms[name] for name in style.sums]
-        for term in rest:
-            total = record.over((width, side), total, term)
-        if self.model.per_layer_embedding_length:
-            return self.per_layer(self.model.per_layer_embedding_length, total, residual_of_first, deep == 0)
-        if deep >= 0 and self.embedded is not None:
-            total = record.over((width, side), total, record.view(self.embedded, strided=True))
-        return total
-
-    def per_layer(self, length: int, total: Tensor, embedded: Tensor, first: bool) -> Tensor:
-        """Gemma 4: a slice of embeddings of its own for each layer; the first projects them all."""
-        record, width, tokens, layers = self.record, self.width, self.tokens, self.model.layers
-        if first:
-            assert self.embedded is not None
-            projected = record.view(record.result((length * layers, tokens), embedded))
-            projected = record.over((length, layers, tokens), record.over((length, layers, tokens), projected), self.embedded)
-            self.slices = record.result((length, tokens, layers), record.view(projected))
-        assert self.slices is not None
-        gate = record.result((length, tokens), total)
-        gate = record.over((length, tokens), gate, record.view(self.slices, strided=True))
-        return record.over((width, tokens), total, record.over((width, tokens), record.result((width, tokens), gate)))
-
-    def encoder(self, heads: Attention, wide: FeedForward, residual: Tensor, rotated: bool, last: bool) -> Tensor:
-        """Norms come after the sums."""
-        record, width, side = self.record, self.width, self.tokens
-        attended = self.attention(heads, residual, rotated)
-        if last:
-            side = LOGITS_ROWS
-            attended = record.result((width, side), attended, self.rows)
-            residual = record.result((width, side), residual, self.rows)
-        record.moment = "the feed-forward"
-        residual = self.norm(record.over((width, side), attended, residual), width, side)
-        made = self.feed_forward(wide, residual, side)
-        return self.norm(record.over((width, side), made, residual), width, side)
-
-    def mix(self, heads: Attention | None, state: Recurrent | None, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
-        if heads is None:
-            assert state is not None
-            return self.recurrence(state, normed)
-        return self.latent(heads, normed) if heads.kind == "latent" else self.attention(heads, normed, rotated, cached)
-
-    # ------------------------------------------------------------------ recurrence
-
-    def recurrence(self, group: Recurrent, normed: Tensor) -> Tensor:
-        state = self.memories[id(group)]
-        match group.kind:
-            case "mamba":
-                return self.mamba(group, state, normed)
-            case "mamba2":
-                return self.mamba2(group, state, normed)
-            case "delta":
-                return self.delta(group, state, normed)
-            case "kda":
-                return self.kda(group, state, normed)
-        return self.convolution(state, normed)
-
-    def fetch(self, elements: int) -> Tensor:
-        """The state of each sequence, copied out of the memory that keeps it."""
-        fetched, self.fetched = self.fetched, None
-        if fetched is None:
-            fetched = self.record.result((elements, self.sequences), self.record.view(self.states))
-            self.record.expand(fetched)
-        return self.record.view(fetched)
-
-    def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
-        """What a section hands over. A recurrent layer fetches its state before the layer before it has computed its last sum."""
-        group = self.early.get(layer)
-        if group is None:
-            return (result,)
-        if layer == 0:
-            self.record.expand(result)
-        fetched = self.record.result((self.memories[id(group)].convolution, self.sequences), self.record.view(self.states))
-        self.record.expand(fetched)
-        return result, fetched
-
-    def convolved(self, past: Tensor, channels: int, taps: int, taken: Tensor) -> Tensor:
-        """The last inputs before the new ones, the last of which are kept, and the convolution over them."""
-        record, each = self.record, self.tokens // self.sequences
-        joined = record.result((taps + each, channels, self.sequences), past, taken)
-        record.expand(record.elsewhere(record.view(joined, strided=True)))
-        return record.result((channels, each, self.sequences), joined)
-
-    def scanned(self, inner: int, memory: int, *sources: Tensor) -> Tensor:
-        """The outputs and, behind them, the new states, which are kept."""
-        record = self.record
-        made = record.result((inner * self.tokens + memory * self.sequences,), *sources, record.view(self.states))
-        record.expand(made)
-        record.expand(record.elsewhere(record.view(made)))
-        return record.view(made)
-
-    def mamba(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
-        record, tokens = self.record, self.tokens
-        inner, size, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
-        sides = inner, tokens // self.sequences, self.sequences
-        past = self.fetch(state.convolution)
-        both = record.result((2 * inner, tokens), record.view(normed))
-        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(record.view(both, strided=True)))
-        mixed = record.result((rank + 2 * size, tokens), taken)
-        step, keys, queries = (record.view(mixed, strided=True) for _ in range(3))
-        if self.row.mamba_norms:
-            step = record.over((rank, tokens), step)
-            keys, queries = record.over((size, tokens), keys), record.over((size, tokens), queries)
-        else:
-            step = record.result((rank, tokens), step)
-        step = record.result((inner, tokens), step)
-        outputs = self.scanned(inner, state.memory, record.view(taken), step, keys, queries)
-        outputs = record.over(sides, outputs, record.over(sides, taken))
-        gated = record.result(sides, record.result(sides, record.view(both, strided=True)), outputs)
-        return record.view(record.result((self.width, tokens), gated))
-
-    def mamba2(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
-        record, tokens = self.record, self.tokens
-        inner, heads, mixed = group.inner_length or 0, group.heads or 1, 2 * (group.groups or 0) * (group.state_length or 0)
-        sides = inner // heads, heads, tokens // self.sequences, self.sequences
-        past = self.fetch(state.convolution)
-        all_of_it = record.view(record.result((2 * inner + mixed + heads, tokens), normed))
-        taken = self.convolved(past, inner + mixed, (group.convolution or 1) - 1, record.view(record.view(all_of_it, strided=True)))
-        step = record.result((heads, *sides[2:]), record.view(all_of_it, strided=True))
-        read, keys, queries = (record.view(taken, strided=True) for _ in range(3))
-        outputs = self.scanned(inner, state.memory, read, step, keys, queries)
-        outputs = record.over(sides, outputs, record.over(sides, read))
-        gated = record.result(sides, record.result(sides, record.view(all_of_it, strided=True)), outputs)
-        if group.norm is not False:
-            gated = record.over((inner, tokens), record.view(gated))
-        return record.result((self.width, tokens), record.view(gated))
-
-    def convolution(self, state: State, normed: Tensor) -> Tensor:
-        record, width = self.record, self.width
-        sides = width, self.tokens // self.sequences, self.sequences
-        three = record.result((3 * width, *sides[1:]), record.view(normed))
-        before, after, read = (record.view(three, strided=True) for _ in range(3))
-        taken = record.view(record.over(sides, before, read), strided=True)
-        past = self.fetch(state.convolution)
-        mixed = self.convolved(past, width, state.convolution // width, taken)
-        return record.view(record.result(sides, record.over(sides, after, mixed)))
-
-    def kda(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
-        record, tokens = self.record, self.tokens
-        heads, size = group.heads or 1, group.key_length or 0
-        inner, sides = heads * size, (size, heads, tokens)
-        past = self.fetch(state.convolution)
-        parts = []
-        for _ in range(3):
-            taken = record.view(record.view(record.result((inner, tokens), normed)), strided=True)
-            mixed = self.convolved(record.view(past), inner, (group.convolution or 1) - 1, taken)
-            parts.append(record.view(record.over((inner, tokens), record.view(mixed))))
-        decay = record.result((inner, tokens), record.result((size, tokens), normed))
-        decay = record.over(sides, record.view(decay))
-        rate = record.over((heads, tokens), record.view(record.result((heads, tokens), normed)))
-        memory = self.fetch(state.memory)
-        queries, keys = (record.over(sides, tensor) for tensor in parts[:2])
-        sources = queries, keys, parts[2], record.view(decay), rate, memory
-        made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
-        outputs = record.result(sides, record.view(made))
-        record.expand(record.elsewhere(record.view(made)))
-        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))))
-        gate = record.over(sides, record.view(gate))
-        gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
-        return record.result((self.width, tokens), record.result((inner, tokens), gated))
-
-    def delta(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
-        record, tokens = self.record, self.tokens
-        heads, value, key_heads, key = group.heads or 1, group.value_length or 0, group.key_heads or 1, group.key_length or 0
-        each, inner, keys = tokens // self.sequences, heads * value, key_heads * key
-        mixed = record.view(record.result((inner + 2 * keys, tokens), normed))
-        if self.row.fused_alpha_beta:
-            joined = record.view(record.result((2 * heads, tokens), normed))
-            rate, decay = (record.result((heads, tokens), record.view(joined, strided=True)) for _ in range(2))
-        else:
-            rate, decay = (record.over((heads, tokens), record.view(record.result((heads, tokens), normed))) for _ in range(2))
-        past = self.fetch(state.convolution)
-        taken = self.convolved(past, inner + 2 * keys, (group.convolution or 1) - 1, record.view(mixed, strided=True))
-        memory = self.fetch(state.memory)
-        queries, past_keys, values = (record.view(taken, strided=True) for _ in range(3))
-        queries, past_keys = (record.result((key, key_heads, each, self.sequences), tensor) for tensor in (queries, past_keys))
-        if self.row.fused_alpha_beta and key_heads != heads:
-            queries, past_keys = (record.view(record.result((key, heads, tokens), record.view(tensor))) for tensor in (queries, past_keys))
-        sources = queries, past_keys, values, record.view(decay), record.view(rate), memory
-        made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
-        record.expand(record.elsewhere(record.view(made)))
-        sides = value, heads, each, self.sequences
-        gate = record.over(sides, record.view(record.result((inner, tokens), normed)))
-        gated = record.over(sides, record.over(sides, record.view(made)), gate)
-        return record.view(record.result((self.width, tokens), record.view(gated)))
-
-    # ------------------------------------------------------------------ attention
-
-    def shared(self, heads: Attention, value_width: int) -> _Attending:
-        """The inputs of these layers; made once for all layers with the same cells."""
-        record, tokens = self.record, self.tokens
-        cells = FULL_CELLS if _window(self.model, heads) is None else WINDOW_CELLS
-        latent = heads.kind == "latent"
-        key = cells, heads.key_length, value_width
-        if key not in self.attending:
-            block = _ROTATION
-            while heads.key_length % (2 * block) == 0:
-                block *= 2
-            rotated = [
-                quantized and not latent and length % _ROTATION == 0
-                for quantized, length in zip(self.quantized, (heads.key_length, heads.value_length), strict=True)
-            ]
-            self.attending[key] = _Attending(
-                cells=cells,
-                key_places=record.input(tokens, width=8),
-                value_places=record.input(tokens if self.flash else tokens * value_width, width=8),
-                mask=record.input(cells, tokens // self.streams, self.streams, width=2 if self.flash else 4),
-                key_rotation=record.input(block, block) if rotated[0] else None,
-                value_rotation=record.input(_ROTATION, _ROTATION) if rotated[1] else None,
-                key_block=block,
-            )
-        return self.attending[key]
-
-    def attention(self, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
-        record, tokens = self.record, self.tokens
-        count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
-        norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
-        if self.row.fused_qkv:
-            joined = record.result(((count + groups) * size + groups * value, tokens), normed)
-            queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
-        else:
-            joined = record.result((count * size * (2 if self.row.gated_query else 1), tokens), normed)
-            queries, keys = joined, record.result((groups * size, tokens), normed)
-            if norm == "full":
-                queries = self.norm(queries, count * size, tokens)
-                keys = self.norm(keys, groups * size, tokens)
-            values = record.view(keys if heads.values_from_keys else record.result((groups * value, tokens), normed))
-            queries, keys = record.view(queries, strided=self.row.gated_query), record.view(keys)
-        if norm in ("head", "per_head"):
-            queries = self.norm(queries, size, count, tokens)
-            keys = self.norm(keys, size, groups, tokens)
-        if self.style.values_normed:
-            values = self.norm(values, value, groups, tokens)
-        if rotated:
-            queries = record.over((size, count, tokens), queries, self.positions)
-            keys = record.over((size, groups, tokens), keys, self.positions)
-        elif self.temperature is not None:
-            queries = record.over((size, count, tokens), queries, self.temperature)
-        if self.row.encoder:
-            return self.without_cache(heads, queries, keys, values)
-        # without flash attention every value row is as wide as the widest
-        widest = groups * value if self.flash else max(group.kv_heads * group.value_length for group in self.model.attention)
-        shared = self.shared(heads, widest)
-        if shared.key_rotation is not None:
-            queries = self.hadamard(queries, count * size * tokens, shared.key_rotation, shared.key_block)
-            keys = self.hadamard(keys, groups * size * tokens, shared.key_rotation, shared.key_block)
-        if shared.value_rotation is not None:
-            values = self.hadamard(values, groups * value * tokens, shared.value_rotation, _ROTATION)
-        for tensor in (queries, keys, values) if self.windowed else (queries, values, keys):
-            if cached or tensor is queries:
-                record.expand(tensor)
-        if cached:
-            record.expand(record.elsewhere(record.view(keys), shared.key_places))
-            if not self.flash and values.strided:
-                values = record.result((groups * value, tokens), values)
-            if groups * value < widest:
-                values = record.result((widest, tokens), values)
-            record.expand(record.elsewhere(record.view(values), shared.value_places))
-        looked = self.look(shared, queries, count, value)
-        record.expand(looked)
-        if shared.value_rotation is not None:
-            looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
-        if self.row.gated_query:
-            gate = record.result((count * size, tokens), record.view(joined, strided=True))
-            looked = record.over((count * size, tokens), looked, gate)
-        return record.result((self.width, tokens), looked)
-
-    def without_cache(self, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Attention among the tokens of one batch, as encoders do it."""
-        record, tokens, count = self.record, self.tokens, heads.heads
-        for tensor in (queries, keys, values):
-            record.expand(tensor)
-        if self.encoded is None:
-            self.encoded = record.input(tokens, tokens, width=2 if self.flash else 4)
-        queries = record.view(record.view(queries))
-        if self.flash:
-            halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
-            looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, self.encoded))
-        else:
-            scores = record.result((tokens, tokens, count), record.view(keys), queries)
-            scores = record.over((tokens, tokens, count), scores, self.encoded)
-            turned = record.result((tokens, heads.value_length, heads.kv_heads), record.view(record.view(values)))
-            looked = record.result((heads.value_length, tokens, count), turned, scores)
-            looked = record.result((count * heads.value_length, tokens), record.view(looked))
-        record.expand(looked)
-        return record.result((self.width, tokens), looked)
-
-    def hadamard(self, tensor: Tensor, elements: int, rotation: Tensor, block: int) -> Tensor:
-        """A rotation in blocks; rows that do not follow each other are copied first."""
-        record, sides = self.record, (block, elements // block)
-        rows = record.result(sides, tensor) if tensor.strided else record.view(tensor)
-        return record.view(record.result(sides, rotation, rows))
-
-    def look(self, shared: _Attending, queries: Tensor, count: int, value: int, unpacked: int = 0) -> Tensor:
-        """Attention itself. `unpacked`: the size to which latent values are multiplied out."""
-        record, tokens, streams = self.record, self.tokens, self.streams
-        queries = record.view(record.view(queries))
-        if self.flash:
-            found = record.result((value, count, tokens), queries, shared.mask)
-            if unpacked:
-                found = record.result((unpacked, tokens, count), record.view(found))
-                found = record.result((unpacked, count, tokens), record.view(found))
-            return record.view(found)
-        scores = record.result((shared.cells, tokens // streams, count, streams), queries)
-        scores = record.over((shared.cells, tokens // streams, count, streams), scores, shared.mask)
-        # the latent row is key and value, so the values have to be turned
-        turned = record.result((shared.cells, value, streams), width=2) if unpacked else None
-        found = record.result((value, tokens, count), turned, scores)
-        if unpacked:
-            found = record.result((unpacked, tokens, count), found)
-        return record.result((count * (unpacked or value), tokens), record.view(found))
-
-    def latent(self, heads: Attention, normed: Tensor) -> Tensor:
-        record, tokens = self.record, self.tokens
-        count, rope, latent = heads.heads, heads.rope_length or 0, heads.latent_length or 0
-        shared = self.shared(heads, 0)
-        queries = normed
-        if heads.query_latent_length:
-            queries = record.result((heads.query_latent_length, tokens), normed)
-            queries = self.norm(queries, heads.query_latent_length, tokens)
-        queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
-        joined = record.result((latent + rope, tokens), normed)
-        packed, rotated = record.view(joined, strided=True), record.view(joined, strided=True)
-        unrotated = self.style.rope == "none"
-        if not unrotated:
-            rotated = record.over((rope, 1, tokens), rotated, self.positions)
-        packed = self.norm(packed, latent, tokens)
-        plain, turned = record.view(queries, strided=True), record.view(queries, strided=True)
-        if not unrotated:
-            turned = record.over((rope, count, tokens), turned, self.positions)
-        absorbed = record.result((latent, tokens, count), record.view(plain))
-        queries = record.result((latent + rope, count, tokens), record.view(absorbed), turned)
-        values = record.view(packed)
-        keys = record.result((latent + rope, 1, tokens), values, rotated)
-        for tensor in (queries, values, keys):
-            record.expand(tensor)
-        record.expand(record.elsewhere(record.view(keys), shared.key_places))
-        looked = self.look(shared, queries, count, latent, heads.value_length)
-        record.expand(looked)
-        return record.result((self.width, tokens), looked)
-
-    # ------------------------------------------------------------------ feed-forward
-
-    def feed_forward(self, wide: FeedForward, read: Tensor, side: int) -> Tensor:
-        if not wide.experts:
-            return self.dense(wide.length, read, side)
-        record, width = self.record, self.width
-        made = self.experts(wide, wide.experts, wide.used or 1, read, side)
-        if wide.latent_length:
-            made = record.result((width, side), made)
-        if not wide.shared_length:
-            return made
-        gate = None
-        if self.row.shared_expert_gate:
-            gate = record.result((1, side), read)
-            if self.style.divided_gate:
-                gate = record.over((1, side), record.over((1, side), gate), gate)
-        beside = self.dense(wide.shared_length, read, side)
-        if gate is not None:
-            beside = record.over((width, side), beside, gate)
-        return record.over((width, side), made, beside)
-
-    def dense(self, length: int, read: Tensor, side: int) -> Tensor:
-        record = self.record
-        if self.row.gate == "fused":
-            made = record.result((length, side), record.result((2 * length, side), read))
-        elif self.row.gate == "split":
-            up = record.result((length, side), read)
-            made = record.result((length, side), record.result((length, side), read), up)
-        else:
-            made = record.result((length, side), read)
-        return record.result((self.width, side), made)
-
-    def experts(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
-        record, width, style, length = self.record, wide.latent_length or self.width, self.style, wide.length
-        scores = record.result((count, side), read)
-        chances = record.over((count, side), scores) if not style.chosen_first else scores
-        ranked = scores if style.before_experts else chances
-        if wide.router_bias or self.row.router_bias:
-            ranked = record.over((count, side), ranked)
-        chosen = record.view(record.result((count, side), ranked), strided=True)
-        weights = record.result((1, used, side), record.view(chances), chosen)
-        if style.chosen_first:
-            weights = record.view(record.over((used, side), record.view(weights)))
-        if style.normalized:
-            flat = record.view(weights)
-            total = record.over((1, side), record.result((1, side), flat))
-            weights = record.view(record.over((used, side), flat, total))
-        if style.rescaled:
-            weights = record.over((1, used, side), weights)
-        record.expand(weights)
-        read = record.view(record.result((width, side), read) if wide.latent_length else read)
-        if style.before_experts:
-            read = record.over((width, used, side), record.result((width, used, side), read), weights)
-        up = record.result((length, used, side), read, chosen)
-        if self.row.feed_forward_bias:
-            up = record.over((length, used, side), up, chosen)
-        gate = up
-        if self.row.gate != "none":
-            gate = record.result((length, used, side), read, chosen)
-            if self.row.feed_forward_bias:
-                gate = record.over((length, used, side), gate, chosen)
-            gate = record.result((length, used, side), gate, up)
-        made = record.result((width, used, side), gate, chosen)
-        if self.row.feed_forward_bias:
-            made = record.over((width, used, side), made, chosen)
-        if not style.before_experts:
-            made = record.over((width, used, side), made, weights)
-        record.expand(made)
-        parts = [record.view(made, strided=True) for _ in range(used)]
-        for part in parts:
-            record.expand(part)
-        total, *rest = parts
-        for part in rest:
-            total = record.over((width, side), total, part)
-            record.expand(total)
-        return record.result((width, side), total) if used == 1 else total
-
-
-def _window(model: Architecture, heads: Attention) -> int | None:
-    group = CacheGroup(
-        layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens if heads.kind == "sliding" else None
-    )
-    return window_of(model, group)
 
 
 @lru_cache(maxsize=256)
@@ -804,7 +101,8 @@ def _program(
     style = _STYLES.get(model.row)
     if style is None or not _covered(model):
         return None
-    return _Builder(model, row, style, tokens, streams, sequences, flash, quantized).program()
+    builder = Alternating if model.row == "gemma3n" else Builder
+    return builder(model, row, style, tokens, streams, sequences, flash, quantized).program()
 
 
 def _covered(model: Architecture) -> bool:
@@ -824,7 +122,8 @@ def _covered(model: Architecture) -> bool:
         whole
         and (not recurrent or model.row in _RECURRENT)
         and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
-        and (not model.per_layer_embedding_length or model.row == "gemma4")
+        and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
+        and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
         and all(group.kind != "cross" for group in model.attention)
         and all((group.used or 1) <= _MOST_EXPERTS and not group.beside_dense for group in model.feed_forward)
     )
@@ -898,7 +197,7 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
 
 
 def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int) -> tuple[int, int, int, int]:
-    window = next((window for window in (_window(model, heads) for heads in model.attention) if window is not None), None)
+    window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
     # an encoder hands all its tokens to the pooling
     rows = _tokens(row, room) if row.encoder else min(room.micro_batch, logits_rows)
     return 1, room.full, room.of(window), rows

@@ -78,12 +78,18 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str) -> No
         _alternatives(blocks, verdict, carry)
         _offers(blocks, verdict.api_offers, verdict.model.modality, verbose)
     if verdict.commands:
-        _heading(blocks, "Next" if not verdict.can_run else "To run it" if len(verdict.commands) == 1 else "To run it, one of")
+        _heading(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
         blocks.extend(_command(command) for command in verdict.commands)
     if verbose:
         _arithmetic(blocks, verdict)
         _heading(blocks, "Where the machine's figures come from")
         _sources(blocks, verdict.machine)
+
+
+def _to_run(commands: Sequence[str]) -> str:
+    if len(commands) == 1:
+        return "To run it"
+    return "To run it, one after the other" if commands[0].endswith(" serve") else "To run it, one of"
 
 
 def _headline(verdict: Verdict) -> Paragraph:
@@ -426,7 +432,7 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool) ->
             _reason(blocks, check if len(ids) == len(local) else f"{check} ({', '.join(ids)})", reason, remedy)
     commands = dict.fromkeys(command for verdict in local for command in verdict.commands)
     if commands:
-        _heading(blocks, "To run them" if len(local) > 1 else "To run it" if len(commands) == 1 else "To run it, one of")
+        _heading(blocks, "To run them" if len(local) > 1 else _to_run(tuple(commands)))
         blocks.extend(_command(command) for command in commands)
 
 
@@ -744,7 +750,7 @@ def machine_document(machine: Machine) -> Document:
     if machine.models_present:
         _heading(blocks, "Models already here")
         for model in machine.models_present:
-            part = "" if model.complete else ", incomplete"
+            part = ", incomplete" if model.complete is False else ""
             blocks.append(_text(f"{model.path}: {units.decimal(model.size_bytes)}{part}", indent=2, hang=2))
     _unread(blocks, machine.unread)
     return Document(blocks=tuple(blocks))
