@@ -16,7 +16,7 @@ from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
 from .needs import quantizations_of
-from .offers import offers_of
+from .offers import Offer, offers_of
 from .spec import MODALITIES, ModelSpec
 from .verdict import Question, Route, Verdict, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
@@ -95,7 +95,7 @@ def check_with(
     instead: bool = True,
     today: str | None = None,
 ) -> Verdict:
-    """`check` with everything given. Without `instead` the verdict names neither alternatives nor how far one could go."""
+    """`check` with everything given. Without `instead` the verdict names only what decides: no alternatives, no room."""
     understood = _understood(catalogue, model, workload)
     return _answer(catalogue, _question(catalogue, understood, machine), understood, machine, instead=instead, today=today)
 
@@ -146,7 +146,9 @@ def _answer(
     spec, notes = question.spec, understood.notes
     judged = judge(question, machine)
     day = today or utc_today()
-    offers = usable_offers(question, judged, catalogue, lambda model_id: offers_of(catalogue.offers_path, model_id, today=day))
+    offers: tuple[Offer, ...] = ()
+    if instead or judged.failed:
+        offers = usable_offers(question, judged, catalogue, lambda model_id: offers_of(catalogue.offers_path, model_id, today=day))
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     if judged.fits and (note := missing_file(question)):

@@ -7,7 +7,9 @@ Only the line of the model asked for is parsed: one question needs one line of s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from .errors import Problem, SpecError
@@ -48,10 +50,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     of a million tokens in plus a million out, then of a minute of audio, then of an image; unknown prices come last.
     Raises `SpecError` for a file that is missing or damaged in the header or the model's line.
     """
-    content = _read(path, MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise _damaged(path, None, f"larger than {MAX_BYTES:,} bytes")
-    days = _days(path, content.partition(b"\n")[0])
+    content, days = _snapshot(path)
     start = content.find(b'\n{"model": "%s", ' % model_id.encode("utf-8", "replace"))
     if start < 0:
         return ()
@@ -139,6 +138,23 @@ def _days(path: str, line: bytes) -> Mapping[str, str]:
 
 def _is_date(value: object) -> bool:
     return isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-" and (value[:4] + value[5:7] + value[8:]).isdecimal()
+
+
+def _snapshot(path: str) -> tuple[bytes, Mapping[str, str]]:
+    """The whole file and the days of its header, kept until the file changes: many models are asked for in one run."""
+    try:
+        known = os.stat(path)
+    except (OSError, ValueError):
+        return _parsed(path, 0, 0)
+    return _parsed(path, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=2)
+def _parsed(path: str, _changed: int, _size: int) -> tuple[bytes, Mapping[str, str]]:
+    content = _read(path, MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _damaged(path, None, f"larger than {MAX_BYTES:,} bytes")
+    return content, _days(path, content.partition(b"\n")[0])
 
 
 def _read(path: str, size: int) -> bytes:

@@ -56,7 +56,8 @@ _LICENSE_WORD = re.compile(r"[()]|[^\s()]+")
 _LICENSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 # what a workload may ask of a runtime beyond its defaults
 ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type")
-_LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
+_LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length")
+_INDEXER_KEYS = ("indexer_heads", "indexer_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
 # what each kind must state; a kind's other keys are in `_recurrent`
 _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -834,6 +835,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     if kind is not None:
         _only_with(line, ("window_tokens",), kind == "sliding", 'kind = "sliding"')
         _only_with(line, _LATENT_KEYS, kind == "latent", 'kind = "latent"')
+        _only_with(line, _INDEXER_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
     if heads is None and "heads" not in line and "heads" not in line.document.values["architecture"]:
         line.problem("heads", "is missing, here and in [architecture]")
     if heads is not None and kv_heads is not None and kv_heads > heads:

@@ -85,16 +85,23 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
             reason="neither the architecture nor the number of parameters is known",
             remedy="state the size under [[files]] or [needs] of the spec",
         )
+    if architecture is None or architecture.dtype is None:
+        # models of today are published in 4 to 32 bits a weight: no range that would help
+        return Unread(
+            fact="download_bytes",
+            reason="the spec does not state the type that the weights are stored in",
+            remedy="state `dtype` in [architecture] of the spec, or the size under [[files]]",
+        )
     type = name_of(architecture)
-    known = architecture is not None and architecture.dtype is not None
-    bits = DTYPES.get(type, 16.0)
+    bits, plain = DTYPES.get(type, 16.0), DTYPES.get(architecture.dtype, 16.0)
     size = int(total * bits / 8)
+    mixed = type != architecture.dtype
     return SizedWeights(
         bytes=size,
-        low_bytes=size if known else int(total * 16 / 8),
-        high_bytes=int(size * 1.05) if known else total * 4,
-        how=How.COMPUTED if known else How.ASSUMED,
-        source="parameters in the published type" if known else "the stored type is not stated: 16 to 32 bits per parameter",
+        low_bytes=size,
+        high_bytes=int(total * max(bits, plain) / 8) if mixed else int(size * 1.05),
+        how=How.ASSUMED if mixed else How.COMPUTED,
+        source=f"parameters in {type}; how many are in {architecture.dtype} is not known" if mixed else "parameters in the published type",
         arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
     )
 

@@ -53,6 +53,7 @@ class ArchitectureRow(Record):
     cross_attention_gates: int = 0
     encoder: bool = False
     mtp_vocabulary: bool = False
+    norms_of_parts: bool = False
     tokenizer: str = ""
 
     @classmethod
@@ -179,7 +180,11 @@ class _Builder:
         model, row, width = self.architecture, self.row, self.width
         norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
         for name in norms:
-            self.add(f"blk.*.{name}", width, layers=layers, bias=row.norm_bias)
+            having = layers
+            if row.norms_of_parts:
+                parts = model.feed_forward if name == "ffn_norm" else (*model.attention, *model.recurrent)
+                having = tuple(sorted(layer for part in parts for layer in part.layers))
+            self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
