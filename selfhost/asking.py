@@ -12,7 +12,6 @@ from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import SizedWeights
 from .spec import ModelSpec, RuntimeSpec
-from .speed import estimate
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 
@@ -73,11 +72,12 @@ def ask(
         workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
     workload = _in_tokens(spec, workload)
     needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets)
-    pace = None
+    read = None
     if spec.modality in GENERATING and workload.task == "generate":
-        layers = spec.architecture.layers if spec.architecture else None
-        pace = estimate(machine, need.decode_bytes(spec, runtime, workload, rows), layers)
-    return Question(spec=spec, workload=workload, runtime=runtime, needs=needs, speed=pace, context_asked=asked, local_files=local_files)
+        read = need.decode_bytes_by_type(spec, workload.format or "", workload.quantization or "", rows) if runtime else {}
+    return Question(
+        spec=spec, workload=workload, runtime=runtime, needs=needs, read_bytes=read, context_asked=asked, local_files=local_files
+    )
 
 
 def architectures(shelf: Catalogue) -> Mapping[str, Any]:

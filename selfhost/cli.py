@@ -300,6 +300,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         group.add_argument("--route", choices=tuple(route.value for route in Route), help="only models with this answer")
         group.add_argument("--max-size", type=_kind(_bytes), metavar="SIZE", help="only downloads up to this size, as 8GB")
     if command == "machine":
+        parser.add_argument("--measure", action="store_true", help="measure the memory bandwidth too, under a second")
         parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
         parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
     if command == "spec":
@@ -361,6 +362,9 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "--machine",
         metavar="FILE",
         help="a recorded machine (`selfhost machine --format json`; - reads it from a pipe) instead of this one",
+    )
+    place.add_argument(
+        "--measure", action="store_true", help="measure this machine's memory bandwidth first (under a second): narrows the speed"
     )
     place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
     place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
@@ -433,12 +437,16 @@ def _workload(options: argparse.Namespace) -> Workload:
     )
 
 
-def _machine(path: str | None) -> Machine:
+def _machine(path: str | None, *, measure: bool = False) -> Machine:
     from .machine import Machine
 
     if path == "-":
         path = "/dev/stdin"
-    return Machine.read() if path is None else Machine.from_file(path)
+    if path is None:
+        return Machine.read(measure=measure)
+    if measure:
+        raise UsageError("--measure measures this machine, and --machine judges another", remedy="leave one of them out")
+    return Machine.from_file(path)
 
 
 # ------------------------------------------------------------------ commands
@@ -450,7 +458,7 @@ def _check(words: list[str]) -> int:
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    machine = _machine(options.machine)
+    machine = _machine(options.machine, measure=options.measure)
     verdicts: list[Verdict] = []
     errors: list[tuple[str, SelfhostError]] = []
     for name in options.models:
@@ -497,7 +505,7 @@ def _list(words: list[str]) -> int:
     from .api import judge_all, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    machine = _machine(options.machine)
+    machine = _machine(options.machine, measure=options.measure)
     rows = [
         verdict
         for verdict in judge_all(catalogue, workload, machine)
@@ -538,7 +546,7 @@ def _show(words: list[str]) -> int:
     workload = _workload(options)
     from .api import describe, open_catalogue
 
-    shown = describe(open_catalogue(options.specs), options.model, workload, _machine(options.machine))
+    shown = describe(open_catalogue(options.specs), options.model, workload, _machine(options.machine, measure=options.measure))
     if options.format == "json":
         from .reports import json
 
@@ -561,7 +569,7 @@ def _machine_command(words: list[str]) -> int:
         if not found or not key.strip():
             raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin")
         labels[checked_name(key.strip(), "label")] = checked_name(value.strip(), "label")
-    machine = _machine(None).replace(labels=labels)
+    machine = _machine(None, measure=options.measure).replace(labels=labels)
     if options.name is not None:
         machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":

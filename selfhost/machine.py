@@ -189,11 +189,19 @@ class Machine(Record):
         return _not_said(fact)
 
     @classmethod
-    def read(cls) -> Machine:
-        """This machine, as it is now: no socket, no write, no child process. What cannot be read is in `unread`; never raises for that."""
+    def read(cls, *, measure: bool = False) -> Machine:
+        """This machine, as it is now: no socket, no write, no child process. What cannot be read is in `unread`; never raises for that.
+
+        With `measure` the memory bandwidth is measured too, which takes up to a second.
+        """
         from .probes import read_machine
 
-        return read_machine()
+        machine = read_machine()
+        if not measure:
+            return machine
+        from .probes.bandwidth import with_measured
+
+        return with_measured(machine)
 
     @classmethod
     def from_json(cls, data: Any, file: str = "machine") -> Machine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from . import findings as check
@@ -13,7 +13,7 @@ from .needs.records import Needs
 from .offers import Offer
 from .placement import placements
 from .spec import ModelSpec, RuntimeSpec
-from .speed import PaceRange, Speed
+from .speed import PaceRange, Speed, predict, shares_of
 from .workload import Workload
 
 __all__ = [
@@ -72,7 +72,8 @@ class Room(Record):
 class Question(Record):
     """All that is asked of one model, every default filled in: what `judge` takes beside the machine.
 
-    `runtime` is None for a closed model and for a spec that names none; `loads` is the sentence why `runtime` does not load
+    `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
+    stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does not load
     the model, None when it does. `context_asked`: the context was given, not taken by default. `local_files`: the files
     are on this machine already.
     """
@@ -82,7 +83,7 @@ class Question(Record):
     runtime: RuntimeSpec | None = None
     loads: str | None = None
     needs: Needs | None = None
-    speed: Speed | None = None
+    read_bytes: Mapping[str, int] | None = None
     context_asked: bool = False
     local_files: bool = False
 
@@ -194,9 +195,16 @@ def judge(question: Question, machine: Machine) -> Judged:
     about += held
     about.append(check.cpu(needs, machine, question.runtime))
     about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
-    pace = question.speed
-    if pace is not None and placed.placement != "host":
-        pace = Speed(decode=None, prompt=None, how="the speed of accelerators is not estimated")
+    pace = None
+    if question.read_bytes is not None:
+        pace = predict(
+            machine,
+            spec.architecture,
+            question.read_bytes,
+            context_tokens=workload.context_tokens,
+            runtime=workload.runtime,
+            offloaded=shares_of(placed) if placed.placement != "host" else None,
+        )
     decode = pace.decode if pace else None
     why = pace.how if pace else "there is nothing to estimate it from"
     about.append(check.speed((decode.low, decode.high) if decode else None, workload, why))

@@ -148,6 +148,16 @@ def test_every_shipped_model_is_judged(name: str) -> None:
     assert all(finding.reason for finding in verdict.findings)
     if verdict.model.closed:
         assert verdict.route in (Route.API, Route.NEITHER)
+    elif verdict.model.architecture is None and not verdict.model.components and verdict.model.needs is None:
+        # nothing says what its context takes: that is never called enough, and the spec says why it is not known
+        assert "architecture" in verdict.model.unknown
+        assert verdict.needs is not None
+        assert verdict.needs.memory is None
+        assert any(entry.fact.startswith("memory") and entry.reason and entry.remedy for entry in verdict.needs.unknown)
+        (memory,) = (finding for finding in verdict.findings if finding.check == "memory")
+        assert memory.outcome == "unknown"
+        assert memory.remedy
+        assert verdict.route in (Route.UNKNOWN, Route.API, Route.NEITHER)
     else:
         assert verdict.needs is not None
         assert verdict.needs.memory is not None, f"{name}: {verdict.needs.unknown}"

@@ -15,7 +15,6 @@ from selfhost.findings import CODES, Finding, Outcome
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.spec import Architecture, Availability, License, ModelSpec, Openness, PublishedFiles, RuntimeSpec, Safety, StatedNeeds
-from selfhost.speed import PaceRange, Speed
 from selfhost.verdict import Question, Route, Verdict, exit_code, judge
 from selfhost.workload import Workload
 
@@ -76,11 +75,10 @@ MACHINE = Machine(
     runtimes=(PresentRuntime(id="llama.cpp", version="b9000"),),
 )
 WORK = Workload(context_tokens=4096, min_tokens_per_second=2.0)
-FAST = Speed(decode=PaceRange(low=8, likely=10, high=12), prompt=None, how="test")
 
 
 def question(**changes: Any) -> Question:
-    return Question(spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), speed=FAST).replace(**changes)
+    return Question(spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), read_bytes={"Q4_K": 4 * GB}).replace(**changes)
 
 
 def found(check: str, asked: Question | None = None, machine: Machine = MACHINE) -> Finding:
@@ -98,11 +96,10 @@ def work(**changes: Any) -> Question:
     return question(workload=WORK.replace(**changes))
 
 
-def pace(low: float, high: float, wanted: float = 2.0) -> Question:
-    return question(
-        speed=Speed(decode=PaceRange(low=low, likely=(low + high) / 2, high=high), prompt=None, how="t"),
-        workload=WORK.replace(min_tokens_per_second=wanted),
-    )
+def pace(low: float, high: float, wanted: float = 2.0) -> Finding:
+    finding = findings.speed((low, high), WORK.replace(min_tokens_per_second=wanted), "test")
+    assert finding is not None
+    return finding
 
 
 def with_disk(**changes: Any) -> Machine:
@@ -206,10 +203,10 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("runtime", "warn", "runtime-not-searched"): lambda: found("runtime", machine=MACHINE.replace(runtimes=None)),
     ("runtime", "fail", "runtime-cannot-load"): lambda: found("runtime", question(loads="It does not.")),
     ("runtime", "fail", "runtime-no-build"): lambda: found("runtime", machine=MACHINE.replace(system="windows")),
-    ("speed", "pass", "speed-comfortable"): lambda: found("speed"),
-    ("speed", "warn", "speed-slow"): lambda: found("speed", pace(1, 12)),
-    ("speed", "unknown", "speed-not-known"): lambda: found("speed", question(speed=None)),
-    ("speed", "fail", "speed-too-slow"): lambda: found("speed", pace(0.1, 1.9)),
+    ("speed", "pass", "speed-comfortable"): lambda: pace(8, 12),
+    ("speed", "warn", "speed-slow"): lambda: pace(1, 12),
+    ("speed", "unknown", "speed-not-known"): lambda: found("speed", question(read_bytes={})),
+    ("speed", "fail", "speed-too-slow"): lambda: pace(0.1, 1.9),
 }
 
 
@@ -336,7 +333,7 @@ def test_unified_memory_is_no_second_pool() -> None:
 
 def test_no_fail_and_no_unknown_but_speed_is_local() -> None:
     """An unknown speed never decides, and no warning does."""
-    judged = judge(question(speed=None), MACHINE.replace(runtimes=None, memory_available_bytes=None))
+    judged = judge(question(read_bytes={}), MACHINE.replace(runtimes=None, memory_available_bytes=None))
     assert judged.route(offered=False) is Route.LOCAL
 
 
@@ -368,11 +365,14 @@ def test_a_closed_model_gets_only_the_findings_that_make_sense() -> None:
     assert [finding.check for finding in judged.findings] == ["weights", "openness"]
 
 
-def test_speed_decides_only_when_the_whole_range_is_below() -> None:
-    """A range that straddles the wanted speed warns."""
-    assert judge(pace(1.0, 2.5), MACHINE).route(offered=True) is Route.LOCAL
-    assert judge(pace(1.0, 1.9), MACHINE).route(offered=True) is Route.API
-    assert judge(pace(0.1, 0.2, wanted=0), MACHINE).route(offered=True) is Route.LOCAL
+@given(size=st.integers(1, 400), wanted=st.floats(0, 50))
+def test_speed_decides_only_when_the_whole_range_is_below(size: int, wanted: float) -> None:
+    """A range that straddles the wanted speed warns; one that lies below it rules a local run out; 0 wants nothing."""
+    judged = judge(question(read_bytes={"Q8_0": size * GB}, workload=WORK.replace(min_tokens_per_second=wanted)), MACHINE)
+    assert judged.speed is not None
+    assert judged.speed.decode is not None
+    assert judged.failed is (judged.speed.decode.high < wanted)
+    assert judged.route(offered=True) is (Route.API if judged.failed else Route.LOCAL)
 
 
 def test_files_already_here_make_the_weights_finding_pass_and_pickle_is_still_named() -> None:
@@ -568,13 +568,15 @@ def test_without_the_training_data_nothing_can_be_audited(data: str, code: str) 
 
 def test_slower_than_reading_warns_even_where_it_is_as_fast_as_wanted() -> None:
     """3 tokens/s are above the wanted 2 and below the 5 at which one reads."""
-    assert found("speed", pace(3.0, 4.0)).code == "speed-slow"
-    assert found("speed", pace(5.0, 6.0)).code == "speed-comfortable"
+    assert pace(3.0, 4.0).code == "speed-slow"
+    assert pace(5.0, 6.0).code == "speed-comfortable"
 
 
 def test_a_processors_pace_is_not_told_of_an_accelerator() -> None:
-    """What was estimated from the RAM's bandwidth says nothing of a GPU."""
-    judged = judge(pace(0.1, 0.2), MACHINE.replace(accelerators=(GPU,)))
+    """What the RAM's bandwidth gives says nothing of a card: one that nobody knows has no pace, and that never decides."""
+    slow = question(read_bytes={"Q8_0": 400 * GB})
+    assert judge(slow, MACHINE).route(offered=True) is Route.API
+    judged = judge(slow, MACHINE.replace(accelerators=(GPU,)))
     assert judged.needs is not None
     assert judged.needs.placement == "accelerator"
     assert judged.speed is not None

@@ -297,12 +297,17 @@ class Program:
             held[slot] = factor, unit
         sizes: dict[_Part, list[int]] = {}
         left: dict[tuple[object, ...], tuple[list[int], list[int], list[int], list[int]]] = {}
+        handed: dict[_Part, list[tuple[int, int]]] = {}
         for position, part in enumerate(self._order):
             key = (part, *starts[:_CARRIED], *arena.starts, *arena.ends)
             known = left.get(key)
             if known is not None and (until is None or until.position != position):
                 starts[:_CARRIED], ends[:_CARRIED] = known[:2]
                 arena.starts, arena.ends = known[2].copy(), known[3].copy()
+                if until is not None:
+                    for slot in range(_CARRIED):
+                        held.pop(slot, None)
+                    held.update(enumerate(handed[part]))
                 continue
             if part not in sizes:
                 sizes[part] = [aligned(factor * lengths[unit]) for factor, unit in part.sizes]
@@ -328,6 +333,7 @@ class Program:
             starts[:count] = [starts[slot] for slot in part.results]
             ends[:count] = [ends[slot] for slot in part.results]
             if until is not None:
-                held.update(enumerate([held.pop(slot) for slot in part.results]))
+                handed[part] = [held.pop(slot) for slot in part.results]
+                held.update(enumerate(handed[part]))
             left[key] = starts[:_CARRIED], ends[:_CARRIED], arena.starts.copy(), arena.ends.copy()
         return peak, arena, list(held.values())
