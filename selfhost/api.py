@@ -18,7 +18,8 @@ from .names import is_path, resolve
 from .needs import quantizations_of
 from .offers import Offer, offers_of
 from .spec import MODALITIES, ModelSpec
-from .verdict import Question, Route, Verdict, judge
+from .speed import advice
+from .verdict import Judged, Question, Route, Verdict, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
@@ -133,6 +134,14 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
     return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=found.notes)
 
 
+def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    if not judged.fits or judged.needs is None or judged.needs.placement != "host":
+        return ()
+    workload = question.workload
+    made = question.spec.architecture
+    return advice(machine, made, question.read_bytes or {}, context_tokens=workload.context_tokens, runtime=workload.runtime)
+
+
 def utc_today() -> str:
     """The day on which prices are held to end, `YYYY-MM-DD` in UTC."""
     from time import gmtime, strftime
@@ -166,6 +175,7 @@ def _answer(
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
         api_offers=offers,
         commands=commands(question, judged, catalogue),
+        advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
     )
 

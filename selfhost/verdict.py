@@ -121,7 +121,7 @@ class Verdict(Record):
     """The answer for one model on one machine. It has no truth value: ask `route` or `can_run`.
 
     `workload` is the one judged, every default filled in. `commands` are lines to type next, `notes` sentences about how
-    the name was understood.
+    the name was understood, `advice` what measurements say would make it faster here.
     """
 
     asked: str
@@ -136,6 +136,7 @@ class Verdict(Record):
     alternatives: tuple[Alternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
     commands: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

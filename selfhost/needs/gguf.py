@@ -82,7 +82,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         else:
             made += cache
         made += _state(architecture, asked.parallel)
-        made.append(_compute(architecture, row, room, runtime, asked, known=subject.row is not None))
+        made.append(_compute(subject, architecture, row, room, runtime, asked))
         made.append(_runtime(architecture, row, room, runtime, quantization))
     if projector is not None:
         made.append(projector)
@@ -318,26 +318,26 @@ def _state(architecture: Architecture, sequences: int) -> list[Term]:
 
 
 def _compute(
-    architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked, *, known: bool
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked
 ) -> Term:
-    parallel = asked.parallel
+    parallel, known = asked.parallel, subject.row is not None
+    # an embedding model that is a decoder computes, and touches, a row of logits for each token of a batch
+    touched_rows = room.micro_batch if subject.spec.modality == "embedding" else parallel
     whole = runtime.id in _ROWS_OF_A_WHOLE_BATCH
-    replayed = None
+    rows = room.micro_batch if whole else touched_rows
     if known and (row.encoder or architecture.vocabulary is not None):
-        replayed = graphs.exact_compute(
-            architecture, row, room, room.micro_batch if whole else parallel, True, asked.key_type, asked.value_type
-        )
-    if replayed is not None:
-        source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
-        if not whole:
-            return term("compute", replayed.bytes, How.EXACT, source, replayed.arithmetic)
-        asked_for = graphs.exact_compute_bytes(architecture, row, room, parallel, True, asked.key_type, asked.value_type)
-        line = f"{replayed.arithmetic}; rows of logits never asked for are not touched"
-        return term("compute", replayed.bytes, How.COMPUTED, source, line, low=asked_for)
-    reserved = llamacpp.compute(architecture, row, room, room.micro_batch if whole else parallel)
+        replayed = graphs.exact_compute(architecture, row, room, rows, True, asked.key_type, asked.value_type)
+        if replayed is not None:
+            source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
+            touched = graphs.exact_compute_bytes(architecture, row, room, touched_rows, True, asked.key_type, asked.value_type)
+            if touched == replayed.bytes:
+                return term("compute", replayed.bytes, How.EXACT, source, replayed.arithmetic)
+            line = f"{replayed.arithmetic}; rows of logits never asked for are not touched"
+            return term("compute", replayed.bytes, How.COMPUTED, source, line, low=touched)
+    reserved = llamacpp.compute(architecture, row, room, rows)
     # what is reserved is touched only as far as tokens come: at the least one batch, with the logits of its last token
     short = llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)
-    touched = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel).bytes)
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel).bytes)
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
     line = reserved.arithmetic
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
@@ -348,8 +348,8 @@ def _compute(
     size = most = reserved.bytes
     if architecture.vocabulary is None and not row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
-        most += 4 * (room.micro_batch if whole else parallel) * _LARGEST_VOCABULARY
-    return term("compute", size, How.COMPUTED, source, line, low=int(touched * (1 - error)), high=int(most * (1 + error)))
+        most += 4 * rows * _LARGEST_VOCABULARY
+    return term("compute", size, How.COMPUTED, source, line, low=int(least * (1 - error)), high=int(most * (1 + error)))
 
 
 def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, quantization: str) -> Term:

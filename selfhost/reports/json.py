@@ -74,6 +74,7 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         ],
         "api_offers": [offer(one) for one in answer.api_offers],
         "commands": list(answer.commands),
+        "advice": list(answer.advice),
         "notes": list(answer.notes),
     }
 

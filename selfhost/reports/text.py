@@ -80,6 +80,9 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str) -> No
     if verdict.commands:
         _heading(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
         blocks.extend(_command(command) for command in verdict.commands)
+    if verbose and verdict.advice:
+        _heading(blocks, "Faster, by what was measured elsewhere")
+        blocks.extend(_text(line, indent=2, hang=2) for line in verdict.advice)
     if verbose:
         _arithmetic(blocks, verdict)
         _heading(blocks, "Where the machine's figures come from")

@@ -1,0 +1,482 @@
+"""The laws of `needs`: sums, ranges, arithmetic that a person can check, and what happens where something is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfhost import needs
+from selfhost.catalogue import Catalogue
+from selfhost.facts import Unread
+from selfhost.needs.quantization import GGUF_QUANTIZATIONS
+from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights
+from selfhost.needs.tensors import checkpoint_tensors, count, row_of
+from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Openness, Parameters, RuntimeSpec, StatedNeeds
+from selfhost.workload import KV_CACHE_TYPES, Workload
+
+
+@cache
+def catalogue() -> Catalogue:
+    return Catalogue.open()
+
+
+@cache
+def rows() -> Any:
+    return catalogue().common("architectures")
+
+
+@cache
+def runtime(id: str) -> RuntimeSpec:
+    return catalogue().runtime(id)
+
+
+@cache
+def specs() -> tuple[ModelSpec, ...]:
+    return tuple(spec for spec in catalogue().specs() if not spec.closed)
+
+
+@cache
+def in_gguf() -> tuple[ModelSpec, ...]:
+    return tuple(spec for spec in specs() if spec.architecture is not None and needs.why_not_loaded(spec, runtime("llama.cpp")) is None)
+
+
+def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
+    """The answer for a workload with the defaults filled in."""
+    format, quantization = needs.default_format_and_quantization(spec, program)
+    longest = (spec.architecture.context_tokens if spec.architecture else None) or 4096
+    values = {"format": format, "quantization": quantization, "context_tokens": min(4096, longest), "kv_cache_type": "f16", **changes}
+    sets = values.pop("instruction_sets", None)
+    return needs.needs_of(spec, program, Workload(runtime=program.id, **values), rows(), instruction_sets=sets)
+
+
+def memory(answer: Needs) -> MemoryNeed:
+    assert answer.memory is not None, answer.unknown
+    return answer.memory
+
+
+def pairs() -> Iterator[tuple[ModelSpec, RuntimeSpec]]:
+    for spec in specs():
+        for id in catalogue().runtime_ids():
+            if needs.why_not_loaded(spec, runtime(id)) is None:
+                yield spec, runtime(id)
+
+
+def test_parameters_equal_the_sum_over_the_architecture() -> None:
+    """`parameters.total` is the number of elements in the checkpoint's tensors plus the encoders; a stated difference is below 0.5 %."""
+    checked = 0
+    for spec in specs():
+        row = row_of(spec.architecture, rows()) if spec.architecture else None
+        if spec.architecture is None or row is None or spec.parameters.total is None:
+            continue
+        found = count(checkpoint_tensors(spec.architecture, row)) + (spec.parameters.encoders or 0)
+        allowed = spec.parameters.total * 0.005 if spec.parameters.difference else 0
+        assert abs(found - spec.parameters.total) <= allowed, (spec.id, found - spec.parameters.total)
+        checked += 1
+    assert checked > 50
+
+
+def test_every_shipped_architecture_has_a_row() -> None:
+    """A spec with an architecture names a row, or brings its tensors itself."""
+    assert not [
+        spec.id for spec in specs() if spec.architecture and not spec.architecture.tensors and row_of(spec.architecture, rows()) is None
+    ]
+
+
+def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
+    """Size and memory of each shipped model are known in each runtime that loads it, and low <= best <= high for every term."""
+    for spec, program in pairs():
+        answer = asked(spec, program)
+        assert answer.download_bytes, (spec.id, program.id, answer.unknown)
+        assert answer.disk_bytes == answer.download_bytes
+        assert answer.largest_file_bytes is not None
+        assert 0 < answer.largest_file_bytes <= answer.download_bytes
+        for term in memory(answer).terms:
+            assert 0 < term.low_bytes <= term.bytes <= term.high_bytes, (spec.id, program.id, term)
+            assert term.source, (spec.id, program.id, term)
+            assert term.arithmetic
+            if term.how is How.EXACT:
+                assert term.low_bytes == term.high_bytes
+
+
+# ------------------------------------------------------------------ arithmetic
+
+
+def calculate(line: str) -> Fraction:
+    """A line with its words left out; what follows a semicolon is remark."""
+    line = line.split(";")[0].replace("×", "*").replace(",", "")
+    kept = re.sub(r"[A-Za-z_]+[A-Za-z0-9_]*", "", line)
+    assert re.fullmatch(r"[0-9.+*/()\s-]+", kept), line
+    return Fraction(eval(re.sub(r"(\d+(?:\.\d+)?)", r"Fraction('\1')", kept), {"Fraction": Fraction, "__builtins__": {}}))
+
+
+@pytest.mark.parametrize("kv_cache_type", KV_CACHE_TYPES)
+@pytest.mark.parametrize("context_tokens", [256, 3000, 4096])
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_the_printed_arithmetic_gives_the_printed_bytes(kv_cache_type: str, context_tokens: int, parallel: int) -> None:
+    """Whoever types a llama.cpp or Ollama line into a calculator gets the term's bytes."""
+    seen = set()
+    for spec in in_gguf():
+        for id in ("llama.cpp", "ollama"):
+            answer = asked(spec, runtime(id), kv_cache_type=kv_cache_type, context_tokens=context_tokens, parallel=parallel)
+            if answer.memory is None:
+                assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"], spec.id
+                continue
+            for term in answer.memory.terms:
+                seen.add(term.name)
+                if term.name == "weights" and term.how is How.STATED:
+                    continue
+                assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
+    assert seen >= {"weights", "kv_cache", "compute", "runtime", "projector"}
+
+
+def test_the_cache_line_is_the_one_people_know() -> None:
+    """Mistral 7B at 4,096 tokens: the line of the contract."""
+    terms = {term.name: term for term in memory(asked(catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama.cpp"))).terms}
+    assert terms["kv_cache"].arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    assert terms["kv_cache"].bytes == 536_870_912
+    assert terms["kv_cache"].how is How.EXACT
+
+
+def test_padding_is_said() -> None:
+    """llama.cpp gives 3,000 tokens the room of 3,072, and the line says so."""
+    terms = {
+        term.name: term
+        for term in memory(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), context_tokens=3000)).terms
+    }
+    assert "3,072 tokens" in terms["kv_cache"].arithmetic
+    assert "3,000" in terms["kv_cache"].arithmetic
+    assert terms["kv_cache"].bytes == 3072 * 131_072
+
+
+# ------------------------------------------------------------------ laws
+
+CHAINS = (("Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32"), ("Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_more_is_never_less(data: st.DataObject) -> None:
+    """A longer context, more sequences or a wider cache type never needs less memory: best estimate, low and high.
+
+    The compute buffer apart where llama.cpp itself needs more for less: a quantized cache is rotated in buffers of its own, and
+    an encoder's batch is rounded up to a multiple of the sequences.
+    """
+    spec, program = data.draw(st.sampled_from([pair for pair in _paired() if pair[0].architecture]))
+    context = data.draw(st.integers(1, 200_000))
+    parallel = data.draw(st.integers(1, 8))
+    types = ("q4_0", "q8_0", "f16")
+    low, high = sorted(data.draw(st.lists(st.integers(0, 2), min_size=2, max_size=2)))
+    less = asked(spec, program, context_tokens=context, parallel=parallel, kv_cache_type=types[low])
+    more = asked(
+        spec,
+        program,
+        context_tokens=context + data.draw(st.integers(0, 100_000)),
+        parallel=parallel + data.draw(st.integers(0, 8)),
+        kv_cache_type=types[high],
+    )
+    if less.memory is None or more.memory is None:
+        return
+    made = rows()["architecture"].get(spec.architecture.row, {}) if spec.architecture else {}
+    apart = "compute" if low != high or made.get("encoder") else ""
+    for part in ("bytes", "low_bytes", "high_bytes"):
+        first, second = (
+            sum(getattr(term, part) for term in needs.memory.terms if term.name != apart) for needs in (less, more) if needs.memory
+        )
+        assert first <= second, (spec.id, program.id, part)
+
+
+@cache
+def _paired() -> tuple[tuple[ModelSpec, RuntimeSpec], ...]:
+    return tuple(pairs())
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("program", ["llama.cpp", "ollama"])
+def test_more_bits_never_need_less(program: str, chain: tuple[str, ...]) -> None:
+    """Along the mixes of one kind (M, or S), more bits per weight never make a smaller file, smaller memory or fewer bytes per token."""
+    for spec in in_gguf():
+        if spec.architecture is not None and spec.architecture.expert_dtype:
+            continue
+        bare = spec.replace(files=())
+        answers = [asked(bare, runtime(program), quantization=quantization) for quantization in chain]
+        for less, more in pairwise(answers):
+            assert less.download_bytes is not None
+            assert more.download_bytes is not None
+            assert less.download_bytes <= more.download_bytes, spec.id
+            assert memory(less).total_bytes <= memory(more).total_bytes, spec.id
+            assert memory(less).high_bytes <= memory(more).high_bytes, spec.id
+        read = [
+            needs.decode_bytes(bare, runtime(program), Workload(runtime=program, format="gguf", quantization=name), rows())
+            for name in chain
+        ]
+        assert None not in read
+        assert read == sorted(size for size in read if size is not None), spec.id
+
+
+def test_the_second_layout_changes_no_total() -> None:
+    """What the processor repacks moves from one term to another; the originals are evictable and outside the total."""
+    spec = catalogue().spec("mistral-7b-instruct-v0.3")
+    plain = memory(asked(spec, runtime("llama.cpp")))
+    for sets in (("sse4_2", "avx2"), ("avx2", "avx512f"), ("asimddp", "i8mm")):
+        layered = memory(asked(spec, runtime("llama.cpp"), instruction_sets=sets))
+        assert layered.total_bytes == plain.total_bytes
+        assert layered.evictable_bytes == next(term.bytes for term in layered.terms if term.name == "repacked_weights") > 0
+    assert memory(asked(spec, runtime("llama.cpp"), instruction_sets=("sse4_2",))).evictable_bytes == 0
+
+
+def test_ollama_reserves_the_logits_of_a_whole_batch() -> None:
+    """512 rows of logits instead of one: 4 bytes × 511 × vocabulary more may be taken, and none of it need be touched."""
+    spec = catalogue().spec("llama-3.2-1b-instruct")
+    vocabulary = 128_256
+    ours = {id: next(term for term in memory(asked(spec, runtime(id))).terms if term.name == "compute") for id in ("llama.cpp", "ollama")}
+    assert ours["ollama"].bytes >= 4 * 512 * vocabulary
+    assert ours["llama.cpp"].bytes < 4 * 512 * vocabulary // 2
+    assert ours["ollama"].low_bytes <= ours["llama.cpp"].bytes
+
+
+def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
+    """Mistral 7B v0.1 states a window of 4,096 tokens; llama.cpp keeps all 16,384, transformers the window."""
+    spec = catalogue().spec("mistral-7b-instruct-v0.1")
+    sizes = {
+        id: next(term.bytes for term in memory(asked(spec, runtime(id), context_tokens=16_384)).terms if term.name == "kv_cache")
+        for id in ("llama.cpp", "transformers")
+    }
+    assert sizes["llama.cpp"] == 16_384 * 131_072
+    assert sizes["transformers"] == 4096 * 131_072
+
+
+def test_a_quantized_cache_that_llama_cpp_refuses_is_unknown() -> None:
+    """Phi-2 has heads of 80: a q8_0 cache is refused, so the memory is unknown with that reason, and the download is still known."""
+    answer = asked(catalogue().spec("phi-2"), runtime("llama.cpp"), context_tokens=2048, kv_cache_type="q8_0")
+    assert answer.memory is None
+    assert answer.download_bytes
+    assert "80" in next(entry.reason for entry in answer.unknown if entry.fact == "memory.kv_cache")
+
+
+# ------------------------------------------------------------------ what is not known
+
+
+def model(**values: Any) -> ModelSpec:
+    return ModelSpec(**{"id": "mine", "name": "Mine", **values})
+
+
+@pytest.mark.parametrize("program", ["llama.cpp", "transformers"])
+def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
+    """With a parameter count and nothing else the files are a range marked assumed, and memory is unknown because of the cache."""
+    answer = asked(model(parameters=Parameters(total=8_000_000_000)), runtime(program))
+    assert answer.download_how is How.ASSUMED
+    assert answer.download_bytes
+    assert answer.memory is None
+    assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"]
+    sized = needs.weights_bytes(model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M", rows())
+    assert isinstance(sized, SizedWeights)
+    # Llama 3.1 8B, 8.03 B parameters, is 4.92 GB
+    assert sized.low_bytes < 4_920_739_232 < sized.high_bytes
+
+
+def test_an_unknown_architecture_has_a_wide_range_and_an_exact_cache() -> None:
+    """Groups without a row: the cache follows from the groups, weights from the parameters, and the total says how wide it may be."""
+    plain = catalogue().spec("llama-3.1-8b-instruct")
+    assert plain.architecture is not None
+    strange = plain.replace(architecture=plain.architecture.replace(row="never-seen"), files=())
+    terms = {term.name: term for term in memory(asked(strange, runtime("llama.cpp"))).terms}
+    known = {term.name: term for term in memory(asked(plain.replace(files=()), runtime("llama.cpp"))).terms}
+    assert terms["kv_cache"].bytes == known["kv_cache"].bytes
+    assert terms["weights"].how is How.ASSUMED
+    assert terms["weights"].low_bytes < known["weights"].bytes < terms["weights"].high_bytes
+    assert terms["compute"].high_bytes - terms["compute"].low_bytes > known["compute"].high_bytes - known["compute"].low_bytes
+
+
+def test_nothing_known_is_unknown_and_never_zero() -> None:
+    """A spec that states neither sizes nor needs has None everywhere, each with a reason and a remedy."""
+    for answer in (asked(model(), runtime("llama.cpp")), needs.needs_of(model(), None, Workload(), rows())):
+        assert answer.memory is None
+        assert answer.download_bytes is None
+        assert answer.disk_bytes is None
+        assert {entry.fact for entry in answer.unknown} == {"download_bytes", "memory"}
+        assert all(entry.reason and entry.remedy for entry in answer.unknown)
+
+
+def test_stated_needs_are_taken_as_they_are() -> None:
+    """A spec of a few lines with [needs] alone is one stated term with its range, whatever the runtime."""
+    stated = StatedNeeds(low_bytes=6 * 2**30, high_bytes=8 * 2**30, disk_bytes=5_000_000_000, source="my notes")
+    for program in (None, runtime("llama.cpp")):
+        answer = needs.needs_of(model(needs=stated), program, Workload(), rows())
+        (term,) = memory(answer).terms
+        assert (term.low_bytes, term.high_bytes, term.how, term.source) == (6 * 2**30, 8 * 2**30, How.STATED, "my notes")
+        assert answer.download_bytes == answer.disk_bytes == 5_000_000_000
+
+
+def test_a_closed_model_needs_nothing_here() -> None:
+    """There are no weights, so neither size nor memory is known, and the reason says so."""
+    answer = needs.needs_of(model(openness=Openness(weights="closed")), None, Workload(), rows())
+    assert answer.memory is None
+    assert "never published" in answer.unknown[0].reason
+
+
+def test_a_publishers_own_mix_is_stated_or_unknown() -> None:
+    """UD and XL files follow no known recipe: without a listed size they are unknown, not computed."""
+    sized = needs.weights_bytes(catalogue().spec("llama-3.1-8b-instruct"), "gguf", "UD-Q4_K_XL", rows())
+    assert isinstance(sized, Unread)
+    assert sized.reason
+    assert sized.remedy
+
+
+# ------------------------------------------------------------------ names and defaults
+
+
+def test_names_people_type_are_understood() -> None:
+    """Case and common short forms do not matter; a name nobody makes is None."""
+    for text, name in (("q4_k_m", "Q4_K_M"), ("Q4_K", "Q4_K_M"), ("mxfp4", "MXFP4"), ("fp16", "F16"), ("BFloat16", "bfloat16")):
+        assert needs.canonical_quantization(text) == name
+    assert needs.canonical_quantization("Q9_K_XXL") is None
+    for name in needs.QUANTIZATIONS:
+        assert needs.canonical_quantization(name) in needs.QUANTIZATIONS
+
+
+@pytest.mark.parametrize(
+    ("id", "program", "expected"),
+    [
+        ("mistral-7b-instruct-v0.3", "llama.cpp", ("gguf", "Q4_K_M")),
+        ("gpt-oss-20b", "ollama", ("gguf", "MXFP4")),
+        ("opt-1.3b", "transformers", ("pickle", "float16")),
+        ("llama-3.1-8b-instruct", "vllm", ("safetensors", "bfloat16")),
+        ("whisper-base", "whisper.cpp", ("ggml", "F16")),
+        ("stable-diffusion-1.5", "diffusers", ("safetensors", "float32")),
+    ],
+)
+def test_defaults_fit_the_model(id: str, program: str, expected: tuple[str, str]) -> None:
+    """What is taken unless something else is asked for, and it is one of the choices."""
+    spec = catalogue().spec(id)
+    found = needs.default_format_and_quantization(spec, runtime(program))
+    assert found[1] == expected[1]
+    assert found[0] == expected[0] or expected[0] == "pickle"
+    assert found[1] in needs.quantizations_of(spec, runtime(program), rows())
+
+
+def test_choices_come_best_first_and_those_worth_having_before_the_rest() -> None:
+    """Quantizations are listed from the best down; only those below Q3_K_M are called not worth having, and say so."""
+    names = needs.quantizations_of(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), rows())
+    assert names.index("Q8_0") < names.index("Q4_K_M") < names.index("Q3_K_M") < names.index("Q2_K")
+    assert needs.worth_having("Q3_K_M")
+    assert not needs.worth_having("Q2_K")
+    assert "nothing else fits" in needs.QUALITY["Q2_K"]
+    assert set(GGUF_QUANTIZATIONS) <= set(needs.QUALITY)
+
+
+def test_models_published_in_four_bits_come_in_no_other_type() -> None:
+    """gpt-oss was trained in MXFP4: other quantizations would be larger and no better."""
+    assert needs.quantizations_of(catalogue().spec("gpt-oss-20b"), runtime("llama.cpp"), rows()) == ("MXFP4",)
+
+
+def test_decoding_reads_only_the_experts_that_are_used() -> None:
+    """Qwen3 30B A3B reads about a tenth of its weights per token: 3.3 of 30.5 billion parameters are active."""
+    spec = catalogue().spec("qwen3-30b-a3b")
+    read = needs.decode_bytes(spec, runtime("llama.cpp"), Workload(runtime="llama.cpp", format="gguf", quantization="Q8_0"), rows())
+    assert read is not None
+    # 34 bytes per 32 weights; of the untied token table one row is read
+    assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
+    """Whatever sizes a spec states, there is an answer with low <= best <= high or a reason, and no exception."""
+    size = st.integers(1, 10**7)
+    layers = data.draw(st.integers(1, 80))
+    kind = data.draw(st.sampled_from(["full", "sliding", "latent"]))
+    group = Attention(
+        kind=kind,
+        layers=tuple(range(layers)),
+        heads=data.draw(st.integers(1, 256)),
+        kv_heads=data.draw(st.integers(1, 256)),
+        key_length=data.draw(size),
+        value_length=data.draw(size),
+        window_tokens=data.draw(st.one_of(st.none(), size)) if kind == "sliding" else None,
+        latent_length=data.draw(size) if kind == "latent" else None,
+        rope_length=data.draw(size) if kind == "latent" else None,
+    )
+    experts = data.draw(st.one_of(st.none(), st.integers(1, 512)))
+    architecture = Architecture(
+        row=data.draw(st.sampled_from(["llama", "gemma4", "deepseek2", "bert", "falcon", "unheard-of"])),
+        runs_in_gguf=True,
+        layers=layers,
+        embedding_length=data.draw(size),
+        heads=group.heads,
+        vocabulary=data.draw(st.one_of(st.none(), size)),
+        attention=(group,),
+        feed_forward=(FeedForward(layers=tuple(range(layers)), length=data.draw(size), experts=experts, used=experts and 1),),
+    )
+    spec = model(architecture=architecture, parameters=Parameters(total=data.draw(st.one_of(st.none(), st.integers(1, 10**15)))))
+    for id in ("llama.cpp", "ollama", "transformers", "vllm", "mlx"):
+        answer = asked(spec, runtime(id), context_tokens=data.draw(st.integers(1, 10**9)), parallel=data.draw(st.integers(1, 10**6)))
+        assert answer.unknown or answer.memory
+        for term in answer.memory.terms if answer.memory else ():
+            assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes
+
+
+def test_layers_that_attend_to_an_image_are_counted() -> None:
+    """Llama 3.2 11B Vision: 9,775,192,080 parameters in its text part (the transformers 5.23.0 class built without weights)."""
+    crossing = tuple(range(3, 40, 5))
+    plain = tuple(layer for layer in range(40) if layer not in crossing)
+    sizes: dict[str, Any] = {"heads": 32, "kv_heads": 8, "key_length": 128, "value_length": 128}
+    architecture = Architecture(
+        row="mllama",
+        runs_in_gguf=False,
+        layers=40,
+        embedding_length=4096,
+        heads=32,
+        vocabulary=128_256,
+        attention=(Attention(layers=plain, **sizes), Attention(kind="cross", layers=crossing, query_key_norm="head", **sizes)),
+        feed_forward=(FeedForward(layers=tuple(range(40)), length=14_336),),
+    )
+    row = row_of(architecture, rows())
+    assert row is not None
+    assert count(checkpoint_tensors(architecture, row)) == 9_775_192_080
+
+
+def test_experts_beside_a_dense_feed_forward_are_counted() -> None:
+    """Gemma 4 26B A4B: 25,233,141,760 parameters in its text part (the transformers 5.23.0 class built without weights)."""
+    full = tuple(range(5, 30, 6))
+    rest = tuple(layer for layer in range(30) if layer not in full)
+    architecture = Architecture(
+        row="gemma4",
+        runs_in_gguf=True,
+        layers=30,
+        embedding_length=2816,
+        heads=16,
+        vocabulary=262_144,
+        tied_embeddings=True,
+        attention=(
+            Attention(layers=full, heads=16, kv_heads=2, key_length=512, value_length=512, values_from_keys=True),
+            Attention(kind="sliding", layers=rest, heads=16, kv_heads=8, key_length=256, value_length=256, window_tokens=1024),
+        ),
+        feed_forward=(FeedForward(layers=tuple(range(30)), length=704, experts=128, used=8, beside_dense=2112),),
+    )
+    row = row_of(architecture, rows())
+    assert row is not None
+    assert count(checkpoint_tensors(architecture, row)) == 25_233_141_760
+
+
+def test_a_size_left_out_is_not_counted_as_nothing() -> None:
+    """Without the vocabulary, or the feed-forward, the weights do not follow from the architecture: they are estimated, or unknown."""
+    plain = catalogue().spec("llama-3.1-8b-instruct").replace(files=())
+    assert plain.architecture is not None
+    for gap in (plain.architecture.replace(vocabulary=None), plain.architecture.replace(feed_forward=())):
+        for program in ("llama.cpp", "transformers", "mlx"):
+            answer = asked(plain.replace(architecture=gap, parameters=Parameters(total=8_030_261_312)), runtime(program))
+            whole = asked(plain, runtime(program))
+            assert answer.download_bytes is not None
+            assert whole.download_bytes is not None
+            assert answer.download_bytes > 0.85 * whole.download_bytes
+            bare = asked(plain.replace(architecture=gap, parameters=Parameters()), runtime(program))
+            assert bare.download_bytes is None
+            assert bare.memory is None
