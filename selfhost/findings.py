@@ -12,7 +12,7 @@ from enum import StrEnum
 from . import units
 from .facts import Record
 from .licenses import satisfies
-from .machine import Disk, Machine
+from .machine import Machine
 from .needs.records import Needs
 from .placement import free_bytes
 from .spec import ModelSpec, RuntimeSpec
@@ -57,6 +57,7 @@ CODES: Mapping[str, str] = {
     "disk-fits": "the download fits and the margin stays free",
     "disk-tight": "the download fits, but little stays free",
     "disk-slow-or-volatile": "the download fits on a network volume or in RAM",
+    "disk-assumed": "the free space is assumed: a profile does not state it",
     "disk-unread": "the free space could not be read",
     "disk-size-not-known": "the size of the download is not known",
     "disk-too-small": "the download does not fit",
@@ -76,6 +77,7 @@ CODES: Mapping[str, str] = {
     "accelerator-too-small": "the runtime needs a larger accelerator",
     "cpu-suits": "the processor suits the runtime's build",
     "cpu-slow": "it works, slowly: a recommended instruction set is missing",
+    "cpu-assumed": "the instruction sets are assumed: a profile does not state them",
     "cpu-unread": "the processor could not be read",
     "cpu-lacks-instructions": "the runtime's build would crash: an instruction set is missing",
     "cpu-no-build": "the runtime has no build for this processor",
@@ -87,6 +89,7 @@ CODES: Mapping[str, str] = {
     "runtime-no-build": "the runtime does not exist for this system",
     "speed-comfortable": "at least as fast as one reads, and as wanted",
     "speed-slow": "slower than reading, or perhaps slower than wanted",
+    "speed-assumed": "fast enough by a memory bandwidth or a number of cores that is assumed",
     "speed-not-known": "there is nothing to estimate the speed from",
     "speed-too-slow": "slower than wanted even at best",
 }
@@ -315,7 +318,30 @@ DISK_MARGIN_SHARE = 0.05
 
 
 def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool = False) -> Finding:
-    """Do the files that are missing, and what the work itself writes, fit where that runtime would store them?"""
+    """Do the files that are missing, and what the work itself writes, fit where that runtime would store them?
+
+    Free space that is assumed gives a `warn`; only what was stated, such as the size of the disk, may rule the model out.
+    """
+    made = _disk(needs, machine, purpose, nothing_missing=nothing_missing)
+    assumed = any(map(machine.assumes, ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")))
+    if not assumed or made.code not in ("disk-unread", "disk-too-small", "disk-tight", "disk-fits"):
+        return made
+    place, size = machine.disk_for(purpose), made.needs
+    whole = place.total_bytes if place else None
+    if not isinstance(size, int) or (whole is not None and size > whole):
+        return made
+    room = size + disk_margin_bytes(whole)
+    reason = f"{units.decimal(size)} have to fit, and the free space is assumed"
+    if place is not None and whole is not None:
+        reason += f": {place.path} has {units.decimal(whole)} in all, and how much of it is free is not stated."
+    else:
+        blank = f"disks.{purpose}.free_bytes" if place else "disks" if machine.disks is None else f"disks.{purpose}"
+        reason += f": {machine.why_unread(blank).reason}."
+    remedy = f"make sure that {units.decimal(room)} are free there"
+    return made.replace(outcome=Outcome.WARN, code="disk-assumed", reason=reason + _doubt(machine), remedy=remedy)
+
+
+def _disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool) -> Finding:
     size = needs.disk_bytes
     if nothing_missing:
         # fine-tuning writes more than it downloads
@@ -324,7 +350,7 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
         reason = "Nothing has to be downloaded."
         return Finding(check="disk", outcome=Outcome.PASS, code="disk-nothing-missing", needs=0, short=0, unit="bytes", reason=reason)
     place = machine.disk_for(purpose)
-    free = place.free_bytes if place else None
+    free, whole = (place.free_bytes, place.total_bytes) if place else (None, None)
     where = place.path if place else "the download folder"
     what = "The download" if size == needs.download_bytes else "What it stores"
 
@@ -344,6 +370,9 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
     if size is not None and free is not None and size > free:
         reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
         return found(Outcome.FAIL, "disk-too-small", reason, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
+    if size is not None and free is None and whole is not None and size > whole:
+        reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(whole)} in all, free or not."
+        return found(Outcome.FAIL, "disk-too-small", reason, _move_store(purpose)).replace(has=whole, short=size - whole)
     if place is None or free is None:
         why = machine.why_unread(
             "disks" if machine.disks is None else f"disks.{purpose}" if place is None else f"disks.{purpose}.free_bytes"
@@ -353,7 +382,7 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
         unsized = next((entry for entry in needs.unknown if entry.fact in ("download_bytes", "disk_bytes")), None)
         reason = f"The size of the download is not known: {unsized.reason if unsized else 'nobody states it'}."
         return found(Outcome.UNKNOWN, "disk-size-not-known", reason, unsized.remedy if unsized else None)
-    margin = _margin(place)
+    margin = disk_margin_bytes(whole)
     kind = place.filesystem
     if place.in_memory:
         return found(
@@ -376,11 +405,12 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
             f"{what} fits, but only {units.decimal(free - size)} of {where} would stay free.",
             f"free {units.decimal(size + margin - free)} more to keep a margin",
         )
-    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.")
+    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.{_doubt(machine)}")
 
 
-def _margin(place: Disk) -> int:
-    return min(DISK_MARGIN_BYTES, int((place.total_bytes or 2**62) * DISK_MARGIN_SHARE))
+def disk_margin_bytes(total_bytes: int | None) -> int:
+    """What should stay free of a volume of that size; None is not known."""
+    return min(DISK_MARGIN_BYTES, int((total_bytes or 2**62) * DISK_MARGIN_SHARE))
 
 
 def _move_store(purpose: str, which: str = "on a larger disk") -> str:
@@ -412,6 +442,8 @@ def memory(needs: Needs, machine: Machine, workload: Workload) -> Finding:
     reserve, reserve_source = reserve_of(machine, workload)
     total, limit, now = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
     basis = workload.memory_basis
+    if basis == "default" and machine.planning:
+        basis = "total"
     low = host_low(needs)
     high = host_high(needs)
     could = None if limit is None else max(0, limit - reserve)
@@ -428,7 +460,7 @@ def memory(needs: Needs, machine: Machine, workload: Workload) -> Finding:
             short=short,
             unit="bytes",
             reserve_bytes=reserve,
-            reason=reason,
+            reason=reason + _doubt(machine),
             remedy=remedy,
         )
 
@@ -484,6 +516,13 @@ def host_low(needs: Needs) -> int | None:
 def host_high(needs: Needs) -> int | None:
     """Most memory of the terms that stay in RAM."""
     return None if needs.memory is None else sum(term.high_bytes for term in needs.memory.terms if term.where == "host")
+
+
+def _doubt(machine: Machine) -> str:
+    """What follows a figure of a profile that is not sure; empty for one that is, and for what was read."""
+    if machine.confidence in (None, "high"):
+        return ""
+    return f" That figure is of {machine.confidence} confidence: check your configuration."
 
 
 def _giver(machine: Machine, basis: str) -> str:
@@ -546,11 +585,28 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
     if needs.placement == "split":
         reason = f"{units.binary(share)} of it fit on {name}; the rest stays in RAM."
         return found(Outcome.WARN, "accelerator-partly", reason, "a smaller quantization or a shorter context may fit whole")
-    return found(Outcome.PASS, "accelerator-fits", f"It all fits on {name}: {units.binary(share)} of {units.binary(has)}.")
+    fits = f"It all fits on {name}: {units.binary(share)} of {units.binary(has)}."
+    return found(Outcome.PASS, "accelerator-fits", fits + _doubt(machine))
 
 
 def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
-    """Does a build of the runtime exist for this processor, and does it have the instruction sets that build uses?"""
+    """Does a build of the runtime exist for this processor, and does it have the instruction sets that build uses?
+
+    What is assumed of the processor gives a `warn`, whatever it says.
+    """
+    made = _cpu(needs, machine, runtime)
+    used = needs.cpu.instruction_sets.get(machine.architecture or "") or needs.cpu.recommended.get(machine.architecture or "")
+    assumed = [fact for fact in ("architecture", "instruction_sets") if machine.assumes(fact)]
+    if not used or made.code == "cpu-no-build":
+        assumed = [fact for fact in assumed if fact == "architecture"]
+    if not assumed:
+        return made
+    what = " and ".join(fact.replace("_", " ") for fact in assumed)
+    reason = f"The processor's {what} {'is' if assumed == ['architecture'] else 'are'} assumed: {made.reason}"
+    return made.replace(outcome=Outcome.WARN, code="cpu-assumed", reason=reason, remedy=f"check the {what} of yours")
+
+
+def _cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     own, sets = machine.architecture, machine.instruction_sets
     builder = runtime.name if runtime else "what the spec states"
     required = needs.cpu.instruction_sets.get(own or "", ())
@@ -634,8 +690,11 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
     )
 
 
-def speed(pace: tuple[float, float] | None, workload: Workload, how: str) -> Finding | None:
-    """The estimated decode pace (slow end, fast end) against what is wanted. None where tokens make no sense."""
+def speed(pace: tuple[float, float] | None, workload: Workload, how: str, *, assumed: bool = False) -> Finding | None:
+    """The estimated decode pace (slow end, fast end) against what is wanted. None where tokens make no sense.
+
+    `assumed`: it rests on facts that were taken from the machine's class.
+    """
     wanted = workload.min_tokens_per_second
     if wanted is None:
         return None
@@ -656,26 +715,30 @@ def speed(pace: tuple[float, float] | None, workload: Workload, how: str) -> Fin
     if pace is None:
         return found(Outcome.UNKNOWN, "speed-not-known", f"The speed is not known: {how}.")
     low, high = pace
+    guess = f" That is assumed: {how}." if assumed else ""
     if high < wanted:
         ask = f"{wanted:g} tokens/s" + (" (a 300-word answer in three minutes)" if wanted == DEFAULT_MIN_TOKENS_PER_SECOND else "")
         return found(
             Outcome.FAIL,
             "speed-too-slow",
-            f"It would run at {units.speed(low, high)}, too slow for the wanted {ask}.",
+            f"It would run at {units.speed(low, high)}, too slow for the wanted {ask}.{guess}",
             "a smaller model is faster; --min-speed 0 accepts any pace",
         )
     if low < wanted:
         return found(
             Outcome.WARN,
             "speed-slow",
-            f"It would run at {units.speed(low, high)}: perhaps below the wanted {wanted:g} tokens/s.",
+            f"It would run at {units.speed(low, high)}: perhaps below the wanted {wanted:g} tokens/s.{guess}",
             "a smaller model is faster",
         )
     if low < READING_TOKENS_PER_SECOND:
         return found(
             Outcome.WARN,
             "speed-slow",
-            f"It would run at {units.speed(low, high)}, which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s).",
+            f"It would run at {units.speed(low, high)}, which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s).{guess}",
             "a smaller model is faster",
         )
+    if assumed:
+        reason = f"It would run at {units.speed(low, high)}.{guess}"
+        return found(Outcome.WARN, "speed-assumed", reason, "measure it there: `selfhost check --measure`")
     return found(Outcome.PASS, "speed-comfortable", f"It would run at {units.speed(low, high)}.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "selfhost.machine/1"
 SCOPES = ("host", "vm", "container")
+CONFIDENCES = ("high", "medium", "low")
+# where runtimes store models: what `Disk.purpose` is
+PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
 
 # above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes report up to 2**64 bytes free
 MAX_MEMORY_BYTES = 2**52
@@ -147,6 +150,9 @@ class Machine(Record):
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
     `cpu_cores_usable` has affinity and quota applied and may be a fraction. `instruction_sets` are Linux kernel names.
     `accelerators` is None when it is not known whether there are any, () when there are none.
+    `planning`: a profile, or changed by --set, so its memory is judged as a whole. `assumed` names facts that were neither read
+    nor stated, but taken from the machine's class: a finding that rests on one is at least a `warn`. `confidence` says how sure the
+    figures of a profile are, one of CONFIDENCES; None for any other machine.
     A None always has an `Unread` of the same name in `unread`; a value has its entry in `sources`. Making one adds the entries that
     are missing ("the record does not say"), drops those of facts that have a value, and writes system and architecture as Linux names
     them. `MachineFileError` names every field of another type or beyond what a machine can have.
@@ -171,6 +177,9 @@ class Machine(Record):
     models_present: tuple[PresentModel, ...] | None = None
     accelerators: tuple[Accelerator, ...] | None = None
     runtimes: tuple[PresentRuntime, ...] | None = None
+    planning: bool = False
+    assumed: tuple[str, ...] = ()
+    confidence: str | None = None
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
 
@@ -187,6 +196,10 @@ class Machine(Record):
             if entry.fact == fact:
                 return entry
         return _not_said(fact)
+
+    def assumes(self, fact: str) -> bool:
+        """Whether `fact` was taken from the machine's class."""
+        return fact in self.assumed
 
     @classmethod
     def read(cls, *, measure: bool = False) -> Machine:
@@ -247,7 +260,7 @@ def _plain(value: Any) -> Any:
 
 
 # facts whose None always has an Unread
-FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None)
+FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None and name != "confidence")
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 
@@ -310,10 +323,13 @@ def _check(values: dict[str, Any]) -> None:
             if type(value) not in limits[0] or not limits[1] <= value <= limits[2]:
                 values[name] = _FIELDS[name](reader, values, name)
         elif name in _TEXTS:
+            choices = _CHOICES.get(name)
             if type(value) is not str:
                 reader.problem(name, f"must be a string, not {_kind(value)}")
-            elif name == "scope" and value not in SCOPES:
-                reader.problem(name, f"is {_kind(value)}", f"write one of {', '.join(SCOPES)}")
+            elif choices is not None and value not in choices:
+                reader.problem(name, f"is {_kind(value)}", f"write one of {', '.join(choices)}")
+        elif name == "planning" and type(value) is not bool:
+            reader.problem(name, f"must be True or False, not {_kind(value)}")
         elif name in _KINDS:
             kind = _KINDS[name]
             if not isinstance(value, tuple | list):
@@ -350,10 +366,12 @@ _LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
     "cpu_cores_usable": (_NUMBER, MIN_CORES, MAX_CORES),
     "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
 }
-_OPTIONAL = frozenset(FACTS)
-_TEXTS = frozenset(("name", "read_at", "scope", "system", "architecture", "cpu_model"))
+_OPTIONAL = frozenset((*FACTS, "confidence"))
+_TEXTS = frozenset(("name", "read_at", "scope", "system", "architecture", "cpu_model", "confidence"))
+_CHOICES = {"scope": SCOPES, "confidence": CONFIDENCES}
 _KINDS: dict[str, type] = {
     "instruction_sets": str,
+    "assumed": str,
     "disks": Disk,
     "models_present": PresentModel,
     "accelerators": Accelerator,
@@ -399,6 +417,10 @@ class _Reader:
             unread = [entry for entry in unread if entry.fact != "scope"]
             unread.append(Unread(fact="scope", reason=f"the record says {values['scope']!r}, which this version does not know"))
             values["scope"] = None
+        if values["confidence"] not in CONFIDENCES:
+            values["confidence"] = None
+        values["planning"] = values["planning"] or False
+        values["assumed"] = values["assumed"] or ()
         self.agree(values)
         if self.problems:
             raise MachineFileError(self.problems)
@@ -561,10 +583,10 @@ class _Reader:
             return ""
         return self.text_value(item, key, f"{path}.{key}") or ""
 
-    def flag(self, item: Mapping[str, Any], key: str, path: str) -> bool | None:
+    def flag(self, item: Mapping[str, Any], key: str, path: str = "") -> bool | None:
         value = item.get(key)
         if value is not None and not isinstance(value, bool):
-            self.problem(f"{path}.{key}", f"must be true, false or null, not {_kind(value)}")
+            self.problem(f"{path}.{key}" if path else key, f"must be true, false or null, not {_kind(value)}")
             return None
         return value
 
@@ -643,6 +665,9 @@ _FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
     "models_present": lambda reader, data, key: reader.optional_records(reader.model, data, key),
     "accelerators": lambda reader, data, key: reader.optional_records(reader.accelerator, data, key),
     "runtimes": lambda reader, data, key: reader.optional_records(reader.runtime, data, key),
+    "planning": _Reader.flag,
+    "assumed": _Reader.names,
+    "confidence": _Reader.name,
     "sources": _Reader.mapping,
 }
 

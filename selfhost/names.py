@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .catalogue import Catalogue, canonical
-from .errors import NotAModelError, UnknownModelError
+from .errors import NotAModelError, SpecError, UnknownModelError
 from .facts import Record
 
 __all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
@@ -51,12 +51,27 @@ _QUANTIZATION = re.compile(
 # llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
 _OTHER_NAMES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "FP16": "F16", "FP32": "F32", "MXFP4_MOE": "MXFP4"}
 
+# how other formats, and weights trained again for fewer bits, are told in the names of repositories and tags
+_OTHER_FORMAT = re.compile(
+    r"((?:[-_.:](?:awq|gptq|gptqmodel|exl[23]|hqq|aqlm|eetq|marlin|bnb|unsloth|mlx|dwq|qat|onnx|openvino|int[248]|(?:nv|mx)?fp[48]|fp8"
+    r"|dynamic|block|quantized|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bit|g?(?:32|64|128)g?|gs(?:32|64|128)|q[48]_0|unquantized))+)(?:-gguf)?$",
+    re.IGNORECASE,
+)
+_MLX_BITS = re.compile(r"([3-8])-?bit", re.IGNORECASE)
+# what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613, claude-3-opus-20240229,
+# gemini-1.5-pro-002, claude-3-5-sonnet-latest
+_SNAPSHOT = re.compile(r"[-@_ :](?:20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|00[1-9]|latest)$")
+
 _PATH_ENDINGS = (".gguf", ".json", ".safetensors")
 _REMEDY = (
     "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check ./model.gguf` judges a file or folder you have"
 )
 # words of a name that say nothing about which model it is
-_COMMON_WORDS = {"a", "b", "base", "bf", "chat", "fp", "gguf", "hf", "instruct", "it", "k", "latest", "m", "model", "q", "the", "v", "x"}
+_COMMON_WORDS = frozenset(
+    "a ai alpha audio b base beta bf bit chat code coder e embed embedding en exp fast flash fp free gguf h heavy hf high image instruct"
+    " instant int it k large latest light lite long low m max medium micro mini model multilingual nano next o ocr omni oss plus preview"
+    " pro q r reasoner reasoning rerank s small super t text the thinking tiny turbo ultra v vision vl x xl".split()
+)
 
 
 class Resolution(Record):
@@ -111,6 +126,8 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
         if match:
             quantization = _quantization(match[1])
             found = _find(name[: match.start()], catalogue)
+    if found is None:
+        found = _snapshot(name, catalogue)
     if found is None:
         raise _unknown(typed, name, catalogue)
     return Resolution(spec_id=found[0], quantization=quantization, notes=found[1])
@@ -180,6 +197,32 @@ def _converted(name: str, catalogue: Catalogue) -> _Found | None:
     return _look_up(key, ("repositories", "titles", "ids"), name, catalogue)
 
 
+def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
+    """A closed model by the account of a reseller, or by the name of one of its snapshots: no weights, so none can be mistaken."""
+    match = _SNAPSHOT.search(name.lower())
+    owner, slash, rest = name.rpartition("/")
+    if not (match or slash):
+        return None
+    try:
+        found = _find(name[: match.start()] if match else name, catalogue)
+        if found is None and slash:
+            found = _find(rest[: match.start() - len(name)] if match else rest, catalogue)
+        spec = catalogue.spec(found[0]) if found is not None else None
+    except (UnknownModelError, SpecError):
+        return None
+    if found is None or spec is None or not spec.closed or spec.availability is None:
+        return None
+    makers = {_letters(maker) for maker in (spec.availability.provider, spec.developer) if maker}
+    if slash and _letters(owner.rpartition("/")[2]) not in makers:
+        return None
+    return (found[0], (f"{name} is a snapshot: taken as {found[0]}.",)) if match else found
+
+
+def _letters(name: str) -> str:
+    """As accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
 def _look_up(
     key: str, kinds: Iterable[str], name: str, catalogue: Catalogue, layers: Iterable[Mapping[str, Mapping[str, str]]] | None = None
 ) -> _Found | None:
@@ -240,6 +283,21 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
             )
     message = f"{_shown(typed)} is not in the catalogue"
     owner, slash, rest = name.rpartition("/")
+    other = _other_format(name, catalogue)
+    if other is not None:
+        spec_id, format, mlx = other
+        if mlx:
+            options = f" --runtime mlx --quant {mlx}"
+            return UnknownModelError(
+                f"{message}: by its name it holds {spec_id} in the format of MLX",
+                nearest=(spec_id,),
+                remedy=f"selfhost check {spec_id}{options}",
+            )
+        return UnknownModelError(
+            f"{message}: by its name it holds {spec_id} in another format ({format}), whose size is not known here",
+            nearest=(spec_id,),
+            remedy=f"selfhost check {spec_id} judges the formats that are known",
+        )
     if slash:
         try:
             same = _find(rest, catalogue)
@@ -251,13 +309,34 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 nearest=(same[0],),
                 remedy=f"if it holds the same weights: selfhost check {same[0]}",
             )
-    nearest = _nearest(key, catalogue)
+    nearest = _nearest(canonical(rest) or key, catalogue)
     return UnknownModelError(message, nearest=nearest, remedy=_REMEDY)
+
+
+def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None] | None:
+    """For a name that is a known open model's and says another format: id, format as written, and the name MLX has for it."""
+    match = _OTHER_FORMAT.search(name)
+    if match is None:
+        return None
+    base, format = name[: match.start()], match[1].lstrip("-_.:")
+    owner, slash, rest = base.rpartition("/")
+    try:
+        if not slash:
+            found = _find(base, catalogue)
+        else:
+            # the whole name of the original: an alias may mean another model there, as with conversions
+            found = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(rest, catalogue)
+    except UnknownModelError:
+        return None
+    if found is None:
+        return None
+    bits = _MLX_BITS.fullmatch(format.removeprefix("mlx-").removeprefix("MLX-"))
+    return found[0], format, f"{bits[1]}bit" if bits and (owner.lower() == "mlx-community" or "mlx" in match[1].lower()) else None
 
 
 def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
     """Ids and aliases that share a telling word with the name, give or take a slip, closest first; one name a model."""
-    from difflib import SequenceMatcher, get_close_matches
+    from difflib import SequenceMatcher
 
     spellings = {canonical(name): name for name in catalogue.spellings()}
     by_word: dict[str, set[str]] = {}
@@ -266,9 +345,9 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
             by_word.setdefault(word, set()).add(known)
     candidates: set[str] = set()
     for word in _words(key)[:8]:
-        # a slip rarely hits the first letter; without this rule opus is like plus
-        for close in get_close_matches(word[:60], [known for known in by_word if known[0] == word[0]], n=5, cutoff=0.75):
-            candidates |= by_word[close]
+        for known, names in by_word.items():
+            if _alike(word, known):
+                candidates |= names
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(key[:100])
     ranked = []
@@ -286,6 +365,28 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
         if len(chosen) == most:
             break
     return tuple(chosen.values())
+
+
+def _alike(typed: str, known: str) -> bool:
+    """The same word, or a slip of it: one letter in four to six, two in longer ones; a slip rarely hits the first letter."""
+    if typed == known:
+        return True
+    shorter = min(len(typed), len(known))
+    allowed = 0 if shorter < 4 else 1 if shorter < 7 else 2
+    if typed[:1] != known[:1] or abs(len(typed) - len(known)) > allowed or not allowed:
+        return False
+    before: list[int] = []
+    row = list(range(len(known) + 1))
+    for place, letter in enumerate(typed, 1):
+        above, before, row = before, row, [place]
+        for other, wanted in enumerate(known, 1):
+            cost = min(before[other] + 1, row[-1] + 1, before[other - 1] + (letter != wanted))
+            if place > 1 and other > 1 and letter == known[other - 2] and typed[place - 2] == wanted:
+                cost = min(cost, above[other - 2] + 1)  # two letters swapped
+            row.append(cost)
+        if min(row) > allowed:
+            return False
+    return row[-1] <= allowed
 
 
 def _words(key: str) -> list[str]:

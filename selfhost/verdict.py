@@ -171,6 +171,10 @@ class Verdict(Record):
         raise TypeError("a Verdict has no truth value: ask verdict.can_run, or verdict.route for the four answers")
 
 
+# facts that the pace in RAM rests on
+_PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
+
+
 def judge(question: Question, machine: Machine) -> Judged:
     """Every finding for that question on that machine.
 
@@ -208,7 +212,8 @@ def judge(question: Question, machine: Machine) -> Judged:
         )
     decode = pace.decode if pace else None
     why = pace.how if pace else "there is nothing to estimate it from"
-    about.append(check.speed((decode.low, decode.high) if decode else None, workload, why))
+    guessed = placed.placement != "accelerator" and any(machine.assumes(fact) for fact in _PACE_SETTING)
+    about.append(check.speed((decode.low, decode.high) if decode else None, workload, why, assumed=guessed))
     return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
 
 

@@ -76,8 +76,39 @@ KNOWN = [
         "Q6_K",
     ),
     ("mistral-7b@q8_0", MISTRAL, "Q8_0"),
-    # resellers of APIs
+    # base models, under their own names: llama-2-7b alone means the chat model, as Ollama's llama2 does
+    ("mistralai/Mistral-7B-v0.3", "mistral-7b-v0.3", None),
+    ("TheBloke/Llama-2-7B-GGUF", "llama-2-7b-base", None),
+    # tags of the Ollama library without a size, and of sizes that are no distilled model
+    ("llama3:instruct", "llama-3-8b-instruct", None),
+    ("llama2:chat", "llama-2-7b-chat", None),
+    ("deepseek-r1:671b", "deepseek-r1", None),
+    ("qwen3-coder:30b", "qwen3-coder-30b-a3b-instruct", None),
+    ("llava:7b", "llava-1.5-7b", None),
+    ("phi4", "phi-4", None),
+    ("mxbai-embed-large", "mxbai-embed-large-v1", None),
+    # speech and images, as people call them
+    ("whisper turbo", "whisper-large-v3-turbo", None),
+    ("SDXL", "sdxl-base-1.0", None),
+    ("Stable Diffusion 1.5", "stable-diffusion-1.5", None),
+    ("flux.1 schnell", "flux.1-schnell", None),
+    # resellers of APIs: OpenRouter writes x-ai for xAI, anthropic, google, mistralai
     ("openai/gpt-4o", "gpt-4o", None),
+    ("x-ai/grok-4", "grok-4", None),
+    ("anthropic/claude-3.5-sonnet", "claude-3.5-sonnet", None),
+    ("google/gemini-2.5-pro", "gemini-2.5-pro", None),
+    # snapshots of closed models, as the providers' own lists of models write them
+    ("claude-3-opus", "claude-3-opus", None),
+    ("claude-3-opus-20240229", "claude-3-opus", None),
+    ("claude-3-5-sonnet-latest", "claude-3.5-sonnet", None),
+    ("claude-sonnet-4-20250514", "claude-sonnet-4", None),
+    ("gpt-4o-2024-08-06", "gpt-4o", None),
+    ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", None),
+    ("gpt-4-0613", "gpt-4", None),
+    ("gpt-4-1106-preview", "gpt-4-turbo", None),
+    ("gpt-3.5-turbo-1106", "gpt-3.5-turbo", None),
+    ("gpt-3.5-turbo-16k", "gpt-3.5-turbo", None),
+    ("gemini-1.5-pro-002", "gemini-1.5-pro", None),
 ]
 
 
@@ -101,8 +132,12 @@ def test_the_names_that_others_print_are_understood(typed: str, spec_id: str, qu
         "mistrall-7b",
         "gpt-oss-21b",
         "qwen3-80b",
-        "mistralai/Mistral-7B-v0.3",  # the base model, not the one that follows instructions
-        "TheBloke/Llama-2-7B-GGUF",  # the same: there the alias llama-2-7b would mean the chat model
+        "Qwen/Qwen2.5-7B",  # the base model, not the one that follows instructions
+        "bartowski/Llama-3.2-1B-GGUF",  # the same: there the alias llama-3.2-1b would mean the instruct model
+        "gpt-4o-2024-13-45",  # no date
+        "someone/gpt-4o",  # weights of that name are somebody's own
+        "mistral-7b-0613",  # of open models another date is other weights
+        "deepseek-v3-2024-12-26",
         "someone/mistral-7b-instruct-v0.3",  # a fine-tune may go by this name
         "someone/Mistral-7B-Instruct-v0.3-GGUF",
         "bartowski/Mistral-7B-Instruct-v0.3-abliterated-GGUF",
@@ -156,12 +191,48 @@ def test_the_error_lists_the_nearest_names(typed: str, wanted: str) -> None:
     assert len(nearest) <= 5
 
 
-@pytest.mark.parametrize("typed", ["no-such", "xyzzy", "banana-7b", "claude-3-opus", "🦙"])
+@pytest.mark.parametrize("typed", ["no-such", "xyzzy", "banana-7b", "bert", "orca-mini", "palm-2", "sora-turbo-preview", "🦙"])
 def test_no_unrelated_model_is_offered(typed: str) -> None:
-    """A size or a chance likeness in common is no reason to name a model."""
+    """A size, a word of every second name or a chance likeness in common is no reason to name a model."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     assert caught.value.nearest == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "model", "format"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct-AWQ", "qwen2.5-7b-instruct", "AWQ"),
+        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4", "qwen2.5-7b-instruct", "GPTQ-Int4"),
+        ("Qwen/Qwen3-8B-FP8", "qwen3-8b", "FP8"),
+        ("TheBloke/Mistral-7B-Instruct-v0.2-GPTQ", "mistral-7b-instruct-v0.2", "GPTQ"),
+        ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", LLAMA, "bnb-4bit"),
+        ("RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8", LLAMA, "quantized.w8a8"),
+        ("gemma3:12b-it-qat", "gemma-3-12b-it", "qat"),
+        ("google/gemma-3-12b-it-qat-q4_0-gguf", "gemma-3-12b-it", "qat-q4_0"),
+    ],
+)
+def test_another_format_of_a_known_model_is_named_as_such(typed: str, model: str, format: str) -> None:
+    """A repository of another format is no unknown model: the error says which model, which format, and that its size is not known."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert f"holds {model} in another format ({format}), whose size is not known here" in str(caught.value)
+    assert caught.value.nearest == (model,)
+
+
+def test_a_repository_of_mlx_leads_to_the_runtime() -> None:
+    """Sizes for MLX are known: the remedy is the command that judges them."""
+    with pytest.raises(UnknownModelError, match="MLX") as caught:
+        resolve("mlx-community/Mistral-7B-Instruct-v0.3-4bit", CATALOGUE)
+    assert caught.value.remedy == f"selfhost check {MISTRAL} --runtime mlx --quant 4bit"
+
+
+@pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])
+def test_another_format_of_a_base_model_is_not_the_chat_model(typed: str) -> None:
+    """A repository of weights that no spec describes is not said to hold those of their sibling."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert "holds" not in str(caught.value)
 
 
 def test_another_publishers_copy_is_told_apart_but_named() -> None:

@@ -165,6 +165,7 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("disk", "pass", "disk-nothing-missing"): lambda: found("disk", question(local_files=True), with_disk(free_bytes=0, writable=False)),
     ("disk", "warn", "disk-tight"): lambda: found("disk", machine=with_disk(free_bytes=5 * GB)),
     ("disk", "warn", "disk-slow-or-volatile"): lambda: found("disk", machine=with_disk(filesystem="tmpfs")),
+    ("disk", "warn", "disk-assumed"): lambda: found("disk", machine=MACHINE.replace(disks=None, assumed=("disks",))),
     ("disk", "unknown", "disk-unread"): lambda: found("disk", machine=with_disk(free_bytes=None)),
     ("disk", "unknown", "disk-size-not-known"): lambda: found("disk", question(needs=needs_of(disk=None))),
     ("disk", "fail", "disk-too-small"): lambda: found("disk", machine=with_disk(free_bytes=4 * GB - 1)),
@@ -194,6 +195,7 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ),
     ("cpu", "pass", "cpu-suits"): lambda: found("cpu"),
     ("cpu", "warn", "cpu-slow"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=("sse4_2",))),
+    ("cpu", "warn", "cpu-assumed"): lambda: found("cpu", machine=MACHINE.replace(assumed=("instruction_sets",))),
     ("cpu", "unknown", "cpu-unread"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=None)),
     ("cpu", "fail", "cpu-lacks-instructions"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=("avx2",))),
     ("cpu", "fail", "cpu-no-build"): lambda: found("cpu", machine=MACHINE.replace(architecture="riscv64")),
@@ -205,6 +207,9 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("runtime", "fail", "runtime-no-build"): lambda: found("runtime", machine=MACHINE.replace(system="windows")),
     ("speed", "pass", "speed-comfortable"): lambda: pace(8, 12),
     ("speed", "warn", "speed-slow"): lambda: pace(1, 12),
+    ("speed", "warn", "speed-assumed"): lambda: found(
+        "speed", work(min_tokens_per_second=0.5), MACHINE.replace(cpu_cores_usable=64.0, assumed=("memory_bandwidth_bytes_per_second",))
+    ),
     ("speed", "unknown", "speed-not-known"): lambda: found("speed", question(read_bytes={})),
     ("speed", "fail", "speed-too-slow"): lambda: pace(0.1, 1.9),
 }

@@ -162,7 +162,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     architecture = subject.architecture
-    made = [_weights(subject, files, runtime)]
+    made = [_weights(subject, files, runtime, format)]
     unknown: tuple[Unread, ...] = ()
     if architecture is None or not (architecture.attention or architecture.recurrent):
         unknown = (
@@ -189,11 +189,11 @@ def overhead(runtime: RuntimeSpec) -> Term:
     )
 
 
-def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec) -> Term:
+def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str) -> Term:
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
     unneeded = 0
-    if files.how is not How.STATED and architecture is not None:
-        # in the files, and by default not loaded: blocks that predict further tokens, a second copy of a tied matrix
+    if files.how is not How.STATED and architecture is not None and format != "mlx":
+        # in the files (those for MLX are made without them), and by default not loaded: blocks that predict further tokens, a second copy of a tied matrix
         plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
         unneeded = int((parameters.mtp or 0) * DTYPES.get(architecture.matrix_dtype or "", plain) / 8)
         if not (architecture.matrix_dtype or architecture.expert_dtype):

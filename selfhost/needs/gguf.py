@@ -329,15 +329,17 @@ def _compute(
         replayed = graphs.exact_compute(architecture, row, room, rows, True, asked.key_type, asked.value_type)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
-            touched = graphs.exact_compute_bytes(architecture, row, room, touched_rows, True, asked.key_type, asked.value_type)
-            if touched == replayed.bytes:
-                return term("compute", replayed.bytes, How.EXACT, source, replayed.arithmetic)
-            line = f"{replayed.arithmetic}; rows of logits never asked for are not touched"
-            return term("compute", replayed.bytes, How.COMPUTED, source, line, low=touched)
+            # what is reserved is touched only as far as tokens come: at the least one batch of each sequence
+            least = graphs.exact_compute_bytes(
+                architecture, row, _one_batch(room, parallel), touched_rows, True, asked.key_type, asked.value_type
+            )
+            low = replayed.bytes if least is None else min(least, replayed.bytes)
+            how = How.COMPUTED if whole else How.EXACT
+            line = f"{replayed.arithmetic}; rows of logits never asked for are not touched" if whole else replayed.arithmetic
+            return term("compute", replayed.bytes, how, source, line, low=low)
     reserved = llamacpp.compute(architecture, row, room, rows)
-    # what is reserved is touched only as far as tokens come: at the least one batch, with the logits of its last token
-    short = llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel).bytes)
+    # as above, with the logits of the last token
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, parallel), parallel).bytes)
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
     line = reserved.arithmetic
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
@@ -350,6 +352,11 @@ def _compute(
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
         most += 4 * rows * _LARGEST_VOCABULARY
     return term("compute", size, How.COMPUTED, source, line, low=int(least * (1 - error)), high=int(most * (1 + error)))
+
+
+def _one_batch(room: llamacpp.Cells, parallel: int) -> llamacpp.Cells:
+    """The cells in use once each sequence has had one batch."""
+    return llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)
 
 
 def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, quantization: str) -> Term:

@@ -82,9 +82,6 @@ class _Layer:
         self.heads, self.state, self.wide = heads, state, wide
         self.rotated, self.last, self.deep, self.cached, self.sparse = rotated, last, deep, cached, sparse
 
-    def key(self) -> tuple[object, ...]:
-        return id(self.heads), id(self.state), id(self.wide), self.rotated, self.last, self.deep, self.cached, self.sparse
-
 
 class Builder:
     """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart only where it matters."""
@@ -129,13 +126,18 @@ class Builder:
             self.early = {layer: group for layer, group in recurrent.items() if layer not in attention}
         # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of its own, it joins the one before
         steps: list[list[_Layer]] = []
+        unlike: dict[tuple[object, ...], _Layer] = {}
         for layer in range(model.layers):
             heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
             # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
             deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)) else -1
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
-            made = _Layer(heads, state, wide, self.rotates(heads, layer), layer == model.layers - 1, deep, cached, sparse)
+            rotated, last = self.rotates(heads, layer), layer == model.layers - 1
+            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse
+            made = unlike.get(key)
+            if made is None:
+                made = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(made)
             else:
@@ -145,14 +147,14 @@ class Builder:
         layer = 0
         for step in steps:
             first, layer = layer + 1, layer + len(step)
-            kind = (*(part for made in step for part in made.key()), id(self.early.get(layer)))
+            kind = (*step, id(self.early.get(layer)))
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step))
                 if self.slices is not None:
                     self.record.share(self.slices)
             order.append(kinds[kind])
-            names.append(f"layer {first}" if first == layer else f"layers {first} and {layer}")
+            names.append(f"layer {first}" if first == layer else f"layers {first} to {layer}")
         order.append(len(sections))
         names.append("")
         sections.append(self.after())

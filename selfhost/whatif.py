@@ -1,0 +1,302 @@
+"""What if: a machine with some facts changed, and what is assumed of one that is only planned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import units
+from .errors import InputError, MachineFileError, Problem
+from .facts import Unread
+from .machine import (
+    MAX_CORES,
+    MAX_DISK_BYTES,
+    MAX_MEMORY_BYTES,
+    MIN_CORES,
+    PURPOSES,
+    Accelerator,
+    Disk,
+    Machine,
+    checked_name,
+    normal_architecture,
+    normal_system,
+)
+
+ARCHITECTURES = ("x86_64", "aarch64", "i686", "armv6l", "armv7l", "riscv64", "ppc64le", "s390x", "loongarch64")
+SYSTEMS = ("linux", "macos", "windows")
+# x86-64-v3 of the psABI, which every Core since Haswell (2013) and every Ryzen and EPYC has; ARMv8.0; on macOS the M1's
+ASSUMED_SETS: Mapping[str, tuple[str, ...]] = {
+    "x86_64": ("sse2", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "f16c", "fma", "bmi1", "bmi2", "avx2"),
+    "aarch64": ("fp", "asimd"),
+    "macos-aarch64": ("fp", "asimd", "fphp", "asimdhp", "asimddp", "atomics"),
+}
+# general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub, GitLab)
+ASSUMED_BYTES_PER_CORE = 4 * units.GIB
+MOST_ASSUMED_CORES = 64
+
+# words of a GPU's name -> who makes it
+_VENDORS = (
+    ("nvidia", ("nvidia", "geforce", "rtx", "gtx", "tesla", "quadro", "h100", "h200", "a100", "l4", "l40s", "t4", "b200", "a10g")),
+    ("amd", ("amd", "radeon", "instinct", "mi300x")),
+    ("intel", ("intel", "arc")),
+)
+_NAME_LENGTH = 120
+
+
+class SettingError(InputError):
+    """A `--set` makes no sense; `problems` names every one that does not."""
+
+
+def apply(machine: Machine, settings: Sequence[str]) -> Machine:
+    """`machine` as it would be with each `key=value` of `settings`, for planning. Without settings it is returned as it is.
+
+    Keys: memory, cores, disk, bandwidth, gpu (`24GiB`, `24GiB:NAME`, `none`; several make several), architecture, system,
+    instruction_sets. Raises `SettingError` with every fault.
+    """
+    if not settings:
+        return machine
+    problems: list[Problem] = []
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for text in settings:
+        key, is_set, value = text.partition("=")
+        key, value = key.strip().lower().replace("-", "_"), value.strip()
+        try:
+            if key not in _SETTINGS:
+                raise _unknown(key, bool(is_set))
+            if not value:
+                raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
+            found.setdefault(key, []).append((text.strip(), _SETTINGS[key](value)))
+        except _Fault as fault:
+            problems.append(Problem(file="--set", key=_shown(key) or None, message=fault.message, remedy=fault.remedy))
+    for key, given in found.items():
+        if len(given) > 1 and (key != "gpu" or any(value is None for _, value in given)):
+            problems.append(Problem(file="--set", key=key, message=f"is set {len(given)} times", remedy="set it once"))
+    if problems:
+        raise SettingError(problems)
+    return planned(_changed(machine, found, ", ".join(text.strip() for text in settings)))
+
+
+def planned(machine: Machine) -> Machine:
+    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction sets that it lacks are assumed."""
+    assumed = list(machine.assumed)
+    changes: dict[str, Any] = {"planning": True}
+    sources = dict(machine.sources)
+    if machine.disks is None:
+        assumed.append("disks")
+    else:
+        assumed += [f"disks.{disk.purpose}.free_bytes" for disk in machine.disks if disk.free_bytes is None]
+        assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
+    sets = _class_sets(machine.system, machine.architecture)
+    if machine.instruction_sets is None and sets is not None:
+        changes["instruction_sets"] = sets
+        sources["instruction_sets"] = f"assumed: what nearly every {machine.architecture} processor in use has"
+        assumed.append("instruction_sets")
+    memory = machine.memory_limit_bytes or machine.memory_total_bytes
+    if machine.cpu_cores_usable is None and memory is not None:
+        changes["cpu_cores_usable"] = float(min(MOST_ASSUMED_CORES, max(1, memory // ASSUMED_BYTES_PER_CORE)))
+        sources["cpu_cores_usable"] = f"assumed: one for each {units.binary(ASSUMED_BYTES_PER_CORE)} of memory"
+        assumed.append("cpu_cores_usable")
+    return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
+
+
+def vendor_of(name: str) -> str:
+    """nvidia, amd or intel by the words of a GPU's name; `unknown` where they do not tell."""
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    return next((vendor for vendor, telling in _VENDORS if words & set(telling)), "unknown")
+
+
+def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...] | None:
+    return ASSUMED_SETS.get(f"{system}-{architecture}") or ASSUMED_SETS.get(architecture or "")
+
+
+def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], what: str) -> Machine:
+    """The machine with every setting in place; what a setting makes meaningless is unread, with the setting as the reason."""
+    changes: dict[str, Any] = {}
+    sources, lost = dict(machine.sources), {}
+    unread = list(machine.unread)
+    assumed = list(machine.assumed)
+
+    def put(fact: str, value: Any, text: str) -> None:
+        changes[fact] = value
+        sources[fact] = f"--set {text}"
+        if fact in assumed:
+            assumed.remove(fact)
+
+    def clear(fact: str, reason: str, remedy: str | None = None) -> None:
+        changes[fact] = None
+        sources.pop(fact, None)
+        lost[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
+
+    for key, given in found.items():
+        text, value = given[0]
+        if key == "memory":
+            put("memory_total_bytes", value, text)
+            put("memory_limit_bytes", value, text)
+            clear("memory_available_bytes", f"how much would be free with {text} is not known")
+        elif key == "cores":
+            put("cpu_cores_usable", value, text)
+            clear("cpu_cores_physical", f"{text} says how many are usable")
+        elif key == "disk":
+            put("disks", _with_free(machine.disks, value), text)
+            assumed = [fact for fact in assumed if not fact.startswith("disks.")]
+        elif key == "bandwidth":
+            put("memory_bandwidth_bytes_per_second", value, text)
+        elif key == "gpu":
+            put("accelerators", tuple(card for _, card in given if card is not None), ", ".join(one for one, _ in given))
+            unread = [entry for entry in unread if not entry.fact.startswith("accelerators.")]
+        elif key == "system":
+            put("system", value, text)
+        elif key == "instruction_sets":
+            put("instruction_sets", value, text)
+            unread = [entry for entry in unread if not entry.fact.startswith("instruction_sets.")]
+    if "architecture" in found:
+        text, value = found["architecture"][0]
+        put("architecture", value, text)
+        if value != machine.architecture:
+            another = f"{text} asks about another processor than the one that was read"
+            clear("cpu_model", another)
+            if "instruction_sets" not in found:
+                clear("instruction_sets", another, "--set instruction_sets=…")
+                unread = [entry for entry in unread if not entry.fact.startswith("instruction_sets.")]
+            if "bandwidth" not in found:
+                clear("memory_bandwidth_bytes_per_second", another, "--set bandwidth=80GB/s")
+    name = f"{machine.name} with {what}"
+    changes["name"] = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+    kept = (entry for entry in unread if entry.fact not in lost)
+    return machine.replace(**changes, sources=sources, assumed=tuple(assumed), unread=(*lost.values(), *kept))
+
+
+def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
+    """Every place with that much free, and a place for each kind of store that has none."""
+    kept = [
+        disk.replace(free_bytes=free, total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes)) for disk in disks or ()
+    ]
+    there = {disk.purpose for disk in kept}
+    made = [Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True) for purpose in PURPOSES if purpose not in there]
+    return (*kept, *made)
+
+
+# ------------------------------------------------------------------ values
+
+
+class _Fault(Exception):
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+def _unknown(key: str, is_set: bool) -> _Fault:
+    from .tomlfile import nearest
+
+    guess = nearest(key, tuple(_SETTINGS)) or _ALSO.get(key)
+    known = f"did you mean {_EXAMPLES[guess]}?" if guess else f"one of {', '.join(_SETTINGS)}"
+    if not is_set:
+        return _Fault("is no KEY=VALUE", f"write for example {_EXAMPLES[guess or 'memory']}")
+    return _Fault("cannot be set", known)
+
+
+def _shown(text: str) -> str:
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return clean if len(clean) <= 40 else clean[:39] + "…"
+
+
+def _size(key: str, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        example = f"write for example {_EXAMPLES[key]}"
+        try:
+            size = units.parse_bytes(text)
+        except ValueError as error:
+            raise _Fault(str(error)) from None
+        if text.strip().isdecimal() and size < units.MIB:
+            raise _Fault(f"is {units.binary(size)}: the unit is missing", example)
+        if size < 1:
+            raise _Fault("is nothing", example)
+        if size > most:
+            raise _Fault(f"is {units.binary(size)}: no machine has that", example)
+        return size
+
+    return read
+
+
+def _rate(text: str) -> int:
+    lower = text.strip().lower()
+    ending = next((word for word in ("/second", "/sec", "/s", "ps") if lower.endswith(word)), "")
+    return _size("bandwidth", MAX_MEMORY_BYTES)(text.strip()[: len(lower) - len(ending)])
+
+
+def _cores(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise _Fault(f"{_shown(text)!r} is not a number", f"write for example {_EXAMPLES['cores']}") from None
+    if not MIN_CORES <= number <= MAX_CORES:
+        raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}", f"write for example {_EXAMPLES['cores']}")
+    return number
+
+
+def _free(text: str) -> int:
+    # a full disk is something to ask about
+    return 0 if text.strip() == "0" else _size("disk", MAX_DISK_BYTES)(text)
+
+
+def _gpu(text: str) -> Accelerator | None:
+    if text.lower() == "none":
+        return None
+    size, _, name = text.partition(":")
+    if name.strip():
+        try:
+            name = checked_name(name.strip(), "gpu")
+        except MachineFileError as error:
+            raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
+    memory = _size("gpu", MAX_MEMORY_BYTES)(size)
+    name = name.strip() or f"GPU with {units.binary(memory)}"
+    return Accelerator(vendor=vendor_of(name), name=name, memory_total_bytes=memory, unified=False)
+
+
+def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        name = normal(text)
+        if name not in choices:
+            from .tomlfile import nearest
+
+            guess = nearest(name, choices)
+            raise _Fault(f"{_shown(text)!r} is not one of {', '.join(choices)}", f"did you mean {guess}?" if guess else None)
+        return name
+
+    return read
+
+
+def _sets(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    if names == ("none",):
+        return ()
+    wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
+    if wrong:
+        raise _Fault(f"{_shown(wrong[0])!r} is no instruction set", "write them as Linux does: instruction_sets=avx2,fma,f16c")
+    return names
+
+
+_SETTINGS: Mapping[str, Callable[[str], Any]] = {
+    "memory": _size("memory", MAX_MEMORY_BYTES),
+    "cores": _cores,
+    "disk": _free,
+    "bandwidth": _rate,
+    "gpu": _gpu,
+    "architecture": _choice(normal_architecture, ARCHITECTURES),
+    "system": _choice(normal_system, SYSTEMS),
+    "instruction_sets": _sets,
+}
+_EXAMPLES = {
+    "memory": "memory=16GiB",
+    "cores": "cores=8",
+    "disk": "disk=500GB",
+    "bandwidth": "bandwidth=80GB/s",
+    "gpu": "gpu=24GiB or gpu=none",
+    "architecture": "architecture=aarch64",
+    "system": "system=linux",
+    "instruction_sets": "instruction_sets=avx2,fma,f16c",
+}
+_ALSO = {"ram": "memory", "vram": "gpu", "cpu": "cores", "cpus": "cores", "threads": "cores", "os": "system", "arch": "architecture",
+         "storage": "disk", "accelerator": "gpu", "accelerators": "gpu"}  # fmt: skip
