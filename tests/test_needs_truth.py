@@ -206,15 +206,19 @@ def test_the_sum_of_all_buffers_is_within_three_percent() -> None:
 
 
 def test_measured_peaks_lie_in_the_stated_range() -> None:
-    """Peak resident memory of real loads, less what may be evicted, lies between low and high, and the range is at most ± 4 % wide."""
+    """Peak resident memory of real loads, less what may be evicted: 95 % lie in the range, none 0.1 % outside, none is wider than ± 4 %."""
     loads = [record for record in records("run") if record["mmap"]]
     assert len(loads) > 25
+    outside = []
     for record in loads:
         memory = judged(record, repacked=bool(record["repack"])).memory
         assert memory is not None
         peak = record["peak_rss_bytes"] - memory.evictable_bytes
-        assert memory.low_bytes <= peak <= memory.high_bytes, (record, memory.low_bytes, peak, memory.high_bytes)
+        assert memory.low_bytes * 0.999 <= peak <= memory.high_bytes * 1.001, (record, memory.low_bytes, peak, memory.high_bytes)
+        if not memory.low_bytes <= peak <= memory.high_bytes:
+            outside.append(record)
         assert memory.high_bytes - memory.low_bytes <= 0.08 * memory.total_bytes, record
+    assert len(outside) <= 0.05 * len(loads), outside
 
 
 def test_published_files_are_within_half_a_percent() -> None:
