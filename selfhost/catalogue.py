@@ -26,6 +26,9 @@ _SUBFOLDERS = ("", "common", "runtimes")
 Names = Mapping[str, Mapping[str, str]]
 _KINDS = ("ids", "aliases", "titles", "repositories")
 
+# accounts of Hugging Face that were renamed; the old names still lead there
+_OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
+
 _TOKEN = re.compile(r"[0-9]+|[^0-9\s\-_.:/]+")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -125,6 +128,7 @@ class Catalogue:
 
     def specs(self) -> Iterator[ModelSpec]:
         """Every spec that can be read, by id; `broken` has the others."""
+        self._shipped.expect_all()
         for spec_id in self.ids():
             try:
                 yield self.spec(spec_id)
@@ -280,6 +284,11 @@ class _Folder:
             raise SpecError(document.problems)
         return spec
 
+    def expect_all(self) -> None:
+        """Read the index as a whole: many of its lines are about to be asked for."""
+        if self._index is not None:
+            self._index.read_whole()
+
     def runtime(self, id: str) -> RuntimeSpec:
         from .spec import read_runtime_spec
 
@@ -382,6 +391,7 @@ class _Index:
     def __init__(self, path: str, body: int, header: Mapping[str, Any]) -> None:
         self._path = path
         self._body = body
+        self._whole: bytes | None = None
         self._files: Mapping[str, Sequence[int]] = header["files"]
         self._spellings: Sequence[int] = header["spellings"]
         self._outlines: Sequence[int] = header["outlines"]
@@ -427,11 +437,23 @@ class _Index:
         except TypeError:
             return None
 
+    def read_whole(self) -> None:
+        """One read instead of one a line, and the file as it was then; what cannot be read is met line by line."""
+        if self._whole is None:
+            try:
+                with open(self._path, "rb") as file:
+                    self._whole = file.read()
+            except (OSError, ValueError):
+                return
+
     def _line(self, place: Sequence[int]) -> Any:
         import json
 
         offset, length = place
         try:
+            if self._whole is not None:
+                start = self._body + offset
+                return json.loads(self._whole[start : start + length])
             with open(self._path, "rb") as file:
                 file.seek(self._body + offset)
                 return json.loads(file.read(length))
@@ -547,7 +569,7 @@ def _repository_names(repository: object) -> list[str]:
     """A repository under every name that Hugging Face had or has for the same weights.
 
     `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the name without it; Meta's
-    Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…` and the old names still lead there.
+    Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…`, some accounts as well, and the old names still lead there.
     """
     if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
         return []
@@ -557,4 +579,6 @@ def _repository_names(repository: object) -> list[str]:
     owner, _, name = repository.partition("/")
     if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
         names.append(f"{owner}/Meta-{name}")
+    if owner.lower() in _OLD_ACCOUNTS:
+        names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{known.partition('/')[2]}" for known in names]
     return names

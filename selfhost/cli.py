@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import InputError, Problem, SelfhostError, WorkloadError
+from .errors import InputError, MachineFileError, Problem, SelfhostError, WorkloadError
 from .spec import MODALITIES
 from .verdict import Route, exit_code
 from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, TASKS
@@ -29,6 +29,7 @@ COMMANDS = {
     "check": "can a model be downloaded and run here, or is an API the practical route",
     "list": "the catalogue, best fit for this machine first",
     "show": "what is known of a model: openness, license, sizes, needs, sources",
+    "plan": "the reverse: the least machine that runs a model, and which known ones do",
     "machine": "what was read of this machine, and from where",
     "audit": "for CI: judge this machine, or recorded ones, against a policy file",
     "spec": "spec check FILE…: validate specs of your own; spec new FILE: make one from a model file",
@@ -37,8 +38,9 @@ COMMANDS = {
 
 EXIT_CODES = """\
 exit codes:
-  0  check: every model runs here; audit: the policy holds; others: answered
-  1  check: a model does not run here (use an API, or neither); audit: broken; spec check: a file is wrong
+  0  check: every model runs here; plan: a known machine does it; audit: the policy holds; others: answered
+  1  check: a model does not run here (use an API, or neither); plan: no known machine does it; audit: broken;
+     spec check: a file is wrong
   2  no answer: bad usage, unknown model, bad spec, machine or policy file
   3  nothing is 1, but something that decides is unknown
 """
@@ -59,6 +61,8 @@ examples:
   selfhost check gpt2 opt-1.3b qwen3:8b
   selfhost check llama-3.1-8b --context 32k --quant Q5_K_M --kv-cache q8_0
   selfhost check gpt-4o --private           nothing may leave this machine
+  selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
+  selfhost check mixtral --set memory=64GiB --set gpu=24GiB
   selfhost check mistral-7b --format json | jq .route
 """,
     "list": """\
@@ -76,9 +80,16 @@ examples:
   selfhost show gpt-oss-20b
   selfhost show mistral-7b --context 16k --format json
 """,
+    "plan": """\
+examples:
+  selfhost plan mistral-7b
+  selfhost plan llama-3.3-70b --context 32k --min-speed 10
+  selfhost plan gpt-oss-120b --format json | jq .least.memory_bytes
+""",
     "machine": """\
 examples:
   selfhost machine
+  selfhost machine --profiles                 machines to ask about with --machine NAME
   selfhost machine --format json --name build-07 --label site=berlin > build-07.json
 """,
     "audit": """\
@@ -284,15 +295,16 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "models", nargs="+", metavar="MODEL", help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id"
         )
-    if command == "show":
+    if command in ("show", "plan"):
         parser.add_argument("model", metavar="MODEL", help="a name as people type it")
     if command == "audit":
         parser.add_argument("policy", nargs="?", default="audit.toml", metavar="POLICY", help="the policy file (default: ./audit.toml)")
         parser.add_argument("--machines", metavar="FILE|DIR|-", help="recorded machines to judge instead of this one")
         parser.add_argument("--init", action="store_true", help="write a policy to start from, and stop")
         parser.add_argument("--today", metavar="YYYY-MM-DD", help="the day (UTC) on which exceptions are held to expire")
-    if command in ("check", "list", "show"):
+    if command in ("check", "list", "show", "plan"):
         _judging(parser)
+        _machine_options(parser, command)
     if command == "list":
         group = parser.add_argument_group("filters")
         group.add_argument("--family", metavar="NAME", help="only this family")
@@ -300,6 +312,9 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         group.add_argument("--route", choices=tuple(route.value for route in Route), help="only models with this answer")
         group.add_argument("--max-size", type=_kind(_bytes), metavar="SIZE", help="only downloads up to this size, as 8GB")
     if command == "machine":
+        parser.add_argument(
+            "--profiles", action="store_true", help="list the machines that --machine NAME knows, instead of reading this one"
+        )
         parser.add_argument("--measure", action="store_true", help="measure the memory bandwidth too, under a second")
         parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
         parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
@@ -357,16 +372,32 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--modify", action="store_true", help="modified versions must be allowed")
     rules.add_argument("--auditable", action="store_true", help="training data, code and paper must be open")
     rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
+
+
+def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
     place = parser.add_argument_group("which machine")
-    place.add_argument(
-        "--machine",
-        metavar="FILE",
-        help="a recorded machine (`selfhost machine --format json`; - reads it from a pipe) instead of this one",
-    )
-    place.add_argument(
-        "--measure", action="store_true", help="measure this machine's memory bandwidth first (under a second): narrows the speed"
-    )
-    place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
+    if command == "plan":
+        # it asks for no machine, and counts all memory of each
+        parser.set_defaults(machine=None, set=[], measure=False, memory=None)
+    else:
+        place.add_argument(
+            "--machine",
+            metavar="FILE|DIR|PROFILE",
+            help="another machine instead of this one: a record (`selfhost machine --format json`; - reads it from a pipe), a folder of "
+            "records, or the name of a known machine (`selfhost machine --profiles`)",
+        )
+        place.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s, gpu=24GiB[:NAME] or gpu=none, architecture, system, "
+            "instruction_sets=avx2,fma (repeatable)",
+        )
+        place.add_argument(
+            "--measure", action="store_true", help="measure this machine's memory bandwidth first (under a second): narrows the speed"
+        )
+        place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
     place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
 
 
@@ -391,7 +422,7 @@ def _output(parser: argparse.ArgumentParser, command: str) -> None:
         look.add_argument("--format", choices=("text", "json"), default="text", help="json has a stable schema")
     look.add_argument("--output", metavar="FILE", help="write the report to a file")
     look.add_argument("--no-color", action="store_true", help="no colour (also NO_COLOR=1)")
-    if command in ("check", "show"):
+    if command in ("check", "show", "plan"):
         look.add_argument("-v", "--verbose", action="store_true", help="every term with its arithmetic and source")
 
 
@@ -437,16 +468,56 @@ def _workload(options: argparse.Namespace) -> Workload:
     )
 
 
-def _machine(path: str | None, *, measure: bool = False) -> Machine:
+def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
+    """The machine to judge, or each record of a folder, as --machine, --measure and --set say."""
     from .machine import Machine
 
-    if path == "-":
-        path = "/dev/stdin"
-    if path is None:
-        return Machine.read(measure=measure)
-    if measure:
+    named: str | None = options.machine
+    if named is None:
+        found: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
+    elif options.measure:
         raise UsageError("--measure measures this machine, and --machine judges another", remedy="leave one of them out")
-    return Machine.from_file(path)
+    else:
+        found = _named_machines(named)
+    if options.set:
+        from .whatif import apply
+
+        found = tuple(apply(machine, options.set) for machine in found)
+    return found
+
+
+def _named_machines(named: str) -> tuple[Machine, ...]:
+    """A path goes before a profile only where it looks like one: a file that happens to be called as a profile changes nothing."""
+    from .machine import Machine
+
+    if named == "-":
+        return (Machine.from_file("/dev/stdin"),)
+    looks_like_a_path = named in ("", ".", "..") or "/" in named or os.sep in named or named.endswith((".json", ".jsonl"))
+    if not looks_like_a_path:
+        from .profiles import UnknownMachineError, load
+
+        try:
+            return (load(named).machine,)
+        except UnknownMachineError as error:
+            if not os.path.lexists(named):
+                message = f"{error}, and there is no file or folder of that name"
+                raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
+    if os.path.isdir(named):
+        from .audit import load_machines
+
+        fleet = load_machines(named)
+        if fleet.problems:
+            raise MachineFileError(fleet.problems)
+        return fleet.machines
+    return (Machine.from_file(named),)
+
+
+def _one_machine(options: argparse.Namespace) -> Machine:
+    found = _machines(options)
+    if len(found) > 1:
+        remedy = "name one of its files; `selfhost check` and `selfhost audit --machines` judge them all"
+        raise UsageError(f"{options.machine} holds {len(found)} machines", remedy=remedy)
+    return found[0]
 
 
 # ------------------------------------------------------------------ commands
@@ -458,24 +529,27 @@ def _check(words: list[str]) -> int:
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    machine = _machine(options.machine, measure=options.measure)
+    machines = _machines(options)
     verdicts: list[Verdict] = []
-    errors: list[tuple[str, SelfhostError]] = []
-    for name in options.models:
-        try:
-            verdicts.append(check_with(catalogue, name, workload, machine))
-        except SelfhostError as error:
-            errors.append((name, _in_flags(error) if isinstance(error, WorkloadError) else error))
+    errors: dict[str, SelfhostError] = {}
+    for machine in machines:
+        for name in options.models:
+            try:
+                verdicts.append(check_with(catalogue, name, workload, machine))
+            except SelfhostError as error:
+                errors[name] = _in_flags(error) if isinstance(error, WorkloadError) else error
     if errors:
-        raise _together(errors)
+        raise _together(list(errors.items()))
     if options.format == "json":
         from .reports import json
 
         _deliver(options, json.dumps(json.check(verdicts)))
     else:
-        from .reports.text import check_document
+        from .reports.text import check_document, one_after_the_other
 
-        _present(options, check_document(verdicts, verbose=options.verbose, carry=_carried(options)))
+        asked, carry = len(options.models), _carried(options)
+        parts = [verdicts[start : start + asked] for start in range(0, len(verdicts), asked)]
+        _present(options, one_after_the_other([check_document(part, verbose=options.verbose, carry=carry) for part in parts]))
     return exit_code(verdict.route for verdict in verdicts)
 
 
@@ -483,6 +557,7 @@ def _carried(options: argparse.Namespace) -> str:
     """The options of a call that a proposed next call needs too, beside those of the workload."""
     words = [
         *(["--machine", options.machine] if options.machine else []),
+        *(word for text in options.set for word in ("--set", text)),
         *(word for folder in options.specs for word in ("--specs", folder)),
     ]
     return "".join(f" '{word}'" if " " in word else f" {word}" for word in words)
@@ -505,7 +580,7 @@ def _list(words: list[str]) -> int:
     from .api import judge_all, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    machine = _machine(options.machine, measure=options.measure)
+    machine = _one_machine(options)
     rows = [
         verdict
         for verdict in judge_all(catalogue, workload, machine)
@@ -546,7 +621,7 @@ def _show(words: list[str]) -> int:
     workload = _workload(options)
     from .api import describe, open_catalogue
 
-    shown = describe(open_catalogue(options.specs), options.model, workload, _machine(options.machine, measure=options.measure))
+    shown = describe(open_catalogue(options.specs), options.model, workload, _one_machine(options))
     if options.format == "json":
         from .reports import json
 
@@ -561,7 +636,9 @@ def _show(words: list[str]) -> int:
 
 def _machine_command(words: list[str]) -> int:
     options = _parse("machine", words)
-    from .machine import checked_name
+    if options.profiles:
+        return _list_profiles(options)
+    from .machine import Machine, checked_name
 
     labels = {}
     for text in options.label:
@@ -569,7 +646,7 @@ def _machine_command(words: list[str]) -> int:
         if not found or not key.strip():
             raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin")
         labels[checked_name(key.strip(), "label")] = checked_name(value.strip(), "label")
-    machine = _machine(None, measure=options.measure).replace(labels=labels)
+    machine = Machine.read(measure=options.measure).replace(labels=labels)
     if options.name is not None:
         machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":
@@ -581,6 +658,52 @@ def _machine_command(words: list[str]) -> int:
 
         _present(options, machine_document(machine))
     return 0
+
+
+def _list_profiles(options: argparse.Namespace) -> int:
+    from .profiles import all_profiles
+
+    if options.name is not None or options.label or options.measure:
+        raise UsageError("--profiles reads no machine", remedy="leave --name, --label and --measure out")
+    known = all_profiles()
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.profiles(known)))
+    else:
+        from .reports.plan_text import profiles_document
+
+        _present(options, profiles_document(known))
+    return 0
+
+
+def _plan(words: list[str]) -> int:
+    options = _parse("plan", words)
+    workload = _workload(options)
+    from .api import check_with, open_catalogue
+    from .asking import ask
+    from .machine import Machine
+    from .plan import make_plan
+    from .profiles import all_profiles
+
+    catalogue = open_catalogue(options.specs)
+    # how the name is understood; what would be here already does not matter elsewhere
+    anywhere = Machine(planning=True)
+    named = check_with(catalogue, options.model, workload, anywhere, instead=False)
+    plain = ask(named.model, workload, catalogue, anywhere).workload
+    said = {key: value for key in ("runtime", "quantization") if (value := getattr(named.workload, key)) != getattr(plain, key)}
+    wanted = workload.replace(**said)
+    plan = make_plan(named.model, wanted, catalogue, all_profiles(), asked=named.asked, notes=named.notes)
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.plan(plan)))
+    else:
+        from .reports.plan_text import plan_document
+
+        carry = workload.options() + _carried(options)
+        _present(options, plan_document(plan, verbose=options.verbose, carry=carry))
+    return plan.exit_code
 
 
 def _spec(words: list[str]) -> int:
@@ -649,10 +772,12 @@ def _audit(words: list[str]) -> int:
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
+    from .machine import Machine
+
     machines: tuple[Machine, ...]
     problems: tuple[Problem, ...] = ()
     if options.machines is None:
-        machines = (_machine(None),)
+        machines = (Machine.read(),)
     else:
         fleet = load_machines(options.machines, stdin=_stdin(MAX_FLEET_BYTES + 1) if options.machines == "-" else None)
         machines, problems = fleet.machines, fleet.problems
@@ -735,6 +860,7 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
     "check": _check,
     "list": _list,
     "show": _show,
+    "plan": _plan,
     "machine": _machine_command,
     "audit": _audit,
     "spec": _spec,

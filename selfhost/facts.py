@@ -56,6 +56,8 @@ class _RecordType(type):
                 defaults[key] = body.pop(key)
         body["__slots__"] = tuple(key for key in own if key not in fields)
         fields.extend(body["__slots__"])
+        if not bases:
+            body["__slots__"] = ("_hash",)
         made = super().__new__(cls, name, bases, body)
         made._fields = tuple(fields)
         made._defaults = defaults
@@ -106,7 +108,13 @@ class Record(metaclass=_RecordType):
         return all(getattr(self, name) == getattr(other, name) for name in type(self)._fields)
 
     def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, name) for name in type(self)._fields)))
+        # records are keys of caches, and large ones take long to hash
+        try:
+            return self._hash  # type: ignore[attr-defined, no-any-return]
+        except AttributeError:
+            value = hash((type(self), *(getattr(self, name) for name in type(self)._fields)))
+            object.__setattr__(self, "_hash", value)
+            return value
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self)._fields)

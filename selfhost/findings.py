@@ -685,7 +685,9 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
         Outcome.WARN,
         "runtime-not-installed",
         None,
-        f"{name} was not found on this machine." if machine.name == "this machine" else f"{name} is not in the record of {machine.name}.",
+        f"{name} was not found on this machine."
+        if machine.name.startswith("this machine")
+        else f"{name} is not in the record of {machine.name}.",
         f"to install it: {runtime.install}" if runtime.install else None,
     )
 
@@ -715,7 +717,7 @@ def speed(pace: tuple[float, float] | None, workload: Workload, how: str, *, ass
     if pace is None:
         return found(Outcome.UNKNOWN, "speed-not-known", f"The speed is not known: {how}.")
     low, high = pace
-    guess = f" That is assumed: {how}." if assumed else ""
+    guess = " That rests on what is assumed of the machine." if assumed else ""
     if high < wanted:
         ask = f"{wanted:g} tokens/s" + (" (a 300-word answer in three minutes)" if wanted == DEFAULT_MIN_TOKENS_PER_SECOND else "")
         return found(
@@ -735,7 +737,8 @@ def speed(pace: tuple[float, float] | None, workload: Workload, how: str, *, ass
         return found(
             Outcome.WARN,
             "speed-slow",
-            f"It would run at {units.speed(low, high)}, which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s).{guess}",
+            f"It would run at {units.speed(low, high)}, which may be slower than one reads "
+            f"({READING_TOKENS_PER_SECOND:g} tokens/s).{guess}",
             "a smaller model is faster",
         )
     if assumed:

@@ -51,27 +51,28 @@ _QUANTIZATION = re.compile(
 # llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
 _OTHER_NAMES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "FP16": "F16", "FP32": "F32", "MXFP4_MOE": "MXFP4"}
 
-# how other formats, and weights trained again for fewer bits, are told in the names of repositories and tags
-_OTHER_FORMAT = re.compile(
-    r"((?:[-_.:](?:awq|gptq|gptqmodel|exl[23]|hqq|aqlm|eetq|marlin|bnb|unsloth|mlx|dwq|qat|onnx|openvino|int[248]|(?:nv|mx)?fp[48]|fp8"
-    r"|dynamic|block|quantized|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bit|g?(?:32|64|128)g?|gs(?:32|64|128)|q[48]_0|unquantized))+)(?:-gguf)?$",
-    re.IGNORECASE,
+# how other formats, and weights trained again for fewer bits, are told in the names of repositories and tags; compiled where needed
+_OTHER_FORMAT = (
+    r"(?i)((?:[-_.:](?:awq|gptq|gptqmodel|exl[23]|hqq|aqlm|eetq|marlin|bnb|unsloth|mlx|dwq|qat|onnx|openvino|int[248]|mxfp4-q8|(?:nv|mx)?fp[48]"
+    r"|dynamic|block|quantized|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bit|gs?(?:32|64|128)|(?:32|64|128)g|q[48]_0|unquantized))+)(?:-gguf)?$"
 )
-_MLX_BITS = re.compile(r"([3-8])-?bit", re.IGNORECASE)
 # what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613, claude-3-opus-20240229,
 # gemini-1.5-pro-002, claude-3-5-sonnet-latest
-_SNAPSHOT = re.compile(r"[-@_ :](?:20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|00[1-9]|latest)$")
+_MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)$"
 
 _PATH_ENDINGS = (".gguf", ".json", ".safetensors")
 _REMEDY = (
     "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check ./model.gguf` judges a file or folder you have"
 )
 # words of a name that say nothing about which model it is
-_COMMON_WORDS = frozenset(
-    "a ai alpha audio b base beta bf bit chat code coder e embed embedding en exp fast flash fp free gguf h heavy hf high image instruct"
-    " instant int it k large latest light lite long low m max medium micro mini model multilingual nano next o ocr omni oss plus preview"
-    " pro q r reasoner reasoning rerank s small super t text the thinking tiny turbo ultra v vision vl x xl".split()
-)
+_COMMON_WORDS = frozenset((
+    "a", "ai", "alpha", "audio", "b", "base", "beta", "bf", "bit", "chat", "code", "coder", "e", "embed", "embedding", "en",
+    "exp", "fast", "flash", "fp", "free", "gguf", "h", "heavy", "hf", "high", "image", "instant", "instruct", "int", "it", "k",
+    "large", "latest", "light", "lite", "long", "low", "m", "max", "medium", "micro", "mini", "model", "multilingual", "nano",
+    "next", "o", "ocr", "omni", "oss", "plus", "preview", "pro", "q", "r", "reasoner", "reasoning", "rerank", "s", "small",
+    "super", "t", "text", "the", "thinking", "tiny", "turbo", "ultra", "v", "vision", "vl", "x", "xl",
+))  # fmt: skip
 
 
 class Resolution(Record):
@@ -199,7 +200,7 @@ def _converted(name: str, catalogue: Catalogue) -> _Found | None:
 
 def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     """A closed model by the account of a reseller, or by the name of one of its snapshots: no weights, so none can be mistaken."""
-    match = _SNAPSHOT.search(name.lower())
+    match = re.search(_SNAPSHOT, name.lower())
     owner, slash, rest = name.rpartition("/")
     if not (match or slash):
         return None
@@ -315,7 +316,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
 
 def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None] | None:
     """For a name that is a known open model's and says another format: id, format as written, and the name MLX has for it."""
-    match = _OTHER_FORMAT.search(name)
+    match = re.search(_OTHER_FORMAT, name)
     if match is None:
         return None
     base, format = name[: match.start()], match[1].lstrip("-_.:")
@@ -330,8 +331,8 @@ def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None
         return None
     if found is None:
         return None
-    bits = _MLX_BITS.fullmatch(format.removeprefix("mlx-").removeprefix("MLX-"))
-    return found[0], format, f"{bits[1]}bit" if bits and (owner.lower() == "mlx-community" or "mlx" in match[1].lower()) else None
+    bits = re.fullmatch(r"(?:mlx-)?([3-8])-?bit", format.lower())
+    return found[0], format, f"{bits[1]}bit" if bits and (owner.lower() == "mlx-community" or "mlx" in format.lower()) else None
 
 
 def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:

@@ -114,7 +114,8 @@ def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:
     unknown = float("inf")
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
-    tokens = unknown if into is None or out is None else into + out
+    # what embeds has no output to pay for
+    tokens = unknown if into is None else into + (out or 0)
     minute = unknown if offer.usd_per_audio_minute is None else offer.usd_per_audio_minute
     image = unknown if offer.usd_per_image is None else offer.usd_per_image
     return tokens, minute, image, offer.provider, offer.model

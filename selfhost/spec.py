@@ -511,6 +511,23 @@ def _identifier(root: Table, key: str) -> str | None:
     return None
 
 
+def _reference(table: Table, key: str) -> str | None:
+    """The id of another spec; whether there is one is a matter of the catalogue."""
+    value = table.string(key)
+    if value is None or is_id(value):
+        return value
+    table.problem(key, "is no spec's id: lower case letters, digits, . and -")
+    return None
+
+
+def _references(table: Table, key: str) -> tuple[str, ...]:
+    values = table.strings(key)
+    for index, value in enumerate(values):
+        if not is_id(value):
+            table.document.add((*table.path, key, index), "is no spec's id: lower case letters, digits, . and -")
+    return values
+
+
 def _repository(table: Table, key: str) -> str | None:
     value = table.string(key)
     if value is None:
@@ -1054,7 +1071,7 @@ def _published_files(table: Table) -> PublishedFiles | None:
 def _upkeep(table: Table | None) -> Upkeep:
     if table is None:
         return Upkeep()
-    found = Upkeep(superseded_by=table.string("superseded_by"), note=table.text("note"))
+    found = Upkeep(superseded_by=_reference(table, "superseded_by"), note=table.text("note"))
     table.close()
     return found
 
@@ -1076,9 +1093,9 @@ def _availability(table: Table | None) -> Availability | None:
         why=why or "",
         provider=provider or "",
         retired=table.date("retired", partial=True),
-        successor=table.string("successor"),
+        successor=_reference(table, "successor"),
         free_tier=table.text("free_tier"),
-        open_alternatives=table.strings("open_alternatives"),
+        open_alternatives=_references(table, "open_alternatives"),
     )
     table.close()
     return found

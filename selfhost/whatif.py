@@ -208,7 +208,7 @@ def _size(key: str, most: int) -> Callable[[str], int]:
         try:
             size = units.parse_bytes(text)
         except ValueError as error:
-            raise _Fault(str(error)) from None
+            raise _Fault(str(error).rpartition(": write for")[0] or str(error), example) from None
         if text.strip().isdecimal() and size < units.MIB:
             raise _Fault(f"is {units.binary(size)}: the unit is missing", example)
         if size < 1:

@@ -151,6 +151,30 @@ def test_json_keeps_the_schema(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert (code, answer["exit_code"], err) == (expected, expected, "")
 
 
+INFORMATIVE = {
+    "list-1": ("list", *ON_RECORD),
+    "model-1": ("show", "gpt-oss-20b", *ON_RECORD),
+    "machine-1": ("machine",),
+    "spec-check-1": ("spec", "check", str(HERE.parent / "examples" / "specs" / "my-model.toml")),
+}
+
+
+@pytest.mark.parametrize("name", INFORMATIVE)
+def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """list, show, machine and spec check have a schema each, and answer 0."""
+    code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
+    assert (code, err) == (0, "")
+    jsonschema.validate(json.loads(out), schema(name))
+
+
+def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong spec is exit 1 with every fault on standard output; one that is not there as well."""
+    code, out, err = run(capsys, "spec", "check", str(HERE / "bad_specs" / "no-such.toml"), "--format", "json")
+    found = json.loads(out)
+    jsonschema.validate(found, schema("spec-check-1"))
+    assert (code, err, len(found["problems"])) == (1, "", 1)
+
+
 def test_json_keys_do_not_depend_on_options(capsys: pytest.CaptureFixture[str]) -> None:
     """A key is always present, whatever the answer and whatever was asked."""
 

@@ -57,6 +57,8 @@ KNOWN = [
     ("https://huggingface.co/mistralai/Mistral-7B-Instruct-v0.3/tree/main", MISTRAL, None),
     ("meta-llama/Meta-Llama-3.1-8B-Instruct", LLAMA, None),
     ("meta-llama/Llama-2-7b-chat", "llama-2-7b-chat", None),
+    ("CohereForAI/c4ai-command-r-v01", "command-r-v01", None),
+    ("THUDM/glm-4-9b-chat", "glm-4-9b-chat", None),
     ("openai-community/gpt2", "gpt2", None),
     ("Qwen/Qwen3-8B-GGUF:Q8_0", "qwen3-8b", "Q8_0"),
     # GGUF conversions: `ollama run hf.co/<repository>:<quantization>`, llama.cpp's -hf, a link to one file of it, LM Studio's @

@@ -280,18 +280,10 @@ def model(**values: Any) -> ModelSpec:
     return ModelSpec(**{"id": "mine", "name": "Mine", **values})
 
 
-def test_parameters_alone_do_not_say_what_a_checkpoint_weighs() -> None:
-    """Checkpoints are published in 4 to 32 bits a parameter: without the type their size is unknown, and so is the memory."""
-    answer = asked(model(parameters=Parameters(total=8_000_000_000)), runtime("transformers"))
-    assert answer.download_bytes is None
-    assert answer.memory is None
-    assert {entry.fact for entry in answer.unknown} >= {"download_bytes"}
-    assert all("type" in entry.reason and entry.remedy for entry in answer.unknown)
-
-
-def test_parameters_alone_give_weights_and_no_total() -> None:
-    """With a parameter count and nothing else a GGUF file is a range marked assumed, and memory is unknown because of the cache."""
-    answer = asked(model(parameters=Parameters(total=8_000_000_000)), runtime("llama.cpp"))
+@pytest.mark.parametrize("program", ["llama.cpp", "transformers"])
+def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
+    """With a parameter count and nothing else the files are a range marked assumed, and memory is unknown because of the cache."""
+    answer = asked(model(parameters=Parameters(total=8_000_000_000)), runtime(program))
     assert answer.download_how is How.ASSUMED
     assert answer.download_bytes
     assert answer.memory is None
@@ -300,6 +292,20 @@ def test_parameters_alone_give_weights_and_no_total() -> None:
     assert isinstance(sized, SizedWeights)
     # Llama 3.1 8B, 8.03 B parameters, is 4.92 GB
     assert sized.low_bytes < 4_920_739_232 < sized.high_bytes
+
+
+def test_a_checkpoint_of_an_unread_type_has_no_size() -> None:
+    """Where the spec says that the architecture was not found, nobody knows if weights have 4 or 16 bits: the size is unknown."""
+    sought = model(parameters=Parameters(total=284_000_000_000), unknown={"architecture": "it has no row yet"})
+    answer = asked(sought, runtime("transformers"))
+    assert answer.download_bytes is None
+    assert answer.memory is None
+    assert all(entry.reason and entry.remedy for entry in answer.unknown)
+    plain = needs.weights_bytes(model(parameters=Parameters(total=8_000_000_000)), "safetensors", "bfloat16", rows())
+    assert isinstance(plain, SizedWeights)
+    # four bits and a scale for each 32 weights; float32
+    assert plain.low_bytes <= 8_000_000_000 * 4.25 / 8
+    assert plain.high_bytes >= 8_000_000_000 * 4
 
 
 def test_an_unknown_architecture_has_a_wide_range_and_an_exact_cache() -> None:

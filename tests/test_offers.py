@@ -20,7 +20,8 @@ HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {"an older list": {"as_
 TODAY = "2026-11-20"
 # what is sold by modality: text in and out, text in alone (an embedding is no text), minutes, images
 PRICES = {
-    **dict.fromkeys(("text", "vision"), {"input_usd_per_million_tokens", "output_usd_per_million_tokens"}),
+    "text": {"input_usd_per_million_tokens", "output_usd_per_million_tokens"},
+    "vision": {"input_usd_per_million_tokens", "output_usd_per_million_tokens"},
     "embedding": {"input_usd_per_million_tokens"},
     "speech": {"usd_per_audio_minute"},
     "image": {"usd_per_image"},

@@ -14,6 +14,7 @@ import pytest
 
 from selfhost.catalogue import canonical
 from selfhost.licenses import canonical_expression
+from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.spec import Architecture, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
 from selfhost.tomlfile import Document
@@ -44,6 +45,7 @@ PUBLISHED_COUNTS = {
     "phi-3-mini-4k-instruct": ("3.8B", "model card"),
     "whisper-large-v3-turbo": ("809M", "github.com/openai/whisper README"),
     "all-minilm-l6-v2": ("22.7M", "safetensors total on the model's page"),
+    "minimax-m3": ("427040140160", "safetensors total that llmfit 1.1.17 lists, the indexer of its sparse attention included"),
 }
 PUBLISHED_ACTIVE = {
     "mixtral-8x7b-instruct-v0.1": ("12.9B", "mistral.ai/news/mixtral-of-experts"),
@@ -336,6 +338,14 @@ def test_scaled_context_is_documented(id: str) -> None:
     assert id not in SCALED_CONTEXTS or scaled == SCALED_CONTEXTS[id]
     assert not id.startswith(("qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen3-0.6b", "qwen3-1.7b")) or scaled is None
     assert scaled is None or spec_of(id).sources.get("architecture.scaled_context_tokens")
+
+
+@pytest.mark.parametrize("id", [model for model in IDS if spec_of(model).modality == "embedding" and not spec_of(model).closed])
+def test_only_embeddings_made_of_a_chat_model_keep_a_cache(id: str) -> None:
+    """BERT's kin and EmbeddingGemma attend both ways, as their papers say: no cache. Qwen3's and Mistral's are causal decoders."""
+    causal = id.startswith(("qwen3-embedding", "e5-mistral"))
+    row = row_of(architecture_of(id), common("architectures"))
+    assert bool(cache_groups(architecture_of(id), row)) == causal
 
 
 def test_gpt_j_is_stored_as_float32() -> None:

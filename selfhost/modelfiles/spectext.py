@@ -13,7 +13,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 _Group = Attention | Recurrent | FeedForward
-_LATENT_ONLY = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
+_SOMETIMES = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
 
 
 def spec_text(model: ModelSpec) -> str:
@@ -174,7 +174,7 @@ def _attention(group: Attention, at: dict[str, Any], model: Architecture) -> dic
     found["key_length"] = group.key_length
     if group.value_length != group.key_length:
         found["value_length"] = group.value_length
-    for key in ("window_tokens", *_LATENT_ONLY, "query_key_norm"):
+    for key in ("window_tokens", *_SOMETIMES, "query_key_norm"):
         if getattr(group, key) is not None:
             found[key] = getattr(group, key)
     if group.values_from_keys:

@@ -13,10 +13,11 @@ from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 
-# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32, two bytes per 32
+# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32, one per 16, two bytes per 32
 DTYPES = {
     "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
-    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "int4_32": 4.5, "ternary": 2.0,
+    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5, "int8": 8.0, "int4_32": 4.5,
+    "ternary": 2.0,
 }  # fmt: skip
 # groups of 64 weights share a 16-bit scale and a 16-bit bias: mlx.core.quantize, its default
 _MLX_BITS = {"bf16": 16.0, "fp16": 16.0, "8bit": 8.5, "6bit": 6.5, "5bit": 5.5, "4bit": 4.5, "3bit": 3.5}
@@ -47,13 +48,21 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         return stated_size(found)
     if format == "mlx":
         return _mlx(subject, quantization)
-    if quantization not in DTYPES:
+    if quantization not in DTYPES or (subject.architecture is not None and quantization != name_of(subject.architecture)):
         return Unread(
             fact="download_bytes",
             reason=f"nobody states the size of the {format} files in {quantization}",
             remedy=f"take {name_of(subject.architecture)}, as published",
         )
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
+    types = (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype) if architecture is not None else ()
+    strange = next((type for type in types if type is not None and type not in DTYPES), None)
+    if strange is not None:
+        return Unread(
+            fact="download_bytes",
+            reason=f"how many bits a weight takes in {strange} with its scales is not stated",
+            remedy="state the size under [[files]] of the spec",
+        )
     if architecture is None or row is None or not subject.whole:
         return _by_count(subject)
     sizes = _stored(architecture, row)
@@ -85,12 +94,21 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
             reason="neither the architecture nor the number of parameters is known",
             remedy="state the size under [[files]] or [needs] of the spec",
         )
-    if architecture is None or architecture.dtype is None:
-        # models of today are published in 4 to 32 bits a weight: no range that would help
+    if architecture is None and "architecture" in subject.spec.unknown:
+        # looked for and not found: models of this kind are published in 4 bits a weight as often as in 16
         return Unread(
             fact="download_bytes",
             reason="the spec does not state the type that the weights are stored in",
             remedy="state `dtype` in [architecture] of the spec, or the size under [[files]]",
+        )
+    if architecture is None or architecture.dtype is None:
+        return SizedWeights(
+            bytes=total * 2,
+            low_bytes=int(total * DTYPES["mxfp4"] / 8),
+            high_bytes=total * 4,
+            how=How.ASSUMED,
+            source="the stored type is not stated: 4 to 32 bits per parameter, most often 16",
+            arithmetic=f"{total:,} parameters × 16 bits / 8",
         )
     type = name_of(architecture)
     bits, plain = DTYPES.get(type, 16.0), DTYPES.get(architecture.dtype, 16.0)
@@ -193,7 +211,7 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
     unneeded = 0
     if files.how is not How.STATED and architecture is not None and format != "mlx":
-        # in the files (those for MLX are made without them), and by default not loaded: blocks that predict further tokens, a second copy of a tied matrix
+        # in the files (not those made for MLX), by default not loaded: blocks that predict more tokens, a tied matrix stored twice
         plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
         unneeded = int((parameters.mtp or 0) * DTYPES.get(architecture.matrix_dtype or "", plain) / 8)
         if not (architecture.matrix_dtype or architecture.expert_dtype):

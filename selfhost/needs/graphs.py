@@ -94,7 +94,7 @@ _RECURRENT = _ONE_A_LAYER | {"jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm
 _PLAIN_TYPES = ("f16", "f32", "bf16")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _program(
     model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, quantized: tuple[bool, bool]
 ) -> tuple[Program, list[str]] | None:

@@ -182,8 +182,9 @@ class _Builder:
         for name in norms:
             having = layers
             if row.norms_of_parts:
-                parts = model.feed_forward if name == "ffn_norm" else (*model.attention, *model.recurrent)
-                having = tuple(sorted(layer for part in parts for layer in part.layers))
+                attending = [part.layers for part in model.attention] + [part.layers for part in model.recurrent]
+                parts = [part.layers for part in model.feed_forward] if name == "ffn_norm" else attending
+                having = tuple(sorted({layer for part in parts for layer in part}))
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)

@@ -21,6 +21,8 @@ from ..workload import Workload
 
 if TYPE_CHECKING:
     from ..api import Shown
+    from ..plan import Known, Least, Plan
+    from ..profiles import Profile
 
 
 def dumps(value: Mapping[str, Any]) -> str:
@@ -247,6 +249,73 @@ def shown(about: Shown) -> dict[str, Any]:
         "sizes": [record(size) for size in about.sizes],
         "verdict": verdict(about.verdict),
     }
+
+
+def plan(answer: Plan) -> dict[str, Any]:
+    """`selfhost.plan/1`: the least machine, and every known one with its route."""
+    least = answer.least
+    architecture = least.machine.architecture if least else None
+    return {
+        "schema": "selfhost.plan/1",
+        "selfhost_version": __version__,
+        "asked": answer.asked,
+        "model": model_summary(answer.model),
+        "workload": workload(answer.workload),
+        "exit_code": answer.exit_code,
+        "needs": None if answer.needs is None else _needs(answer.needs, architecture),
+        "least": None if least is None else _least(least),
+        "reasons": [_finding(finding) for finding in answer.reasons],
+        "machines": [_known(one) for one in answer.known],
+        "notes": list(answer.notes),
+    }
+
+
+def _least(least: Least) -> dict[str, Any]:
+    return {
+        "memory_bytes": least.memory_bytes,
+        "reserve_bytes": least.reserve_bytes,
+        "disk_bytes": least.disk_bytes,
+        "cpu": {
+            "architectures": list(least.architectures),
+            "instruction_sets": list(least.instruction_sets),
+            "recommended_instruction_sets": list(least.recommended_instruction_sets),
+            "cores": least.cores,
+        },
+        "bandwidth_bytes_per_second": least.bandwidth_bytes_per_second,
+        "bandwidth_perhaps_bytes_per_second": least.bandwidth_perhaps_bytes_per_second,
+        "accelerator": {
+            "required": least.accelerator_required,
+            "memory_bytes": least.accelerator_bytes,
+            "memory_beside_bytes": least.memory_beside_accelerator_bytes,
+        },
+        "machine": machine(least.machine),
+    }
+
+
+def _known(one: Known) -> dict[str, Any]:
+    computer = one.profile.machine
+    own = [card for card in computer.accelerators or () if not card.unified]
+    return {
+        **_profile_summary(one.profile),
+        "route": one.route.value,
+        "placement": one.placement,
+        "memory_limit_bytes": computer.memory_limit_bytes,
+        "accelerator_memory_bytes": sum(card.memory_total_bytes or 0 for card in own),
+        "decode_tokens_per_second": _pace(one.pace),
+        "codes": [finding.code for finding in one.findings if finding.outcome != "pass"],
+    }
+
+
+def profiles(known: Sequence[Profile]) -> dict[str, Any]:
+    """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
+    listed = [{**_profile_summary(one), "source": one.source, "note": one.note, "machine": machine(one.machine)} for one in known]
+    return {"schema": "selfhost.profiles/1", "selfhost_version": __version__, "profiles": listed}
+
+
+def _profile_summary(one: Profile) -> dict[str, Any]:
+    sure = one.machine.confidence
+    advice = None if sure == "high" else "check your configuration"
+    return {"name": one.name, "short": one.short, "title": one.title, "kind": one.kind, "confidence": sure, "advice": advice}
 
 
 def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int) -> dict[str, Any]:

@@ -14,7 +14,16 @@ from ..spec import Architecture, ModelSpec
 from ..verdict import Alternative, Finding, Outcome, Route, Verdict
 from .layout import Bar, Blank, Block, Column, Document, Paragraph, Span, Table, clean, plain
 
-__all__ = ["check_document", "error_text", "list_document", "machine_document", "plain", "problems_text", "show_document"]
+__all__ = [
+    "check_document",
+    "error_text",
+    "list_document",
+    "machine_document",
+    "one_after_the_other",
+    "plain",
+    "problems_text",
+    "show_document",
+]
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 _DECIDING = ("memory", "accelerator", "disk", "speed")
@@ -58,6 +67,14 @@ def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False, carry:
     return Document(blocks=tuple(blocks))
 
 
+def one_after_the_other(documents: Sequence[Document]) -> Document:
+    """Several answers, such as one for each machine of a folder."""
+    blocks: list[Block] = []
+    for document in documents:
+        blocks += [*document.blocks, _BLANK]
+    return Document(blocks=tuple(blocks))
+
+
 # one model
 
 
@@ -65,6 +82,8 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str) -> No
     blocks.append(_headline(verdict))
     if asked := _asked(verdict):
         blocks.append(_text(asked))
+    if planned := _planned(verdict.machine):
+        blocks.append(_text(planned))
     if verdict.route is not Route.LOCAL:
         _instead(blocks, verdict)
     if verdict.notes:
@@ -204,7 +223,8 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
     said = any("--measure" in f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
     decided = verdict.route not in (Route.LOCAL, Route.UNKNOWN)
     if pace is not None and pace.low > 0 and pace.high > 2 * pace.low and not said and not decided:
-        blocks.append(_text(f"Count on the slow end, {units.speed(pace.low, pace.low)}; --measure narrows the range.", indent=2, hang=2))
+        measure = "" if verdict.machine.planning else "; --measure narrows the range"
+        blocks.append(_text(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
 
 
 def _room_for(verdict: Verdict) -> str:
@@ -386,7 +406,10 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool) ->
     for route, number in counts.items():
         if number:
             spans += [", " if len(spans) > 1 else "", f"{number} ", Span(text=route, style=route)]
-    blocks += [_line(*spans), _BLANK]
+    blocks.append(_line(*spans))
+    if planned := _planned(verdicts[0].machine):
+        blocks.append(_text(planned))
+    blocks.append(_BLANK)
     columns = (
         Column(title="model", wrap=True),
         Column(title="route"),
@@ -475,7 +498,10 @@ def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
         return Document(blocks=(_text("No model matches."),))
     fits = sum(row.can_run for row in rows)
     room = f", which has {memory}" if (memory := _room(machine)) else ""
-    blocks: list[Block] = [_text(f"{fits} of {len(rows)} models run {_on(machine)}{room}."), _BLANK]
+    blocks: list[Block] = [_text(f"{fits} of {len(rows)} models run {_on(machine)}{room}.")]
+    if planned := _planned(machine):
+        blocks.append(_text(planned))
+    blocks.append(_BLANK)
     columns = (
         Column(title="model"),
         Column(title="route"),
@@ -870,6 +896,16 @@ def _on(machine: Machine, *, short: bool = False) -> str:
     if machine.name == "this machine":
         return "here" if short else "on this machine"
     return f"on {machine.name}"
+
+
+def _planned(machine: Machine) -> str:
+    """How a machine that is not there was judged; empty for one that was read."""
+    if not machine.planning:
+        return ""
+    doubt = (
+        "" if machine.confidence in (None, "high") else f" Its figures are of {machine.confidence} confidence: check your configuration."
+    )
+    return f"Planned: all of its memory counts, whatever else would run there.{doubt}"
 
 
 def _line(*parts: Span | str, indent: int = 0, hang: int = 0) -> Paragraph:

@@ -1,0 +1,249 @@
+"""The reverse question: the least machine that runs a model under a workload, and which known machines do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from . import units
+from .asking import ask
+from .catalogue import Catalogue
+from .facts import Record
+from .findings import Finding, Outcome, disk_margin_bytes, reserve_of
+from .machine import PURPOSES, Accelerator, Disk, Machine
+from .needs.records import Needs
+from .placement import DEVICE_MARGIN_BYTES
+from .profiles import Profile, size_of
+from .spec import ModelSpec
+from .speed import PaceRange
+from .verdict import Judged, Question, Route, exit_code, judge
+from .workload import Workload
+
+# what a processor of today reads at most; a pace that needs more is none that RAM gives
+MOST_BANDWIDTH = 2000 * units.GB
+CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+# of two facts that are searched for together, one must leave room for the other
+_HEADROOM = 2.0
+# what a machine must be like whatever its size; a `fail` of these no larger machine mends
+_OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
+
+
+class Least(Record):
+    """The least that a machine needs, each figure on its own line of a price list.
+
+    `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be free, a margin included; None:
+    the size of the files is not known. `bandwidth_bytes_per_second` of RAM, measured, reaches the wanted speed for sure, and
+    `bandwidth_perhaps_bytes_per_second` perhaps; `cores` is the number that goes with them. The three are None where no speed
+    is wanted, it cannot be told, or no RAM is that fast. `accelerator_bytes` is the memory of one accelerator that holds all of
+    it, and `memory_beside_accelerator_bytes` the RAM that is then enough. `machine` has all that, and no more.
+    """
+
+    machine: Machine
+    memory_bytes: int
+    reserve_bytes: int
+    disk_bytes: int | None
+    architectures: tuple[str, ...]
+    instruction_sets: tuple[str, ...]
+    recommended_instruction_sets: tuple[str, ...]
+    cores: float | None
+    bandwidth_bytes_per_second: int | None
+    bandwidth_perhaps_bytes_per_second: int | None
+    accelerator_bytes: int
+    memory_beside_accelerator_bytes: int
+    accelerator_required: bool
+
+
+class Known(Record):
+    """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it cannot be told."""
+
+    profile: Profile
+    route: Route
+    findings: tuple[Finding, ...]
+    placement: str | None
+    pace: PaceRange | None
+
+
+class Plan(Record):
+    """The answer. `least` is None where nothing of any size would do or it cannot be told; `reasons` say why.
+
+    `known` are all profiles, those that do it first, from the smallest.
+    """
+
+    asked: str
+    model: ModelSpec
+    workload: Workload
+    needs: Needs | None
+    least: Least | None
+    reasons: tuple[Finding, ...]
+    known: tuple[Known, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fitting(self) -> tuple[Known, ...]:
+        """The profiles that run it, smallest first."""
+        return tuple(one for one in self.known if one.route is Route.LOCAL)
+
+    @property
+    def exit_code(self) -> int:
+        """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
+        routes = {one.route for one in self.known}
+        best = next((route for route in (Route.LOCAL, Route.UNKNOWN) if route in routes), Route.NEITHER)
+        return exit_code([best])
+
+
+def make_plan(
+    spec: ModelSpec,
+    workload: Workload,
+    shelf: Catalogue,
+    profiles: Iterable[Profile],
+    *,
+    asked: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> Plan:
+    """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises `WorkloadError` as `ask`."""
+    question, judged, least = _least(spec, workload, shelf)
+    known = []
+    for profile in profiles:
+        here = ask(spec, workload, shelf, profile.machine)
+        found = judge(here, profile.machine)
+        route = found.route(offered=False)
+        placement = found.needs.placement if found.needs else None
+        pace = found.speed.decode if found.speed else None
+        known.append(Known(profile=profile, route=route, findings=found.findings, placement=placement, pace=pace))
+    order = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
+    known.sort(key=lambda one: (order.index(one.route), *size_of(one.profile.machine), one.profile.name))
+    stopping = (Outcome.FAIL, Outcome.UNKNOWN)
+    return Plan(
+        asked=asked or spec.id,
+        model=spec,
+        workload=question.workload,
+        needs=question.needs,
+        least=least,
+        reasons=tuple(finding for finding in judged.findings if finding.outcome in stopping and finding.check != "speed"),
+        known=tuple(known),
+        notes=notes,
+    )
+
+
+def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Question, Judged, Least | None]:
+    """The question, judged on the least machine, and that machine; on one without limits where there is none."""
+    vast = _machine("linux", "x86_64", 2**50, 2**60)
+    question = ask(spec, workload, shelf, vast)
+    needs, runtime = question.needs, question.runtime
+    if needs is None:
+        return question, judge(question, vast), None
+    systems = [tuple(entry.split("-", 1)) for entry in runtime.systems] if runtime else [("linux", "x86_64")]
+    allowed = needs.cpu.architectures
+    system, architecture = next((pair for pair in systems if not allowed or pair[1] in allowed), systems[0])
+    vast = _machine(system, architecture, 2**50, 2**60, _sets(needs, architecture))
+    question = ask(spec, workload, shelf, vast)
+    needs = question.needs
+    if needs is None or needs.memory is None:
+        return question, judge(question, vast), None
+    gpu_only = runtime is not None and runtime.gpu_only
+    on_card = sum(term.high_bytes for term in needs.memory.terms if term.name != "runtime") + DEVICE_MARGIN_BYTES
+    beside = sum(term.high_bytes for term in needs.memory.terms if term.name == "runtime")
+    reserve, _ = reserve_of(vast, workload)
+    alone = needs.memory.high_bytes + reserve
+    unified = system == "macos" and architecture == "aarch64"
+    in_ram = not gpu_only or unified
+    disk = None if needs.disk_bytes is None else _least_disk(needs.disk_bytes)
+    cards: tuple[Accelerator, ...] = ()
+    if unified:
+        cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+    elif gpu_only:
+        cards = (Accelerator(vendor="unknown", name="the accelerator", memory_total_bytes=on_card, unified=False),)
+    memory = alone if in_ram else beside + reserve
+    machine = _machine(system, architecture, memory, disk, _sets(needs, architecture), cards)
+    cores = sure = perhaps = None
+    if in_ram and question.workload.min_tokens_per_second:
+        cores, sure, perhaps = _pace(question, machine, question.workload.min_tokens_per_second)
+        if cores is not None and sure is not None:
+            machine = _with_pace(machine, cores, sure)
+    judged = judge(question, machine)
+    if any(finding.outcome is Outcome.FAIL and finding.check in _OF_THE_MODEL for finding in judged.findings):
+        return question, judged, None
+    least = Least(
+        machine=machine,
+        memory_bytes=memory,
+        reserve_bytes=reserve,
+        disk_bytes=disk,
+        architectures=needs.cpu.architectures,
+        instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
+        recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
+        cores=cores,
+        bandwidth_bytes_per_second=sure,
+        bandwidth_perhaps_bytes_per_second=perhaps,
+        accelerator_bytes=on_card,
+        memory_beside_accelerator_bytes=beside + reserve,
+        accelerator_required=gpu_only,
+    )
+    return question, judged, least
+
+
+def _sets(needs: Needs, architecture: str) -> tuple[str, ...]:
+    wanted = (*needs.cpu.instruction_sets.get(architecture, ()), *needs.cpu.recommended.get(architecture, ()))
+    return tuple(dict.fromkeys(wanted))
+
+
+def _machine(
+    system: str, architecture: str, memory: int, disk: int | None, sets: tuple[str, ...] = (), cards: tuple[Accelerator, ...] = ()
+) -> Machine:
+    disks = tuple(Disk(purpose=purpose, path="its disk", free_bytes=disk, total_bytes=disk, writable=True) for purpose in PURPOSES)
+    return Machine(
+        name="the least machine",
+        system=system,
+        architecture=architecture,
+        memory_total_bytes=memory,
+        memory_limit_bytes=memory,
+        instruction_sets=sets,
+        disks=disks,
+        accelerators=cards,
+        planning=True,
+    )
+
+
+def _least_disk(size: int) -> int:
+    """The least free space that holds `size` and leaves the margin of a disk of that size."""
+    low, high = size, size + disk_margin_bytes(None)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle >= size + disk_margin_bytes(middle) else (middle + 1, high)
+    return low
+
+
+def _pace(question: Question, machine: Machine, wanted: float) -> tuple[float | None, int | None, int | None]:
+    """Cores, and the measured bandwidths whose slow end and whose likely pace reach `wanted`; None where no RAM is that fast.
+
+    The cores are the fewest that would be twice as fast as wanted if memory were no limit.
+    """
+
+    def reaches(end: str, pace: float, cores: float) -> Callable[[int], bool]:
+        def judged(rate: int) -> bool:
+            speed = judge(question, _with_pace(machine, cores, rate)).speed
+            return speed is not None and speed.decode is not None and getattr(speed.decode, end) >= pace
+
+        return judged
+
+    cores = next((float(number) for number in CORES if reaches("low", _HEADROOM * wanted, number)(2**50)), None)
+    if cores is None:
+        return None, None, None
+    sure = _smallest(MOST_BANDWIDTH, reaches("low", wanted, cores))
+    return cores, sure, None if sure is None else _smallest(sure, reaches("likely", wanted, cores))
+
+
+def _with_pace(machine: Machine, cores: float, rate: int) -> Machine:
+    # a bandwidth that somebody states is a peak, of which little may be used; the plan asks for what is measured
+    sources = {"memory_bandwidth_bytes_per_second": "measured, as it would have to be"}
+    return machine.replace(cpu_cores_usable=cores, memory_bandwidth_bytes_per_second=rate, sources=sources)
+
+
+def _smallest(most: int, fits: Callable[[int], bool]) -> int | None:
+    """The least number up to `most`, to a tenth of a gigabyte, for which it fits; None where none does."""
+    step = units.GB // 10
+    low, high = 1, most // step
+    if not fits(high * step):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle * step) else (middle + 1, high)
+    return low * step

@@ -1,0 +1,196 @@
+"""Machines that people ask about without having them: `--machine aws-g5.xlarge`. One TOML file each, read when it is named."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from . import units
+from .catalogue import canonical, shipped_folder
+from .errors import MachineFileError, SelfhostError
+from .facts import Record, Unread
+from .machine import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
+from .tomlfile import Document, Table
+from .whatif import ARCHITECTURES, SYSTEMS, planned
+
+KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
+_GUESTS = ("ci", "cloud", "virtual")
+_CHOSEN = "chosen by whoever orders the machine"
+_SUGGESTED = 3
+
+
+class UnknownMachineError(SelfhostError, LookupError):
+    """No profile answers to the name. `nearest` are names that do, closest first."""
+
+
+class Profile(Record):
+    """One machine as sold or rented. `kind` is one of KINDS; how sure its figures are stands in `machine.confidence`."""
+
+    name: str
+    title: str
+    kind: str
+    source: str
+    note: str | None
+    machine: Machine
+
+    @property
+    def short(self) -> str:
+        """The name without its first word, the provider's or the kind's, by which it is found too."""
+        return self.name.partition("-")[2]
+
+
+def names() -> tuple[str, ...]:
+    """Every profile's name, sorted. No file is read."""
+    return tuple(sorted(_names().values()))
+
+
+@lru_cache(1)
+def _names() -> dict[str, str]:
+    """A name as `catalogue.canonical` writes it -> the name."""
+    found = {}
+    try:
+        with os.scandir(_folder()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".toml") and not entry.name.startswith(".") and entry.is_file():
+                    found[canonical(entry.name[:-5])] = entry.name[:-5]
+    except OSError:
+        return {}
+    return found
+
+
+def _folder() -> str:
+    return os.path.join(shipped_folder(), "machines")
+
+
+def find(typed: str) -> str:
+    """The profile's name that `typed` means: in any spelling, and without its first word where that leaves no doubt.
+
+    Raises `UnknownMachineError`.
+    """
+    known, wanted = _names(), canonical(typed)
+    if wanted in known:
+        return known[wanted]
+    short = [name for name in known.values() if wanted and canonical(name.partition("-")[2]) == wanted]
+    if len(short) == 1:
+        return short[0]
+    if short:
+        raise UnknownMachineError(
+            f"{typed!r} is the end of several machines' names", nearest=sorted(short), remedy=_list_them(sorted(short))
+        )
+    nearest = _nearest(wanted, known)
+    raise UnknownMachineError(f"no machine is called {typed!r}", nearest=nearest, remedy=_list_them(nearest))
+
+
+def _list_them(guesses: list[str]) -> str:
+    listed = "`selfhost machine --profiles` lists them all"
+    return f"did you mean {', '.join(guesses)}? {listed}" if guesses else listed
+
+
+def _nearest(wanted: str, known: dict[str, str]) -> list[str]:
+    if not 2 < len(wanted) < 100:
+        return []
+    from difflib import get_close_matches
+
+    spelled = {canonical(name.partition("-")[2]): name for name in known.values()} | known
+    close = get_close_matches(wanted, list(spelled), n=_SUGGESTED, cutoff=0.6)
+    inside = [name for key, name in sorted(known.items()) if wanted in key]
+    return list(dict.fromkeys([*(spelled[key] for key in close), *inside]))[:_SUGGESTED]
+
+
+def load(typed: str) -> Profile:
+    """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with every fault of its file."""
+    name = find(typed)
+    return read_profile(os.path.join(_folder(), f"{name}.toml"), name)
+
+
+def all_profiles() -> tuple[Profile, ...]:
+    """Every profile, by kind and from the smallest to the largest memory. Raises `MachineFileError`."""
+    found = [read_profile(os.path.join(_folder(), f"{name}.toml"), name) for name in names()]
+    return tuple(sorted(found, key=lambda one: (KINDS.index(one.kind), *size_of(one.machine), one.name)))
+
+
+def size_of(machine: Machine) -> tuple[int, float]:
+    """What machines are ordered by: the bytes of RAM and of accelerators together, then cores. What is unread counts as nothing."""
+    cards = sum(card.memory_total_bytes or 0 for card in machine.accelerators or () if not card.unified)
+    return (machine.memory_limit_bytes or 0) + cards, machine.cpu_cores_usable or 0.0
+
+
+def read_profile(path: str, name: str) -> Profile:
+    """The profile in one file. Raises `MachineFileError` with every fault."""
+    document = Document.read(path)
+    root = document.root
+    kind = root.string("kind", required=True, choices=KINDS)
+    title, source = root.text("title", required=True), root.text("source", required=True)
+    confidence = root.string("confidence", required=True, choices=CONFIDENCES)
+    note = root.text("note")
+    values: dict[str, Any] = {
+        "system": root.string("system", required=True, choices=SYSTEMS),
+        "architecture": root.string("architecture", required=True, choices=ARCHITECTURES),
+        "memory_total_bytes": _bytes(root, "memory_gib", units.GIB, required=True),
+        "cpu_cores_usable": root.number("cores", required=True, minimum=1, maximum=100_000),
+        "cpu_cores_physical": root.integer("physical_cores", minimum=1, maximum=100_000),
+        "cpu_model": root.string("cpu_model"),
+        "memory_bandwidth_bytes_per_second": _bytes(root, "bandwidth_gb_per_second", units.GB),
+    }
+    values["memory_limit_bytes"] = _bytes(root, "memory_limit_gb", units.GB) or values["memory_total_bytes"]
+    basis = root.text("bandwidth_basis")
+    if "instruction_sets" in root:
+        values["instruction_sets"] = root.strings("instruction_sets")
+    free, whole = _bytes(root, "disk_free_gb", units.GB), _bytes(root, "disk_gb", units.GB)
+    cards: list[Accelerator] = []
+    for table in root.tables("accelerators"):
+        cards += _cards(table)
+    root.close()
+    if not document.ok or not (kind and title and source):
+        raise MachineFileError(document.problems)
+    values["accelerators"] = tuple(cards)
+    if free is not None or whole is not None:
+        values["disks"] = tuple(Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=whole) for purpose in PURPOSES)
+    told = f"profile {name}, {confidence} confidence"
+    sources = {fact: told for fact, value in values.items() if value is not None}
+    sources["memory_total_bytes"] = f"{told}: {source}"
+    if basis and "memory_bandwidth_bytes_per_second" in sources:
+        sources["memory_bandwidth_bytes_per_second"] = f"{told}: {basis}"
+    # without a figure the pace rests on what machines of this class have
+    assumed = () if "memory_bandwidth_bytes_per_second" in sources else ("memory_bandwidth_bytes_per_second",)
+    machine = Machine(
+        **values,
+        name=name,
+        scope="vm" if kind in _GUESTS else "host",
+        confidence=confidence,
+        assumed=assumed,
+        sources=sources,
+        unread=_not_stated(values, kind),
+    )
+    return Profile(name=name, title=title, kind=kind, source=source, note=note, machine=planned(machine))
+
+
+def _not_stated(values: dict[str, Any], kind: str) -> tuple[Unread, ...]:
+    """Why facts are None, with what decides them on the real machine."""
+    why = "the profile does not state it"
+    disk = f"its disk is {_CHOSEN}" if kind in ("cloud", "board") else why
+    facts = [
+        "memory_available_bytes", "swap_free_bytes", "read_at", "models_present", "runtimes", "cpu_model", "cpu_cores_physical",
+        "memory_bandwidth_bytes_per_second", "accelerators.memory_total_bytes",
+    ]  # fmt: skip
+    facts += [f"disks.{purpose}.{part}" for purpose in PURPOSES for part in ("free_bytes", "writable")]
+    remedy = "record the machine itself: `selfhost machine --format json`"
+    entries = [Unread(fact="disks", reason=disk, remedy=remedy)] if "disks" not in values else []
+    return (*entries, *(Unread(fact=fact, reason=why, remedy=remedy) for fact in facts if values.get(fact) is None))
+
+
+def _bytes(table: Table, key: str, unit: int, *, required: bool = False) -> int | None:
+    size = table.number(key, required=required, minimum=0.001, maximum=10_000_000)
+    return None if size is None else round(size * unit)
+
+
+def _cards(table: Table) -> list[Accelerator]:
+    vendor, name = table.string("vendor", required=True), table.string("name", required=True)
+    count = table.integer("count", minimum=1, maximum=64) or 1
+    unified = table.boolean("unified") or False
+    memory = _bytes(table, "memory_gib", units.GIB, required=not unified)
+    table.close()
+    if vendor is None or name is None:
+        return []
+    return [Accelerator(vendor=vendor, name=name, memory_total_bytes=memory, unified=unified)] * count

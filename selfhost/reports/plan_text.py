@@ -1,0 +1,201 @@
+"""What `plan` and `machine --profiles` say to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .. import units
+from ..findings import Outcome
+from ..machine import Machine
+from ..plan import Known, Least, Plan
+from ..profiles import Profile
+from ..verdict import Route
+from .layout import Blank, Block, Column, Document, Paragraph, Span, Table
+
+_BLANK = Blank()
+_SHOWN_PER_KIND = 2
+_SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
+
+
+def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Document:
+    """The least machine, what rules it out where none would do, then the known machines, some of each kind or with `verbose` all.
+
+    `carry` goes behind the `selfhost check …` that is proposed.
+    """
+    fitting = plan.fitting
+    blocks: list[Block] = [_headline(plan, len(fitting))]
+    if asked := _asked(plan):
+        blocks.append(_text(asked))
+    blocks += [_text(note) for note in plan.notes]
+    if plan.least is not None:
+        _least(blocks, plan, plan.least)
+    if plan.reasons:
+        fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
+        _heading(blocks, "Why not" if fails else "Not known, whatever the machine")
+        for finding in plan.reasons:
+            blocks.append(_text(f"{finding.check}: {finding.reason}", indent=2, hang=2))
+            if finding.remedy:
+                blocks.append(_text(f"→ {finding.remedy}", indent=4, hang=2))
+    if fitting:
+        _known(blocks, fitting, plan.workload.min_tokens_per_second or 0.0, verbose)
+        _heading(blocks, "Ask about one")
+        command = f"selfhost check {plan.model.id}{carry} --machine {fitting[0].profile.name}"
+        blocks.append(Paragraph(spans=(Span(text=command, style="command"),), indent=2, verbatim=True))
+    return Document(blocks=tuple(blocks))
+
+
+def _headline(plan: Plan, fitting: int) -> Paragraph:
+    name = Span(text=plan.model.name, style="strong")
+    if fitting:
+        return _line(name, f" runs on {fitting} of {len(plan.known)} known machines")
+    if any(one.route is Route.UNKNOWN for one in plan.known):
+        return _line(name, ": no known machine runs it for sure")
+    return _line(name, " runs on no known machine" if plan.least is not None else " runs on no machine, however large")
+
+
+def _asked(plan: Plan) -> str:
+    asked = plan.workload
+    parts = [f"{asked.quantization} in {asked.runtime}" if asked.quantization and asked.runtime else asked.runtime or ""]
+    if asked.context_tokens is not None:
+        each = f" for each of {asked.parallel} sequences" if asked.parallel > 1 else ""
+        parts.append(f"{units.tokens(asked.context_tokens)} of context{each}")
+    if asked.kv_cache_type not in (None, "f16"):
+        parts.append(f"{asked.kv_cache_type} cache")
+    if asked.task != "generate":
+        parts.append(f"to {asked.task}")
+    if asked.min_tokens_per_second:
+        parts.append(f"at least {asked.min_tokens_per_second:g} tokens/s")
+    return ", ".join(part for part in parts if part)
+
+
+def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
+    """The least machine, one line for each thing that has a price."""
+    system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
+    beside = units.binary(least.memory_beside_accelerator_bytes)
+    model = units.binary(least.memory_bytes - least.reserve_bytes)
+    kept = f"{units.binary(least.reserve_bytes)} for {system} itself"
+    rows: list[tuple[str, str, str]] = []
+    if least.accelerator_required and not any(card.unified for card in least.machine.accelerators or ()):
+        rows.append(("GPU memory", units.binary(least.accelerator_bytes), "on one accelerator, which the runtime needs"))
+        rows.append(("RAM", units.binary(least.memory_bytes), f"{model} beside the accelerator, {kept}"))
+    else:
+        rows.append(("RAM", units.binary(least.memory_bytes), f"{model} for the model, {kept}"))
+        rows.append(("or GPU memory", units.binary(least.accelerator_bytes), f"to hold all of it on one accelerator, with {beside} of RAM"))
+    rows.append(
+        ("disk", "not known", "the size of the files is not known")
+        if least.disk_bytes is None
+        else ("disk", units.decimal(least.disk_bytes), "free where the files land, a margin included")
+    )
+    sets = f"with {', '.join(least.instruction_sets)}" if least.instruction_sets else ""
+    faster = f"well with {', '.join(least.recommended_instruction_sets)}" if least.recommended_instruction_sets else ""
+    told = "; ".join(part for part in (sets, faster) if part)
+    rows.append(("processor", " or ".join(least.architectures) or "any", f"{told} ({least.machine.architecture})" if told else ""))
+    rows += _pace(plan, least)
+    cells = tuple((Span(text=label), Span(text=figure, style="strong"), Span(text=why)) for label, figure, why in rows)
+    _heading(blocks, "The least machine")
+    blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
+
+
+def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
+    wanted = plan.workload.min_tokens_per_second
+    if not wanted:
+        return
+    if least.bandwidth_bytes_per_second is None or least.cores is None:
+        if not least.accelerator_required:
+            yield "bandwidth", "not known", f"what RAM would reach {wanted:g} tokens/s cannot be told, or none does; an accelerator may"
+        return
+    yield "cores", f"{least.cores:g}", "so that the memory sets the pace, not the arithmetic"
+    sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
+    less = f"; {units.decimal(perhaps)}/s may do" if perhaps is not None and perhaps < sure else ""
+    yield "bandwidth", f"{units.decimal(sure)}/s", f"of RAM as --measure finds it, for {wanted:g} tokens/s{less}"
+
+
+def _known(blocks: list[Block], fitting: Sequence[Known], wanted: float, verbose: bool) -> None:
+    shown = list(fitting) if verbose else _some_of_each(fitting)
+    _heading(blocks, "Known machines that run it, smallest first")
+    columns = (
+        Column(title="machine"),
+        Column(title="kind", drop=2),
+        Column(title="RAM", right=True),
+        Column(title="GPU memory", right=True),
+        Column(title="tokens/s", right=True, drop=3),
+        Column(title="where", drop=4),
+        Column(title="confidence", drop=1),
+    )
+    rows = []
+    for one in shown:
+        machine = one.profile.machine
+        pace = units.pace(one.pace.low, one.pace.high) if one.pace else "-"
+        where = {"host": "RAM", "accelerator": "GPU", "split": "both"}.get(one.placement or "", "-")
+        texts = (one.profile.kind, *_memory(machine), pace, where, machine.confidence or "")
+        rows.append((Span(text=one.profile.name, style="strong"), *(Span(text=text) for text in texts)))
+    blocks.append(Table(columns=columns, rows=tuple(rows)))
+    if len(fitting) > len(shown):
+        blocks.append(_text(f"{len(fitting) - len(shown)} more with --verbose.", indent=2))
+    unsure = sorted({one.profile.machine.confidence or "" for one in shown} & {"medium", "low"}, reverse=True)
+    if unsure:
+        blocks.append(_text(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2))
+    if any(one.pace is not None and one.pace.low < wanted for one in shown):
+        blocks.append(_text("Where the range begins below the wanted speed, it may be too slow.", indent=2))
+    if any(finding.code == "disk-assumed" for one in shown for finding in one.findings if finding.outcome is Outcome.WARN):
+        blocks.append(_text("Where a profile does not state the free space, enough of it is assumed.", indent=2))
+
+
+def _some_of_each(fitting: Sequence[Known]) -> list[Known]:
+    """The smallest, but not more than a few of one kind."""
+    kept: list[Known] = []
+    for one in fitting:
+        if sum(other.profile.kind == one.profile.kind for other in kept) < _SHOWN_PER_KIND:
+            kept.append(one)
+    return kept
+
+
+def _memory(machine: Machine) -> tuple[str, str]:
+    """RAM and the accelerators' own memory."""
+    ram = units.binary(machine.memory_limit_bytes) if machine.memory_limit_bytes is not None else "-"
+    cards = [card for card in machine.accelerators or () if card.memory_total_bytes is not None and not card.unified]
+    if not cards:
+        return ram, "shared" if any(card.unified for card in machine.accelerators or ()) else ""
+    each = units.binary(cards[0].memory_total_bytes or 0)
+    return ram, each if len(cards) == 1 else f"{len(cards)} x {each}"
+
+
+def profiles_document(profiles: Sequence[Profile]) -> Document:
+    """Every known machine, a line each."""
+    blocks: list[Block] = [_text(f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left out."), _BLANK]
+    columns = (
+        Column(title="machine"),
+        Column(title="cores", right=True, drop=2),
+        Column(title="RAM", right=True),
+        Column(title="GPU memory", right=True),
+        Column(title="bandwidth", right=True, drop=4),
+        Column(title="confidence", drop=1),
+        Column(title="what it is", drop=3),
+    )
+    rows = []
+    for one in profiles:
+        machine = one.machine
+        rate = machine.memory_bandwidth_bytes_per_second
+        texts = (
+            f"{machine.cpu_cores_usable:g}" if machine.cpu_cores_usable is not None else "-",
+            *_memory(machine),
+            "-" if rate is None else f"{units.decimal(rate)}/s",
+            machine.confidence or "",
+            one.title,
+        )
+        rows.append((Span(text=one.name, style="strong"), *(Span(text=text) for text in texts)))
+    blocks.append(Table(columns=columns, rows=tuple(rows), indent=0))
+    blocks += [_BLANK, _text("Of medium and low confidence: check your configuration. --format json has the sources.")]
+    return Document(blocks=tuple(blocks))
+
+
+def _text(text: str, *, indent: int = 0, hang: int = 0) -> Paragraph:
+    return Paragraph(spans=(Span(text=text),), indent=indent, hang=hang)
+
+
+def _line(*parts: Span | str) -> Paragraph:
+    return Paragraph(spans=tuple(part if isinstance(part, Span) else Span(text=part) for part in parts))
+
+
+def _heading(blocks: list[Block], title: str) -> None:
+    blocks += [_BLANK, Paragraph(spans=(Span(text=title, style="strong"),))]
