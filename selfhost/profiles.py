@@ -117,7 +117,14 @@ def size_of(machine: Machine) -> tuple[int, float]:
 
 
 def read_profile(path: str, name: str) -> Profile:
-    """The profile in one file. Raises `MachineFileError` with every fault."""
+    """The profile in one file. Raises `MachineFileError` with every fault.
+
+    Keys: title, kind, system, architecture, memory_gib (as sold), memory_limit_gb (where a control group is below it), cores (as the
+    system counts them), physical_cores, cpu_model, instruction_sets, disk_free_gb (promised free) or disk_gb (the whole disk; neither
+    where one chooses it), bandwidth_gb_per_second with bandwidth_basis, confidence, source, note, and `[[accelerators]]`: vendor,
+    name as the driver says it, count, memory_gib or unified = true. Confidence is high where the sizes were read in the source,
+    medium where a part is arithmetic or general knowledge, low where nothing was read. What is left out is assumed or unread.
+    """
     document = Document.read(path)
     root = document.root
     kind = root.string("kind", required=True, choices=KINDS)
