@@ -255,14 +255,54 @@ def test_ollama_reserves_the_logits_of_a_whole_batch() -> None:
 
 
 def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
-    """Mistral 7B v0.1 states a window of 4,096 tokens; llama.cpp keeps all 16,384, transformers the window."""
+    """Mistral 7B v0.1 has a window of 4,096 tokens: vLLM keeps those, llama.cpp all 16,384, transformers too while it reads them."""
     spec = catalogue().spec("mistral-7b-instruct-v0.1")
     sizes = {
         id: next(term.bytes for term in memory(asked(spec, runtime(id), context_tokens=16_384)).terms if term.name == "kv_cache")
-        for id in ("llama.cpp", "transformers")
+        for id in ("llama.cpp", "transformers", "vllm")
     }
     assert sizes["llama.cpp"] == 16_384 * 131_072
-    assert sizes["transformers"] == 4096 * 131_072
+    assert sizes["transformers"] == 16_384 * 131_072
+    assert sizes["vllm"] == 4096 * 131_072
+
+
+@pytest.mark.parametrize("program", ["transformers", "vllm"])
+def test_latent_attention_caches_the_latent_and_one_rope_key(program: str) -> None:
+    """DeepSeek-V3 by its config.json: 61 layers, kv_lora_rank 512, qk_rope_head_dim 64, in bfloat16."""
+    terms = {term.name: term for term in memory(asked(catalogue().spec("deepseek-v3"), runtime(program))).terms}
+    assert terms["kv_cache"].bytes == 61 * (512 + 64) * 2 * 4096
+
+
+@pytest.mark.parametrize(("context_tokens", "parallel"), [(256, 1), (4096, 1), (3000, 3)])
+def test_the_lines_of_transformers_can_be_checked_too(context_tokens: int, parallel: int) -> None:
+    """Text models: cache, activations and program, and the weights where they follow from the parameters, give the printed bytes."""
+    seen = set()
+    for spec, program in _paired():
+        if program.id != "transformers" or spec.architecture is None:
+            continue
+        for term in memory(asked(spec, program, context_tokens=context_tokens, parallel=parallel)).terms:
+            if term.how is How.STATED or (term.how is How.ASSUMED and term.name == "runtime"):
+                continue
+            if term.name == "weights" and "parameters ×" not in term.arithmetic:
+                continue
+            seen.add((term.name, term.how))
+            assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
+    assert seen >= {("weights", How.EXACT), ("kv_cache", How.EXACT), ("activations", How.COMPUTED), ("runtime", How.MEASURED)}
+
+
+def test_attention_that_stores_its_scores_needs_room_for_them() -> None:
+    """BLOOM's class has no fused attention: 32 heads × 2,048 × 2,048 scores, a copy and their softmax in float32 at the least."""
+    terms = {term.name: term for term in memory(asked(catalogue().spec("bloom-7b1"), runtime("transformers"), context_tokens=2048)).terms}
+    assert terms["activations"].bytes > 32 * 2048 * 2048 * (2 + 4)
+
+
+def test_what_transformers_takes_and_nobody_measured_stays_a_wide_guess() -> None:
+    """Images, speech and recurrent layers: assumed, and the high end is at least twice the low one."""
+    for id in ("gemma-3-4b-it", "whisper-small", "falcon-mamba-7b-instruct"):
+        terms = {term.name: term for term in memory(asked(catalogue().spec(id), runtime("transformers"))).terms}
+        for name in ("activations", "runtime"):
+            assert terms[name].how is How.ASSUMED
+            assert terms[name].high_bytes >= 2 * terms[name].low_bytes
 
 
 def test_a_quantized_cache_that_llama_cpp_refuses_is_unknown() -> None:

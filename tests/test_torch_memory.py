@@ -14,12 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfhost import needs
+from selfhost.catalogue import Catalogue
 from selfhost.modelfiles.config import read_config
 from selfhost.needs import torch_memory
 from selfhost.needs.cache import cache_groups
+from selfhost.needs.records import Needs, Term
 from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 from selfhost.needs.torch_memory import Span
-from selfhost.spec import Architecture
+from selfhost.spec import Architecture, ModelSpec
+from selfhost.workload import Workload
 
 ROOT = Path(__file__).parents[1]
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -32,15 +36,24 @@ def truth() -> Any:
 
 
 @cache
-def model(name: str) -> tuple[Architecture, ArchitectureRow]:
+def rows() -> Any:
+    return tomllib.loads((ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def spec(name: str) -> ModelSpec:
     """As `selfhost check ./config.json` reads the file that the measured model was saved with."""
-    rows = tomllib.loads((ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8"))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
         path.write_text(json.dumps(truth()["models"][name]), encoding="utf-8")
-        architecture = read_config(str(path), rows).spec.architecture
+        return read_config(str(path), rows()).spec
+
+
+@cache
+def model(name: str) -> tuple[Architecture, ArchitectureRow]:
+    architecture = spec(name).architecture
     assert architecture is not None
-    row = row_of(architecture, rows)
+    row = row_of(architecture, rows())
     assert row is not None
     return architecture, row
 
@@ -140,6 +153,43 @@ def test_estimates_are_close() -> None:
     assert median(errors) < 0.03
     assert errors[len(errors) * 90 // 100] < 0.05
     assert errors[-1] < 0.08
+
+
+def answered(run: dict[str, Any]) -> tuple[Needs, dict[str, Term]]:
+    """What the user is told: the context is the measured prompt."""
+    tokens = run.get("prompt_tokens") or run["tokens"]
+    # in the type of the files, since that is how the models were saved
+    workload = Workload(runtime="transformers", format="safetensors", context_tokens=tokens, parallel=run["batch"])
+    answer = needs.needs_of(spec(run["model"]), Catalogue.open().runtime("transformers"), workload, rows())
+    assert answer.memory is not None
+    return answer, {term.name: term for term in answer.memory.terms}
+
+
+def as_users_run_it(run: dict[str, Any]) -> bool:
+    """In the type of the files, and nothing set that the answer does not ask for."""
+    return not converted(run) and not {"attention", "mmap_threshold", "chunk"} & set(run) and run.get("new_tokens", 0) < 100
+
+
+@pytest.mark.parametrize("run", [case for case in runs("generate", "encode") if as_users_run_it(case.values[0])])
+def test_the_answer_holds_what_was_measured(run: dict[str, Any]) -> None:
+    """The peak of the process is between the ends of the answer and within 8 % of its total; the cache is exact."""
+    answer, terms = answered(run)
+    assert answer.memory is not None
+    assert answer.memory.low_bytes <= resident(run) <= answer.memory.high_bytes
+    assert answer.memory.total_bytes == pytest.approx(resident(run), rel=0.08)
+    if run["kind"] == "generate":
+        assert terms["kv_cache"].low_bytes == terms["kv_cache"].high_bytes == run["cache"]["first_token"]["held_bytes"]
+
+
+def test_experts_that_are_copied_leave_pages_that_may_go() -> None:
+    """Mixtral's single experts, 3 matrices of 1024 × 1792 each, lie in the files and in one array per layer: 6 layers of 8, in 16 bits."""
+    run = next(run for run in truth()["generate"] if run["model"] == "mixtral")
+    dense = next(run for run in truth()["generate"] if run["model"] == "qwen2")
+    found, other = answered(run)[0].memory, answered(dense)[0].memory
+    assert found is not None
+    assert other is not None
+    assert found.evictable_bytes == 6 * 8 * 3 * 1024 * 1792 * 2
+    assert other.evictable_bytes == 0
 
 
 def test_ranges_are_narrow() -> None:

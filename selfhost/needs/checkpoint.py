@@ -25,11 +25,21 @@ MLX_QUANTIZATIONS = tuple(_MLX_BITS)
 
 # cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
 _STEPS = {"vllm": 16, "mlx": 256}
-# tokens of a prompt worked on at once: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at most that by default
+# tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at
+# most that by default
 _PROMPT_STEPS = {"mlx": 2048, "vllm": 8192}
 _WHISPER_FRAMES_SOURCE = "encoder positions of the spec"
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
+_TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
+# types that a model runs in as they are
+_PLAIN = ("float32", "bfloat16", "float16")
+# whose weights and prompts were measured
+_MEASURED_ROWS = frozenset(
+    {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2", "gpt-oss", "bert"}
+)
+# classes of transformers 5.23.0 without _supports_sdpa: their attention stores its scores
+_WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt"})
 
 
 def name_of(architecture: Architecture | None) -> str:
@@ -180,22 +190,22 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     architecture = subject.architecture
-    made = [_weights(subject, files, runtime, format)]
-    unknown: tuple[Unread, ...] = ()
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        unknown = (
-            Unread(
-                fact="memory.kv_cache",
-                reason="the spec has no architecture, so the size of its cache is not known",
-                remedy="add [architecture] to the spec, or state [needs]",
-            ),
+        unknown = Unread(
+            fact="memory.kv_cache",
+            reason="the spec has no architecture, so the size of its cache is not known",
+            remedy="add [architecture] to the spec, or state [needs]",
         )
+        found = (_weights(subject, files, runtime, format), overhead(runtime))
+        return Parts(files=files, terms=found, largest_file_bytes=min(files.bytes, _SHARD_BYTES), unknown=(unknown,))
+    row = subject.row or ArchitectureRow(name=architecture.row)
+    evictable = 0
+    if runtime.id == "transformers" and _in_torch_memory(subject, architecture):
+        made, evictable = _torch(subject, architecture, row, _weights(subject, files, runtime, format), runtime, asked)
     else:
-        row = subject.row or ArchitectureRow(name=architecture.row)
-        made += _cache(architecture, row, runtime, asked)
-        made.append(_activations(architecture, runtime, asked))
-    made.append(overhead(runtime))
-    return Parts(files=files, terms=tuple(made), largest_file_bytes=min(files.bytes, _SHARD_BYTES), unknown=unknown)
+        made = [_weights(subject, files, runtime, format), *_cache(architecture, row, runtime, asked)]
+        made += [_activations(architecture, runtime, asked), overhead(runtime)]
+    return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
 
 
 def overhead(runtime: RuntimeSpec) -> Term:
@@ -236,15 +246,11 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
     lines: list[str] = []
-    expanded = False
     for group in cache_groups(architecture, row):
-        kept = tokens if group.window_tokens is None else min(tokens, -(-group.window_tokens // step) * step)
+        # DynamicSlidingWindowLayer gives a prompt back once the second token is answered
+        whole = group.window_tokens is None or runtime.id == "transformers"
+        kept = tokens if whole else min(tokens, -(-(group.window_tokens or 0) // step) * step)
         elements, line = _elements(group)
-        if group.latent and runtime.id == "transformers":
-            latent = next(item for item in architecture.attention if item.kind == "latent")
-            heads, keys = latent.heads, latent.key_length + (latent.rope_length or 0)
-            elements, expanded = heads * (keys + latent.value_length), True
-            line = f"{heads} heads × ({keys} + {latent.value_length})"
         lines.append(f"{times(group.layers, 'layer')} × {line} × {width} bytes × {kept:,} tokens{ending}")
         size += group.layers * elements * width * kept * asked.parallel
         # vLLM may give every layer the room of the longest
@@ -257,8 +263,6 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
         size, high = size + more, high + more
     if size:
         note = "" if step == 1 else f"; in steps of {step} tokens"
-        if expanded:
-            note += "; heads are cached expanded, the latent form alone would be smaller"
         source = f"{runtime.name}: keys and values in the type of the model"
         yield term("kv_cache", size, How.COMPUTED, source, " + ".join(lines) + note, high=high)
     state = sum(item.layers * (item.convolution + item.memory) for item in states(architecture)) * asked.parallel
@@ -292,6 +296,117 @@ def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked)
         low=min(64, tokens) * per_token + logits,
         high=2 * size,
     )
+
+
+# ------------------------------------------------------------------ transformers, where torch_memory knows it
+
+
+def _in_torch_memory(subject: Subject, architecture: Architecture) -> bool:
+    """Text alone, attention in every layer, and every tensor known: what the measured formulas are made for."""
+    row = subject.row
+    if row is None or not subject.whole or subject.spec.parameters.encoders or subject.spec.modality not in ("text", "embedding"):
+        return False
+    crossing = any(group.kind == "cross" for group in architecture.attention)
+    return not (architecture.recurrent or architecture.audio or crossing) and (not row.encoder or row.name in _MEASURED_ROWS)
+
+
+def _torch(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, runtime: RuntimeSpec, asked: Asked
+) -> tuple[list[Term], int]:
+    """The terms, and the evictable bytes; `files` is the term for weights of which nothing but the files is known."""
+    from . import torch_memory
+
+    narrow = asked.quantization not in _PLAIN
+    stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
+    type = architecture.dtype if narrow else asked.quantization
+    # bytes of a number in the model; both where the type is not stated
+    widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
+    measured = row.name in _MEASURED_ROWS and not narrow and stated
+    made = [_torch_weights(subject, architecture, row, widths[0]) if measured else files]
+    cached = _torch_cache(architecture, row, widths, asked)
+    if cached is not None:
+        made.append(cached)
+    made.append(_torch_activations(architecture, row, widths, runtime, asked, measured=measured))
+    made.append(_torch_overhead(architecture, row, widths, measured=measured))
+    # files map single experts, the model copies them into one array per layer: the mapped pages may go
+    return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
+
+
+def _torch_weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int) -> Term:
+    """In the type of the files, which is the only one that `size_of` answers for: nothing is converted."""
+    from . import torch_memory
+
+    parameters = count(checkpoint_tensors(architecture, row))
+    whole = parameters * width
+    found = torch_memory.resident_weights(architecture, row, whole, width, converted=False, fixed_threshold=True)
+    line = f"{parameters:,} parameters × {width} bytes"
+    if found.bytes < whole:
+        line += f" - {whole - found.bytes:,} bytes of tables that come in row by row; all their rows are {whole - found.low_bytes:,} bytes"
+    stated = subject.spec.parameters.total
+    # the spec says how far its architecture is from the published count
+    apart = abs(stated - parameters) * width if stated else 0
+    low, high = found.low_bytes - apart, found.high_bytes + apart
+    how = How.EXACT if low == high else How.COMPUTED
+    return term("weights", found.bytes, how, f"parameters in the type of the files; {_TORCH}", line, low=max(0, low), high=high)
+
+
+def _torch_overhead(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], *, measured: bool) -> Term:
+    """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
+    from . import torch_memory
+
+    ends = [torch_memory.overhead(architecture, width) for width in widths]
+    size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
+    line, note = f"{size:,} bytes", f"; {low // torch_memory.MIB:,} to {high // torch_memory.MIB:,} MiB were seen"
+    if measured:
+        left = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False)
+        none = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False, fixed_threshold=True)
+        if left.high_bytes:
+            line += f" + {left.bytes - none.bytes:,} bytes left in the heap by stacking experts"
+            note += f", and up to {left.high_bytes:,} bytes left"
+            size, low, high = size + left.bytes - none.bytes, low + left.low_bytes - none.low_bytes, high + left.high_bytes
+    return term("runtime", size, How.MEASURED, f"{_TORCH}; a CUDA build takes more", line + note, low=low, high=high)
+
+
+def _torch_cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
+    from .torch_memory import cache_bytes
+
+    groups = cache_groups(architecture, row)
+    if not groups:
+        return None
+    tokens, sequences, width = asked.context_tokens, asked.parallel, widths[0]
+    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
+    lines = [f"{times(group.layers, 'layer')} × {_elements(group)[1]} × {width} bytes × {tokens:,} tokens{ending}" for group in groups]
+    indexed = sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
+    size = cache_bytes(groups, tokens, sequences, width, prompt=True)
+    high = cache_bytes(groups, tokens, sequences, widths[-1], prompt=True) + indexed
+    note = ""
+    if any(group.window_tokens is not None for group in groups):
+        note = "; layers with a window hold the whole prompt while it is read"
+    how = How.EXACT if high == size else How.COMPUTED
+    return term("kv_cache", size, how, f"DynamicCache in the type of the model; {_TORCH}", " + ".join(lines) + note, high=high)
+
+
+def _torch_activations(
+    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, asked: Asked, *, measured: bool
+) -> Term:
+    """A prompt that fills the context, read in one pass; several have different lengths, hence a mask, at the high end."""
+    from .torch_memory import prompt_bytes
+
+    tokens, sequences, eager = asked.context_tokens, asked.parallel, row.name in _WITHOUT_SDPA
+    plain = prompt_bytes(architecture, row, tokens, sequences, widths[0], eager=eager, fixed_threshold=True)
+    found = prompt_bytes(architecture, row, tokens, sequences, widths[0], eager=eager)
+    most = prompt_bytes(architecture, row, tokens, sequences, widths[-1], eager=eager, padded=sequences > 1)
+    line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of holes in the heap; the prompt fills the context"
+    low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
+    wide = _activations(architecture, runtime, asked)
+    if any(group.kind == "latent" for group in architecture.attention):
+        # a CPU composes attention of unlike heads and stores scores; what kernels of a GPU do was not measured
+        low = min(low, wide.low_bytes)
+    if measured:
+        return term("activations", found.bytes, How.COMPUTED, _TORCH, line, low=low, high=high)
+    source = "as measured for other architectures or types; not measured for this one"
+    low, high = min(low, wide.low_bytes), max(high, wide.high_bytes)
+    return term("activations", found.bytes, How.ASSUMED, source, line, low=low, high=high)
 
 
 def decode_bytes(subject: Subject, format: str, quantization: str, sized: SizedWeights | Unread) -> dict[str, int]:

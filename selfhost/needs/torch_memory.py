@@ -257,7 +257,8 @@ def _attention(
         floats = queries + keys + (values if width == 2 else 0)
         each = 10 if width == 2 else 8
         size = count * (numbers * width + floats * 4) + cells * each + tokens * tokens * 4
-        return size, f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} + {floats:,} × 4 bytes)"
+        line = f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} + {floats:,} × 4 bytes)"
+        return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes"
     if stored:
         # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their maximum, softmax
         each = 3 * width if row.name == "gpt-oss" else 10 if width == 2 else 8
@@ -270,5 +271,6 @@ def _attention(
         # the mask as numbers; keys and values repeated for every head
         other = tokens * tokens * sequences * width + count * (3 * wide + 4 * queries) * width
         if other > count * numbers * width:
-            return other, f"{count:,} tokens × {3 * wide + 4 * queries:,} × {width} bytes + a mask of {tokens:,} × {tokens:,} numbers"
+            line = f"{count:,} tokens × {3 * wide + 4 * queries:,} × {width} bytes"
+            return other, f"{line} + a mask of {tokens:,} × {count:,} × {width} bytes"
     return count * numbers * width, line
