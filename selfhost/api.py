@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from .apiroute import usable_offers
 from .asking import architectures, ask
@@ -114,6 +114,7 @@ class _Understood(Record):
     notes: tuple[str, ...] = ()
     files_here: bool = False
     formats: tuple[str, ...] = ()
+    tag: str | None = None
 
 
 def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload) -> _Understood:
@@ -127,11 +128,28 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         if local.quantization and local.files_here and workload.quantization is None:
             workload = workload.replace(quantization=local.quantization)
         here = (local.format,) if local.files_here else ()
-        return _Understood(spec=local.spec, asked=typed, workload=workload, notes=local.notes, files_here=local.files_here, formats=here)
+        spec = _stored_as(local.spec, local.quantization) if local.files_here and local.format == "safetensors" else local.spec
+        return _Understood(spec=spec, asked=typed, workload=workload, notes=local.notes, files_here=local.files_here, formats=here)
     found = resolve(typed, catalogue)
     if found.quantization and workload.quantization is None:
         workload = workload.replace(quantization=found.quantization)
-    return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=found.notes)
+    # what Ollama itself calls it, quantization and all, is the line to type
+    tag = typed if found.quantization and ":" in typed and "/" not in typed else None
+    return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=found.notes, tag=tag)
+
+
+TRAINING_NOTE = (
+    "How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged on one accelerator or in RAM, and "
+    "needs peft beside transformers; QLoRA needs bitsandbytes too."
+)
+
+
+def _stored_as(spec: ModelSpec, dtype: str | None) -> ModelSpec:
+    """The files' own type decides, whatever config.json says."""
+    made = spec.architecture
+    if made is None or dtype not in ("float16", "bfloat16", "float32") or dtype == made.dtype:
+        return spec
+    return spec.replace(architecture=made.replace(dtype=dtype))
 
 
 def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
@@ -152,15 +170,19 @@ def utc_today() -> str:
 def _answer(
     catalogue: Catalogue, question: Question, understood: _Understood, machine: Machine, *, instead: bool, today: str | None = None
 ) -> Verdict:
-    spec, notes = question.spec, understood.notes
+    spec, workload, notes = question.spec, question.workload, understood.notes
     judged = judge(question, machine)
     day = today or utc_today()
     offers: tuple[Offer, ...] = ()
     if instead or judged.failed:
-        offers = usable_offers(question, judged, catalogue, lambda model_id: offers_of(catalogue.offers_path, model_id, today=day))
+        priced = partial(offers_of, catalogue.offers_path, today=day)
+        ever = partial(offers_of, catalogue.offers_path, today="")
+        offers = usable_offers(question, judged, catalogue, priced, ever, today=day)
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
-    if judged.fits and (note := missing_file(question)):
+    if workload.task == "finetune" and not spec.closed:
+        notes = (*notes, TRAINING_NOTE)
+    if judged.fits and not understood.tag and (note := missing_file(question)):
         notes = (*notes, note)
     return Verdict(
         asked=understood.asked,
@@ -174,7 +196,7 @@ def _answer(
         room=room(question, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
         api_offers=offers,
-        commands=commands(question, judged, catalogue),
+        commands=commands(question, judged, catalogue, machine, tag=understood.tag),
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
     )

@@ -19,24 +19,36 @@ _NOWHERE = Machine(name="nowhere")
 OffersOf = Callable[[str], Sequence[Offer]]
 
 
-def usable_offers(question: Question, judged: Judged, shelf: Catalogue, offers_of: OffersOf) -> tuple[Offer, ...]:
+def usable_offers(
+    question: Question, judged: Judged, shelf: Catalogue, offers_of: OffersOf, was_priced: OffersOf, *, today: str
+) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where it has none and cannot run here.
 
-    None under `private`. Where a context was asked for, an offer counts only if it states at least that much and the model
-    can use it; where a license or openness was asked for, only if the model it serves meets that. `offers_of` gives the
-    offers for a model's id.
+    None under `private`, nor for fine-tuning, which these prices do not cover. Where a context was asked for, an offer counts
+    only if it states at least that much and the model can use it; where a license or openness was asked for, only if the
+    model it serves meets that. A closed model that is not retired is offered by its provider, though no price be known.
+    `offers_of` gives the offers for a model's id, `was_priced` those that have ended as well.
     """
-    if question.workload.private:
+    if question.workload.private or question.workload.task == "finetune":
         return ()
-    kept = _meeting(question, judged, offers_of(question.spec.id))
+    kept = _meeting(question, judged, offers_of(question.spec.id) or _by_its_provider(question.spec, today, was_priced))
     if kept or not judged.failed:
         return kept
     for spec in _stand_ins(question.spec, shelf):
         other = question.replace(spec=spec, needs=None, loads=None)
-        kept = _meeting(other, judge(other, _NOWHERE), offers_of(spec.id))
+        kept = _meeting(other, judge(other, _NOWHERE), offers_of(spec.id) or _by_its_provider(spec, today, was_priced))
         if kept:
             return tuple(offer.replace(stands_in=True) for offer in kept)
     return ()
+
+
+def _by_its_provider(spec: ModelSpec, today: str, was_priced: OffersOf) -> tuple[Offer, ...]:
+    """A closed model in service, without a price: that it is served is what makes it a closed model's API."""
+    served = spec.availability
+    if not spec.closed or served is None or (served.retired is not None and served.retired <= today) or was_priced(spec.id):
+        return ()
+    source = spec.sources.get("availability", "its spec")
+    return (Offer(provider=served.provider, model=spec.id, model_id=spec.id, as_of=today, source=f"{source}; no price known"),)
 
 
 def _meeting(question: Question, judged: Judged, offers: Sequence[Offer]) -> tuple[Offer, ...]:
@@ -65,8 +77,11 @@ def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[ModelSpec]:
         if current is not None:
             seen.add(current.id)
             yield current
+    if spec.closed:
+        yield from _beside_closed(spec, shelf, seen)
+        return
     size = spec.parameters.total
-    if spec.closed or size is None:
+    if size is None:
         return
     larger = [
         outline
@@ -75,6 +90,21 @@ def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[ModelSpec]:
     ]
     for outline in sorted(larger, key=lambda outline: (outline.family != spec.family, outline.parameters_total or 0, outline.id)):
         found = _read(shelf, outline.id)
+        if found is not None:
+            yield found
+
+
+def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[ModelSpec]:
+    """The same line's other models, the newest first, then the nearest open-weight models that somebody hosts."""
+    line = [
+        outline
+        for outline in shelf.outlines()
+        if outline.closed and outline.id not in seen and outline.family == spec.family and outline.modality == spec.modality
+    ]
+    newest = sorted(line, key=lambda outline: (outline.released or "", outline.id), reverse=True)
+    named = spec.availability.open_alternatives if spec.availability else ()
+    for model_id in (*(outline.id for outline in newest), *named):
+        found = _read(shelf, model_id)
         if found is not None:
             yield found
 

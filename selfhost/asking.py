@@ -52,7 +52,7 @@ def ask(
     except WorkloadError as error:
         found += error.problems
     try:
-        quantization = _known_quantization(workload)
+        quantization = _known_quantization(spec, workload)
     except WorkloadError as error:
         found += error.problems
     if found:
@@ -62,12 +62,17 @@ def ask(
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return Question(spec=spec, workload=bare, context_asked=asked)
     loads = need.why_not_loaded(spec, runtime) if runtime else None
+    if workload.task == "finetune" and runtime is not None and runtime.id != FINETUNING_RUNTIME:
+        loads = f"{runtime.name} does not train; fine-tuning is judged for transformers with peft."
+    if runtime is None and quantization is not None:
+        raise _problem("quantization", f"{spec.name} states its needs, not its quantizations", "leave --quant out")
     if runtime is not None and loads is not None:
         return Question(spec=spec, workload=workload.replace(runtime=runtime.id), runtime=runtime, loads=loads, context_asked=asked)
     rows = architectures(shelf)
     if runtime is not None:
         file_format, default = need.default_format_and_quantization(spec, runtime)
-        if quantization is not None:
+        if quantization is not None and not local_files:
+            # of files that are here the type is a fact; where its size cannot be told the needs say so
             quantization = _had_in(spec, runtime, file_format, quantization, rows)
         workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
     workload = _in_tokens(spec, workload)
@@ -75,8 +80,17 @@ def ask(
     read = None
     if spec.modality in GENERATING and workload.task == "generate":
         read = need.decode_bytes_by_type(spec, workload.format or "", workload.quantization or "", rows) if runtime else {}
+    made = spec.architecture
+    known = made is None or made.row in rows.get("architecture", {}) or not local_files
     return Question(
-        spec=spec, workload=workload, runtime=runtime, needs=needs, read_bytes=read, context_asked=asked, local_files=local_files
+        unfamiliar=None if made is None or known else made.row,
+        spec=spec,
+        workload=workload,
+        runtime=runtime,
+        needs=needs,
+        read_bytes=read,
+        context_asked=asked,
+        local_files=local_files,
     )
 
 
@@ -128,9 +142,12 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
     return fitting[0] if fitting else candidates[0]
 
 
-def _known_quantization(workload: Workload) -> str | None:
+def _known_quantization(spec: ModelSpec, workload: Workload) -> str | None:
     if workload.quantization is None:
         return None
+    # a publisher's own mix has the name under which the spec lists it
+    if any(workload.quantization in files.bytes for files in spec.files) and need.canonical_quantization(workload.quantization) is None:
+        return workload.quantization
     known = need.canonical_quantization(workload.quantization)
     if known is None:
         import re

@@ -116,6 +116,8 @@ def _other_models(question: Question, asked: Workload, machine: Machine, shelf: 
             kind = "the nearest open-weight model" if other.id in named else "another model"
             if other.family == spec.family:
                 kind = "the same family"
+            if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
+                kind += f" with {fit[0].runtime.name}"
             found.append(_alternative(fit, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
     return tuple(found)
 
@@ -161,6 +163,7 @@ def _alternative(found: _Fit, why: str) -> Alternative:
         quantization=question.workload.quantization,
         context_tokens=question.workload.context_tokens,
         runtime=question.workload.runtime,
+        finetune_method=question.workload.finetune_method,
         why=why,
         command=f"selfhost check {question.spec.id}{found[2].options()}",
     )
@@ -212,7 +215,7 @@ def _grows(question: Question) -> bool:
 
 
 def _best_quantization(question: Question, machine: Machine, shelf: Catalogue) -> str | None:
-    if question.runtime is None or question.workload.task == "finetune":
+    if question.runtime is None or question.workload.task == "finetune" or question.local_files:
         return None
     for quantization in need.quantizations_of(question.spec, question.runtime, architectures(shelf)):
         if _holds(question, question.workload.replace(quantization=quantization), machine, shelf):

@@ -509,7 +509,11 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
         if fleet.problems:
             raise MachineFileError(fleet.problems)
         return fleet.machines
-    return (Machine.from_file(named),)
+    machine = Machine.from_file(named)
+    if machine.name == Machine().name:
+        # another computer is not "this machine": a record without a name goes by its file's
+        machine = machine.replace(name=os.path.splitext(os.path.basename(named))[0] or named)
+    return (machine,)
 
 
 def _one_machine(options: argparse.Namespace) -> Machine:
@@ -556,6 +560,7 @@ def _check(words: list[str]) -> int:
 def _carried(options: argparse.Namespace) -> str:
     """The options of a call that a proposed next call needs too, beside those of the workload."""
     words = [
+        *(["--measure"] if options.measure else []),
         *(["--machine", options.machine] if options.machine else []),
         *(word for text in options.set for word in ("--set", text)),
         *(word for folder in options.specs for word in ("--specs", folder)),
@@ -570,7 +575,8 @@ def _together(errors: Sequence[tuple[str, SelfhostError]]) -> SelfhostError:
     problems: dict[Problem, None] = {}
     for name, error in errors:
         found = error.problems if isinstance(error, InputError) else ()
-        problems.update(dict.fromkeys(found or [Problem(file="command line", key=name, message=str(error), remedy=error.remedy)]))
+        remedy = f"did you mean {' or '.join(error.nearest[:3])}?" if error.nearest else error.remedy
+        problems.update(dict.fromkeys(found or [Problem(file="command line", key=name, message=str(error), remedy=remedy)]))
     return InputError(problems, nearest=dict.fromkeys(guess for _, error in errors for guess in error.nearest))
 
 

@@ -6,21 +6,33 @@ from collections.abc import Mapping
 
 from . import needs as need
 from .catalogue import Catalogue
+from .machine import Machine
 from .spec import ModelSpec, RuntimeSpec
 from .verdict import Judged, Question
 from .workload import Workload
 
+# from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609, docs/context-length.mdx)
+OLLAMA_LARGE_GPU_BYTES = 24 * 10**9
 
-def commands(question: Question, judged: Judged, shelf: Catalogue) -> tuple[str, ...]:
-    """Lines that download and run the model as it was judged; empty unless it would run here."""
-    if not judged.fits or question.runtime is None or question.local_files or question.workload.task != "generate":
+
+def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Machine, *, tag: str | None = None) -> tuple[str, ...]:
+    """Lines that download and run the model as it was judged; empty unless it would run here.
+
+    `tag` is what Ollama calls the model, where that was typed.
+    """
+    if not judged.fits or question.runtime is None or question.workload.task != "generate":
         return ()
+    if question.local_files:
+        return _of_a_file(question)
     if any(finding.code == "context-scaled" for finding in judged.findings):
         # how to switch the scaling on differs from model to model: the publisher says it
         return ()
-    lines = list(_lines(question.runtime, question))
+    large = any((device.memory_total_bytes or 0) >= OLLAMA_LARGE_GPU_BYTES for device in machine.accelerators or ())
+    devices = {term.where for term in judged.needs.memory.terms if term.where != "host"} if judged.needs and judged.needs.memory else set()
+    parallel = f" --tensor-parallel-size {len(devices)}" if question.runtime.id == "vllm" and len(devices) > 1 else ""
+    lines = [line + parallel for line in _lines(question.runtime, question, large, tag)]
     if question.runtime.id == "llama.cpp":
-        other = list(_lines(shelf.runtime("ollama"), question))
+        other = list(_lines(shelf.runtime("ollama"), question, large, tag))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []
     return tuple(lines)
@@ -36,16 +48,28 @@ def missing_file(question: Question) -> str | None:
     return f"{known} Hugging Face lists the conversions{where}"
 
 
-def _lines(runtime: RuntimeSpec, question: Question) -> tuple[str, ...]:
+def _of_a_file(question: Question) -> tuple[str, ...]:
+    """llama.cpp on the very file that was judged; the other runtimes want code around it."""
+    workload, path = question.workload, question.spec.origin
+    if workload.runtime != "llama.cpp" or not path.endswith(".gguf"):
+        return ()
+    total = (workload.context_tokens or 0) * workload.parallel
+    cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
+    shown = f"'{path}'" if " " in path else path
+    return (f"llama-server -m {shown} -c {total} -np {workload.parallel}{cache}",)
+
+
+def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None) -> tuple[str, ...]:
     """A server to start first, where the workload departs from its defaults, then the runtime's command."""
     spec, workload = question.spec, question.workload
-    departs = _departures(runtime, workload)
+    departs = _departures(runtime, workload, large)
     if any(key not in runtime.options and key not in runtime.settings and not _carried(runtime, key) for key in departs):
         return ()
     values = _values(question)
     by_tag = "{tag}" in runtime.command and workload.format == "gguf"
+    typed = runtime.command.replace("{tag}", tag) if by_tag and tag else ""
     # a bare tag loads the default quantization, whatever was asked
-    line = "" if by_tag and not _default_quantization(spec, runtime, workload) else _filled(runtime.command, values)
+    line = typed or "" if by_tag and not _default_quantization(spec, runtime, workload) else _filled(runtime.command, values)
     line = line or _filled(runtime.repository_command, values)
     if not line:
         return ()
@@ -55,7 +79,7 @@ def _lines(runtime: RuntimeSpec, question: Question) -> tuple[str, ...]:
     return (*first, " ".join((line, *extra)))
 
 
-def _departures(runtime: RuntimeSpec, workload: Workload) -> list[str]:
+def _departures(runtime: RuntimeSpec, workload: Workload, large: bool) -> list[str]:
     """What the workload asks that the runtime would not do by itself."""
     found = []
     if workload.kv_cache_type not in (None, "f16"):
@@ -63,7 +87,7 @@ def _departures(runtime: RuntimeSpec, workload: Workload) -> list[str]:
     if workload.parallel > 1:
         found.append("parallel")
     usual = runtime.default_context_tokens
-    if workload.context_tokens is not None and usual is not None and workload.context_tokens > usual:
+    if workload.context_tokens is not None and usual is not None and (large or workload.context_tokens > usual):
         found.append("context_tokens")
     return found
 

@@ -14,7 +14,7 @@ from .facts import Record
 from .licenses import satisfies
 from .machine import Machine
 from .needs.records import Needs
-from .placement import free_bytes
+from .placement import free_bytes, room_of
 from .spec import ModelSpec, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
@@ -85,6 +85,7 @@ CODES: Mapping[str, str] = {
     "runtime-any": "the spec names no runtime",
     "runtime-not-installed": "the runtime is not installed yet",
     "runtime-not-searched": "whether the runtime is installed was not read",
+    "runtime-unfamiliar": "whether the runtime knows this architecture is not known",
     "runtime-cannot-load": "the runtime does not load this model",
     "runtime-no-build": "the runtime does not exist for this system",
     "speed-comfortable": "at least as fast as one reads, and as wanted",
@@ -127,12 +128,15 @@ def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
 
     if state == "closed":
         why = spec.availability.why if spec.availability else "the publisher keeps them"
-        return found(Outcome.FAIL, "weights-closed", f"The weights cannot be downloaded: {why}.")
+        retired = spec.availability.retired if spec.availability else None
+        gone = f" {spec.availability.provider} retired it on {retired}." if spec.availability and retired else ""
+        return found(Outcome.FAIL, "weights-closed", f"The weights cannot be downloaded: {why}.{gone}")
     if local_files:
         return found(Outcome.PASS, "weights-here", "The files are already on this machine.")
     stated_alone = spec.needs is not None and spec.architecture is None
     if state == "unknown" and not stated_alone and not spec.files:
-        remedy = f"look at the publisher's page, then set openness.weights in {spec.origin or 'the spec'}"
+        own = spec.origin.endswith(".toml")
+        remedy = f"look at the publisher's page, then set openness.weights in {spec.origin if own else 'a spec of it'}"
         return found(Outcome.UNKNOWN, "weights-not-known", "Whether the weights were published is not known.", remedy)
     if spec.safety.formats == ("pickle",) or spec.safety.remote_code:
         danger = (
@@ -543,7 +547,7 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
     share = sum(term.high_bytes for term in terms)
     devices = {f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())}
     used = [devices.get(where) for where in dict.fromkeys(term.where for term in terms)]
-    rooms = [None if device is None or device.unified is not False else free_bytes(device) for device in used]
+    rooms = [None if device is None or device.unified is not False else room_of(device, gpu_only=needed) for device in used]
     has = None if None in rooms else sum(room for room in rooms if room is not None)
     name = " and ".join(dict.fromkeys(device.name for device in used if device)) or "the accelerator"
 
@@ -563,18 +567,12 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
     if needs.placement == "host":
         shared = next((device for device in machine.accelerators or () if device.unified), None)
         largest = max((device for device in machine.accelerators or ()), key=lambda device: free_bytes(device) or 0, default=None)
+        program = runtime.name if runtime else "The runtime"
         if needed and shared is not None:
             return found(Outcome.PASS, "accelerator-fits", f"{shared.name} shares the RAM, which holds it.", counted=False)
-        program = runtime.name if runtime else "The runtime"
         if needed and largest is None:
             remedy = "choose a runtime that works on a CPU: leave --runtime out"
             return found(Outcome.FAIL, "accelerator-missing", f"{program} needs a GPU, and none was found.", remedy, counted=False)
-        if needed and largest is not None:
-            room = units.binary(free_bytes(largest) or 0)
-            reason = f"{program} needs it all on a GPU, and {largest.name} has {room} for it: too little."
-            return found(
-                Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less", counted=False
-            )
         without = "None is needed" if largest is None else f"{largest.name} is not needed, or holds too little of it"
         return found(Outcome.PASS, "accelerator-not-needed", f"{without}: judged in RAM.", counted=False)
     if has is None:
@@ -582,6 +580,10 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
         why = machine.why_unread("accelerators" if machine.accelerators is None else f"accelerators.{blank}")
         reason = f"Only an accelerator could hold it, and that could not be read: {why.reason}."
         return found(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
+    if share > has:
+        program = runtime.name if runtime else "The runtime"
+        reason = f"{program} needs {units.binary(share)} on a GPU, and may take {units.binary(has)} of {name}."
+        return found(Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less")
     if needs.placement == "split":
         reason = f"{units.binary(share)} of it fit on {name}; the rest stays in RAM."
         return found(Outcome.WARN, "accelerator-partly", reason, "a smaller quantization or a shorter context may fit whole")
@@ -651,8 +653,11 @@ def _cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
 
 
-def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str | None) -> Finding:
-    """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not."""
+def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str | None, unfamiliar: str | None = None) -> Finding:
+    """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not.
+
+    `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime does is not known either.
+    """
     name = runtime.name if runtime else None
 
     def found(outcome: Outcome, code: str, has: str | None, reason: str, remedy: str | None = None) -> Finding:
@@ -669,6 +674,9 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
     if system and architecture and f"{system}-{architecture}" not in exists:
         reason = f"{name} does not exist for {system} on {architecture}."
         return found(Outcome.FAIL, "runtime-no-build", f"{system}-{architecture}", reason, "choose another with --runtime")
+    if unfamiliar is not None:
+        reason = f"Whether {name} knows the architecture {unfamiliar} is not known: it may refuse the file."
+        return found(Outcome.WARN, "runtime-unfamiliar", None, reason, f"look for {unfamiliar} among the models that {name} supports")
     if machine.runtimes is None:
         return found(
             Outcome.WARN,

@@ -11,6 +11,10 @@ from .units import GIB
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)
 DEVICE_MARGIN_BYTES = 1 * GIB
+# vLLM takes this share of each device and fails where that is not enough (vllm 0.33.0, vllm/config/cache.py lines 215-223)
+GPU_ONLY_SHARE = 0.92
+# tensor parallelism wants a power of two (vLLM's documentation of --tensor-parallel-size: it must divide the attention heads)
+TENSOR_PARALLEL = (2, 4, 8)
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's layout of the weights
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state")
 
@@ -45,13 +49,17 @@ def free_bytes(device: Accelerator) -> int | None:
     return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
 
 
-def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bool) -> Iterator[Needs]:
+def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bool, gpu_only: bool = False) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators, split, host, unread accelerator.
 
-    `splits`: the runtime shares layers out, over several accelerators and with the RAM.
+    `splits`: the runtime shares layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
+    alone, one or several alike.
     """
     if needs.memory is None:
         yield needs
+        return
+    if gpu_only:
+        yield from _gpu_only(needs, needs.memory, machine)
         return
     known = [place for place in places(machine) if place.room_bytes is not None]
     moving = sum(term.high_bytes for term in needs.memory.terms if term.name != "runtime")
@@ -66,6 +74,61 @@ def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bo
     for place in places(machine):
         if place.room_bytes is None:
             yield _on_one(needs, place.where)
+
+
+def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
+    """What a runtime may take of a device: llama.cpp leaves a gigabyte free, one that needs it all takes its share."""
+    if not gpu_only:
+        return free_bytes(device)
+    total = device.memory_total_bytes
+    if total is None:
+        return None
+    free = total if device.memory_free_bytes is None else device.memory_free_bytes
+    return min(int(total * GPU_ONLY_SHARE), free)
+
+
+def smallest_device_bytes(high_bytes: int) -> int:
+    """The least memory of one device on which a runtime that needs it all finds that much."""
+    size = int(high_bytes / GPU_ONLY_SHARE)
+    while int(size * GPU_ONLY_SHARE) < high_bytes:
+        size += 1
+    return size
+
+
+def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Needs]:
+    """All of it on one accelerator, the same on several by tensor parallelism, then where nothing was read; the RAM last."""
+    devices = [(place, (machine.accelerators or ())[place.index]) for place in places(machine)]
+    known = [(place, room) for place, device in devices if device.unified is False and (room := room_of(device, gpu_only=True)) is not None]
+    need = memory.high_bytes
+    largest = max(known, key=lambda item: item[1], default=None)
+    for number in (1, *TENSOR_PARALLEL):
+        chosen = sorted(known, key=lambda item: -item[1])[:number]
+        if len(chosen) == number and all(-(-need // number) <= room for _, room in chosen):
+            yield _tensor_parallel(needs, memory, [place.where for place, _ in chosen])
+            return
+    if machine.accelerators is None:
+        yield _tensor_parallel(needs, memory, ["accelerator:0"])
+    for place, device in devices:
+        if device.unified is None or device.memory_total_bytes is None:
+            yield _tensor_parallel(needs, memory, [place.where])
+    if largest is not None:
+        yield _tensor_parallel(needs, memory, [largest[0].where])
+    else:
+        yield needs
+
+
+def _tensor_parallel(needs: Needs, memory: MemoryNeed, places_: Sequence[str]) -> Needs:
+    """Every term in equal parts. The process itself takes memory on both sides: libraries in RAM, a context and graphs on the device."""
+    number = len(places_)
+    terms: list[Term] = []
+    for term in memory.terms:
+        if term.name == "runtime":
+            terms.append(term)
+        for index, where in enumerate(places_):
+            part = {name: (getattr(term, name) + index) // number for name in ("bytes", "low_bytes", "high_bytes")}
+            line = term.arithmetic if number == 1 else f"1 of {number} devices of: {term.arithmetic}"
+            terms.append(term.replace(where=where, arithmetic=line, **part))
+    return _placed(needs, "accelerator", terms, 0)
 
 
 def _on_one(needs: Needs, where: str) -> Needs:

@@ -11,7 +11,7 @@ from .facts import Record
 from .findings import Finding, Outcome, disk_margin_bytes, reserve_of
 from .machine import PURPOSES, Accelerator, Disk, Machine
 from .needs.records import Needs
-from .placement import DEVICE_MARGIN_BYTES
+from .placement import DEVICE_MARGIN_BYTES, smallest_device_bytes
 from .profiles import Profile, size_of
 from .spec import ModelSpec
 from .speed import PaceRange
@@ -141,6 +141,8 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
         return question, judge(question, vast), None
     gpu_only = runtime is not None and runtime.gpu_only
     on_card = sum(term.high_bytes for term in needs.memory.terms if term.name != "runtime") + DEVICE_MARGIN_BYTES
+    if gpu_only:
+        on_card = smallest_device_bytes(needs.memory.high_bytes)
     beside = sum(term.high_bytes for term in needs.memory.terms if term.name == "runtime")
     reserve, _ = reserve_of(vast, workload)
     alone = needs.memory.high_bytes + reserve

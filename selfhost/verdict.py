@@ -53,6 +53,7 @@ class Alternative(Record):
     quantization: str | None
     context_tokens: int | None
     runtime: str | None = None
+    finetune_method: str | None = None
     why: str
     command: str
 
@@ -73,9 +74,9 @@ class Question(Record):
     """All that is asked of one model, every default filled in: what `judge` takes beside the machine.
 
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
-    stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does not load
-    the model, None when it does. `context_asked`: the context was given, not taken by default. `local_files`: the files
-    are on this machine already.
+    stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
+    not load the model, None when it does; `unfamiliar` an architecture that no row describes. `context_asked`: the context
+    was given, not taken by default. `local_files`: the files are on this machine already.
     """
 
     spec: ModelSpec
@@ -84,6 +85,7 @@ class Question(Record):
     loads: str | None = None
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
+    unfamiliar: str | None = None
     context_asked: bool = False
     local_files: bool = False
 
@@ -199,7 +201,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     placed, held = place(question, needs, machine)
     about += held
     about.append(check.cpu(needs, machine, question.runtime))
-    about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
+    about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar))
     pace = None
     if question.read_bytes is not None:
         pace = predict(
@@ -220,13 +222,14 @@ def judge(question: Question, machine: Machine) -> Judged:
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
     """Where the memory would lie, and the findings of memory and accelerator for that place."""
     layers = question.spec.architecture.layers if question.spec.architecture else None
+    gpu_only = question.runtime is not None and question.runtime.gpu_only
     fallback: tuple[Needs, list[Finding]] | None = None
     splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
-    for candidate in placements(needs, machine, layers, splits=splits):
+    for candidate in placements(needs, machine, layers, splits=splits, gpu_only=gpu_only):
         held = [check.memory(candidate, machine, question.workload), check.accelerator(candidate, machine, question.runtime)]
         if all(finding.outcome is not Outcome.FAIL for finding in held):
             return candidate, held
-        if candidate.placement == "host":
+        if candidate.placement == "host" or fallback is None or gpu_only:
             fallback = candidate, held
     assert fallback is not None
     return fallback

@@ -170,7 +170,8 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
 def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
     kept = [
-        disk.replace(free_bytes=free, total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes)) for disk in disks or ()
+        disk.replace(free_bytes=free, writable=True, total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes))
+        for disk in disks or ()
     ]
     there = {disk.purpose for disk in kept}
     made = [Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True) for purpose in PURPOSES if purpose not in there]

@@ -137,6 +137,13 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
         for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing"):
             if getattr(asked, key) is not None:
                 found.append((key, "makes sense for the task finetune only", "add --task finetune"))
+    else:
+        if asked.kv_cache_type is not None:
+            found.append(("kv_cache_type", "makes no sense for fine-tuning, which keeps no cache", "leave it out"))
+        if asked.min_tokens_per_second is not None:
+            found.append(("min_tokens_per_second", "makes no sense for fine-tuning, whose speed is not estimated", "leave it out"))
+        if asked.finetune_method == "full" and asked.lora_rank is not None:
+            found.append(("lora_rank", "makes no sense for full fine-tuning, which has no adapters", "leave it out"))
     for key in ("runtime", "format", "quantization", "license"):
         value = getattr(asked, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):

@@ -244,3 +244,87 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     if sequences is not None:
         assert memory(parallel=sequences) in ("pass", "warn")
         assert sequences == 4096 or memory(parallel=sequences + 1) in ("fail", "unknown")
+
+
+def test_a_closed_model_in_service_is_offered_by_its_provider() -> None:
+    """That a provider serves it makes an API the route, though no price be known; a retired one has a named stand-in."""
+    verdict = check("claude", machine=VM)
+    assert verdict.route is Route.API
+    assert [(offer.provider, offer.input_usd_per_million_tokens) for offer in verdict.api_offers] == [("Anthropic", None)]
+    retired = check("gpt-3", machine=VM)
+    assert retired.model.availability is not None
+    assert retired.model.availability.retired
+    assert retired.route is Route.API
+    assert all(offer.stands_in for offer in retired.api_offers)
+    assert "retired" in retired.findings[0].reason
+
+
+def test_no_api_of_ours_trains() -> None:
+    """Prices per token of an answer are no offer for fine-tuning."""
+    verdict = check("llama-3.1-70b", Workload(task="finetune", finetune_method="full"), machine=VM)
+    assert verdict.route is Route.NEITHER
+    assert verdict.api_offers == ()
+
+
+def test_what_a_spec_states_of_running_says_nothing_of_training(tmp_path: Path) -> None:
+    """[needs] alone under finetune is unknown; a runtime that does not train is refused with the reason."""
+    text = 'schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = 1_000\ndisk_bytes = 3_000\nsource = "guess"\n'
+    (tmp_path / "x.toml").write_text(text)
+    assert check("x", Workload(task="finetune"), machine=VM, specs=[tmp_path]).route is Route.UNKNOWN
+    finding = check("mistral-7b", Workload(task="finetune", runtime="llama.cpp"), machine=VM).finding("runtime")
+    assert finding is not None
+    assert finding.code == "runtime-cannot-load"
+    assert "train" in finding.reason
+
+
+def safetensors(folder: Path, dtype: str, width: int) -> None:
+    """A folder of one layer's worth of Llama: real names and shapes, zeros for data."""
+    import json
+    import struct
+
+    hidden, forward, vocabulary = 64, 128, 256
+    shapes = {
+        "model.embed_tokens.weight": [vocabulary, hidden],
+        "model.norm.weight": [hidden],
+        "lm_head.weight": [vocabulary, hidden],
+        "model.layers.0.input_layernorm.weight": [hidden],
+        "model.layers.0.post_attention_layernorm.weight": [hidden],
+        **{f"model.layers.0.self_attn.{name}_proj.weight": [hidden, hidden] for name in "qkvo"},
+        "model.layers.0.mlp.gate_proj.weight": [forward, hidden],
+        "model.layers.0.mlp.up_proj.weight": [forward, hidden],
+        "model.layers.0.mlp.down_proj.weight": [hidden, forward],
+    }
+    header, place = {}, 0
+    for name, shape in shapes.items():
+        size = width * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [place, place + size]}
+        place += size
+    text = json.dumps(header).encode()
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(place))
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "tie_word_embeddings": False}
+    sizes = {
+        "hidden_size": hidden,
+        "intermediate_size": forward,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "vocab_size": vocabulary,
+    }
+    (folder / "config.json").write_text(json.dumps({**config, **sizes, "num_key_value_heads": 4, "max_position_embeddings": 512}))
+
+
+@pytest.mark.parametrize(("dtype", "width", "name"), [("F16", 2, "float16"), ("BF16", 2, "bfloat16"), ("F32", 4, "float32")])
+def test_the_files_own_type_decides(dtype: str, width: int, name: str, tmp_path: Path) -> None:
+    """A folder whose config.json says bfloat16 is judged by the type of its tensors, in the runtime that loads them."""
+    safetensors(tmp_path / "model", dtype, width)
+    verdict = check(tmp_path / "model", machine=VM)
+    assert verdict.route is Route.LOCAL
+    assert (verdict.workload.runtime, verdict.workload.quantization) == ("transformers", name)
+    disk = verdict.finding("disk")
+    assert disk is not None
+    assert disk.code == "disk-nothing-missing"
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    (weights,) = [term for term in verdict.needs.memory.terms if term.name == "weights"]
+    parameters = 2 * 256 * 64 + 64 + 2 * 64 + 4 * 64 * 64 + 3 * 64 * 128
+    assert weights.low_bytes <= parameters * width <= weights.high_bytes

@@ -203,6 +203,7 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("runtime", "pass", "runtime-any"): lambda: found("runtime", question(runtime=None)),
     ("runtime", "warn", "runtime-not-installed"): lambda: found("runtime", machine=MACHINE.replace(runtimes=())),
     ("runtime", "warn", "runtime-not-searched"): lambda: found("runtime", machine=MACHINE.replace(runtimes=None)),
+    ("runtime", "warn", "runtime-unfamiliar"): lambda: found("runtime", question(unfamiliar="zorglub")),
     ("runtime", "fail", "runtime-cannot-load"): lambda: found("runtime", question(loads="It does not.")),
     ("runtime", "fail", "runtime-no-build"): lambda: found("runtime", machine=MACHINE.replace(system="windows")),
     ("speed", "pass", "speed-comfortable"): lambda: pace(8, 12),
@@ -496,7 +497,21 @@ def test_two_cards_share_the_layers_out() -> None:
     assert judged.needs.memory is not None
     assert {one.where for one in judged.needs.memory.terms if one.bytes} == {"accelerator:0", "accelerator:1"}
     assert judged.needs.memory.total_bytes == 40 * GIB - GIB // 2
-    assert judge(BIG.replace(runtime=GPU_ONLY), pair).route(offered=True) is Route.API
+
+
+def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
+    """vLLM takes 92 % of a device: 22.5 of 24 GiB are too much for one card; 40 GiB go on two in equal parts, but not in RAM."""
+    asked = question(runtime=GPU_ONLY, needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2))
+    assert found("accelerator", asked, MACHINE.replace(accelerators=(GPU,))).code == "accelerator-too-small"
+    pair = judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU, GPU)))
+    assert pair.route(offered=True) is Route.LOCAL
+    assert pair.needs is not None
+    assert pair.needs.memory is not None
+    held = {
+        where: sum(one.high_bytes for one in pair.needs.memory.terms if one.where == where) for where in ("accelerator:0", "accelerator:1")
+    }
+    assert held == {"accelerator:0": 20 * GIB, "accelerator:1": 20 * GIB}
+    assert judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU,))).route(offered=True) is Route.API
 
 
 def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:

@@ -52,8 +52,11 @@ def needs_of(
             optimizer=asked.optimizer or "adamw",
             checkpointing=bool(asked.checkpointing),
         )
+    if workload.task == "finetune":
+        return _nothing(cpu, "what a spec states of running a model says nothing of training it", "give the spec an [architecture]")
     if runtime is None or not _describes(spec):
-        return _stated(spec, cpu) or _nothing(cpu, "the spec states neither an architecture nor [needs]", "state it in [needs] of a spec")
+        why = spec.unknown.get("architecture") or "the spec states neither an architecture nor [needs]"
+        return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
     found = _parts(_subject(spec, architectures), runtime, format, _asked(spec, workload, quantization), instruction_sets)
@@ -113,7 +116,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
     if format == "gguf" and (spec.parameters.total is not None or _subject(spec, architectures).whole):
         # every recipe can be followed, so none of them has to be
         return names
-    return tuple(name for name in names if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights))
+    return tuple(name for name in dict.fromkeys(names) if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights))
 
 
 def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:

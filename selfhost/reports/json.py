@@ -67,6 +67,7 @@ def verdict(answer: Verdict) -> dict[str, Any]:
                 "id": other.id,
                 "name": other.name,
                 "runtime": other.runtime,
+                "finetune_method": other.finetune_method,
                 "quantization": other.quantization,
                 "context_tokens": other.context_tokens,
                 "why": other.why,

@@ -145,13 +145,16 @@ def _asked(verdict: Verdict) -> str:
     if asked.kv_cache_type not in (None, "f16"):
         parts.append(f"{asked.kv_cache_type} cache")
     if asked.task != "generate":
-        parts.append(f"to {asked.task}")
+        parts.append(f"{asked.task} by {asked.finetune_method}" if asked.finetune_method else asked.task)
     if asked.memory_basis != "default":
         parts.append(f"judged by {asked.memory_basis} memory")
     parts.extend(word for word in ("private", "commercial", "modify", "auditable") if getattr(asked, word))
     if asked.license:
         parts.append(f"license {asked.license}")
-    if verdict.needs is not None and verdict.needs.download_bytes is not None:
+    disk = verdict.finding("disk")
+    if disk is not None and disk.code == "disk-nothing-missing":
+        parts.append("the files are here")
+    elif verdict.needs is not None and verdict.needs.download_bytes is not None:
         parts.append(f"{units.decimal(verdict.needs.download_bytes)} to download")
     return ", ".join(part for part in parts if part)
 
@@ -176,6 +179,7 @@ def _instead(blocks: list[Block], verdict: Verdict) -> None:
 def _alternative(verdict: Verdict, other: Alternative) -> str:
     """`Mistral 7B in IQ2_M, 2,048 tokens of context`."""
     text = f"{other.name} in {other.quantization}" if other.quantization else other.name
+    text += f" by {other.finetune_method}" if other.finetune_method else ""
     return f"{text}, {units.tokens(other.context_tokens)} of context" if _other_context(verdict, other) and other.context_tokens else text
 
 
@@ -243,7 +247,7 @@ def _room_for(verdict: Verdict) -> str:
         f"{room.best_quantization} weights" if room.best_quantization not in (None, asked.quantization) else "",
     ]
     told = "; ".join(part for part in parts if part)
-    return f"Also fits, one at a time: {told}." if told else ""
+    return f"The memory also allows, one at a time: {told}." if told else ""
 
 
 def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
@@ -498,7 +502,7 @@ def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
         return Document(blocks=(_text("No model matches."),))
     fits = sum(row.can_run for row in rows)
     room = f", which has {memory}" if (memory := _room(machine)) else ""
-    blocks: list[Block] = [_text(f"{fits} of {len(rows)} models run {_on(machine)}{room}.")]
+    blocks: list[Block] = [_text(f"{fits} of {len(rows)} models listed run {_on(machine)}{room}.")]
     if planned := _planned(machine):
         blocks.append(_text(planned))
     blocks.append(_BLANK)
