@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from . import needs as need
 from .catalogue import Catalogue
@@ -14,6 +13,11 @@ from .needs.records import SizedWeights
 from .spec import ModelSpec, RuntimeSpec
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # the runtime taken when none is asked for: the first that loads the model
 RUNTIMES_BY_MODALITY = {

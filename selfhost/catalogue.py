@@ -10,12 +10,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from .errors import Problem, SpecError, UnknownModelError, WorkloadError
 from .facts import Record
 from .spec import ModelSpec, RuntimeSpec
 from .tomlfile import MAX_FILE_BYTES, Document
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 INDEX_FILE = "index.jsonl"
 MAX_FILES = 10_000

@@ -205,7 +205,29 @@ def longest_context(question: Question, machine: Machine, shelf: Catalogue) -> i
 def _most_parallel(question: Question, machine: Machine, shelf: Catalogue) -> int | None:
     if not _grows(question):
         return None
-    return _largest(MOST_PARALLEL, lambda number: _holds(question, question.workload.replace(parallel=number), machine, shelf))
+
+    def fits(number: int) -> bool:
+        return _holds(question, question.workload.replace(parallel=number), machine, shelf)
+
+    return _largest(MOST_PARALLEL, fits, guess=_parallel_by_slope(question, machine, shelf))
+
+
+def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -> int:
+    """Where the search is best begun: the need grows nearly in proportion to the sequences."""
+    now = question.workload.parallel
+    twice = need.needs_of(
+        question.spec,
+        question.runtime,
+        question.workload.replace(parallel=2 * now),
+        architectures(shelf),
+        instruction_sets=machine.instruction_sets,
+    )
+    ceiling = max(machine.memory_available_bytes or 0, machine.memory_limit_bytes or 0)
+    if question.needs is None or question.needs.memory is None or twice.memory is None:
+        return now
+    first = question.needs.memory.high_bytes
+    each = (twice.memory.high_bytes - first) / now
+    return max(1, min(MOST_PARALLEL, now + int((ceiling - first) / each))) if each > 0 else now
 
 
 def _grows(question: Question) -> bool:
@@ -223,16 +245,21 @@ def _best_quantization(question: Question, machine: Machine, shelf: Catalogue) -
     return None
 
 
-def _largest(most: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number from 1 to `most` for which it fits; the need never shrinks as the number grows."""
-    if fits(most):
+def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -> int | None:
+    """The largest number from 1 to `most` for which it fits; the need never shrinks as the number grows.
+
+    With a `guess` near the answer few tries are needed.
+    """
+    if guess is None and fits(most):
         return most
-    low, high, step = 0, most, 1
-    # doubling finds a small answer soon
-    while low + step < high and fits(low + step):
-        low += step
+    # low fits or is 0, high does not or is beyond
+    low, high, step, at = 0, most + 1, 1, min(most, guess or 1)
+    while low < at < high:
+        if fits(at):
+            low, at = at, min(most, at + step)
+        else:
+            high, at = at, max(1, at - step)
         step *= 2
-    high = min(high, low + step)
     while high - low > 1:
         middle = (low + high) // 2
         if fits(middle):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import InputError, MachineFileError, Problem, SelfhostError, WorkloadError
 from .spec import MODALITIES
 from .verdict import Route, exit_code
 from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, TASKS
 
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
     from .audit import Audit
     from .catalogue import Catalogue
     from .machine import Machine
@@ -117,6 +119,11 @@ class UsageError(SelfhostError):
     """The command line makes no sense."""
 
 
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse loads shutil to ask for the width, once for each option that is added."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=max(40, min(100, _columns() - 2)))
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises UsageError where argparse would print and exit."""
 
@@ -124,7 +131,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"selfhost {command}".strip(),
             epilog=EXAMPLES[command] + "\n" + EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_help_formatter,
             allow_abbrev=False,
             **options,
         )
@@ -188,8 +195,10 @@ def _unwritable(error: OSError) -> Exception:
 
 def _abandon_output() -> None:
     """What is left in the buffer must not complain at exit."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    try:  # noqa: SIM105 - contextlib would be loaded for this alone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        pass
 
 
 def _wants_json(words: Sequence[str]) -> bool:

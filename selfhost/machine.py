@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from .errors import MachineFileError, Problem
 from .facts import Record, Unread
 
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
     import os
+    from typing import Any
 
 SCHEMA = "selfhost.machine/1"
 SCOPES = ("host", "vm", "container")

@@ -8,11 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from .catalogue import Catalogue, canonical
 from .errors import NotAModelError, SpecError, UnknownModelError
 from .facts import Record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from .errors import Problem, SpecError
 from .facts import Record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any
 
 from . import units
 from .catalogue import canonical, shipped_folder
@@ -13,6 +12,11 @@ from .facts import Record, Unread
 from .machine import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
 from .tomlfile import Document, Table
 from .whatif import ARCHITECTURES, SYSTEMS, planned
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from .facts import Record
 from .tomlfile import Document, Table, kind_of, shortened
 from .units import parse_bytes
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = 1
 # more than any published model has (126); bounds what a hostile file can ask for

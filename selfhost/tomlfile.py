@@ -8,10 +8,14 @@ line is not certain it is left out. Time and memory are bounded for any content:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from .errors import Problem
 from .facts import Record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 Path = tuple[str | int, ...]
 

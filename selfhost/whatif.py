@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from . import units
 from .errors import InputError, MachineFileError, Problem
@@ -22,6 +21,11 @@ from .machine import (
     normal_architecture,
     normal_system,
 )
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 ARCHITECTURES = ("x86_64", "aarch64", "i686", "armv6l", "armv7l", "riscv64", "ppc64le", "s390x", "loongarch64")
 SYSTEMS = ("linux", "macos", "windows")

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ..facts import Record
 from ..spec import ModelSpec
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["LocalModel", "read_local", "spec_text"]
 

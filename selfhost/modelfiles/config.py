@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..facts import Record
 from ..spec import (
@@ -24,6 +23,11 @@ from ..spec import (
 )
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .source import fail, read_json, shown
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from struct import Struct, unpack_from
-from typing import IO, Any
 
 from ..facts import Record
 from ..spec import (
@@ -30,6 +29,11 @@ from ..spec import (
 )
 from .naming import clean, grouped, identifier, license_of, listed, name_of, row_values
 from .source import fail, open_file, read_some, refuse_other_kinds, shown, status_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import IO, Any
 
 MAGIC = b"GGUF"
 # a header is mostly the vocabulary: 0.7 to 10 MB in published files. The limits bound what a hostile file can cost

@@ -11,11 +11,15 @@ import re
 from collections.abc import Mapping
 from math import prod
 from struct import unpack
-from typing import Any
 
 from ..facts import Record
 from .naming import clean, listed
 from .source import fail, open_file, parse_json, read_json, read_some, refuse_other_kinds, shown, status_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_HEADER_BYTES = 100_000_000
 MAX_TENSORS = 1_000_000

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import IO, Any, NoReturn
 
 from ..errors import Problem, SpecError
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import IO, Any, NoReturn
 
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 _UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")

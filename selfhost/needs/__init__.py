@@ -5,7 +5,7 @@ Names are resolved on first use: the records are wanted by rooms that compute no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .estimate import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..facts import Unread
 from ..spec import ModelSpec, RuntimeSpec
@@ -13,6 +12,11 @@ from .parts import Asked, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import row_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *checkpoint.DTYPES, *checkpoint.MLX_QUANTIZATIONS)

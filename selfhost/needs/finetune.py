@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 from ..errors import Problem, WorkloadError
 from ..facts import Record, Unread
@@ -24,6 +23,11 @@ from .checkpoint import name_of, overhead, size_of
 from .parts import Subject, term, times
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
 DEFAULT_KEPT_CHECKPOINTS = 2

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 from ..facts import Record
 from ..spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # width of the two LAuReL matrices of Gemma 3n (`laurel_rank` in its config.json)
 _LAUREL_RANK = 64

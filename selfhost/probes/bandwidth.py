@@ -11,13 +11,17 @@ import os
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from .. import units
 from ..facts import Record, Unread
 from ..machine import MAX_MEMORY_BYTES, Machine
 from .host import Host
 from .memory import parse_list
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FACT = "memory_bandwidth_bytes_per_second"
 # more threads than this add nothing on a desktop and some seconds of start-up on a server

@@ -11,10 +11,16 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, TypeVar
 
 from ..facts import Record, Unread
 from ..machine import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, UNPRINTABLE, normal_system
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 DEADLINE_SECONDS = 2.0
 # once one volume has not answered, the next ones get less: the whole reading stays within a few seconds
@@ -23,8 +29,6 @@ MAX_READ_BYTES = 2**20
 
 # names of accounts and folders that tell nothing about a person
 _COMMON_NAMES = ("root", "home", "users", "Users", "user")
-
-T = TypeVar("T")
 
 # for facts that no option states: people may write them down themselves
 FILL_IN = "fill it in: `selfhost machine --format json > m.json`, edit m.json, then add `--machine m.json`"

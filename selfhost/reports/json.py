@@ -6,7 +6,6 @@ The layout is written out here so that the records behind it may change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import InputError, NotAModelError, Problem, SelfhostError
@@ -19,7 +18,11 @@ from ..speed import PaceRange, Speed
 from ..verdict import Verdict, exit_code
 from ..workload import Workload
 
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..api import Shown
     from ..plan import Known, Least, Plan
     from ..profiles import Profile
