@@ -21,7 +21,9 @@ MOST_ALTERNATIVES = 3
 # of two models that fit, one of the last years is proposed before an older one, however large
 RECENT_YEARS = 3
 # no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
-LEAST_BYTES_PER_PARAMETER = 0.5
+LEAST_BYTES_BY_DEFAULT = 0.5
+# below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp ggml/src/ggml-common.h)
+LEAST_BYTES_PER_PARAMETER = 0.18
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 
@@ -70,7 +72,7 @@ def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catal
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
         return
     order = need.quantizations_of(spec, runtime, architectures(shelf))
-    if workload.quantization not in order:
+    if workload.quantization not in order or _beyond_any_quantization(question, machine):
         return
     for quantization in order[order.index(workload.quantization) + 1 :]:
         if runtime.formats[0] == "gguf" and need.worth_having(quantization) is not worth_having:
@@ -95,7 +97,7 @@ def _other_models(question: Question, asked: Workload, machine: Machine, shelf: 
     outlines = shelf.outlines()
     newest = max((outline.released or "" for outline in outlines), default="")[:4]
     recent = str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
-    most_parameters = _most_parameters(machine)
+    most_parameters = _most_parameters(machine, LEAST_BYTES_BY_DEFAULT)
 
     def rank(other: Outline) -> tuple[int, bool, bool, int, str]:
         known = named.index(other.id) if other.id in named else len(named)
@@ -133,13 +135,13 @@ def _comes_into_question(outline: Outline, spec: ModelSpec, named: Sequence[str]
     return outline.superseded_by is None and (spec.parameters.total is None or total < spec.parameters.total)
 
 
-def _most_parameters(machine: Machine) -> float | None:
+def _most_parameters(machine: Machine, bytes_per_parameter: float) -> float | None:
     """More than this cannot fit in all memory of the machine together; None where that was not read."""
     if machine.memory_limit_bytes is None or machine.accelerators is None:
         return None
     rooms = [one.room_bytes for one in places(machine)]
     known = [size for size in rooms if size is not None]
-    return None if len(known) < len(rooms) else (machine.memory_limit_bytes + sum(known)) / LEAST_BYTES_PER_PARAMETER
+    return None if len(known) < len(rooms) else (machine.memory_limit_bytes + sum(known)) / bytes_per_parameter
 
 
 _Fit = tuple[Question, Judged, Workload]
@@ -239,10 +241,18 @@ def _grows(question: Question) -> bool:
 def _best_quantization(question: Question, machine: Machine, shelf: Catalogue) -> str | None:
     if question.runtime is None or question.workload.task == "finetune" or question.local_files:
         return None
+    if _beyond_any_quantization(question, machine):
+        return None
     for quantization in need.quantizations_of(question.spec, question.runtime, architectures(shelf)):
         if _holds(question, question.workload.replace(quantization=quantization), machine, shelf):
             return quantization
     return None
+
+
+def _beyond_any_quantization(question: Question, machine: Machine) -> bool:
+    """The weights in the fewest bits are more than all memory together: no need to try each."""
+    parameters, most = question.spec.parameters.total, _most_parameters(machine, LEAST_BYTES_PER_PARAMETER)
+    return parameters is not None and most is not None and parameters > most
 
 
 def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -> int | None:
