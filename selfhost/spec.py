@@ -35,6 +35,7 @@ FORMATS = ("gguf", "safetensors", "mlx", "ggml", "pickle")
 DTYPES = (
     "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4", "int8", "int4", "int4_32", "ternary",
 )  # fmt: skip
+PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 ROPE_FACTORS = ("freqs", "long_short")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
@@ -281,6 +282,7 @@ class ModelSpec(Record):
     parameters: Parameters = Parameters()
     architecture: Architecture | None = None
     components: Mapping[str, int] = {}
+    components_dtype: str | None = None
     embedding_length: int | None = None
     needs: StatedNeeds | None = None
     files: tuple[PublishedFiles, ...] = ()
@@ -377,6 +379,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     parameters = _parameters(root.table("parameters"))
     architecture = _architecture(root.table("architecture"))
     components = _counts(root.table("components"))
+    components_dtype = root.string("components_dtype", choices=PLAIN_DTYPES)
     embedding_length = _embedding(root)
     files = tuple(filter(None, map(_published_files, root.tables("files"))))
     sources = _texts(root.table("sources"))
@@ -404,6 +407,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
         parameters=parameters,
         architecture=architecture,
         components=components,
+        components_dtype=components_dtype,
         embedding_length=embedding_length,
         needs=needs,
         files=files,
@@ -1144,6 +1148,8 @@ def _check_whole(root: Table, *, closed: bool, modality: str | None, unknown: Ma
             )
     if "components" in root and "architecture" in root:
         root.problem("components", "stands beside [architecture]", "keep one: components are for image models")
+    if "components_dtype" in root and "components" not in root:
+        root.problem("components_dtype", "is the type of [components], which are missing", "write [components], or remove it")
     if "embedding" in root and modality not in ("embedding", None):
         root.problem("embedding", "is for embedding models", 'write modality = "embedding", or remove it')
     terms = root.values.get("license")

@@ -399,6 +399,13 @@ def test_a_publishers_own_mix_is_stated_or_unknown() -> None:
 # ------------------------------------------------------------------ names and defaults
 
 
+def test_an_image_model_is_downloaded_in_the_type_it_is_published_in() -> None:
+    """FLUX.1 [dev]: 9.98 + 9.95 + 3.87 GB of transformer and 0.168 of VAE are listed; T5-XXL and CLIP-L: 4.76e9 and 0.123e9 in 16 bits."""
+    found = needs.weights_bytes(catalogue().spec("flux.1-dev"), "safetensors", "bfloat16", rows())
+    assert isinstance(found, SizedWeights)
+    assert found.bytes == pytest.approx((9.98 + 9.95 + 3.87 + 0.168 + 2 * (4.76 + 0.123)) * 1e9, rel=1e-3)
+
+
 def test_names_people_type_are_understood() -> None:
     """Case and common short forms do not matter; a name nobody makes is None."""
     for text, name in (("q4_k_m", "Q4_K_M"), ("Q4_K", "Q4_K_M"), ("mxfp4", "MXFP4"), ("fp16", "F16"), ("BFloat16", "bfloat16")):
@@ -417,6 +424,7 @@ def test_names_people_type_are_understood() -> None:
         ("llama-3.1-8b-instruct", "vllm", ("safetensors", "bfloat16")),
         ("whisper-base", "whisper.cpp", ("ggml", "F16")),
         ("stable-diffusion-1.5", "diffusers", ("safetensors", "float32")),
+        ("flux.1-dev", "diffusers", ("safetensors", "bfloat16")),
     ],
 )
 def test_defaults_fit_the_model(id: str, program: str, expected: tuple[str, str]) -> None:

@@ -251,6 +251,7 @@ def test_models_without_gguf_closed_ones_and_stated_needs() -> None:
     assert own is not None
     assert (own.low_bytes, own.high_bytes, own.instruction_sets) == (5_000_000_000, 6_500_000_000, ("avx2",))
     assert own.source == "measured on my machine with 4,096 tokens"
+    assert _good("image-model").components_dtype == "float16"
     assert _good("image-model").components == {"unet": 859_520_964, "text_encoder-clip": 123_060_480}
     assert _good("embedding-model").embedding_length == 384
 

@@ -116,7 +116,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
     elif format == "mlx":
         names = (*(name for name in checkpoint.MLX_QUANTIZATIONS), *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS))
     else:
-        names = ("float32", "float16") if spec.components else (default,)
+        names = ("float32", "float16") if spec.components and default == "float32" else (default,)
     if format == "gguf" and (spec.parameters.total is not None or _subject(spec, architectures).whole):
         # every recipe can be followed, so none of them has to be
         return names
@@ -133,8 +133,8 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if format == "mlx":
         return format, "4bit"
     if spec.components:
-        # what diffusers loads unless a type is passed
-        return format, "float32"
+        # as published; else what diffusers loads unless a type is passed
+        return format, spec.components_dtype or "float32"
     return format, checkpoint.name_of(spec.architecture)
 
 

@@ -12,7 +12,7 @@ _SHARD_BYTES = 10_000_000_000
 
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
-    """The files of all components: as published, else parameters times the type; repositories hold 16 or 32 bits."""
+    """The files of all components: as published, else parameters times the type; where that is unknown, 16 or 32 bits."""
     found = published(subject.spec, "safetensors", quantization)
     if found is not None:
         return stated_size(found)
@@ -20,6 +20,17 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     if bits is None:
         return Unread(fact="download_bytes", reason=f"nobody states the size in {quantization}", remedy="take float16 or float32")
     total = sum(subject.spec.components.values())
+    stored = subject.spec.components_dtype
+    if stored is not None:
+        size = int(total * DTYPES[stored] / 8)
+        return SizedWeights(
+            bytes=size,
+            low_bytes=size,
+            high_bytes=size,
+            how=How.COMPUTED,
+            source=f"parameters of the components, published in {stored}",
+            arithmetic=f"{total:,} parameters × {DTYPES[stored]:g} bits / 8",
+        )
     size = int(total * bits / 8)
     return SizedWeights(
         bytes=size,
