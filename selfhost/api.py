@@ -17,7 +17,7 @@ from .machine import Machine
 from .names import is_path, resolve
 from .needs import quantizations_of
 from .offers import Offer, offers_of
-from .spec import MODALITIES, ModelSpec
+from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec
 from .speed import advice
 from .verdict import Judged, Question, Route, Verdict, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
@@ -147,7 +147,7 @@ TRAINING_NOTE = (
 def _stored_as(spec: ModelSpec, dtype: str | None) -> ModelSpec:
     """The files' own type decides, whatever config.json says."""
     made = spec.architecture
-    if made is None or dtype not in ("float16", "bfloat16", "float32") or dtype == made.dtype:
+    if made is None or dtype not in PLAIN_DTYPES or dtype == made.dtype:
         return spec
     return spec.replace(architecture=made.replace(dtype=dtype))
 

@@ -217,6 +217,8 @@ def _most_parallel(question: Question, machine: Machine, shelf: Catalogue) -> in
 def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -> int:
     """Where the search is best begun: the need grows nearly in proportion to the sequences."""
     now = question.workload.parallel
+    if question.needs is None or question.needs.memory is None:
+        return now
     twice = need.needs_of(
         question.spec,
         question.runtime,
@@ -224,9 +226,9 @@ def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -
         architectures(shelf),
         instruction_sets=machine.instruction_sets,
     )
-    ceiling = max(machine.memory_available_bytes or 0, machine.memory_limit_bytes or 0)
-    if question.needs is None or question.needs.memory is None or twice.memory is None:
+    if twice.memory is None:
         return now
+    ceiling = max(machine.memory_available_bytes or 0, machine.memory_limit_bytes or 0)
     first = question.needs.memory.high_bytes
     each = (twice.memory.high_bytes - first) / now
     return max(1, min(MOST_PARALLEL, now + int((ceiling - first) / each))) if each > 0 else now

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MAX_BYTES = 16 << 20
 # a header is a few thousand bytes; a first line longer than this is not one
-_MAX_HEADER_BYTES = 64 << 10
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
@@ -66,11 +65,6 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
     offers = [offer for item in found if (offer := _offer(path, number, model_id, days, today, item))]
     return tuple(sorted(offers, key=_price))
-
-
-def snapshot_date(path: str) -> str:
-    """The day the prices in the file at `path` were taken, `YYYY-MM-DD`. Raises `SpecError` as `offers_of` does."""
-    return _days(path, _read(path, _MAX_HEADER_BYTES).partition(b"\n")[0])[""]
 
 
 def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object) -> Offer | None:
@@ -156,16 +150,16 @@ def _snapshot(path: str) -> tuple[bytes, Mapping[str, str]]:
 
 @lru_cache(maxsize=2)
 def _parsed(path: str, _changed: int, _size: int) -> tuple[bytes, Mapping[str, str]]:
-    content = _read(path, MAX_BYTES + 1)
+    content = _read(path)
     if len(content) > MAX_BYTES:
         raise _damaged(path, None, f"larger than {MAX_BYTES:,} bytes")
     return content, _days(path, content.partition(b"\n")[0])
 
 
-def _read(path: str, size: int) -> bytes:
+def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(size)
+            return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _damaged(path, None, f"the price snapshot cannot be read: {reason}") from None

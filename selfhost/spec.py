@@ -35,6 +35,7 @@ FORMATS = ("gguf", "safetensors", "mlx", "ggml", "pickle")
 DTYPES = (
     "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4", "int8", "int4", "int4_32", "ternary",
 )  # fmt: skip
+# types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 ROPE_FACTORS = ("freqs", "long_short")

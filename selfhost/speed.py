@@ -141,9 +141,6 @@ _GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.spli
 ))  # fmt: skip
 # of that peak, decoding reached 0.79 (RTX 4090, 14 B in 4 bits) to 0.30 (RTX 5090, 3 B), an Arc B580 0.21
 GPU_SHARE = (0.2, 0.6, 0.9)
-_CLIENT_WORDS = frozenset((
-    "core", "ryzen", "celeron", "pentium", "athlon", "atom", "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
-))  # fmt: skip
 
 
 def predict(

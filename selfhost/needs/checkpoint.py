@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import prod
 
 from ..facts import Unread
-from ..spec import Architecture, RuntimeSpec, TensorGroup
+from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec, TensorGroup
 from .cache import CacheGroup, cache_groups, states
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term
@@ -28,12 +28,9 @@ _STEPS = {"vllm": 16, "mlx": 256}
 # tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at
 # most that by default
 _PROMPT_STEPS = {"mlx": 2048, "vllm": 8192}
-_WHISPER_FRAMES_SOURCE = "encoder positions of the spec"
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
 _TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
-# types that a model runs in as they are
-_PLAIN = ("float32", "bfloat16", "float16")
 # whose weights and prompts were measured
 _MEASURED_ROWS = frozenset(
     {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2", "gpt-oss", "bert"}
@@ -316,7 +313,7 @@ def _torch(
     """The terms, and the evictable bytes; `files` is the term for weights of which nothing but the files is known."""
     from . import torch_memory
 
-    narrow = asked.quantization not in _PLAIN
+    narrow = asked.quantization not in PLAIN_DTYPES
     stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
     type = architecture.dtype if narrow else asked.quantization
     # bytes of a number in the model; both where the type is not stated

@@ -113,7 +113,6 @@ _BESIDE = {
     "jamba": 2.0, "granitehybrid": 4.0, "gemma3n": 4.0, "minimax-m2": 4.0, "glm4moe": 4.0, "qwen2moe": 5.0, "nemotron_h_moe": 4.0,
     "mistral4": 3.5, "nomic-bert": 2.0, "bert": 2.0, "kimi-linear": 4.0, "deepseek2": 4.5,
 }  # fmt: skip
-_NO_GATE_MOE = frozenset({"nemotron_h_moe"})
 
 
 class Compute(Record):

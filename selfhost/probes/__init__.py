@@ -55,7 +55,11 @@ def read_machine(host: Host | None = None) -> Machine:
         except Exception as error:
             if not found.settled(fact):
                 found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
-    found.miss("models_present", "models already here are not searched for by this version")
+    found.miss(
+        "models_present",
+        "models already here are not searched for",
+        "one you have is judged by its path: `selfhost check ./model.gguf`",
+    )
     found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", "measure it: --measure")
     for fact in FACTS:
         if not found.settled(fact):

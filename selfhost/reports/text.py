@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .. import units
 from ..errors import InputError, Problem, SelfhostError, UnknownModelError
-from ..facts import Unread
 from ..machine import Machine
 from ..needs.records import MemoryNeed
 from ..offers import Offer
@@ -785,7 +784,7 @@ def machine_document(machine: Machine) -> Document:
         for model in machine.models_present:
             part = ", incomplete" if model.complete is False else ""
             blocks.append(_text(f"{model.path}: {units.decimal(model.size_bytes)}{part}", indent=2, hang=2))
-    _unread(blocks, machine.unread)
+    _unread(blocks, machine)
     return Document(blocks=tuple(blocks))
 
 
@@ -843,14 +842,15 @@ def _instructions(sets: Sequence[str]) -> str:
 
 def _sources(blocks: list[Block], machine: Machine) -> None:
     blocks.extend(_text(f"{fact}: {source}", indent=2, hang=2) for fact, source in machine.sources.items())
-    _unread(blocks, machine.unread)
+    _unread(blocks, machine)
 
 
-def _unread(blocks: list[Block], unread: Sequence[Unread]) -> None:
-    if unread:
+def _unread(blocks: list[Block], machine: Machine) -> None:
+    if machine.unread:
         _heading(blocks, "Not read")
-        for entry in unread:
-            _reason(blocks, entry.fact, entry.reason, entry.remedy)
+        labels = {fact: label for label, fact, _ in _facts(machine)}
+        for entry in machine.unread:
+            _reason(blocks, labels.get(entry.fact, entry.fact.replace("_", " ")), entry.reason, entry.remedy)
 
 
 # standard error
