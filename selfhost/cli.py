@@ -558,7 +558,7 @@ def _check(words: list[str]) -> int:
 
         _deliver(options, json.dumps(json.check(verdicts)))
     else:
-        from .reports.text import check_document, one_after_the_other
+        from .reports.check_text import check_document, one_after_the_other
 
         asked, carry = len(options.models), _carried(options)
         parts = [verdicts[start : start + asked] for start in range(0, len(verdicts), asked)]
@@ -613,7 +613,7 @@ def _list(words: list[str]) -> int:
 
         _deliver(options, json.dumps(json.listing(rows, machine)))
     else:
-        from .reports.text import list_document
+        from .reports.list_text import list_document
 
         _present(options, list_document(rows, machine))
     return 0
@@ -642,7 +642,7 @@ def _show(words: list[str]) -> int:
 
         _deliver(options, json.dumps(json.shown(shown)))
     else:
-        from .reports.text import show_document
+        from .reports.show_text import show_document
 
         sizes = [(size.quantization, size.bytes, size.how, size.source, size.fits) for size in shown.sizes]
         _present(options, show_document(shown.verdict.model, sizes, shown.verdict.api_offers, shown.verdict))
@@ -669,7 +669,7 @@ def _machine_command(words: list[str]) -> int:
 
         _deliver(options, json.dumps(json.machine(machine)))
     else:
-        from .reports.text import machine_document
+        from .reports.machine_text import machine_document
 
         _present(options, machine_document(machine))
     return 0

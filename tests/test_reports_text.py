@@ -17,7 +17,7 @@ from selfhost.errors import MachineFileError, Problem, SelfhostError, UnknownMod
 from selfhost.facts import Unread
 from selfhost.findings import CHECKS
 from selfhost.machine import Machine
-from selfhost.reports import text
+from selfhost.reports import check_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import Bar, Blank, Column, Document, Paragraph, Span, Table, clean, lay_out, plain
 from selfhost.reports.terminal import print_document
 from selfhost.spec import License
@@ -28,15 +28,15 @@ WIDTHS = (80, 60, 40, 20)
 
 
 def _documents() -> dict[str, Document]:
-    made = {name: text.check_document([verdict]) for name, verdict in VERDICTS.items()}
-    made |= {f"{name}-verbose": text.check_document([verdict], verbose=True) for name, verdict in VERDICTS.items()}
-    made["several"] = text.check_document(samples.every())
-    made["several-verbose"] = text.check_document(samples.every(), verbose=True)
-    made["list"] = text.list_document(samples.every(), samples.LAPTOP)
-    made["show"] = text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local())
-    made["show-closed"] = text.show_document(samples.GPT4O)
-    made["machine"] = text.machine_document(samples.WORKSTATION)
-    made["machine-empty"] = text.machine_document(Machine())
+    made = {name: check_text.check_document([verdict]) for name, verdict in VERDICTS.items()}
+    made |= {f"{name}-verbose": check_text.check_document([verdict], verbose=True) for name, verdict in VERDICTS.items()}
+    made["several"] = check_text.check_document(samples.every())
+    made["several-verbose"] = check_text.check_document(samples.every(), verbose=True)
+    made["list"] = list_text.list_document(samples.every(), samples.LAPTOP)
+    made["show"] = show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local())
+    made["show-closed"] = show_text.show_document(samples.GPT4O)
+    made["machine"] = machine_text.machine_document(samples.WORKSTATION)
+    made["machine-empty"] = machine_text.machine_document(Machine())
     return made
 
 
@@ -91,7 +91,7 @@ def test_colour_adds_nothing_but_colour(document: Document, width: int) -> None:
 def test_colour_is_there_when_asked_for() -> None:
     """A route and an outcome are coloured, nothing is dimmed, and no colour is other than the theme's own."""
     coloured = io.StringIO()
-    print_document(text.check_document([samples.api()]), coloured, 80, color=True)
+    print_document(check_text.check_document([samples.api()]), coloured, 80, color=True)
     codes = set(";".join(re.findall(r"\x1b\[([0-9;]*)m", coloured.getvalue())).split(";"))
     assert {"31", "32", "33"} <= codes
     assert codes <= {"0", "1", "31", "32", "33", "36"}
@@ -100,7 +100,7 @@ def test_colour_is_there_when_asked_for() -> None:
 @each_verdict
 def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     """It starts with the route, says yes or no where that is known, and names the model."""
-    first = plain(text.check_document([verdict])).splitlines()[0]
+    first = plain(check_text.check_document([verdict])).splitlines()[0]
     assert first.startswith(f"{verdict.route}: ")
     assert verdict.model.name in first
     answer = {Route.LOCAL: "yes", Route.API: "no", Route.NEITHER: "no", Route.UNKNOWN: "cannot tell"}[verdict.route]
@@ -112,7 +112,7 @@ def test_every_check_has_words_for_why_not(check: str) -> None:
     """Whatever fails, the first line says more than `no`."""
     verdict = samples.api()
     failed = samples.finding(check, Outcome.FAIL, "It is so.")
-    first = plain(text.check_document([verdict.replace(findings=(failed,))])).splitlines()[0]
+    first = plain(check_text.check_document([verdict.replace(findings=(failed,))])).splitlines()[0]
     assert re.search(r"runs? here: \w", first)
 
 
@@ -121,7 +121,7 @@ def test_every_check_has_words_for_why_not(check: str) -> None:
 @pytest.mark.parametrize("verbose", [False, True])
 def test_every_finding_that_did_not_pass_is_explained(verdict: Verdict, width: int | None, verbose: bool) -> None:
     """Reason and remedy appear in full at any width; verbose adds the reasons of those that passed."""
-    shown = _words(plain(text.check_document([verdict], verbose=verbose), width))
+    shown = _words(plain(check_text.check_document([verdict], verbose=verbose), width))
     for finding in verdict.findings:
         if finding.outcome is not Outcome.PASS or verbose:
             assert _words(finding.reason) in shown
@@ -131,7 +131,7 @@ def test_every_finding_that_did_not_pass_is_explained(verdict: Verdict, width: i
 @each_verdict
 def test_every_default_taken_is_stated(verdict: Verdict) -> None:
     """Quantization, runtime and context that were judged are named before the table, as is the download."""
-    top = plain(text.check_document([verdict])).split("\n\n")[0]
+    top = plain(check_text.check_document([verdict])).split("\n\n")[0]
     asked = verdict.workload
     for part in (asked.quantization, asked.runtime, None if asked.context_tokens is None else f"{asked.context_tokens:,} tokens"):
         assert part is None or part in top
@@ -142,7 +142,7 @@ def test_every_default_taken_is_stated(verdict: Verdict) -> None:
 def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
     """A command stands alone on its line, unbroken even on a narrow terminal."""
     for width in (None, *WIDTHS):
-        lines = [line.strip() for line in plain(text.check_document([verdict]), width).splitlines()]
+        lines = [line.strip() for line in plain(check_text.check_document([verdict]), width).splitlines()]
         for command in verdict.commands:
             assert command in lines
         for other in verdict.alternatives if verdict.route is not Route.LOCAL else ():
@@ -153,13 +153,13 @@ def test_notes_are_shown() -> None:
     """How the name was understood is always said."""
     for verdict in samples.every():
         for note in verdict.notes:
-            assert note in plain(text.check_document([verdict]))
-            assert note in plain(text.check_document(samples.every()))
+            assert note in plain(check_text.check_document([verdict]))
+            assert note in plain(check_text.check_document(samples.every()))
 
 
 def test_what_does_not_fit_names_the_ways_out_first() -> None:
     """The first alternative and the API are named before the table, the offers with price and date after it."""
-    shown = plain(text.check_document([samples.api()]))
+    shown = plain(check_text.check_document([samples.api()]))
     top = shown.split("needs")[0]
     assert "IQ2_XXS" in top
     assert "nebius" in top
@@ -171,16 +171,16 @@ def test_what_does_not_fit_names_the_ways_out_first() -> None:
 def test_more_offers_than_fit_are_counted() -> None:
     """Offers left out are counted, and verbose shows them all."""
     offers = samples.offers()
-    brief = plain(text.check_document([samples.api()]))
+    brief = plain(check_text.check_document([samples.api()]))
     left_out = [offer for offer in offers if offer.provider not in brief]
     assert f"{len(left_out)} more" in brief
-    whole = plain(text.check_document([samples.api()], verbose=True))
+    whole = plain(check_text.check_document([samples.api()], verbose=True))
     assert all(offer.provider in whole for offer in offers)
 
 
 def test_a_stand_in_is_called_one() -> None:
     """Nobody takes the price of another model for that of the one asked about."""
-    shown = plain(text.check_document([samples.closed()]))
+    shown = plain(check_text.check_document([samples.closed()]))
     assert "gpt-5" in shown.split("\n\n")[0]
     assert shown.count("stands in") >= 2
 
@@ -188,14 +188,14 @@ def test_a_stand_in_is_called_one() -> None:
 def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
     """`neither` says why no API is an answer."""
     private = samples.neither()
-    assert "nothing may leave the machine" in plain(text.check_document([private]))
+    assert "nothing may leave the machine" in plain(check_text.check_document([private]))
     open_to_apis = private.replace(workload=private.workload.replace(private=False))
-    assert "no offer meets what was asked" in plain(text.check_document([open_to_apis]))
+    assert "no offer meets what was asked" in plain(check_text.check_document([open_to_apis]))
 
 
 def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
     """Only unknowns that decide are named in the first line."""
-    first = plain(text.check_document([samples.unknown()])).splitlines()[0]
+    first = plain(check_text.check_document([samples.unknown()])).splitlines()[0]
     assert "disk" in first
     assert "speed" not in first
 
@@ -203,15 +203,15 @@ def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
 def test_a_wide_range_names_the_slow_end() -> None:
     """A speed known within a factor of two needs no caution; a wider range names its slow end and how to narrow it."""
     narrow = samples.local()
-    assert "--measure" not in plain(text.check_document([narrow]))
+    assert "--measure" not in plain(check_text.check_document([narrow]))
     wide = narrow.replace(speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess"))
-    assert re.search(r"slow end, 3\.0 tokens/s.*--measure", plain(text.check_document([wide])))
+    assert re.search(r"slow end, 3\.0 tokens/s.*--measure", plain(check_text.check_document([wide])))
 
 
 def test_verbose_shows_the_sum() -> None:
     """Every memory term with its arithmetic and source, the reserve, and where the machine's facts were read."""
     verdict = samples.local()
-    shown = _words(plain(text.check_document([verdict], verbose=True), 80))
+    shown = _words(plain(check_text.check_document([verdict], verbose=True), 80))
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     for term in verdict.needs.memory.terms:
@@ -226,7 +226,7 @@ def test_verbose_shows_the_sum() -> None:
 def test_several_models_are_counted_listed_and_explained() -> None:
     """The first line counts the routes, each model has a row, and each that is not local its reasons."""
     verdicts = samples.every()
-    shown = plain(text.check_document(verdicts))
+    shown = plain(check_text.check_document(verdicts))
     first, *rows = shown.splitlines()
     for route in Route:
         assert f"{sum(verdict.route is route for verdict in verdicts)} {route}" in first
@@ -243,36 +243,36 @@ def test_several_models_are_counted_listed_and_explained() -> None:
 def test_a_warning_common_to_all_is_said_once() -> None:
     """Two models that lack the same runtime are told so in one place; one that lacks it alone is named."""
     both = (samples.local(), samples.local().replace(model=samples.LLAMA))
-    shown = plain(text.check_document(both))
+    shown = plain(check_text.check_document(both))
     assert shown.count("llama.cpp is not installed") == 1
-    mixed = plain(text.check_document((samples.local(), samples.speech())))
+    mixed = plain(check_text.check_document((samples.local(), samples.speech())))
     assert "runtime (mistral-7b-instruct-v0.3)" in mixed
 
 
 @pytest.mark.parametrize("width", [None, *WIDTHS])
 def test_a_list_keeps_model_and_route(width: int | None) -> None:
     """However narrow, every model's id and route are there."""
-    shown = _words(plain(text.list_document(samples.every(), samples.LAPTOP), width))
+    shown = _words(plain(list_text.list_document(samples.every(), samples.LAPTOP), width))
     for verdict in samples.every():
         assert re.search(rf"{re.escape(verdict.model.id)} (route: )?{verdict.route}", shown)
 
 
 def test_a_list_at_80_columns_has_what_decides() -> None:
     """Size, memory, download and license fit at 80 columns."""
-    shown = plain(text.list_document(samples.every(), samples.LAPTOP), 80)
+    shown = plain(list_text.list_document(samples.every(), samples.LAPTOP), 80)
     for part in ("7.25 B", "4.93 GiB", "4.37 GB", "Apache-2.0", "closed"):
         assert part in shown
     long = samples.local().replace(model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length")))
-    cut = plain(text.list_document((long,), samples.LAPTOP), 74)
+    cut = plain(list_text.list_document((long,), samples.LAPTOP), 74)
     assert "Of-Uncom" in cut
     assert "Of-Uncommon-Length" not in cut
-    assert "Of-Uncommon-Length" in plain(text.list_document((long,), samples.LAPTOP), 120)
-    assert "No model matches" in plain(text.list_document((), samples.LAPTOP))
+    assert "Of-Uncommon-Length" in plain(list_text.list_document((long,), samples.LAPTOP), 120)
+    assert "No model matches" in plain(list_text.list_document((), samples.LAPTOP))
 
 
 def test_show_tells_what_is_known_and_what_is_not() -> None:
     """License and duties, openness, sizes with whether they fit, sources, and each unknown with its reason."""
-    shown = plain(text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, (), samples.local()))
+    shown = plain(show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, (), samples.local()))
     spec = samples.MISTRAL
     assert spec.license is not None
     for part in (*spec.aliases, *spec.license.duties, *spec.sources.values(), *spec.unknown.values(), "Apache-2.0", "8 KV heads", "32,768"):
@@ -286,7 +286,7 @@ def test_show_tells_what_is_known_and_what_is_not() -> None:
 
 def test_show_of_a_closed_model_says_why_and_what_else() -> None:
     """Why there are no weights, who serves it, that it is retired, its successor and the nearest open models."""
-    shown = plain(text.show_document(samples.GPT4O))
+    shown = plain(show_text.show_document(samples.GPT4O))
     served = samples.GPT4O.availability
     assert served is not None
     for part in (served.why, served.provider, "2026-10-23", "gpt-5", *served.open_alternatives):
@@ -296,13 +296,13 @@ def test_show_of_a_closed_model_says_why_and_what_else() -> None:
 @pytest.mark.parametrize("width", [None, 80, 20])
 def test_a_machine_shows_facts_and_gaps(width: int | None) -> None:
     """Every value that was read, and every one that was not with reason and remedy; unread is never shown as zero."""
-    shown = _words(plain(text.machine_document(samples.WORKSTATION), width))
+    shown = _words(plain(machine_text.machine_document(samples.WORKSTATION), width))
     for part in ("22.9 GiB", "23.5 GiB", "2 cores", "RTX 4090", "181 GB free", "site=lab"):
         assert part in shown
     for entry in samples.WORKSTATION.unread:
         assert entry.reason in shown
         assert entry.remedy is None or entry.remedy in shown
-    nothing = plain(text.machine_document(Machine(unread=(Unread(fact="memory_total_bytes", reason="no /proc"),))))
+    nothing = plain(machine_text.machine_document(Machine(unread=(Unread(fact="memory_total_bytes", reason="no /proc"),))))
     assert "no /proc" in nothing
     assert "0 bytes" not in nothing
 
@@ -335,18 +335,18 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     offers = tuple(offer.replace(provider=name, model=name) for offer in sample.api_offers)
     verdict = sample.replace(model=model, findings=findings, machine=machine, api_offers=offers, notes=(name,), commands=(name,))
     for document in (
-        text.check_document([verdict], verbose=True),
-        text.check_document([verdict, verdict]),
-        text.list_document([verdict], machine),
-        text.show_document(model, ((name, 1, name, name, None),), offers, verdict),
-        text.machine_document(machine),
+        check_text.check_document([verdict], verbose=True),
+        check_text.check_document([verdict, verdict]),
+        list_text.list_document([verdict], machine),
+        show_text.show_document(model, ((name, 1, name, name, None),), offers, verdict),
+        machine_text.machine_document(machine),
     ):
         shown = plain(document, width, bars=True)
         assert all(letter == "\n" or letter.isprintable() for letter in shown)
         assert [line for line in shown.split("\n") if line != line.rstrip()] == []
         shown.encode("utf-8")
         plain(document, width, encoding="ascii").encode("ascii")
-    first = plain(text.check_document([verdict])).splitlines()[0]
+    first = plain(check_text.check_document([verdict])).splitlines()[0]
     assert first.startswith("api: no, ")
 
 
@@ -373,7 +373,7 @@ def test_an_old_encoding_gets_what_says_the_same(document: Document, encoding: s
 def test_signs_have_their_ascii_form() -> None:
     """× is x, an ellipsis three dots, a bar is made of signs that a teletype has."""
     assert clean("2 × 32… ≥ 1", "ascii") == "2 x 32... >= 1"
-    shown = plain(text.check_document([samples.api()]), 80, encoding="ascii", bars=True)
+    shown = plain(check_text.check_document([samples.api()]), 80, encoding="ascii", bars=True)
     memory = next(line for line in shown.splitlines() if line.startswith("  memory "))
     assert re.search(r"#+!+$", memory)
 
@@ -386,7 +386,7 @@ def test_the_stream_decides_about_characters() -> None:
     """What is written to a stream can be encoded by it, in colour and without."""
     for color in (True, False):
         stream = _Latin()
-        print_document(text.check_document(samples.every(), verbose=True), stream, 80, color)
+        print_document(check_text.check_document(samples.every(), verbose=True), stream, 80, color)
         stream.getvalue().encode("latin-1")
 
 
@@ -429,7 +429,7 @@ def test_tables_fit_and_lose_nothing_but_dropped_columns(
 
 def test_columns_stay_aligned_in_a_pipe() -> None:
     """Without a width nothing is cut or wrapped, and a column starts at the same place in every row."""
-    lines = plain(text.check_document([samples.api()])).splitlines()
+    lines = plain(check_text.check_document([samples.api()])).splitlines()
     start = next(line.index("this machine has") for line in lines if "this machine has" in line)
     for value in ("22.9 GiB", "181 GB", "0.08-1.6 tokens/s"):
         assert any(line.startswith("  ") and line[start:].startswith(value) for line in lines)
@@ -461,7 +461,7 @@ def test_a_quoted_command_is_not_broken() -> None:
 
 def test_no_models_give_no_text() -> None:
     """Nothing that looks like an answer is printed for no question."""
-    assert plain(text.check_document([])) == ""
+    assert plain(check_text.check_document([])) == ""
     assert lay_out(Document(blocks=(Blank(), Blank())), 80) == []
 
 
@@ -495,7 +495,8 @@ def test_errors_say_what_to_type_instead() -> None:
 
 def test_a_piped_answer_loads_no_terminal_library() -> None:
     """The text of a pipe needs neither rich nor textwrap nor shutil: start-up is felt every time."""
-    code = "import sys, selfhost.reports.text; print([name for name in ('rich', 'textwrap', 'shutil', 'json') if name in sys.modules])"
+    heavy = ("rich", "textwrap", "shutil", "json")
+    code = f"import sys, selfhost.reports.check_text, selfhost.reports.text; print([name for name in {heavy} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 
@@ -503,4 +504,4 @@ def test_a_piped_answer_loads_no_terminal_library() -> None:
 @pytest.mark.parametrize("make", [samples.local, samples.speech, samples.closed])
 def test_the_same_question_reads_the_same(make: Callable[[], Verdict]) -> None:
     """Two runs print the same bytes: the output can be compared in a script."""
-    assert plain(text.check_document([make()]), 80) == plain(text.check_document([make()]), 80)
+    assert plain(check_text.check_document([make()]), 80) == plain(check_text.check_document([make()]), 80)

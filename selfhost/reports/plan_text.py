@@ -10,9 +10,9 @@ from ..machine import Machine
 from ..plan import Known, Least, Plan
 from ..profiles import Profile
 from ..verdict import Route
-from .layout import Blank, Block, Column, Document, Paragraph, Span, Table
+from .layout import Block, Column, Document, Paragraph, Span, Table
+from .words import BLANK, command_line, line, say, section
 
-_BLANK = Blank()
 _SHOWN_PER_KIND = 2
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 
@@ -25,32 +25,32 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
     fitting = plan.fitting
     blocks: list[Block] = [_headline(plan, len(fitting))]
     if asked := _asked(plan):
-        blocks.append(_text(asked))
-    blocks += [_text(note) for note in plan.notes]
+        blocks.append(say(asked))
+    blocks += [say(note) for note in plan.notes]
     if plan.least is not None:
         _least(blocks, plan, plan.least)
     if plan.reasons:
         fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
-        _heading(blocks, "Why not" if fails else "Not known, whatever the machine")
+        section(blocks, "Why not" if fails else "Not known, whatever the machine")
         for finding in plan.reasons:
-            blocks.append(_text(f"{finding.check}: {finding.reason}", indent=2, hang=2))
+            blocks.append(say(f"{finding.check}: {finding.reason}", indent=2, hang=2))
             if finding.remedy:
-                blocks.append(_text(f"→ {finding.remedy}", indent=4, hang=2))
+                blocks.append(say(f"→ {finding.remedy}", indent=4, hang=2))
     if fitting:
         _known(blocks, fitting, plan.workload.min_tokens_per_second or 0.0, verbose)
-        _heading(blocks, "Ask about one")
+        section(blocks, "Ask about one")
         command = f"selfhost check {plan.model.id}{carry} --machine {fitting[0].profile.name}"
-        blocks.append(Paragraph(spans=(Span(text=command, style="command"),), indent=2, verbatim=True))
+        blocks.append(command_line(command))
     return Document(blocks=tuple(blocks))
 
 
 def _headline(plan: Plan, fitting: int) -> Paragraph:
     name = Span(text=plan.model.name, style="strong")
     if fitting:
-        return _line(name, f" runs on {fitting} of {len(plan.known)} known machines")
+        return line(name, f" runs on {fitting} of {len(plan.known)} known machines")
     if any(one.route is Route.UNKNOWN for one in plan.known):
-        return _line(name, ": no known machine runs it for sure")
-    return _line(name, " runs on no known machine" if plan.least is not None else " runs on no machine, however large")
+        return line(name, ": no known machine runs it for sure")
+    return line(name, " runs on no known machine" if plan.least is not None else " runs on no machine, however large")
 
 
 def _asked(plan: Plan) -> str:
@@ -92,7 +92,7 @@ def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
     rows.append(("processor", " or ".join(least.architectures) or "any", f"{told} ({least.machine.architecture})" if told else ""))
     rows += _pace(plan, least)
     cells = tuple((Span(text=label), Span(text=figure, style="strong"), Span(text=why)) for label, figure, why in rows)
-    _heading(blocks, "The least machine")
+    section(blocks, "The least machine")
     blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
 
 
@@ -112,7 +112,7 @@ def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
 
 def _known(blocks: list[Block], fitting: Sequence[Known], wanted: float, verbose: bool) -> None:
     shown = list(fitting) if verbose else _some_of_each(fitting)
-    _heading(blocks, "Known machines that run it, smallest first")
+    section(blocks, "Known machines that run it, smallest first")
     columns = (
         Column(title="machine"),
         Column(title="kind", drop=2),
@@ -131,14 +131,14 @@ def _known(blocks: list[Block], fitting: Sequence[Known], wanted: float, verbose
         rows.append((Span(text=one.profile.name, style="strong"), *(Span(text=text) for text in texts)))
     blocks.append(Table(columns=columns, rows=tuple(rows)))
     if len(fitting) > len(shown):
-        blocks.append(_text(f"{len(fitting) - len(shown)} more with --verbose.", indent=2))
+        blocks.append(say(f"{len(fitting) - len(shown)} more with --verbose.", indent=2))
     unsure = sorted({one.profile.machine.confidence or "" for one in shown} & {"medium", "low"}, reverse=True)
     if unsure:
-        blocks.append(_text(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2))
+        blocks.append(say(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2))
     if any(one.pace is not None and one.pace.low < wanted for one in shown):
-        blocks.append(_text("Where the range begins below the wanted speed, it may be too slow.", indent=2))
+        blocks.append(say("Where the range begins below the wanted speed, it may be too slow.", indent=2))
     if any(finding.code == "disk-assumed" for one in shown for finding in one.findings if finding.outcome is Outcome.WARN):
-        blocks.append(_text("Where a profile does not state the free space, enough of it is assumed.", indent=2))
+        blocks.append(say("Where a profile does not state the free space, enough of it is assumed.", indent=2))
 
 
 def _some_of_each(fitting: Sequence[Known]) -> list[Known]:
@@ -162,7 +162,7 @@ def _memory(machine: Machine) -> tuple[str, str]:
 
 def profiles_document(profiles: Sequence[Profile]) -> Document:
     """Every known machine, a line each."""
-    blocks: list[Block] = [_text(f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left out."), _BLANK]
+    blocks: list[Block] = [say(f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left out."), BLANK]
     columns = (
         Column(title="machine"),
         Column(title="cores", right=True, drop=2),
@@ -185,17 +185,5 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
         )
         rows.append((Span(text=one.name, style="strong"), *(Span(text=text) for text in texts)))
     blocks.append(Table(columns=columns, rows=tuple(rows), indent=0))
-    blocks += [_BLANK, _text("Of medium and low confidence: check your configuration. --format json has the sources.")]
+    blocks += [BLANK, say("Of medium and low confidence: check your configuration. --format json has the sources.")]
     return Document(blocks=tuple(blocks))
-
-
-def _text(text: str, *, indent: int = 0, hang: int = 0) -> Paragraph:
-    return Paragraph(spans=(Span(text=text),), indent=indent, hang=hang)
-
-
-def _line(*parts: Span | str) -> Paragraph:
-    return Paragraph(spans=tuple(part if isinstance(part, Span) else Span(text=part) for part in parts))
-
-
-def _heading(blocks: list[Block], title: str) -> None:
-    blocks += [_BLANK, Paragraph(spans=(Span(text=title, style="strong"),))]

@@ -1,0 +1,372 @@
+"""What `check` says to a person: the answer first, then the numbers, then what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import units
+from ..machine import Machine
+from ..verdict import Alternative, Finding, Outcome, Route, Verdict
+from .layout import Bar, Block, Column, Document, Paragraph, Span, Table
+from .words import (
+    BLANK,
+    DECIDING,
+    MACHINE,
+    PLACED,
+    WHY_NOT,
+    asked_words,
+    checks_with,
+    command_line,
+    download_of,
+    headline,
+    line,
+    memory_of,
+    offers_blocks,
+    on_machine,
+    ordered,
+    planned_words,
+    price_words,
+    range_of,
+    reason_blocks,
+    say,
+    section,
+    undecided_checks,
+)
+
+_HEADINGS = {Outcome.FAIL: "Why not", Outcome.UNKNOWN: "Not known", Outcome.WARN: "Worth knowing", Outcome.PASS: "Fine"}
+_CELL = 30
+
+
+def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "") -> Document:
+    """The answer for one model in full, or for several as a table and then what stands in the way of each.
+
+    The first line holds the route. `verbose` adds every memory term, every finding that passed and where the facts come from.
+    `carry` goes behind every `selfhost check …` that is proposed: the machine and the specs that were judged with.
+    """
+    blocks: list[Block] = []
+    if len(verdicts) == 1:
+        _one(blocks, verdicts[0], verbose, carry)
+    elif verdicts:
+        _several(blocks, verdicts, verbose)
+    return Document(blocks=tuple(blocks))
+
+
+def one_after_the_other(documents: Sequence[Document]) -> Document:
+    """Several answers, such as one for each machine of a folder."""
+    blocks: list[Block] = []
+    for document in documents:
+        blocks += [*document.blocks, BLANK]
+    return Document(blocks=tuple(blocks))
+
+
+def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str) -> None:
+    blocks.append(headline(verdict))
+    if asked := asked_words(verdict):
+        blocks.append(say(asked))
+    if planned := planned_words(verdict.machine):
+        blocks.append(say(planned))
+    if verdict.route is not Route.LOCAL:
+        _instead(blocks, verdict)
+    if verdict.notes:
+        blocks.append(BLANK)
+        blocks.extend(say(note) for note in verdict.notes)
+    _comparison(blocks, verdict, verbose)
+    if verdict.can_run and (room := _room_for(verdict)):
+        blocks.append(say(room, indent=2, hang=2))
+    _findings(blocks, verdict, verbose)
+    if verdict.route is not Route.LOCAL:
+        _alternatives(blocks, verdict, carry)
+        offers_blocks(blocks, verdict.api_offers, verdict.model.modality, verbose)
+    if verdict.commands:
+        section(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
+        blocks.extend(command_line(command) for command in verdict.commands)
+    if verbose and verdict.advice:
+        section(blocks, "Faster, by what was measured elsewhere")
+        blocks.extend(say(line, indent=2, hang=2) for line in verdict.advice)
+    if verbose:
+        _arithmetic(blocks, verdict)
+        section(blocks, "Where the machine's figures come from")
+        _sources(blocks, verdict.machine)
+
+
+def _to_run(commands: Sequence[str]) -> str:
+    if len(commands) == 1:
+        return "To run it"
+    return "To run it, one after the other" if commands[0].endswith(" serve") else "To run it, one of"
+
+
+def _instead(blocks: list[Block], verdict: Verdict) -> None:
+    """The nearest ways out, one line each, right under the answer."""
+    if verdict.alternatives:
+        first = verdict.alternatives[0]
+        blocks.append(
+            line(f"Runs {on_machine(verdict.machine, short=True)}: ", Span(text=_alternative(verdict, first), style="strong"), hang=2)
+        )
+    if verdict.route is Route.API and verdict.api_offers:
+        offer = verdict.api_offers[0]
+        what = f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
+        blocks.append(line("By API: ", Span(text=what, style="strong"), f", {prices}" if (prices := price_words(offer)) else "", hang=2))
+    elif verdict.route is Route.NEITHER:
+        blocks.append(
+            say("By API: ruled out, nothing may leave the machine" if verdict.workload.private else "By API: no offer meets what was asked")
+        )
+
+
+def _alternative(verdict: Verdict, other: Alternative) -> str:
+    """`Mistral 7B in IQ2_M, 2,048 tokens of context`."""
+    text = f"{other.name} in {other.quantization}" if other.quantization else other.name
+    text += f" by {other.finetune_method}" if other.finetune_method else ""
+    return f"{text}, {units.tokens(other.context_tokens)} of context" if _other_context(verdict, other) and other.context_tokens else text
+
+
+def _other_context(verdict: Verdict, other: Alternative) -> bool:
+    """Whether the alternative is for another context than the one that was judged."""
+    judged = verdict.workload.context_tokens
+    return judged is not None and other.context_tokens is not None and other.context_tokens != judged
+
+
+def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
+    """Need against machine. A finding without figures is not a row: its reason is printed below."""
+    rows: list[tuple[Span | Bar, ...]] = []
+    passed: list[str] = []
+    for finding in ordered(verdict):
+        if finding.outcome is Outcome.PASS and finding.check not in DECIDING and not verbose:
+            passed.append(finding.check)
+            continue
+        needs, has = _figures(finding, verdict) if finding.check in MACHINE else ("", "")
+        if needs or has:
+            rows.append(
+                (
+                    Span(text=finding.check),
+                    Span(text=finding.outcome, style=finding.outcome),
+                    Span(text=needs),
+                    Span(text=has),
+                    Span(text=_short(finding), style=finding.outcome),
+                    _finding_bar(finding),
+                )
+            )
+    if rows:
+        has_title = "this machine has" if verdict.machine.name == "this machine" else "machine has"
+        columns = (
+            Column(),
+            Column(),
+            Column(title="needs", wrap=True),
+            Column(title=has_title, wrap=True),
+            Column(wrap=True),
+            Column(drop=1),
+        )
+        blocks.append(BLANK)
+        blocks.append(Table(columns=columns, rows=tuple(rows)))
+    if passed and rows:
+        blocks.append(say(f"Also fine: {', '.join(passed)}.", indent=2))
+    pace = verdict.speed.decode if verdict.speed is not None else None
+    said = any("--measure" in f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
+    decided = verdict.route not in (Route.LOCAL, Route.UNKNOWN)
+    if pace is not None and pace.low > 0 and pace.high > 2 * pace.low and not said and not decided:
+        measure = "" if verdict.machine.planning else "; --measure narrows the range"
+        blocks.append(say(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
+
+
+def _room_for(verdict: Verdict) -> str:
+    """How far one could go here, each alone; what would be no more than was asked is left out."""
+    room, asked = verdict.room, verdict.workload
+    if room is None:
+        return ""
+    longest, parallel = room.longest_context_tokens, room.most_parallel
+    made = verdict.model.architecture
+    known = {made.context_tokens: ", all it was trained for", made.scaled_context_tokens: ", with its documented scaling"} if made else {}
+    parts = [
+        f"up to {units.tokens(longest)} of context{known.get(longest, '')}"
+        if longest is not None and longest > (asked.context_tokens or 0)
+        else "",
+        f"{parallel:,} sequences at once" if parallel is not None and parallel > asked.parallel else "",
+        f"{room.best_quantization} weights" if room.best_quantization not in (None, asked.quantization) else "",
+    ]
+    told = "; ".join(part for part in parts if part)
+    return f"The memory also allows, one at a time: {told}." if told else ""
+
+
+def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
+    if finding.check == "speed" and verdict.speed is not None and verdict.speed.decode is not None and finding.unit == "tokens_per_second":
+        wanted = verdict.workload.min_tokens_per_second
+        return (
+            f"{_quantity(wanted, finding)}" if wanted else "",
+            units.speed(verdict.speed.decode.low, verdict.speed.decode.high),
+        )
+    return _quantity(finding.needs, finding), _quantity(finding.has, finding)
+
+
+def _quantity(value: float | str | None, finding: Finding) -> str:
+    """A finding's number in the unit people know it by: memory in GiB, disks in GB."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _cut(value, _CELL)
+    if finding.unit == "bytes":
+        if finding.check == "disk" and value == 0:
+            return "nothing"
+        return (units.decimal if finding.check == "disk" else units.binary)(int(value))
+    if finding.unit == "tokens":
+        return units.tokens(int(value))
+    if finding.unit == "tokens_per_second":
+        return units.speed(value, value)
+    return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
+
+
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else text[: size - 1].rstrip(" ,") + "…"
+
+
+def _short(finding: Finding) -> str:
+    return f"{_quantity(finding.short, finding)} short" if finding.short and finding.check != "speed" else ""
+
+
+def _finding_bar(finding: Finding) -> Span | Bar:
+    if finding.unit == "bytes" and isinstance(finding.needs, int | float) and isinstance(finding.has, int | float):
+        return Bar(needs=finding.needs, has=finding.has, style=finding.outcome)
+    return Span(text="")
+
+
+def _findings(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
+    """Reason and remedy of what did not pass, worst first; with `verbose` of what did as well."""
+    for outcome, heading in _HEADINGS.items():
+        found = [finding for finding in ordered(verdict) if finding.outcome is outcome]
+        if not found or (outcome is Outcome.PASS and not verbose):
+            continue
+        section(blocks, heading)
+        for finding in found:
+            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+
+
+def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
+    if not verdict.alternatives:
+        return
+    where = on_machine(verdict.machine, short=True)
+    section(blocks, f"What would run {where}" if verdict.route is Route.UNKNOWN else f"What runs {where} instead")
+    for other in verdict.alternatives:
+        blocks.append(say(f"{_alternative(verdict, other)}: {other.why}", indent=2, hang=2))
+        blocks.append(command_line(other.command + carry, indent=4))
+
+
+def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
+    """Every memory term with its sum and source, the reserve, and what the speed rests on."""
+    needs = verdict.needs
+    if needs is not None and needs.memory is not None:
+        memory = needs.memory
+        section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(needs.placement, '')}")
+        several = len({term.where for term in memory.terms}) > 1
+        for term in memory.terms:
+            size = units.binary(term.bytes) + range_of(term)
+            where = f", {term.where}" if several else ""
+            blocks.append(line(Span(text=term.name.replace("_", " "), style="strong"), f": {size}, {term.how}{where}", indent=2, hang=2))
+            blocks.append(say(term.arithmetic, indent=4, hang=2))
+            blocks.append(say(term.source, indent=4, hang=2))
+        if memory.evictable_bytes:
+            blocks.append(say(f"{units.binary(memory.evictable_bytes)} more may be dropped by the system at no harm.", indent=2, hang=2))
+        found = verdict.finding("memory")
+        if found is not None and found.reserve_bytes is not None:
+            blocks.append(say(f"{units.binary(found.reserve_bytes)} is kept for the system itself.", indent=2, hang=2))
+    if needs is not None and needs.download_bytes is not None:
+        how = ", ".join(part for part in (needs.download_how, needs.download_source) if part)
+        blocks.append(BLANK)
+        blocks.append(
+            line(
+                Span(text="download", style="strong"),
+                f": {units.decimal(needs.download_bytes)}",
+                f", {how}" if how else "",
+                indent=2,
+                hang=2,
+            )
+        )
+    for entry in needs.unknown if needs is not None else ():
+        reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
+    if verdict.speed is not None:
+        blocks.append(line(Span(text="speed", style="strong"), f": {verdict.speed.how}", indent=2, hang=2))
+
+
+def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool) -> None:
+    counts = {route: sum(verdict.route is route for verdict in verdicts) for route in Route}
+    spans: list[Span | str] = [f"{counts[Route.LOCAL]} of {len(verdicts)} run {on_machine(verdicts[0].machine)}: "]
+    for route, number in counts.items():
+        if number:
+            spans += [", " if len(spans) > 1 else "", f"{number} ", Span(text=route, style=route)]
+    blocks.append(line(*spans))
+    if planned := planned_words(verdicts[0].machine):
+        blocks.append(say(planned))
+    blocks.append(BLANK)
+    columns = (
+        Column(title="model", wrap=True),
+        Column(title="route"),
+        Column(title="judged as", drop=2),
+        Column(title="memory", right=True),
+        Column(title="download", right=True, drop=1),
+        Column(title="speed, or why not", wrap=True),
+    )
+    rows = []
+    for verdict in verdicts:
+        rows.append(
+            (
+                Span(text=verdict.model.id, style="strong"),
+                Span(text=verdict.route, style=verdict.route),
+                Span(text=_judged(verdict)),
+                Span(text=memory_of(verdict)),
+                Span(text=download_of(verdict)),
+                Span(text=_remark(verdict)),
+            )
+        )
+    blocks.append(Table(columns=columns, rows=tuple(rows), indent=0))
+    notes = dict.fromkeys(note for verdict in verdicts for note in verdict.notes)
+    if notes:
+        blocks.append(BLANK)
+        blocks.extend(say(note) for note in notes)
+    for verdict in verdicts:
+        if verdict.route is Route.LOCAL and not verbose:
+            continue
+        blocks += [BLANK, headline(verdict)]
+        for finding in ordered(verdict):
+            if verbose or finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN):
+                reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+        if verdict.route is not Route.LOCAL:
+            before = len(blocks)
+            _instead(blocks, verdict)
+            blocks[before:] = [_shifted(block) for block in blocks[before:]]
+    local = [verdict for verdict in verdicts if verdict.can_run]
+    warned: dict[tuple[str, str, str | None], list[str]] = {}
+    for verdict in local if not verbose else ():
+        for finding in ordered(verdict):
+            if finding.outcome is Outcome.WARN:
+                warned.setdefault((finding.check, finding.reason, finding.remedy), []).append(verdict.model.id)
+    if warned:
+        section(blocks, _HEADINGS[Outcome.WARN])
+        for (check, reason, remedy), ids in warned.items():
+            reason_blocks(blocks, check if len(ids) == len(local) else f"{check} ({', '.join(ids)})", reason, remedy)
+    commands = dict.fromkeys(command for verdict in local for command in verdict.commands)
+    if commands:
+        section(blocks, "To run them" if len(local) > 1 else _to_run(tuple(commands)))
+        blocks.extend(command_line(command) for command in commands)
+
+
+def _shifted(block: Block) -> Block:
+    return block.replace(indent=2, hang=2) if isinstance(block, Paragraph) else block
+
+
+def _judged(verdict: Verdict) -> str:
+    context = verdict.workload.context_tokens
+    return " ".join(part for part in (verdict.workload.quantization, f"{context:,}" if context is not None else "") if part)
+
+
+def _remark(verdict: Verdict) -> str:
+    """How fast, or why not."""
+    if verdict.route is Route.LOCAL:
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        return units.speed(pace.low, pace.high) if pace is not None else ""
+    if verdict.route is Route.UNKNOWN:
+        return f"not known: {', '.join(undecided_checks(verdict))}"
+    return ", ".join(WHY_NOT[check] for check in checks_with(verdict, Outcome.FAIL))
+
+
+def _sources(blocks: list[Block], machine: Machine) -> None:
+    from .machine_text import unread_blocks
+
+    blocks.extend(say(f"{fact}: {source}", indent=2, hang=2) for fact, source in machine.sources.items())
+    unread_blocks(blocks, machine)

@@ -1,0 +1,71 @@
+"""What `list` says to a person: one line a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import units
+from ..machine import Machine
+from ..spec import ModelSpec
+from ..verdict import Verdict
+from .layout import Block, Column, Document, Span, Table
+from .words import BLANK, command_line, download_of, memory_of, on_machine, planned_words, say, section
+
+
+def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
+    """One line a model, in the order given. Columns go, the least telling first, where the width is small."""
+    if not rows:
+        return Document(blocks=(say("No model matches."),))
+    fits = sum(row.can_run for row in rows)
+    room = f", which has {memory}" if (memory := _room(machine)) else ""
+    blocks: list[Block] = [say(f"{fits} of {len(rows)} models listed run {on_machine(machine)}{room}.")]
+    if planned := planned_words(machine):
+        blocks.append(say(planned))
+    blocks.append(BLANK)
+    columns = (
+        Column(title="model"),
+        Column(title="route"),
+        Column(title="size", right=True, drop=3),
+        Column(title="quant", drop=6),
+        Column(title="memory", right=True, drop=1),
+        Column(title="download", right=True, drop=2),
+        Column(title="tokens/s", right=True, drop=5),
+        Column(title="license", drop=4, cut=10),
+    )
+    cells = []
+    for row in rows:
+        total, pace = row.model.parameters.total, row.speed.decode if row.speed is not None else None
+        cells.append(
+            (
+                Span(text=row.model.id, style="strong"),
+                Span(text=row.route, style=row.route),
+                Span(text=units.count(total) if total is not None else "-"),
+                Span(text=row.workload.quantization or "-"),
+                Span(text=memory_of(row)),
+                Span(text=download_of(row)),
+                Span(text=units.pace(pace.low, pace.high) if pace is not None else "-"),
+                Span(text=_license(row.model)),
+            )
+        )
+    blocks.append(Table(columns=columns, rows=tuple(cells), indent=0))
+    section(blocks, "Ask about one")
+    blocks.append(command_line(f"selfhost check {rows[0].model.id}"))
+    return Document(blocks=tuple(blocks))
+
+
+def _license(model: ModelSpec) -> str:
+    if model.closed:
+        return "closed"
+    name = model.license.id if model.license is not None else None
+    return "-" if name is None else name.removeprefix("LicenseRef-")
+
+
+def _room(machine: Machine) -> str:
+    for value, words in (
+        (machine.memory_available_bytes, "of memory available"),
+        (machine.memory_limit_bytes, "of memory at most"),
+        (machine.memory_total_bytes, "of memory in all"),
+    ):
+        if value is not None:
+            return f"{units.binary(value)} {words}"
+    return ""

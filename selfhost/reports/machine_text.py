@@ -1,0 +1,119 @@
+"""What `machine` says to a person: what was read and from where, and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .. import units
+from ..machine import Machine
+from .layout import Block, Column, Document, Span, Table
+from .words import BLANK, line, reason_blocks, say, section
+
+
+def machine_document(machine: Machine) -> Document:
+    """What was read and from where, then what could not be read and what to do about it."""
+    place = ", ".join(part for part in (machine.system, machine.architecture, machine.scope) if part)
+    blocks: list[Block] = [line(Span(text=machine.name, style="strong"), f": {place}" if place else "")]
+    if machine.labels:
+        blocks.append(say(", ".join(f"{key}={value}" for key, value in machine.labels.items())))
+    if machine.read_at:
+        blocks.append(say(f"read {machine.read_at}"))
+    rows: list[tuple[str, str, str]] = []
+    for label, fact, value in _facts(machine):
+        if value:
+            rows.append((label, value, machine.sources.get(fact, "")))
+    blocks.append(BLANK)
+    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True, drop=1))
+    blocks.append(
+        Table(columns=columns, rows=tuple((Span(text=a), Span(text=b, style="strong"), Span(text=c)) for a, b, c in rows), indent=0)
+    )
+    if machine.disks:
+        section(blocks, "Where models would be stored")
+        cells = []
+        for disk in machine.disks:
+            free = "free space not read" if disk.free_bytes is None else f"{units.decimal(disk.free_bytes)} free"
+            whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
+            writable = "read only" if disk.writable is False else ""
+            cells.append(tuple(Span(text=text) for text in (disk.purpose, free, whole, disk.filesystem or "", writable, disk.path)))
+        sides = (Column(), Column(right=True), Column(right=True), Column(drop=1), Column(), Column(wrap=True))
+        blocks.append(Table(columns=sides, rows=tuple(cells)))
+    if machine.accelerators:
+        section(blocks, "Accelerators")
+        for card in machine.accelerators:
+            total = "memory not read" if card.memory_total_bytes is None else units.binary(card.memory_total_bytes)
+            free = "" if card.memory_free_bytes is None else f", {units.binary(card.memory_free_bytes)} free"
+            shared = ", shared with the machine" if card.unified else ""
+            driver = f", driver {card.driver}" if card.driver else ""
+            blocks.append(say(f"{card.vendor} {card.name}: {total}{free}{shared}{driver}", indent=2, hang=2))
+    if machine.runtimes:
+        section(blocks, "Runtimes")
+        for runtime in machine.runtimes:
+            path = f" ({runtime.path})" if runtime.path else ""
+            blocks.append(say(f"{runtime.id} {runtime.version or 'of unknown version'}{path}", indent=2, hang=2))
+    if machine.models_present:
+        section(blocks, "Models already here")
+        for model in machine.models_present:
+            part = ", incomplete" if model.complete is False else ""
+            blocks.append(say(f"{model.path}: {units.decimal(model.size_bytes)}{part}", indent=2, hang=2))
+    unread_blocks(blocks, machine)
+    return Document(blocks=tuple(blocks))
+
+
+def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
+    """Label, name of the fact, value as text ("" where it was not read)."""
+    for label, fact in (
+        ("memory available", "memory_available_bytes"),
+        ("memory limit", "memory_limit_bytes"),
+        ("memory total", "memory_total_bytes"),
+        ("swap free", "swap_free_bytes"),
+    ):
+        value = getattr(machine, fact)
+        yield label, fact, "" if value is None else units.binary(value)
+    yield "processor", "cpu_model", machine.cpu_model or ""
+    yield "cores usable", "cpu_cores_usable", "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable)
+    yield "cores physical", "cpu_cores_physical", "" if machine.cpu_cores_physical is None else units.cores(machine.cpu_cores_physical)
+    sets = machine.instruction_sets
+    yield "instructions", "instruction_sets", "" if sets is None else _instructions(sets)
+    pace = machine.memory_bandwidth_bytes_per_second
+    yield "memory bandwidth", "memory_bandwidth_bytes_per_second", "" if pace is None else f"{units.decimal(pace)}/s"
+    if machine.accelerators is not None and not machine.accelerators:
+        yield "accelerators", "accelerators", "none"
+    if machine.runtimes is not None and not machine.runtimes:
+        yield "runtimes", "runtimes", "none found"
+
+
+# what decides how fast a build of llama.cpp runs; a kernel lists a hundred more
+_TELLING = (
+    "sse4_2",
+    "avx",
+    "f16c",
+    "fma",
+    "bmi2",
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_tile",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "sve",
+    "bf16",
+)
+
+
+def _instructions(sets: Sequence[str]) -> str:
+    told = [name for name in _TELLING if name in sets]
+    rest = len(sets) - len(told)
+    text = " ".join(told)
+    return f"{text} and {rest} more" if told and rest else text or f"{rest} sets"
+
+
+def unread_blocks(blocks: list[Block], machine: Machine) -> None:
+    if machine.unread:
+        section(blocks, "Not read")
+        labels = {fact: label for label, fact, _ in _facts(machine)}
+        for entry in machine.unread:
+            reason_blocks(blocks, labels.get(entry.fact, entry.fact.replace("_", " ")), entry.reason, entry.remedy)

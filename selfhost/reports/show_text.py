@@ -1,0 +1,185 @@
+"""What `show` says to a person: what is known of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import units
+from ..offers import Offer
+from ..spec import Architecture, ModelSpec
+from ..verdict import Outcome, Verdict
+from .layout import Block, Column, Document, Span, Table
+from .words import BLANK, PLACED, asked_words, command_line, headline, line, offers_blocks, on_machine, pairs_block, range_of, say, section
+
+
+def show_document(
+    spec: ModelSpec,
+    sizes: Sequence[tuple[str, int, str, str, bool | None]] = (),
+    offers: Sequence[Offer] = (),
+    verdict: Verdict | None = None,
+) -> Document:
+    """What is known of a model. `sizes` are (quantization, bytes, how, source, fits here or None), smallest first or as wanted."""
+    blocks: list[Block] = [line(Span(text=spec.name, style="strong"), _by(spec))]
+    blocks.append(say(", ".join(part for part in (spec.id, spec.modality, f"family {spec.family}" if spec.family else "") if part)))
+    if spec.aliases:
+        blocks.append(say(f"also called {', '.join(spec.aliases)}", hang=2))
+    if spec.overrides:
+        blocks.append(say(f"{spec.origin} takes the place of {spec.overrides}", hang=2))
+    if verdict is not None:
+        blocks += [BLANK, headline(verdict)]
+        if asked := asked_words(verdict):
+            blocks.append(say(asked))
+        blocks.extend(say(note) for note in verdict.notes)
+    if spec.availability is not None:
+        _closed(blocks, spec)
+    _allowed(blocks, spec)
+    _open(blocks, spec)
+    _inside(blocks, spec)
+    if sizes:
+        section(blocks, "Sizes")
+        columns = (
+            Column(title="quant"),
+            Column(title="download", right=True),
+            Column(title="fits here" if verdict is None else f"fits {on_machine(verdict.machine, short=True)}"),
+            Column(title="known as", drop=2),
+            Column(title="from", wrap=True, drop=1),
+        )
+        rows = []
+        for quantization, size, how, source, fits in sizes:
+            word = "not known" if fits is None else "yes" if fits else "no"
+            style = Outcome.UNKNOWN if fits is None else Outcome.PASS if fits else Outcome.FAIL
+            texts = (
+                Span(text=quantization),
+                Span(text=units.decimal(size)),
+                Span(text=word, style=style),
+                Span(text=how),
+                Span(text=source),
+            )
+            rows.append(texts)
+        blocks.append(Table(columns=columns, rows=tuple(rows)))
+    if verdict is not None and verdict.needs is not None and verdict.needs.memory is not None:
+        memory = verdict.needs.memory
+        section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(verdict.needs.placement, '')}")
+        terms = (
+            (Span(text=term.name.replace("_", " ")), Span(text=units.binary(term.bytes)), Span(text=term.how)) for term in memory.terms
+        )
+        blocks.append(Table(columns=(Column(), Column(right=True), Column()), rows=tuple(terms)))
+    elif spec.needs is not None:
+        _stated(blocks, spec)
+    offers_blocks(blocks, offers, spec.modality, verbose=False)
+    pairs_block(blocks, "Sources", spec.sources)
+    pairs_block(blocks, "Not known", spec.unknown)
+    section(blocks, "Next")
+    blocks.append(command_line(f"selfhost check {spec.id}"))
+    return Document(blocks=tuple(blocks))
+
+
+def _by(spec: ModelSpec) -> str:
+    parts = [f" by {spec.developer}" if spec.developer else "", f" released {spec.released}" if spec.released else ""]
+    return ",".join(part for part in parts if part)
+
+
+def _closed(blocks: list[Block], spec: ModelSpec) -> None:
+    served = spec.availability
+    if served is None:
+        return
+    section(blocks, "Availability")
+    blocks.append(say(served.why, indent=2))
+    blocks.append(say(f"provider: {served.provider}", indent=2))
+    if served.retired:
+        blocks.append(say(f"retired: {served.retired}", indent=2))
+    if served.successor:
+        blocks.append(say(f"successor: {served.successor}", indent=2))
+    if served.free_tier:
+        blocks.append(say(f"free tier: {served.free_tier}", indent=2, hang=2))
+    if served.open_alternatives:
+        blocks.append(say(f"nearest with published weights: {', '.join(served.open_alternatives)}", indent=2, hang=2))
+
+
+def _allowed(blocks: list[Block], spec: ModelSpec) -> None:
+    terms = spec.license
+    if terms is None:
+        return
+    section(blocks, f"License: {terms.id or 'not known'}")
+    uses = (("commercial use", terms.commercial_use), ("modification", terms.modification), ("redistribution", terms.redistribution))
+    blocks.append(say(", ".join(f"{use}: {answer or 'not known'}" for use, answer in uses), indent=2, hang=2))
+    blocks.extend(say(f"condition: {condition}", indent=2, hang=2) for condition in terms.conditions)
+    blocks.extend(say(f"duty: {duty}", indent=2, hang=2) for duty in terms.duties)
+    if terms.url:
+        blocks.append(say(terms.url, indent=2))
+
+
+def _open(blocks: list[Block], spec: ModelSpec) -> None:
+    """Which parts were published, parts of one kind on one line."""
+    parts: dict[str, list[str]] = {}
+    for part in ("weights", "inference_code", "training_code", "training_data", "paper"):
+        parts.setdefault(getattr(spec.openness, part), []).append(part.replace("_", " "))
+    section(blocks, "Openness")
+    for word in ("published", "partial", "closed", "unknown"):
+        if word in parts:
+            blocks.append(say(f"{'not known' if word == 'unknown' else word}: {', '.join(parts[word])}", indent=2, hang=2))
+    if spec.repository:
+        gate = {True: ", behind a login or form", False: ", without a login", None: ""}[spec.gated]
+        blocks.append(say(f"from: {spec.repository} on Hugging Face{gate}", indent=2, hang=2))
+    if spec.safety.formats:
+        remote = {True: ", loading runs remote code", False: "", None: ""}[spec.safety.remote_code]
+        blocks.append(say(f"files: {', '.join(spec.safety.formats)}{remote}", indent=2, hang=2))
+    if spec.upkeep.superseded_by:
+        blocks.append(say(f"superseded by {spec.upkeep.superseded_by}", indent=2, hang=2))
+    if spec.upkeep.note:
+        blocks.append(say(spec.upkeep.note, indent=2, hang=2))
+
+
+def _inside(blocks: list[Block], spec: ModelSpec) -> None:
+    """Parameters and architecture in words."""
+    lines: list[str] = []
+    total, active = spec.parameters.total, spec.parameters.active
+    if total is not None:
+        used = f", {units.count(active)} used per token" if active is not None and active != total else ""
+        encoders = f", {units.count(spec.parameters.encoders)} of them encoders" if spec.parameters.encoders else ""
+        lines.append(f"{units.count(total)} parameters{used}{encoders}")
+    if spec.architecture is not None:
+        lines.extend(_layers(spec.architecture))
+    if spec.embedding_length is not None:
+        lines.append(f"embeddings of {spec.embedding_length:,} numbers")
+    lines.extend(f"{name.replace('_', ' ')}: {units.count(number)} parameters" for name, number in spec.components.items())
+    if lines:
+        section(blocks, "Architecture" if spec.architecture is None else f"Architecture: {spec.architecture.row}")
+        blocks.extend(say(line, indent=2, hang=2) for line in lines)
+
+
+def _layers(inside: Architecture) -> list[str]:
+    lines = [
+        f"{inside.layers} layers, {inside.embedding_length:,} wide" + (f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else "")
+    ]
+    for group in inside.attention:
+        heads = f"{group.heads} heads" if group.heads == group.kv_heads else f"{group.heads} heads sharing {group.kv_heads} KV heads"
+        window = f", window of {units.tokens(group.window_tokens)}" if group.window_tokens is not None else ""
+        if group.kind == "latent":
+            heads = f"{group.heads} heads over {group.latent_length or 0:,} cached numbers"
+        lines.append(f"{len(group.layers)} layers of {group.kind} attention: {heads}{window}")
+    lines.extend(f"{len(group.layers)} {group.kind} layers, whose state does not grow with the context" for group in inside.recurrent)
+    for block in inside.feed_forward:
+        if block.experts:
+            lines.append(f"{len(block.layers)} layers of {block.experts} experts, {block.used} used per token")
+    if inside.audio is not None:
+        lines.append(f"audio encoder: {inside.audio.layers} layers, {inside.audio.embedding_length:,} wide")
+    if inside.context_tokens is not None:
+        lines.append(f"trained for {units.tokens(inside.context_tokens)} of context")
+    if inside.dtype is not None:
+        lines.append(f"published as {inside.dtype}")
+    return lines
+
+
+def _stated(blocks: list[Block], spec: ModelSpec) -> None:
+    stated = spec.needs
+    if stated is None:
+        return
+    section(blocks, "Needs, as stated")
+    if stated.low_bytes is not None and stated.high_bytes is not None:
+        low, high = units.binary(stated.low_bytes), units.binary(stated.high_bytes)
+        blocks.append(say(f"memory: {low if low == high else f'{low} to {high}'}", indent=2))
+    if stated.disk_bytes is not None:
+        blocks.append(say(f"disk: {units.decimal(stated.disk_bytes)}", indent=2))
+    if stated.source:
+        blocks.append(say(f"source: {stated.source}", indent=2, hang=2))
