@@ -144,6 +144,12 @@ TRAINING_NOTE = (
 )
 
 
+DRAFT_NOTE = (
+    "How much faster a draft makes it depends on how many of its tokens are accepted, which differs from text to text: the range of the "
+    "speed covers none and all."
+)
+
+
 def _stored_as(spec: ModelSpec, dtype: str | None) -> ModelSpec:
     """The files' own type decides, whatever config.json says."""
     made = spec.architecture
@@ -180,6 +186,8 @@ def _answer(
         offers = usable_offers(question, judged, catalogue, priced, ever, today=day)
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
+    if workload.draft and question.companions is not None:
+        notes = (*notes, DRAFT_NOTE)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
     if judged.fits and not understood.tag and (note := missing_file(question)):

@@ -9,7 +9,7 @@ from .catalogue import Catalogue
 from .errors import Problem, WorkloadError
 from .licenses import canonical_expression
 from .machine import Machine
-from .needs.records import SizedWeights
+from .needs.records import Needs, SizedWeights
 from .spec import ModelSpec, RuntimeSpec
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
@@ -80,7 +80,8 @@ def ask(
             quantization = _had_in(spec, runtime, file_format, quantization, rows)
         workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
     workload = _in_tokens(spec, workload)
-    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets)
+    companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
+    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets, companions=companions)
     read = None
     if spec.modality in GENERATING and workload.task == "generate":
         read = need.decode_bytes_by_type(spec, workload.format or "", workload.quantization or "", rows) if runtime else {}
@@ -95,6 +96,19 @@ def ask(
         read_bytes=read,
         context_asked=asked,
         local_files=local_files,
+        companions=companions,
+    )
+
+
+def needs_under(question: Question, workload: Workload, shelf: Catalogue, machine: Machine) -> Needs:
+    """What the same question takes under another workload."""
+    return need.needs_of(
+        question.spec,
+        question.runtime,
+        workload,
+        architectures(shelf),
+        instruction_sets=machine.instruction_sets,
+        companions=question.companions,
     )
 
 
@@ -117,6 +131,76 @@ def _in_tokens(spec: ModelSpec, workload: Workload) -> Workload:
     if generates and workload.min_tokens_per_second is None:
         workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
     return workload
+
+
+def _companions(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, shelf: Catalogue) -> need.Companions:
+    """The draft model and the adapter that were named. `WorkloadError` for what that runtime or that model cannot take."""
+    made = need.Companions()
+    if runtime is None:
+        raise _problem("draft" if workload.draft else "adapter", f"{spec.name} states its needs, not its runtime", "leave it out")
+    if workload.draft:
+        kind = "mtp" if workload.draft == need.OWN_BLOCK else "draft"
+        what = "the model's own block" if kind == "mtp" else "a draft model"
+        if kind not in runtime.companions:
+            raise _problem("draft", f"{runtime.name} does not draft with {what}", _takes(shelf, kind))
+        if kind == "draft":
+            made = _draft(spec, runtime, workload.draft, shelf)
+        elif spec.architecture is None or not spec.architecture.mtp_layers:
+            message = f"{spec.name} brings no block that predicts more than one token"
+            raise _problem("draft", message, "name a small model of the same family")
+        else:
+            made = made.replace(own_block=True)
+    if workload.adapter:
+        if "adapter" not in runtime.companions:
+            raise _problem("adapter", f"{runtime.name} loads no adapter", _takes(shelf, "adapter"))
+        made = made.replace(**_adapter(spec, runtime, workload.adapter, shelf))
+    return made
+
+
+def _takes(shelf: Catalogue, kind: str) -> str:
+    return f"these do: {', '.join(name for name in shelf.runtime_ids() if kind in shelf.runtime(name).companions)}"
+
+
+def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue) -> need.Companions:
+    from .names import is_path, resolve
+
+    if is_path(typed):
+        from .modelfiles import read_local
+
+        local = read_local(typed, architectures(shelf))
+        draft, quantization, here = local.spec, local.quantization, local.files_here
+    else:
+        found = resolve(typed, shelf)
+        draft, quantization, here = shelf.spec(found.spec_id), found.quantization, False
+    if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
+        raise _problem("draft", f"{draft.name} cannot draft: {why if not draft.closed else 'its weights are not published'}", None)
+    apart = need.vocabularies_differ(spec, draft)
+    if apart is not None:
+        message = f"{draft.name} cannot draft for {spec.name}: their vocabularies differ, {apart[1]:,} tokens and {apart[0]:,}"
+        raise _problem("draft", message, "name a small model of the same family")
+    return need.Companions(
+        draft=draft,
+        draft_quantization=quantization or need.default_format_and_quantization(draft, runtime)[1],
+        draft_is_here=here,
+    )
+
+
+def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue) -> Mapping[str, Any]:
+    import re
+
+    ranked = re.fullmatch(r"rank=([1-9][0-9]{0,4})", typed)
+    if ranked is None:
+        from .modelfiles import adapter_size
+
+        found, format = adapter_size(typed)
+        if format not in runtime.formats:
+            fix = "convert it with llama.cpp's convert_lora_to_gguf.py" if "gguf" in runtime.formats else "give it as peft wrote it"
+            raise _problem("adapter", f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is {format}", fix)
+        return {"adapter": found, "adapter_is_here": True}
+    sized = need.adapter_of_rank(spec, architectures(shelf), int(ranked[1]))
+    if not isinstance(sized, SizedWeights):
+        raise _problem("adapter", sized.reason, sized.remedy)
+    return {"adapter": sized}
 
 
 def _problem(key: str, message: str, remedy: str | None) -> WorkloadError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from . import needs as need
 from . import units
-from .asking import architectures, ask
+from .asking import architectures, ask, needs_under
 from .catalogue import Catalogue, Outline
 from .errors import SpecError, WorkloadError
 from .findings import disk
@@ -93,7 +93,7 @@ def _other_models(question: Question, asked: Workload, machine: Machine, shelf: 
     named = spec.availability.open_alternatives if spec.availability else ()
     if spec.upkeep.superseded_by:
         named = (*named, spec.upkeep.superseded_by)
-    plain = asked.replace(runtime=None, format=None, quantization=None)
+    plain = asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
     outlines = shelf.outlines()
     newest = max((outline.released or "" for outline in outlines), default="")[:4]
     recent = str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
@@ -219,13 +219,7 @@ def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -
     now = question.workload.parallel
     if question.needs is None or question.needs.memory is None:
         return now
-    twice = need.needs_of(
-        question.spec,
-        question.runtime,
-        question.workload.replace(parallel=2 * now),
-        architectures(shelf),
-        instruction_sets=machine.instruction_sets,
-    )
+    twice = needs_under(question, question.workload.replace(parallel=2 * now), shelf, machine)
     if twice.memory is None:
         return now
     ceiling = max(machine.memory_available_bytes or 0, machine.memory_limit_bytes or 0)
@@ -283,7 +277,7 @@ def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -
 
 def _holds(question: Question, workload: Workload, machine: Machine, shelf: Catalogue) -> bool:
     """Memory and download fit under that workload."""
-    needs = need.needs_of(question.spec, question.runtime, workload, architectures(shelf), instruction_sets=machine.instruction_sets)
+    needs = needs_under(question, workload, shelf, machine)
     changed = question.replace(workload=workload, needs=needs)
     _, held = place(changed, needs, machine)
     if workload.quantization != question.workload.quantization and question.runtime is not None:

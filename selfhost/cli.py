@@ -366,6 +366,10 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "--runtime", metavar="R", help="llama.cpp, ollama, transformers, vllm, mlx, whisper.cpp, diffusers (default: one that loads it)"
     )
     work.add_argument("--kv-cache", choices=KV_CACHE_TYPES, help="type of the KV cache (default: f16)")
+    work.add_argument(
+        "--draft", metavar="MODEL", help="a small model that proposes tokens (speculative decoding), or mtp for the model's own block"
+    )
+    work.add_argument("--adapter", metavar="FILE|rank=N", help="a LoRA adapter to load: its file, or its rank")
     work.add_argument("--parallel", type=_kind(_whole), default=1, metavar="N", help="sequences at once, each with its own context")
     work.add_argument("--min-speed", type=_kind(_number), metavar="TOKENS_PER_SECOND", help="lowest useful speed (default: 2; 0: any)")
     tune = parser.add_argument_group("with --task finetune")
@@ -461,6 +465,8 @@ def _workload(options: argparse.Namespace) -> Workload:
         context_tokens=options.context,
         parallel=options.parallel,
         kv_cache_type=options.kv_cache,
+        draft=options.draft,
+        adapter=options.adapter,
         min_tokens_per_second=options.min_speed,
         memory_basis=options.memory or "default",
         reserve_bytes=options.reserve,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from . import needs as need
 from .catalogue import Catalogue
 from .machine import Machine
-from .spec import ModelSpec, RuntimeSpec
+from .spec import COMPANIONS, ModelSpec, RuntimeSpec
 from .verdict import Judged, Question
 from .workload import Workload
 
@@ -23,7 +23,7 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     if not judged.fits or question.runtime is None or question.workload.task != "generate":
         return ()
     if question.local_files:
-        return _of_a_file(question)
+        return _of_a_file(question, question.runtime)
     if any(finding.code == "context-scaled" for finding in judged.findings):
         # how to switch the scaling on differs from model to model: the publisher says it
         return ()
@@ -48,7 +48,7 @@ def missing_file(question: Question) -> str | None:
     return f"{known} Hugging Face lists the conversions{where}"
 
 
-def _of_a_file(question: Question) -> tuple[str, ...]:
+def _of_a_file(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
     """llama.cpp on the very file that was judged; the other runtimes want code around it."""
     workload, path = question.workload, question.spec.origin
     if workload.runtime != "llama.cpp" or not path.endswith(".gguf"):
@@ -56,6 +56,12 @@ def _of_a_file(question: Question) -> tuple[str, ...]:
     total = (workload.context_tokens or 0) * workload.parallel
     cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
     shown = f"'{path}'" if " " in path else path
+    if workload.draft or workload.adapter:
+        departs = [key for key in _departures(runtime, workload, False) if key in COMPANIONS]
+        extra = [_filled(runtime.options.get(key, ""), _values(question)) for key in departs]
+        if not all(extra):
+            return ()
+        cache += "".join(f" {text}" for text in extra)
     return (f"llama-server -m {shown} -c {total} -np {workload.parallel}{cache}",)
 
 
@@ -74,6 +80,8 @@ def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | Non
     if not line:
         return ()
     extra = [_filled(runtime.options[key], values) for key in departs if key in runtime.options]
+    if not all(extra):
+        return ()
     serve = [_filled(runtime.settings[key], values) for key in departs if key in runtime.settings]
     first = (" ".join((*serve, runtime.serve)),) if serve else ()
     return (*first, " ".join((line, *extra)))
@@ -86,6 +94,10 @@ def _departures(runtime: RuntimeSpec, workload: Workload, large: bool) -> list[s
         found.append("kv_cache_type")
     if workload.parallel > 1:
         found.append("parallel")
+    if workload.draft:
+        found.append("mtp" if workload.draft == need.OWN_BLOCK else "draft")
+    if workload.adapter:
+        found.append("adapter")
     usual = runtime.default_context_tokens
     if workload.context_tokens is not None and usual is not None and (large or workload.context_tokens > usual):
         found.append("context_tokens")
@@ -115,8 +127,21 @@ def _values(question: Question) -> Mapping[str, str]:
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
         "kv_cache_type": workload.kv_cache_type,
+        "draft": _draft(question),
+        "adapter": workload.adapter if question.companions is not None and question.companions.adapter_is_here else None,
     }
     return {key: str(value) for key, value in values.items() if value}
+
+
+def _draft(question: Question) -> str | None:
+    """The repository that the draft is downloaded from, with the quantization where it is a GGUF one; None for a file."""
+    companions = question.companions
+    if companions is None or companions.draft is None or companions.draft_is_here:
+        return None
+    if question.workload.format != "gguf":
+        return companions.draft.repository
+    found = need.published(companions.draft, "gguf", companions.draft_quantization)
+    return f"{found[1].repository}:{companions.draft_quantization}" if found is not None and found[1].repository else None
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
@@ -124,7 +149,17 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     line = template
     for key, value in values.items():
         line = line.replace("{" + key + "}", value)
-    blanks = ("repository", "tag", "quantization", "context_tokens", "total_context_tokens", "parallel", "kv_cache_type")
+    blanks = (
+        "repository",
+        "tag",
+        "quantization",
+        "context_tokens",
+        "total_context_tokens",
+        "parallel",
+        "kv_cache_type",
+        "draft",
+        "adapter",
+    )
     return "" if any("{" + key + "}" in line for key in blanks) else line
 
 

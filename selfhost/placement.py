@@ -16,7 +16,9 @@ GPU_ONLY_SHARE = 0.92
 # tensor parallelism wants a power of two (vLLM's documentation of --tensor-parallel-size: it must divide the attention heads)
 TENSOR_PARALLEL = (2, 4, 8)
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's layout of the weights
-_BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state")
+_BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
+# loaded once, wherever the layers go: on the first device
+_ONCE = ("projector", "draft_", "mtp_")
 
 
 class Place(Record):
@@ -159,6 +161,9 @@ def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers
 def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int) -> Iterator[Term]:
     if term.name == "runtime":
         yield term
+        return
+    if term.name.startswith(_ONCE):
+        yield term.replace(where=shares[0][0])
         return
     if term.name not in _BY_LAYER:
         # a compute buffer is needed wherever layers run

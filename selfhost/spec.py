@@ -61,7 +61,8 @@ _ALIAS = re.compile(r"[\w.:/+ -]+")
 _LICENSE_WORD = re.compile(r"[()]|[^\s()]+")
 _LICENSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 # what a workload may ask of a runtime beyond its defaults
-ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type")
+COMPANIONS = ("draft", "mtp", "adapter")
+ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", *COMPANIONS)
 _LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length")
 _INDEXER_KEYS = ("indexer_heads", "indexer_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
@@ -315,7 +316,8 @@ class RuntimeSpec(Record):
     `instruction_sets` by architecture: the ones without which its shipped build crashes; `store` names the disk place
     (`Disk.purpose`) its downloads land in; `present` are command names or Python distributions that show it is installed;
     `install` is one line to get it; `command` the line that downloads and runs a model, with `{repository}`, `{quantization}`,
-    `{context_tokens}` (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}` to fill in;
+    `{context_tokens}` (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
+    repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in;
     `repository_command` the same where no tag names the model; `gpu_only` where it cannot run on a CPU; `splits_layers` where
     part of the layers can be on an accelerator and the rest in RAM.
 
@@ -323,6 +325,9 @@ class RuntimeSpec(Record):
     `settings` are environment variables, `NAME=value` with a space between two, for `serve`, the command that starts the
     server. A key in neither is in `command`, or cannot be asked for. `default_context_tokens` is the context it takes unless
     told; None where the command says it, or the model's own is taken.
+
+    `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
+    an adapter.
 
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,
     assumed) and `overhead_source`.
@@ -347,6 +352,7 @@ class RuntimeSpec(Record):
     default_context_tokens: int | None = None
     gpu_only: bool = False
     splits_layers: bool = False
+    companions: tuple[str, ...] = ()
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = "assumed"
@@ -447,6 +453,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     default_context_tokens = root.integer("default_context_tokens", minimum=1)
     gpu_only = root.boolean("gpu_only")
     splits_layers = root.boolean("splits_layers")
+    companions = root.strings("companions", choices=COMPANIONS)
     low = root.integer("overhead_low_bytes")
     high = root.integer("overhead_high_bytes")
     how = root.string("overhead_how", choices=HOW)
@@ -484,6 +491,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         default_context_tokens=default_context_tokens,
         gpu_only=bool(gpu_only),
         splits_layers=bool(splits_layers),
+        companions=companions,
         overhead_low_bytes=low or 0,
         overhead_high_bytes=high or low or 0,
         overhead_how=how or "assumed",

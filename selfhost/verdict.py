@@ -13,8 +13,13 @@ from .needs.records import Needs
 from .offers import Offer
 from .placement import placements
 from .spec import ModelSpec, RuntimeSpec
-from .speed import PaceRange, Speed, predict, shares_of
+from .speed import PaceRange, Speed, predict, shares_of, with_draft
 from .workload import Workload
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .needs.parts import Companions
 
 __all__ = [
     "Alternative",
@@ -76,7 +81,7 @@ class Question(Record):
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
     stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
     not load the model, None when it does; `unfamiliar` an architecture that no row describes. `context_asked`: the context
-    was given, not taken by default. `local_files`: the files are on this machine already.
+    was given, not taken by default. `local_files`: the files are on this machine already. `companions` are loaded beside the model.
     """
 
     spec: ModelSpec
@@ -88,6 +93,7 @@ class Question(Record):
     unfamiliar: str | None = None
     context_asked: bool = False
     local_files: bool = False
+    companions: Companions | None = None
 
 
 class Judged(Record):
@@ -212,6 +218,8 @@ def judge(question: Question, machine: Machine) -> Judged:
             runtime=workload.runtime,
             offloaded=shares_of(placed) if placed.placement != "host" else None,
         )
+        if pace is not None and question.companions is not None and question.companions.drafted_tokens:
+            pace = with_draft(pace, question.companions.drafted_tokens)
     decode = pace.decode if pace else None
     why = pace.how if pace else "there is nothing to estimate it from"
     guessed = placed.placement != "accelerator" and any(machine.assumes(fact) for fact in _PACE_SETTING)

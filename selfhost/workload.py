@@ -26,6 +26,8 @@ FLAGS = {
     "context_tokens": "--context",
     "parallel": "--parallel",
     "kv_cache_type": "--kv-cache",
+    "draft": "--draft",
+    "adapter": "--adapter",
     "min_tokens_per_second": "--min-speed",
     "memory_basis": "--memory",
     "reserve_bytes": "--reserve",
@@ -46,6 +48,8 @@ class Workload(Record):
 
     `context_tokens` is per sequence: N `parallel` sequences need N times the cache. `min_tokens_per_second` is the lowest
     useful decode speed; 0 switches it off. `reserve_bytes` is the memory kept for the system itself.
+    `draft` is a smaller model that proposes tokens (speculative decoding), named as on the command line, or `mtp` for the block
+    that the model itself brings; `adapter` a LoRA adapter to load: its file, or `rank=16` for one on every linear layer.
     `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX expression that the model's
     license must meet.
 
@@ -62,6 +66,8 @@ class Workload(Record):
     context_tokens: int | None = None
     parallel: int = 1
     kv_cache_type: str | None = None
+    draft: str | None = None
+    adapter: str | None = None
     min_tokens_per_second: float | None = None
     memory_basis: str = "default"
     reserve_bytes: int | None = None
@@ -140,11 +146,14 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
     else:
         if asked.kv_cache_type is not None:
             found.append(("kv_cache_type", "makes no sense for fine-tuning, which keeps no cache", "leave it out"))
+        for key in ("draft", "adapter"):
+            if getattr(asked, key) is not None:
+                found.append((key, "makes no sense for fine-tuning", "leave it out"))
         if asked.min_tokens_per_second is not None:
             found.append(("min_tokens_per_second", "makes no sense for fine-tuning, whose speed is not estimated", "leave it out"))
         if asked.finetune_method == "full" and asked.lora_rank is not None:
             found.append(("lora_rank", "makes no sense for full fine-tuning, which has no adapters", "leave it out"))
-    for key in ("runtime", "format", "quantization", "license"):
+    for key in ("runtime", "format", "quantization", "draft", "adapter", "license"):
         value = getattr(asked, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             found.append((key, f"must be a name, not {value!r}", None))

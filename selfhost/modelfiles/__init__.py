@@ -16,11 +16,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["LocalModel", "read_local", "spec_text"]
+    from ..needs.records import SizedWeights
+
+__all__ = ["LocalModel", "adapter_size", "read_local", "spec_text"]
 
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000
 _CONFIG = "config.json"
+_ADAPTER = "adapter_model.safetensors"
 _INDEX_ENDING = ".safetensors.index.json"
 _UNFINISHED = (".incomplete", ".part", ".crdownload", ".aria2")
 # what lies beside a model's weights and is none of them
@@ -56,6 +59,44 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     if stat.S_ISDIR(status_of(named).st_mode):
         return _folder(named, architectures)
     return _file(named, architectures)
+
+
+def adapter_size(path: str) -> tuple[SizedWeights, str]:
+    """What a LoRA adapter takes, and its format: the tensors of a GGUF file, or of what peft wrote (a file or its folder).
+
+    Raises `SpecError` for a file that is no adapter.
+    """
+    import stat
+
+    from ..needs.records import How, SizedWeights
+    from .source import fail, open_file, read_some, shown, status_of
+
+    if stat.S_ISDIR(status_of(path).st_mode):
+        path = os.path.join(path, _ADAPTER)
+    stream, size = open_file(path)
+    with stream:
+        start = read_some(path, stream, min(size, 4096))
+    if start.startswith(b"GGUF"):
+        from .gguf import read_header
+
+        header, format = read_header(path), "gguf"
+        if header.values.get("general.type") != "adapter":
+            fail(path, "is a model or part of one, not a LoRA adapter", "give the adapter's file")
+        unsized = next((tensor for tensor in header.tensors if tensor.bytes is None), None)
+        if unsized is not None:
+            fail(path, f"stores a tensor as {unsized.type}, whose size is not known", "convert the adapter again with a plain type")
+        stored = sum(tensor.bytes or 0 for tensor in header.tensors)
+    else:
+        from .safetensors import read_weights
+
+        if not os.path.basename(path).startswith("adapter_model") and _beside(path, "adapter_config.json") is None:
+            fail(path, "is no LoRA adapter", f"give the {_ADAPTER} that peft wrote, or a GGUF file made of it")
+        stored, format = read_weights(path, (path,)).data_bytes, "safetensors"
+    line = f"{stored:,} bytes of tensors"
+    sized = SizedWeights(
+        bytes=stored, low_bytes=stored, high_bytes=stored, how=How.EXACT, source=f"header of {shown(path)}", arithmetic=line
+    )
+    return sized, format
 
 
 def spec_text(model: ModelSpec) -> str:

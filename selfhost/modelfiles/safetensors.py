@@ -53,6 +53,11 @@ class Weights(Record):
         return None
 
     @property
+    def data_bytes(self) -> int:
+        """What the tensors take without the headers."""
+        return sum((count * _TYPES[name][0] + 7) // 8 for name, count in self.elements.items() if name in _TYPES)
+
+    @property
     def dtype(self) -> str | None:
         """The type of most elements, in the words of DTYPES; None for packed ones."""
         most = max(self.elements, key=lambda name: self.elements[name], default="")

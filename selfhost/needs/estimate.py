@@ -8,7 +8,7 @@ from ..facts import Unread
 from ..spec import ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
-from .parts import Asked, Parts, Subject
+from .parts import Asked, Companions, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import row_of
@@ -32,12 +32,13 @@ def needs_of(
     architectures: Mapping[str, Any],
     *,
     instruction_sets: tuple[str, ...] | None = None,
+    companions: Companions | None = None,
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the machine (Linux kernel names)
-    decide which weights llama.cpp copies into a second layout; None leaves that out. A size that is not known is None and
-    has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that is missing.
+    decide which weights llama.cpp copies into a second layout; None leaves that out. `companions` are loaded beside the model.
+    A size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that is missing.
     """
     cpu = _cpu(spec, runtime)
     if spec.closed:
@@ -63,7 +64,10 @@ def needs_of(
         return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
-    found = _parts(_subject(spec, architectures), runtime, format, _asked(spec, workload, quantization), instruction_sets)
+    subject, wanted = _subject(spec, architectures), _asked(spec, workload, quantization, companions or Companions())
+    found = _parts(subject, runtime, format, wanted, instruction_sets)
+    if companions is not None:
+        found = _with_companions(found, runtime, format, wanted, architectures, instruction_sets)
     missing = [entry for entry in found.unknown if entry.fact.startswith("memory")]
     stated = _stated(spec, cpu) if missing or not found.terms else None
     if stated is not None:
@@ -205,11 +209,13 @@ def _subject(spec: ModelSpec, architectures: Mapping[str, Any]) -> Subject:
     return Subject(spec=spec, architecture=architecture, row=row)
 
 
-def _asked(spec: ModelSpec, workload: Workload, quantization: str) -> Asked:
+def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: Companions) -> Asked:
     longest = spec.architecture.context_tokens if spec.architecture else None
     context = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
     type = workload.kv_cache_type or "f16"
-    return Asked(quantization=quantization, context_tokens=context, parallel=workload.parallel, key_type=type, value_type=type)
+    return Asked(
+        quantization=quantization, context_tokens=context, parallel=workload.parallel, key_type=type, value_type=type, companions=companions
+    )
 
 
 def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
@@ -224,6 +230,24 @@ def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, in
 
         return parts(subject, runtime, asked)
     return checkpoint.parts(subject, runtime, format, asked)
+
+
+def _with_companions(
+    found: Parts,
+    runtime: RuntimeSpec,
+    format: str,
+    asked: Asked,
+    architectures: Mapping[str, Any],
+    instruction_sets: tuple[str, ...] | None,
+) -> Parts:
+    from .companions import joined
+
+    beside = None
+    if asked.companions.draft is not None:
+        # its cache is 16-bit whatever the model's is
+        alone = asked.replace(quantization=asked.companions.draft_quantization, key_type="f16", value_type="f16", companions=Companions())
+        beside = _parts(_subject(asked.companions.draft, architectures), runtime, format, alone, instruction_sets)
+    return joined(found, beside, asked.companions)
 
 
 def _describes(spec: ModelSpec) -> bool:

@@ -25,6 +25,35 @@ class Subject(Record):
         return bool(made.tensors) or (blocks and made.vocabulary is not None)
 
 
+DRAFTED_TOKENS = 3
+"""Tokens drafted at once unless told: `n_max` of llama.cpp 0c1e570, common/common.h."""
+
+# recurrent states are kept for every drafted token, to roll back to (src/llama-arch.cpp, llm_arch_supports_rs_rollback)
+_ROLLS_BACK = frozenset({"qwen35", "qwen35moe", "nemotron_h", "nemotron_h_moe", "lfm2", "lfm2moe"})
+
+
+class Companions(Record):
+    """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the model that does, stored as
+    `draft_quantization`. `adapter` is the size of a LoRA adapter, `adapter_is_here` where its file is on this machine.
+    """
+
+    draft: ModelSpec | None = None
+    draft_quantization: str = ""
+    draft_is_here: bool = False
+    own_block: bool = False
+    adapter: SizedWeights | None = None
+    adapter_is_here: bool = False
+
+    @property
+    def drafted_tokens(self) -> int:
+        """Tokens proposed at once."""
+        return DRAFTED_TOKENS if self.draft is not None or self.own_block else 0
+
+    def kept_states(self, row: str) -> int:
+        """Recurrent states of one sequence: one, or with the model's own block one for each token to roll back to."""
+        return 1 + DRAFTED_TOKENS if self.own_block and row in _ROLLS_BACK else 1
+
+
 class Asked(Record):
     """The workload in the terms of this room. `context_tokens` is per sequence."""
 
@@ -33,6 +62,7 @@ class Asked(Record):
     parallel: int
     key_type: str
     value_type: str
+    companions: Companions = Companions()
 
 
 class Parts(Record):

@@ -111,6 +111,8 @@ def workload(asked: Workload) -> dict[str, Any]:
         "context_tokens": asked.context_tokens,
         "parallel": asked.parallel,
         "kv_cache_type": asked.kv_cache_type,
+        "draft": asked.draft,
+        "adapter": asked.adapter,
         "min_tokens_per_second": asked.min_tokens_per_second,
         "memory_basis": asked.memory_basis,
         "reserve_bytes": asked.reserve_bytes,

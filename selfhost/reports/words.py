@@ -67,6 +67,10 @@ def asked_words(verdict: Verdict) -> str:
         )
     if asked.kv_cache_type not in (None, "f16"):
         parts.append(f"{asked.kv_cache_type} cache")
+    if asked.draft:
+        parts.append("drafting with its own block" if asked.draft == "mtp" else f"{asked.draft} drafting")
+    if asked.adapter:
+        parts.append(f"adapter {asked.adapter}")
     if asked.task != "generate":
         parts.append(f"{asked.task} by {asked.finetune_method}" if asked.finetune_method else asked.task)
     if asked.memory_basis != "default":

@@ -1,0 +1,185 @@
+"""What is loaded beside a model: a draft model, its own multi-token-prediction block, an adapter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from struct import pack
+from typing import Any
+
+import pytest
+
+from selfhost import Machine, Workload, check
+from selfhost.asking import ask
+from selfhost.catalogue import Catalogue
+from selfhost.errors import SpecError, WorkloadError
+from selfhost.machine import Accelerator, Disk
+from selfhost.needs.records import Needs, Term
+
+TRUTH = json.loads((Path(__file__).parent / "truth" / "llamacpp_companions.json").read_text(encoding="utf-8"))
+GIB = 2**30
+DISK = Disk(purpose="llama.cpp", path="~/.cache", free_bytes=10**13, total_bytes=10**13, filesystem="ext4", writable=True)
+MACHINE = Machine(
+    name="a large one", system="linux", architecture="x86_64", memory_total_bytes=2048 * GIB, memory_limit_bytes=2048 * GIB,
+    memory_available_bytes=2040 * GIB, cpu_cores_usable=16.0, disks=(DISK,), accelerators=(),
+    instruction_sets=("avx2", "fma", "f16c", "bmi2", "sse2"),
+)  # fmt: skip
+
+
+def terms(model: str, **asked: Any) -> dict[str, Term]:
+    needs = needs_of(model, **asked)
+    assert needs.memory is not None, needs.unknown
+    return {term.name: term for term in needs.memory.terms}
+
+
+def needs_of(model: str, **asked: Any) -> Needs:
+    shelf = Catalogue.open()
+    question = ask(shelf.spec(model), Workload(**asked), shelf, MACHINE)
+    assert question.needs is not None
+    return question.needs
+
+
+@pytest.mark.parametrize("case", TRUTH["blocks"], ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}")
+def test_the_own_block_takes_what_llama_cpp_allocates_for_it(case: dict[str, Any]) -> None:
+    """Cache and states to the byte, the model's compute buffer too; the block's own buffer within the stated range."""
+    found = terms(case["model"], context_tokens=case["context_tokens"], parallel=case["parallel"], draft="mtp")
+    state = found["recurrent_state"].bytes if "recurrent_state" in found else 0
+    assert found["kv_cache"].bytes + state == case["target_context_bytes"]
+    compute = found["compute"]
+    assert compute.low_bytes <= case["target_compute_bytes"] <= compute.high_bytes
+    if case["parallel"] == 1 or not state:
+        assert compute.bytes == case["target_compute_bytes"]
+    assert found["mtp_kv_cache"].bytes == case["block_cache_bytes"]
+    block = found["mtp_compute"]
+    assert block.low_bytes <= case["block_compute_bytes"] <= block.high_bytes
+
+
+def test_the_block_is_in_the_file_but_not_in_memory_until_it_drafts() -> None:
+    """Q4_K_M of Qwen3.8 27B: 263 MB of multi-token prediction (llama.cpp's own quantizer, rules of 0c1e570)."""
+    without, drafting = needs_of("qwen3.8-27b"), needs_of("qwen3.8-27b", draft="mtp")
+    assert without.download_bytes == drafting.download_bytes
+    assert without.memory is not None
+    assert not any(term.name.startswith("mtp") for term in without.memory.terms)
+    assert terms("qwen3.8-27b", draft="mtp")["mtp_weights"].bytes == pytest.approx(263e6, rel=0.002)
+
+
+def test_a_draft_is_a_model_with_the_same_context() -> None:
+    """common/speculative.cpp: the draft's context is as long, its cache f16 whatever the model's is, one row of logits a sequence."""
+    asked: dict[str, Any] = {"context_tokens": 16_384, "parallel": 2}
+    alone = terms("llama-3.2-1b-instruct", **asked)
+    pair = terms("llama-3.3-70b-instruct", **asked, kv_cache_type="q8_0", draft="llama-3.2-1b")
+    for name in ("weights", "repacked_weights", "kv_cache", "compute"):
+        assert pair[f"draft_{name}"].bytes == alone[name].bytes
+    assert pair["weights"].bytes == terms("llama-3.3-70b-instruct", **asked)["weights"].bytes
+
+
+def test_a_draft_is_downloaded_too() -> None:
+    big, small = needs_of("llama-3.3-70b-instruct"), needs_of("llama-3.2-1b-instruct", quantization="Q8_0")
+    both = needs_of("llama-3.3-70b-instruct", draft="llama3.2:1b-instruct-q8_0")
+    assert both.download_bytes == (big.download_bytes or 0) + (small.download_bytes or 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "draft", "runtime", "why"),
+    [
+        # SPEC_VOCAB_MAX_SIZE_DIFFERENCE is 128: 50,257 against 128,256 tokens
+        ("llama-3.1-8b-instruct", "gpt2", None, "vocabularies differ"),
+        ("llama-3.1-8b-instruct", "mtp", None, "brings no block"),
+        ("llama-3.1-8b-instruct", "gpt-4o", None, "weights are not published"),
+        ("qwen3.8-27b", "mtp", "ollama", "does not draft"),
+        ("llama-3.3-70b-instruct", "llama-3.2-1b", "ollama", "does not draft"),
+        ("whisper-small", "whisper-tiny", None, "does not draft"),
+    ],
+)
+def test_a_draft_that_cannot_be_is_refused_with_the_reason(model: str, draft: str, runtime: str | None, why: str) -> None:
+    with pytest.raises(WorkloadError, match=why):
+        needs_of(model, draft=draft, runtime=runtime)
+
+
+def test_a_draft_widens_the_speed_to_none_and_all_accepted() -> None:
+    """Leviathan et al. 2023: between 1 and 4 tokens a step with 3 drafted; the answer never counts on luck."""
+    alone = check("llama-3.3-70b-instruct", machine=MACHINE).speed
+    drafted = check("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b"), machine=MACHINE).speed
+    assert alone is not None
+    assert drafted is not None
+    assert alone.decode is not None
+    assert drafted.decode is not None
+    assert drafted.decode.high == pytest.approx(4 * alone.decode.high)
+    assert drafted.decode.low < alone.decode.low
+
+
+def adapter(path: Path, rank: int, *, kind: str = "adapter") -> int:
+    """A GGUF adapter of two matrices; its bytes of tensors."""
+
+    def text(value: str) -> bytes:
+        return pack("<Q", len(value)) + value.encode()
+
+    shapes = [(2048, rank), (rank, 2048)]
+    head = b"GGUF" + pack("<IQQ", 3, 2, 2)
+    head += text("general.type") + pack("<I", 8) + text(kind)
+    head += text("general.architecture") + pack("<I", 8) + text("llama")
+    at = 0
+    for number, shape in enumerate(shapes):
+        head += text(f"blk.0.attn_q.weight.lora_{'ab'[number]}") + pack("<I2Q", 2, *shape) + pack("<IQ", 0, at)
+        at += -(-shape[0] * shape[1] * 4 // 32) * 32
+    path.write_bytes(head + bytes(-len(head) % 32) + bytes(at))
+    return sum(4 * one * two for one, two in shapes)
+
+
+def test_an_adapter_takes_the_tensors_of_its_file(tmp_path: Path) -> None:
+    size = adapter(tmp_path / "mine.gguf", 16)
+    found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path / "mine.gguf"))["adapter"]
+    assert found.low_bytes == size
+    # its file is here: nothing more is downloaded
+    assert (
+        needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path / "mine.gguf")).download_bytes
+        == needs_of("llama-3.2-1b-instruct").download_bytes
+    )
+
+
+@pytest.mark.parametrize("case", TRUTH["adapters"]["cases"], ids=lambda case: str(case["tensor_bytes"]))
+def test_an_adapter_takes_what_was_measured(case: dict[str, Any]) -> None:
+    """Rank 16 and 64 on every linear layer of Llama 3.2 1B in 32 bits: tensors to the byte, private memory within the range."""
+    rank = 16 if case["tensor_bytes"] < 10**8 else 64
+    found = terms("llama-3.2-1b-instruct", adapter=f"rank={rank}")["adapter"]
+    assert f"{case['tensor_bytes'] // 4:,} parameters × 4 bytes" in found.arithmetic
+    assert found.low_bytes <= case["added_bytes"] <= found.high_bytes
+
+
+def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
+    adapter(tmp_path / "model.gguf", 16, kind="model")
+    (tmp_path / "model.safetensors").write_bytes(pack("<Q", 2) + b"{}")
+    for name in ("model.gguf", "model.safetensors", "nowhere.gguf"):
+        with pytest.raises(SpecError):
+            needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path / name))
+
+
+def test_peft_writes_safetensors_and_llama_cpp_wants_gguf(tmp_path: Path) -> None:
+    header = json.dumps({"base_model.model.lora_A.weight": {"dtype": "F32", "shape": [16, 2048], "data_offsets": [0, 131072]}}).encode()
+    (tmp_path / "adapter_model.safetensors").write_bytes(pack("<Q", len(header)) + header + bytes(131072))
+    with pytest.raises(WorkloadError, match="gguf"):
+        needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path))
+    found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime="transformers")["adapter"]
+    assert found.low_bytes == 131072
+
+
+def test_the_command_to_type_carries_draft_and_adapter(tmp_path: Path) -> None:
+    """ggml-org/llama.cpp 0c1e570, common/arg.cpp: -hfd, --spec-type draft-mtp, --lora."""
+    adapter(tmp_path / "mine.gguf", 16)
+    drafted = check("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b", min_tokens_per_second=0), machine=MACHINE)
+    assert any(" -hfd " in line and ":Q4_K_M" in line.split(" -hfd ")[1] for line in drafted.commands), drafted.commands
+    adapted = check("llama-3.2-1b-instruct", Workload(adapter=str(tmp_path / "mine.gguf")), machine=MACHINE)
+    assert any(f" --lora {tmp_path / 'mine.gguf'}" in line for line in adapted.commands)
+    # a line that would load the model alone is not printed
+    assert not any(line.startswith("ollama") for line in (*drafted.commands, *adapted.commands))
+
+
+def test_what_is_loaded_once_lies_on_one_device() -> None:
+    """Three cards share the layers of a model; a projector, a draft and a block are not loaded three times."""
+    card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False)
+    three = MACHINE.replace(accelerators=(card, card, card))
+    placed = check("qwen2.5-vl-72b-instruct", Workload(min_tokens_per_second=0), machine=three).needs
+    assert placed is not None
+    assert placed.memory is not None
+    assert len({term.where for term in placed.memory.terms if term.name == "weights"}) == 3
+    assert len([term for term in placed.memory.terms if term.name == "projector"]) == 1
