@@ -377,12 +377,20 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.install
     assert runtime.present or runtime.distributions
     blanks = {"repository": "owner/name", "quantization": "Q4_K_M", "tag": "name:7b", "kv_cache_type": "q8_0"}
+    blanks |= {"draft": "owner/small", "adapter": "mine.gguf"}
     numbers = {"context_tokens": 4096, "total_context_tokens": 8192, "parallel": 2}
     filled = runtime.command.format(**blanks, **numbers)
     assert "owner/name" in filled or "name:7b" in filled
     if "{repository}" not in runtime.command and "{tag}" in runtime.command and runtime.repository_command:
         assert "owner/name" in runtime.repository_command.format(**blanks, **numbers)
-    shown = {"context_tokens": "4096", "parallel": "2", "kv_cache_type": "q8_0"}
+    shown = {
+        "context_tokens": "4096",
+        "parallel": "2",
+        "kv_cache_type": "q8_0",
+        "draft": "owner/small",
+        "mtp": "mtp",
+        "adapter": "mine.gguf",
+    }
     for key, text in (*runtime.options.items(), *runtime.settings.items()):
         assert shown[key] in text.format(**blanks, **numbers)
     for text in runtime.settings.values():
