@@ -183,3 +183,39 @@ def test_what_is_loaded_once_lies_on_one_device() -> None:
     assert placed.memory is not None
     assert len({term.where for term in placed.memory.terms if term.name == "weights"}) == 3
     assert len([term for term in placed.memory.terms if term.name == "projector"]) == 1
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
+    """`CPU compute buffer size` that tools/mtmd/clip.cpp (0c1e570) prints for an encoder of these widths, at load and at its largest."""
+    for model, reserved_mib, largest_mib in (
+        ("gemma-3-27b-it", 121.25, 121.25),
+        ("qwen2.5-vl-7b-instruct", 704.79, 1893.03),
+        ("qwen3-vl-2b-instruct", 289.43, 560.25),
+        ("qwen3-vl-32b-instruct", 312.67, 605.25),
+        ("mistral-small-3.2-24b-instruct-2506", 64.62, 257.84),
+        ("llava-1.5-7b", 23.80, 23.80),
+        ("qwen3.5-9b", 248.10, 480.25),
+    ):
+        found = terms(model)["projector_compute"]
+        assert found.bytes / 2**20 == pytest.approx(reserved_mib, abs=0.006), model
+        assert found.high_bytes / 2**20 == pytest.approx(largest_mib, abs=0.006), model
+        # without a picture nothing of it is touched
+        assert found.low_bytes == 0
+
+
+def test_every_model_that_sees_says_what_a_picture_takes() -> None:
+    """An encoder nobody measured is `assumed`, with a range as wide as those that were."""
+    shelf = Catalogue.open()
+    assumed = set()
+    for id in shelf.ids():
+        spec = shelf.spec(id)
+        if spec.parameters.encoders and spec.modality == "vision" and spec.architecture is not None and spec.architecture.runs_in_gguf:
+            found = terms(id)["projector_compute"]
+            assert found.low_bytes <= found.bytes <= found.high_bytes
+            if found.how == "assumed":
+                assumed.add(id)
+                assert found.high_bytes >= 1_984_987_136
+    assert assumed == {"gemma-3n-e2b-it", "gemma-3n-e4b-it", "gemma-4-12b-it", "minimax-m3", "mistral-medium-3.5-128b"}

@@ -8,7 +8,7 @@ from ..facts import Unread
 from ..spec import ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
-from .parts import Asked, Companions, Parts, Subject
+from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import row_of
@@ -206,7 +206,18 @@ def _subject(spec: ModelSpec, architectures: Mapping[str, Any]) -> Subject:
         from .tensors import ArchitectureRow
 
         row = ArchitectureRow(name=architecture.row)
-    return Subject(spec=spec, architecture=architecture, row=row)
+    return Subject(spec=spec, architecture=architecture, row=row, encoder=_encoder(spec, architectures))
+
+
+def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | None:
+    parameters = spec.parameters.encoders
+    if not parameters:
+        return None
+    for entry in architectures.get("encoder", ()):
+        fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
+        if spec.family in entry["families"] and fits:
+            return Encoder(**{key: entry[key] for key in ("what", "reserved_bytes", "largest_bytes", "largest_pixels")})
+    return None
 
 
 def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: Companions) -> Asked:

@@ -10,7 +10,7 @@ from ..spec import Architecture, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, states
 from .companions import block_terms
-from .parts import Asked, Parts, Subject, published, stated_size, term, times
+from .parts import Asked, Encoder, Parts, Subject, published, stated_size, term, times
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
@@ -31,6 +31,8 @@ _VOCABULARY = {"spm": (155, 155), "bpe": (307, 410), "wpm": (155, 307), "": (155
 # bytes in the file's header per token of the vocabulary
 _HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "wpm": (11.0, 24.2), "": (22.5, 62.5)}
 _HEADER_KEYS_BYTES = 3000
+# of 14 kinds of encoders most reserve less; the largest picture of the largest takes that much
+_PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_000_000_000
 # Gemma 3: where a spec does not state the vocabulary it may be that large
 _LARGEST_VOCABULARY = 262_144
 
@@ -89,7 +91,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         if asked.companions.own_block:
             made += _own_block(architecture, row, room, quantization, compute)
     if projector is not None:
-        made.append(projector)
+        made += [projector, _reading_pictures(subject.encoder)]
         files = SizedWeights(
             bytes=files.bytes + projector.bytes,
             low_bytes=files.low_bytes + projector.low_bytes,
@@ -427,3 +429,19 @@ def _projector(subject: Subject) -> Term | None:
         "projector", size, How.COMPUTED, "F16 projector file; parameters of the encoders as in the spec",
         f"{encoders:,} parameters × 2.02 bytes", low=encoders * 2, high=int(encoders * 2.12),
     )  # fmt: skip
+
+
+def _reading_pictures(encoder: Encoder | None) -> Term:
+    """The encoder's own buffer: reserved at load, touched by a picture, larger for a large one."""
+    if encoder is None:
+        return term(
+            "projector_compute", _PICTURE_BYTES, How.ASSUMED,
+            "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
+            f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
+        )  # fmt: skip
+    side = f"{encoder.largest_pixels:,}"
+    line = (
+        f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, {encoder.largest_bytes:,} for one of {side} × {side}"
+    )
+    source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
+    return term("projector_compute", encoder.reserved_bytes, How.MEASURED, source, line, low=0, high=encoder.largest_bytes)

@@ -8,12 +8,25 @@ from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
 
 
+class Encoder(Record):
+    """Image encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink."""
+
+    what: str
+    reserved_bytes: int
+    largest_bytes: int
+    largest_pixels: int
+
+
 class Subject(Record):
-    """One model and what its architecture is known to be. `row` is None where the architecture is unknown."""
+    """One model and what its architecture is known to be. `row` is None where the architecture is unknown.
+
+    `encoder` is None where the model has none, or none that was measured.
+    """
 
     spec: ModelSpec
     architecture: Architecture | None
     row: ArchitectureRow | None
+    encoder: Encoder | None = None
 
     @property
     def whole(self) -> bool:
