@@ -41,14 +41,17 @@ _REPACK_AVX2 = {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8}
 _REPACK_AVX512 = {**_REPACK_AVX2, "Q2_K": 8}
 _REPACK_ARM = {"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4}
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
+# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
+_INDEXER_VALUES = frozenset({"minimax-m3"})
 # architectures whose compute buffer was measured
 _MEASURED = frozenset({
-    "arcee", "bert", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deepseek2", "ernie4_5", "ernie4_5-moe", "exaone",
-    "exaone4", "falcon", "falcon-h1", "gemma", "gemma2", "gemma3", "gemma3n", "gemma4", "glm4", "glm4moe", "gpt-oss", "gpt2",
-    "gptneox", "granite", "granitehybrid", "granitemoe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4",
-    "mamba", "minicpm", "minimax-m2", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo",
-    "olmo2", "olmoe", "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe", "qwen3moe",
-    "qwen3next", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2",
+    "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deepseek2", "deepseek32",
+    "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma", "gemma-embedding", "gemma2", "gemma3",
+    "gemma3n", "gemma4", "glm-dsa", "glm4", "glm4moe", "gpt-oss", "gpt2", "gptneox", "granite", "granitehybrid", "granitemoe",
+    "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4", "mamba", "minicpm", "minimax-m2",
+    "minimax-m3", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo", "olmo2", "olmoe",
+    "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe", "qwen3moe", "qwen3next", "qwen3vl",
+    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2",
 })  # fmt: skip
 # bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most from 3 billion parameters
 # on, most below (the token table weighs more); apart for files below 4.3 bits, where tables and odd rows weigh more still
@@ -271,7 +274,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cell
                 remedy="take the cache type f16",
             )
     lines: list[str] = []
-    size = extra = unsure = 0
+    size = unsure = 0
     notes: list[str] = []
     for group in groups:
         window = llamacpp.window_of(architecture, group)
@@ -280,21 +283,25 @@ def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cell
         size += cells * room.streams * group.layers * per_token
         if not llamacpp.window_known(architecture, group):
             unsure += (room.full - cells) * room.streams * group.layers * per_token
-        extra += room.full * room.streams * group.layers * row_bytes("f16", group.indexer_elements)
         lines.append(_cache_line(group, asked, cells, room.streams))
+        if group.indexer_elements:
+            indexed = row_bytes(asked.key_type, group.indexer_elements)
+            both = architecture.row in _INDEXER_VALUES
+            indexed += row_bytes(asked.value_type, group.indexer_elements) if both else 0
+            size += room.full * room.streams * group.layers * indexed
+            ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
+            shape = f"{'2 × ' if both else ''}{group.indexer_elements:,} × {_TYPE_BYTES[asked.key_type]}"
+            lines.append(f"{times(group.layers, 'layer')} × {shape} of the indexer × {room.full:,} tokens{ending}")
         if window is not None and cells != room.full:
             notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
         elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
             notes.append(f"{asked.context_tokens:,} tokens padded to a multiple of 256")
     line = " + ".join(lines)
-    if extra or unsure:
-        if unsure:
-            notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
-        if extra:
-            notes.append("up to the keys of the indexer more")
+    if unsure:
+        notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
         line = "; ".join([line, *notes])
         source = f"{llamacpp.SOURCE}; this architecture was not measured"
-        return [term("kv_cache", size, How.COMPUTED, source, line, high=size + extra + unsure)]
+        return [term("kv_cache", size, How.COMPUTED, source, line, high=size + unsure)]
     return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
 
 
