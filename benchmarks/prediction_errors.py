@@ -1,0 +1,98 @@
+"""How far predictions are from what was measured: median, 95th percentile and worst, per quantity and architecture.
+
+    python benchmarks/prediction_errors.py              # one line a quantity
+    python benchmarks/prediction_errors.py --by-model   # and one an architecture, where anything is off
+
+The measurements are those in tests/truth; the same functions are asked as in the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import test_needs_truth as truth
+
+from selfhost.needs import graphs, llamacpp, weights_bytes
+from selfhost.needs.quantization import stored
+from selfhost.needs.records import SizedWeights
+from selfhost.spec import ModelSpec
+
+Error = tuple[str, str, float]
+"""Quantity, architecture, relative error."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--by-model", action="store_true", help="one line an architecture too, where anything is off")
+    options = parser.parse_args()
+    found: dict[tuple[str, str], list[float]] = {}
+    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published()):
+        found.setdefault((quantity, ""), []).append(error)
+        if options.by_model:
+            found.setdefault((quantity, architecture), []).append(error)
+    print(f"{'quantity':36} {'architecture':16} {'n':>5} {'exact':>6} {'median %':>9} {'95 % %':>8} {'worst %':>8}")
+    for (quantity, architecture), errors in sorted(found.items(), key=lambda item: item[0]):
+        ordered = sorted(errors)
+        if architecture and ordered[-1] < 5e-5:
+            continue
+        high = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+        exact = sum(error == 0 for error in ordered)
+        line = f"{quantity:36} {architecture or 'all':16} {len(ordered):5} {exact:6} "
+        print(line + f"{100 * median(ordered):9.2f} {100 * high:8.2f} {100 * ordered[-1]:8.2f}")
+    return 0
+
+
+def _off(predicted: float, measured: float) -> float:
+    return abs(predicted - measured) / measured if measured else float(predicted != measured)
+
+
+def _allocated() -> Iterator[Error]:
+    """What llama.cpp's allocator answered, 968 cases."""
+    for record in truth.records("memory"):
+        model, flash = record["model"], record["flash_attn"] != 0
+        made, row, room = truth.architecture(model), truth.row(model), truth.room(record)
+        name = made.row
+        tensors = stored(made, row, record["quant"], record["quant"][0] == "I")
+        yield "tensor bytes", name, _off(sum(tensor.bytes for tensor in tensors), record["tensor_bytes"])
+        cache = llamacpp.cache_bytes(made, row, room, key_type=record["type_k"], value_type=record["type_v"], flash_attention=flash)
+        state = llamacpp.state_bytes(made, record["n_seq_max"])
+        yield "KV cache", name, _off(cache, record["kv_bytes"])
+        yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
+        logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
+        replayed = graphs.exact_compute(made, row, room, logits, flash, record["type_k"], record["type_v"])
+        closed = llamacpp.compute(made, row, room, logits, flash)
+        yield "compute buffer", name, _off((replayed or closed).bytes, record["compute_bytes"])
+        if record["n_ctx"] >= 512:
+            yield "compute buffer, closed form", name, _off(closed.bytes, record["compute_bytes"])
+        weights = record["repacked_bytes"] + record["plain_bytes"]
+        measured = weights + record["kv_bytes"] + record["recurrent_state_bytes"] + record["compute_bytes"]
+        yield "sum of all buffers", name, _off(weights + cache + state + (replayed or closed).bytes, measured)
+
+
+def _loaded() -> Iterator[Error]:
+    """Peak resident memory of real loads, less what may be evicted."""
+    for record in truth.records("run"):
+        memory = truth.judged(record, repacked=bool(record["repack"])).memory
+        if record["mmap"] and memory is not None:
+            peak = record["peak_rss_bytes"] - memory.evictable_bytes
+            yield "peak resident memory", truth.architecture(record["model"]).row, _off(memory.total_bytes, peak)
+
+
+def _published() -> Iterator[Error]:
+    """GGUF files as their publishers list them."""
+    for model, sizes in truth.read("published.json")["file_bytes"].items():
+        made = truth.architecture(model)
+        for quantization, size in sizes.items():
+            sized = weights_bytes(ModelSpec(id="model", name="Model", architecture=made), "gguf", quantization, truth.rows())
+            if isinstance(sized, SizedWeights):
+                yield "published GGUF size", made.row, _off(sized.bytes, size)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
