@@ -363,7 +363,9 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     work.add_argument("--task", choices=TASKS, default="generate", help="run it (default), or fine-tune it with transformers and peft")
     work.add_argument("--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits the model)")
     work.add_argument(
-        "--runtime", metavar="R", help="llama.cpp, ollama, transformers, vllm, mlx, whisper.cpp, diffusers (default: one that loads it)"
+        "--runtime",
+        metavar="R",
+        help="llama.cpp, ollama, llama-cpp-python, transformers, vllm, mlx, whisper.cpp, diffusers (default: one that loads it)",
     )
     work.add_argument("--kv-cache", choices=KV_CACHE_TYPES, help="type of the KV cache (default: f16)")
     work.add_argument(

@@ -329,6 +329,9 @@ class RuntimeSpec(Record):
     `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
     an adapter.
 
+    Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
+    tokens it reserves logits: the last of each "sequence", or of a whole "batch".
+
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,
     assumed) and `overhead_source`.
     """
@@ -353,6 +356,8 @@ class RuntimeSpec(Record):
     gpu_only: bool = False
     splits_layers: bool = False
     companions: tuple[str, ...] = ()
+    flash_attention: bool = True
+    logits_rows: str = "sequence"
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = "assumed"
@@ -454,6 +459,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     gpu_only = root.boolean("gpu_only")
     splits_layers = root.boolean("splits_layers")
     companions = root.strings("companions", choices=COMPANIONS)
+    flash_attention = root.boolean("flash_attention")
+    logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
     low = root.integer("overhead_low_bytes")
     high = root.integer("overhead_high_bytes")
     how = root.string("overhead_how", choices=HOW)
@@ -492,6 +499,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         gpu_only=bool(gpu_only),
         splits_layers=bool(splits_layers),
         companions=companions,
+        flash_attention=flash_attention is not False,
+        logits_rows=logits_rows or "sequence",
         overhead_low_bytes=low or 0,
         overhead_high_bytes=high or low or 0,
         overhead_how=how or "assumed",

@@ -207,7 +207,7 @@ def predict(
     return Speed(decode=decode, prompt=prompt, how=how)
 
 
-_SAME_RULES = ("llama.cpp", "ollama")
+_SAME_RULES = ("llama.cpp", "ollama", "llama-cpp-python")
 
 
 def shares_of(needs: Needs) -> dict[int, float]:

@@ -219,3 +219,16 @@ def test_every_model_that_sees_says_what_a_picture_takes() -> None:
                 assumed.add(id)
                 assert found.high_bytes >= 1_984_987_136
     assert assumed == {"gemma-3n-e2b-it", "gemma-3n-e4b-it", "gemma-4-12b-it", "minimax-m3", "mistral-medium-3.5-128b"}
+
+
+def test_llama_cpp_python_computes_without_flash_attention_and_reserves_a_whole_batch() -> None:
+    """0.3.36, llama_cpp/llama.py: flash_attn=False, n_outputs_max left at 0 with n_batch=512: 32 heads × 4 bytes of scores for each
+    cell of a batch, and logits of 512 tokens where those are more.
+    """
+    here = terms("llama-3.1-8b-instruct", runtime="llama-cpp-python", context_tokens=16_384)["compute"]
+    server = terms("llama-3.1-8b-instruct", runtime="llama.cpp", context_tokens=16_384)["compute"]
+    assert here.bytes > 512 * 16_384 * 32 * 4 > 5 * server.bytes
+    short = terms("llama-3.1-8b-instruct", runtime="llama-cpp-python", context_tokens=512)["compute"]
+    assert short.bytes >= 512 * 128_256 * 4
+    assert short.low_bytes < short.bytes
+    assert needs_of("llama-3.1-8b-instruct", runtime="llama-cpp-python", kv_cache_type="q8_0").memory is None

@@ -357,8 +357,8 @@ def test_gpt_j_is_stored_as_float32() -> None:
 
 
 def test_only_programs_of_llama_cpp_split_layers() -> None:
-    """llama.cpp, and Ollama which runs it, can leave some layers in RAM; the default of the others is all or nothing."""
-    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == {"llama.cpp", "ollama"}
+    """llama.cpp, and the programs that run its code, can leave some layers in RAM; the default of the others is all or nothing."""
+    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == {"llama.cpp", "ollama", "llama-cpp-python"}
 
 
 def test_systems_are_those_with_builds() -> None:

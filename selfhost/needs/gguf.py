@@ -24,8 +24,6 @@ _COMPUTE_ERROR = 0.2
 _COMPUTE_ERROR_UNMEASURED = 0.4
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
-# llama-cli and llama-server reserve a row of logits per slot; programs that bundle an older libllama a whole micro-batch
-_ROWS_OF_A_WHOLE_BATCH = ("ollama",)
 # bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per token): fitted on 6 tokenizers
 _VOCABULARY = {"spm": (155, 155), "bpe": (307, 410), "wpm": (155, 307), "": (155, 410)}
 # bytes in the file's header per token of the vocabulary
@@ -82,7 +80,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     else:
         row = subject.row or ArchitectureRow(name=architecture.row)
         room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
-        cache = _cache(architecture, row, room, asked)
+        cache = _cache(architecture, row, room, asked, runtime)
         if isinstance(cache, Unread):
             unknown.append(cache)
         else:
@@ -260,10 +258,18 @@ def _repacked(tensor: Stored, layout: dict[str, int]) -> bool:
     return not tensor.name.startswith(_NEVER_REPACKED) and not tensor.name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
 
 
-def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked) -> list[Term] | Unread:
+def _cache(
+    architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked, runtime: RuntimeSpec
+) -> list[Term] | Unread:
     groups = cache_groups(architecture, row)
     if not groups:
         return []
+    if not runtime.flash_attention and asked.value_type not in ("f16", "f32", "bf16"):
+        return Unread(
+            fact="memory.kv_cache",
+            reason=f"a {asked.value_type} cache needs flash attention, which {runtime.name} leaves off unless told",
+            remedy="take the cache type f16, or switch flash attention on and judge llama.cpp",
+        )
     for type, lengths in ((asked.key_type, [g.key_length for g in groups]), (asked.value_type, [g.value_length for g in groups])):
         block = BLOCKS[type.upper()][0]
         odd = next((length for length in lengths if length % block), None)
@@ -275,6 +281,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cell
             )
     lines: list[str] = []
     size = unsure = 0
+    widest = 0 if runtime.flash_attention else max(group.value_elements for group in groups)
     notes: list[str] = []
     for group in groups:
         window = llamacpp.window_of(architecture, group)
@@ -284,6 +291,12 @@ def _cache(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cell
         if not llamacpp.window_known(architecture, group):
             unsure += (room.full - cells) * room.streams * group.layers * per_token
         lines.append(_cache_line(group, asked, cells, room.streams))
+        if group.value_elements < widest:
+            # without flash attention V is stored turned, as wide as that of the widest layer
+            wider = widest - group.value_elements
+            size += cells * room.streams * group.layers * row_bytes(asked.value_type, wider)
+            ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
+            lines.append(f"{times(group.layers, 'layer')} × {wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens{ending}")
         if group.indexer_elements:
             indexed = row_bytes(asked.key_type, group.indexer_elements)
             both = architecture.row in _INDEXER_VALUES
@@ -340,15 +353,15 @@ def _compute(
     parallel = asked.parallel * (1 + asked.companions.drafted_tokens)
     # an embedding model that is a decoder computes, and touches, a row of logits for each token of a batch
     touched_rows = room.micro_batch if subject.spec.modality == "embedding" else parallel
-    whole = runtime.id in _ROWS_OF_A_WHOLE_BATCH
+    whole, flash = runtime.logits_rows == "batch", runtime.flash_attention
     rows = room.micro_batch if whole else touched_rows
     if known and (row.encoder or architecture.vocabulary is not None):
-        replayed = graphs.exact_compute(architecture, row, room, rows, True, asked.key_type, asked.value_type)
+        replayed = graphs.exact_compute(architecture, row, room, rows, flash, asked.key_type, asked.value_type)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
             # what is reserved is touched only as far as tokens come: at the least one batch of each sequence
             least = graphs.exact_compute_bytes(
-                architecture, row, _one_batch(room, asked.parallel), touched_rows, True, asked.key_type, asked.value_type
+                architecture, row, _one_batch(room, asked.parallel), touched_rows, flash, asked.key_type, asked.value_type
             )
             low = replayed.bytes if least is None else min(least, replayed.bytes)
             how = How.COMPUTED if whole else How.EXACT
@@ -357,9 +370,9 @@ def _compute(
             if high > replayed.bytes:
                 how = How.COMPUTED
             return term("compute", replayed.bytes, how, source, line, low=low, high=high)
-    reserved = llamacpp.compute(architecture, row, room, rows)
+    reserved = llamacpp.compute(architecture, row, room, rows, flash)
     # as above, with the logits of the last token
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, asked.parallel), parallel).bytes)
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, asked.parallel), parallel, flash).bytes)
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
     line = reserved.arithmetic
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"

@@ -13,7 +13,9 @@ COMMANDS = {
     "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm", "mlx_lm.generate": "mlx",
     "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
-DISTRIBUTIONS = {"transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers"}
+DISTRIBUTIONS = {"transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",
+    "llama-cpp-python": "llama-cpp-python",
+}  # fmt: skip
 _USUAL = {
     "linux": ("/usr/local/bin", "/usr/bin", "/snap/bin", "/home/linuxbrew/.linuxbrew/bin", "~/.local/bin"),
     "macos": ("/opt/homebrew/bin", "/usr/local/bin", "/Applications/Ollama.app/Contents/Resources", "~/.local/bin"),
