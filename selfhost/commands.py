@@ -24,15 +24,16 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
         return ()
     if question.local_files:
         return _of_a_file(question, question.runtime)
-    if any(finding.code == "context-scaled" for finding in judged.findings):
-        # how to switch the scaling on differs from model to model: the publisher says it
+    scaled = any(finding.code == "context-scaled" for finding in judged.findings)
+    if scaled and not _yarn(question.spec):
+        # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
     large = any((device.memory_total_bytes or 0) >= OLLAMA_LARGE_GPU_BYTES for device in machine.accelerators or ())
     devices = {term.where for term in judged.needs.memory.terms if term.where != "host"} if judged.needs and judged.needs.memory else set()
     parallel = f" --tensor-parallel-size {len(devices)}" if question.runtime.id == "vllm" and len(devices) > 1 else ""
-    lines = [line + parallel for line in _lines(question.runtime, question, large, tag)]
+    lines = [line + parallel for line in _lines(question.runtime, question, large, tag, scaled)]
     if question.runtime.id == "llama.cpp":
-        other = list(_lines(shelf.runtime("ollama"), question, large, tag))
+        other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []
     return tuple(lines)
@@ -65,10 +66,10 @@ def _of_a_file(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
     return (f"llama-server -m {shown} -c {total} -np {workload.parallel}{cache}",)
 
 
-def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None) -> tuple[str, ...]:
+def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None, scaled: bool) -> tuple[str, ...]:
     """A server to start first, where the workload departs from its defaults, then the runtime's command."""
     spec, workload = question.spec, question.workload
-    departs = _departures(runtime, workload, large)
+    departs = [*_departures(runtime, workload, large), *(("yarn",) if scaled else ())]
     if any(key not in runtime.options and key not in runtime.settings and not _carried(runtime, key) for key in departs):
         return ()
     values = _values(question)
@@ -85,6 +86,15 @@ def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | Non
     serve = [_filled(runtime.settings[key], values) for key in departs if key in runtime.settings]
     first = (" ".join((*serve, runtime.serve)),) if serve else ()
     return (*first, " ".join((line, *extra)))
+
+
+def _yarn(spec: ModelSpec) -> dict[str, str]:
+    """What switches YaRN on; {} where the publisher documents none."""
+    made = spec.architecture
+    if made is None or not made.yarn_original_tokens or not made.scaled_context_tokens:
+        return {}
+    factor = f"{made.scaled_context_tokens / made.yarn_original_tokens:g}"
+    return {"yarn_factor": factor, "yarn_original_tokens": str(made.yarn_original_tokens)}
 
 
 def _departures(runtime: RuntimeSpec, workload: Workload, large: bool) -> list[str]:
@@ -130,7 +140,7 @@ def _values(question: Question) -> Mapping[str, str]:
         "draft": _draft(question),
         "adapter": workload.adapter if question.companions is not None and question.companions.adapter_is_here else None,
     }
-    return {key: str(value) for key, value in values.items() if value}
+    return {key: str(value) for key, value in values.items() if value} | _yarn(spec)
 
 
 def _draft(question: Question) -> str | None:

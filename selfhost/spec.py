@@ -62,7 +62,7 @@ _LICENSE_WORD = re.compile(r"[()]|[^\s()]+")
 _LICENSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 # what a workload may ask of a runtime beyond its defaults
 COMPANIONS = ("draft", "mtp", "adapter")
-ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", *COMPANIONS)
+ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", *COMPANIONS)
 _LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length")
 _INDEXER_KEYS = ("indexer_heads", "indexer_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
@@ -184,7 +184,8 @@ class Architecture(Record):
     """Sizes that differ between two models of one architecture; what all its models share is the row named by `row`.
 
     `row` is `general.architecture` of the GGUF file where one exists (`runs_in_gguf`), else the transformers model type.
-    `scaled_context_tokens` is the longest context that the publisher documents by scaling positions, above `context_tokens`.
+    `scaled_context_tokens` is the longest context that the publisher documents by scaling positions, above `context_tokens`;
+    `yarn_original_tokens` the context that YaRN stretches to it, None where it is scaled in another way.
     """
 
     row: str
@@ -199,6 +200,7 @@ class Architecture(Record):
     vocabulary_gguf: int | None = None
     context_tokens: int | None = None
     scaled_context_tokens: int | None = None
+    yarn_original_tokens: int | None = None
     tied_embeddings: bool = False
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
@@ -704,6 +706,7 @@ def _architecture(table: Table | None) -> Architecture | None:
         vocabulary_gguf=table.integer("vocabulary_gguf", minimum=1),
         context_tokens=table.integer("context_tokens", minimum=1),
         scaled_context_tokens=table.integer("scaled_context_tokens", minimum=1),
+        yarn_original_tokens=table.integer("yarn_original_tokens", minimum=1),
         tied_embeddings=table.boolean("tied_embeddings") or False,
         attention=tuple(filter(None, attention)),
         recurrent=tuple(filter(None, recurrent)),

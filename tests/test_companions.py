@@ -174,6 +174,13 @@ def test_the_command_to_type_carries_draft_and_adapter(tmp_path: Path) -> None:
     assert not any(line.startswith("ollama") for line in (*drafted.commands, *adapted.commands))
 
 
+def test_a_context_beyond_the_training_carries_the_scaling_that_is_documented() -> None:
+    """Model card of Qwen3 8B: YaRN over 32,768 tokens, factor 4; Ollama cannot be told, so no line of it is printed."""
+    long = check("qwen3-8b", Workload(context_tokens=100_000, min_tokens_per_second=0), machine=MACHINE)
+    assert [line.split("-np 1 ")[1] for line in long.commands] == ["--rope-scaling yarn --rope-scale 4 --yarn-orig-ctx 32768"]
+    assert not any("yarn" in line for line in check("qwen3-8b", machine=MACHINE).commands)
+
+
 def test_what_is_loaded_once_lies_on_one_device() -> None:
     """Three cards share the layers of a model; a projector, a draft and a block are not loaded three times."""
     card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False)
