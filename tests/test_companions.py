@@ -96,6 +96,14 @@ def test_a_draft_that_cannot_be_is_refused_with_the_reason(model: str, draft: st
         needs_of(model, draft=draft, runtime=runtime)
 
 
+def test_vllm_loads_the_own_block_beside_the_model() -> None:
+    """DeepSeek V3's block has 13.46 billion parameters of its own, published beside the 671 billion (its model card: 685 in all)."""
+    found = terms("deepseek-v3", runtime="vllm", draft="mtp")
+    assert found["mtp_weights"].low_bytes < 13.46e9 < found["mtp_weights"].bytes
+    # one latent row of 512 + 64 numbers a token
+    assert found["mtp_kv_cache"].bytes == 576 * 2 * 4096
+
+
 def test_a_draft_widens_the_speed_to_none_and_all_accepted() -> None:
     """Leviathan et al. 2023: between 1 and 4 tokens a step with 3 drafted; the answer never counts on luck."""
     alone = check("llama-3.3-70b-instruct", machine=MACHINE).speed

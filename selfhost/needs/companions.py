@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..facts import Unread
-from ..spec import Architecture, ModelSpec
+from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import llamacpp
 from .cache import cache_groups
-from .parts import Companions, Parts, term, times
+from .parts import Asked, Parts, Subject, term, times
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
 
@@ -41,17 +41,18 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return sizes[0], sizes[1]
 
 
-def joined(model: Parts, draft: Parts | None, companions: Companions) -> Parts:
+def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, runtime: RuntimeSpec, format: str) -> Parts:
     """The model's parts with those of the draft and the adapter beside them. The draft shares the program, so of its own
     overhead only what is not the program's counts.
     """
     terms, files, unknown, evictable = list(model.terms), model.files, model.unknown, model.evictable_bytes
-    largest = model.largest_file_bytes
+    largest, companions = model.largest_file_bytes, asked.companions
+    source = _SOURCE if format == "gguf" else runtime.sources.get("companions", runtime.name)
     if draft is not None and companions.draft is not None:
         name = companions.draft.name
         unknown += tuple(entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown)
         terms += [
-            item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; beside it: {_SOURCE}")
+            item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; as a draft: {source}")
             for item in draft.terms
             if item.name not in ("runtime", "activations")
         ]
@@ -59,11 +60,34 @@ def joined(model: Parts, draft: Parts | None, companions: Companions) -> Parts:
         if not companions.draft_is_here and isinstance(files, SizedWeights):
             files = draft.files if isinstance(draft.files, Unread) else _with(files, draft.files, f"the draft, {name}")
             largest = max(largest or 0, draft.largest_file_bytes or 0) or None
+    if companions.own_block and format != "gguf":
+        terms += _block_of_a_checkpoint(subject, asked, source)
     if companions.adapter is not None:
-        terms.append(_adapter(companions.adapter))
+        terms.append(_adapter(companions.adapter, f"{llamacpp.SOURCE}: src/llama-adapter.cpp" if format == "gguf" else source))
         if not companions.adapter_is_here and isinstance(files, SizedWeights):
             files = _with(files, companions.adapter, "the adapter")
     return model.replace(terms=tuple(terms), files=files, unknown=unknown, evictable_bytes=evictable, largest_file_bytes=largest)
+
+
+def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[Term]:
+    """The block's weights, in the model's narrow type or in 16 bits, and a cache of its own as wide as a layer's."""
+    made, parameters = subject.architecture, subject.spec.parameters.mtp
+    if made is None or not parameters or not made.mtp_layers:
+        return []
+    size = parameters * 2
+    low = size if made.matrix_dtype is None and made.expert_dtype is None else parameters // 2
+    line = f"{parameters:,} parameters × 2 bytes" + ("" if low == size else "; less where the block is stored in the model's narrow type")
+    found = [term("mtp_weights", size, How.COMPUTED, source, line, low=low)]
+    groups = cache_groups(made, subject.row)
+    if groups:
+        group = groups[-1]
+        each = 2 * (group.key_elements + group.value_elements)
+        cached = made.mtp_layers * each * asked.context_tokens * asked.parallel
+        ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
+        shape = f"({group.key_elements:,} + {group.value_elements:,}) × 2 bytes"
+        line = f"{times(made.mtp_layers, 'block')} × {shape} × {asked.context_tokens:,} tokens{ending}"
+        found.append(term("mtp_kv_cache", cached, How.COMPUTED, source, line))
+    return found
 
 
 def _with(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
@@ -116,14 +140,14 @@ def block_terms(
     ]
 
 
-def _adapter(adapter: SizedWeights) -> Term:
+def _adapter(adapter: SizedWeights, source: str) -> Term:
     """The adapter's tensors, copied as they are stored, and what is kept for each of them."""
     tables = _ADAPTER_TABLES_BYTES
     return term(
         "adapter",
         adapter.bytes + tables,
         How.MEASURED if adapter.how is How.EXACT else adapter.how,
-        f"{adapter.source}; {llamacpp.SOURCE}: src/llama-adapter.cpp",
+        f"{adapter.source}; {source}",
         f"{adapter.arithmetic} + {tables:,} bytes of tables",
         low=adapter.low_bytes,
         high=adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES,

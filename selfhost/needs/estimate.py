@@ -67,7 +67,7 @@ def needs_of(
     subject, wanted = _subject(spec, architectures), _asked(spec, workload, quantization, companions or Companions())
     found = _parts(subject, runtime, format, wanted, instruction_sets)
     if companions is not None:
-        found = _with_companions(found, runtime, format, wanted, architectures, instruction_sets)
+        found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)
     missing = [entry for entry in found.unknown if entry.fact.startswith("memory")]
     stated = _stated(spec, cpu) if missing or not found.terms else None
     if stated is not None:
@@ -245,6 +245,7 @@ def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, in
 
 def _with_companions(
     found: Parts,
+    subject: Subject,
     runtime: RuntimeSpec,
     format: str,
     asked: Asked,
@@ -258,7 +259,7 @@ def _with_companions(
         # its cache is 16-bit whatever the model's is
         alone = asked.replace(quantization=asked.companions.draft_quantization, key_type="f16", value_type="f16", companions=Companions())
         beside = _parts(_subject(asked.companions.draft, architectures), runtime, format, alone, instruction_sets)
-    return joined(found, beside, asked.companions)
+    return joined(subject, found, beside, asked, runtime, format)
 
 
 def _describes(spec: ModelSpec) -> bool:
