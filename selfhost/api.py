@@ -11,7 +11,7 @@ from .asking import architectures, ask
 from .catalogue import Catalogue
 from .choose import alternatives, room
 from .commands import commands, missing_file
-from .errors import WorkloadError
+from .errors import Problem, WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
@@ -20,7 +20,7 @@ from .offers import Offer, cheapest_first, offers_of
 from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec
 from .speed import advice
 from .verdict import Judged, Outcome, Question, Route, Verdict, judge
-from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
+from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -44,6 +44,8 @@ def check(
 
     Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
     """
+    if prices not in PRICE_SOURCES:
+        raise WorkloadError([Problem(file="workload", key="prices", message=f"{prices!r} is not one of {', '.join(PRICE_SOURCES)}")])
     return check_with(*_given(model, workload, machine, specs), prices=prices)
 
 

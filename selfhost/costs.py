@@ -121,7 +121,7 @@ def _by_offer(offer: Offer, read: int, written: int) -> OfferCost:
     line = None
     if price is not None:
         sides = [
-            f"{number:,} × {units.dollars(rate or 0)}"
+            f"{number:,} × {units.dollars_exact(rate or 0)}"
             for number, rate in ((read, offer.input_usd_per_million_tokens), (written, offer.output_usd_per_million_tokens))
             if number
         ]

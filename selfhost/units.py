@@ -131,6 +131,12 @@ def dollars(amount: float) -> str:
     return f"${text}"
 
 
+def dollars_exact(amount: float) -> str:
+    """A price as it was stated, for a sum: `$2.50`, `$0.7571`."""
+    text = f"{amount:.12f}".rstrip("0")
+    return f"${text}{'0' * max(0, 2 - len(text.partition('.')[2]))}"
+
+
 def hours(low: float, high: float) -> str:
     """`1.4 hours`, `19 to 640 hours`, `under 0.1 hours`."""
     first, last = _hours(low), _hours(high)

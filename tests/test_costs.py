@@ -23,15 +23,15 @@ RATINGS = tomllib.loads((HERE.parent / "specs" / "common" / "power.toml").read_t
 DESKTOP = RECORD.replace(name="desktop", scope="host", cpu_model="13th Gen Intel(R) Core(TM) i9-13900K")
 
 
-def calculated(line: str) -> tuple[float, float]:
-    """What a calculator makes of the left side of a line, and what the line says."""
+def calculated(line: str) -> tuple[float, float, float]:
+    """What a calculator makes of the left side of a line, what the line says, and half a step of its last digit."""
     left, _, right = line.split(", ×")[0].partition(" = ")
-    for word in ("slow end:", "fast end:", "energy,", "days", "hours", "kWh", "W", "s", "$", ",", "reading in no time"):
+    for word in ("energy, slow end:", "slow end:", "fast end:", "days", "hours", "kWh", "W", "s", "$", ","):
         left = left.replace(word, "")
-    number = re.search(r"[\d.]+", right.replace(",", ""))
-    assert number
+    said = re.search(r"[\d.]+", right.replace(",", ""))
+    assert said
     assert re.fullmatch(r"[\d.()+*/ ]+", left.replace("×", "*")), left
-    return eval(left.replace("×", "*")), float(number[0])
+    return eval(left.replace("×", "*")), float(said[0]), 0.5 * 10.0 ** -len(said[0].partition(".")[2])
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_every_line_can_be_checked_with_a_calculator(read: int, written: int) ->
     lines = [*(one.arithmetic for one in cost.offers), *cost.here.arithmetic]
     for line in lines:
         assert line is not None
-        left, right = calculated(line)
-        assert left == pytest.approx(right, rel=0.006, abs=0.006), line
+        left, right, half = calculated(line)
+        assert left == pytest.approx(right, abs=half * 1.001, rel=1e-9), line
 
 
 def test_the_offers_of_a_load_come_cheapest_for_it_first() -> None:
@@ -229,6 +229,49 @@ def test_what_embeds_writes_nothing() -> None:
     assert not cost.assumed_split
     # $0.01 a million (Novita, litellm 1.109.1): 30 days of two million
     assert min(one.usd_per_month or 9 for one in cost.offers) == pytest.approx(0.60)
+
+
+def test_a_price_tells_its_age() -> None:
+    """The day always, and from a quarter of a year on how old it is and whom to ask; without a day nothing is counted."""
+    verdict = check("gpt-4o", machine=RECORD)
+    offers = tuple(one.replace(ends=None) for one in verdict.api_offers)
+    verdict = verdict.replace(api_offers=offers)
+    fresh, old, undated = (plain(check_document([verdict], today=day)) for day in ("2026-12-20", "2027-06-22", None))
+    assert "as of 2026-11-20" in fresh
+    assert "months old" not in fresh
+    assert "(as of 2026-11-20, 7 months old: ask the provider)" in old
+    assert "As of 2026-11-20, 7 months old: ask the provider: openai." in old
+    assert "months old" not in undated
+
+
+def test_an_older_price_beside_newer_ones_is_named() -> None:
+    """One heading cannot date them all: whose price is older is said, with its day."""
+    verdict = check("gpt-oss-120b", Workload(private=False), machine=RECORD)
+    first, second, *_ = verdict.api_offers
+    offers = (first, second.replace(provider="somebody", as_of="2026-07-02"))
+    text = plain(check_document([verdict.replace(api_offers=offers)], today="2026-11-20"))
+    assert "As of 2026-07-02, 4 months old: ask the provider: somebody." in text
+
+
+def test_a_price_of_nothing_is_called_free_and_an_unknown_one_is_not() -> None:
+    """$0.00 would look like a price list's; None is no price."""
+    verdict = check("gpt-4o", machine=RECORD)
+    (one,) = verdict.api_offers
+    nothing = one.replace(input_usd_per_million_tokens=0.0, output_usd_per_million_tokens=0.0)
+    unknown = one.replace(input_usd_per_million_tokens=None, output_usd_per_million_tokens=None)
+    free, none = (plain(check_document([verdict.replace(api_offers=(offer,))])) for offer in (nothing, unknown))
+    assert "free in, free out" in free
+    assert "$0.00" not in free
+    assert "at a price that is not known here" in none
+    assert "free" not in none
+
+
+def test_what_an_api_means_is_said_with_any_api_answer() -> None:
+    """What leaves the machine and whose outages they are, for one model and for several."""
+    for names, leaves in ((("gpt-4o",), "prompts and answers"), (("gpt-4o", "gpt2"), "prompts and answers")):
+        text = plain(check_document([check(name, machine=RECORD) for name in names]))
+        assert f"With an API, {leaves} leave this machine for the provider." in text
+        assert "Rate limits and outages are the provider's." in text
 
 
 def test_an_unknown_price_is_no_bill_of_nothing() -> None:

@@ -14,6 +14,7 @@ from .words import (
     MACHINE,
     PLACED,
     WHY_NOT,
+    api_words,
     asked_words,
     bill_words,
     checks_with,
@@ -339,6 +340,10 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, to
             before = len(blocks)
             _instead(blocks, verdict, today)
             blocks[before:] = [_shifted(block) for block in blocks[before:]]
+    served = dict.fromkeys(verdict.model.modality for verdict in verdicts if verdict.route is Route.API)
+    if served:
+        blocks.append(BLANK)
+        blocks.extend(api_words(served))
     _months(blocks, verdicts)
     local = [verdict for verdict in verdicts if verdict.can_run]
     warned: dict[tuple[str, str, str | None], list[str]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .. import units
 from ..machine import Machine
@@ -139,11 +139,19 @@ def offers_blocks(
     for offer in shown:
         if offer.ends:
             blocks.append(say(f"{offer.provider} ends {offer.model} on {offer.ends}.", indent=2, hang=2))
-    blocks.append(say(f"With an API, {LEAVES.get(modality, 'prompts and answers')} leave this machine for the provider.", indent=2, hang=2))
-    blocks.append(say("Rate limits and outages are the provider's.", indent=2))
+    blocks.extend(api_words((modality,), indent=2))
     if verbose:
         for offer in shown:
             blocks.append(say(f"{offer.provider}, {offer.model}: {offer.source}, {offer.as_of}", indent=2, hang=2))
+
+
+def api_words(modalities: Iterable[str], *, indent: int = 0) -> list[Paragraph]:
+    """What an API means: what leaves the machine, and who decides whether it answers."""
+    leaves = dict.fromkeys(LEAVES.get(modality, "prompts and answers") for modality in modalities)
+    return [
+        say(f"With an API, {', or '.join(leaves)} leave this machine for the provider.", indent=indent, hang=2),
+        say("Rate limits and outages are the provider's.", indent=indent),
+    ]
 
 
 def _price(amount: float) -> str:
@@ -216,7 +224,7 @@ def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, v
     blocks.append(say(f"by API: {bills or none}", indent=2, hang=2))
     told = [one for one in cost.offers if one.arithmetic is not None]
     for one in told if verbose else told[:1]:
-        blocks.append(say(f"{one.provider}: {one.arithmetic}", indent=4, hang=2))
+        blocks.append(say(f"{one.provider}{f', {one.model}' if verbose else ''}: {one.arithmetic}", indent=4, hang=2))
     here = cost.here
     if here is None:
         blocks.append(say(f"{where}: it does not run", indent=2, hang=2))
