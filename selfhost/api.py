@@ -16,7 +16,7 @@ from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
 from .needs import quantizations_of
-from .offers import Offer, cheapest_first, offers_of
+from .offers import Offer, cheapest_first, offers_of, snapshot_day
 from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec
 from .speed import advice
 from .verdict import Judged, Outcome, Question, Route, Verdict, judge
@@ -196,7 +196,7 @@ def _answer(
     if instead or judged.failed:
         priced = partial(offers_of, catalogue.offers_path, today=day)
         ever = partial(offers_of, catalogue.offers_path, today="")
-        offers = usable_offers(question, judged, catalogue, priced, ever, today=day)
+        offers = usable_offers(question, judged, catalogue, priced, ever, today=day, priced_on=snapshot_day(catalogue.offers_path))
     if offers and prices != "snapshot":
         from .prices import refreshed
 

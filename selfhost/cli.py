@@ -65,6 +65,8 @@ examples:
   selfhost check gpt-4o --private           nothing may leave this machine
   selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
   selfhost check mixtral --set memory=64GiB --set gpu=24GiB
+  selfhost check llama-3.1-8b --tokens-per-day 2M:500k
+                                            a month by API beside a month here
   selfhost check mistral-7b --format json | jq .route
 """,
     "list": """\

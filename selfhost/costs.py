@@ -38,8 +38,9 @@ class LocalCost(Record):
 
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep up; `keeps_up` is None where the
     range does not tell. Energy is counted for at most 24 hours a day, at the power of `watts`: what the owner measured, or what
-    the processors in use are rated for, without the rest of the computer. `electricity_per_month` is in the currency of the
-    price that was stated. `arithmetic`: one line each for the slow end, the fast end, the energy.
+    the processors in use are rated for, or where the maker states only that, the whole computer; `watts_source` says which.
+    `electricity_per_month` is in the currency of the price that was stated. `arithmetic`: one line each for the slow end, the
+    fast end, the energy.
     """
 
     hours_per_day_low: float | None = None
@@ -185,6 +186,9 @@ def _rated(machine: Machine, needs: Needs, ratings: Mapping[str, Any]) -> tuple[
 
     if machine.scope == "vm":
         return unknown("it is a virtual machine, whose host's power is not read; a rented one is paid by the hour")
+    for row in ratings["computer"]:
+        if row["chip"] == (machine.cpu_model or "").lower():
+            return row["watts"], row["watts"], row["source"]
     devices, used = machine.accelerators or (), shares_of(needs)
     boards = [(frozenset(row["words"].split()), tuple(row["watts"])) for row in ratings["gpu"]]
     low = high = 0.0

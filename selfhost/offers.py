@@ -67,6 +67,11 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     return cheapest_first(offers)
 
 
+def snapshot_day(path: str) -> str:
+    """The day of the snapshot as a whole. Raises `SpecError`."""
+    return _snapshot(path)[1][""]
+
+
 def sources(path: str) -> Mapping[str, str]:
     """The sources of the snapshot and the day of each. Raises `SpecError`."""
     return {name: day for name, day in _snapshot(path)[1].items() if name}

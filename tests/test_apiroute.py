@@ -52,7 +52,7 @@ def served(asked: str, *offers: Offer, machine: Machine = SMALL, ended: Sequence
     def was_priced(model_id: str) -> Sequence[Offer]:
         return (offer(model_id),) if model_id in ended else offers_of(model_id)
 
-    found = usable_offers(question, judge(question, machine), shelf, offers_of, was_priced, today=TODAY)
+    found = usable_offers(question, judge(question, machine), shelf, offers_of, was_priced, today=TODAY, priced_on="2026-11-01")
     return [(one.model_id, one.stands_in) for one in found]
 
 
@@ -154,6 +154,17 @@ def test_a_retired_model_whose_line_is_gone_gets_the_nearest_open_one() -> None:
     shelf = open_catalogue()
     line = [outline.id for outline in shelf.outlines() if outline.closed]
     assert served("gpt-3.5-turbo", offer("gpt-oss-20b"), ended=line) == [("gpt-oss-20b", True)]
+
+
+def test_a_service_without_a_price_has_the_day_of_the_snapshot() -> None:
+    """That no price is known was seen then: the answer of a program does not change with the calendar."""
+    shelf = open_catalogue()
+    question = ask(shelf.spec("claude"), Workload(), shelf, SMALL)
+    days = {
+        usable_offers(question, judge(question, SMALL), shelf, lambda _: (), lambda _: (), today=day, priced_on="2026-11-01")[0].as_of
+        for day in ("2026-11-20", "2027-11-20")
+    }
+    assert days == {"2026-11-01"}
 
 
 def test_no_offer_trains() -> None:

@@ -164,6 +164,8 @@ def test_energy_is_counted_only_where_a_power_is_known() -> None:
         ("desktop-rtx4090-24gb", 450),
         ("desktop-rtx3060-12gb", 170),
         ("desktop-rtx5090-32gb", 575),
+        # the whole computer at the wall, by support.apple.com/102027
+        ("mac-studio-m2-ultra-128gb", 295),
     ],
 )
 def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
@@ -174,7 +176,7 @@ def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
     assert verdict.monthly_cost is not None
     assert verdict.monthly_cost.here is not None
     assert verdict.monthly_cost.here.watts_high == watts
-    # how fast a card reads prompts is not estimated: between no time and that of writing as much
+    # how fast a GPU reads prompts is not estimated: between no time and that of writing as much
     assert "reading in no time" in verdict.monthly_cost.here.arithmetic[1]
 
 
