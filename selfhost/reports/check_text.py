@@ -118,7 +118,11 @@ def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
         blocks.append(line("By API: ", Span(text=what, style="strong"), f", {prices}", hang=2))
     elif verdict.route is Route.NEITHER:
         blocks.append(
-            say("By API: ruled out, nothing may leave the machine" if verdict.workload.private else "By API: no offer is known that meets what was asked")
+            say(
+                "By API: ruled out, nothing may leave the machine"
+                if verdict.workload.private
+                else "By API: no offer is known that meets what was asked"
+            )
         )
 
 
