@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .spec import ModelSpec
     from .verdict import Finding, Outcome, Route, Verdict
-    from .workload import Workload
+    from .workload import Load, Workload
 
 __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api",
-    "Machine": "machine", "ModelSpec": "spec", "Workload": "workload",
+    "Machine": "machine", "ModelSpec": "spec", "Workload": "workload", "Load": "workload",
     "Verdict": "verdict", "Finding": "verdict", "Route": "verdict", "Outcome": "verdict",
     "SelfhostError": "errors", "UnknownModelError": "errors", "SpecError": "errors",
     "MachineFileError": "errors", "PolicyError": "errors", "WorkloadError": "errors",
@@ -28,6 +28,7 @@ _HOME = {
 
 __all__ = [
     "Finding",
+    "Load",
     "Machine",
     "MachineFileError",
     "ModelSpec",

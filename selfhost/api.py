@@ -11,16 +11,16 @@ from .asking import architectures, ask
 from .catalogue import Catalogue
 from .choose import alternatives, room
 from .commands import commands, missing_file
-from .errors import WorkloadError
+from .errors import Problem, WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
 from .needs import quantizations_of
-from .offers import Offer, offers_of
+from .offers import Offer, cheapest_first, offers_of, snapshot_day
 from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec
 from .speed import advice
-from .verdict import Judged, Question, Route, Verdict, judge
-from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
+from .verdict import Judged, Outcome, Question, Route, Verdict, judge
+from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -32,17 +32,21 @@ def check(
     *,
     machine: Machine | None = None,
     specs: Sequence[PathLike] = (),
+    prices: str = "snapshot",
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
 
     `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` defaults to this one, read
     without a socket, a write or a child process; given one, nothing of this machine is read but spec files and the date, on
     which prices end. `specs` are folders of own spec files, which go before those that the environment variable
-    SELFHOST_SPECS names.
+    SELFHOST_SPECS names. `prices`: "genai-prices" takes the figures of that package, where it is newer than the snapshot; it
+    must be installed (the extra `prices`), and nothing is fetched.
 
     Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
     """
-    return check_with(*_given(model, workload, machine, specs))
+    if prices not in PRICE_SOURCES:
+        raise WorkloadError([Problem(file="workload", key="prices", message=f"{prices!r} is not one of {', '.join(PRICE_SOURCES)}")])
+    return check_with(*_given(model, workload, machine, specs), prices=prices)
 
 
 def can_run(
@@ -95,10 +99,12 @@ def check_with(
     *,
     instead: bool = True,
     today: str | None = None,
+    prices: str = "snapshot",
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no alternatives, no room."""
     understood = _understood(catalogue, model, workload)
-    return _answer(catalogue, _question(catalogue, understood, machine), understood, machine, instead=instead, today=today)
+    question = _question(catalogue, understood, machine)
+    return _answer(catalogue, question, understood, machine, instead=instead, today=today, prices=prices)
 
 
 def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -> Question:
@@ -174,7 +180,14 @@ def utc_today() -> str:
 
 
 def _answer(
-    catalogue: Catalogue, question: Question, understood: _Understood, machine: Machine, *, instead: bool, today: str | None = None
+    catalogue: Catalogue,
+    question: Question,
+    understood: _Understood,
+    machine: Machine,
+    *,
+    instead: bool,
+    today: str | None = None,
+    prices: str = "snapshot",
 ) -> Verdict:
     spec, workload, notes = question.spec, question.workload, understood.notes
     judged = judge(question, machine)
@@ -183,7 +196,20 @@ def _answer(
     if instead or judged.failed:
         priced = partial(offers_of, catalogue.offers_path, today=day)
         ever = partial(offers_of, catalogue.offers_path, today="")
-        offers = usable_offers(question, judged, catalogue, priced, ever, today=day)
+        offers = usable_offers(question, judged, catalogue, priced, ever, today=day, priced_on=snapshot_day(catalogue.offers_path))
+    if offers and prices != "snapshot":
+        from .prices import refreshed
+
+        newer = refreshed(offers, catalogue.offers_path, today=day)
+        offers, notes = cheapest_first(newer.offers), (*notes, newer.note)
+    cost = None
+    if workload.load is not None and instead:
+        from .costs import dearness, monthly_cost
+
+        runs = not any(finding.outcome is Outcome.FAIL and finding.check != "speed" for finding in judged.findings)
+        ratings = catalogue.common("power")
+        offers = tuple(sorted(offers, key=partial(dearness, workload.load, spec.modality)))
+        cost = monthly_cost(workload.load, spec.modality, offers, machine, judged.needs, judged.speed, ratings, runs=runs)
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     if workload.draft and question.companions is not None:
@@ -204,6 +230,7 @@ def _answer(
         room=room(question, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
         api_offers=offers,
+        monthly_cost=cost,
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
@@ -259,7 +286,7 @@ class Shown(Record):
     sizes: tuple[Size, ...]
 
 
-def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine) -> Shown:
+def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine, *, prices: str = "snapshot") -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = _understood(catalogue, model, workload)
     question = _question(catalogue, understood, machine)
@@ -276,4 +303,4 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
             sizes.append(
                 Size(quantization=quantization, bytes=needs.download_bytes, how=how, source=needs.download_source or "", fits=fits)
             )
-    return Shown(verdict=_answer(catalogue, question, understood, machine, instead=True), sizes=tuple(sizes))
+    return Shown(verdict=_answer(catalogue, question, understood, machine, instead=True, prices=prices), sizes=tuple(sizes))

@@ -20,35 +20,35 @@ OffersOf = Callable[[str], Sequence[Offer]]
 
 
 def usable_offers(
-    question: Question, judged: Judged, shelf: Catalogue, offers_of: OffersOf, was_priced: OffersOf, *, today: str
+    question: Question, judged: Judged, shelf: Catalogue, offers_of: OffersOf, was_priced: OffersOf, *, today: str, priced_on: str
 ) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where it has none and cannot run here.
 
     None under `private`, nor for fine-tuning, which these prices do not cover. Where a context was asked for, an offer counts
     only if it states at least that much and the model can use it; where a license or openness was asked for, only if the
     model it serves meets that. A closed model that is not retired is offered by its provider, though no price be known.
-    `offers_of` gives the offers for a model's id, `was_priced` those that have ended as well.
+    `offers_of` gives the offers for a model's id, `was_priced` those that have ended as well; `priced_on` is the day of the snapshot.
     """
     if question.workload.private or question.workload.task == "finetune":
         return ()
-    kept = _meeting(question, judged, offers_of(question.spec.id) or _by_its_provider(question.spec, today, was_priced))
+    kept = _meeting(question, judged, offers_of(question.spec.id) or _by_its_provider(question.spec, today, priced_on, was_priced))
     if kept or not judged.failed:
         return kept
     for spec in _stand_ins(question.spec, shelf):
         other = question.replace(spec=spec, needs=None, loads=None)
-        kept = _meeting(other, judge(other, _NOWHERE), offers_of(spec.id) or _by_its_provider(spec, today, was_priced))
+        kept = _meeting(other, judge(other, _NOWHERE), offers_of(spec.id) or _by_its_provider(spec, today, priced_on, was_priced))
         if kept:
             return tuple(offer.replace(stands_in=True) for offer in kept)
     return ()
 
 
-def _by_its_provider(spec: ModelSpec, today: str, was_priced: OffersOf) -> tuple[Offer, ...]:
+def _by_its_provider(spec: ModelSpec, today: str, priced_on: str, was_priced: OffersOf) -> tuple[Offer, ...]:
     """A closed model in service, without a price: that it is served is what makes it a closed model's API."""
     served = spec.availability
     if not spec.closed or served is None or (served.retired is not None and served.retired <= today) or was_priced(spec.id):
         return ()
     source = spec.sources.get("availability", "its spec")
-    return (Offer(provider=served.provider, model=spec.id, model_id=spec.id, as_of=today, source=f"{source}; no price known"),)
+    return (Offer(provider=served.provider, model=spec.id, model_id=spec.id, as_of=priced_on, source=f"{source}; no price known"),)
 
 
 def _meeting(question: Question, judged: Judged, offers: Sequence[Offer]) -> tuple[Offer, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from .errors import InputError, MachineFileError, Problem, SelfhostError, WorkloadError
 from .spec import MODALITIES
 from .verdict import Route, exit_code
-from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, TASKS
+from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
 
 TYPE_CHECKING = False
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .reports.layout import Document
     from .verdict import Verdict
-    from .workload import Workload
+    from .workload import Load, Workload
 
 DESCRIPTION = "Can this machine download and run that open-weight model, or is an API the practical route?"
 
@@ -65,6 +65,8 @@ examples:
   selfhost check gpt-4o --private           nothing may leave this machine
   selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
   selfhost check mixtral --set memory=64GiB --set gpu=24GiB
+  selfhost check llama-3.1-8b --tokens-per-day 2M:500k
+                                            a month by API beside a month here
   selfhost check mistral-7b --format json | jq .route
 """,
     "list": """\
@@ -314,6 +316,10 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     if command in ("check", "list", "show", "plan"):
         _judging(parser)
         _machine_options(parser, command)
+    if command in ("check", "show"):
+        _cost(parser)
+    else:
+        parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
     if command == "list":
         group = parser.add_argument_group("filters")
         group.add_argument("--family", metavar="NAME", help="only this family")
@@ -389,6 +395,21 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
 
 
+def _cost(parser: argparse.ArgumentParser) -> None:
+    cost = parser.add_argument_group("what a month would cost")
+    cost.add_argument(
+        "--tokens-per-day",
+        metavar="IN:OUT|N",
+        help="a load, as 2M:500k (k and M are thousands and millions) or 200k for both, three in for one out: the month by API, and "
+        "hours and energy here",
+    )
+    cost.add_argument("--watts", type=_kind(_number), metavar="W", help="what this computer draws at work (default: its parts' rating)")
+    cost.add_argument("--electricity", type=_kind(_number), metavar="PRICE", help="of a kWh, in your currency, as 0.30 (default: kWh only)")
+    cost.add_argument(
+        "--prices", choices=PRICE_SOURCES, default="snapshot", help="those of this release, or those of the package genai-prices, if newer"
+    )
+
+
 def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
     place = parser.add_argument_group("which machine")
     if command == "plan":
@@ -450,10 +471,11 @@ def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
 
 def _in_flags(error: WorkloadError) -> WorkloadError:
     """The same faults under the names that somebody typed; once they bear those, nothing changes."""
-    from .workload import FLAGS
+    from .workload import FLAGS, LOAD_FLAGS
 
+    flags = {**FLAGS, **LOAD_FLAGS}
     return WorkloadError(
-        problem.replace(file="command line", key=FLAGS.get(problem.key or "", problem.key)) if problem.file == "workload" else problem
+        problem.replace(file="command line", key=flags.get(problem.key or "", problem.key)) if problem.file == "workload" else problem
         for problem in error.problems
     )
 
@@ -482,7 +504,24 @@ def _workload(options: argparse.Namespace) -> Workload:
         lora_rank=options.lora_rank,
         optimizer=options.optimizer,
         checkpointing=False if options.no_checkpointing else None,
+        load=_load(options),
     )
+
+
+def _load(options: argparse.Namespace) -> Load | None:
+    from .workload import Load
+
+    if options.tokens_per_day is None:
+        alone = next((flag for flag in ("watts", "electricity") if getattr(options, flag) is not None), None)
+        if alone:
+            raise UsageError(f"--{alone} is for a load, and none is stated", remedy="add for example --tokens-per-day 2M:500k")
+        return None
+    try:
+        return Load.parse(options.tokens_per_day, watts=options.watts, electricity_per_kwh=options.electricity)
+    except WorkloadError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"--tokens-per-day: {error}", remedy="2M:500k is two million in and 500,000 out a day") from None
 
 
 def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
@@ -547,7 +586,7 @@ def _one_machine(options: argparse.Namespace) -> Machine:
 def _check(words: list[str]) -> int:
     options = _parse("check", words)
     workload = _workload(options)
-    from .api import check_with, open_catalogue
+    from .api import check_with, open_catalogue, utc_today
 
     catalogue = open_catalogue(options.specs)
     machines = _machines(options)
@@ -556,7 +595,7 @@ def _check(words: list[str]) -> int:
     for machine in machines:
         for name in options.models:
             try:
-                verdicts.append(check_with(catalogue, name, workload, machine))
+                verdicts.append(check_with(catalogue, name, workload, machine, prices=options.prices))
             except SelfhostError as error:
                 errors[name] = _in_flags(error) if isinstance(error, WorkloadError) else error
     if errors:
@@ -570,7 +609,8 @@ def _check(words: list[str]) -> int:
 
         asked, carry = len(options.models), _carried(options)
         parts = [verdicts[start : start + asked] for start in range(0, len(verdicts), asked)]
-        _present(options, one_after_the_other([check_document(part, verbose=options.verbose, carry=carry) for part in parts]))
+        documents = [check_document(part, verbose=options.verbose, carry=carry, today=utc_today()) for part in parts]
+        _present(options, one_after_the_other(documents))
     return exit_code(verdict.route for verdict in verdicts)
 
 
@@ -579,6 +619,7 @@ def _carried(options: argparse.Namespace) -> str:
     words = [
         *(["--measure"] if options.measure else []),
         *(["--machine", options.machine] if options.machine else []),
+        *(["--prices", options.prices] if getattr(options, "prices", "snapshot") != "snapshot" else []),
         *(word for text in options.set for word in ("--set", text)),
         *(word for folder in options.specs for word in ("--specs", folder)),
     ]
@@ -642,9 +683,9 @@ def _same(family: str | None, wanted: str) -> bool:
 def _show(words: list[str]) -> int:
     options = _parse("show", words)
     workload = _workload(options)
-    from .api import describe, open_catalogue
+    from .api import describe, open_catalogue, utc_today
 
-    shown = describe(open_catalogue(options.specs), options.model, workload, _one_machine(options))
+    shown = describe(open_catalogue(options.specs), options.model, workload, _one_machine(options), prices=options.prices)
     if options.format == "json":
         from .reports import json
 
@@ -653,7 +694,8 @@ def _show(words: list[str]) -> int:
         from .reports.show_text import show_document
 
         sizes = [(size.quantization, size.bytes, size.how, size.source, size.fits) for size in shown.sizes]
-        _present(options, show_document(shown.verdict.model, sizes, shown.verdict.api_offers, shown.verdict))
+        about = shown.verdict
+        _present(options, show_document(about.model, sizes, about.api_offers, about, verbose=options.verbose, today=utc_today()))
     return 0
 
 

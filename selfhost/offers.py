@@ -8,11 +8,12 @@ Only the line of the model asked for is parsed: one question needs one line of s
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from .errors import Problem, SpecError
 from .facts import Record
+from .workload import INPUT_PER_OUTPUT_TOKEN
 
 TYPE_CHECKING = False
 
@@ -49,8 +50,7 @@ class Offer(Record):
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     """The offers for one model in the file at `path`, cheapest first; empty where there is none.
 
-    An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`. The order is by the price
-    of a million tokens in plus a million out, then of a minute of audio, then of an image; unknown prices come last.
+    An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`.
     Raises `SpecError` for a file that is missing or damaged in the header or the model's line.
     """
     content, days = _snapshot(path)
@@ -64,6 +64,21 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     if row.get("model") != model_id or not isinstance(found, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
     offers = [offer for item in found if (offer := _offer(path, number, model_id, days, today, item))]
+    return cheapest_first(offers)
+
+
+def snapshot_day(path: str) -> str:
+    """The day of the snapshot as a whole. Raises `SpecError`."""
+    return _snapshot(path)[1][""]
+
+
+def sources(path: str) -> Mapping[str, str]:
+    """The sources of the snapshot and the day of each. Raises `SpecError`."""
+    return {name: day for name, day in _snapshot(path)[1].items() if name}
+
+
+def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """By the price of three tokens in and one out, then of a minute of audio, then of an image; unknown prices come last."""
     return tuple(sorted(offers, key=_price))
 
 
@@ -113,7 +128,7 @@ def _price(offer: Offer) -> tuple[float, float, float, str, str]:
     unknown = float("inf")
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     # what embeds has no output to pay for
-    tokens = unknown if into is None else into + (out or 0)
+    tokens = unknown if into is None else INPUT_PER_OUTPUT_TOKEN * into + (out or 0)
     minute = unknown if offer.usd_per_audio_minute is None else offer.usd_per_audio_minute
     image = unknown if offer.usd_per_image is None else offer.usd_per_image
     return tokens, minute, image, offer.provider, offer.model

@@ -7,13 +7,20 @@ that was not measured, are wide bounds that hold runs other people published. Bo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from . import units
 from .facts import Record
 from .machine import Machine
 from .needs.records import Needs
 from .spec import Architecture
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Entry = TypeVar("Entry")
 
 # share of the read bandwidth that reaches the weights, and the fixed cost of one layer
 BANDWIDTH_SHARE = 0.86
@@ -227,9 +234,15 @@ def shares_of(needs: Needs) -> dict[int, float]:
 
 def gpu_bandwidth(name: str) -> float | None:
     """Peak bytes per second of a GPU's memory, by the name its driver gives; None for one that is not in the table."""
+    peak = gpu_entry(name, _GPU_PEAK)
+    return None if peak is None else peak * _GB
+
+
+def gpu_entry(name: str, rows: Iterable[tuple[frozenset[str], Entry]]) -> Entry | None:
+    """What a table by words of names holds for the name that a GPU's driver gives; None for one that is not in it."""
     words = _split(name)
-    found = [row for row in _GPU_PEAK if row[0] <= words and row[0] & _GPU_VARIANTS == words & _GPU_VARIANTS]
-    return max(found, key=lambda row: len(row[0]))[1] * _GB if found else None
+    found = [row for row in rows if row[0] <= words and row[0] & _GPU_VARIANTS == words & _GPU_VARIANTS]
+    return max(found, key=lambda row: len(row[0]))[1] if found else None
 
 
 def _with_accelerators(

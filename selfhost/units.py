@@ -47,6 +47,21 @@ def parse_tokens(text: str) -> int:
     return int(cleaned) * factor
 
 
+def parse_count(text: str) -> int:
+    """`200k`, `1.5M`, `2,000,000` -> a whole number; k, M and B are thousands, millions and billions, as price lists count tokens."""
+    cleaned = text.strip().replace("_", "").replace(",", "").lower()
+    factor = {"k": 10**3, "m": 10**6, "b": 10**9}.get(cleaned[-1:], 1)
+    whole, dot, fraction = (cleaned[:-1] if factor > 1 else cleaned).partition(".")
+    digits = whole + fraction
+    if not (whole and digits.isdecimal() and digits.isascii() and len(digits) <= 15 and (fraction or not dot)):
+        raise ValueError(f"{text!r} is not a number: write for example 200k or 1.5M")
+    scale: int = 10 ** len(fraction)
+    size = int(digits) * factor
+    if size % scale:
+        raise ValueError(f"{text!r} is not a whole number")
+    return size // scale
+
+
 def binary(count: int) -> str:
     """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits."""
     return _scaled(count, ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")))
@@ -114,6 +129,30 @@ def dollars(amount: float) -> str:
     while text.endswith("0") and len(text.partition(".")[2]) > 2:
         text = text[:-1]
     return f"${text}"
+
+
+def dollars_exact(amount: float) -> str:
+    """A price as it was stated, for a sum: `$2.50`, `$0.7571`."""
+    text = f"{amount:.12f}".rstrip("0")
+    return f"${text}{'0' * max(0, 2 - len(text.partition('.')[2]))}"
+
+
+def hours(low: float, high: float) -> str:
+    """`1.4 hours`, `19 to 640 hours`, `under 0.1 hours`."""
+    first, last = _hours(low), _hours(high)
+    if last == "0.0":
+        return "under 0.1 hours" if high else "0 hours"
+    return f"{last} hours" if first == last else f"{first} to {last} hours"
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
+
+
+def energy(low: float, high: float) -> str:
+    """Kilowatt-hours: `16 kWh`, `2.1 to 16 kWh`."""
+    first, last = _hours(low), _hours(high)
+    return f"{last} kWh" if first == last else f"{first} to {last} kWh"
 
 
 def cores(number: float) -> str:

@@ -19,6 +19,7 @@ from .workload import Workload
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .costs import MonthlyCost
     from .needs.parts import Companions
 
 __all__ = [
@@ -129,7 +130,8 @@ class Verdict(Record):
     """The answer for one model on one machine. It has no truth value: ask `route` or `can_run`.
 
     `workload` is the one judged, every default filled in. `commands` are lines to type next, `notes` sentences about how
-    the name was understood, `advice` what measurements say would make it faster here.
+    the name was understood, `advice` what measurements say would make it faster here. `monthly_cost` is None where the workload
+    states no load.
     """
 
     asked: str
@@ -143,6 +145,7 @@ class Verdict(Record):
     room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
+    monthly_cost: MonthlyCost | None = None
     commands: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import units
 from .errors import Problem, WorkloadError
 from .facts import Record
 
@@ -11,11 +12,15 @@ OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
 # what most published recipes take; peft itself starts from 8
 DEFAULT_LORA_RANK = 16
 KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
+# where the figures of offers come from; no part of what is asked of a model
+PRICE_SOURCES = ("snapshot", "genai-prices")
 MEMORY_BASES = ("default", "total", "available")
 DEFAULT_CONTEXT_TOKENS = 4096
 # a 300-word answer in three minutes; 0 switches the wish off
 DEFAULT_MIN_TOKENS_PER_SECOND = 2.0
 READING_TOKENS_PER_SECOND = 5.0
+# of a load whose split is not stated: tokens read for one that is written, the blend of artificialanalysis.ai/methodology
+INPUT_PER_OUTPUT_TOKEN = 3
 
 
 # what each field is called on the command line
@@ -40,7 +45,63 @@ FLAGS = {
     "lora_rank": "--lora-rank",
     "optimizer": "--optimizer",
     "checkpointing": "--no-checkpointing",
+    "load": "--tokens-per-day",
 }
+LOAD_FLAGS = {"input_tokens_per_day": "--tokens-per-day", "output_tokens_per_day": "--tokens-per-day", "watts": "--watts",
+              "electricity_per_kwh": "--electricity"}  # fmt: skip
+
+
+class Load(Record):
+    """What a day brings, for the cost of a month: it never changes the route.
+
+    `assumed_split`: only the sum was stated, and three tokens are read for each that is written. `watts` is what the computer
+    draws at work, as its owner measured it, and `electricity_per_kwh` the price, in whatever currency it was stated.
+    Raises `WorkloadError` with every fault found.
+    """
+
+    input_tokens_per_day: int
+    output_tokens_per_day: int
+    assumed_split: bool = False
+    watts: float | None = None
+    electricity_per_kwh: float | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, watts: float | None = None, electricity_per_kwh: float | None = None) -> Load:
+        """`2M:500k` is what goes in and what comes out, `200k` both together. `ValueError` says what is wrong."""
+        first, split, second = text.partition(":")
+        read, written = units.parse_count(first), units.parse_count(second) if split else 0
+        if not split:
+            written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
+            read -= written
+        return cls(
+            input_tokens_per_day=read,
+            output_tokens_per_day=written,
+            assumed_split=not split,
+            watts=watts,
+            electricity_per_kwh=electricity_per_kwh,
+        )
+
+    def options(self) -> str:
+        """As `Workload.options`."""
+        read, written = self.input_tokens_per_day, self.output_tokens_per_day
+        text = f" --tokens-per-day {read + written}" if self.assumed_split else f" --tokens-per-day {read}:{written}"
+        text += f" --watts {self.watts:g}" if self.watts is not None else ""
+        return text + (f" --electricity {self.electricity_per_kwh:g}" if self.electricity_per_kwh is not None else "")
+
+    def _check(self) -> None:
+        found: list[tuple[str, str]] = []
+        for key in ("input_tokens_per_day", "output_tokens_per_day"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**15:
+                found.append((key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}"))
+        if not found and not self.input_tokens_per_day + self.output_tokens_per_day:
+            found.append(("input_tokens_per_day", "a load of no tokens costs nothing anywhere"))
+        for key, least in (("watts", 0.1), ("electricity_per_kwh", 0.0)):
+            value = getattr(self, key)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 1e6):
+                found.append((key, f"must be a number from {least:g} to 1,000,000, not {value!r}"))
+        if found:
+            raise WorkloadError([Problem(file="workload", key=key, message=message) for key, message in found])
 
 
 class Workload(Record):
@@ -55,6 +116,8 @@ class Workload(Record):
 
     With the task `finetune`, `parallel` sequences are trained at once, by `finetune_method` with adapters of `lora_rank`, the
     `optimizer` and, with `checkpointing`, one input kept per layer and the rest computed again.
+
+    `load` asks for the cost of a month beside the answer.
 
     Raises `WorkloadError` with every fault found.
     """
@@ -80,6 +143,7 @@ class Workload(Record):
     lora_rank: int | None = None
     optimizer: str | None = None
     checkpointing: bool | None = None
+    load: Load | None = None
 
     def options(self) -> str:
         """The command line that asks for the same, with a space in front of each option; empty where nothing was asked."""
@@ -88,7 +152,9 @@ class Workload(Record):
             value = getattr(self, key)
             if value == Workload._defaults[key] or (key == "checkpointing" and value):
                 continue
-            if isinstance(value, bool):
+            if isinstance(value, Load):
+                text += value.options()
+            elif isinstance(value, bool):
                 text += f" {flag}"
             else:
                 shown = f"{value:g}" if isinstance(value, float) else str(value)
@@ -153,6 +219,9 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
             found.append(("min_tokens_per_second", "makes no sense for fine-tuning, whose speed is not estimated", "leave it out"))
         if asked.finetune_method == "full" and asked.lora_rank is not None:
             found.append(("lora_rank", "makes no sense for full fine-tuning, which has no adapters", "leave it out"))
+    load: object = asked.load
+    if load is not None and not isinstance(load, Load):
+        found.append(("load", f"must be a Load, not {load!r}", "Load.parse('2M:500k')"))
     for key in ("runtime", "format", "quantization", "draft", "adapter", "license"):
         value = getattr(asked, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):

@@ -9,8 +9,12 @@ from typing import NoReturn
 
 import pytest
 from goldens import Golden
+from hypothesis import settings
 
 HERE = Path(__file__).parent
+# a slow machine is no fault of the code
+settings.register_profile("selfhost", deadline=None)
+settings.load_profile("selfhost")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

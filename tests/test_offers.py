@@ -149,7 +149,7 @@ def test_unknown_model_has_no_offers(model: str) -> None:
     )
 )
 def test_cheapest_first(prices: list[tuple[float | None, float | None, float | None]], tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Offers come by the price of a million tokens in and out together (an embedding has none out); the others follow, by the minute."""
+    """Offers come by the price of three tokens in and one out, the blend of artificialanalysis.ai; the others follow, by the minute."""
     items = [
         offer(
             provider_model=f"m{number}",
@@ -163,7 +163,9 @@ def test_cheapest_first(prices: list[tuple[float | None, float | None, float | N
     found = offers_of(path, "a", today=TODAY)
     assert sorted(one.model for one in found) == sorted(item["provider_model"] for item in items)
     tokens = [
-        None if one.input_usd_per_million_tokens is None else one.input_usd_per_million_tokens + (one.output_usd_per_million_tokens or 0)
+        None
+        if one.input_usd_per_million_tokens is None
+        else 3 * one.input_usd_per_million_tokens + (one.output_usd_per_million_tokens or 0)
         for one in found
     ]
     known = [price for price in tokens if price is not None]

@@ -190,7 +190,7 @@ def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
     private = samples.neither()
     assert "nothing may leave the machine" in plain(check_text.check_document([private]))
     open_to_apis = private.replace(workload=private.workload.replace(private=False))
-    assert "no offer meets what was asked" in plain(check_text.check_document([open_to_apis]))
+    assert "no offer is known that meets what was asked" in plain(check_text.check_document([open_to_apis]))
 
 
 def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:

@@ -14,16 +14,21 @@ from .words import (
     MACHINE,
     PLACED,
     WHY_NOT,
+    api_words,
     asked_words,
+    bill_words,
     checks_with,
     command_line,
     download_of,
     headline,
     line,
+    load_words,
     memory_of,
+    month_blocks,
     offers_blocks,
     on_machine,
     ordered,
+    pace_words,
     planned_words,
     price_words,
     range_of,
@@ -37,17 +42,18 @@ _HEADINGS = {Outcome.FAIL: "Why not", Outcome.UNKNOWN: "Not known", Outcome.WARN
 _CELL = 30
 
 
-def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "") -> Document:
+def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "", today: str | None = None) -> Document:
     """The answer for one model in full, or for several as a table and then what stands in the way of each.
 
     The first line holds the route. `verbose` adds every memory term, every finding that passed and where the facts come from.
-    `carry` goes behind every `selfhost check …` that is proposed: the machine and the specs that were judged with.
+    `carry` goes behind every `selfhost check …` that is proposed: the machine and the specs that were judged with. `today` is the
+    day, `YYYY-MM-DD`, on which the age of prices is told.
     """
     blocks: list[Block] = []
     if len(verdicts) == 1:
-        _one(blocks, verdicts[0], verbose, carry)
+        _one(blocks, verdicts[0], verbose, carry, today)
     elif verdicts:
-        _several(blocks, verdicts, verbose)
+        _several(blocks, verdicts, verbose, today)
     return Document(blocks=tuple(blocks))
 
 
@@ -59,14 +65,14 @@ def one_after_the_other(documents: Sequence[Document]) -> Document:
     return Document(blocks=tuple(blocks))
 
 
-def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str) -> None:
+def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None) -> None:
     blocks.append(headline(verdict))
     if asked := asked_words(verdict):
         blocks.append(say(asked))
     if planned := planned_words(verdict.machine):
         blocks.append(say(planned))
     if verdict.route is not Route.LOCAL:
-        _instead(blocks, verdict)
+        _instead(blocks, verdict, today)
     if verdict.notes:
         blocks.append(BLANK)
         blocks.extend(say(note) for note in verdict.notes)
@@ -76,7 +82,10 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str) -> No
     _findings(blocks, verdict, verbose)
     if verdict.route is not Route.LOCAL:
         _alternatives(blocks, verdict, carry)
-        offers_blocks(blocks, verdict.api_offers, verdict.model.modality, verbose)
+    cost = verdict.monthly_cost
+    if verdict.route is not Route.LOCAL or cost is not None:
+        offers_blocks(blocks, verdict.api_offers, verdict.model.modality, verbose=verbose, today=today, cost=cost)
+    month_blocks(blocks, cost, on_machine(verdict.machine, short=True), verbose=verbose)
     if verdict.commands:
         section(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
         blocks.extend(command_line(command) for command in verdict.commands)
@@ -95,7 +104,7 @@ def _to_run(commands: Sequence[str]) -> str:
     return "To run it, one after the other" if commands[0].endswith(" serve") else "To run it, one of"
 
 
-def _instead(blocks: list[Block], verdict: Verdict) -> None:
+def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
     """The nearest ways out, one line each, right under the answer."""
     if verdict.alternatives:
         first = verdict.alternatives[0]
@@ -105,10 +114,15 @@ def _instead(blocks: list[Block], verdict: Verdict) -> None:
     if verdict.route is Route.API and verdict.api_offers:
         offer = verdict.api_offers[0]
         what = f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
-        blocks.append(line("By API: ", Span(text=what, style="strong"), f", {prices}" if (prices := price_words(offer)) else "", hang=2))
+        prices = price_words(offer, today) or "at a price that is not known here"
+        blocks.append(line("By API: ", Span(text=what, style="strong"), f", {prices}", hang=2))
     elif verdict.route is Route.NEITHER:
         blocks.append(
-            say("By API: ruled out, nothing may leave the machine" if verdict.workload.private else "By API: no offer meets what was asked")
+            say(
+                "By API: ruled out, nothing may leave the machine"
+                if verdict.workload.private
+                else "By API: no offer is known that meets what was asked"
+            )
         )
 
 
@@ -284,7 +298,7 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
         blocks.append(line(Span(text="speed", style="strong"), f": {verdict.speed.how}", indent=2, hang=2))
 
 
-def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool) -> None:
+def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, today: str | None) -> None:
     counts = {route: sum(verdict.route is route for verdict in verdicts) for route in Route}
     spans: list[Span | str] = [f"{counts[Route.LOCAL]} of {len(verdicts)} run {on_machine(verdicts[0].machine)}: "]
     for route, number in counts.items():
@@ -328,8 +342,13 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool) ->
                 reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
         if verdict.route is not Route.LOCAL:
             before = len(blocks)
-            _instead(blocks, verdict)
+            _instead(blocks, verdict, today)
             blocks[before:] = [_shifted(block) for block in blocks[before:]]
+    served = dict.fromkeys(verdict.model.modality for verdict in verdicts if verdict.route is Route.API)
+    if served:
+        blocks.append(BLANK)
+        blocks.extend(api_words(served))
+    _months(blocks, verdicts)
     local = [verdict for verdict in verdicts if verdict.can_run]
     warned: dict[tuple[str, str, str | None], list[str]] = {}
     for verdict in local if not verbose else ():
@@ -344,6 +363,25 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool) ->
     if commands:
         section(blocks, "To run them" if len(local) > 1 else _to_run(tuple(commands)))
         blocks.extend(command_line(command) for command in commands)
+
+
+def _months(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
+    """The cost of a month of each, where a load was stated."""
+    costs = [(verdict, verdict.monthly_cost) for verdict in verdicts if verdict.monthly_cost is not None]
+    loads = dict.fromkeys(load_words(cost) for _, cost in costs if cost.reason is None)
+    if not costs:
+        return
+    section(blocks, f"A month of {costs[0][1].days_per_month} days" + (f", {next(iter(loads))}" if len(loads) == 1 else ""))
+    rows = []
+    for verdict, cost in costs:
+        by_api = "" if cost.reason else bill_words(cost) or "no price known"
+        here = cost.reason or ("does not run" if cost.here is None else pace_words(cost.here) or "not known")
+        rows.append((Span(text=verdict.model.id, style="strong"), Span(text=by_api), Span(text=here)))
+    where = on_machine(verdicts[0].machine, short=True)
+    columns = (Column(title="model"), Column(title="by API", right=True, wrap=True), Column(title=where, wrap=True))
+    blocks.append(Table(columns=columns, rows=tuple(rows)))
+    for load in loads if len(loads) > 1 else ():
+        blocks.append(say(load, indent=2))
 
 
 def _shifted(block: Block) -> Block:

@@ -79,6 +79,7 @@ def verdict(answer: Verdict) -> dict[str, Any]:
             for other in answer.alternatives
         ],
         "api_offers": [offer(one) for one in answer.api_offers],
+        "monthly_cost": record(answer.monthly_cost),
         "commands": list(answer.commands),
         "advice": list(answer.advice),
         "notes": list(answer.notes),
@@ -125,6 +126,7 @@ def workload(asked: Workload) -> dict[str, Any]:
         "lora_rank": asked.lora_rank,
         "optimizer": asked.optimizer,
         "checkpointing": asked.checkpointing,
+        "load": record(asked.load),
     }
 
 

@@ -9,7 +9,21 @@ from ..offers import Offer
 from ..spec import Architecture, ModelSpec
 from ..verdict import Outcome, Verdict
 from .layout import Block, Column, Document, Span, Table
-from .words import BLANK, PLACED, asked_words, command_line, headline, line, offers_blocks, on_machine, pairs_block, range_of, say, section
+from .words import (
+    BLANK,
+    PLACED,
+    asked_words,
+    command_line,
+    headline,
+    line,
+    month_blocks,
+    offers_blocks,
+    on_machine,
+    pairs_block,
+    range_of,
+    say,
+    section,
+)
 
 
 def show_document(
@@ -17,6 +31,9 @@ def show_document(
     sizes: Sequence[tuple[str, int, str, str, bool | None]] = (),
     offers: Sequence[Offer] = (),
     verdict: Verdict | None = None,
+    *,
+    verbose: bool = False,
+    today: str | None = None,
 ) -> Document:
     """What is known of a model. `sizes` are (quantization, bytes, how, source, fits here or None), smallest first or as wanted."""
     blocks: list[Block] = [line(Span(text=spec.name, style="strong"), _by(spec))]
@@ -66,7 +83,10 @@ def show_document(
         blocks.append(Table(columns=(Column(), Column(right=True), Column()), rows=tuple(terms)))
     elif spec.needs is not None:
         _stated(blocks, spec)
-    offers_blocks(blocks, offers, spec.modality, verbose=False)
+    cost = verdict.monthly_cost if verdict is not None else None
+    offers_blocks(blocks, offers, spec.modality, verbose=verbose, today=today, cost=cost)
+    if verdict is not None:
+        month_blocks(blocks, cost, on_machine(verdict.machine, short=True), verbose=verbose)
     pairs_block(blocks, "Sources", spec.sources)
     pairs_block(blocks, "Not known", spec.unknown)
     section(blocks, "Next")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .. import units
 from ..machine import Machine
 from ..needs.records import MemoryNeed
 from ..offers import Offer
 from ..verdict import Finding, Outcome, Route, Verdict
+from ..workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Blank, Block, Column, Paragraph, Span, Table
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..costs import LocalCost, MonthlyCost
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 DECIDING = ("memory", "accelerator", "disk", "speed")
@@ -28,6 +34,7 @@ LEAVES = {
 }
 PLACED = {"host": ", in RAM", "accelerator": ", on the accelerator", "split": ", on the accelerator and in RAM"}
 SHOWN_OFFERS = 4
+OLD_PRICE_DAYS = 91
 PRICE_COLUMNS = (
     ("input_usd_per_million_tokens", "input"),
     ("output_usd_per_million_tokens", "output"),
@@ -92,16 +99,24 @@ def reason_blocks(blocks: list[Block], topic: str, reason: str, remedy: str | No
         blocks.append(say(f"→ {remedy}", indent=4, hang=2))
 
 
-def offers_blocks(blocks: list[Block], offers: Sequence[Offer], modality: str, verbose: bool) -> None:
-    """Prices as a table, oldest date named, and what an API means for what people type into it."""
+def offers_blocks(
+    blocks: list[Block], offers: Sequence[Offer], modality: str, *, verbose: bool, today: str | None, cost: MonthlyCost | None = None
+) -> None:
+    """Prices as a table with their days, and what an API means for what people type into it. Without `today` no age is told."""
     if not offers:
         return
     shown = offers if verbose else offers[:SHOWN_OFFERS]
-    days = sorted({offer.as_of for offer in shown})
-    unit = "US dollars per million tokens" if any(offer.input_usd_per_million_tokens is not None for offer in shown) else "US dollars"
-    section(blocks, f"By API, {unit}, as of {days[0] if len(days) == 1 else f'{days[0]} to {days[-1]}'}")
+    priced = [offer for offer in shown if price_words(offer)]
+    days = sorted({offer.as_of for offer in priced})
+    month = {(one.provider, one.model): one.usd_per_month for one in cost.offers} if cost else {}
+    by_token = any(offer.input_usd_per_million_tokens is not None for offer in priced)
+    title = f"By API, US dollars{' per million tokens' if by_token else ''}" if priced else "By API, at a price that is not known here"
+    if len(offers) > 1 and by_token:
+        title += ", cheapest for this load first" if month else f", cheapest first at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out"
+    section(blocks, f"{title}, as of {days[-1]}" if days else title)
     columns = [Column(title="provider", wrap=True), Column(title="model", wrap=True), Column(title="context", right=True, drop=1)]
     columns += [Column(title=title, right=True) for _, title in PRICE_COLUMNS]
+    columns.append(Column(title="a month", right=True))
     rows: list[tuple[Span, ...]] = []
     for offer in shown:
         context = f"{offer.context_tokens:,}" if offer.context_tokens is not None else ""
@@ -109,29 +124,125 @@ def offers_blocks(blocks: list[Block], offers: Sequence[Offer], modality: str, v
         row = [offer.provider, model, context]
         for field, _ in PRICE_COLUMNS:
             price = getattr(offer, field)
-            row.append("" if price is None else units.dollars(price))
+            row.append("" if price is None else _price(price))
+        bill = month.get((offer.provider, offer.model))
+        row.append("" if bill is None else units.dollars(bill))
         rows.append(tuple(Span(text=text) for text in row))
     blocks.append(Table(columns=tuple(columns), rows=tuple(rows)))
     if len(offers) > len(shown):
         blocks.append(say(f"{len(offers) - len(shown)} more with --verbose.", indent=2))
-    blocks.append(say(f"With an API, {LEAVES.get(modality, 'prompts and answers')} leave this machine for the provider.", indent=2))
+    for day in days:
+        age = _old(day, today)
+        whose = ", ".join(dict.fromkeys(offer.provider for offer in priced if offer.as_of == day))
+        if age or day != days[-1]:
+            blocks.append(say(f"As of {day}{f', {age}: ask the provider' if age else ''}: {whose}.", indent=2, hang=2))
+    for offer in shown:
+        if offer.ends:
+            blocks.append(say(f"{offer.provider} ends {offer.model} on {offer.ends}.", indent=2, hang=2))
+    blocks.extend(api_words((modality,), indent=2))
     if verbose:
         for offer in shown:
-            blocks.append(say(f"{offer.provider}: {offer.source}", indent=2, hang=2))
+            blocks.append(say(f"{offer.provider}, {offer.model}: {offer.source}, {offer.as_of}", indent=2, hang=2))
 
 
-def price_words(offer: Offer) -> str:
+def api_words(modalities: Iterable[str], *, indent: int = 0) -> list[Paragraph]:
+    """What an API means: what leaves the machine, and who decides whether it answers."""
+    leaves = dict.fromkeys(LEAVES.get(modality, "prompts and answers") for modality in modalities)
+    return [
+        say(f"With an API, {', or '.join(leaves)} leave this machine for the provider.", indent=indent, hang=2),
+        say("Rate limits and outages are the provider's.", indent=indent),
+    ]
+
+
+def _price(amount: float) -> str:
+    return units.dollars(amount) if amount else "free"
+
+
+def _old(day: str, today: str | None) -> str:
+    """`4 months old`, for what is older than a quarter of a year; prices of hosted models change as often."""
+    from datetime import date
+
+    age = (date.fromisoformat(today) - date.fromisoformat(day)).days if today else 0
+    return f"{age * 12 // 365} months old" if age > OLD_PRICE_DAYS else ""
+
+
+def price_words(offer: Offer, today: str | None = None) -> str:
+    """The prices and, given the day, of when they are; empty where none is known."""
     parts = []
     for field, words in (
         ("input_usd_per_million_tokens", "in"),
-        ("output_usd_per_million_tokens", "out per million tokens"),
+        ("output_usd_per_million_tokens", "out"),
         ("usd_per_audio_minute", "per minute of audio"),
         ("usd_per_image", "per image"),
     ):
         price = getattr(offer, field)
         if price is not None:
-            parts.append(f"{units.dollars(price)} {words}")
-    return ", ".join(parts)
+            parts.append(f"{_price(price)} {words}")
+    text = ", ".join(parts) + (" per million tokens" if offer.input_usd_per_million_tokens is not None else "")
+    if not text or today is None:
+        return text
+    age = _old(offer.as_of, today)
+    return f"{text} (as of {offer.as_of}, {age}: ask the provider)" if age else f"{text} (as of {offer.as_of})"
+
+
+def load_words(cost: MonthlyCost) -> str:
+    """`2,000,000 tokens in and 500,000 out a day`, with what was assumed of it."""
+    read, written = cost.input_tokens_per_day, cost.output_tokens_per_day
+    split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
+    return f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
+
+
+def bill_words(cost: MonthlyCost) -> str:
+    """A month by the offers: `$15.00`, `$15.00 to $60.00`; empty where no price is known."""
+    bills = sorted(one.usd_per_month for one in cost.offers if one.usd_per_month is not None)
+    if not bills:
+        return ""
+    first, last = units.dollars(bills[0]), units.dollars(bills[-1])
+    return first if first == last else f"{first} to {last}"
+
+
+def pace_words(here: LocalCost) -> str:
+    """`1.4 to 6.2 hours a day`, and whether that is possible; empty where it is not known."""
+    low, high = here.hours_per_day_low, here.hours_per_day_high
+    if low is None or high is None:
+        return ""
+    verdict = {True: "", False: ": it does not keep up, a day has 24", None: ": perhaps it does not keep up, a day has 24"}[here.keeps_up]
+    return f"{units.hours(low, high)} a day{verdict}"
+
+
+def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, verbose: bool) -> None:
+    """The month by API beside the month on this machine, each with its arithmetic."""
+    if cost is None:
+        return
+    if cost.reason is not None:
+        section(blocks, "A month")
+        blocks.append(say(f"{cost.reason[0].upper()}{cost.reason[1:]}.", indent=2, hang=2))
+        return
+    section(blocks, f"A month of {cost.days_per_month} days, {load_words(cost)}")
+    bills = bill_words(cost)
+    none = "no offer is known" if not cost.offers else "no price is known"
+    blocks.append(say(f"by API: {bills or none}", indent=2, hang=2))
+    told = [one for one in cost.offers if one.arithmetic is not None]
+    for one in told if verbose else told[:1]:
+        blocks.append(say(f"{one.provider}{f', {one.model}' if verbose else ''}: {one.arithmetic}", indent=4, hang=2))
+    here = cost.here
+    if here is None:
+        blocks.append(say(f"{where}: it does not run", indent=2, hang=2))
+        return
+    if pace := pace_words(here):
+        blocks.append(say(f"{where}: {pace}, one request after another", indent=2, hang=2))
+    blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[:2])
+    low, high = here.kwh_per_month_low, here.kwh_per_month_high
+    for entry in here.unknown:
+        topic = where if entry.fact == "hours_per_day" else "energy"
+        blocks.append(say(f"{topic}: not known: {entry.reason}", indent=2, hang=2))
+        if entry.remedy:
+            blocks.append(say(f"→ {entry.remedy}", indent=4, hang=2))
+    if low is not None and high is not None and here.watts_high is not None:
+        first, last = here.electricity_per_month_low, here.electricity_per_month_high
+        bill = f", {first:,.2f} to {last:,.2f} in your currency" if first is not None and last is not None else ""
+        blocks.append(say(f"energy: {units.energy(low, high)}{bill}, at {here.watts_high:g} W: {here.watts_source}", indent=2, hang=2))
+    blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
 
 
 def range_of(size: MemoryNeed | object) -> str:

@@ -1,0 +1,228 @@
+"""What a stated load costs a month: by each API that is offered, and in hours and energy of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from . import units
+from .facts import Record, Unread
+from .machine import Machine
+from .needs.records import Needs
+from .offers import Offer
+from .speed import PaceRange, Speed, gpu_entry, shares_of
+from .workload import Load
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+DAYS_PER_MONTH = 30
+HOURS_PER_DAY = 24
+# kinds of model that are used by the token; the others are paid by the minute of audio or by the image
+BY_TOKEN = ("text", "vision", "embedding")
+_METER = "--watts W takes what the computer draws at work, as a meter at the socket shows it"
+
+
+class OfferCost(Record):
+    """A month of the load by one offer; None where its price is not known. `arithmetic` is one line for a calculator."""
+
+    provider: str
+    model: str
+    usd_per_month: float | None
+    arithmetic: str | None
+
+
+class LocalCost(Record):
+    """The same load on this machine, one request after another. A None has its reason in `unknown`, but for what was not asked.
+
+    `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep up; `keeps_up` is None where the
+    range does not tell. Energy is counted for at most 24 hours a day, at the power of `watts`: what the owner measured, or what
+    the processors in use are rated for, or where the maker states only that, the whole computer; `watts_source` says which.
+    `electricity_per_month` is in the currency of the price that was stated. `arithmetic`: one line each for the slow end, the
+    fast end, the energy.
+    """
+
+    hours_per_day_low: float | None = None
+    hours_per_day_high: float | None = None
+    keeps_up: bool | None = None
+    watts_low: float | None = None
+    watts_high: float | None = None
+    watts_source: str | None = None
+    kwh_per_month_low: float | None = None
+    kwh_per_month_high: float | None = None
+    electricity_per_month_low: float | None = None
+    electricity_per_month_high: float | None = None
+    arithmetic: tuple[str, ...] = ()
+    unknown: tuple[Unread, ...] = ()
+
+
+class MonthlyCost(Record):
+    """Both ways beside each other. `reason` says why a load in tokens does not apply; then tokens, offers and `here` are empty."""
+
+    input_tokens_per_day: int | None = None
+    output_tokens_per_day: int | None = None
+    assumed_split: bool = False
+    days_per_month: int = DAYS_PER_MONTH
+    offers: tuple[OfferCost, ...] = ()
+    here: LocalCost | None = None
+    reason: str | None = None
+
+
+def tokens_of(load: Load, modality: str) -> tuple[int, int]:
+    """Tokens read and written a day. What embeds writes none: of a load whose split is assumed it reads all."""
+    read, written = load.input_tokens_per_day, load.output_tokens_per_day
+    return (read + written if load.assumed_split else read, 0) if modality == "embedding" else (read, written)
+
+
+def usd_per_month(offer: Offer, read: int, written: int) -> float | None:
+    """US dollars for `read` tokens in and `written` out each day of a month; None where a price that counts is not known."""
+    into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
+    if (into is None and read) or (out is None and written):
+        return None
+    return DAYS_PER_MONTH * (read * (into or 0) + written * (out or 0)) / 1e6
+
+
+def dearness(load: Load, modality: str, offer: Offer) -> float:
+    """What offers of one model are ordered by, the cheapest for that load first and unknown prices last."""
+    price = usd_per_month(offer, *tokens_of(load, modality)) if modality in BY_TOKEN else 0.0
+    return float("inf") if price is None else price
+
+
+def monthly_cost(
+    load: Load,
+    modality: str,
+    offers: Sequence[Offer],
+    machine: Machine,
+    needs: Needs | None,
+    speed: Speed | None,
+    ratings: Mapping[str, Any],
+    *,
+    runs: bool,
+) -> MonthlyCost:
+    """The month of `load` for a model of that modality. `runs`: nothing but its speed keeps it from running on the machine.
+
+    `needs` and `speed` are those of the place where it would lie. `ratings` is `common/power.toml`.
+    """
+    if modality not in BY_TOKEN:
+        unit = {"speech": "minute of audio", "image": "image"}.get(modality, "request")
+        return MonthlyCost(reason=f"a load in tokens does not apply: {modality} is paid by the {unit}")
+    read, written = tokens_of(load, modality)
+    return MonthlyCost(
+        input_tokens_per_day=read,
+        output_tokens_per_day=written,
+        assumed_split=load.assumed_split and modality != "embedding",
+        offers=tuple(_by_offer(offer, read, written) for offer in offers),
+        here=_here(load, read, written, machine, needs, speed, ratings) if runs and needs is not None else None,
+    )
+
+
+def _by_offer(offer: Offer, read: int, written: int) -> OfferCost:
+    price = usd_per_month(offer, read, written)
+    line = None
+    if price is not None:
+        sides = [
+            f"{number:,} × {units.dollars_exact(rate or 0)}"
+            for number, rate in ((read, offer.input_usd_per_million_tokens), (written, offer.output_usd_per_million_tokens))
+            if number
+        ]
+        line = f"{DAYS_PER_MONTH} days × ({' + '.join(sides)}) / 1,000,000 = {units.dollars(price)}"
+    return OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price, arithmetic=line)
+
+
+def _here(
+    load: Load, read: int, written: int, machine: Machine, needs: Needs, speed: Speed | None, ratings: Mapping[str, Any]
+) -> LocalCost:
+    decode = speed.decode if speed else None
+    if decode is None or round(decode.low, 3) <= 0:
+        why = speed.how if speed else "how fast it reads is not estimated for this kind of model"
+        return LocalCost(unknown=(Unread(fact="hours_per_day", reason=why, remedy="time a part of the load itself"),))
+    prompt = speed.prompt if speed else None
+    slow, slow_line = _hours(read, written, decode, prompt, fast=False)
+    fast, fast_line = _hours(read, written, decode, prompt, fast=True)
+    found: dict[str, Any] = {
+        "hours_per_day_low": fast,
+        "hours_per_day_high": slow,
+        "keeps_up": True if slow <= HOURS_PER_DAY else False if fast > HOURS_PER_DAY else None,
+    }
+    lines = [f"slow end: {slow_line}", f"fast end: {fast_line}"]
+    if fast > HOURS_PER_DAY:
+        return LocalCost(**found, arithmetic=tuple(lines))
+    power = (load.watts, load.watts, "what you stated") if load.watts is not None else _rated(machine, needs, ratings)
+    if isinstance(power, Unread):
+        return LocalCost(**found, arithmetic=tuple(lines), unknown=(power,))
+    least, most, source = power
+    shortest, longest = round(fast, 2), min(round(slow, 2), float(HOURS_PER_DAY))
+    low, high = (DAYS_PER_MONTH * hours * watts / 1000 for hours, watts in ((shortest, least), (longest, most)))
+    found.update(watts_low=least, watts_high=most, watts_source=source, kwh_per_month_low=low, kwh_per_month_high=high)
+    lines.append(f"energy, slow end: {DAYS_PER_MONTH} days × {longest:g} hours × {most:g} W / 1,000 = {high:,.2f} kWh")
+    rate = load.electricity_per_kwh
+    if rate is not None:
+        lines[-1] += f", × {rate:g} = {high * rate:,.2f}"
+        found.update(electricity_per_month_low=low * rate, electricity_per_month_high=high * rate)
+    return LocalCost(**found, arithmetic=tuple(lines))
+
+
+def _hours(read: int, written: int, decode: PaceRange, prompt: PaceRange | None, *, fast: bool) -> tuple[float, str]:
+    """Hours a day at one end, and how. Where reading a prompt is not estimated it takes between nothing and as long as writing it."""
+    writes = round(decode.high if fast else decode.low, 3)
+    reads = round(prompt.high if fast else prompt.low, 3) if prompt is not None else None if fast else writes
+    parts, seconds = [], 0.0
+    for number, pace in ((read, reads), (written, writes)):
+        if number and pace:
+            parts.append(f"{number:,} / {pace:,.3f}".rstrip("0").rstrip("."))
+            seconds += number / pace
+    hours = seconds / 3600
+    note = "" if prompt is not None or not read else ", reading in no time" if fast else ", reading no faster than writing"
+    sides = " + ".join(parts) or "0"
+    return hours, f"({sides}) s / 3,600 = {hours:,.2f} hours{note}"
+
+
+def _rated(machine: Machine, needs: Needs, ratings: Mapping[str, Any]) -> tuple[float, float, str] | Unread:
+    """Watts at least and at most of the processors that would work, and their source."""
+
+    def unknown(reason: str) -> Unread:
+        return Unread(fact="watts", reason=reason, remedy=_METER)
+
+    if machine.scope == "vm":
+        return unknown("it is a virtual machine, whose host's power is not read; a rented one is paid by the hour")
+    for row in ratings["computer"]:
+        if row["chip"] == (machine.cpu_model or "").lower():
+            return row["watts"], row["watts"], row["source"]
+    devices, used = machine.accelerators or (), shares_of(needs)
+    boards = [(frozenset(row["words"].split()), tuple(row["watts"])) for row in ratings["gpu"]]
+    low = high = 0.0
+    names, sources = [], []
+    for number in used:
+        board = gpu_entry(devices[number].name, boards) if number < len(devices) else None
+        if board is None:
+            name = devices[number].name if number < len(devices) else "the accelerator"
+            return unknown(f"no rated power of {name} is known")
+        low, high = low + board[0], high + board[1]
+        names.append(devices[number].name)
+        sources.append(ratings["gpu_source"])
+    if needs.placement != "accelerator":
+        if machine.scope == "container":
+            return unknown("a container has a share of its host's processor, and what the rest of it does is not known")
+        if machine.cpu_model is None:
+            return unknown("its processor is not named")
+        wanted = _processor(machine.cpu_model)
+        watts = next((row["watts"] for row in ratings["cpu"] for name in row["names"] if name.lower() == wanted), None)
+        if watts is None:
+            return unknown(f"no rated power of {machine.cpu_model} is known")
+        low, high = low + watts, high + watts
+        names.append(machine.cpu_model)
+        sources.append(ratings["cpu_source"])
+    told = f"{' and '.join(dict.fromkeys(names))}, {'; '.join(dict.fromkeys(sources))}"
+    return low, high, f"{told}; the rest of the computer comes on top"
+
+
+def _processor(model: str) -> str:
+    """`13th Gen Intel(R) Core(TM) i9-13900K` -> `intel core i9-13900k`, as the table spells it, in lower case."""
+    text = (
+        model.lower().partition(" @ ")[0].replace("(r)", " ").replace("(tm)", " ").partition(" with radeon")[0].partition(" w/ radeon")[0]
+    )
+    words = text.split()
+    if len(words) > 2 and words[1] == "gen":
+        words = words[2:]
+    return " ".join(word for word in words if word not in ("cpu", "processor") and not word.endswith("-core"))

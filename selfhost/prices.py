@@ -1,0 +1,119 @@
+"""Fresher prices from the package genai-prices, where it is installed and asked for: figures for offers that the snapshot names.
+
+Nothing is fetched: the package carries its data, newer with each release, and its own updates over the network are never started.
+Only a price changes, never which offers there are, so the route stays what the snapshot makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .errors import SelfhostError
+from .facts import Record
+from .offers import Offer, sources
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+PACKAGE = "genai-prices"
+# what the snapshot's sources call a provider -> what the package does; the others are called alike, or are not in it
+_PROVIDERS = {"bedrock": "aws", "xai": "x-ai"}
+
+
+class Refreshed(Record):
+    """Offers in the order in which they were given, and a sentence on what changed."""
+
+    offers: tuple[Offer, ...]
+    note: str
+
+
+def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
+    """The offers of the snapshot at `path` with the prices of the installed package, each with its version and day.
+
+    An offer is taken for the package's only where provider and model have the same name there, and only where its price is one
+    for the whole day; every other stays as it is. A package that is not newer than the one the snapshot was made from changes
+    nothing. The package states no day of its own: its data is at least as new as the last change of a price that it dates,
+    and as the snapshot. Raises `SelfhostError` where the package is not installed, or has another shape than the one known.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.version import Version
+
+    try:
+        installed = version(PACKAGE)
+    except PackageNotFoundError:
+        raise SelfhostError("genai-prices is not installed", remedy="pip install 'selfhost-check[prices]'") from None
+    known, day = max(
+        ((Version(name.removeprefix(f"{PACKAGE} ")), day) for name, day in sources(path).items() if name.startswith(f"{PACKAGE} ")),
+        default=(Version("0"), ""),
+    )
+    if Version(installed) <= known:
+        note = f"genai-prices {installed} brings nothing newer: the snapshot was made from {known}."
+        return Refreshed(offers=tuple(offers), note=note)
+    try:
+        found, newest = _prices(offers, today)
+    except (ImportError, AttributeError, TypeError, ValueError, LookupError) as error:
+        raise SelfhostError(
+            f"genai-prices {installed} is not read: {type(error).__name__}: {error}",
+            remedy="leave --prices out, or install another version",
+        ) from None
+    as_of = max(newest, day)
+    fresh = []
+    for offer, (into, out) in zip(offers, found, strict=True):
+        if into is not None:
+            offer = offer.replace(
+                input_usd_per_million_tokens=into,
+                output_usd_per_million_tokens=out,
+                as_of=max(as_of, offer.as_of),
+                source=f"{PACKAGE} {installed}, the data in the installed package, at least as new as its day",
+            )
+        fresh.append(offer)
+    changed = sum(into is not None for into, _ in found)
+    return Refreshed(
+        offers=tuple(fresh), note=f"{changed} of {len(fresh)} prices are those of genai-prices {installed}; the others the snapshot's."
+    )
+
+
+def _prices(offers: Sequence[Offer], today: str) -> tuple[list[tuple[float | None, float | None]], str]:
+    """Dollars in and out for each offer, (None, None) where the package has none that is surely the same, and its last dated change."""
+    from datetime import UTC, datetime
+    from importlib import import_module
+
+    snapshot = import_module("genai_prices.data_snapshot").get_snapshot()
+    noon = datetime.fromisoformat(f"{today}T12:00:00").replace(tzinfo=UTC)
+    models = {(provider.id, model.id.lower()): model for provider in snapshot.providers for model in provider.models}
+    found: list[tuple[float | None, float | None]] = []
+    for offer in offers:
+        model = models.get((_PROVIDERS.get(offer.provider, offer.provider), offer.model.lower()))
+        found.append((None, None) if model is None else _of(model, noon, offer))
+    dated = [day for model in models.values() for day in _days(model.prices) if day <= today]
+    return found, max(dated, default="")
+
+
+def _of(model: Any, noon: Any, offer: Offer) -> tuple[float | None, float | None]:
+    if any(hasattr(row.constraint, "start_time") for row in _conditional(model.prices)):
+        return None, None
+    prices = model.get_prices(noon)
+    into, out = (_base(getattr(prices, key, None)) for key in ("input_mtok", "output_mtok"))
+    # what sells another thing there, or nothing, is not the same offer; a price of nothing is a trial's
+    same = into and offer.input_usd_per_million_tokens is not None and (out or offer.output_usd_per_million_tokens is None)
+    return (into, out if offer.output_usd_per_million_tokens is not None else None) if same else (None, None)
+
+
+def _base(price: Any) -> float | None:
+    """The first step of a price that rises with the prompt."""
+    value = getattr(price, "base", price)
+    return None if value is None else float(value)
+
+
+def _conditional(prices: Any) -> Sequence[Any]:
+    return prices if isinstance(prices, list) else ()
+
+
+def _days(prices: Any) -> Iterator[str]:
+    for row in _conditional(prices):
+        start = getattr(row.constraint, "start_date", None)
+        if start is not None:
+            yield start.isoformat()

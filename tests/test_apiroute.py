@@ -1,0 +1,172 @@
+"""The API route cell by cell: which offers count, and what stands in where none of the model's own does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from selfhost import Machine, Workload
+from selfhost.api import open_catalogue
+from selfhost.apiroute import usable_offers
+from selfhost.asking import ask
+from selfhost.offers import Offer
+from selfhost.verdict import judge
+
+TODAY = "2026-11-20"
+SMALL = Machine(
+    name="small",
+    memory_total_bytes=2**30,
+    memory_limit_bytes=2**30,
+    memory_available_bytes=2**30,
+    cpu_cores_usable=2.0,
+    accelerators=(),
+    system="linux",
+)
+LARGE = SMALL.replace(memory_total_bytes=2**40, memory_limit_bytes=2**40, memory_available_bytes=2**40)
+
+
+def offer(model_id: str, context_tokens: int | None = 131_072) -> Offer:
+    return Offer(
+        provider="p",
+        model=model_id,
+        model_id=model_id,
+        context_tokens=context_tokens,
+        input_usd_per_million_tokens=1.0,
+        output_usd_per_million_tokens=1.0,
+        as_of=TODAY,
+        source="a list",
+    )
+
+
+def served(asked: str, *offers: Offer, machine: Machine = SMALL, ended: Sequence[str] = (), **needs: Any) -> list[tuple[str, bool]]:
+    """(model, stands in) of the usable offers for a model, where these are all that there are."""
+    shelf = open_catalogue()
+    question = ask(shelf.spec(asked), Workload(**needs), shelf, machine)
+    there = {one.model_id: one for one in offers}
+
+    def offers_of(model_id: str) -> Sequence[Offer]:
+        return (there[model_id],) if model_id in there else ()
+
+    def was_priced(model_id: str) -> Sequence[Offer]:
+        return (offer(model_id),) if model_id in ended else offers_of(model_id)
+
+    found = usable_offers(question, judge(question, machine), shelf, offers_of, was_priced, today=TODAY, priced_on="2026-11-01")
+    return [(one.model_id, one.stands_in) for one in found]
+
+
+def test_its_own_offer_comes_before_any_stand_in() -> None:
+    """Who serves the model itself is the route; nothing else is named."""
+    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct"), offer("llama-3.1-70b-instruct")) == [
+        ("llama-3.1-8b-instruct", False)
+    ]
+
+
+def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
+    """The next larger of its family before a larger stranger; never a smaller one, never one for another kind of work."""
+    assert served("opt-13b", offer("opt-30b"), offer("llama-2-13b-chat"), offer("opt-1.3b")) == [("opt-30b", True)]
+    assert served("opt-13b", offer("opt-1.3b"), offer("llama-3.1-70b-instruct")) == [("llama-3.1-70b-instruct", True)]
+    assert served("opt-13b", offer("opt-1.3b"), offer("gpt2")) == []
+    assert served("whisper-large-v3", offer("llama-3.1-70b-instruct")) == []
+
+
+def test_nobody_serves_anything() -> None:
+    """Then there is no API, and the route is neither."""
+    assert served("opt-13b") == []
+
+
+def test_what_runs_here_needs_no_stand_in() -> None:
+    """A stand-in is for what cannot run here; its own offer is named either way."""
+    assert served("gpt2", offer("opt-30b"), machine=LARGE) == []
+    assert served("gpt2", offer("gpt2"), machine=LARGE) == [("gpt2", False)]
+
+
+@pytest.mark.parametrize(
+    ("own_context", "expected"),
+    [(131_072, ("llama-3.1-8b-instruct", False)), (8_192, ("llama-3.1-70b-instruct", True)), (None, ("llama-3.1-70b-instruct", True))],
+)
+def test_a_context_that_is_too_small_or_not_stated_does_not_count(own_context: int | None, expected: tuple[str, bool]) -> None:
+    """32k asked: an offer of 8k, or one that states none, is passed over for a stand-in that serves as much."""
+    offers = (offer("llama-3.1-8b-instruct", own_context), offer("llama-3.1-70b-instruct"))
+    assert served("llama-3.1-8b-instruct", *offers, context_tokens=32_768) == [expected]
+
+
+def test_a_context_that_was_not_asked_for_does_not_decide() -> None:
+    """The default context is no wish."""
+    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct", None)) == [("llama-3.1-8b-instruct", False)]
+
+
+def test_a_stand_in_must_be_able_to_use_the_context_itself() -> None:
+    """Llama 2 70B was trained for 4,096 tokens: an offer that claims more serves no 32k."""
+    assert served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072), context_tokens=32_768) == []
+    assert served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072)) == [("llama-2-70b-chat", True)]
+
+
+def test_a_license_is_asked_of_the_model_that_is_served() -> None:
+    """Under `--license MIT` neither Llama's own offer nor a stand-in under another license counts; one under MIT does."""
+    own, apache, mit = offer("llama-3.1-8b-instruct"), offer("mixtral-8x7b-instruct-v0.1"), offer("deepseek-r1")
+    assert served("llama-3.1-8b-instruct", own, apache, license="MIT") == []
+    assert served("llama-3.1-8b-instruct", own, apache, mit, license="MIT") == [("deepseek-r1", True)]
+    assert served("llama-3.1-8b-instruct", own, apache, mit, license="Apache-2.0 OR MIT") == [("mixtral-8x7b-instruct-v0.1", True)]
+
+
+def test_commercial_use_is_asked_of_the_model_that_is_served() -> None:
+    """Command R is CC-BY-NC: its offer is none for commercial use, a stand-in that allows it is."""
+    own, other = offer("command-r-v01"), offer("mixtral-8x7b-instruct-v0.1")
+    assert served("command-r-v01", own, other) == [("command-r-v01", False)]
+    assert served("command-r-v01", own, other, commercial=True) == [("mixtral-8x7b-instruct-v0.1", True)]
+
+
+def test_a_closed_model_cannot_be_modified_but_its_open_stand_in_can() -> None:
+    """GPT-4o's offer does not count under `--modify`, nor does a closed sibling's; gpt-oss, named as nearest, does."""
+    offers = (offer("gpt-4o"), offer("gpt-4o-mini"), offer("gpt-oss-120b"))
+    assert served("gpt-4o", *offers) == [("gpt-4o", False)]
+    assert served("gpt-4o", *offers, modify=True) == [("gpt-oss-120b", True)]
+
+
+def test_auditable_wants_training_data() -> None:
+    """Nothing but an open-source stand-in is auditable: OLMo 2 has its data, code and paper out, Llama has not."""
+    offers = (offer("llama-3.1-8b-instruct"), offer("llama-3.1-70b-instruct"), offer("olmo-2-32b-instruct"))
+    assert served("llama-3.1-8b-instruct", *offers, auditable=True) == [("olmo-2-32b-instruct", True)]
+    assert served("llama-3.1-8b-instruct", *offers[:2], auditable=True) == []
+
+
+@pytest.mark.parametrize("asked", ["gpt-4o", "gpt-3.5-turbo", "opt-13b", "llama-3.1-8b-instruct", "whisper-large-v3"])
+def test_private_rules_out_every_offer(asked: str) -> None:
+    """Nothing may leave the machine: neither the model's own offer nor a stand-in's."""
+    offers = [offer(name) for name in (asked, "opt-30b", "gpt-5.6-terra", "gpt-oss-120b")]
+    assert served(asked, *offers, private=True) == []
+
+
+def test_a_retired_closed_model_is_replaced_by_its_successor() -> None:
+    """GPT-3.5 Turbo's documented replacement first; where that has no offer, what replaced it or a sibling, then the open ones."""
+    shelf = open_catalogue()
+    served_by = shelf.spec("gpt-3.5-turbo").availability
+    assert served_by is not None
+    successor = served_by.successor
+    assert successor is not None
+    assert served("gpt-3.5-turbo", offer(successor), offer("gpt-4o"), offer("gpt-oss-20b")) == [(successor, True)]
+
+
+def test_a_retired_model_whose_line_is_gone_gets_the_nearest_open_one() -> None:
+    """With every closed offer ended, the open weights that its spec names as nearest are what is left to buy."""
+    shelf = open_catalogue()
+    line = [outline.id for outline in shelf.outlines() if outline.closed]
+    assert served("gpt-3.5-turbo", offer("gpt-oss-20b"), ended=line) == [("gpt-oss-20b", True)]
+
+
+def test_a_service_without_a_price_has_the_day_of_the_snapshot() -> None:
+    """That no price is known was seen then: the answer of a program does not change with the calendar."""
+    shelf = open_catalogue()
+    question = ask(shelf.spec("claude"), Workload(), shelf, SMALL)
+    days = {
+        usable_offers(question, judge(question, SMALL), shelf, lambda _: (), lambda _: (), today=day, priced_on="2026-11-01")[0].as_of
+        for day in ("2026-11-20", "2027-11-20")
+    }
+    assert days == {"2026-11-01"}
+
+
+def test_no_offer_trains() -> None:
+    """These prices are of answers, not of training."""
+    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct"), task="finetune") == []

@@ -1,0 +1,286 @@
+"""The cost of a month: by API and here, with arithmetic that a calculator can check."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost import Load, Machine, Workload, WorkloadError, check
+from selfhost.costs import monthly_cost, tokens_of
+from selfhost.offers import Offer
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
+
+HERE = Path(__file__).parent
+RECORD = Machine.from_file(str(HERE / "data" / "records" / "vm-24gib.json"))
+RATINGS = tomllib.loads((HERE.parent / "specs" / "common" / "power.toml").read_text(encoding="utf-8"))
+# a desktop whose processor and card are named
+DESKTOP = RECORD.replace(name="desktop", scope="host", cpu_model="13th Gen Intel(R) Core(TM) i9-13900K")
+
+
+def calculated(line: str) -> tuple[float, float, float]:
+    """What a calculator makes of the left side of a line, what the line says, and half a step of its last digit."""
+    left, _, right = line.split(", ×")[0].partition(" = ")
+    for word in ("energy, slow end:", "slow end:", "fast end:", "days", "hours", "kWh", "W", "s", "$", ","):
+        left = left.replace(word, "")
+    said = re.search(r"[\d.]+", right.replace(",", ""))
+    assert said
+    assert re.fullmatch(r"[\d.()+*/ ]+", left.replace("×", "*")), left
+    return eval(left.replace("×", "*")), float(said[0]), 0.5 * 10.0 ** -len(said[0].partition(".")[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "written", "assumed"),
+    [
+        ("2M:500k", 2_000_000, 500_000, False),
+        ("200k", 150_000, 50_000, True),
+        ("1.5M:0", 1_500_000, 0, False),
+        ("0:12", 0, 12, False),
+        ("5M", 3_750_000, 1_250_000, True),
+        ("1,000", 750, 250, True),
+        ("1", 1, 0, True),
+    ],
+)
+def test_a_load_is_counted_as_price_lists_count(text: str, read: int, written: int, assumed: bool) -> None:
+    """k and M are thousands and millions, as in a price per million tokens; one figure is split three to one, and is said to be."""
+    load = Load.parse(text)
+    assert (load.input_tokens_per_day, load.output_tokens_per_day, load.assumed_split) == (read, written, assumed)
+    assert Load.parse(load.options().split()[1]) == load
+
+
+@pytest.mark.parametrize("text", ["", ":", "2M:", ":5", "0", "0:0", "-5", "1:2:3", "many", "1.5", "1e6", "9" * 40, "k", "½"])
+def test_what_is_no_load_is_refused(text: str) -> None:
+    """Half a token, nothing at all, or words: refused, with what to write."""
+    with pytest.raises(ValueError, match=r"number|costs nothing"):
+        Load.parse(text)
+
+
+@pytest.mark.parametrize(("key", "value"), [("watts", 0), ("watts", -1), ("watts", float("nan")), ("electricity_per_kwh", -0.1)])
+def test_impossible_power_and_prices_are_refused(key: str, value: float) -> None:
+    """No computer runs on nothing, and a wrong price is none."""
+    with pytest.raises(WorkloadError, match=key):
+        Load(input_tokens_per_day=1, output_tokens_per_day=1, **{key: value})  # type: ignore[arg-type]
+
+
+def test_a_month_by_api_is_thirty_times_the_day() -> None:
+    """GPT-4o at $2.50 and $10 a million: 2M in and 500k out a day are $10 a day, $300 in 30 days."""
+    cost = check("gpt-4o", Workload(load=Load.parse("2M:500k")), machine=RECORD).monthly_cost
+    assert cost is not None
+    assert cost.days_per_month == 30
+    (one,) = cost.offers
+    assert one.usd_per_month == 300
+    assert one.arithmetic == "30 days × (2,000,000 × $2.50 + 500,000 × $10.00) / 1,000,000 = $300.00"
+    assert cost.here is None
+
+
+def test_a_load_never_changes_the_route() -> None:
+    """The same route and findings with and without it; without it there is no cost."""
+    for name in ("mistral-7b", "gpt-4o", "deepseek-v3", "whisper-small"):
+        plain_answer, with_load = (check(name, Workload(load=load), machine=RECORD) for load in (None, Load.parse("5M")))
+        assert plain_answer.monthly_cost is None
+        assert with_load.monthly_cost is not None
+        assert (plain_answer.route, plain_answer.findings) == (with_load.route, with_load.findings)
+
+
+@given(read=st.integers(0, 10**9), written=st.integers(0, 10**9))
+def test_every_line_can_be_checked_with_a_calculator(read: int, written: int) -> None:
+    """What a line says on its left is what it says on its right, to the last digit that is printed."""
+    if not read + written:
+        return
+    load = Load(input_tokens_per_day=read, output_tokens_per_day=written, watts=90, electricity_per_kwh=0.3)
+    cost = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost
+    assert cost is not None
+    assert cost.here is not None
+    lines = [*(one.arithmetic for one in cost.offers), *cost.here.arithmetic]
+    for line in lines:
+        assert line is not None
+        left, right, half = calculated(line)
+        assert left == pytest.approx(right, abs=half * 1.001, rel=1e-9), line
+
+
+def test_the_offers_of_a_load_come_cheapest_for_it_first() -> None:
+    """What is cheap to read may be dear to write: the order is that of the bill, the same in both lists."""
+    for text in ("1M:0", "0:1M", "1M:1M"):
+        verdict = check("deepseek-v3", Workload(load=Load.parse(text)), machine=RECORD)
+        assert verdict.monthly_cost is not None
+        bills = [one.usd_per_month for one in verdict.monthly_cost.offers if one.usd_per_month is not None]
+        assert bills == sorted(bills)
+        assert [one.model for one in verdict.monthly_cost.offers] == [one.model for one in verdict.api_offers]
+
+
+def test_what_does_not_keep_up_is_said() -> None:
+    """More than 24 hours of work in a day is no plan: said plainly, and without an energy that could not be used."""
+    answers = {}
+    for text in ("1k", "50M:20M", "2M:500k"):
+        verdict = check("mistral-7b", Workload(load=Load.parse(text, watts=90)), machine=RECORD)
+        assert verdict.monthly_cost is not None
+        here = verdict.monthly_cost.here
+        assert here is not None
+        assert here.hours_per_day_low is not None
+        assert here.hours_per_day_high is not None
+        assert here.hours_per_day_low <= here.hours_per_day_high
+        answers[text] = here
+    assert answers["1k"].keeps_up is True
+    assert answers["50M:20M"].keeps_up is False
+    assert answers["50M:20M"].kwh_per_month_high is None
+    verdict = check("mistral-7b", Workload(load=Load.parse("50M:20M")), machine=RECORD)
+    assert "it does not keep up, a day has 24" in plain(check_document([verdict]))
+
+
+def test_energy_is_counted_only_where_a_power_is_known() -> None:
+    """A rating or the owner's figure; a virtual machine has neither, and the answer says what would tell."""
+    load = Load.parse("10k:10k")
+    unknown, rated, stated = (
+        check("mistral-7b", Workload(load=one), machine=machine).monthly_cost
+        for one, machine in ((load, RECORD), (load, DESKTOP), (load.replace(watts=40.0), RECORD))
+    )
+    assert unknown is not None
+    assert unknown.here is not None
+    assert unknown.here.kwh_per_month_high is None
+    (entry,) = unknown.here.unknown
+    assert entry.fact == "watts"
+    assert "--watts" in (entry.remedy or "")
+    assert rated is not None
+    assert rated.here is not None
+    # Processor Base Power of a Core i9-13900K: 125 W (Intel)
+    assert (rated.here.watts_low, rated.here.watts_high) == (125, 125)
+    assert "i9-13900K" in (rated.here.watts_source or "")
+    assert rated.here.electricity_per_month_high is None, "a price of electricity is never made up"
+    assert stated is not None
+    assert stated.here is not None
+    assert stated.here.watts_high == 40
+    assert stated.here.kwh_per_month_high == pytest.approx(30 * round(stated.here.hours_per_day_high or 0, 2) * 40 / 1000)
+
+
+@pytest.mark.parametrize(
+    ("profile", "watts"),
+    [
+        # board power by the makers' own pages: GeForce RTX 4090 450 W, RTX 3060 170 W, RTX 5090 575 W, Radeon RX 7900 XTX 355 W
+        ("desktop-rtx4090-24gb", 450),
+        ("desktop-rtx3060-12gb", 170),
+        ("desktop-rtx5090-32gb", 575),
+        # the whole computer at the wall, by support.apple.com/102027
+        ("mac-studio-m2-ultra-128gb", 295),
+    ],
+)
+def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
+    """On an accelerator the board's power counts, not the processor's."""
+    from selfhost.profiles import load as profile_of
+
+    verdict = check("llama-3.1-8b", Workload(load=Load.parse("10k:10k")), machine=profile_of(profile).machine)
+    assert verdict.monthly_cost is not None
+    assert verdict.monthly_cost.here is not None
+    assert verdict.monthly_cost.here.watts_high == watts
+    # how fast a GPU reads prompts is not estimated: between no time and that of writing as much
+    assert "reading in no time" in verdict.monthly_cost.here.arithmetic[1]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "watts"),
+    [
+        ("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", 210),
+        ("AMD Ryzen 9 7950X 16-Core Processor", 170),
+        ("AMD EPYC 9654 96-Core Processor", 360),
+        ("11th Gen Intel(R) Core(TM) i5-1135G7 @ 2.40GHz", 28),
+        ("AMD EPYC", None),
+        ("Intel Xeon Processor (Skylake, IBRS)", None),
+        ("Core i9", None),
+    ],
+)
+def test_processors_are_found_as_the_system_spells_them(spelled: str, watts: float | None) -> None:
+    """The name in /proc/cpuinfo, with its marks and clock; a name that is not one processor's has no rating."""
+    verdict = check("gpt2", Workload(load=Load.parse("10k:10k")), machine=DESKTOP.replace(cpu_model=spelled))
+    assert verdict.monthly_cost is not None
+    assert verdict.monthly_cost.here is not None
+    assert verdict.monthly_cost.here.watts_high == watts
+    assert bool(verdict.monthly_cost.here.unknown) == (watts is None)
+
+
+def test_ratings_are_told_once() -> None:
+    """One processor has one rating, every figure is one a processor may have, and both lists name their source."""
+    names = [name.lower() for row in RATINGS["cpu"] for name in row["names"]]
+    assert len(names) == len(set(names))
+    assert all(3 < row["watts"] < 700 for row in RATINGS["cpu"])
+    words = [row["words"] for row in RATINGS["gpu"]]
+    assert len(words) == len(set(words))
+    assert all(10 < low <= high <= 1400 for low, high in (row["watts"] for row in RATINGS["gpu"]))
+    assert RATINGS["gpu_source"]
+    assert RATINGS["cpu_source"]
+
+
+@pytest.mark.parametrize(("name", "unit"), [("whisper-small", "minute of audio"), ("sdxl-base-1.0", "image")])
+def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str, unit: str) -> None:
+    """They are paid by the minute and by the image: no bill is made up, and the answer says why."""
+    cost = check(name, Workload(load=Load.parse("1M")), machine=RECORD).monthly_cost
+    assert cost is not None
+    assert (cost.offers, cost.here, cost.input_tokens_per_day) == ((), None, None)
+    assert unit in (cost.reason or "")
+
+
+def test_what_embeds_writes_nothing() -> None:
+    """Of a load without a split an embedding model reads all; a stated output is not charged."""
+    assert tokens_of(Load.parse("2M"), "embedding") == (2_000_000, 0)
+    assert tokens_of(Load.parse("2M:500k"), "embedding") == (2_000_000, 0)
+    cost = check("bge-m3", Workload(load=Load.parse("2M")), machine=RECORD).monthly_cost
+    assert cost is not None
+    assert not cost.assumed_split
+    # $0.01 a million (Novita, litellm 1.109.1): 30 days of two million
+    assert min(one.usd_per_month or 9 for one in cost.offers) == pytest.approx(0.60)
+
+
+def test_a_price_tells_its_age() -> None:
+    """The day always, and from a quarter of a year on how old it is and whom to ask; without a day nothing is counted."""
+    verdict = check("gpt-4o", machine=RECORD)
+    offers = tuple(one.replace(ends=None) for one in verdict.api_offers)
+    verdict = verdict.replace(api_offers=offers)
+    fresh, old, undated = (plain(check_document([verdict], today=day)) for day in ("2026-12-20", "2027-06-22", None))
+    assert "as of 2026-11-20" in fresh
+    assert "months old" not in fresh
+    assert "(as of 2026-11-20, 7 months old: ask the provider)" in old
+    assert "As of 2026-11-20, 7 months old: ask the provider: openai." in old
+    assert "months old" not in undated
+
+
+def test_an_older_price_beside_newer_ones_is_named() -> None:
+    """One heading cannot date them all: whose price is older is said, with its day."""
+    verdict = check("gpt-oss-120b", Workload(private=False), machine=RECORD)
+    first, second, *_ = verdict.api_offers
+    offers = (first, second.replace(provider="somebody", as_of="2026-07-02"))
+    text = plain(check_document([verdict.replace(api_offers=offers)], today="2026-11-20"))
+    assert "As of 2026-07-02, 4 months old: ask the provider: somebody." in text
+
+
+def test_a_price_of_nothing_is_called_free_and_an_unknown_one_is_not() -> None:
+    """$0.00 would look like a price list's; None is no price."""
+    verdict = check("gpt-4o", machine=RECORD)
+    (one,) = verdict.api_offers
+    nothing = one.replace(input_usd_per_million_tokens=0.0, output_usd_per_million_tokens=0.0)
+    unknown = one.replace(input_usd_per_million_tokens=None, output_usd_per_million_tokens=None)
+    free, none = (plain(check_document([verdict.replace(api_offers=(offer,))])) for offer in (nothing, unknown))
+    assert "free in, free out" in free
+    assert "$0.00" not in free
+    assert "at a price that is not known here" in none
+    assert "free" not in none
+
+
+def test_what_an_api_means_is_said_with_any_api_answer() -> None:
+    """What leaves the machine and whose outages they are, for one model and for several."""
+    for names, leaves in ((("gpt-4o",), "prompts and answers"), (("gpt-4o", "gpt2"), "prompts and answers")):
+        text = plain(check_document([check(name, machine=RECORD) for name in names]))
+        assert f"With an API, {leaves} leave this machine for the provider." in text
+        assert "Rate limits and outages are the provider's." in text
+
+
+def test_an_unknown_price_is_no_bill_of_nothing() -> None:
+    """Where the output has no known price, a load that writes has no known bill."""
+    offer = Offer(provider="p", model="m", model_id="m", input_usd_per_million_tokens=1.0, as_of="2026-11-20", source="a list")
+    writes, reads = (
+        monthly_cost(Load.parse(text), "text", (offer,), RECORD, None, None, RATINGS, runs=False) for text in ("1M:1M", "1M:0")
+    )
+    assert writes.offers[0].usd_per_month is None
+    assert reads.offers[0].usd_per_month == 30
