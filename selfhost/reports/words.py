@@ -8,6 +8,7 @@ from .. import units
 from ..machine import Machine
 from ..needs.records import MemoryNeed
 from ..offers import Offer
+from ..openness import Row
 from ..verdict import Finding, Outcome, Route, Verdict
 from ..workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Blank, Block, Column, Paragraph, Span, Table
@@ -42,6 +43,7 @@ PRICE_COLUMNS = (
     ("usd_per_image", "per image"),
 )
 BLANK = Blank()
+ANSWER_STYLES = {"yes": Outcome.PASS, "partly": Outcome.WARN, "no": Outcome.FAIL, "unknown": Outcome.UNKNOWN}
 
 
 def headline(verdict: Verdict) -> Paragraph:
@@ -291,6 +293,11 @@ def planned_words(machine: Machine) -> str:
         "" if machine.confidence in (None, "high") else f" Its figures are of {machine.confidence} confidence: check your configuration."
     )
     return f"Planned: all of its memory counts, whatever else would run there.{doubt}"
+
+
+def answer_word(row: Row) -> Span:
+    """An answer on openness as a person reads it."""
+    return Span(text="not known" if row.answer == "unknown" else row.answer, style=ANSWER_STYLES[row.answer])
 
 
 def line(*parts: Span | str, indent: int = 0, hang: int = 0) -> Paragraph:
