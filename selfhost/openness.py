@@ -195,8 +195,8 @@ def self_hostable(spec: ModelSpec) -> Row:
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
-    """What the license says of each of PERMISSIONS: yes, partly (under conditions), no, or unknown."""
-    return tuple(permission(spec, name) for name in PERMISSIONS)
+    """What the license says of each of PERMISSIONS: yes, partly (under conditions), no, or unknown. None where there are no weights."""
+    return () if spec.closed else tuple(permission(spec, name) for name in PERMISSIONS)
 
 
 def permission(spec: ModelSpec, name: str) -> Row:

@@ -55,6 +55,8 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
     "check-load-several": (("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD), 1),
     "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
+    "compare": (("compare", "gpt-oss-20b", "mistral-7b", "gpt-4o", *ON_RECORD), 0),
+    "compare-many": (("compare", "llama3.1:8b", "qwen3:8b", "olmo-2-13b", "whisper-small", "gpt-3.5-turbo", "--private", *ON_RECORD), 0),
     "show-closed": (("show", "gpt-3.5-turbo", *ON_RECORD), 0),
 }
 
@@ -161,6 +163,7 @@ def test_json_keeps_the_schema(name: str, capsys: pytest.CaptureFixture[str]) ->
 INFORMATIVE = {
     "list-1": ("list", *ON_RECORD),
     "model-1": ("show", "gpt-oss-20b", *ON_RECORD),
+    "compare-1": ("compare", "gpt-oss-20b", "gpt-4o", *ON_RECORD),
     "machine-1": ("machine",),
     "spec-check-1": ("spec", "check", str(HERE.parent / "examples" / "specs" / "my-model.toml")),
 }
@@ -168,7 +171,7 @@ INFORMATIVE = {
 
 @pytest.mark.parametrize("name", INFORMATIVE)
 def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """list, show, machine and spec check have a schema each, and answer 0."""
+    """list, show, compare, machine and spec check have a schema each, and answer 0."""
     code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
     assert (code, err) == (0, "")
     jsonschema.validate(json.loads(out), schema(name))

@@ -254,10 +254,22 @@ def shown(about: Shown) -> dict[str, Any]:
         "schema": "selfhost.model/1",
         "selfhost_version": __version__,
         "spec": record(about.verdict.model),
-        "openness": [_row(row) for row in openness.rows(about.verdict.model)],
-        "permissions": [_row(row) for row in openness.permissions(about.verdict.model)],
+        **_openness(about.verdict.model),
         "sizes": [record(size) for size in about.sizes],
         "verdict": verdict(about.verdict),
+    }
+
+
+def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """`selfhost.compare/1`: the verdict of each model with its openness, in the order asked."""
+    models = [{**_openness(answer.model), "verdict": verdict(answer)} for answer in verdicts]
+    return {"schema": "selfhost.compare/1", "selfhost_version": __version__, "models": models}
+
+
+def _openness(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "openness": [_row(row) for row in openness.rows(spec)],
+        "permissions": [_row(row) for row in openness.permissions(spec)],
     }
 
 
