@@ -193,6 +193,41 @@ def test_the_error_lists_the_nearest_names(typed: str, wanted: str) -> None:
     assert len(nearest) <= 5
 
 
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        # two letters swapped
+        ("gtp2", "gpt2"),
+        ("gtp-4o", "gpt-4o"),
+        ("GTP-3.5 Turbo", "gpt-3.5-turbo"),
+        ("chatpgt", "chatgpt"),
+        ("otp-1.3b", "opt-1.3b"),
+        ("llmaa", LLAMA),
+        ("whisepr", "whisper-large-v3-turbo"),
+        # a letter too many, too few, doubled in the wrong place, or another
+        ("lamma3", "llama-3-8b-instruct"),
+        ("gema", "gemma-4-e4b-it"),
+        ("falcn", "falcon-7b-instruct"),
+        ("claud", "claude"),
+        ("quen3", "qwen3-8b"),
+        ("gpt-2-xll", "gpt2-xl"),
+    ],
+)
+def test_a_slip_of_one_name_alone_is_not_lost_among_lookalikes(typed: str, wanted: str) -> None:
+    """Where the numbers are right and a word is a slip, that name is the only suggestion; the answer stays exit 2, nothing is corrected."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert [resolve(name, CATALOGUE).spec_id for name in caught.value.nearest] == [wanted]
+
+
+@pytest.mark.parametrize("typed", ["gpt-9-xl", "opt-14b", "gpt-image-7"])
+def test_another_number_is_another_model(typed: str) -> None:
+    """A number that no model has is no slip: nothing is suggested as if it were sure, only the family's nearest, several of them."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert len(caught.value.nearest) > 1
+
+
 @pytest.mark.parametrize("typed", ["no-such", "xyzzy", "banana-7b", "bert", "orca-mini", "palm-2", "sora-turbo-preview", "🦙"])
 def test_no_unrelated_model_is_offered(typed: str) -> None:
     """A size, a word of every second name or a chance likeness in common is no reason to name a model."""
