@@ -78,6 +78,12 @@ KNOWN = [
         "Q6_K",
     ),
     ("mistral-7b@q8_0", MISTRAL, "Q8_0"),
+    # LM Studio's own short names: an account and no variant, which no repository of Hugging Face has
+    ("google/gemma-3-12b", "gemma-3-12b-it", None),
+    ("mistralai/mistral-small-3.2", "mistral-small-3.2-24b-instruct-2506", None),
+    ("qwen/qwen3-4b-2507", "qwen3-4b-instruct-2507", None),
+    ("qwen/qwen3-coder-30b", "qwen3-coder-30b-a3b-instruct", None),
+    ("openai/gpt-oss-20b", "gpt-oss-20b", None),
     # base models, under their own names: llama-2-7b alone means the chat model, as Ollama's llama2 does
     ("mistralai/Mistral-7B-v0.3", "mistral-7b-v0.3", None),
     ("TheBloke/Llama-2-7B-GGUF", "llama-2-7b-base", None),
