@@ -69,6 +69,13 @@ examples:
   selfhost check llama-3.1-8b --tokens-per-day 2M:500k
                                             a month by API beside a month here
   selfhost check mistral-7b --format json | jq .route
+
+whose needs (docs/needs.md tells more):
+  developer             --license 'Apache-2.0 OR MIT' --modify
+  enterprise            --commercial --private
+  researcher            --auditable --modify
+  casual user           none of them
+  security-minded user  --private, and `selfhost show` for the safety of the files
 """,
     "list": """\
 examples:
