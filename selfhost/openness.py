@@ -27,6 +27,7 @@ OSI_APPROVED = frozenset((
     "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT", "MIT-0", "MPL-2.0", "MulanPSL-2.0", "NCSA", "OSL-3.0",
     "PostgreSQL", "UPL-1.0", "Unlicense", "Zlib",
 ))  # fmt: skip
+ROWS = ("open source", "open access", "free to use", "self-hostable", "auditable", "safe files", "current")
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 # file formats that hold numbers and no code; a pickle can run any (https://docs.python.org/3/library/pickle.html)
 _WITHOUT_CODE = ("gguf", "safetensors", "mlx", "ggml")
@@ -164,7 +165,7 @@ def free_to_use(spec: ModelSpec) -> Row:
     if spec.closed:
         served = spec.availability
         if served is not None and served.free_tier:
-            return _row("free to use", "partly", f"free tier: {served.free_tier}", (_sourced("", spec, "availability"),))
+            return _row("free to use", "partly", f"free tier: {served.free_tier}", (_sourced("", spec, "availability.free_tier"),))
         return _row("free to use", "no", "nothing to license: the provider's terms and prices decide", (_part(spec, "weights"),))
     commercial, name = permission(spec, "commercial use"), _license_name(spec)
     conditions = "; ".join(spec.license.conditions) if spec.license else ""
@@ -251,7 +252,7 @@ def safe_files(spec: ModelSpec) -> Row:
 
 
 def current(spec: ModelSpec) -> Row:
-    """Whether it is still the one to take: superseded, retired, or about to be."""
+    """Whether it is still the one to take: superseded, retired or about to be, or in service."""
     served, note = spec.availability, spec.upkeep.note
     upkeep = _sourced("", spec, "upkeep")
     if served is not None and served.retired:
@@ -261,6 +262,11 @@ def current(spec: ModelSpec) -> Row:
         return _row("current", "no", f"superseded by {spec.upkeep.superseded_by}{f': {note}' if note else ''}", (upkeep,))
     if note:
         return _row("current", "partly", note, (upkeep,))
+    if served is not None:
+        doubt = spec.unknown.get("availability.retired")
+        if doubt:
+            return Row(name="current", answer="unknown", why=doubt)
+        return _row("current", "yes", f"{served.provider} serves it; no end of it is known here", (_sourced("", spec, "availability"),))
     return Row(name="current", answer="unknown", why="this catalogue knows of no successor; whether it is maintained was not looked up")
 
 
@@ -275,7 +281,7 @@ def _row(name: str, answer: str, why: str, because: Sequence[Row], parts: tuple[
 
 
 def _sourced(name: str, spec: ModelSpec, key: str) -> Row:
-    source = spec.sources.get(key)
+    source = spec.sources.get(key) or spec.sources.get(key.partition(".")[0])
     return Row(name=name, answer="unknown", why="", sources=_known(source), assumed=_unconfirmed(source))
 
 

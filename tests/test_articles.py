@@ -39,7 +39,7 @@ SINCE_GPT_2 = CLOSED.replace(
 )
 
 ARTICLES = {
-    "ChatGPT": SINCE_GPT_2,
+    "ChatGPT": SINCE_GPT_2.replace(free_to_use="partly"),  # it has a Free plan (lumichats.com/blog/real-cost-of-free-ai, 2026-05)
     "GPT-3": SINCE_GPT_2,
     "GPT-3.5 Turbo": SINCE_GPT_2,
     "GPT-4": SINCE_GPT_2,

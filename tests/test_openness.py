@@ -102,9 +102,15 @@ def test_files() -> None:
     assert [row("safe files", spec).answer for spec, _ in cases] == [answer for _, answer in cases]
 
 
-def test_age() -> None:
+def test_whether_it_is_current() -> None:
     """Superseded and retired are told with what comes after; that nothing is known of a successor is no praise."""
     assert row("current", SPEC).answer == "unknown"
+    served = Availability(why="kept", provider="P")
+    closed = SPEC.replace(license=None, openness=Openness(weights="closed"), availability=served)
+    assert row("current", closed).answer == "yes"
+    assert row("current", closed.replace(unknown={"availability.retired": "no list has it"})).why == "no list has it"
+    retired = row("current", closed.replace(availability=served.replace(retired="2026-10-23", successor="m-2")))
+    assert (retired.answer, retired.why) == ("no", "retired on 2026-10-23; m-2 replaces it")
     superseded = row("current", SPEC.replace(upkeep=Upkeep(superseded_by="m-2")))
     assert (superseded.answer, superseded.why) == ("no", "superseded by m-2")
 
@@ -139,6 +145,7 @@ def test_the_findings_decide_by_the_rows(data: str) -> None:
 def test_every_row_of_the_catalogue_says_why_and_whence() -> None:
     """Each answer that is not `unknown` has a reason and a source, in every shipped spec."""
     for spec in CATALOGUE.specs():
+        assert [one.name for one in openness.rows(spec)] == [name for name in openness.ROWS if name != "safe files" or not spec.closed]
         for one in (*openness.rows(spec), *openness.permissions(spec)):
             assert one.answer in openness.ANSWERS
             assert one.why

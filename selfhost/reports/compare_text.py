@@ -81,7 +81,7 @@ def _side_by_side(verdicts: Sequence[Verdict], today: str | None) -> Table:
     ):
         add(name, [Span(text=words(verdict)) for verdict in verdicts])
     answers = [(*openness.permissions(verdict.model), *openness.rows(verdict.model)) for verdict in verdicts]
-    for name in dict.fromkeys(row.name for told in answers for row in told):
+    for name in (*openness.PERMISSIONS, *openness.ROWS):
         add(name, [_answer(told, name) for told in answers])
     return Table(columns=columns, rows=tuple(rows), indent=0)
 
