@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from . import openness, units
+from . import units
 from .facts import Record
 from .licenses import satisfies
 from .machine import Machine
@@ -17,6 +17,11 @@ from .needs.records import Needs
 from .placement import free_bytes, room_of
 from .spec import ModelSpec, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .openness import Row
 
 MIB, GIB = units.MIB, units.GIB
 
@@ -223,13 +228,15 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the respects decides."""
+    if not (workload.modify or workload.auditable):
+        return None
+    from . import openness
+
     respects = []
     if workload.modify:
         respects.append(openness.permission(spec, "modification"))
     if workload.auditable:
         respects.append(openness.auditable(spec))
-    if not respects:
-        return None
     worst = max(respects, key=lambda row: _OPEN_ORDER.index(row.answer))
     outcome, code = _OPEN[worst.answer]
     return Finding(
@@ -252,11 +259,11 @@ _OPEN = {
 _OPEN_ORDER = tuple(_OPEN)
 
 
-def _open_words(row: openness.Row) -> str:
+def _open_words(row: Row) -> str:
     return ", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,))
 
 
-def _topic(row: openness.Row) -> str:
+def _topic(row: Row) -> str:
     return "To modify it: " if row.name == "modification" else "To audit it: "
 
 

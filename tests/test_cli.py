@@ -231,6 +231,21 @@ def test_a_folder_named_like_a_model_changes_nothing(
     assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
 
 
+def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0 whatever the routes; one model, an unknown one and several machines are bad usage; its options are those of check."""
+    assert run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
+    assert run(capsys, "compare", "gpt2", *ON_RECORD)[:2] == (2, "")
+    code, out, err = run(capsys, "compare", "gpt2", "gtp2", *ON_RECORD)
+    assert (code, out) == (2, "")
+    assert "did you mean: gpt2" in err
+    assert run(capsys, "compare", "gpt2", "opt-1.3b", "--machine", str(SMALL.parent))[:2] == (2, "")
+    flags = {
+        command: {flag for action in cli.parser_of(command)._actions for flag in action.option_strings} for command in ("check", "compare")
+    }
+    # what a month costs is for one model at a time
+    assert flags["check"] - flags["compare"] == {"-v", "--verbose", "--tokens-per-day", "--watts", "--electricity", "--prices"}
+
+
 def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> None:
     """`check A --context 1k B` judges both."""
     code, out, _ = run(capsys, "check", "gpt2", "--context", "1k", "opt-1.3b", *ON_RECORD)

@@ -8,7 +8,6 @@ from .. import units
 from ..machine import Machine
 from ..needs.records import MemoryNeed
 from ..offers import Offer
-from ..openness import Row
 from ..verdict import Finding, Outcome, Route, Verdict
 from ..workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Blank, Block, Column, Paragraph, Span, Table
@@ -17,6 +16,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..costs import LocalCost, MonthlyCost
+    from ..openness import Row
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 DECIDING = ("memory", "accelerator", "disk", "speed")
