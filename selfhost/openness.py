@@ -132,10 +132,20 @@ def _part(spec: ModelSpec, name: str) -> Row:
         listed = spec.files[0].source if spec.files else None
         read = spec.sources.get("gated") if spec.gated is False else None
         source = next((text for text in (listed, read) if text and not _unconfirmed(text)), source)
+    if name == "inference_code" and answer == "yes" and _unconfirmed(source):
+        source = _runs_in(spec) or source
     words = name.replace("_", " ")
     if answer == "unknown":
         return Row(name=words, answer=answer, why=spec.unknown.get(f"openness.{name}", "not known"))
     return Row(name=words, answer=answer, why=_PARTS_WORDS[answer], sources=_known(source), assumed=_unconfirmed(source))
+
+
+def _runs_in(spec: ModelSpec) -> str | None:
+    """An open program that the spec says runs it."""
+    made = spec.architecture
+    if made is None:
+        return spec.sources.get("components")
+    return f"{'llama.cpp' if made.runs_in_gguf else 'transformers'} has its architecture, {made.row}"
 
 
 # ------------------------------------------------------------------ what one may do with it
