@@ -31,6 +31,7 @@ COMMANDS = {
     "check": "can a model be downloaded and run here, or is an API the practical route",
     "list": "the catalogue, best fit for this machine first",
     "show": "what is known of a model: openness, license, sizes, needs, sources",
+    "compare": "models side by side: route, memory, speed, price, license, openness",
     "plan": "the reverse: the least machine that runs a model, and which known ones do",
     "machine": "what was read of this machine, and from where",
     "audit": "for CI: judge this machine, or recorded ones, against a policy file",
@@ -68,6 +69,13 @@ examples:
   selfhost check llama-3.1-8b --tokens-per-day 2M:500k
                                             a month by API beside a month here
   selfhost check mistral-7b --format json | jq .route
+
+whose needs (docs/needs.md tells more):
+  developer             --license 'Apache-2.0 OR MIT' --modify
+  enterprise            --commercial --private
+  researcher            --auditable --modify
+  casual user           none of them
+  security-minded user  --private, and `selfhost show` for the safety of the files
 """,
     "list": """\
 examples:
@@ -83,6 +91,11 @@ larger before the smaller: more parameters, more able, as a rule of thumb and no
 examples:
   selfhost show gpt-oss-20b
   selfhost show mistral-7b --context 16k --format json
+""",
+    "compare": """\
+examples:
+  selfhost compare gpt-oss-20b mistral-7b gpt-4o
+  selfhost compare llama3.1:8b qwen3:8b --context 32k --format json
 """,
     "plan": """\
 examples:
@@ -306,6 +319,9 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "models", nargs="+", metavar="MODEL", help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id"
         )
+    if command == "compare":
+        parser.add_argument("model", metavar="MODEL", help="a name as people type it")
+        parser.add_argument("others", nargs="+", metavar="MODEL", help="at least one more")
     if command in ("show", "plan"):
         parser.add_argument("model", metavar="MODEL", help="a name as people type it")
     if command == "audit":
@@ -313,7 +329,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--machines", metavar="FILE|DIR|-", help="recorded machines to judge instead of this one")
         parser.add_argument("--init", action="store_true", help="write a policy to start from, and stop")
         parser.add_argument("--today", metavar="YYYY-MM-DD", help="the day (UTC) on which exceptions are held to expire")
-    if command in ("check", "list", "show", "plan"):
+    if command in ("check", "list", "show", "compare", "plan"):
         _judging(parser)
         _machine_options(parser, command)
     if command in ("check", "show"):
@@ -585,21 +601,9 @@ def _one_machine(options: argparse.Namespace) -> Machine:
 
 def _check(words: list[str]) -> int:
     options = _parse("check", words)
-    workload = _workload(options)
-    from .api import check_with, open_catalogue, utc_today
+    verdicts = _verdicts(options, options.models, _machines(options))
+    from .api import utc_today
 
-    catalogue = open_catalogue(options.specs)
-    machines = _machines(options)
-    verdicts: list[Verdict] = []
-    errors: dict[str, SelfhostError] = {}
-    for machine in machines:
-        for name in options.models:
-            try:
-                verdicts.append(check_with(catalogue, name, workload, machine, prices=options.prices))
-            except SelfhostError as error:
-                errors[name] = _in_flags(error) if isinstance(error, WorkloadError) else error
-    if errors:
-        raise _together(list(errors.items()))
     if options.format == "json":
         from .reports import json
 
@@ -612,6 +616,41 @@ def _check(words: list[str]) -> int:
         documents = [check_document(part, verbose=options.verbose, carry=carry, today=utc_today()) for part in parts]
         _present(options, one_after_the_other(documents))
     return exit_code(verdict.route for verdict in verdicts)
+
+
+def _verdicts(options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]) -> list[Verdict]:
+    """Every model on every machine; all that is wrong with the names is raised at once."""
+    workload = _workload(options)
+    from .api import check_with, open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    verdicts: list[Verdict] = []
+    errors: dict[str, SelfhostError] = {}
+    for machine in machines:
+        for name in names:
+            try:
+                verdicts.append(check_with(catalogue, name, workload, machine, prices=getattr(options, "prices", "snapshot")))
+            except SelfhostError as error:
+                errors[name] = _in_flags(error) if isinstance(error, WorkloadError) else error
+    if errors:
+        raise _together(list(errors.items()))
+    return verdicts
+
+
+def _compare(words: list[str]) -> int:
+    options = _parse("compare", words)
+    verdicts = _verdicts(options, [options.model, *options.others], (_one_machine(options),))
+    from .api import utc_today
+
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps(json.compared(verdicts)))
+    else:
+        from .reports.compare_text import compare_document
+
+        _present(options, compare_document(verdicts, carry=_workload(options).options() + _carried(options), today=utc_today()))
+    return 0
 
 
 def _carried(options: argparse.Namespace) -> str:
@@ -925,6 +964,7 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
     "check": _check,
     "list": _list,
     "show": _show,
+    "compare": _compare,
     "plan": _plan,
     "machine": _machine_command,
     "audit": _audit,

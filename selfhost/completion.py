@@ -60,7 +60,7 @@ def candidates(words: Sequence[str], commands: Sequence[str], parser_of: Callabl
     fixed = tuple(str(choice) for action in actions if not action.option_strings for choice in action.choices or ())
     if fixed:
         return tuple(choice for choice in fixed if choice.startswith(typed))
-    if command not in ("check", "show"):
+    if command not in ("check", "show", "compare", "plan"):
         return ()
     from .api import open_catalogue
     from .names import complete

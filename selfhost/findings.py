@@ -18,6 +18,11 @@ from .placement import free_bytes, room_of
 from .spec import ModelSpec, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .openness import Row
+
 MIB, GIB = units.MIB, units.GIB
 
 
@@ -221,63 +226,45 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     return found(Outcome.PASS, "license-allows", f"{allowed}.")
 
 
-def openness(spec: ModelSpec, workload: Workload) -> Finding | None:
+def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the respects decides."""
-    respects: list[tuple[Outcome, str, str]] = []
-    if workload.modify:
-        respects.append(_modifiable(spec))
-    if workload.auditable:
-        respects.append(_auditable(spec))
-    if not respects:
+    if not (workload.modify or workload.auditable):
         return None
-    order = list(Outcome)
-    outcome = max((respect[0] for respect in respects), key=order.index)
-    codes = {
-        Outcome.PASS: "openness-open",
-        Outcome.WARN: "openness-partly",
-        Outcome.UNKNOWN: "openness-not-known",
-        Outcome.FAIL: "openness-closed",
-    }
-    remedy = None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects"
+    from . import openness
+
+    respects = []
+    if workload.modify:
+        respects.append(openness.permission(spec, "modification"))
+    if workload.auditable:
+        respects.append(openness.auditable(spec))
+    worst = max(respects, key=lambda row: _OPEN_ORDER.index(row.answer))
+    outcome, code = _OPEN[worst.answer]
     return Finding(
         check="openness",
         outcome=outcome,
-        code=codes[outcome],
+        code=code,
         needs=", ".join(name for name, asked in (("modification", workload.modify), ("audit", workload.auditable)) if asked),
-        has="; ".join(respect[1] for respect in respects),
-        reason=" ".join(respect[2] for respect in respects),
-        remedy=remedy,
+        has="; ".join(_open_words(row) for row in respects),
+        reason=" ".join(f"{_topic(row)}{row.why}." for row in respects),
+        remedy=None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects",
     )
 
 
-def _modifiable(spec: ModelSpec) -> tuple[Outcome, str, str]:
-    if spec.closed:
-        return Outcome.FAIL, "weights closed", "Weights that are not published cannot be modified."
-    answer = spec.license.modification if spec.license else None
-    label = (spec.license.id if spec.license else None) or "the license"
-    if answer == "no":
-        return Outcome.FAIL, "modification no", f"{label} forbids modified versions."
-    if answer == "conditional":
-        return Outcome.WARN, "modification conditional", f"{label} allows modified versions under conditions."
-    if answer == "yes":
-        return Outcome.PASS, "modification yes", f"{label} allows modified versions."
-    return Outcome.UNKNOWN, "modification not known", f"Whether {label} allows modified versions is not known."
+_OPEN = {
+    "yes": (Outcome.PASS, "openness-open"),
+    "partly": (Outcome.WARN, "openness-partly"),
+    "unknown": (Outcome.UNKNOWN, "openness-not-known"),
+    "no": (Outcome.FAIL, "openness-closed"),
+}
+_OPEN_ORDER = tuple(_OPEN)
 
 
-def _auditable(spec: ModelSpec) -> tuple[Outcome, str, str]:
-    """The training data decides: without it nobody can check what a model learned from. Methods and paper complete it."""
-    parts = {"training data": spec.openness.training_data, "training code": spec.openness.training_code, "paper": spec.openness.paper}
-    has = ", ".join(f"{name} {state}" for name, state in parts.items())
-    states = set(parts.values())
-    if spec.closed or parts["training data"] == "closed":
-        return Outcome.FAIL, has, "The training data is not published, so the model cannot be audited."
-    if parts["training data"] == "unknown":
-        return Outcome.UNKNOWN, has, "Whether the training data was published is not known."
-    if states == {"published"}:
-        return Outcome.PASS, has, "Training data, training code and paper are published."
-    if "unknown" in states and not states & {"partial", "closed"}:
-        return Outcome.UNKNOWN, has, f"Not all is known: {has}."
-    return Outcome.WARN, has, f"It can be audited in part: {has}."
+def _open_words(row: Row) -> str:
+    return ", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,))
+
+
+def _topic(row: Row) -> str:
+    return "To modify it: " if row.name == "modification" else "To audit it: "
 
 
 def context(spec: ModelSpec, workload: Workload, *, asked: bool) -> Finding | None:

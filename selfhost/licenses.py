@@ -1,9 +1,17 @@
-"""SPDX license expressions: whether the license of a model is among those that were asked for."""
+"""SPDX license expressions: whether the license of a model is among those that were asked for.
+
+Grammar and precedence (`+`, WITH, AND, OR): SPDX specification 3.0.1, annex "SPDX license expressions",
+https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/
+"""
 
 from __future__ import annotations
 
+import re
+
 from .errors import Problem, WorkloadError
 
+# a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its clauses and has none
+_VERSIONED = r"(.+?)-([0-9]+(?:\.[0-9]+)+[a-z]?)((?:-.+)?)"
 # more ways to combine licenses than anybody means
 MOST_CHOICES = 256
 
@@ -71,8 +79,48 @@ def choices_of(expression: str) -> Choices:
 def satisfies(license_id: str, wanted: str) -> bool:
     """True when some choice that `license_id` leaves is among the wanted licenses and meets one wanted choice whole.
 
-    `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` satisfies neither `MIT` nor `MIT OR Apache-2.0`.
+    `Apache-2.0` satisfies `Apache-2.0 OR MIT` and `Apache-1.1+`; `MIT AND CC-BY-4.0` satisfies neither `MIT` nor
+    `MIT OR Apache-2.0`; `GPL-2.0-or-later` satisfies `GPL-3.0-only`, for whoever gets it may choose.
     """
     want = choices_of(wanted)
     acceptable = frozenset[str]().union(*want)
-    return any(choice <= acceptable and any(one <= choice for one in want) for choice in choices_of(license_id))
+
+    def meets(choice: frozenset[str], whole: frozenset[str]) -> bool:
+        return all(any(_is_one(own, one) for own in choice) for one in whole)
+
+    return any(
+        all(any(_is_one(own, one) for one in acceptable) for own in choice) and any(meets(choice, whole) for whole in want)
+        for choice in choices_of(license_id)
+    )
+
+
+def _is_one(own: str, wanted: str) -> bool:
+    """Both ids can stand for one and the same license: equal, or of one family with a version that both leave open."""
+    if own == wanted:
+        return True
+    (family, version, own_later), (wanted_family, wanted_version, wanted_later) = _read(own), _read(wanted)
+    if family != wanted_family:
+        return False
+    if version == wanted_version or (own_later and wanted_later):
+        return True
+    return (wanted_later and version > wanted_version) or (own_later and version < wanted_version)
+
+
+_Version = tuple[tuple[int, str], ...]
+
+
+def _read(one: str) -> tuple[str, _Version, bool]:
+    """The family of a license, its version, and whether any later version may be taken in its place.
+
+    What a later version is SPDX leaves to the reader (OrLaterOperator of the model 3.0.1): here the same name, and the same
+    words after the number, with a higher number. A license without a version has no later one.
+    """
+    license_id, _, exception = one.partition(" with ")
+    later = license_id.endswith(("+", "-or-later"))
+    plain = license_id.removesuffix("+").removesuffix("-or-later").removesuffix("-only")
+    # what a LicenseRef calls a version is its author's business
+    match = None if plain.startswith("licenseref-") else re.fullmatch(_VERSIONED, plain)
+    if match is None:
+        return f"{plain} with {exception}", (), later
+    numbers = ((int(part.rstrip("abcdefghijklmnopqrstuvwxyz")), part.lstrip("0123456789")) for part in match[2].split("."))
+    return f"{match[1]}{match[3]} with {exception}", tuple(numbers), later

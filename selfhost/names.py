@@ -340,10 +340,14 @@ def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None
 
 
 def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
-    """Ids and aliases that share a telling word with the name, give or take a slip, closest first; one name a model."""
+    """Names that share a telling word with this one, give or take a slip, closest first; one name a model.
+
+    Where some differ by slips alone (every number the same, every word alike), only those: `gtp2` is gpt2 and no other GPT.
+    """
     from difflib import SequenceMatcher
 
-    spellings = {canonical(name): name for name in catalogue.spellings()}
+    families = [name for name, _ in _tables(catalogue, "families", "family")]
+    spellings = {canonical(name): name for name in (*catalogue.spellings(), *families)}
     by_word: dict[str, set[str]] = {}
     for known in spellings:
         for word in _words(known):
@@ -353,16 +357,17 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
         for known, names in by_word.items():
             if _alike(word, known):
                 candidates |= names
+    slips = {known for known in candidates if _slip_of(key, known)}
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(key[:100])
     ranked = []
-    for known in candidates:
+    for known in slips or candidates:
         matcher.set_seq1(known)
         ranked.append((-matcher.ratio(), known))
     chosen: dict[str, str] = {}
     for _, known in sorted(ranked):
         try:
-            found = _look_up(known, ("ids", "aliases"), known, catalogue)
+            found = _named(known, spellings[known], catalogue)
         except UnknownModelError:
             continue
         if found is not None:
@@ -372,13 +377,30 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
     return tuple(chosen.values())
 
 
+def _slip_of(typed: str, known: str) -> bool:
+    """Number for number the same, and word for word alike."""
+    pairs = list(zip(typed.split("-"), known.split("-"), strict=False))
+    if typed.count("-") != known.count("-"):
+        return False
+    return all(own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other)) for own, other in pairs)
+
+
 def _alike(typed: str, known: str) -> bool:
-    """The same word, or a slip of it: one letter in four to six, two in longer ones; a slip rarely hits the first letter."""
+    """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two in longer ones, or one doubled.
+
+    A slip rarely hits the first letter.
+    """
     if typed == known:
         return True
+    if typed[:1] != known[:1]:
+        return False
+    if min(len(typed), len(known)) >= 2 and _undoubled(typed) == _undoubled(known):
+        return True
     shorter = min(len(typed), len(known))
+    if shorter == 3:
+        return len(typed) == len(known) and typed[1:] == known[:0:-1]
     allowed = 0 if shorter < 4 else 1 if shorter < 7 else 2
-    if typed[:1] != known[:1] or abs(len(typed) - len(known)) > allowed or not allowed:
+    if abs(len(typed) - len(known)) > allowed or not allowed:
         return False
     before: list[int] = []
     row = list(range(len(known) + 1))
@@ -392,6 +414,10 @@ def _alike(typed: str, known: str) -> bool:
         if min(row) > allowed:
             return False
     return row[-1] <= allowed
+
+
+def _undoubled(word: str) -> str:
+    return "".join(letter for place, letter in enumerate(word) if letter != word[place - 1 : place])
 
 
 def _words(key: str) -> list[str]:

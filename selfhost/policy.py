@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from .errors import PolicyError, Problem
+from .errors import PolicyError, Problem, WorkloadError
 from .facts import Record
 from .findings import CHECKS
+from .licenses import canonical_expression
 from .machine import Machine
 from .tomlfile import Document, Table, nearest
 from .units import parse_bytes
@@ -210,7 +211,7 @@ def _read(document: Document) -> Policy:
     license_wanted = None
     if needs is not None:
         wishes = {key: bool(needs.boolean(key)) for key in _NEEDS}
-        license_wanted = needs.string("license")
+        license_wanted = _license(needs)
         needs.close()
     classes = _read_classes(root)
     names = _Names(each.name for each in classes)
@@ -235,6 +236,16 @@ def _read(document: Document) -> Policy:
         classes=tuple(classes),
         exceptions=tuple(exceptions),
     )
+
+
+def _license(needs: Table) -> str | None:
+    text = needs.string("license")
+    try:
+        return None if text is None else canonical_expression(text)
+    except WorkloadError as error:
+        for fault in error.problems:
+            needs.problem("license", fault.message, fault.remedy)
+        return None
 
 
 class _Names:

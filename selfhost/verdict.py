@@ -197,7 +197,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     about: list[Finding | None] = [
         check.weights(spec, local_files=question.local_files),
         check.license_check(spec, workload),
-        check.openness(spec, workload),
+        check.openness_check(spec, workload),
     ]
     needs = question.needs
     if needs is None:

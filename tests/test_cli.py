@@ -55,6 +55,8 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
     "check-load-several": (("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD), 1),
     "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
+    "compare": (("compare", "gpt-oss-20b", "mistral-7b", "gpt-4o", *ON_RECORD), 0),
+    "compare-many": (("compare", "llama3.1:8b", "qwen3:8b", "olmo-2-13b", "whisper-small", "gpt-3.5-turbo", "--private", *ON_RECORD), 0),
     "show-closed": (("show", "gpt-3.5-turbo", *ON_RECORD), 0),
 }
 
@@ -161,6 +163,7 @@ def test_json_keeps_the_schema(name: str, capsys: pytest.CaptureFixture[str]) ->
 INFORMATIVE = {
     "list-1": ("list", *ON_RECORD),
     "model-1": ("show", "gpt-oss-20b", *ON_RECORD),
+    "compare-1": ("compare", "gpt-oss-20b", "gpt-4o", *ON_RECORD),
     "machine-1": ("machine",),
     "spec-check-1": ("spec", "check", str(HERE.parent / "examples" / "specs" / "my-model.toml")),
 }
@@ -168,7 +171,7 @@ INFORMATIVE = {
 
 @pytest.mark.parametrize("name", INFORMATIVE)
 def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """list, show, machine and spec check have a schema each, and answer 0."""
+    """list, show, compare, machine and spec check have a schema each, and answer 0."""
     code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
     assert (code, err) == (0, "")
     jsonschema.validate(json.loads(out), schema(name))
@@ -226,6 +229,21 @@ def test_a_folder_named_like_a_model_changes_nothing(
     (tmp_path / "mistral-7b").mkdir()
     monkeypatch.chdir(tmp_path)
     assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
+
+
+def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0 whatever the routes; one model, an unknown one and several machines are bad usage; its options are those of check."""
+    assert run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
+    assert run(capsys, "compare", "gpt2", *ON_RECORD)[:2] == (2, "")
+    code, out, err = run(capsys, "compare", "gpt2", "gtp2", *ON_RECORD)
+    assert (code, out) == (2, "")
+    assert "did you mean: gpt2" in err
+    assert run(capsys, "compare", "gpt2", "opt-1.3b", "--machine", str(SMALL.parent))[:2] == (2, "")
+    flags = {
+        command: {flag for action in cli.parser_of(command)._actions for flag in action.option_strings} for command in ("check", "compare")
+    }
+    # what a month costs is for one model at a time
+    assert flags["check"] - flags["compare"] == {"-v", "--verbose", "--tokens-per-day", "--watts", "--electricity", "--prices"}
 
 
 def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("needs", "whatif", "prices"),
     ("catalogue", "modelfiles"),
     ("names", "speccheck", "profiles"),
-    ("speed", "placement"),
+    ("speed", "placement", "openness"),
     ("findings", "costs"),
     ("verdict",),
     ("asking",),

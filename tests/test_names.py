@@ -78,6 +78,12 @@ KNOWN = [
         "Q6_K",
     ),
     ("mistral-7b@q8_0", MISTRAL, "Q8_0"),
+    # LM Studio's own short names: an account and no variant, which no repository of Hugging Face has
+    ("google/gemma-3-12b", "gemma-3-12b-it", None),
+    ("mistralai/mistral-small-3.2", "mistral-small-3.2-24b-instruct-2506", None),
+    ("qwen/qwen3-4b-2507", "qwen3-4b-instruct-2507", None),
+    ("qwen/qwen3-coder-30b", "qwen3-coder-30b-a3b-instruct", None),
+    ("openai/gpt-oss-20b", "gpt-oss-20b", None),
     # base models, under their own names: llama-2-7b alone means the chat model, as Ollama's llama2 does
     ("mistralai/Mistral-7B-v0.3", "mistral-7b-v0.3", None),
     ("TheBloke/Llama-2-7B-GGUF", "llama-2-7b-base", None),
@@ -191,6 +197,41 @@ def test_the_error_lists_the_nearest_names(typed: str, wanted: str) -> None:
     nearest = caught.value.nearest
     assert wanted in [resolve(name, CATALOGUE).spec_id for name in nearest]
     assert len(nearest) <= 5
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        # two letters swapped
+        ("gtp2", "gpt2"),
+        ("gtp-4o", "gpt-4o"),
+        ("GTP-3.5 Turbo", "gpt-3.5-turbo"),
+        ("chatpgt", "chatgpt"),
+        ("otp-1.3b", "opt-1.3b"),
+        ("llmaa", LLAMA),
+        ("whisepr", "whisper-large-v3-turbo"),
+        # a letter too many, too few, doubled in the wrong place, or another
+        ("lamma3", "llama-3-8b-instruct"),
+        ("gema", "gemma-4-e4b-it"),
+        ("falcn", "falcon-7b-instruct"),
+        ("claud", "claude"),
+        ("quen3", "qwen3-8b"),
+        ("gpt-2-xll", "gpt2-xl"),
+    ],
+)
+def test_a_slip_of_one_name_alone_is_not_lost_among_lookalikes(typed: str, wanted: str) -> None:
+    """Where the numbers are right and a word is a slip, that name is the only suggestion; the answer stays exit 2, nothing is corrected."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert [resolve(name, CATALOGUE).spec_id for name in caught.value.nearest] == [wanted]
+
+
+@pytest.mark.parametrize("typed", ["gpt-9-xl", "opt-14b", "gpt-image-7"])
+def test_another_number_is_another_model(typed: str) -> None:
+    """A number that no model has is no slip: nothing is suggested as if it were sure, only the family's nearest, several of them."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert len(caught.value.nearest) > 1
 
 
 @pytest.mark.parametrize("typed", ["no-such", "xyzzy", "banana-7b", "bert", "orca-mini", "palm-2", "sora-turbo-preview", "🦙"])

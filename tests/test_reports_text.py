@@ -13,11 +13,12 @@ import report_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfhost import openness
 from selfhost.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.facts import Unread
 from selfhost.findings import CHECKS
 from selfhost.machine import Machine
-from selfhost.reports import check_text, list_text, machine_text, show_text, text
+from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import Bar, Blank, Column, Document, Paragraph, Span, Table, clean, lay_out, plain
 from selfhost.reports.terminal import print_document
 from selfhost.spec import License
@@ -35,6 +36,8 @@ def _documents() -> dict[str, Document]:
     made["list"] = list_text.list_document(samples.every(), samples.LAPTOP)
     made["show"] = show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local())
     made["show-closed"] = show_text.show_document(samples.GPT4O)
+    made["compare"] = compare_text.compare_document(samples.every()[:2])
+    made["compare-many"] = compare_text.compare_document(samples.every())
     made["machine"] = machine_text.machine_document(samples.WORKSTATION)
     made["machine-empty"] = machine_text.machine_document(Machine())
     return made
@@ -505,3 +508,16 @@ def test_a_piped_answer_loads_no_terminal_library() -> None:
 def test_the_same_question_reads_the_same(make: Callable[[], Verdict]) -> None:
     """Two runs print the same bytes: the output can be compared in a script."""
     assert plain(check_text.check_document([make()]), 80) == plain(check_text.check_document([make()]), 80)
+
+
+def test_compare_has_a_column_for_each_model_three_to_a_table() -> None:
+    """Every model stands under its id, in the order given; what `show` answers stands in the rows, in the same words."""
+    verdicts = samples.every()
+    shown = plain(compare_text.compare_document(verdicts))
+    heads = [line for line in shown.splitlines() if line.startswith(" ") and verdicts[0].model.id in line]
+    assert heads[0].split() == [verdict.model.id for verdict in verdicts[: compare_text.SIDE_BY_SIDE]]
+    assert shown.count("\nroute ") == -(-len(verdicts) // compare_text.SIDE_BY_SIDE)
+    for verdict in verdicts:
+        for row in openness.rows(verdict.model):
+            assert row.name in shown
+        assert f"selfhost check {verdict.model.id}" in shown

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .. import __version__
+from .. import __version__, openness
 from ..errors import InputError, NotAModelError, Problem, SelfhostError
 from ..findings import Finding
 from ..machine import Machine
@@ -254,8 +254,34 @@ def shown(about: Shown) -> dict[str, Any]:
         "schema": "selfhost.model/1",
         "selfhost_version": __version__,
         "spec": record(about.verdict.model),
+        **_openness(about.verdict.model),
         "sizes": [record(size) for size in about.sizes],
         "verdict": verdict(about.verdict),
+    }
+
+
+def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """`selfhost.compare/1`: the verdict of each model with its openness, in the order asked."""
+    models = [{**_openness(answer.model), "verdict": verdict(answer)} for answer in verdicts]
+    return {"schema": "selfhost.compare/1", "selfhost_version": __version__, "models": models}
+
+
+def _openness(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "openness": [_row(row) for row in openness.rows(spec)],
+        "permissions": [_row(row) for row in openness.permissions(spec)],
+    }
+
+
+def _row(row: openness.Row) -> dict[str, Any]:
+    """One answer on openness, with the answers it follows from; `unknown` is null."""
+    return {
+        "name": row.name,
+        "answer": None if row.answer == "unknown" else row.answer,
+        "why": row.why,
+        "sources": list(row.sources),
+        "assumed": row.assumed,
+        "parts": [_row(part) for part in row.parts],
     }
 
 

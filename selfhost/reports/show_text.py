@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from .. import units
+from .. import openness, units
 from ..offers import Offer
 from ..spec import Architecture, ModelSpec
 from ..verdict import Outcome, Verdict
@@ -12,6 +12,7 @@ from .layout import Block, Column, Document, Span, Table
 from .words import (
     BLANK,
     PLACED,
+    answer_word,
     asked_words,
     command_line,
     headline,
@@ -49,8 +50,7 @@ def show_document(
         blocks.extend(say(note) for note in verdict.notes)
     if spec.availability is not None:
         _closed(blocks, spec)
-    _allowed(blocks, spec)
-    _open(blocks, spec)
+    told = _open(blocks, spec)
     _inside(blocks, spec)
     if sizes:
         section(blocks, "Sizes")
@@ -87,7 +87,7 @@ def show_document(
     offers_blocks(blocks, offers, spec.modality, verbose=verbose, today=today, cost=cost)
     if verdict is not None:
         month_blocks(blocks, cost, on_machine(verdict.machine, short=True), verbose=verbose)
-    pairs_block(blocks, "Sources", spec.sources)
+    pairs_block(blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in told})
     pairs_block(blocks, "Not known", spec.unknown)
     section(blocks, "Next")
     blocks.append(command_line(f"selfhost check {spec.id}"))
@@ -116,38 +116,40 @@ def _closed(blocks: list[Block], spec: ModelSpec) -> None:
         blocks.append(say(f"nearest with published weights: {', '.join(served.open_alternatives)}", indent=2, hang=2))
 
 
-def _allowed(blocks: list[Block], spec: ModelSpec) -> None:
-    terms = spec.license
-    if terms is None:
-        return
-    section(blocks, f"License: {terms.id or 'not known'}")
-    uses = (("commercial use", terms.commercial_use), ("modification", terms.modification), ("redistribution", terms.redistribution))
-    blocks.append(say(", ".join(f"{use}: {answer or 'not known'}" for use, answer in uses), indent=2, hang=2))
-    blocks.extend(say(f"condition: {condition}", indent=2, hang=2) for condition in terms.conditions)
-    blocks.extend(say(f"duty: {duty}", indent=2, hang=2) for duty in terms.duties)
-    if terms.url:
-        blocks.append(say(terms.url, indent=2))
-
-
-def _open(blocks: list[Block], spec: ModelSpec) -> None:
-    """Which parts were published, parts of one kind on one line."""
-    parts: dict[str, list[str]] = {}
-    for part in ("weights", "inference_code", "training_code", "training_data", "paper"):
-        parts.setdefault(getattr(spec.openness, part), []).append(part.replace("_", " "))
+def _open(blocks: list[Block], spec: ModelSpec) -> Collection[str]:
+    """The table of openness, then what the license allows; sources are numbered and stand below, each once. Returns them."""
+    numbers: dict[str, int] = {}
     section(blocks, "Openness")
-    for word in ("published", "partial", "closed", "unknown"):
-        if word in parts:
-            blocks.append(say(f"{'not known' if word == 'unknown' else word}: {', '.join(parts[word])}", indent=2, hang=2))
-    if spec.repository:
-        gate = {True: ", behind a login or form", False: ", without a login", None: ""}[spec.gated]
-        blocks.append(say(f"from: {spec.repository} on Hugging Face{gate}", indent=2, hang=2))
-    if spec.safety.formats:
-        remote = {True: ", loading runs remote code", False: "", None: ""}[spec.safety.remote_code]
-        blocks.append(say(f"files: {', '.join(spec.safety.formats)}{remote}", indent=2, hang=2))
-    if spec.upkeep.superseded_by:
-        blocks.append(say(f"superseded by {spec.upkeep.superseded_by}", indent=2, hang=2))
-    if spec.upkeep.note:
-        blocks.append(say(spec.upkeep.note, indent=2, hang=2))
+    rows = [
+        cells for row in openness.rows(spec) for cells in (_answered(row, numbers), *(_answered(part, numbers, 1) for part in row.parts))
+    ]
+    blocks.append(_answers(rows))
+    blocks.append(say(f"{openness.DEFINITION} ({', '.join(openness.DEFINITION_SOURCES)})", indent=2))
+    terms = spec.license
+    if terms is not None:
+        section(blocks, f"License: {terms.id or 'not known'}")
+        blocks.append(_answers([_answered(row, numbers) for row in openness.permissions(spec)]))
+        blocks.extend(say(f"condition: {condition}", indent=2, hang=2) for condition in terms.conditions)
+        blocks.extend(say(f"duty: {duty}", indent=2, hang=2) for duty in terms.duties)
+        if terms.url:
+            blocks.append(say(terms.url, indent=2))
+    if numbers:
+        section(blocks, "Openness and license known from")
+        blocks.extend(say(f"[{number}] {source}", indent=2, hang=4) for source, number in numbers.items())
+        if any(cells[3].text.endswith("assumed") for cells in rows):
+            blocks.append(say("assumed: by general knowledge of the model or the license, which no source here confirms", indent=2, hang=2))
+    return numbers
+
+
+def _answers(rows: Sequence[tuple[Span, ...]]) -> Table:
+    return Table(columns=(Column(), Column(), Column(wrap=True), Column(drop=1)), rows=tuple(rows))
+
+
+def _answered(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tuple[Span, ...]:
+    # the sources of a row with parts stand beside the parts
+    known = [f"[{numbers.setdefault(source, len(numbers) + 1)}]" for source in (() if row.parts else row.sources)]
+    known += ["assumed"] if row.assumed else []
+    return Span(text="  " * depth + row.name), answer_word(row), Span(text=row.why), Span(text=" ".join(known))
 
 
 def _inside(blocks: list[Block], spec: ModelSpec) -> None:

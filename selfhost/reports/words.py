@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..costs import LocalCost, MonthlyCost
+    from ..openness import Row
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 DECIDING = ("memory", "accelerator", "disk", "speed")
@@ -42,6 +43,7 @@ PRICE_COLUMNS = (
     ("usd_per_image", "per image"),
 )
 BLANK = Blank()
+ANSWER_STYLES = {"yes": Outcome.PASS, "partly": Outcome.WARN, "no": Outcome.FAIL, "unknown": Outcome.UNKNOWN}
 
 
 def headline(verdict: Verdict) -> Paragraph:
@@ -291,6 +293,11 @@ def planned_words(machine: Machine) -> str:
         "" if machine.confidence in (None, "high") else f" Its figures are of {machine.confidence} confidence: check your configuration."
     )
     return f"Planned: all of its memory counts, whatever else would run there.{doubt}"
+
+
+def answer_word(row: Row) -> Span:
+    """An answer on openness as a person reads it."""
+    return Span(text="not known" if row.answer == "unknown" else row.answer, style=ANSWER_STYLES[row.answer])
 
 
 def line(*parts: Span | str, indent: int = 0, hang: int = 0) -> Paragraph:

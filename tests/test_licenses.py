@@ -1,0 +1,72 @@
+"""License expressions, held against the SPDX specification (3.0.1, annex "SPDX license expressions") and spdx.dev/ids."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost.errors import WorkloadError
+from selfhost.licenses import canonical_expression, satisfies
+
+# of the model, asked for, met
+CASES = [
+    # OR leaves the choice to whoever gets it, AND binds to both, and AND goes before OR
+    ("Apache-2.0", "Apache-2.0 OR MIT", True),
+    ("MIT", "Apache-2.0 OR MIT", True),
+    ("CC-BY-4.0", "Apache-2.0 OR MIT", False),
+    ("Apache-2.0 OR CC-BY-NC-4.0", "Apache-2.0", True),
+    ("Apache-2.0 AND CC-BY-NC-4.0", "Apache-2.0", False),
+    ("Apache-2.0 AND CC-BY-NC-4.0", "Apache-2.0 AND CC-BY-NC-4.0", True),
+    ("MIT AND CC-BY-4.0", "MIT OR Apache-2.0", False),
+    ("MIT", "MIT OR Apache-2.0 AND CC-BY-4.0", True),
+    ("Apache-2.0", "MIT OR Apache-2.0 AND CC-BY-4.0", False),
+    ("Apache-2.0 AND CC-BY-4.0", "(MIT OR Apache-2.0) AND CC-BY-4.0", True),
+    ("Apache-2.0 AND (MIT OR GPL-2.0-only)", "Apache-2.0 AND MIT", True),
+    ("Apache-2.0 AND (MIT OR GPL-2.0-only)", "Apache-2.0", False),
+    # ids are compared whatever their case
+    ("Apache-2.0", "apache-2.0", True),
+    ("LicenseRef-Gemma", "LicenseRef-gemma", True),
+    # + is this version or any later one: "EPL-1.0+ … version 1.0, or any later version" (spdx.dev/ids)
+    ("Apache-2.0", "Apache-2.0+", True),
+    ("Apache-2.0", "Apache-1.1+", True),
+    ("Apache-1.1", "Apache-2.0+", False),
+    ("EPL-2.0", "EPL-1.0+", True),
+    ("EPL-1.0+", "EPL-2.0", True),
+    ("EPL-2.0+", "EPL-1.0", False),
+    ("EPL-2.0+", "EPL-1.0+", True),
+    ("MIT", "Apache-2.0+", False),
+    ("LPPL-1.3c", "LPPL-1.3a+", True),
+    # GNU licenses have a suffix of their own; the ids before it are deprecated, not void
+    ("GPL-3.0-only", "GPL-2.0-or-later", True),
+    ("GPL-2.0-or-later", "GPL-3.0-only", True),
+    ("GPL-2.0-only", "GPL-3.0-only", False),
+    ("GPL-2.0-only", "GPL-2.0+", True),
+    ("AGPL-3.0-only", "GPL-2.0-or-later", False),
+    # what comes after the number is another license
+    ("CC-BY-NC-4.0", "CC-BY-3.0+", False),
+    ("CC-BY-4.0", "CC-BY-3.0+", True),
+    ("MPL-2.0-no-copyleft-exception", "MPL-1.1+", False),
+    # the number of clauses is no version, and a license without one has no later one
+    ("BSD-3-Clause", "BSD-2-Clause+", False),
+    ("BSD-2-Clause", "BSD-2-Clause+", True),
+    ("MIT", "MIT+", True),
+    ("LicenseRef-Vendor-2.0", "LicenseRef-Vendor-1.0", False),
+    # WITH makes a license of its own, and binds closer than AND
+    ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only", False),
+    ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0", True),
+    ("GPL-3.0-only WITH Classpath-exception-2.0", "GPL-2.0-or-later WITH Classpath-exception-2.0", True),
+    ("Apache-2.0 WITH LLVM-exception", "Apache-2.0 WITH LLVM-exception AND MIT", False),
+]
+
+
+@pytest.mark.parametrize(("own", "wanted", "met"), CASES)
+def test_expressions(own: str, wanted: str, met: bool) -> None:
+    """An expression means what the specification says, in canonical spelling too."""
+    assert satisfies(own, wanted) is met
+    assert satisfies(canonical_expression(own), canonical_expression(wanted)) is met
+
+
+@pytest.mark.parametrize("wrong", ["Apache 2", "MIT OR", "(MIT", "MIT WITH", "LicenseRef-x+", "no-such-license", "", "MIT, Apache-2.0"])
+def test_what_is_no_expression_is_refused(wrong: str) -> None:
+    """A slip is an error that shows how to write one."""
+    with pytest.raises(WorkloadError, match="SPDX ids joined by AND, OR"):
+        canonical_expression(wrong)

@@ -1,0 +1,153 @@
+"""How open a model is: the rows of `show` and `compare`, and that the findings decide by them."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from selfhost import openness
+from selfhost.catalogue import Catalogue
+from selfhost.findings import Outcome, openness_check
+from selfhost.openness import Row
+from selfhost.spec import OPENNESS, Availability, License, ModelSpec, Openness, PublishedFiles, Safety, Upkeep
+from selfhost.workload import Workload
+
+CATALOGUE = Catalogue.open()
+FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")
+OPEN = Openness(weights="published", inference_code="published", training_code="published", training_data="published", paper="published")
+SOURCES = {key: f"the page of {key}" for key in ("openness", "license", "gated", "safety", "upkeep", "availability")}
+SPEC = ModelSpec(id="m", name="M", gated=False, license=FREE, openness=OPEN, sources=SOURCES)
+
+
+def row(name: str, spec: ModelSpec) -> Row:
+    return {one.name: one for one in openness.rows(spec)}[name]
+
+
+def answers(spec: ModelSpec) -> tuple[str, ...]:
+    """Open source, open access, free to use, self-hostable, auditable."""
+    return tuple(one.answer for one in openness.rows(spec)[:5])
+
+
+def test_everything_published_under_free_terms_is_open_in_all_respects() -> None:
+    """What the Open Source AI Definition 1.0 asks for: parameters, code and data, under terms for any purpose."""
+    assert answers(SPEC) == ("yes",) * 5
+    assert not any(one.assumed for one in openness.rows(SPEC))
+
+
+def test_open_weights_alone_are_not_open_source() -> None:
+    """Weights and inference code without the code and the data that trained them are open weights."""
+    found = SPEC.replace(openness=OPEN.replace(training_code="closed", training_data="closed"))
+    assert answers(found) == ("partly", "yes", "yes", "yes", "no")
+    assert "open weights" in row("open source", found).why
+    assert "training code and training data not published" in row("open source", found).why
+
+
+@pytest.mark.parametrize("key", ["commercial_use", "modification", "redistribution"])
+@pytest.mark.parametrize("answer", ["no", "conditional"])
+def test_terms_that_restrict_are_not_open_source(key: str, answer: str) -> None:
+    """The definition asks for any purpose: a license that restricts use, change or sharing makes no open source of open weights."""
+    bound = FREE.replace(id="LicenseRef-X", conditions=("a form",)).replace(**{key: answer})
+    found = row("open source", SPEC.replace(license=bound))
+    assert found.answer == "no"
+    assert key.replace("_", " ") in found.why
+
+
+@pytest.mark.parametrize(("gated", "answer"), [(False, "yes"), (True, "partly"), (None, "unknown")])
+def test_open_access_is_published_without_a_gate(gated: bool | None, answer: str) -> None:
+    """A login or form makes it partly open; whether there is one is never guessed."""
+    assert row("open access", SPEC.replace(gated=gated)).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("commercial", "free", "hosted"),
+    [("yes", "yes", "yes"), ("conditional", "partly", "yes"), ("no", "partly", "partly"), (None, "unknown", "unknown")],
+)
+def test_the_license_decides_who_may_use_it(commercial: str | None, free: str, hosted: str) -> None:
+    """Free to use and self-hostable follow from the license: for everybody, under conditions, for non-commercial use, or not known."""
+    found = SPEC.replace(license=License(id="LicenseRef-X", commercial_use=commercial, conditions=("a form",)))
+    assert (row("free to use", found).answer, row("self-hostable", found).answer) == (free, hosted)
+
+
+def test_a_closed_model_is_open_in_no_respect() -> None:
+    """Without weights there is nothing to run, to license or to audit; the provider decides, and no files are judged."""
+    closed = ModelSpec(
+        id="c", name="C", openness=Openness(weights="closed"), availability=Availability(why="kept", provider="P"), sources=SOURCES
+    )
+    assert answers(closed) == ("no",) * 5
+    assert "P" in row("open access", closed).why
+    assert "safe files" not in [one.name for one in openness.rows(closed)]
+    assert openness.permissions(closed) == ()
+    free_tier = closed.replace(availability=Availability(why="kept", provider="P", free_tier="ten messages a day"))
+    assert (row("free to use", free_tier).answer, row("free to use", free_tier).why) == ("partly", "free tier: ten messages a day")
+
+
+def test_fine_tuning_follows_from_modification() -> None:
+    """A tuned model is a modified one, so the license's answer on modification is its answer on fine-tuning."""
+    for answer, expected in (("yes", "yes"), ("no", "no"), ("conditional", "partly"), (None, "unknown")):
+        spec = SPEC.replace(license=License(id="LicenseRef-X", modification=answer, conditions=("a form",)))
+        assert openness.permission(spec, "fine-tuning").answer == openness.permission(spec, "modification").answer == expected
+
+
+def test_files() -> None:
+    """Pickle and code of the repository can run anything; GGUF and safetensors hold numbers; what nobody listed is not known."""
+    gguf = PublishedFiles(format="gguf", source="a listing", repository="b/m-GGUF", bytes={"Q4_K_M": 1})
+    cases = [
+        (SPEC, "unknown"),
+        (SPEC.replace(files=(gguf,)), "yes"),
+        (SPEC.replace(files=(gguf,), safety=Safety(remote_code=True)), "no"),
+        (SPEC.replace(safety=Safety(formats=("pickle",), remote_code=False)), "no"),
+        (SPEC.replace(safety=Safety(formats=("safetensors", "pickle"), remote_code=False)), "yes"),
+    ]
+    assert [row("safe files", spec).answer for spec, _ in cases] == [answer for _, answer in cases]
+
+
+def test_whether_it_is_current() -> None:
+    """Superseded and retired are told with what comes after; that nothing is known of a successor is no praise."""
+    assert row("current", SPEC).answer == "unknown"
+    served = Availability(why="kept", provider="P")
+    closed = SPEC.replace(license=None, openness=Openness(weights="closed"), availability=served)
+    assert row("current", closed).answer == "yes"
+    assert row("current", closed.replace(unknown={"availability.retired": "no list has it"})).why == "no list has it"
+    retired = row("current", closed.replace(availability=served.replace(retired="2026-10-23", successor="m-2")))
+    assert (retired.answer, retired.why) == ("no", "retired on 2026-10-23; m-2 replaces it")
+    superseded = row("current", SPEC.replace(upkeep=Upkeep(superseded_by="m-2")))
+    assert (superseded.answer, superseded.why) == ("no", "superseded by m-2")
+
+
+def test_general_knowledge_is_marked() -> None:
+    """What no source confirms is `assumed`, and so is all that follows from it; an unknown answer assumes nothing."""
+    guessed = SPEC.replace(sources={**SOURCES, "openness": "classified by family from general knowledge"})
+    assert row("auditable", guessed).assumed
+    assert not row("open access", guessed).assumed
+    tagged = SPEC.replace(
+        license=FREE.replace(id="LicenseRef-X"),
+        sources={**SOURCES, "license": "the repository's tag; what it allows from general knowledge"},
+    )
+    assert row("free to use", tagged).assumed
+    # the Open Source Definition says what an approved license allows, whoever typed it
+    assert not row("free to use", tagged.replace(license=FREE)).assumed
+    assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
+
+
+@pytest.mark.parametrize("data", OPENNESS)
+def test_the_findings_decide_by_the_rows(data: str) -> None:
+    """`--auditable` and `--modify` have one rule with the table: yes passes, partly warns, no fails, unknown is unknown."""
+    expected = {"yes": Outcome.PASS, "partly": Outcome.WARN, "no": Outcome.FAIL, "unknown": Outcome.UNKNOWN}
+    for code, paper in product(OPENNESS, OPENNESS):
+        spec = SPEC.replace(openness=OPEN.replace(training_data=data, training_code=code, paper=paper))
+        finding = openness_check(spec, Workload(auditable=True))
+        assert finding is not None
+        assert finding.outcome is expected[row("auditable", spec).answer]
+        assert row("auditable", spec).why in finding.reason
+
+
+def test_every_row_of_the_catalogue_says_why_and_whence() -> None:
+    """Each answer that is not `unknown` has a reason and a source, in every shipped spec."""
+    for spec in CATALOGUE.specs():
+        assert [one.name for one in openness.rows(spec)] == [name for name in openness.ROWS if name != "safe files" or not spec.closed]
+        for one in (*openness.rows(spec), *openness.permissions(spec)):
+            assert one.answer in openness.ANSWERS
+            assert one.why
+            assert not one.why.endswith(".")
+            assert one.answer == "unknown" or one.sources, (spec.id, one.name)
