@@ -108,7 +108,11 @@ class Disk(Record):
 
 
 class Accelerator(Record):
-    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so it may. Every Apple GPU does."""
+    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so it may. Every Apple GPU does.
+
+    `memory_total_bytes` of one that does is what it may use of the RAM. `memory_bandwidth_bytes_per_second` is the peak of its own
+    memory. `compute_capability` is NVIDIA's (9.0) or AMD's instruction set (gfx1100).
+    """
 
     vendor: str
     name: str
@@ -117,6 +121,12 @@ class Accelerator(Record):
     unified: bool | None = None
     driver: str | None = None
     compute_capability: str | None = None
+    memory_bandwidth_bytes_per_second: int | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """An instance of NVIDIA's MIG: a program gets one of them at a time, and no other GPU beside it."""
+        return "MIG" in self.name.split()
 
     # hidden from type checkers, which then know the fields
     if not TYPE_CHECKING:
@@ -205,7 +215,9 @@ class Machine(Record):
 
     @classmethod
     def read(cls, *, measure: bool = False) -> Machine:
-        """This machine, as it is now: no socket, no write, no child process. What cannot be read is in `unread`; never raises for that.
+        """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never raises for that.
+
+        Where an NVIDIA driver is there, one child process asks it, for at most ten seconds; else none is started.
 
         With `measure` the memory bandwidth is measured too, which takes up to a second.
         """
@@ -382,7 +394,7 @@ _KINDS: dict[str, type] = {
 }
 _PART_SIZES = (
     ("disks", ("free_bytes", "total_bytes")),
-    ("accelerators", ("memory_total_bytes", "memory_free_bytes")),
+    ("accelerators", ("memory_total_bytes", "memory_free_bytes", "memory_bandwidth_bytes_per_second")),
     ("models_present", ("size_bytes",)),
 )
 
@@ -617,6 +629,9 @@ class _Reader:
             unified=self.flag(item, "unified", path),
             driver=self.text_value(item, "driver", f"{path}.driver"),
             compute_capability=self.text_value(item, "compute_capability", f"{path}.compute_capability"),
+            memory_bandwidth_bytes_per_second=self.whole(
+                item, "memory_bandwidth_bytes_per_second", MAX_MEMORY_BYTES, 1, f"{path}.memory_bandwidth_bytes_per_second"
+            ),
         )
         self.assumed_unified |= made.unified is True and item.get("unified") is None
         return made

@@ -114,9 +114,10 @@ def test_imports_go_down_the_list_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_room_can_reach_the_network_or_start_a_process(path: Path) -> None:
-    """No module that opens sockets or starts processes is imported anywhere in the package."""
+    """No module that opens sockets or starts processes is imported anywhere in the package, but where a driver is asked in a child."""
     used = {name for kind, name, _ in imports(path) if kind == "other"}
-    assert not used & FORBIDDEN
+    allowed = {"subprocess"} if path.relative_to(PACKAGE).as_posix() == "probes/child.py" else set()
+    assert not used & FORBIDDEN - allowed
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

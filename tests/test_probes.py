@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfhost.machine import FACTS, Machine
-from selfhost.probes import Host, RecordedHost, accelerators, cgroups, cpu, disk, memory, read_machine, software
+from selfhost.probes import Host, RecordedHost, accelerators, cgroups, cpu, disk, memory, nvidia, read_machine, software
 from selfhost.probes.host import Mount, Space, parse_mountinfo
 
 HERE = Path(__file__).parent / "machines"
@@ -197,7 +197,7 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
         parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, memory.parse_meminfo, memory.parse_status,
         memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, memory.parse_address_space, cpu.parse_cpuinfo, cpu.parse_model,
         cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, disk.parse_unit, software.parse_distribution,
-        accelerators.parse_driver, accelerators.parse_information,
+        nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
     ):  # fmt: skip
         parse(text)
     memory.parse_job_limits(content)
@@ -766,7 +766,7 @@ def test_an_nvidia_gpu_is_seen_and_its_memory_unread(build: Callable[..., Record
     }
     machine = read_machine(build(files))
     assert [(card.vendor, card.driver, card.memory_total_bytes) for card in machine.accelerators or ()] == [("nvidia", "590.48.01", None)]
-    assert "driver library" in machine.why_unread("accelerators.memory_total_bytes").reason
+    assert "driver's library" in machine.why_unread("accelerators.memory_total_bytes").reason
     bare = read_machine(build(pci(s01=("0x030000", "0x10de"))))
     assert len(bare.accelerators or ()) == 1
     assert "no driver" in bare.why_unread("accelerators.memory_total_bytes").reason

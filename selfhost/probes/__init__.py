@@ -1,4 +1,4 @@
-"""The only room that touches the machine. It opens no socket, writes nothing and starts no program."""
+"""The only room that touches the machine. It opens no socket, writes nothing, and starts no program but one that asks NVIDIA's driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Host", "RecordedHost", "read_machine"]
 def read_machine(host: Host | None = None) -> Machine:
     """This computer, or the one `host` stands for. Never raises for what it cannot read: that becomes None with its reason.
 
-    Takes a few milliseconds; at most some seconds where a network mount does not answer.
+    Takes a few milliseconds; at most some seconds where a network mount or a driver does not answer.
     """
     host = host or Host()
     found = Found(host)

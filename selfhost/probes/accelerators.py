@@ -1,29 +1,25 @@
-"""Accelerators: which are there, from files alone. NVIDIA's memory is known to its driver library only, so it stays unread here."""
+"""Accelerators: which are there and what memory they have, from files; NVIDIA's driver alone is asked (`nvidia.py`)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
-from ..machine import Accelerator, normal_architecture
+from ..machine import Accelerator
 from .host import FILL_IN, Found, Host
+from .nvidia import Read, driver_present, read_nvidia
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 PCI = "/sys/bus/pci/devices"
+DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
-UNNAMED = "NVIDIA GPU"
 UNIFIED = f"{ACCELERATORS}.unified"
-
-
-def parse_driver(text: str) -> str | None:
-    """/proc/driver/nvidia/version -> `590.48.01`."""
-    match = re.search(r"Kernel Module[^\n]*?\s(\d+\.\d+(?:\.\d+)*)\s", text)
-    return match[1] if match else None
-
-
-def parse_information(text: str) -> str | None:
-    """/proc/driver/nvidia/gpus/*/information -> the model's name."""
-    match = re.search(r"^Model:\s*(\S.*?)\s*$", text, re.MULTILINE)
-    return match[1] if match else None
+# names of AMD's cards by device and revision, of libdrm; names of all devices, of the package hwdata or pciutils
+AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
+PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
+_MAX_NAMES_BYTES = 4 * 2**20
+_MAX_BYTES = 2**50
+_MIB = 2**20
 
 
 def _word(host: Host, path: str) -> str | None:
@@ -53,91 +49,262 @@ def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
 def read_accelerators(host: Host, found: Found) -> None:
     """GPUs that a runtime could use; () where the files show none."""
     if host.system == "linux":
-        _linux(host, found)
+        devices, why = _display_devices(host)
+        nvidia = read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
+        _put(found, [nvidia, _amd(host, found, devices), _intel(host, devices)], why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
+    elif host.system == "windows":
+        nvidia = read_nvidia(host, ()) if driver_present(host) else None
+        others, why = _windows(host, with_nvidia=nvidia is None)
+        _put(found, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
     elif host.system == "macos" and (host.sysctl("hw.optional.arm64") == "1"):
-        name = host.clean((host.sysctl("machdep.cpu.brand_string") or "").strip() or "Apple silicon")
-        found.put(ACCELERATORS, (Accelerator(vendor="apple", name=name, unified=True),), "sysctl hw.optional.arm64")
-        found.miss(MEMORY, "the GPU shares the machine's RAM; how much of it Metal may use is not read by this version")
+        _apple(host, found)
     else:
         found.miss(ACCELERATORS, f"GPUs are not looked for on this kind of {host.system} machine by this version", FILL_IN)
 
 
-def _linux(host: Host, found: Found) -> None:
-    devices, why = _display_devices(host)
-    cards: list[Accelerator] = []
-    sources: list[str] = []
-    reasons: list[str] = []
-    for part in (_nvidia(host, devices), _amd(host, devices), _intel(devices)):
-        if part:
-            cards.extend(part[0])
-            sources.append(part[1])
-            if any(card.memory_total_bytes is None for card in part[0]):
-                reasons.append(part[2])
+def _put(found: Found, parts: Sequence[Read | None], why: str | None, none: str) -> None:
+    read = [part for part in parts if part is not None]
+    cards = tuple(card for part in read for card in part.cards)
     if why and not cards:
         found.miss(ACCELERATORS, why, FILL_IN)
         return
-    found.put(ACCELERATORS, tuple(cards), "; ".join(sources) or f"{PCI}: no GPU of NVIDIA, AMD or Intel")
-    if reasons:
-        found.miss(MEMORY, "; ".join(reasons), FILL_IN)
+    found.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
+    blank = [part for part in read if part.reason and any(card.memory_total_bytes is None for card in part.cards)]
+    if blank:
+        remedies = dict.fromkeys(part.remedy for part in blank if part.remedy)
+        found.miss(MEMORY, "; ".join(part.reason or "" for part in blank), "; ".join(remedies) or None)
     if any(card.unified is None for card in cards):
         found.miss(UNIFIED, "whether the GPU shares the machine's RAM is told by its name or its driver, and neither was read", FILL_IN)
 
 
-def _nvidia(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:
-    slots = [slot for slot, vendor in devices if vendor == NVIDIA]
-    nodes = [name for name in host.listdir("/dev") or () if re.fullmatch(r"nvidia\d+", name)]
-    version = host.read_text("/proc/driver/nvidia/version")
-    driver = parse_driver(version) if version else None
-    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
-    wsl = host.exists("/dev/dxg") and host.exists("/usr/lib/wsl/lib/libnvidia-ml.so.1")
-    if "jetson" in board.lower():
-        card = Accelerator(vendor="nvidia", name=host.clean(board), unified=True, driver=driver)
-        return [card], "/proc/device-tree/model", "the GPU shares the machine's RAM and has none of its own"
-    names = [parse_information(host.read_text(f"/proc/driver/nvidia/gpus/{slot}/information") or "") for slot in slots]
-    seen = [name for name in names if name]
-    # a container is handed device nodes, while the bus shows it every card of the host
-    count = len(nodes) or len(slots) or int(wsl or version is not None)
-    if not count:
-        return None
-    if not nodes and not wsl:
-        reason = "an NVIDIA GPU is there, but no driver for it, or it was not handed to this container"
-    else:
-        reason = "an NVIDIA GPU's memory is known to its driver library only, which this version does not ask"
-    cards = []
-    for index in range(count):
-        name = seen[index] if len(seen) >= count else seen[0] if len(set(seen)) == 1 else UNNAMED
-        # NVIDIA's chips that share RAM, Tegra and GB10, are Arm ones: elsewhere a card without a name has memory of its own
-        own = name != UNNAMED or normal_architecture(host.machine() or "") == "x86_64"
-        unified = True if re.search(r"\bGB10\b", name) else False if own else None
-        cards.append(Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified))
-    source = "/dev/nvidia*" if nodes else PCI if slots else "/dev/dxg" if wsl else "/proc/driver/nvidia/version"
-    return cards, source, reason
+def masked(cards: Sequence[Accelerator], mask: str | None, names: Sequence[str | None] = ()) -> tuple[Accelerator, ...]:
+    """What a mask of numbers or `names` leaves, in its order; all of them without one. The first word that names none ends the list."""
+    if not mask:
+        return tuple(cards)
+    chosen: list[int] = []
+    for word in (part.strip() for part in mask.split(",")):
+        known = [index for index, name in enumerate(names) if name and name.lower() == word.lower()]
+        index = int(word) if word.isdecimal() and word.isascii() and len(word) < 6 else known[0] if known else -1
+        if not 0 <= index < len(cards) or index in chosen:
+            break
+        chosen.append(index)
+    return tuple(cards[index] for index in chosen)
+
+
+# ------------------------------------------------------------------ AMD
 
 
 def _size(host: Host, path: str) -> int | None:
     word = _word(host, path)
-    return int(word) if word and word.isdecimal() and word.isascii() and 0 < int(word) <= 2**50 else None
+    return int(word) if word and word.isdecimal() and word.isascii() and 0 < int(word) <= _MAX_BYTES else None
 
 
-def _amd(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:
-    cards = []
-    for name in host.listdir("/sys/class/drm") or ():
-        folder = f"/sys/class/drm/{name}/device"
+def parse_properties(text: str) -> dict[str, int]:
+    """`name number` lines of a KFD node."""
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal() and len(pair[1]) < 25}
+
+
+def parse_amd_names(text: str, device: str, revision: str) -> str | None:
+    """amdgpu.ids of libdrm -> the name of a card by its PCI device and revision, both as `0x744c`."""
+    wanted = device.removeprefix("0x").lower(), revision.removeprefix("0x").lower()
+    for line in text.splitlines():
+        fields = [field.strip() for field in line.split(",", 2)]
+        if len(fields) == 3 and (fields[0].lower(), fields[1].lower()) == wanted:
+            return fields[2] or None
+    return None
+
+
+def gfx_name(version: int) -> str | None:
+    """KFD's gfx_target_version, decimal pairs -> the name compilers use: 110000 is gfx1100, 90010 gfx90a."""
+    return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
+
+
+def _kfd(host: Host) -> dict[str, tuple[int, dict[str, int]]]:
+    """PCI slot -> (number, properties) of each GPU that ROCm could use."""
+    found = {}
+    for name in host.listdir(KFD) or ():
+        if not name.isdecimal():
+            continue
+        values = parse_properties(host.read_text(f"{KFD}/{name}/properties") or "")
+        at = values.get("location_id", 0)
+        if values.get("simd_count"):
+            slot = f"{values.get('domain', 0):04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"
+            found[slot] = int(name), values
+    return found
+
+
+def _shares_ram(host: Host, folder: str) -> bool | None:
+    """Whether it is a processor's own graphics: their metrics are of revision 2 or 3, those of cards 1 (Linux, kgd_pp_interface.h)."""
+    try:
+        head = host.read_bytes(f"{folder}/gpu_metrics", 4)
+    except (OSError, ValueError):
+        return None
+    return None if len(head) < 4 else {1: False, 2: True, 3: True}.get(head[2])
+
+
+def _amd(host: Host, found: Found, devices: list[tuple[str, str]]) -> Read | None:
+    nodes = _kfd(host)
+    seen: list[tuple[int, Accelerator, str | None]] = []
+    for name in host.listdir(DRM) or ():
+        folder = f"{DRM}/{name}/device"
         if not re.fullmatch(r"card\d+", name) or _word(host, f"{folder}/vendor") != AMD:
             continue
-        total, used = _size(host, f"{folder}/mem_info_vram_total"), _size(host, f"{folder}/mem_info_vram_used")
-        title = _word(host, f"{folder}/product_name") or f"AMD GPU {_word(host, f'{folder}/device') or ''}".strip()
-        free = max(0, total - used) if total is not None and used is not None else None
-        # a processor's own graphics too has this memory to itself: the firmware takes it out of the RAM
-        own = None if total is None else False
-        cards.append(Accelerator(vendor="amd", name=host.clean(title), memory_total_bytes=total, memory_free_bytes=free, unified=own))
+        match = re.search(r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE)
+        number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
+        code = _word(host, f"{folder}/unique_id")
+        seen.append((number, _amd_card(host, folder, node, found.values.get("memory_total_bytes")), f"GPU-{code}" if code else None))
+    seen.sort(key=lambda one: one[0])
+    cards = [card for _, card, _ in seen]
+    # ROCm hides first what its own variable leaves out, then HIP counts what is left
+    visible = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [code for _, _, code in seen])
+    visible = masked(visible, host.env.get("HIP_VISIBLE_DEVICES"))
     count = sum(vendor == AMD for _, vendor in devices)
-    cards.extend(Accelerator(vendor="amd", name="AMD GPU") for _ in range(count - len(cards)))
-    return (cards, "/sys/class/drm", "an AMD GPU has no mem_info_vram_total: its driver amdgpu is not loaded") if cards else None
+    source = DRM if len(visible) == len(cards) else f"{DRM}, as ROCR_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES select"
+    visible += tuple(Accelerator(vendor="amd", name="AMD GPU") for _ in range(count - len(cards)))
+    if not cards and not visible:
+        return None
+    reason = "an AMD GPU has no mem_info_vram_total: its driver amdgpu is not loaded"
+    if cards and all(card.unified for card in visible if card.memory_total_bytes is None):
+        reason = "the GPU shares the machine's RAM"
+    return Read(cards=visible, source=source, reason=reason, remedy=FILL_IN)
 
 
-def _intel(devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:
+def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | None) -> Accelerator:
+    total, used = _size(host, f"{folder}/mem_info_vram_total"), _size(host, f"{folder}/mem_info_vram_used")
+    device, revision = _word(host, f"{folder}/device") or "", _word(host, f"{folder}/revision") or ""
+    name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
+    for path in AMD_NAMES if not name and device else ():
+        name = parse_amd_names(host.read_text(path, _MAX_NAMES_BYTES) or "", device, revision) or name
+    own: bool | None = None if total is None else False
+    if _shares_ram(host, folder):
+        # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it may borrow of the RAM, that can
+        # be stated larger than the RAM is (96 GiB and 105 GiB of 128: GpuZelenograd/memtest_vulkan#66)
+        borrowed = min(_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes or 2**60)
+        own = (total or 0) <= borrowed
+        if own:
+            total = used = None
+    free = max(0, total - used) if total is not None and used is not None else None
+    return Accelerator(
+        vendor="amd",
+        name=host.clean(name or f"AMD GPU {device}".strip()),
+        memory_total_bytes=total,
+        memory_free_bytes=free,
+        unified=own,
+        compute_capability=gfx_name(node.get("gfx_target_version", 0)),
+    )
+
+
+# ------------------------------------------------------------------ Intel
+
+
+def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
+    """pci.ids -> what people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`."""
+    inside = False
+    head, own = vendor.removeprefix("0x").lower() + " ", "\t" + device.removeprefix("0x").lower() + " "
+    for line in text.splitlines():
+        if not line.startswith(("\t", "#")):
+            if inside:
+                break
+            inside = line.lower().startswith(head)
+        elif inside and line.lower().startswith(own):
+            title = line[len(own) :].strip()
+            bracket = re.search(r"\[([^\]]+)\]", title)
+            return bracket[1] if bracket else title or None
+    return None
+
+
+def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here
     slots = [slot for slot, vendor in devices if vendor == INTEL and not re.match(r"[0-9a-f]{4}:00:", slot)]
-    cards = [Accelerator(vendor="intel", name="Intel GPU", unified=False) for _ in slots]
-    return (cards, PCI, "an Intel GPU's memory is not read by this version") if cards else None
+    cards = []
+    for slot in slots:
+        name = None
+        device = _word(host, f"{PCI}/{slot}/device")
+        for path in PCI_NAMES if device else ():
+            name = name or parse_pci_name(host.read_text(path, _MAX_NAMES_BYTES) or "", INTEL, device or "")
+        total = _intel_memory(host, f"{PCI}/{slot}")
+        cards.append(Accelerator(vendor="intel", name=host.clean(f"Intel {name or 'GPU'}"), memory_total_bytes=total, unified=False))
+    if not cards:
+        return None
+    whole = sum(vendor == INTEL for _, vendor in devices)
+    mask = host.env.get("ZE_AFFINITY_MASK")
+    if mask and whole == len(cards):
+        # a part of a card counts as the card; beside a processor's own graphics the numbers do not tell which is which
+        chosen, source = masked(cards, ",".join(word.partition(".")[0] for word in mask.split(","))), f"{PCI}, as ZE_AFFINITY_MASK selects"
+    else:
+        chosen, source = tuple(cards), PCI
+    return Read(cards=chosen, source=source, reason="an Intel GPU's driver does not tell its memory in files", remedy=FILL_IN)
+
+
+def _intel_memory(host: Host, folder: str) -> int | None:
+    """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
+    tiles = [name for name in host.listdir(folder) or () if re.fullmatch(r"tile\d+", name)]
+    sizes = [_size_of(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
+    if sizes and None not in sizes:
+        return sum(size for size in sizes if size)
+    for name in host.listdir(f"{folder}/drm") or ():
+        if re.fullmatch(r"card\d+", name):
+            return _size_of(host, f"{folder}/drm/{name}/lmem_total_bytes")
+    return None
+
+
+def _size_of(host: Host, path: str) -> int | None:
+    """A size in decimal or with 0x."""
+    word = _word(host, path)
+    if word and re.fullmatch(r"0x[0-9a-f]{1,16}", word):
+        number = int(word, 16)
+        return number if 0 < number <= _MAX_BYTES else None
+    return _size(host, path)
+
+
+# ------------------------------------------------------------------ Apple
+
+
+def _apple(host: Host, found: Found) -> None:
+    name = host.clean((host.sysctl("machdep.cpu.brand_string") or "").strip() or "Apple silicon")
+    limit = host.sysctl("iogpu.wired_limit_mb") or ""
+    own = int(limit) * _MIB if limit.isdecimal() and 0 < int(limit) * _MIB <= _MAX_BYTES else None
+    found.put(ACCELERATORS, (Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=own),), "sysctl hw.optional.arm64")
+    if own is None:
+        found.miss(
+            MEMORY,
+            "the GPU shares the machine's RAM, and only Metal tells how much of it the GPU may use: by default two thirds to five sixths",
+            "`sudo sysctl iogpu.wired_limit_mb=N` sets it",
+        )
+    else:
+        found.note(MEMORY, "sysctl iogpu.wired_limit_mb")
+
+
+# ------------------------------------------------------------------ Windows
+
+# AMD's own cards; other names of its are graphics of a processor
+_AMD_CARD = re.compile(r"\bRX\b|\bPro\s+(W|V|VII)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b", re.IGNORECASE)
+_INTEL_CARD = re.compile(r"\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b", re.IGNORECASE)
+_WINDOWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
+    ("ven_10de", "nvidia", lambda name: True),
+    ("ven_1002", "amd", lambda name: bool(_AMD_CARD.search(name))),
+    ("ven_8086", "intel", lambda name: bool(_INTEL_CARD.search(name))),
+)
+
+
+def _windows(host: Host, *, with_nvidia: bool) -> tuple[Read | None, str | None]:
+    """Cards by the registry. Graphics of processors share the RAM: AMD's are named, Intel's speed nothing up."""
+    adapters = host.display_adapters()
+    if adapters is None:
+        return None, "the registry's list of display adapters could not be read"
+    cards = []
+    for adapter in adapters:
+        code, name = str(adapter.get("id") or "").lower(), str(adapter.get("name") or "").strip()
+        vendor, is_card = next(((vendor, test(name)) for mark, vendor, test in _WINDOWS if mark in code), ("", False))
+        if not vendor or (vendor == "nvidia" and not with_nvidia) or (vendor == "intel" and not is_card):
+            continue
+        size = adapter.get("memory")
+        total = size if is_card and type(size) is int and 0 < size <= _MAX_BYTES else None
+        made = Accelerator(vendor=vendor, name=host.clean(name or f"{vendor} GPU"), memory_total_bytes=total, unified=not is_card)
+        cards.append(made)
+    if not cards:
+        return None, None
+    shared = all(card.unified for card in cards if card.memory_total_bytes is None)
+    reason = "the GPU shares the machine's RAM" if shared else "the registry does not state the memory of a GPU"
+    return Read(cards=tuple(cards), source="the registry's display adapters", reason=reason, remedy=FILL_IN), None

@@ -26,6 +26,8 @@ DEADLINE_SECONDS = 2.0
 # once one volume has not answered, the next ones get less: the whole reading stays within a few seconds
 IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
+# a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy ones took over two (NordicHPC/sonar#92)
+NVML_SECONDS = 10.0
 
 # names of accounts and folders that tell nothing about a person
 _COMMON_NAMES = ("root", "home", "users", "Users", "user")
@@ -452,6 +454,41 @@ class Host:
             return None
         return found if isinstance(found, str) else None
 
+    def display_adapters(self) -> list[Mapping[str, Any]] | None:
+        """Windows' display adapters in use: `id` (PCI), `name`, `memory` bytes, each None where it is not told; None where unread.
+
+        The list of adapters that this start of Windows made: the class key alone keeps those that were taken out as well.
+        """
+        if not self.live or self.system != "windows":
+            return None
+        import winreg
+
+        tool: Any = winreg
+        found: dict[str, Mapping[str, Any]] = {}
+        try:
+            with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, r"HARDWARE\DEVICEMAP\VIDEO") as key:
+                paths = [str(tool.EnumValue(key, index)[1]) for index in range(tool.QueryInfoKey(key)[1])]
+        except OSError:
+            return None
+        for path in paths:
+            own = re.sub(r"(?i)^\\registry\\machine\\", "", path)
+            # one key for each output of an adapter
+            adapter = own.rpartition("\\")[0].lower()
+            if adapter in found:
+                continue
+            values: dict[str, Any] = {}
+            try:
+                with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, own) as key:
+                    for name, value in (("id", "MatchingDeviceId"), ("name", "DriverDesc"), ("memory", "HardwareInformation.qwMemorySize")):
+                        try:
+                            values[name] = tool.QueryValueEx(key, value)[0]
+                        except OSError:
+                            values[name] = None
+            except OSError:
+                continue
+            found[adapter] = values
+        return list(found.values()) or None
+
     def processor_feature(self, number: int) -> bool | None:
         """Windows' IsProcessorFeaturePresent; None where it cannot be asked."""
         if not self.live or self.system != "windows":
@@ -476,6 +513,32 @@ class Host:
             return b""
         buffer = ctypes.create_string_buffer(144)
         return buffer.raw if kernel.QueryInformationJobObject(None, 9, buffer, 144, None) else None
+
+    def nvml(self) -> Mapping[str, Any] | None:
+        """What NVIDIA's library says, the JSON of `nvml.py` run as a child process, or `why` it says nothing; None of a recorded tree."""
+        if not self.live:
+            return None
+        import json
+        from importlib.util import find_spec
+
+        from .child import ChildError, ask
+
+        try:
+            found = find_spec("pynvml")
+        except (ImportError, ValueError):
+            found = None
+        origin = found.origin if found is not None else None
+        folder = os.path.dirname(origin) if origin else ""
+        if found is not None and found.submodule_search_locations is not None:
+            folder = os.path.dirname(folder)
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
+        try:
+            answer = json.loads(ask(program, [folder] if folder else [], seconds=NVML_SECONDS, limit_bytes=MAX_READ_BYTES))
+        except ChildError as error:
+            return {"why": str(error)}
+        except (ValueError, RecursionError):
+            answer = None
+        return answer if isinstance(answer, dict) else {"why": "its answer could not be understood"}
 
     # what may be shown
 
@@ -512,15 +575,17 @@ class Host:
 
 
 class RecordedHost(Host):
-    """Replays FOLDER: `root/` (files), `env.json` (variables), `facts.json` (what is not a file), `sysctl.txt` (`name: value`).
+    """Replays FOLDER: `root/` (files), `env.json` (variables), `facts.json` (what is not a file), `sysctl.txt` (`name: value`),
+    `nvml.json` (what `nvml.py` prints).
 
     Keys of facts.json, all optional: `system`, `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers),
     `address_space_bytes` (-1: unlimited), `space` and `writable` (by folder), `mounts` (folder to file system), `memory`,
-    `swap_free` and `cores` (as psutil gives them), `processor_features` (numbers), `registry` (`key\\value` to text),
+    `swap_free` and `cores` (as psutil gives them), `processor_features` (numbers), `display_adapters`, `registry` (`key\\value` to text),
     `job_limits` (hex), `read_at`.
     """
 
     def __init__(self, folder: str) -> None:
+        self._folder = folder
         self._facts: dict[str, Any] = _json(folder, "facts.json")
         super().__init__(os.path.join(folder, "root"), _json(folder, "env.json"), self._facts.get("system", "linux"))
         self.live = False
@@ -595,6 +660,9 @@ class RecordedHost(Host):
         found: str | None = self._facts.get("registry", {}).get(f"{key}\\{value}")
         return found
 
+    def display_adapters(self) -> list[Mapping[str, Any]] | None:
+        return self._facts.get("display_adapters")
+
     def processor_feature(self, number: int) -> bool | None:
         found = self._facts.get("processor_features")
         return None if found is None else number in found
@@ -602,6 +670,9 @@ class RecordedHost(Host):
     def job_limits(self) -> bytes | None:
         found = self._facts.get("job_limits")
         return None if found is None else bytes.fromhex(found)
+
+    def nvml(self) -> Mapping[str, Any] | None:
+        return _json(self._folder, "nvml.json") or None
 
 
 def _json(folder: str, name: str) -> Any:

@@ -1,0 +1,279 @@
+"""NVIDIA GPUs: how many files show, and what the driver's library says of them where a driver is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..facts import Record
+from ..machine import MAX_MEMORY_BYTES, Accelerator, normal_architecture
+from .host import FILL_IN, Host
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+UNNAMED = "NVIDIA GPU"
+VERSION, GPUS = "/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus"
+WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
+# the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards (Thor's Blackwell too)
+_UNIFIED_CHIP = re.compile(r"\bGB10\b|\bOrin\b|\bXavier\b|\bThor\b|\bTegra\b|\bJetson\b", re.IGNORECASE)
+_SHARES = "the GPU shares the machine's RAM and has none of its own"
+_NOT_SUPPORTED = 3
+_LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
+
+# NVML's error numbers (nvml.h, nvmlReturn_t) that people meet -> why, and what to do about it
+_ERRORS: Mapping[int | None, tuple[str, str]] = {
+    4: ("this account may not ask the NVIDIA driver", "run it as an account that may open /dev/nvidiactl and /dev/nvidia0"),
+    9: ("the NVIDIA driver is installed, but not loaded", "load it with `modprobe nvidia`, or restart the machine"),
+    12: (
+        "the NVIDIA driver's library, libnvidia-ml, was not found",
+        "install the driver's libraries; for a container set NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+    ),
+    15: ("a GPU no longer answers its driver (it fell off the bus)", "restart the machine"),
+    18: ("the NVIDIA driver and its library are of different versions, as after an update", "restart the machine"),
+}
+
+
+class Read(Record):
+    """What was read of one vendor's GPUs: the cards, where, and why the memory of some is None."""
+
+    cards: tuple[Accelerator, ...]
+    source: str
+    reason: str | None = None
+    remedy: str | None = None
+
+
+class _Gpu(Record):
+    """One GPU or MIG instance as NVML tells of it. `parent` is the number of the GPU itself, or of the one an instance is a part of."""
+
+    card: Accelerator
+    uuid: str | None
+    parent: int
+    parent_uuid: str | None
+    refused: int | None
+
+
+def parse_driver(text: str) -> str | None:
+    """/proc/driver/nvidia/version -> `590.48.01`."""
+    match = re.search(r"Kernel Module[^\n]*?\s(\d+\.\d+(?:\.\d+)*)\s", text)
+    return match[1] if match else None
+
+
+def parse_information(text: str) -> str | None:
+    """/proc/driver/nvidia/gpus/*/information -> the model's name."""
+    match = re.search(r"^Model:\s*(\S.*?)\s*$", text, re.MULTILINE)
+    return match[1] if match else None
+
+
+def memory_bandwidth(clock_mhz: int, bus_width_bits: int) -> int:
+    """Peak bytes per second of memory that transfers twice a clock, as NVML counts clocks (NVIDIA's deviceQuery does this sum)."""
+    return 2 * clock_mhz * 1_000_000 * bus_width_bits // 8
+
+
+def driver_present(host: Host) -> bool:
+    """Whether files show a driver that could be asked."""
+    if host.system == "windows":
+        folder = host.env.get("SystemRoot") or r"C:\Windows"
+        return host.exists(folder + r"\System32\nvml.dll")
+    nodes = any(re.fullmatch(r"nvidia\d+", name) for name in host.listdir("/dev") or ())
+    return nodes or host.exists(VERSION) or (host.exists("/dev/dxg") and host.exists(WSL_LIBRARY))
+
+
+def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
+    """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where there are none."""
+    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
+    if "jetson" in board.lower():
+        version = host.read_text(VERSION)
+        driver = parse_driver(version) if version else None
+        card = Accelerator(vendor="nvidia", name=host.clean(board), unified=True, driver=driver)
+        return Read(cards=(card,), source="/proc/device-tree/model", reason=_SHARES, remedy=None)
+    if not driver_present(host):
+        return _without_driver(host, slots)
+    answer = host.nvml()
+    if answer is None or answer.get("error") is not None or not isinstance(answer.get("devices"), list):
+        return _from_files(host, slots, answer or {})
+    return _visible(host, answer)
+
+
+def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
+    if not slots:
+        return None
+    if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
+        return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
+    reason = "an NVIDIA GPU is there, but no driver for it, or it was not handed to this container"
+    return _unread(host, slots, len(slots), "/sys/bus/pci/devices", reason, "install its driver; start a container with `--gpus all`")
+
+
+def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> Read:
+    """How many there are, and names where files give them: the library did not answer."""
+    nodes = [name for name in host.listdir("/dev") or () if re.fullmatch(r"nvidia\d+", name)]
+    found = answer.get("error")
+    number = found if isinstance(found, int) and not isinstance(found, bool) else None
+    if isinstance(answer.get("why"), str):
+        reason = f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}"
+        remedy = answer["remedy"] if isinstance(answer.get("remedy"), str) else _LOOK
+    elif number in _ERRORS:
+        reason, remedy = _ERRORS[number]
+    elif not answer:
+        reason, remedy = "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
+    else:
+        reason, remedy = (
+            f"the NVIDIA driver's library gave {f'error {number}' if number else 'no usable answer'}",
+            _LOOK,
+        )
+    # a container is handed device nodes, while the bus shows it every card of the host
+    source = "/dev/nvidia*" if nodes else "/sys/bus/pci/devices" if slots else "/dev/dxg" if host.exists("/dev/dxg") else VERSION
+    return _unread(host, slots, len(nodes) or len(slots) or 1, source, reason, remedy)
+
+
+def _unread(host: Host, slots: Sequence[str], count: int, source: str, reason: str, remedy: str) -> Read:
+    version = host.read_text(VERSION)
+    driver = parse_driver(version) if version else None
+    names = [parse_information(host.read_text(f"{GPUS}/{slot}/information") or "") for slot in slots]
+    seen = [name for name in names if name]
+    cards = []
+    for index in range(count):
+        name = seen[index] if len(seen) >= count else seen[0] if len(set(seen)) == 1 else UNNAMED
+        # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of its own
+        own = name != UNNAMED or normal_architecture(host.machine() or "") == "x86_64"
+        unified = True if _UNIFIED_CHIP.search(name) else False if own else None
+        cards.append(Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified))
+    return Read(cards=tuple(cards), source=source, reason=reason, remedy=remedy)
+
+
+# ------------------------------------------------------------------ what the library says
+
+
+def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
+    driver = _text(answer.get("driver"), host)
+    gpus = list(_gpus(host, answer["devices"], driver))
+    cuda = _whole(answer.get("cuda"), 1, 10**6)
+    # NVML writes version 13.1 as 13010
+    version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" if cuda else ""
+    library = "nvidia-ml-py" if answer.get("library") == "nvidia-ml-py" else "NVML"
+    source = f"{library}: driver {driver or 'of unknown version'}{version}"
+    chosen: Sequence[_Gpu] | None = gpus
+    mask = host.env.get("CUDA_VISIBLE_DEVICES")
+    if mask is not None:
+        source += ", as CUDA_VISIBLE_DEVICES selects"
+        chosen = select(gpus, len(answer["devices"]), mask, by_bus=host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID")
+    if chosen is None:
+        wanted = len({word.strip() for word in (mask or "").split(",")})
+        cards = tuple(Accelerator(vendor="nvidia", name=UNNAMED, driver=driver, unified=False) for _ in range(wanted))
+        reason = "CUDA_VISIBLE_DEVICES selects by number, and CUDA numbers unlike GPUs from the fastest on, as only CUDA itself can tell"
+        return Read(cards=cards, source=source, reason=reason, remedy="set CUDA_DEVICE_ORDER=PCI_BUS_ID, or select by UUID")
+    cards = tuple(gpu.card for gpu in chosen)
+    blank = [gpu for gpu in chosen if gpu.card.memory_total_bytes is None]
+    if not blank:
+        return Read(cards=cards, source=source)
+    # one that may have memory of its own says more than one that has none
+    untold = next((gpu for gpu in blank if not gpu.card.unified), None)
+    if untold is None:
+        return Read(cards=cards, source=source, reason=_SHARES, remedy=None)
+    reason, remedy = _ERRORS.get(untold.refused, ("the NVIDIA driver does not tell this GPU's memory", _LOOK))
+    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+
+
+def _gpus(host: Host, devices: Sequence[Any], driver: str | None) -> Iterator[_Gpu]:
+    """Every GPU in the driver's order; in MIG mode its instances in its place, for nothing runs on the whole of it then."""
+    for number, device in enumerate(devices):
+        if not isinstance(device, Mapping):
+            continue
+        major_minor = device.get("compute_capability")
+        pair = major_minor if isinstance(major_minor, list) and len(major_minor) == 2 else [None, None]
+        major, minor = (_whole(value, 0, 1000) for value in pair)
+        capability = f"{major}.{minor}" if major is not None and minor is not None else None
+        clock, width = _whole(device.get("memory_clock_mhz"), 1, 10**6), _whole(device.get("bus_width_bits"), 1, 10**6)
+        bandwidth = memory_bandwidth(clock, width) if clock and width else None
+        if device.get("mig") is True:
+            whole, parts = _size(device.get("memory_total_bytes")), device.get("instances")
+            for part in parts if isinstance(parts, list) else ():
+                if not isinstance(part, Mapping):
+                    continue
+                total = _size(part.get("memory_total_bytes"))
+                # an instance has its eighths of the memory and as many of its channels (NVIDIA's MIG user guide)
+                share = bandwidth * max(1, round(8 * total / whole)) // 8 if bandwidth and total and whole else None
+                yield _gpu(host, part, device, number, driver, capability, share)
+            continue
+        yield _gpu(host, device, device, number, driver, capability, bandwidth)
+
+
+def _gpu(
+    host: Host,
+    device: Mapping[str, Any],
+    parent: Mapping[str, Any],
+    number: int,
+    driver: str | None,
+    capability: str | None,
+    bandwidth: int | None,
+) -> _Gpu:
+    name = _text(device.get("name"), host) or _text(parent.get("name"), host) or UNNAMED
+    if device is not parent and not re.search(r"\bMIG\b", name):
+        name += " MIG"
+    total, free = _size(device.get("memory_total_bytes")), _size(device.get("memory_free_bytes"), 0)
+    told = device.get("refused")
+    refused = _whole(told.get("memory", told.get("handle")), 0, 10**6) if isinstance(told, Mapping) else None
+    # an Arm chip that says it has no frame buffer shares the RAM; its name tells most of them
+    unified = bool(_UNIFIED_CHIP.search(name)) or (
+        total is None and refused == _NOT_SUPPORTED and normal_architecture(host.machine() or "") == "aarch64"
+    )
+    if unified:
+        total = free = None
+    card = Accelerator(
+        vendor="nvidia",
+        name=name,
+        memory_total_bytes=total,
+        memory_free_bytes=min(free, total) if free is not None and total is not None else None,
+        unified=unified,
+        driver=driver,
+        compute_capability=capability,
+        memory_bandwidth_bytes_per_second=bandwidth,
+    )
+    own, whole = (uuid if isinstance(uuid, str) else None for uuid in (device.get("uuid"), parent.get("uuid")))
+    return _Gpu(card=card, uuid=own, parent=number, parent_uuid=whole, refused=refused)
+
+
+def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list[_Gpu] | None:
+    """What CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order. The first word that names none, or one again, ends it.
+
+    Words are numbers, or the beginning of one UUID alone (CUDA C++ Programming Guide, environment variables). None where numbers were
+    given and which GPU has which is not known: by default CUDA puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    """
+    chosen: list[_Gpu] = []
+    alike = len({(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}) <= 1
+    for word in (part.strip() for part in mask.split(",")):
+        if word.isdecimal() and word.isascii():
+            index = int(word) if len(word) < 6 else count
+            if index >= count:
+                break
+            if not (alike or by_bus or count == 1):
+                return None
+            found = [gpu for gpu in gpus if gpu.parent == index]
+        elif word.startswith(("GPU-", "MIG-")):
+            whole = word.startswith("GPU-")
+            names = {(gpu.parent_uuid if whole else gpu.uuid) or "" for gpu in gpus}
+            named = [name for name in names if name.lower().startswith(word.lower())]
+            if len(named) != 1:
+                break
+            found = [gpu for gpu in gpus if (gpu.parent_uuid if whole else gpu.uuid) == named[0]]
+        else:
+            break
+        if not found or any(gpu in chosen for gpu in found):
+            break
+        chosen += found
+    return chosen
+
+
+def _whole(value: object, least: int, most: int) -> int | None:
+    return value if type(value) is int and least <= value <= most else None
+
+
+def _size(value: object, least: int = 1) -> int | None:
+    return _whole(value, least, MAX_MEMORY_BYTES)
+
+
+def _text(value: object, host: Host) -> str | None:
+    text = value.strip() if isinstance(value, str) else ""
+    return host.clean(text)[:200] if text else None

@@ -1,0 +1,515 @@
+"""Accelerators: what NVIDIA's library, sysfs and the registry say of GPUs, however badly they say it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfhost.machine import Accelerator, Machine
+from selfhost.probes import Host, RecordedHost, child, nvidia, read_machine
+
+MIB, GIB = 2**20, 2**30
+LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
+DRIVER = {"/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct 1 00:00:00 UTC 2025\n"}
+NODES = DRIVER | {"/dev/nvidia0": "x", "/sys/bus/cpu/uevent": "x"}
+NAME, TOTAL, FREE = "NVIDIA H100 80GB HBM3", 81559 * MIB, 81081 * MIB
+
+# what `nvidia-smi` printed of real cards (utkuozdemir/nvidia_gpu_exporter@e656cd81, internal/captures, MIT; bus widths from the
+# makers' pages): name, total and free MiB, compute capability, MHz, bits, and the bandwidth their makers state, GB/s
+CARDS = (
+    (NAME, 81559, 81081, [9, 0], 2619, 5120, 3352),
+    ("NVIDIA H200", 143771, 143158, [9, 0], 3201, 6144, 4917),
+    ("NVIDIA L40S", 46068, 45460, [8, 9], 9001, 384, 864),
+    ("NVIDIA GeForce RTX 4080 SUPER", 16376, 15348, [8, 9], 11501, 256, 736),
+    ("NVIDIA GeForce RTX 2080 SUPER", 8192, 7286, [7, 5], 7751, 256, 496),
+)
+# of the MIG capture: instances by name, with the memory that profile has
+MIG = (("3g.40gb", 40448), ("2g.20gb", 20096), ("1g.10gb", 9984), ("1g.10gb", 9984))
+
+
+def device(row: int = 0, uuid: str = "GPU-11111111-2222-3333-4444-555555555555", **values: Any) -> dict[str, Any]:
+    name, total, free, capability, clock, width, _ = CARDS[row]
+    return {
+        "name": name,
+        "uuid": uuid,
+        "memory_total_bytes": total * MIB,
+        "memory_free_bytes": free * MIB,
+        "compute_capability": capability,
+        "memory_clock_mhz": clock,
+        "bus_width_bits": width,
+        "mig": False,
+        "instances": [],
+        "refused": {},
+    } | values
+
+
+def instance(number: int) -> dict[str, Any]:
+    name, size = MIG[number]
+    return {
+        "name": f"{NAME} MIG {name}",
+        "uuid": f"MIG-{number}0000000-0000-0000-0000-000000000000",
+        "memory_total_bytes": size * MIB,
+        "memory_free_bytes": (size - 40) * MIB,
+        "refused": {},
+    }
+
+
+def answer(*devices: Any) -> dict[str, Any]:
+    return {"driver": "590.48.01", "cuda": 13010, "devices": list(devices), "library": "nvidia-ml-py"}
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., RecordedHost]:
+    """A Linux host of exactly these files, variables and answers."""
+    numbers = iter(range(1000))
+
+    def make(files: dict[str, str | bytes], env: dict[str, str] | None = None, nvml: Any = None, **facts: Any) -> RecordedHost:
+        folder = tmp_path / str(next(numbers))
+        (folder / "root").mkdir(parents=True)
+        for path, text in files.items():
+            place = folder / "root" / path.lstrip("/").replace(":", "")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(text if isinstance(text, bytes) else text.encode())
+        (folder / "env.json").write_text(json.dumps(env or {}))
+        (folder / "facts.json").write_text(json.dumps(LINUX | facts))
+        if nvml is not None:
+            (folder / "nvml.json").write_text(json.dumps(nvml))
+        return RecordedHost(str(folder))
+
+    return make
+
+
+def cards(machine: Machine) -> tuple[Accelerator, ...]:
+    assert machine.accelerators is not None
+    return machine.accelerators
+
+
+def why(machine: Machine) -> tuple[str, str]:
+    told = machine.why_unread("accelerators.memory_total_bytes")
+    return told.reason, told.remedy or ""
+
+
+# ------------------------------------------------------------------ NVIDIA: what its answer means
+
+
+@pytest.mark.parametrize("row", range(len(CARDS)), ids=[row[0] for row in CARDS])
+def test_a_card_as_its_driver_tells_of_it(build: Callable[..., RecordedHost], row: int) -> None:
+    """Name, memory, driver and compute capability as nvidia-smi prints them; the bandwidth that the maker states, to the gigabyte."""
+    name, total, free, (major, minor), _, _, bandwidth = CARDS[row]
+    machine = read_machine(build(NODES, nvml=answer(device(row))))
+    (card,) = cards(machine)
+    assert (card.vendor, card.name, card.driver, card.compute_capability) == ("nvidia", name, "590.48.01", f"{major}.{minor}")
+    assert (card.memory_total_bytes, card.memory_free_bytes, card.unified) == (total * MIB, free * MIB, False)
+    assert card.memory_bandwidth_bytes_per_second is not None
+    assert round(card.memory_bandwidth_bytes_per_second / 10**9) == bandwidth
+    assert "CUDA 13.1" in machine.sources["accelerators"]
+    assert not [entry for entry in machine.unread if entry.fact.startswith("accelerators")]
+
+
+def test_no_identifier_of_a_card_is_kept(build: Callable[..., RecordedHost]) -> None:
+    """A UUID names one card in the world: it selects, and is in no record."""
+    uuid = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
+    machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": uuid}, answer(device(uuid=uuid))))
+    assert len(cards(machine)) == 1
+    assert "8932f937" not in json.dumps(machine.to_json())
+
+
+@pytest.mark.parametrize(
+    ("mask", "left"),
+    [
+        ("", []), ("-1", []), ("NoDevFiles", []), ("0", [0]), ("1", [1]), ("2,1", [2, 1]), (" 0 , 2 ", [0, 2]), ("0,2,-1,1", [0, 2]),
+        ("0,9,1", [0]), ("1,1,0", [1]), ("GPU-b", [1]), ("GPU-B0000000,0", [1, 0]), ("GPU-", []), ("GPU-f", []), ("0,,1", [0]),
+        ("99999999999999999999", []), ("²", []),
+    ],
+)  # fmt: skip
+def test_visible_devices(build: Callable[..., RecordedHost], mask: str, left: list[int]) -> None:
+    """By number or the beginning of a UUID, in the order given; what is invalid ends the list (CUDA C++ Programming Guide, 5.2.1.1)."""
+    three = [
+        device(uuid=f"GPU-{letter}0000000-0000-0000-0000-000000000000", memory_free_bytes=(70 + at) * GIB)
+        for at, letter in enumerate("abc")
+    ]
+    machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(*three)))
+    assert [(card.memory_free_bytes or 0) // GIB - 70 for card in cards(machine)] == left
+    assert "CUDA_VISIBLE_DEVICES" in machine.sources["accelerators"]
+
+
+def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., RecordedHost]) -> None:
+    """CUDA puts the fastest first unless told to go by the bus: which card 0 is, the driver's own order does not tell."""
+    both = answer(device(4, uuid="GPU-a0000000"), device(0, uuid="GPU-b0000000"))
+    machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0"}, both))
+    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [(None, False)]
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in why(machine)[1]
+    by_bus = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, both))
+    assert [card.name for card in cards(by_bus)] == [CARDS[4][0]]
+    by_uuid = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "GPU-b"}, both))
+    assert [card.name for card in cards(by_uuid)] == [NAME]
+
+
+def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., RecordedHost]) -> None:
+    """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used. A UUID selects one."""
+    split = device(mig=True, instances=[instance(number) for number in range(4)])
+    machine = read_machine(build(NODES, nvml=answer(split)))
+    assert [(card.name.split()[-1], (card.memory_total_bytes or 0) // MIB) for card in cards(machine)] == list(MIG)
+    assert all(card.is_part and card.compute_capability == "9.0" for card in cards(machine))
+    shares = [(card.memory_bandwidth_bytes_per_second or 0) / (2 * 2619e6 * 5120 / 8) for card in cards(machine)]
+    assert shares == pytest.approx([4 / 8, 2 / 8, 1 / 8, 1 / 8])
+    for mask, left in (("MIG-1", [20096]), ("0", [size for _, size in MIG]), ("GPU-11111111", [size for _, size in MIG]), ("1", [])):
+        chosen = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split)))
+        assert [(card.memory_total_bytes or 0) // MIB for card in cards(chosen)] == left
+    # a pod may not read the card, only its slice (IDSIA/sacred#864)
+    refused = device(mig=True, instances=[instance(2)], memory_total_bytes=None, memory_free_bytes=None, refused={"memory": 4})
+    (card,) = cards(read_machine(build(NODES, nvml=answer(refused))))
+    assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (9984 * MIB, None)
+    assert cards(read_machine(build(NODES, nvml=answer(device(mig=True))))) == ()
+
+
+@pytest.mark.parametrize("name", ["NVIDIA GB10", "NVIDIA Thor", "Orin (nvgpu)"])
+def test_a_chip_without_memory_of_its_own_shares_the_ram(build: Callable[..., RecordedHost], name: str) -> None:
+    """A DGX Spark's frame buffer is [N/A] although its GPU works (XuehaiPan/nvitop#208): it is no card of 0 bytes, nor an unread one."""
+    blank = device(name=name, memory_total_bytes=None, memory_free_bytes=None, refused={"memory": 3}, memory_clock_mhz=None)
+    machine = read_machine(build(NODES, nvml=answer(blank), machine="aarch64"))
+    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(True, None)]
+    assert "shares the machine's RAM" in why(machine)[0]
+
+
+@pytest.mark.parametrize(
+    ("refused", "said", "todo"),
+    [
+        ({"memory": 4}, "may not ask", "/dev/nvidiactl"),
+        ({"handle": 15}, "no longer answers", "restart"),
+        ({"memory": 3}, "does not tell", "nvidia-smi"),
+    ],
+)
+def test_a_card_that_tells_too_little_is_unread(build: Callable[..., RecordedHost], refused: dict[str, int], said: str, todo: str) -> None:
+    """One of two is refused: the other is read, and the reason and what to do are named."""
+    blank = {"refused": refused, "name": NAME if "memory" in refused else None, "memory_total_bytes": None}
+    machine = read_machine(build(NODES, nvml=answer(device(), blank)))
+    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [(TOTAL, False), (None, False)]
+    reason, remedy = why(machine)
+    assert said in reason
+    assert todo in remedy
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "todo"),
+    [
+        ({"error": 18}, "different versions", "restart"),
+        ({"error": 9}, "not loaded", "modprobe"),
+        ({"error": 12}, "libnvidia-ml", "DRIVER_CAPABILITIES"),
+        ({"error": 4}, "may not ask", "account"),
+        ({"error": 999}, "error 999", "nvidia-smi"),
+        ({"why": "it gave no answer within 10 seconds"}, "10 seconds", "nvidia-smi"),
+        ({"devices": "many"}, "no usable answer", "nvidia-smi"),
+        ({"error": True}, "no usable answer", "nvidia-smi"),
+        (None, "recorded tree", "--machine"),
+    ],
+)
+def test_a_driver_that_does_not_answer_is_unread(build: Callable[..., RecordedHost], error: Any, said: str, todo: str) -> None:
+    """Names and number still come from files; the memory is unread, with what to do about it."""
+    slot = "/proc/driver/nvidia/gpus/0000:01:00.0/information"
+    bus = {"/sys/bus/pci/devices/0000:01:00.0/class": "0x030200", "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de"}
+    machine = read_machine(build(NODES | bus | {slot: f"Model: \t\t {NAME}\n"}, nvml=error))
+    assert [(card.vendor, card.memory_total_bytes, card.driver) for card in cards(machine)] == [("nvidia", None, "590.48.01")]
+    reason, remedy = why(machine)
+    assert said in reason
+    assert todo in remedy
+
+
+def test_a_container_that_was_handed_no_gpu(build: Callable[..., RecordedHost]) -> None:
+    """The bus shows every card of the host. `void` and `none` say that none was meant; otherwise it may have been forgotten."""
+    bus = {"/sys/bus/pci/devices/0000:01:00.0/class": "0x030200", "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de"}
+    for word in ("void", "none"):
+        machine = read_machine(build(bus, {"NVIDIA_VISIBLE_DEVICES": word}))
+        assert machine.accelerators == ()
+        assert "NVIDIA_VISIBLE_DEVICES" in machine.sources["accelerators"]
+    assert "--gpus all" in why(read_machine(build(bus, {"NVIDIA_VISIBLE_DEVICES": "all"})))[1]
+
+
+def test_wsl_and_windows_have_a_driver_too(build: Callable[..., RecordedHost]) -> None:
+    """WSL 2 has /dev/dxg and the library but no /proc/driver/nvidia; Windows has nvml.dll."""
+    wsl = {"/dev/dxg": "x", "/usr/lib/wsl/lib/libnvidia-ml.so.1": "x", "/sys/bus/cpu/uevent": "x"}
+    assert [card.name for card in cards(read_machine(build(wsl, nvml=answer(device(3)))))] == [CARDS[3][0]]
+    files = {"C:\\Windows\\System32\\nvml.dll".replace("\\", "/").replace(":", ""): "x"}
+    host = build(files, system="windows", machine="AMD64", nvml=answer(device(4)), display_adapters=[])
+    assert [card.name for card in cards(read_machine(host))] == [CARDS[4][0]]
+
+
+KEYS = ["devices", "name", "uuid", "memory_total_bytes", "mig", "instances", "refused", "memory", "compute_capability", "error", "why"]
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+STRANGE = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6), max_leaves=25
+)
+
+
+@settings(deadline=None)
+@given(STRANGE)
+def test_no_answer_is_too_strange(given_answer: Any) -> None:
+    """Whatever the child prints, reading ends with GPUs or without, never with an error, and in no number out of range."""
+
+    class Strange(Host):
+        def __init__(self) -> None:
+            super().__init__("/nowhere", {"CUDA_VISIBLE_DEVICES": "0,GPU-"}, "linux")
+
+        def exists(self, path: str) -> bool:
+            return path == nvidia.VERSION
+
+        def nvml(self) -> Any:
+            return given_answer if isinstance(given_answer, dict) else {"devices": [given_answer, {"instances": given_answer, "mig": True}]}
+
+    machine = Machine(accelerators=(nvidia.read_nvidia(Strange(), ()) or nvidia.Read(cards=(), source="")).cards)
+    assert all(card.memory_total_bytes is None or card.memory_total_bytes > 0 for card in machine.accelerators or ())
+
+
+# ------------------------------------------------------------------ NVIDIA: asking for real, in a child
+
+# stands in for nvidia-ml-py: the same names, arguments and results, told what to do by FAKE_NVML
+FAKE_PYNVML = """
+import ctypes, os, sys, time
+case = os.environ["FAKE_NVML"]
+class NVMLError(Exception):
+    def __init__(self, value): self.value = value
+class Memory: pass
+def nvmlInit():
+    print("chatter of a library"); sys.stdout.flush(); os.write(1, b"more of it")
+    if case == "hang": time.sleep(60)
+    if case == "stubborn":
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+    if case == "crash": ctypes.string_at(0)
+    if case == "exit": os._exit(3)
+    if case == "mismatch": raise NVMLError(18)
+    if case == "python": raise RuntimeError("something else")
+def nvmlSystemGetDriverVersion(): return b"590.48.01"
+def nvmlSystemGetCudaDriverVersion(): return 13010
+def nvmlDeviceGetCount(): return 2
+def nvmlDeviceGetHandleByIndex(index):
+    if case == "lost" and index == 1: raise NVMLError(15)
+    return index
+def nvmlDeviceGetName(handle): return ("NVIDIA H100 80GB HBM3" if isinstance(handle, int) else "NVIDIA H100 80GB HBM3 MIG 1g.10gb").encode()
+def nvmlDeviceGetUUID(handle): return f"GPU-{handle}"
+def nvmlDeviceGetMemoryInfo(handle, version=None):
+    if case == "unsupported": raise NVMLError(3)
+    if case == "permission": raise NVMLError(4)
+    if case == "old" and version: raise NVMLError(13)
+    memory = Memory()
+    memory.total, memory.free = (81559 * 2**20, 81081 * 2**20) if isinstance(handle, int) else (9984 * 2**20, 9944 * 2**20)
+    return memory
+def nvmlDeviceGetCudaComputeCapability(handle): return (9, 0)
+def nvmlDeviceGetMaxClockInfo(handle, clock):
+    assert clock == 2
+    return 2619
+def nvmlDeviceGetMigMode(handle):
+    if case != "mig": raise NVMLError(3)
+    return [1, 1]
+def nvmlDeviceGetMaxMigDeviceCount(handle): return 7
+def nvmlDeviceGetMigDeviceHandleByIndex(handle, index):
+    if index in (0, 2, 3): return (handle, index)
+    raise NVMLError(6)
+if case != "old":
+    def nvmlDeviceGetMemoryBusWidth(handle): return 5120
+"""
+
+# stands in for the driver's own library, by the declarations of nvml.h
+FAKE_LIBRARY = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+typedef struct device *nvmlDevice_t;
+typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
+typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } nvmlMemory_v2_t;
+static const char *scenario(void) { const char *word = getenv("FAKE_NVML"); return word ? word : ""; }
+int nvmlInit_v2(void) {
+    puts("chatter"); fflush(stdout);
+    if (!strcmp(scenario(), "hang")) sleep(60);
+    if (!strcmp(scenario(), "crash")) *(volatile int *)0 = 1;
+    return strcmp(scenario(), "mismatch") ? 0 : 18;
+}
+int nvmlInitWithFlags(unsigned int flags) { return nvmlInit_v2(); }
+const char *nvmlErrorString(int code) { return "as a library says it"; }
+int nvmlSystemGetDriverVersion(char *text, unsigned int size) { snprintf(text, size, "590.48.01"); return 0; }
+int nvmlSystemGetCudaDriverVersion(int *version) { *version = 13010; return 0; }
+int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 2; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
+    *device = (nvmlDevice_t)(0x7f0000001000UL + index); return 0;
+}
+int nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size) {
+    if ((unsigned long)device >> 32 != 0x7f00) return 2;
+    snprintf(text, size, "NVIDIA H100 80GB HBM3"); return 0;
+}
+int nvmlDeviceGetUUID(nvmlDevice_t device, char *text, unsigned int size) {
+    snprintf(text, size, "GPU-%lu", (unsigned long)device & 15); return 0;
+}
+int nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
+    memory->total = 81559ULL << 20; memory->free = 81081ULL << 20; memory->used = 478ULL << 20; return 0;
+}
+int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
+    if (!strcmp(scenario(), "old") || memory->version != (sizeof(nvmlMemory_v2_t) | 2 << 24)) return 25;
+    memory->total = 81559ULL << 20; memory->reserved = 478ULL << 20; memory->free = 81081ULL << 20; memory->used = 0; return 0;
+}
+int nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
+int nvmlDeviceGetMemoryBusWidth(nvmlDevice_t device, unsigned int *width) { *width = 5120; return 0; }
+int nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, int clock, unsigned int *rate) { *rate = clock == 2 ? 2619 : 1; return 0; }
+"""
+
+
+class Asking(RecordedHost):
+    """Files of a recording, and a child that is started for real."""
+
+    def nvml(self) -> Any:
+        self.live = True
+        try:
+            return Host.nvml(self)
+        finally:
+            self.live = False
+
+
+@pytest.fixture(params=["stand-in", "nvidia-ml-py", "the driver's library"])
+def asking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Callable[..., RecordedHost]) -> Any:
+    """A host whose child meets a stand-in of nvidia-ml-py, or of the driver's library through nvidia-ml-py itself or without it."""
+    folder = tmp_path / "fake"
+    folder.mkdir()
+    if request.param == "stand-in":
+        (folder / "pynvml.py").write_text(FAKE_PYNVML)
+        monkeypatch.syspath_prepend(str(folder))
+    else:
+        if shutil.which("gcc") is None or sys.platform != "linux":
+            pytest.skip("no compiler to make a stand-in of the driver's library with")
+        (folder / "nvml.c").write_text(FAKE_LIBRARY)
+        subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-o", folder / "libnvidia-ml.so.1", folder / "nvml.c"], check=True)
+        monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+        if request.param == "nvidia-ml-py":
+            if find_spec("pynvml") is None:
+                pytest.skip("nvidia-ml-py is not installed")
+        else:
+            monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    def make(case: str) -> Machine:
+        monkeypatch.setenv("FAKE_NVML", case)
+        host = build(NODES)
+        return read_machine(Asking(str(Path(host.root).parent)))
+
+    make.library = request.param  # type: ignore[attr-defined]
+    return make
+
+
+def test_two_cards_through_a_child(asking: Any) -> None:
+    """Both libraries give the same figures; what they print themselves does no harm, and the first version of the call is enough."""
+    for case in ("fine", "old"):
+        machine = asking(case)
+        assert [(card.name, card.memory_total_bytes, card.memory_free_bytes, card.compute_capability) for card in cards(machine)] == [
+            (NAME, TOTAL, FREE, "9.0")
+        ] * 2
+        assert machine.sources["accelerators"].startswith("NVML" if asking.library == "the driver's library" else "nvidia-ml-py")
+        if case == "fine":
+            assert {card.memory_bandwidth_bytes_per_second for card in cards(machine)} == {3_352_320_000_000}
+
+
+@pytest.mark.parametrize(("case", "said"), [("hang", "within 1 second"), ("crash", "signal 11"), ("mismatch", "different versions")])
+def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
+    asking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str, said: str
+) -> None:
+    """The memory is unread, the rest of the machine is not, no process is left, and no core file is written."""
+    monkeypatch.setattr("selfhost.probes.host.NVML_SECONDS", 1.0 if case == "hang" else 30.0)
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    machine = asking(case)
+    assert [card.memory_total_bytes for card in cards(machine)] == [None]
+    assert said in why(machine)[0]
+    assert machine.architecture == "x86_64"
+    assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"0"}
+    deadline = time.monotonic() + 20
+    while children() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not children()
+
+
+def children() -> list[str]:
+    """Processes of this one that are there or not yet reaped and run the question."""
+    found = []
+    for number in filter(str.isdecimal, os.listdir("/proc") if sys.platform == "linux" else ()):
+        try:
+            status = Path(f"/proc/{number}/stat").read_text()
+            words = Path(f"/proc/{number}/cmdline").read_text()
+        except OSError:
+            continue
+        if status.rpartition(")")[2].split()[1] == str(os.getpid()) and ("nvml.py" in words or not words):
+            found.append(number)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("stubborn", "within 1 second"),
+        ("exit", "status 3"),
+        ("python", "no usable answer"),
+        ("permission", "may not ask"),
+        ("unsupported", "does not tell"),
+    ],
+)
+def test_other_ways_to_fail(asking: Any, monkeypatch: pytest.MonkeyPatch, case: str, said: str) -> None:
+    """A child that ignores a polite end, one that ends by itself, one that NVML refuses."""
+    if asking.library != "stand-in":
+        pytest.skip("the stand-in of the driver's library has no such case")
+    monkeypatch.setattr("selfhost.probes.host.NVML_SECONDS", 1.0 if case == "stubborn" else 30.0)
+    machine = asking(case)
+    assert {card.memory_total_bytes for card in cards(machine)} == {None}
+    assert said in why(machine)[0]
+
+
+def test_mig_and_a_lost_card_through_a_child(asking: Any) -> None:
+    """Instances have gaps in their numbers; a card that fell off the bus leaves the other."""
+    if asking.library != "stand-in":
+        pytest.skip("the stand-in of the driver's library has no such case")
+    split = cards(asking("mig"))
+    assert [card.memory_total_bytes for card in split] == [9984 * MIB] * 6
+    assert {card.name for card in split} == {f"{NAME} MIG 1g.10gb"}
+    assert [card.memory_total_bytes for card in cards(asking("lost"))] == [TOTAL, None]
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "longer than"),
+        ("import os, time\nos.close(1)\ntime.sleep(60)", "within"),
+        ("import os\nos.kill(os.getpid(), 9)", "signal 9"),
+        ("raise SystemExit(2)", "status 2"),
+    ],
+)
+def test_a_child_is_bounded(tmp_path: Path, program: str, said: str) -> None:
+    """In time and in what it may say, whatever it does with its output."""
+    file = tmp_path / "program.py"
+    file.write_text(program)
+    with pytest.raises(child.ChildError, match=said):
+        child.ask(str(file), [], seconds=5, limit_bytes=1000)
+
+
+def test_a_child_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the current folder nor PYTHONPATH nor installed packages reach it: nothing there runs, and no byte code is written."""
+    for name in ("json.py", "ctypes.py", "sitecustomize.py"):
+        (tmp_path / name).write_text("raise SystemExit('not me')")
+    (tmp_path / "program.py").write_text("import ctypes, json, sys\nprint(sys.flags.isolated, sys.flags.no_site, sys.dont_write_bytecode)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert child.ask(str(tmp_path / "program.py"), [], seconds=60, limit_bytes=1000).split() == [b"1", b"1", b"True"]
+
+
+def test_without_an_interpreter_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program frozen into one file has no interpreter to start."""
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(child.ChildError, match="without a Python interpreter"):
+        child.ask(__file__, [], seconds=1, limit_bytes=1)
