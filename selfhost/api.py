@@ -19,7 +19,7 @@ from .needs import quantizations_of
 from .offers import Offer, cheapest_first, offers_of, snapshot_day
 from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec
 from .speed import advice
-from .verdict import Judged, Outcome, Question, Route, Verdict, judge
+from .verdict import Judged, Outcome, Question, Route, Verdict, considered, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
@@ -227,6 +227,7 @@ def _answer(
         needs=judged.needs,
         speed=judged.speed,
         findings=judged.findings,
+        placements=considered(question, judged, machine) if instead else (),
         room=room(question, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
         api_offers=offers,

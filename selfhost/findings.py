@@ -12,9 +12,9 @@ from enum import StrEnum
 from . import units
 from .facts import Record
 from .licenses import satisfies
-from .machine import Machine
+from .machine import Accelerator, Machine
 from .needs.records import Needs
-from .placement import free_bytes, room_of
+from .placement import emptied, free_bytes, room_of
 from .spec import ModelSpec, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
@@ -75,6 +75,7 @@ CODES: Mapping[str, str] = {
     "memory-need-not-known": "what the model takes is not known",
     "memory-too-small": "the machine can never give that much",
     "accelerator-fits": "it all fits on the accelerator",
+    "accelerator-not-now": "the accelerator can hold it, but not what is free of it now",
     "accelerator-not-needed": "the model runs without an accelerator",
     "accelerator-partly": "some layers fit, the rest stays in RAM",
     "accelerator-unread": "an accelerator is there but could not be read, and it decides",
@@ -527,8 +528,18 @@ def _giver(machine: Machine, basis: str) -> str:
     return f"{name} now" if basis == "available" else name
 
 
-def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
-    """Is an accelerator needed, and do those that `needs` names as places hold their share?"""
+# what AMD's own graphics share the RAM and are among the chips that vLLM is built for (its page on installing for ROCm)
+_BUILT_FOR = frozenset(("gfx942", "gfx950", "gfx1150", "gfx1151"))
+# of the RAM, Metal lets the GPU use two thirds on a Mac with 16 GB to five sixths on one with 128 GB
+# (AlexsJones/llmfit#570, antirez/ds4#893); iogpu.wired_limit_mb changes it
+METAL_SHARE = (0.66, 0.85)
+
+
+def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, now_only: bool = False) -> Finding:
+    """Is an accelerator needed, and do those that `needs` names as places hold their share?
+
+    `now_only`: what others hold of an accelerator does not count, even if they may leave it.
+    """
     needed = runtime is not None and runtime.gpu_only
     terms = [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
     share = sum(term.high_bytes for term in terms)
@@ -552,12 +563,17 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
         )
 
     if needs.placement == "host":
-        shared = next((device for device in machine.accelerators or () if device.unified), None)
+        shared = [device for device in machine.accelerators or () if device.unified]
+        if needed:
+            shared = [device for device in shared if device.vendor != "amd" or device.compute_capability in _BUILT_FOR]
         largest = max((device for device in machine.accelerators or ()), key=lambda device: free_bytes(device) or 0, default=None)
         program = runtime.name if runtime else "The runtime"
-        if needed and shared is not None:
-            return found(Outcome.PASS, "accelerator-fits", f"{shared.name} shares the RAM, which holds it.", counted=False)
-        if needed and largest is None:
+        if shared:
+            metal = next((device for device in shared if device.vendor == "apple"), None)
+            if metal is not None and (made := _metal(metal, needs, machine)) is not None:
+                return made
+            return found(Outcome.PASS, "accelerator-fits", f"{shared[0].name} shares the RAM: judged there.", counted=False)
+        if needed:
             remedy = "choose a runtime that works on a CPU: leave --runtime out"
             return found(Outcome.FAIL, "accelerator-missing", f"{program} needs a GPU, and none was found.", remedy, counted=False)
         without = "None is needed" if largest is None else f"{largest.name} is not needed, or holds too little of it"
@@ -565,9 +581,14 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
     if has is None:
         blank = "unified" if any(device and device.memory_total_bytes is not None for device in used) else "memory_total_bytes"
         why = machine.why_unread("accelerators" if machine.accelerators is None else f"accelerators.{blank}")
-        reason = f"Only an accelerator could hold it, and that could not be read: {why.reason}."
+        reason = f"Only an accelerator could hold it, or be fast enough, and that could not be read: {why.reason}."
         return found(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
     if share > has:
+        whole = sum(room_of(device, gpu_only=needed) or 0 for device in emptied([device for device in used if device is not None]))
+        if share <= whole and not now_only:
+            free = sum(device.memory_free_bytes or 0 for device in used if device is not None)
+            reason = f"{name} can hold the {units.binary(share)} it takes there, but only {units.binary(free)} are free now."
+            return found(Outcome.WARN, "accelerator-not-now", reason, "end what else runs on it")
         program = runtime.name if runtime else "The runtime"
         reason = f"{program} needs {units.binary(share)} on a GPU, and may take {units.binary(has)} of {name}."
         return found(Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less")
@@ -576,6 +597,32 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> 
         return found(Outcome.WARN, "accelerator-partly", reason, "a smaller quantization or a shorter context may fit whole")
     fits = f"It all fits on {name}: {units.binary(share)} of {units.binary(has)}."
     return found(Outcome.PASS, "accelerator-fits", fits + _doubt(machine))
+
+
+def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:
+    """Where Metal may not let the GPU use as much of the RAM; None where it surely does, or nothing can be said."""
+    high, total = host_high(needs), machine.memory_total_bytes
+    limit = device.memory_total_bytes
+    if high is None or (limit is None and total is None):
+        return None
+    least, most = (limit, limit) if limit is not None else (int((total or 0) * METAL_SHARE[0]), int((total or 0) * METAL_SHARE[1]))
+    if high <= least:
+        return None
+    if limit is not None:
+        gives = f"lets its GPU use {units.binary(limit)} of the RAM"
+    else:
+        gives = f"lets its GPU use about {units.binary(least)} to {units.binary(most)} of the RAM by default"
+    return Finding(
+        check="accelerator",
+        outcome=Outcome.WARN,
+        code="accelerator-partly",
+        needs=high,
+        has=least,
+        short=high - least,
+        unit="bytes",
+        reason=f"It takes up to {units.binary(high)}, and macOS {gives}; what is left over runs on the CPU, slower.",
+        remedy=f"give the GPU more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`",
+    )
 
 
 def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:

@@ -51,11 +51,16 @@ def free_bytes(device: Accelerator) -> int | None:
     return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
 
 
+def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
+    """The same accelerators with nothing else running on them."""
+    return tuple(device.replace(memory_free_bytes=None) if device.memory_total_bytes is not None else device for device in devices)
+
+
 def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bool, gpu_only: bool = False) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators, split, host, unread accelerator.
 
-    `splits`: the runtime shares layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
-    alone, one or several alike.
+    Before the last come the accelerators once others have left them. `splits`: the runtime shares layers out, over
+    several accelerators and with the RAM. `gpu_only`: it runs on accelerators alone, one or several alike.
     """
     if needs.memory is None:
         yield needs
@@ -63,19 +68,34 @@ def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bo
     if gpu_only:
         yield from _gpu_only(needs, needs.memory, machine)
         return
-    known = [place for place in places(machine) if place.room_bytes is not None]
-    moving = sum(term.high_bytes for term in needs.memory.terms if term.name != "runtime")
-    one = max(known, key=lambda place: place.room_bytes or 0, default=None)
-    if one is not None and moving <= (one.room_bytes or 0):
-        yield _on_one(needs, one.where)
-    elif known and splits and layers:
-        yield from _shared_out(needs, needs.memory, known, layers)
+    now, later = (places(one) for one in (machine, machine.replace(accelerators=emptied(machine.accelerators or ()))))
+    shared_out = layers if splits else None
+    at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
+    yield from at_once
     yield needs
+    if now != later:
+        for other in _on_accelerators(needs, needs.memory, machine, later, shared_out):
+            # a few layers more are no other way to lay it out
+            if other not in at_once and (other.placement == "accelerator" or not at_once):
+                yield other
     if machine.accelerators is None:
         yield _on_one(needs, "accelerator:0")
     for place in places(machine):
         if place.room_bytes is None:
             yield _on_one(needs, place.where)
+
+
+def _on_accelerators(needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None) -> Iterator[Needs]:
+    """All of it on the one with most room, else its `layers` shared out; nothing where neither holds a layer."""
+    known = [place for place in found if place.room_bytes is not None]
+    moving = sum(term.high_bytes for term in memory.terms if term.name != "runtime")
+    one = max(known, key=lambda place: place.room_bytes or 0, default=None)
+    if one is not None and moving <= (one.room_bytes or 0):
+        yield _on_one(needs, one.where)
+    elif one is not None and layers:
+        # a program gets one instance of MIG, and no other accelerator beside it
+        parts = [place for place in known if machine.accelerators and machine.accelerators[place.index].is_part]
+        yield from _shared_out(needs, memory, [one] if one in parts else [place for place in known if place not in parts], layers)
 
 
 def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
@@ -99,15 +119,19 @@ def smallest_device_bytes(high_bytes: int) -> int:
 
 def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Needs]:
     """All of it on one accelerator, the same on several by tensor parallelism, then where nothing was read; the RAM last."""
-    devices = [(place, (machine.accelerators or ())[place.index]) for place in places(machine)]
-    known = [(place, room) for place, device in devices if device.unified is False and (room := room_of(device, gpu_only=True)) is not None]
-    need = memory.high_bytes
-    largest = max(known, key=lambda item: item[1], default=None)
-    for number in (1, *TENSOR_PARALLEL):
-        chosen = sorted(known, key=lambda item: -item[1])[:number]
-        if len(chosen) == number and all(-(-need // number) <= room for _, room in chosen):
-            yield _tensor_parallel(needs, memory, [place.where for place, _ in chosen])
-            return
+    owned = machine.accelerators or ()
+    devices = [(place, owned[place.index]) for place in places(machine)]
+    largest = None
+    for cards in (owned, emptied(owned)):
+        rooms = [(place, room_of(cards[place.index], gpu_only=True)) for place, device in devices if device.unified is False]
+        known = sorted([(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1])
+        largest = largest or (known[0] if known else None)
+        for number in (1, *TENSOR_PARALLEL):
+            # a program gets one instance of MIG, and no other accelerator beside it
+            chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][:number]
+            if len(chosen) == number and all(-(-memory.high_bytes // number) <= room for _, room in chosen):
+                yield _tensor_parallel(needs, memory, [place.where for place, _ in chosen])
+                return
     if machine.accelerators is None:
         yield _tensor_parallel(needs, memory, ["accelerator:0"])
     for place, device in devices:

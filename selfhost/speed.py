@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from . import units
 from .facts import Record
-from .machine import Machine
+from .machine import Accelerator, Machine
 from .needs.records import Needs
 from .spec import Architecture
 
@@ -245,6 +245,11 @@ def gpu_entry(name: str, rows: Iterable[tuple[frozenset[str], Entry]]) -> Entry 
     return max(found, key=lambda row: len(row[0]))[1] if found else None
 
 
+def device_bandwidth(device: Accelerator) -> float | None:
+    """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name; None where neither does."""
+    return device.memory_bandwidth_bytes_per_second or gpu_bandwidth(device.name)
+
+
 def _with_accelerators(
     machine: Machine, architecture: Architecture | None, read_bytes: Mapping[str, int], depth: float, offloaded: Mapping[int, float]
 ) -> Speed:
@@ -255,7 +260,7 @@ def _with_accelerators(
     seconds = [0.0, 0.0, 0.0]
     names = []
     for number, share in offloaded.items():
-        peak = gpu_bandwidth(devices[number].name) if number < len(devices) else None
+        peak = device_bandwidth(devices[number]) if number < len(devices) else None
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
             return Speed(decode=None, prompt=None, how=f"how fast the memory of {name} is is not known")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from . import findings as check
@@ -11,7 +11,7 @@ from .findings import Finding, Outcome
 from .machine import Machine
 from .needs.records import Needs
 from .offers import Offer
-from .placement import placements
+from .placement import emptied, placements
 from .spec import ModelSpec, RuntimeSpec
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
 from .workload import Workload
@@ -28,6 +28,7 @@ __all__ = [
     "Judged",
     "Outcome",
     "PaceRange",
+    "Placement",
     "Question",
     "Room",
     "Route",
@@ -74,6 +75,22 @@ class Room(Record):
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
+
+
+class Placement(Record):
+    """One way to lay the model out on this machine, in the order they are judged.
+
+    `placement` is host, accelerator or split, `accelerators` the numbers of those it takes. `fits` is whether memory, accelerator and
+    speed allow it, None where that cannot be told; `judged`: the verdict is about this one.
+    """
+
+    placement: str
+    accelerators: tuple[int, ...]
+    accelerator_high_bytes: int
+    host_high_bytes: int
+    decode: PaceRange | None
+    fits: bool | None
+    judged: bool
 
 
 class Question(Record):
@@ -129,9 +146,9 @@ class Judged(Record):
 class Verdict(Record):
     """The answer for one model on one machine. It has no truth value: ask `route` or `can_run`.
 
-    `workload` is the one judged, every default filled in. `commands` are lines to type next, `notes` sentences about how
-    the name was understood, `advice` what measurements say would make it faster here. `monthly_cost` is None where the workload
-    states no load.
+    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out that were compared, () where there
+    is but one. `commands` are lines to type next, `notes` sentences about how the name was understood, `advice` what measurements
+    say would make it faster here. `monthly_cost` is None where the workload states no load.
     """
 
     asked: str
@@ -142,6 +159,7 @@ class Verdict(Record):
     needs: Needs | None
     speed: Speed | None
     findings: tuple[Finding, ...]
+    placements: tuple[Placement, ...] = ()
     room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
@@ -190,8 +208,8 @@ def judge(question: Question, machine: Machine) -> Judged:
     """Every finding for that question on that machine.
 
     A closed model gets only `weights` and the findings that were asked for, one that the runtime does not load `runtime` too.
-    The placement judged is the first of accelerator, split, host without a `fail`, then one whose accelerator is unread; where
-    all fail, the host's.
+    The placement judged is the first of accelerator, split, host without a `fail` of memory, accelerator or speed, then an
+    accelerator that others hold now, then one that is unread; where all fail, the first that has the memory, else the host's.
     """
     spec, workload = question.spec, question.workload
     about: list[Finding | None] = [
@@ -207,18 +225,84 @@ def judge(question: Question, machine: Machine) -> Judged:
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
-    placed, held = place(question, needs, machine)
+    placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
     about.append(check.cpu(needs, machine, question.runtime))
     about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar))
+    about.append(speed)
+    return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
+
+
+def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
+    """Where the memory would lie, however fast, and the findings of memory and accelerator for that place."""
+    seen = []
+    for candidate, held in _held(question, needs, machine):
+        if not _failed(held):
+            return candidate, held
+        seen.append((candidate, held))
+    return _least_bad(question, seen)
+
+
+def _least_bad(question: Question, seen: Sequence[tuple[Needs, list[Finding]]]) -> tuple[Needs, list[Finding]]:
+    """Of placements that all fail: the host's, else the first; the last of a runtime that works on accelerators alone."""
+    hosts = [one for one in seen if one[0].placement == "host"]
+    return seen[-1] if _gpu_only(question) else hosts[-1] if hosts else seen[0]
+
+
+def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Placement, ...]:
+    """Every way to lay it out, the judged one marked; () where there is no choice."""
+    if question.needs is None:
+        return ()
+    found = []
+    for candidate, held in _held(question, question.needs, machine):
+        pace, speed = _pace(question, candidate, machine)
+        outcomes = {finding.outcome for finding in (*held, speed) if finding is not None and finding.code != "speed-not-known"}
+        terms = candidate.memory.terms if candidate.memory else ()
+        places = dict.fromkeys(term.where for term in terms if term.where != "host")
+        found.append(
+            Placement(
+                placement=candidate.placement,
+                accelerators=tuple(int(where.partition(":")[2]) for where in places),
+                accelerator_high_bytes=sum(term.high_bytes for term in terms if term.where != "host"),
+                host_high_bytes=sum(term.high_bytes for term in terms if term.where == "host"),
+                decode=pace.decode if pace else None,
+                fits=False if Outcome.FAIL in outcomes else None if Outcome.UNKNOWN in outcomes else True,
+                judged=candidate == judged.needs,
+            )
+        )
+    return tuple(found) if len(found) > 1 else ()
+
+
+def _gpu_only(question: Question) -> bool:
+    return question.runtime is not None and question.runtime.gpu_only
+
+
+def _failed(held: Iterable[Finding | None]) -> bool:
+    return any(finding is not None and finding.outcome is Outcome.FAIL for finding in held)
+
+
+def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[Needs, list[Finding]]]:
+    """Each placement with the findings of memory and accelerator. Planning is for accelerators that nothing else holds."""
+    basis = question.workload.memory_basis
+    if machine.accelerators and (basis == "total" or (basis == "default" and machine.planning)):
+        machine = machine.replace(accelerators=emptied(machine.accelerators))
+    layers = question.spec.architecture.layers if question.spec.architecture else None
+    splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
+    for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question)):
+        accelerator = check.accelerator(candidate, machine, question.runtime, now_only=basis == "available")
+        yield candidate, [check.memory(candidate, machine, question.workload), accelerator]
+
+
+def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, Finding | None]:
+    """How fast it would go, laid out like that, and the finding of it."""
     pace = None
     if question.read_bytes is not None:
         pace = predict(
             machine,
-            spec.architecture,
+            question.spec.architecture,
             question.read_bytes,
-            context_tokens=workload.context_tokens,
-            runtime=workload.runtime,
+            context_tokens=question.workload.context_tokens,
+            runtime=question.workload.runtime,
             offloaded=shares_of(placed) if placed.placement != "host" else None,
         )
         if pace is not None and question.companions is not None and question.companions.drafted_tokens:
@@ -226,24 +310,24 @@ def judge(question: Question, machine: Machine) -> Judged:
     decode = pace.decode if pace else None
     why = pace.how if pace else "there is nothing to estimate it from"
     guessed = placed.placement != "accelerator" and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    about.append(check.speed((decode.low, decode.high) if decode else None, workload, why, assumed=guessed))
-    return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
+    return pace, check.speed((decode.low, decode.high) if decode else None, question.workload, why, assumed=guessed)
 
 
-def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
-    """Where the memory would lie, and the findings of memory and accelerator for that place."""
-    layers = question.spec.architecture.layers if question.spec.architecture else None
-    gpu_only = question.runtime is not None and question.runtime.gpu_only
-    fallback: tuple[Needs, list[Finding]] | None = None
-    splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
-    for candidate in placements(needs, machine, layers, splits=splits, gpu_only=gpu_only):
-        held = [check.memory(candidate, machine, question.workload), check.accelerator(candidate, machine, question.runtime)]
-        if all(finding.outcome is not Outcome.FAIL for finding in held):
-            return candidate, held
-        if candidate.placement == "host" or fallback is None or gpu_only:
-            fallback = candidate, held
-    assert fallback is not None
-    return fallback
+def _first_without_a_fail(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:
+    slow: tuple[Needs, list[Finding], Speed | None, Finding | None] | None = None
+    seen = []
+    for candidate, held in _held(question, needs, machine):
+        seen.append((candidate, held))
+        if _failed(held):
+            continue
+        pace, speed = _pace(question, candidate, machine)
+        if not _failed([speed]):
+            return candidate, held, pace, speed
+        slow = slow or (candidate, held, pace, speed)
+    if slow is not None:
+        return slow
+    candidate, held = _least_bad(question, seen)
+    return candidate, held, *_pace(question, candidate, machine)
 
 
 def exit_code(routes: Iterable[Route], *, no_answer: bool = False, crashed: bool = False, interrupted: bool = False) -> int:

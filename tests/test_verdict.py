@@ -15,7 +15,7 @@ from selfhost.findings import CODES, Finding, Outcome
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.spec import Architecture, Availability, License, ModelSpec, Openness, PublishedFiles, RuntimeSpec, Safety, StatedNeeds
-from selfhost.verdict import Question, Route, Verdict, exit_code, judge
+from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
 from selfhost.workload import Workload
 
 GIB = 2**30
@@ -181,6 +181,9 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("memory", "fail", "memory-too-small"): lambda: found("memory", BIG),
     ("accelerator", "pass", "accelerator-not-needed"): lambda: found("accelerator"),
     ("accelerator", "pass", "accelerator-fits"): lambda: found("accelerator", machine=MACHINE.replace(accelerators=(GPU,))),
+    ("accelerator", "warn", "accelerator-not-now"): lambda: found(
+        "accelerator", question(needs=needs_of(17 * GIB, 18 * GIB)), MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),))
+    ),
     ("accelerator", "warn", "accelerator-partly"): lambda: found(
         "accelerator", question(needs=needs_of(27 * GIB, 28 * GIB)), MACHINE.replace(accelerators=(GPU,))
     ),
@@ -482,10 +485,112 @@ def test_a_card_that_may_share_the_ram_is_no_place_of_its_own() -> None:
     )
 
 
-def test_a_busy_card_is_judged_by_what_it_has_free() -> None:
-    """80 GiB with nothing free hold nothing."""
-    busy = GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=0)
-    assert judge(BIG, MACHINE.replace(accelerators=(busy,))).route(offered=True) is Route.API
+def test_a_busy_card_holds_it_once_others_have_left() -> None:
+    """As RAM that is taken now: a warning that says how much is free. By what is available now it holds nothing."""
+    busy = MACHINE.replace(accelerators=(GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=GIB // 2),))
+    judged = judge(BIG, busy)
+    assert judged.route(offered=True) is Route.LOCAL
+    finding = found("accelerator", BIG, busy)
+    assert (finding.code, finding.has) == ("accelerator-not-now", 0)
+    assert "512 MiB are free now" in finding.reason
+    now = BIG.replace(workload=WORK.replace(memory_basis="available"))
+    assert judge(now, busy).route(offered=True) is Route.API
+    total = BIG.replace(workload=WORK.replace(memory_basis="total"))
+    assert found("accelerator", total, busy).code == "accelerator-fits"
+    small = MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),))
+    assert judge(BIG.replace(needs=needs_of(80 * GIB, 81 * GIB)), small).route(offered=True) is Route.API
+    # tensor parallelism on two busy cards
+    pair = MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),) * 2)
+    assert found("accelerator", question(needs=needs_of(39 * GIB, 40 * GIB), runtime=GPU_ONLY), pair).code == "accelerator-not-now"
+
+
+SLOW = MACHINE.replace(memory_bandwidth_bytes_per_second=GB, sources={"memory_bandwidth_bytes_per_second": "measured"})
+
+
+def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fast() -> None:
+    """One that holds the model is judged; one that was not read makes it unknown, with the reason; none at all leaves the API."""
+    held = SLOW.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
+    assert judge(question(), SLOW).route(offered=True) is Route.API
+    assert judge(question(), held).route(offered=True) is Route.LOCAL
+    for unread in (
+        SLOW.replace(accelerators=None),
+        SLOW.replace(accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)),
+        SLOW.replace(accelerators=(GPU.replace(unified=None),)),
+    ):
+        judged = judge(question(), unread)
+        assert judged.route(offered=True) is Route.UNKNOWN
+        assert found("accelerator", machine=unread).code == "accelerator-unread"
+        # where the RAM is enough and fast enough, an unread accelerator decides nothing
+        assert judge(question(workload=WORK.replace(min_tokens_per_second=0)), unread).route(offered=True) is Route.LOCAL
+    # busy now: still no API
+    busy = SLOW.replace(accelerators=(GPU.replace(memory_free_bytes=0),))
+    assert judge(question(), busy).route(offered=True) is Route.LOCAL
+
+
+def test_instances_of_mig_are_used_one_at_a_time() -> None:
+    """A program gets one of them: two of 20 GiB hold no model of 30, by layers or by tensor parallelism."""
+    part = GPU.replace(name="NVIDIA H100 80GB HBM3 MIG 2g.20gb", memory_total_bytes=20 * GIB, memory_free_bytes=20 * GIB)
+    asked = question(needs=needs_of(29 * GIB, 30 * GIB))
+    small = MACHINE.replace(memory_total_bytes=4 * GIB, memory_limit_bytes=4 * GIB, memory_available_bytes=4 * GIB)
+    assert judge(asked, small.replace(accelerators=(part, part))).failed
+    assert not judge(asked, small.replace(accelerators=(part.replace(name="A"), part.replace(name="B")))).failed
+    wide = asked.replace(runtime=GPU_ONLY)
+    assert judge(wide, MACHINE.replace(accelerators=(part, part))).failed
+    assert not judge(wide, MACHINE.replace(accelerators=(part.replace(name="A"), part.replace(name="B")))).failed
+    assert not judge(question(runtime=GPU_ONLY), MACHINE.replace(accelerators=(part, part))).failed
+
+
+MAC = MACHINE.replace(
+    system="macos", architecture="aarch64", memory_available_bytes=15 * GIB, instruction_sets=("asimddp",),
+    accelerators=(Accelerator(vendor="apple", name="Apple M4", unified=True),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("needed", "limit", "code"),
+    [(10, None, "accelerator-fits"), (12, None, "accelerator-partly"), (12, 13, "accelerator-fits"), (10, 9, "accelerator-partly")],
+)
+def test_metal_gives_the_gpu_a_share_of_the_ram(needed: int, limit: int | None, code: str) -> None:
+    """10.67 of 16 GiB on an M4 by default (AlexsJones/llmfit#570), or what iogpu.wired_limit_mb says; beyond it part runs on the CPU."""
+    (card,) = MAC.accelerators or ()
+    machine = MAC.replace(accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),))
+    asked = question(
+        needs=needs_of(needed * GIB, needed * GIB, cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={})),
+        runtime=None,
+    )
+    finding = found("accelerator", asked, machine)
+    assert finding.code == code
+    assert not judge(asked, machine).failed
+    if code == "accelerator-partly":
+        assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
+
+
+def test_graphics_of_a_processor_do_not_run_what_needs_a_gpu() -> None:
+    """vLLM is built for few of AMD's chips that share the RAM; NVIDIA's that do all run it."""
+    for vendor, chip, fits in (("amd", "gfx1036", False), ("amd", None, False), ("amd", "gfx1151", True), ("nvidia", "12.1", True)):
+        device = Accelerator(vendor=vendor, name="Chip", unified=True, compute_capability=chip)
+        assert judge(question(runtime=GPU_ONLY), MACHINE.replace(accelerators=(device,))).failed is not fits
+
+
+def test_the_ways_to_lay_it_out_are_told() -> None:
+    """Each with its memory, and whether it would do; exactly one is the verdict's. Without a choice there is nothing to tell."""
+    machine = MACHINE.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
+    asked = question(needs=needs_of(9 * GIB, 10 * GIB))
+    found = considered(asked, judge(asked, machine), machine)
+    assert [(one.placement, one.accelerators, one.fits, one.judged) for one in found] == [
+        ("accelerator", (0,), True, True),
+        ("host", (), True, False),
+    ]
+    assert [(one.accelerator_high_bytes, one.host_high_bytes) for one in found] == [(10 * GIB, 0), (0, 10 * GIB)]
+    assert all(one.decode is not None for one in found)
+    asked = question(needs=needs_of(27 * GIB, 28 * GIB))
+    split, host = considered(asked, judge(asked, machine), machine)
+    assert (split.placement, split.fits, split.judged) == ("split", True, True)
+    assert split.accelerator_high_bytes + split.host_high_bytes == 28 * GIB
+    # whole layers: of 32, as many as 22 GiB hold
+    assert split.accelerator_high_bytes == 28 * GIB * 25 // 32
+    assert host.fits is False
+    assert considered(asked, judge(asked, MACHINE), MACHINE) == ()
 
 
 def test_two_cards_share_the_layers_out() -> None:

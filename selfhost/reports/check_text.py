@@ -93,6 +93,7 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today
         section(blocks, "Faster, by what was measured elsewhere")
         blocks.extend(say(line, indent=2, hang=2) for line in verdict.advice)
     if verbose:
+        _placements(blocks, verdict)
         _arithmetic(blocks, verdict)
         section(blocks, "Where the machine's figures come from")
         _sources(blocks, verdict.machine)
@@ -260,6 +261,26 @@ def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
     for other in verdict.alternatives:
         blocks.append(say(f"{_alternative(verdict, other)}: {other.why}", indent=2, hang=2))
         blocks.append(command_line(other.command + carry, indent=4))
+
+
+def _placements(blocks: list[Block], verdict: Verdict) -> None:
+    """The ways to lay the model out that were compared, each with its memory and pace."""
+    if not verdict.placements:
+        return
+    section(blocks, "Where it could lie")
+    devices = verdict.machine.accelerators or ()
+    rows = []
+    for one in verdict.placements:
+        names = [devices[number].name if number < len(devices) else "an accelerator" for number in one.accelerators]
+        counts = {name: names.count(name) for name in names}
+        where = " and ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
+        where = {"host": "RAM alone", "split": f"{where} and RAM"}.get(one.placement, where)
+        on_card = units.binary(one.accelerator_high_bytes) if one.accelerators else ""
+        pace = "" if one.decode is None else units.speed(one.decode.low, one.decode.high)
+        state = "judged here" if one.judged else {True: "would do", False: "does not do", None: "cannot be told"}[one.fits]
+        rows.append(tuple(Span(text=text) for text in (where, on_card, units.binary(one.host_high_bytes), pace, state)))
+    columns = (Column(wrap=True), Column(title="on it", right=True), Column(title="RAM", right=True), Column(title="pace"), Column())
+    blocks.append(Table(columns=columns, rows=tuple(rows)))
 
 
 def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:

@@ -64,6 +64,18 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "needs": None if answer.needs is None else _needs(answer.needs, answer.machine.architecture),
         "speed": None if answer.speed is None else _speed(answer.speed),
         "findings": [_finding(finding) for finding in answer.findings],
+        "placements": [
+            {
+                "placement": one.placement,
+                "accelerators": list(one.accelerators),
+                "accelerator_high_bytes": one.accelerator_high_bytes,
+                "host_high_bytes": one.host_high_bytes,
+                "decode": _pace(one.decode),
+                "fits": one.fits,
+                "judged": one.judged,
+            }
+            for one in answer.placements
+        ],
         "room": None if answer.room is None else record(answer.room),
         "alternatives": [
             {
