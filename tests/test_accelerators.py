@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.machine import Accelerator, Machine
-from selfhost.probes import Host, RecordedHost, child, nvidia, read_machine
+from selfhost.probes import Host, RecordedHost, accelerators, child, nvidia, read_machine
 
 MIB, GIB = 2**20, 2**30
 LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
@@ -451,6 +451,7 @@ def children() -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("asking", ["stand-in"], indirect=True)
 @pytest.mark.parametrize(
     ("case", "said"),
     [
@@ -463,18 +464,15 @@ def children() -> list[str]:
 )
 def test_other_ways_to_fail(asking: Any, monkeypatch: pytest.MonkeyPatch, case: str, said: str) -> None:
     """A child that ignores a polite end, one that ends by itself, one that NVML refuses."""
-    if asking.library != "stand-in":
-        pytest.skip("the stand-in of the driver's library has no such case")
     monkeypatch.setattr("selfhost.probes.host.NVML_SECONDS", 1.0 if case == "stubborn" else 30.0)
     machine = asking(case)
     assert {card.memory_total_bytes for card in cards(machine)} == {None}
     assert said in why(machine)[0]
 
 
+@pytest.mark.parametrize("asking", ["stand-in"], indirect=True)
 def test_mig_and_a_lost_card_through_a_child(asking: Any) -> None:
     """Instances have gaps in their numbers; a card that fell off the bus leaves the other."""
-    if asking.library != "stand-in":
-        pytest.skip("the stand-in of the driver's library has no such case")
     split = cards(asking("mig"))
     assert [card.memory_total_bytes for card in split] == [9984 * MIB] * 6
     assert {card.name for card in split} == {f"{NAME} MIG 1g.10gb"}
@@ -513,3 +511,162 @@ def test_without_an_interpreter_there_is_a_reason(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(child.ChildError, match="without a Python interpreter"):
         child.ask(__file__, [], seconds=1, limit_bytes=1)
+
+
+# ------------------------------------------------------------------ AMD, Intel, Apple, Windows
+
+
+def amd(number: int, slot: str, **files: str | bytes) -> dict[str, str | bytes]:
+    """amdgpu's files of one card, as `cardN`."""
+    folder = f"/sys/class/drm/card{number}/device"
+    known = {"vendor": "0x1002", "device": "0x744c", "revision": "0xc8", "uevent": f"DRIVER=amdgpu\nPCI_SLOT_NAME={slot}\n"} | files
+    bus = {f"/sys/bus/pci/devices/{slot}/class": "0x030000", f"/sys/bus/pci/devices/{slot}/vendor": "0x1002"}
+    return bus | {f"{folder}/{name}": text for name, text in known.items()}
+
+
+def memory(total: int, used: int, borrowed: int) -> dict[str, str]:
+    return {"mem_info_vram_total": str(total), "mem_info_vram_used": str(used), "mem_info_gtt_total": str(borrowed)}
+
+
+# head of gpu_metrics: size, format and content revision; 1.3 is a card's, 2.x and 3.0 a processor's own graphics'
+CARD, CHIP, CHIP_3 = b"\x78\x00\x01\x03rest", b"\x80\x00\x02\x01rest", b"\x08\x01\x03\x00rest"
+IDS = "# comment\n1.0.0\n744C,\tC8,\tAMD Radeon RX 7900 XTX\n744C,\tCC,\tAMD Radeon RX 7900 XT\n1586,\tC1,\tRadeon 8060S Graphics\n"
+
+
+def node(number: int, location: int, gfx: int, simd: int = 96) -> dict[str, str]:
+    text = f"cpu_cores_count 0\nsimd_count {simd}\ngfx_target_version {gfx}\nlocation_id {location}\ndomain 0\nunique_id 1\n"
+    return {f"/sys/class/kfd/kfd/topology/nodes/{number}/properties": text}
+
+
+def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
+    """Memory and what is used of it, the name from libdrm's table, the instruction set from KFD by its place on the bus."""
+    files = amd(0, "0000:03:00.0", gpu_metrics=CARD, unique_id="6d3f0b1c2a4e5968", **memory(24 * GIB, 2 * GIB, 16 * GIB))
+    machine = read_machine(build(files | node(0, 0, 0, simd=0) | node(1, 0x300, 110000) | {"/usr/share/libdrm/amdgpu.ids": IDS}))
+    assert cards(machine) == (
+        Accelerator(
+            vendor="amd",
+            name="AMD Radeon RX 7900 XTX",
+            memory_total_bytes=24 * GIB,
+            memory_free_bytes=22 * GIB,
+            unified=False,
+            compute_capability="gfx1100",
+        ),
+    )
+    assert "6d3f0b1c" not in json.dumps(machine.to_json())
+
+
+@pytest.mark.parametrize(
+    ("version", "name"), [(90010, "gfx90a"), (90402, "gfx942"), (100300, "gfx1030"), (110501, "gfx1151"), (120001, "gfx1201"), (0, None)]
+)
+def test_names_of_amd_instruction_sets(version: int, name: str | None) -> None:
+    """As compilers write them: major in decimal, minor and stepping in hexadecimal (LLVM, AMDGPU usage)."""
+    assert accelerators.gfx_name(version) == name
+
+
+@pytest.mark.parametrize("head", [CHIP, CHIP_3])
+def test_amd_graphics_that_borrow_the_ram_share_it(build: Callable[..., RecordedHost], head: bytes) -> None:
+    """A Strix Halo with 512 MiB of its own borrows the rest (ROCm/legacy-rocm-build#6004): it is no card of 512 MiB."""
+    ram = {"/proc/meminfo": "MemTotal: 130989138 kB\nMemAvailable: 120000000 kB\n"}
+    machine = read_machine(build(ram | amd(1, "0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB))))
+    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(True, None)]
+    assert "shares the machine's RAM" in why(machine)[0]
+
+
+def test_what_the_firmware_took_out_of_the_ram_is_memory_of_its_own(build: Callable[..., RecordedHost]) -> None:
+    """96 of 128 GiB: Linux sees 32 of RAM, and what may be borrowed is stated larger than that (GpuZelenograd/memtest_vulkan#66)."""
+    ram = {"/proc/meminfo": "MemTotal: 32768000 kB\nMemAvailable: 30000000 kB\n"}
+    machine = read_machine(build(ram | amd(1, "0000:c5:00.0", gpu_metrics=CHIP_3, **memory(98304 * MIB, GIB, 108000 * MIB))))
+    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(False, 98304 * MIB)]
+
+
+@pytest.mark.parametrize(
+    ("env", "left"),
+    [
+        ({}, [8, 16, 24]),
+        ({"HIP_VISIBLE_DEVICES": "2,0"}, [24, 8]),
+        ({"HIP_VISIBLE_DEVICES": "-1"}, []),
+        ({"HIP_VISIBLE_DEVICES": "0,7,1"}, [8]),
+        ({"ROCR_VISIBLE_DEVICES": "1,2", "HIP_VISIBLE_DEVICES": "1"}, [24]),
+        ({"ROCR_VISIBLE_DEVICES": "GPU-00000000000000bb"}, [16]),
+        ({"ROCR_VISIBLE_DEVICES": "GPU-unknown"}, []),
+    ],
+)
+def test_visible_amd_devices(build: Callable[..., RecordedHost], env: dict[str, str], left: list[int]) -> None:
+    """In the order of KFD, which is not that of the names; HIP counts what ROCr leaves (ROCm, GPU isolation)."""
+    files: dict[str, str | bytes] = {}
+    for number, (bus, size, code) in enumerate(((0x13, 24, "cc"), (0x03, 8, "aa"), (0x0B, 16, "bb"))):
+        slot = f"0000:{bus:02x}:00.0"
+        files |= amd(number, slot, gpu_metrics=CARD, unique_id=f"00000000000000{code}\n", **memory(size * GIB, 0, GIB))
+        files |= node({8: 1, 16: 2, 24: 3}[size], bus << 8, 110000)
+    machine = read_machine(build(files, env))
+    assert [(card.memory_total_bytes or 0) // GIB for card in cards(machine)] == left
+
+
+def intel(slot: str, device: str = "0xe20b", **files: str) -> dict[str, str]:
+    folder = f"/sys/bus/pci/devices/{slot}"
+    return {f"{folder}/{name}": text for name, text in ({"class": "0x030000", "vendor": "0x8086", "device": device} | files).items()}
+
+
+PCI_IDS = (
+    "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\t\t1849 6020  X\n\t56a0  Plain\n"
+)
+
+
+def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
+    """xe tells the memory of each tile, i915 in some versions that of the card (AlexsJones/llmfit#733); else it is unread, not 0."""
+    names = {"/usr/share/misc/pci.ids": PCI_IDS}
+    tiles = {"tile0/physical_vram_size_bytes": "0x300000000", "tile1/physical_vram_size_bytes": str(GIB)}
+    for files, size in (
+        (tiles, 13 * GIB),
+        ({"drm/card0/lmem_total_bytes": str(16 * GIB)}, 16 * GIB),
+        ({}, None),
+        ({"tile0/physical_vram_size_bytes": "0x300000000", "tile1/x": ""}, None),
+    ):
+        machine = read_machine(build(intel("0000:03:00.0", **files) | names))
+        assert [(card.name, card.memory_total_bytes, card.unified) for card in cards(machine)] == [("Intel Arc B580", size, False)]
+        assert any(entry.fact == "accelerators.memory_total_bytes" for entry in machine.unread) == (size is None)
+    # a processor's own graphics
+    assert cards(read_machine(build(intel("0000:00:02.0")))) == ()
+
+
+def test_visible_intel_devices(build: Callable[..., RecordedHost]) -> None:
+    """By number where all are cards; a part of a card counts as the card."""
+    two = intel("0000:03:00.0", **{"drm/card0/lmem_total_bytes": str(8 * GIB)}) | intel("0000:09:00.0", "0x56a0")
+    assert [card.name for card in cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "1"})))] == ["Intel GPU"]
+    assert len(cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "0.0,1.1"})))) == 2
+    assert len(cards(read_machine(build(two | intel("0000:00:02.0"), {"ZE_AFFINITY_MASK": "0"})))) == 2
+
+
+def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+    """iogpu.wired_limit_mb is what Metal then allows (26000 on an M1 Max, Andyyyy64/whichllm#152); 0 is the default, which is unread."""
+    for value, total in (("26000", 26000 * MIB), ("0", None), ("", None)):
+        host = build({}, system="macos", machine="arm64")
+        folder = Path(host.root).parent
+        (folder / "sysctl.txt").write_text(f"hw.optional.arm64: 1\nmachdep.cpu.brand_string: Apple M1 Max\niogpu.wired_limit_mb: {value}\n")
+        machine = read_machine(RecordedHost(str(folder)))
+        assert [(card.name, card.unified, card.memory_total_bytes) for card in cards(machine)] == [("Apple M1 Max", True, total)]
+        assert total is not None or "two thirds" in why(machine)[0]
+
+
+def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
+    """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics and virtual adapters are none."""
+    adapters = [
+        {"id": "PCI\\VEN_10DE&DEV_2782&SUBSYS_1", "name": "NVIDIA GeForce RTX 4070 Ti", "memory": 12878610432},
+        {"id": "PCI\\VEN_1002&DEV_15BF", "name": "AMD Radeon 780M Graphics", "memory": 536870912},
+        {"id": "PCI\\VEN_1002&DEV_744C", "name": "AMD Radeon RX 7900 XTX", "memory": 24 * GIB},
+        {"id": "PCI\\VEN_8086&DEV_E20B", "name": "Intel(R) Arc(TM) B580 Graphics", "memory": 12 * GIB},
+        {"id": "PCI\\VEN_8086&DEV_7D55", "name": "Intel(R) Arc(TM) Graphics", "memory": 134217728},
+        {"id": "PCI\\VEN_8086&DEV_4680", "name": "Intel(R) UHD Graphics 770", "memory": 134217728},
+        {"id": "ROOT\\BasicRender", "name": "Microsoft Hyper-V Video", "memory": None},
+        {"id": None, "name": None, "memory": None},
+    ]
+    machine = read_machine(build({}, system="windows", machine="AMD64", display_adapters=adapters))
+    assert [(card.vendor, card.memory_total_bytes, card.unified) for card in cards(machine)] == [
+        ("nvidia", 12878610432, False),
+        ("amd", None, True),
+        ("amd", 24 * GIB, False),
+        ("intel", 12 * GIB, False),
+    ]
+    none = [{"id": "ROOT\\BasicDisplay", "name": "Microsoft Basic Display Adapter", "memory": None}]
+    assert cards(read_machine(build({}, system="windows", display_adapters=none))) == ()
+    assert read_machine(build({}, system="windows")).accelerators is None

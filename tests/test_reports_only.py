@@ -62,6 +62,27 @@ def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, st
     assert [event for event, _ in seen] == ["open"]
 
 
+DRIVEN = """
+import selfhost.probes.nvidia, selfhost.probes.host
+selfhost.probes.nvidia.driver_present = lambda host: True
+"""
+
+
+def test_a_driver_is_asked_by_one_process_alone(source_environment: dict[str, str]) -> None:
+    """Where an NVIDIA driver is there, its library is asked: this interpreter, isolated, once, and nothing else happens."""
+    watch = WATCH.replace("from selfhost.cli import main\n", DRIVEN + "from selfhost.cli import main\n")
+    command = [sys.executable, "-c", watch, "machine"]
+    done = subprocess.run(command, capture_output=True, text=True, env=source_environment, check=False)
+    code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
+    assert code == 0
+    started = [arguments for event, arguments in seen if event == "subprocess.Popen"]
+    assert len(started) == 1
+    assert started[0].startswith(f"({sys.executable!r}, [{sys.executable!r}, '-I', '-S', '-B', ")
+    assert "nvml.py" in started[0]
+    others = [entry for entry in seen if entry[0] != "subprocess.Popen"]
+    assert [entry for entry in others if entry[0] != "open" or "/dev/null" not in entry[1]] == []
+
+
 def test_without_any_network(source_environment: dict[str, str]) -> None:
     """In a network namespace with no interface the answer is the same."""
     unshare = shutil.which("unshare")

@@ -215,8 +215,8 @@ def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
 
 
 def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
-    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here
-    slots = [slot for slot, vendor in devices if vendor == INTEL and not re.match(r"[0-9a-f]{4}:00:", slot)]
+    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded trees leave colons out
+    slots = [slot for slot, vendor in devices if vendor == INTEL and not re.match(r"[0-9a-f]{4}:?00:?[0-9a-f]{2}\.", slot)]
     cards = []
     for slot in slots:
         name = None
