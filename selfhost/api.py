@@ -145,8 +145,9 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
 
 
 TRAINING_NOTE = (
-    "How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged on one accelerator or in RAM, and "
-    "needs peft beside transformers; QLoRA needs bitsandbytes too."
+    "How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged on one accelerator, shared out "
+    "over several where none holds it alone, or in RAM. Accelerators that each hold all of it train a batch each at once (data parallel). "
+    "It needs peft beside transformers; QLoRA needs bitsandbytes too."
 )
 
 

@@ -78,6 +78,7 @@ CODES: Mapping[str, str] = {
     "accelerator-not-now": "the accelerator can hold it, but not what is free of it now",
     "accelerator-not-needed": "the model runs without an accelerator",
     "accelerator-partly": "some layers fit, the rest stays in RAM",
+    "accelerator-shared-out": "it fits only in parts on several accelerators, as FSDP or ZeRO-3 train",
     "accelerator-unread": "an accelerator is there but could not be read, and it decides",
     "accelerator-missing": "the runtime needs an accelerator that is not there",
     "accelerator-too-small": "the runtime needs a larger accelerator",
@@ -592,6 +593,13 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, 
         program = runtime.name if runtime else "The runtime"
         reason = f"{program} needs {units.binary(share)} on a GPU, and may take {units.binary(has)} of {name}."
         return found(Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less")
+    if any(term.name == "gathered" for term in terms):
+        each = max(sum(term.high_bytes for term in terms if term.where == where) for where in {term.where for term in terms})
+        reason = (
+            f"No accelerator holds it alone; shared out over {len(used)} by FSDP or ZeRO-3 it takes up to {units.binary(each)} of each."
+        )
+        remedy = "train with `accelerate launch` and FSDP: https://huggingface.co/docs/transformers/fsdp"
+        return found(Outcome.WARN, "accelerator-shared-out", reason, remedy)
     if needs.placement == "split":
         reason = f"{units.binary(share)} of it fit on {name}; the rest stays in RAM."
         return found(Outcome.WARN, "accelerator-partly", reason, "a smaller quantization or a shorter context may fit whole")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .facts import Record
 from .machine import Accelerator, Machine
-from .needs.records import MemoryNeed, Needs, Term
+from .needs.records import SHARED_OUT, MemoryNeed, Needs, Term
 from .units import GIB
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)
@@ -56,11 +56,14 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     return tuple(device.replace(memory_free_bytes=None) if device.memory_total_bytes is not None else device for device in devices)
 
 
-def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bool, gpu_only: bool = False) -> Iterator[Needs]:
+def placements(
+    needs: Needs, machine: Machine, layers: int | None, *, splits: bool, gpu_only: bool = False, gathered: Term | None = None
+) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators, split, host, unread accelerator.
 
     Before the last come the accelerators once others have left them. `splits`: the runtime shares layers out, over
-    several accelerators and with the RAM. `gpu_only`: it runs on accelerators alone, one or several alike.
+    several accelerators and with the RAM. `gpu_only`: it runs on accelerators alone, one or several alike. `gathered`: what each
+    of several accelerators holds whole where training shares the rest out.
     """
     if needs.memory is None:
         yield needs
@@ -71,6 +74,8 @@ def placements(needs: Needs, machine: Machine, layers: int | None, *, splits: bo
     now, later = (places(one) for one in (machine, machine.replace(accelerators=emptied(machine.accelerators or ()))))
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
+    if not at_once and gathered is not None:
+        at_once = list(_sharded(needs, needs.memory, machine, gathered))
     yield from at_once
     yield needs
     if now != later:
@@ -155,6 +160,35 @@ def _tensor_parallel(needs: Needs, memory: MemoryNeed, places_: Sequence[str]) -
             line = term.arithmetic if number == 1 else f"1 of {number} devices of: {term.arithmetic}"
             terms.append(term.replace(where=where, arithmetic=line, **part))
     return _placed(needs, "accelerator", terms, 0)
+
+
+def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term) -> Iterator[Needs]:
+    """Training on the fewest accelerators that hold it: weights, gradients and optimizer in equal parts (ZeRO, arXiv 1910.02054,
+    section 5), the rest whole on each, and a process in RAM for each."""
+    owned = machine.accelerators or ()
+    known = [place for place in places(machine) if place.room_bytes is not None and not owned[place.index].is_part]
+    known.sort(key=lambda place: -(place.room_bytes or 0))
+    shared = sum(term.high_bytes for term in memory.terms if term.name in SHARED_OUT)
+    whole = gathered.high_bytes + sum(term.high_bytes for term in memory.terms if term.name not in (*SHARED_OUT, "runtime"))
+    for number in range(2, len(known) + 1):
+        if -(-shared // number) + whole <= (known[number - 1].room_bytes or 0):
+            break
+    else:
+        return
+    terms: list[Term] = []
+    for term in (*memory.terms, gathered):
+        sizes = {name: getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
+        if term.name == "runtime":
+            together = {name: number * size for name, size in sizes.items()}
+            terms.append(term.replace(arithmetic=f"{number} processes of: {term.arithmetic}", **together))
+            continue
+        for index, place in enumerate(known[:number]):
+            if term.name in SHARED_OUT:
+                part = {name: (size + index) // number for name, size in sizes.items()}
+                terms.append(term.replace(where=place.where, arithmetic=f"1 of {number} devices of: {term.arithmetic}", **part))
+            else:
+                terms.append(term.replace(where=place.where))
+    yield _placed(needs, "accelerator", terms, 0)
 
 
 def _on_one(needs: Needs, where: str) -> Needs:

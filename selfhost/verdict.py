@@ -9,7 +9,7 @@ from . import findings as check
 from .facts import Record
 from .findings import Finding, Outcome
 from .machine import Machine
-from .needs.records import Needs
+from .needs.records import Needs, Term
 from .offers import Offer
 from .placement import emptied, placements
 from .spec import ModelSpec, RuntimeSpec
@@ -288,7 +288,12 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
         machine = machine.replace(accelerators=emptied(machine.accelerators))
     layers = question.spec.architecture.layers if question.spec.architecture else None
     splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
-    for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question)):
+    whole: Term | None = None
+    if question.workload.task == "finetune":
+        from .needs.finetune import gathered
+
+        whole = gathered(question.spec, question.workload)
+    for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
         accelerator = check.accelerator(candidate, machine, question.runtime, now_only=basis == "available")
         yield candidate, [check.memory(candidate, machine, question.workload), accelerator]
 

@@ -13,14 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
+from selfhost.machine import Accelerator, Machine
 from selfhost.needs.finetune import adapters, finetune_needs
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
+from selfhost.verdict import Judged, judge
 from selfhost.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 
+GIB = 2**30
 TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8"))
 
 
@@ -329,6 +333,65 @@ def test_all_experts_are_held_and_trained() -> None:
     assert terms(spec, method="lora")["weights"].bytes > 2 * total
     # bitsandbytes replaces linear layers only, so the least has experts in 4 bits and the best in 16
     assert terms(spec, method="qlora")["weights"].bytes > 2 * terms(spec, method="qlora")["weights"].low_bytes
+
+
+# ------------------------------------------------------------------ several accelerators
+
+
+def trained_on(count: int, gib: int, model: str = "llama-3.1-8b-instruct", **changes: Any) -> Judged:
+    """The judgement of full training on that many cards alike, in a machine with little RAM."""
+    cards = (Accelerator(vendor="nvidia", name="Card", memory_total_bytes=gib * GIB, unified=False),) * count
+    machine = Machine(memory_total_bytes=32 * GIB, memory_limit_bytes=32 * GIB, system="linux", accelerators=cards, planning=True)
+    workload = Workload(task="finetune", context_tokens=4096, finetune_method="full", **changes)
+    return judge(asked_of(shelf().spec(model), workload, shelf(), machine), machine)
+
+
+def test_training_is_shared_out_where_no_card_holds_it() -> None:
+    """ZeRO, stage 3 (arXiv 1910.02054, table 1): of 16 bytes a parameter each of N devices holds 16 / N; activations are each one's own."""
+    judged = trained_on(8, 80)
+    assert judged.needs is not None
+    assert judged.needs.memory is not None
+    finding = next(one for one in judged.findings if one.check == "accelerator")
+    assert (finding.outcome, finding.code) == ("warn", "accelerator-shared-out")
+    found = judged.needs.memory.terms
+    places = {one.where for one in found} - {"host"}
+    total = shelf().spec("llama-3.1-8b-instruct").parameters.total
+    assert total is not None
+    for place in places:
+        states = sum(one.bytes for one in found if one.where == place and one.name in ("weights", "gradients", "optimizer"))
+        assert states == pytest.approx(16 * total / len(places), rel=1e-6)
+        assert sum(one.high_bytes for one in found if one.where == place) <= 79 * GIB
+    alone = {one.name: one for one in judged_alone().terms}
+    for one in found:
+        if one.name == "activations":
+            assert one.bytes == alone["activations"].bytes
+    # each card has a process of its own
+    assert next(one for one in found if one.name == "runtime").bytes == len(places) * alone["runtime"].bytes
+
+
+def judged_alone() -> MemoryNeed:
+    return memory(ask(shelf().spec("llama-3.1-8b-instruct"), 4096, method="full"))
+
+
+def test_the_fewest_cards_are_taken_and_too_few_are_said() -> None:
+    """One card that holds it needs no others; with one card fewer than what is taken it does not fit."""
+    one = trained_on(8, 200)
+    assert one.needs is not None
+    assert one.needs.memory is not None
+    assert {term.where for term in one.needs.memory.terms} == {"host", "accelerator:0"}
+    several = trained_on(8, 80)
+    assert several.needs is not None
+    assert several.needs.memory is not None
+    count = len({term.where for term in several.needs.memory.terms} - {"host"})
+    assert 1 < count < 8
+    assert not trained_on(count, 80).failed
+    assert trained_on(count - 1, 80).failed
+
+
+def test_optimizers_that_are_not_sharded_are_judged_on_one_card() -> None:
+    """8-bit optimizers keep scales by tensor; instances of MIG do not work together."""
+    assert trained_on(8, 60, optimizer="adamw_8bit").failed
+    assert not trained_on(8, 60).failed
 
 
 # ------------------------------------------------------------------ what is not known

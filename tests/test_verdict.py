@@ -14,7 +14,18 @@ from selfhost.facts import Unread
 from selfhost.findings import CODES, Finding, Outcome
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.spec import Architecture, Availability, License, ModelSpec, Openness, PublishedFiles, RuntimeSpec, Safety, StatedNeeds
+from selfhost.spec import (
+    Architecture,
+    Availability,
+    License,
+    ModelSpec,
+    Openness,
+    Parameters,
+    PublishedFiles,
+    RuntimeSpec,
+    Safety,
+    StatedNeeds,
+)  # fmt: skip
 from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
 from selfhost.workload import Workload
 
@@ -116,6 +127,14 @@ GPU_ONLY = RUNTIME.replace(gpu_only=True, splits_layers=False)
 GPU = Accelerator(vendor="nvidia", name="Test GPU", memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB, unified=False)
 BIG = question(needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB))
 
+
+def training() -> Question:
+    """Training that takes 40 GiB, of a model of a billion parameters."""
+    spec = SPEC.replace(parameters=Parameters(total=10**9), architecture=_arch(vocabulary=32000))
+    work = WORK.replace(task="finetune", finetune_method="full", min_tokens_per_second=None)
+    return question(spec=spec, workload=work, needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB), read_bytes=None)
+
+
 # (check, outcome, code) -> the situation of that cell
 CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("weights", "pass", "weights-published"): lambda: found("weights"),
@@ -187,6 +206,7 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("accelerator", "warn", "accelerator-partly"): lambda: found(
         "accelerator", question(needs=needs_of(27 * GIB, 28 * GIB)), MACHINE.replace(accelerators=(GPU,))
     ),
+    ("accelerator", "warn", "accelerator-shared-out"): lambda: found("accelerator", training(), MACHINE.replace(accelerators=(GPU,) * 4)),
     ("accelerator", "unknown", "accelerator-unread"): lambda: found(
         "accelerator", BIG, MACHINE.replace(accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),))
     ),

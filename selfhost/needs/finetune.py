@@ -1,6 +1,6 @@
 """Training a model further: every weight, or adapters on 16-bit (LoRA) or 4-bit weights (QLoRA), with transformers and peft.
 
-One process and one device; nothing is sharded or offloaded. Sources of the formulas:
+One process and one device; nothing is offloaded. What several devices share out, and what each has to gather, is `gathered`. Sources:
 ZeRO (arXiv 1910.02054, section 3.1): mixed-precision Adam keeps 16 bytes per trained parameter.
 LoRA (arXiv 2106.09685, section 4): a matrix of in × out gets rank × (in + out) parameters.
 QLoRA (arXiv 2305.14314, section 3): NF4 in blocks of 64, whose scales are quantized again: 4.127 bits.
@@ -342,6 +342,31 @@ def _checkpoint(terms: list[Term], subject: Subject, architecture: Architecture,
     kept = times(plan.kept_checkpoints, "checkpoint")
     line = f"{kept} of {trained:,} bytes of {what}" + (f" and {state:,} bytes of optimizer state" if state else "")
     return trained + state, max(state, min(trained, _SHARD_BYTES)) if plan.kept_checkpoints else 0, line
+
+
+def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
+    """What each of several devices holds beside its share of SHARED_OUT, for FSDP or ZeRO-3: layers gathered whole for their turn.
+
+    The one at work and the next, with the embeddings, which stay. None where that is not known, and for optimizers that are
+    not sharded: bitsandbytes' keep their scales by tensor.
+    """
+    made, total = spec.architecture, spec.parameters.total
+    if workload.task != "finetune" or workload.optimizer not in (None, "adamw", "sgd"):
+        return None
+    if made is None or total is None or made.vocabulary is None or not made.layers:
+        return None
+    root = made.vocabulary * made.embedding_length * (2 if made.output_matrix else 1)
+    layer = -(-max(0, total - root) // made.layers)
+    return term(
+        "gathered",
+        2 * (root + 2 * layer),
+        How.ASSUMED,
+        "FSDP as transformers sets it up, a layer at a time and the next ahead (huggingface.co/docs/transformers/fsdp), not measured here; "
+        "most: layers of twice the mean, and a gradient in float32 for each weight gathered",
+        f"2 bytes × ({root:,} of embeddings + 2 × {layer:,} of a layer)",
+        low=2 * layer,
+        high=(2 + 4) * (root + 4 * layer),
+    )
 
 
 # ------------------------------------------------------------------ activations

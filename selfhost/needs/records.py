@@ -18,11 +18,15 @@ class How(StrEnum):
     ASSUMED = "assumed"
 
 
+# terms that FSDP shares out over devices in training; activations are of each device's own batch
+SHARED_OUT = ("weights", "gradients", "optimizer")
+
+
 class Term(Record):
     """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal where it is exact.
 
     `name`: weights, repacked_weights, kv_cache, recurrent_state, compute, runtime, projector, activations, gradients,
-    optimizer. `arithmetic` is one line that a person can check with a calculator.
+    optimizer, gathered (of training shared out over devices). `arithmetic` is one line that a person can check with a calculator.
     """
 
     name: str

@@ -43,8 +43,13 @@ def machine_document(machine: Machine) -> Document:
             total = "memory not read" if card.memory_total_bytes is None else units.binary(card.memory_total_bytes)
             free = "" if card.memory_free_bytes is None else f", {units.binary(card.memory_free_bytes)} free"
             shared = ", shared with the machine" if card.unified else ""
+            rate = card.memory_bandwidth_bytes_per_second
+            pace = "" if rate is None else f", {units.decimal(rate)}/s"
+            kind = f", {card.compute_capability}" if card.compute_capability else ""
+            kind = kind.replace(", ", ", compute capability ") if card.vendor == "nvidia" else kind
             driver = f", driver {card.driver}" if card.driver else ""
-            blocks.append(say(f"{card.vendor} {card.name}: {total}{free}{shared}{driver}", indent=2, hang=2))
+            name = card.name if card.vendor.lower() in card.name.lower() else f"{card.vendor} {card.name}"
+            blocks.append(say(f"{name}: {total}{free}{shared}{pace}{kind}{driver}", indent=2, hang=2))
     if machine.runtimes:
         section(blocks, "Runtimes")
         for runtime in machine.runtimes:
