@@ -163,6 +163,8 @@ _GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.spli
     ("rtx pro 6000 blackwell", 1597), ("tesla t4", 320), ("a10g", 600), ("l4", 300), ("l40s", 864), ("a100 sxm4 40gb", 1555),
     ("a100 sxm4 80gb", 2039), ("a100 pcie 80gb", 1935), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900), ("h200", 4800), ("h200 nvl", 4800),
     ("b200", 8000), ("gh200", 4000), ("mi300x", 5300), ("radeon 7900 xtx", 960), ("radeon 9070 xt", 640), ("arc b580", 456),
+    # of the RAM beside a Ryzen AI Max
+    ("radeon 8060s", 256), ("radeon 8050s", 256),
 ))  # fmt: skip
 # of that peak, decoding reached 0.79 (RTX 4090, 14 B in 4 bits) to 0.30 (RTX 5090, 3 B), an Arc B580 0.21
 GPU_SHARE = (0.2, 0.6, 0.9)

@@ -667,6 +667,15 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
         ("amd", 24 * GIB, False),
         ("intel", 12 * GIB, False),
     ]
+    # a driver that does not answer costs nothing where the registry knows; its own answer comes first, and a mask is not guessed at
+    dll, first = {"C/Windows/System32/nvml.dll": "x"}, adapters[:1]
+    for error, env, size in (
+        ({"error": 18}, {}, 12878610432),
+        (answer(device(4)), {}, 8192 * MIB),
+        ({"error": 18}, {"CUDA_VISIBLE_DEVICES": "0"}, None),
+    ):
+        machine = read_machine(build(dll, env, nvml=error, system="windows", machine="AMD64", display_adapters=first))
+        assert [card.memory_total_bytes for card in cards(machine)] == [size]
     none = [{"id": "ROOT\\BasicDisplay", "name": "Microsoft Basic Display Adapter", "memory": None}]
     assert cards(read_machine(build({}, system="windows", display_adapters=none))) == ()
     assert read_machine(build({}, system="windows")).accelerators is None

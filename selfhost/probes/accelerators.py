@@ -54,7 +54,11 @@ def read_accelerators(host: Host, found: Found) -> None:
         _put(found, [nvidia, _amd(host, found, devices), _intel(host, devices)], why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
     elif host.system == "windows":
         nvidia = read_nvidia(host, ()) if driver_present(host) else None
-        others, why = _windows(host, with_nvidia=nvidia is None)
+        told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
+        others, why = _windows(host, with_nvidia=not told and host.env.get("CUDA_VISIBLE_DEVICES") is None)
+        if others is not None and any(card.vendor == "nvidia" for card in others.cards):
+            # the registry has the memory where the driver did not answer
+            nvidia = None
         _put(found, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
     elif host.system == "macos" and (host.sysctl("hw.optional.arm64") == "1"):
         _apple(host, found)
@@ -279,12 +283,12 @@ def _apple(host: Host, found: Found) -> None:
 # ------------------------------------------------------------------ Windows
 
 # AMD's own cards; other names of its are graphics of a processor
-_AMD_CARD = re.compile(r"\bRX\b|\bPro\s+(W|V|VII)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b", re.IGNORECASE)
-_INTEL_CARD = re.compile(r"\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b", re.IGNORECASE)
+_AMD_CARD = r"(?i)\bRX\b|\bPro\s+(W|V|VII)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
+_INTEL_CARD = r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b"
 _WINDOWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("ven_10de", "nvidia", lambda name: True),
-    ("ven_1002", "amd", lambda name: bool(_AMD_CARD.search(name))),
-    ("ven_8086", "intel", lambda name: bool(_INTEL_CARD.search(name))),
+    ("ven_1002", "amd", lambda name: bool(re.search(_AMD_CARD, name))),
+    ("ven_8086", "intel", lambda name: bool(re.search(_INTEL_CARD, name))),
 )
 
 

@@ -18,7 +18,7 @@ UNNAMED = "NVIDIA GPU"
 VERSION, GPUS = "/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus"
 WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards (Thor's Blackwell too)
-_UNIFIED_CHIP = re.compile(r"\bGB10\b|\bOrin\b|\bXavier\b|\bThor\b|\bTegra\b|\bJetson\b", re.IGNORECASE)
+_UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _NOT_SUPPORTED = 3
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
@@ -125,6 +125,8 @@ def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> 
         )
     # a container is handed device nodes, while the bus shows it every card of the host
     source = "/dev/nvidia*" if nodes else "/sys/bus/pci/devices" if slots else "/dev/dxg" if host.exists("/dev/dxg") else VERSION
+    if host.system == "windows":
+        source = "nvml.dll"
     return _unread(host, slots, len(nodes) or len(slots) or 1, source, reason, remedy)
 
 
@@ -138,7 +140,7 @@ def _unread(host: Host, slots: Sequence[str], count: int, source: str, reason: s
         name = seen[index] if len(seen) >= count else seen[0] if len(set(seen)) == 1 else UNNAMED
         # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of its own
         own = name != UNNAMED or normal_architecture(host.machine() or "") == "x86_64"
-        unified = True if _UNIFIED_CHIP.search(name) else False if own else None
+        unified = True if re.search(_UNIFIED_CHIP, name) else False if own else None
         cards.append(Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified))
     return Read(cards=tuple(cards), source=source, reason=reason, remedy=remedy)
 
@@ -216,7 +218,7 @@ def _gpu(
     told = device.get("refused")
     refused = _whole(told.get("memory", told.get("handle")), 0, 10**6) if isinstance(told, Mapping) else None
     # an Arm chip that says it has no frame buffer shares the RAM; its name tells most of them
-    unified = bool(_UNIFIED_CHIP.search(name)) or (
+    unified = bool(re.search(_UNIFIED_CHIP, name)) or (
         total is None and refused == _NOT_SUPPORTED and normal_architecture(host.machine() or "") == "aarch64"
     )
     if unified:

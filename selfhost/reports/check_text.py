@@ -178,7 +178,9 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
     said = any("--measure" in f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
     decided = verdict.route not in (Route.LOCAL, Route.UNKNOWN)
     if pace is not None and pace.low > 0 and pace.high > 2 * pace.low and not said and not decided:
-        measure = "" if verdict.machine.planning else "; --measure narrows the range"
+        # what is measured is the RAM
+        on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
+        measure = "" if verdict.machine.planning or on_card else "; --measure narrows the range"
         blocks.append(say(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
 
 

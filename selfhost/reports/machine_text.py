@@ -50,6 +50,8 @@ def machine_document(machine: Machine) -> Document:
             driver = f", driver {card.driver}" if card.driver else ""
             name = card.name if card.vendor.lower() in card.name.lower() else f"{card.vendor} {card.name}"
             blocks.append(say(f"{name}: {total}{free}{shared}{pace}{kind}{driver}", indent=2, hang=2))
+        if source := machine.sources.get("accelerators"):
+            blocks.append(say(f"read from {source}", indent=2, hang=2))
     if machine.runtimes:
         section(blocks, "Runtimes")
         for runtime in machine.runtimes:
