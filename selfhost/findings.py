@@ -548,7 +548,9 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, 
     used = [devices.get(where) for where in dict.fromkeys(term.where for term in terms)]
     rooms = [None if device is None or device.unified is not False else room_of(device, gpu_only=needed) for device in used]
     has = None if None in rooms else sum(room for room in rooms if room is not None)
-    name = " and ".join(dict.fromkeys(device.name for device in used if device)) or "the accelerator"
+    names = [device.name for device in used if device]
+    counted_names = (f"{names.count(one)} × {one}" if names.count(one) > 1 else one for one in dict.fromkeys(names))
+    name = " and ".join(counted_names) or "the accelerator"
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None, *, counted: bool = True) -> Finding:
         return Finding(

@@ -621,6 +621,7 @@ def test_two_cards_share_the_layers_out() -> None:
     assert judged.needs is not None
     assert judged.needs.memory is not None
     assert {one.where for one in judged.needs.memory.terms if one.bytes} == {"accelerator:0", "accelerator:1"}
+    assert "2 × Test GPU" in found("accelerator", BIG, pair).reason
     assert judged.needs.memory.total_bytes == 40 * GIB - GIB // 2
 
 
