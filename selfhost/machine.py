@@ -204,13 +204,19 @@ class Machine(Record):
         return fact in self.assumed
 
     @classmethod
-    def read(cls, *, measure: bool = False) -> Machine:
+    def read(
+        cls, *, measure: bool = False, root: str | os.PathLike[str] | None = None, record: str | os.PathLike[str] | None = None
+    ) -> Machine:
         """This machine, as it is now: no socket, no write, no child process. What cannot be read is in `unread`; never raises for that.
 
-        With `measure` the memory bandwidth is measured too, which takes up to a second.
+        With `measure` the memory bandwidth is measured too, which takes up to a second. With `root` not this machine but the recorded
+        tree of another is read: DIR/proc, DIR/sys, … With `record` what was read is written to a new or empty folder as such a tree,
+        without names and addresses. `MachineFileError` where either folder cannot be used.
         """
         from .probes import read_machine
 
+        if root is not None or record is not None:
+            return _from_tree(root, record)
         machine = read_machine()
         if not measure:
             return machine
@@ -768,3 +774,27 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     except ValueError:
         raise fault("holds a number of thousands of digits", "write whole bytes") from None
     return reader.machine(data)
+
+
+def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None) -> Machine:
+    import os
+
+    from .probes import Host, read_machine
+
+    host, name = Host(), Machine().name
+    if root is not None and os.path.abspath(root) != os.path.abspath("/"):
+        from .probes.recorded import RecordedHost
+
+        host = RecordedHost(os.fsdecode(root))
+        # another computer is not "this machine": a tree goes by its folder's name
+        name = UNPRINTABLE.sub("?", os.path.basename(os.path.abspath(os.fsdecode(root))))[:MAX_TEXT]
+    if record is None:
+        return read_machine(host).replace(name=name)
+    from .probes.recorder import Recorder, empty_folder
+
+    folder = os.fsdecode(record)
+    empty_folder(folder)
+    recorder = Recorder(host)
+    machine = read_machine(recorder).replace(name=name)
+    recorder.write(folder)
+    return machine

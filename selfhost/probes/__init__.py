@@ -8,11 +8,11 @@ from ..machine import FACTS, Machine
 from .accelerators import read_accelerators
 from .cpu import read_architecture, read_instruction_sets, read_model, read_physical, read_scope, read_usable
 from .disk import read_disks
-from .host import Found, Host, RecordedHost
+from .host import Found, Host
 from .memory import Limits, read_available, read_limit, read_limits, read_swap, read_total
 from .software import read_runtimes
 
-__all__ = ["Host", "RecordedHost", "read_machine"]
+__all__ = ["Host", "read_machine"]
 
 
 def read_machine(host: Host | None = None) -> Machine:
@@ -29,7 +29,7 @@ def read_machine(host: Host | None = None) -> Machine:
         if now:
             found.put("read_at", now, "the system's clock")
         else:
-            found.miss("read_at", "a recorded tree does not say when it was read")
+            found.miss("read_at", "the recorded tree does not say when it was read")
 
     probes: tuple[tuple[str, Callable[[Host, Found], None]], ...] = (
         ("read_at", read_time),

@@ -85,7 +85,7 @@ def _linux(host: Host, found: Found) -> None:
 
 def _nvidia(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:
     slots = [slot for slot, vendor in devices if vendor == NVIDIA]
-    nodes = [name for name in host.listdir("/dev") or () if re.fullmatch(r"nvidia\d+", name)]
+    nodes = host.listdir("/dev", r"nvidia\d+$") or []
     version = host.read_text("/proc/driver/nvidia/version")
     driver = parse_driver(version) if version else None
     board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
@@ -121,9 +121,9 @@ def _size(host: Host, path: str) -> int | None:
 
 def _amd(host: Host, devices: list[tuple[str, str]]) -> tuple[list[Accelerator], str, str] | None:
     cards = []
-    for name in host.listdir("/sys/class/drm") or ():
+    for name in host.listdir("/sys/class/drm", r"card\d+$") or ():
         folder = f"/sys/class/drm/{name}/device"
-        if not re.fullmatch(r"card\d+", name) or _word(host, f"{folder}/vendor") != AMD:
+        if _word(host, f"{folder}/vendor") != AMD:
             continue
         total, used = _size(host, f"{folder}/mem_info_vram_total"), _size(host, f"{folder}/mem_info_vram_used")
         title = _word(host, f"{folder}/product_name") or f"AMD GPU {_word(host, f'{folder}/device') or ''}".strip()
