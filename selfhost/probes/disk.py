@@ -6,7 +6,7 @@ import re
 
 from ..facts import Record
 from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
-from .host import COMMON_NAMES, FILL_IN, Found, Host, Space
+from .host import FILL_IN, Found, Host, Space
 
 DISKS = "disks"
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -203,7 +203,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             + ", which is RAM" * (kind in MEMORY_FILESYSTEMS)
         )
     if place.account is not None:
-        name = f" {place.account}" if place.account in COMMON_NAMES else ""
+        name = f" {place.account}" if place.account in ("root", "ollama") else ""
         words.append(f"the service account{name} stores them: judged by space and mount alone")
     found.note(fact, "; ".join(words))
     return Disk(

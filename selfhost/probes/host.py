@@ -28,7 +28,7 @@ MAX_READ_BYTES = 2**20
 
 # names of accounts and folders that tell nothing about a person
 COMMON_NAMES = (
-    "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user", "runner", "vagrant", "pi",
+    "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user", "runner", "vagrant",
 )  # fmt: skip
 # a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
 ID = r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..errors import MachineFileError, Problem
 from ..machine import normal_system
@@ -51,15 +51,19 @@ class RecordedHost(Host):
         if not any(os.path.exists(os.path.join(self.folder, name)) for name in ("proc", "sys", FACTS_FILE, SYSCTL_FILE)):
             raise _fault(folder, f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}")
         self._facts = _json(self.folder, FACTS_FILE)
-        system = self._facts.get("system", "linux")
-        env = {name: value for name, value in _json(self.folder, ENV_FILE).items() if isinstance(value, str)}
-        super().__init__(env, normal_system(system) if isinstance(system, str) else "linux")
+        env = _json(self.folder, ENV_FILE)
+        faults = [] if _named(env, str) else [_problem(os.path.join(folder, ENV_FILE), "does not hold names and texts alone")]
+        for key, (suits, kind) in _KINDS.items():
+            if self._facts.get(key) is not None and not suits(self._facts[key]):
+                faults.append(_problem(os.path.join(folder, FACTS_FILE), f"is not {kind}", key=key))
+        if faults:
+            raise MachineFileError(faults)
+        super().__init__(env, normal_system(self._facts.get("system") or "linux"))
         lines = (_text(self.folder, SYSCTL_FILE) or "").splitlines()
         self._sysctl = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def _at(self, kind: str) -> Mapping[str, Any]:
-        found = self._facts.get(kind)
-        return found if isinstance(found, dict) else {}
+        return self._facts.get(kind) or {}
 
     def _fail(self, path: str) -> None:
         """Raises what the computer raised for `path`."""
@@ -67,7 +71,7 @@ class RecordedHost(Host):
         if name == "ETIMEDOUT":
             raise TimeoutError(f"no answer within {DEADLINE_SECONDS:g} seconds")
         if name is not None:
-            number = getattr(errno, str(name), errno.EIO)
+            number = getattr(errno, name, errno.EIO)
             raise OSError(number, os.strerror(number), path)
 
     def _hang(self, path: str) -> None:
@@ -97,7 +101,7 @@ class RecordedHost(Host):
         return path in self._at("space") or super().exists(path)
 
     def runnable(self, path: str) -> bool:
-        return path in self._facts.get("runnable", ()) or super().runnable(path)
+        return path in (self._facts.get("runnable") or ()) or super().runnable(path)
 
     def resolve(self, path: str) -> str:
         whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
@@ -108,7 +112,7 @@ class RecordedHost(Host):
         if self.system == "linux":
             return super()._read_mounts()
         return tuple(
-            Mount(root="/", point=point, filesystem=str(kind), options="", read_only=False) for point, kind in self._at("mounts").items()
+            Mount(root="/", point=point, filesystem=kind, options="", read_only=False) for point, kind in self._at("mounts").items()
         )
 
     def _of_folder(self, kind: str, path: str) -> Any:
@@ -183,8 +187,59 @@ class RecordedHost(Host):
         return None if found is None else bytes.fromhex(found)
 
 
+def _problem(file: str, message: str, key: str | None = None, line: int | None = None) -> Problem:
+    return Problem(file=file, key=key, line=line, message=message, remedy=RECORD_ONE)
+
+
 def _fault(file: str, message: str, line: int | None = None) -> MachineFileError:
-    return MachineFileError([Problem(file=file, line=line, message=message, remedy=RECORD_ONE)])
+    return MachineFileError([_problem(file, message, line=line)])
+
+
+def _named(value: object, kind: type) -> bool:
+    return isinstance(value, dict) and all(type(item) is kind for item in value.values())
+
+
+def _listed_as(value: object, kind: type) -> bool:
+    return isinstance(value, list) and all(type(item) is kind for item in value)
+
+
+_SPACE = {"free_bytes": int, "total_bytes": int, "read_only": bool}
+
+
+def _spaces(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(item, dict) and {name: type(part) for name, part in item.items()} == _SPACE for item in value.values()
+    )
+
+
+_TEXT = (lambda value: isinstance(value, str), "a text")
+_WHOLE = (lambda value: type(value) is int, "a whole number")
+_TEXTS = (lambda value: _listed_as(value, str), "a list of texts")
+_NUMBERS = (lambda value: _listed_as(value, int) and all(0 <= number < 2**20 for number in value), "a list of numbers")
+_NAMED_TEXTS = (lambda value: _named(value, str), "an object of texts")
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "system": (lambda value: isinstance(value, str) and 0 < len(value) <= 20 and value.isalnum(), "the name of a system, such as linux"),
+    "read_at": (
+        lambda value: isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) is not None,
+        "a time in UTC",
+    ),
+    "job_limits": (
+        lambda value: isinstance(value, str) and re.fullmatch(r"(?:[0-9a-f]{2})*", value) is not None,
+        "a text of hexadecimal bytes",
+    ),
+    "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}"),
+    "writable": (lambda value: _named(value, bool), "an object of true and false"),
+    "memory": (lambda value: _named(value, int) and "total" in value, "an object of bytes with a total"),
+    "cores": (
+        lambda value: isinstance(value, dict) and all(type(item) in (int, type(None)) for item in value.values()),
+        "an object of numbers",
+    ),
+    **dict.fromkeys(("machine", "release", "cwd"), _TEXT),
+    **dict.fromkeys(("pointer_bits", "page_bytes", "address_space_bytes", "swap_free"), _WHOLE),
+    **dict.fromkeys(("affinity", "processor_features"), _NUMBERS),
+    **dict.fromkeys(("python_path", "runnable"), _TEXTS),
+    **dict.fromkeys(("links", "errors", "registry", "mounts"), _NAMED_TEXTS),
+}
 
 
 def _text(folder: str, name: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -275,7 +274,7 @@ class Recorder(Host):
                 path = self.paths.dirname(path)
                 folders.add(path)
         out = {file_name(path): raw for path, raw in contents.items() if path not in folders}
-        out |= {file_name(path): b"" for path in listed if path not in folders}
+        out |= {file_name(path): b"" for path in listed if path not in folders and file_name(path)}
         facts = {"selfhost_version": __version__, "system": self.system, **self.facts}
         # of all folders that were searched those where something was found
         holding = {self.paths.dirname(path) for path in self.there}
@@ -385,7 +384,8 @@ def _lines(text: str, kept: Callable[[str], Any]) -> str:
 def _swaps(text: str) -> str:
     """A swap file's path may be anybody's."""
     return "".join(
-        re.sub(r"^(?!/dev/zram)/\S+", f"/swap{number}", line) if number else line for number, line in enumerate(text.splitlines(keepends=True))
+        re.sub(r"^(?!/dev/zram)/\S+", f"/swap{number}", line) if number else line
+        for number, line in enumerate(text.splitlines(keepends=True))
     )
 
 
@@ -424,6 +424,8 @@ def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
 
 
 def _json(value: Any) -> bytes:
+    import json
+
     return (json.dumps(value, indent=1, ensure_ascii=True) + "\n").encode()
 
 
@@ -433,7 +435,9 @@ def empty_folder(folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
         held = os.listdir(folder)
     except OSError as error:
-        reason = "is there and is no folder" if os.path.lexists(folder) and not os.path.isdir(folder) else f"cannot be used: {error.strerror}"
+        reason = (
+            "is there and is no folder" if os.path.lexists(folder) and not os.path.isdir(folder) else f"cannot be used: {error.strerror}"
+        )
         raise _fault(folder, reason) from None
     except ValueError:
         raise _fault(folder, "is not a usable name") from None
