@@ -32,7 +32,8 @@ GIB = 2**30
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # an x86_64 Linux without anything but what a test writes
 LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
-NO_LIMITS = {"/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n"}
+DATA_LIMIT = "Max data size             unlimited            unlimited            bytes\n"
+NO_LIMITS = {"/proc/self/limits": DATA_LIMIT + "Max address space         unlimited            unlimited            bytes\n"}
 MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
 CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
@@ -196,11 +197,12 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     text = content.decode("utf-8", "replace")
     for parse in (
         parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, memory.parse_meminfo, memory.parse_status,
-        memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, memory.parse_address_space, cpu.parse_cpuinfo, cpu.parse_model,
+        memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
         cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, disk.parse_unit, software.parse_distribution,
         accelerators.parse_driver, accelerators.parse_information,
     ):  # fmt: skip
         parse(text)
+    memory.parse_limit(text, "Max data size")
     memory.parse_job_limits(content)
 
 
@@ -353,6 +355,7 @@ def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
         ("memory.current", None, {"memory_available_bytes"}),
         ("memory.stat", None, {"memory_available_bytes"}),
         ("memory.stat", "anon 5\n", {"memory_available_bytes"}),
+        ("memory.high", None, {"memory_limit_bytes", "memory_available_bytes"}),
     ],
 )
 def test_a_limit_that_cannot_be_read_is_not_no_limit(
@@ -403,7 +406,7 @@ def test_address_space(build: Callable[..., RecordedHost]) -> None:
     """`ulimit -v`: also a read-only mapping of a file counts, so no model larger than this loads."""
     limits = (
         "Limit          Soft Limit   Hard Limit   Units\nMax address space         4294967296           unlimited            bytes     \n"
-    )
+    ) + DATA_LIMIT
     files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmSize:\t 1048576 kB\n"}
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 4 * GIB
@@ -420,16 +423,70 @@ def test_huge_pages_are_nobodys(build: Callable[..., RecordedHost]) -> None:
         assert machine.memory_limit_bytes == 14 * GIB
 
 
+NODE = "Node 1 MemTotal: 4194304 kB\nNode 1 MemFree: 1048576 kB\nNode 1 Active(file): 0 kB\nNode 1 Inactive(file): 524288 kB\n"
+
+
 def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
-    """A process bound to one of two nodes has that node's memory (numactl, cpusets)."""
+    """A process bound to one of two nodes has that node's memory, all and free (numactl, cpusets)."""
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/self/status": "Mems_allowed_list:\t1\n",
+        "/proc/zoneinfo": "Node 0, zone Normal\n        low      1000\n",
         "/sys/devices/system/node/online": "0-1\n",
-        "/sys/devices/system/node/node1/meminfo": "Node 1 MemTotal:        4194304 kB\nNode 1 MemFree:          100000 kB\n",
+        "/sys/devices/system/node/node0/meminfo": NODE.replace("Node 1", "Node 0"),
+        "/sys/devices/system/node/node1/meminfo": NODE + "Node 1 SReclaimable: 0 kB\n",
     }
+    machine = read_machine(build(files))
+    low = 1000 * 4096
+    assert machine.memory_limit_bytes == 4 * GIB
+    assert "bound to" in machine.sources["memory_limit_bytes"]
+    assert machine.memory_available_bytes == GIB - low + GIB // 2 - low
+    # the nodes that are there show by their folders too
+    del files["/sys/devices/system/node/online"]
     assert read_machine(build(files)).memory_limit_bytes == 4 * GIB
-    del files["/sys/devices/system/node/node1/meminfo"]
+    assert read_machine(build(files | {"/sys/devices/system/node/node1/meminfo": NODE})).memory_available_bytes is None
+    for gone in ("/sys/devices/system/node/node1/meminfo", "/proc/self/status"):
+        machine = read_machine(
+            build({path: text for path, text in files.items() if path != gone} | {"/sys/devices/system/node/node1/x": ""})
+        )
+        assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+
+
+@pytest.mark.parametrize(("mode", "available"), [("0", 12), ("1", 12), ("2", 3), (None, None), ("3", None)])
+def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode: str | None, available: int | None) -> None:
+    """Overcommit mode 2 refuses what is above CommitLimit, whatever is free; mapped files do not count, so the limit stays what it is."""
+    files = version_2({"cgroup.controllers": "cpu\n"})
+    files["/proc/meminfo"] = MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 5242880 kB\n"
+    if mode is not None:
+        files["/proc/sys/vm/overcommit_memory"] = mode + "\n"
+    machine = read_machine(build(files))
+    lawful(machine)
+    assert machine.memory_limit_bytes == 16 * GIB
+    assert machine.memory_available_bytes == (available * GIB if available is not None else None)
+    # more is promised than the limit allows: this cannot be mode 2
+    loose = files | {"/proc/meminfo": MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 9242880 kB\n"}
+    assert mode == "2" or read_machine(build(loose)).memory_available_bytes == 12 * GIB
+
+
+def test_a_limit_on_private_memory(build: Callable[..., RecordedHost]) -> None:
+    """`ulimit -d` counts what is allocated, not what is mapped: it bounds what is available and not what may ever load."""
+    limits = "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 1048576 kB\n"}
+    machine = read_machine(build(files))
+    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, GIB)
+    assert "`ulimit -d unlimited` lifts" in machine.sources["memory_available_bytes"]
+    del files["/proc/self/status"]
+    assert read_machine(build(files)).memory_available_bytes is None
+    files["/proc/self/limits"] = "Max address space unlimited unlimited bytes\n"
     assert read_machine(build(files)).memory_limit_bytes is None
+
+
+def test_whose_memory_it_is(build: Callable[..., RecordedHost]) -> None:
+    """Where the total is a virtual machine's share, or a pod's limit is missing, the source says so (microsoft/WSL#9636)."""
+    files = version_2({"cgroup.controllers": "cpu\n"})
+    assert ".wslconfig" in read_machine(build(files, release="6.6.87.2-microsoft-standard-WSL2")).sources["memory_total_bytes"]
+    assert "Docker Desktop" in read_machine(build(files, release="6.10.14-linuxkit")).sources["memory_total_bytes"]
+    pod = read_machine(build(files, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}))
+    assert "the node's memory is shared" in pod.sources["memory_limit_bytes"]
 
 
 def test_lxcfs(build: Callable[..., RecordedHost]) -> None:
@@ -470,6 +527,16 @@ def test_compressed_swap_is_memory(build: Callable[..., RecordedHost]) -> None:
     assert read_machine(build(files)).swap_free_bytes == 1024 * 1024
     del files["/proc/swaps"]
     assert read_machine(build(files)).swap_free_bytes is None
+
+
+@pytest.mark.parametrize(("gone", "known"), [(None, True), ("memory.swap.max", False), ("memory.swap.current", False)])
+def test_swap_in_a_group(build: Callable[..., RecordedHost], gone: str | None, known: bool) -> None:
+    """What the group allows less what it takes; one file without the other is a limit that cannot be read."""
+    text = MEMINFO.replace("SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2097152 kB\nSwapFree: 2097152 kB")
+    swap = {"memory.swap.max": "1073741824\n", "memory.swap.current": "4096\n"}
+    files = version_2(FULL | {name: text for name, text in swap.items() if name != gone}) | {"/proc/meminfo": text}
+    files["/proc/swaps"] = "Filename Type Size Used Priority\n/dev/sda2 partition 2097152 0 -2\n"
+    assert read_machine(build(files)).swap_free_bytes == (GIB - 4096 if known else None)
 
 
 # disks

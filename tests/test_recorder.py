@@ -101,7 +101,7 @@ def private(tmp_path: Path) -> Path:
         "/proc/sys/vm/overcommit_memory": "0\n",
         "/proc/cpuinfo": "flags\t: fpu sse2\nmodel name\t: A processor\nSerial\t\t: 100000009a3f5b21\n",
         "/proc/self/status": "Name:\tanalytical\nUid:\t1815\t1815\nVmSize:\t 1048576 kB\nCpus_allowed_list:\t0-3\nMems_allowed_list:\t0\n",
-        "/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n",
+        "/proc/self/limits": "Max data size    unlimited  unlimited  bytes\nMax address space   unlimited   unlimited   bytes\n",
         "/proc/self/cgroup": f"0::{group}\n",
         "/proc/self/mountinfo": "22 1 8:1 / / rw,relatime - ext4 /dev/disk/by-uuid/aaaa rw\n"
         "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"

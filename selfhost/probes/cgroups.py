@@ -23,12 +23,16 @@ class Groups(Record):
 
 
 class Level(Record):
-    """One limit: its bytes, the group and file it stands in, and what the group uses of it (None: not readable)."""
+    """One limit: its bytes, the group and file it stands in, what the group uses of it (None: not readable).
+
+    `dirty_bytes` of the rest is cache that must be written to disk before it can be dropped.
+    """
 
     limit_bytes: int
     group: str
     file: str
     used_bytes: int | None
+    dirty_bytes: int = 0
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
@@ -87,6 +91,8 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
     if controller in paths and old:
         folders, names = _folders(old[0], paths[controller])
         return Groups(version=1, folders=folders, names=names)
+    if old:
+        return Groups(why=f"/proc/self/cgroup does not name the {controller} group, and {old[0].point} is mounted")
     new = [mount for mount in host.mounts() if mount.filesystem == "cgroup2"]
     if "" in paths and new:
         folders, names = _folders(new[0], paths[""])

@@ -385,12 +385,20 @@ class Host:
         return self._psutil
 
     def other_memory(self) -> Mapping[str, int] | None:
-        """`total` and `available` bytes where the system has no /proc."""
+        """`total` and `available` bytes where the system has no /proc; on Windows also `commit`, what it still promises to this process."""
         tool = self.psutil()
         if tool is None:
             return None
         memory = tool.virtual_memory()
-        return {"total": int(memory.total), "available": int(memory.available)}
+        found = {"total": int(memory.total), "available": int(memory.available)}
+        if self.system == "windows":
+            import ctypes
+
+            # MEMORYSTATUSEX (sysinfoapi.h): dwLength, dwMemoryLoad, then seven 64-bit sizes, the fourth ullAvailPageFile
+            buffer = ctypes.create_string_buffer((64).to_bytes(4, "little"), 64)
+            if ctypes.__dict__["windll"].kernel32.GlobalMemoryStatusEx(buffer):
+                found["commit"] = int.from_bytes(buffer.raw[32:40], "little")
+        return found
 
     def other_swap_free(self) -> int | None:
         """Free swap where the system has no /proc; apart from `other_memory`, for it fails on its own."""
