@@ -150,7 +150,8 @@ class Machine(Record):
 
     Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
-    `cpu_cores_usable` has affinity and quota applied and may be a fraction. `instruction_sets` are Linux kernel names.
+    `cpu_cores_usable` has affinity and quota applied and may be a fraction; `cpu_cores_performance` are those of `cpu_cores_physical` that
+    are of the fastest kind, all of them where they are alike. `instruction_sets` are Linux kernel names.
     `accelerators` is None when it is not known whether there are any, () when there are none.
     `planning`: a profile, or changed by --set, so its memory is judged as a whole. `assumed` names facts that were neither read
     nor stated, but taken from the machine's class: a finding that rests on one is at least a `warn`. `confidence` says how sure the
@@ -172,6 +173,7 @@ class Machine(Record):
     swap_free_bytes: int | None = None
     cpu_model: str | None = None
     cpu_cores_physical: int | None = None
+    cpu_cores_performance: int | None = None
     cpu_cores_usable: float | None = None
     instruction_sets: tuple[str, ...] | None = None
     memory_bandwidth_bytes_per_second: int | None = None
@@ -371,6 +373,7 @@ _LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
     "memory_available_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "swap_free_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "cpu_cores_physical": (_INT, 1, MAX_CORES),
+    "cpu_cores_performance": (_INT, 1, MAX_CORES),
     "cpu_cores_usable": (_NUMBER, MIN_CORES, MAX_CORES),
     "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
 }
@@ -666,6 +669,7 @@ _FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
     "swap_free_bytes": _Reader.memory,
     "cpu_model": _Reader.name,
     "cpu_cores_physical": _Reader.count,
+    "cpu_cores_performance": _Reader.count,
     "cpu_cores_usable": _Reader.cores,
     "instruction_sets": _Reader.names,
     "memory_bandwidth_bytes_per_second": _Reader.total,

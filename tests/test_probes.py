@@ -203,6 +203,8 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     ):  # fmt: skip
         parse(text)
     memory.parse_limit(text, "Max data size")
+    cpu.parse_parts(text)
+    cpu.parse_efficiency_classes(content)
     memory.parse_job_limits(content)
 
 
@@ -276,12 +278,50 @@ def test_a_mount_point_with_spaces() -> None:
     assert mounts == (Mount(root="/", point="/mnt/my disk", filesystem="ext3", options="rw,errors=continue", read_only=True),)
 
 
+def recorded(name: str) -> dict[str, str]:
+    folder = HERE / name / "root"
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"]
+    return {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+
+
 def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None:
-    """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads of one core has one."""
-    folder = HERE / "linux-desktop-alder-lake" / "root"
-    files = {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
-    assert read_machine(build(files, affinity=list(range(20)))).cpu_cores_physical == 14
-    assert read_machine(build(files, affinity=[2, 3])).cpu_cores_physical == 1
+    """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads of one core has one.
+
+    The large ones are those that the kernel names, or that have two threads where others have one.
+    """
+    files = recorded("linux-desktop-alder-lake")
+    for extra in ({}, {"/sys/devices/cpu_core/cpus": "0-11\n", "/sys/devices/cpu_atom/cpus": "12-19\n"}):
+        machine = read_machine(build(files | extra, affinity=list(range(20))))
+        assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (14, 6)
+        machine = read_machine(build(files | extra, affinity=[2, 3]))
+        assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (1, 1)
+        # bound to small ones: the fastest there are
+        assert read_machine(build(files | extra, affinity=[12, 13, 14])).cpu_cores_performance == 3
+    for name in ("cpu_core", "cpu_atom"):
+        half = read_machine(build(files | {f"/sys/devices/{name}/cpus": "0-11\n"}, affinity=list(range(20))))
+        assert half.cpu_cores_performance is None
+        assert "is not there" in half.why_unread("cpu_cores_performance").reason
+
+
+def test_cores_of_two_kinds_on_arm(build: Callable[..., RecordedHost]) -> None:
+    """DGX Spark: ten Cortex-X925 and ten Cortex-A725, in two clusters of different clocks (cpu_capacity 997 to 1024, 718 and 731)."""
+    files = recorded("linux-dgx-spark-gb10")
+    everyone = list(range(20))
+    siblings = {f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": f"{cpu}\n" for cpu in everyone}
+    machine = read_machine(build(files | siblings, affinity=everyone))
+    assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (20, 10)
+    assert read_machine(build(files | siblings, affinity=[0, 1, 2])).cpu_cores_performance == 3
+    del files["/sys/devices/system/cpu/cpu7/cpu_capacity"]
+    assert read_machine(build(files | siblings, affinity=everyone)).cpu_cores_performance is None
+
+
+def test_cores_of_two_kinds_on_windows() -> None:
+    """One record a core, of its own size: two with EfficiencyClass 1 and one with 0; a cut record counts no further."""
+    core = bytes(4) + (48).to_bytes(4, "little") + bytes(1)
+    cores = core + b"\1" + bytes(38) + core + b"\0" + bytes(38) + core + b"\1" + bytes(38)
+    assert cpu.parse_efficiency_classes(cores) == (1, 0, 1)
+    assert cpu.parse_efficiency_classes(cores[:100]) == (1, 0)
+    assert cpu.parse_efficiency_classes(b"\0" * 100) == ()
 
 
 # control groups
@@ -638,10 +678,11 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
         {"USERPROFILE": "C:\\Users\\ada", "OLLAMA_MODELS": "D:\\models", "PATH": "C:\\Tools;relative"},
         system="windows",
         machine="AMD64",
-        memory={"total": 16 * GIB, "available": 9 * GIB},
+        memory={"total": 16 * GIB, "available": 9 * GIB, "commit": 3 * GIB},
         swap_free=GIB,
         cores={"physical": 4, "usable": 8},
         processor_features=[6, 10, 39, 40],
+        processor_information=(bytes(4) + (10).to_bytes(4, "little") + b"\0\1" + bytes(4) + (10).to_bytes(4, "little") + b"\0\0").hex(),
         space={
             "C:\\": {"free_bytes": 1, "total_bytes": 2, "read_only": False},
             "D:\\": {"free_bytes": 3, "total_bytes": 4, "read_only": False},
@@ -655,8 +696,9 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     )
     machine = read_machine(host)
     assert (machine.system, machine.architecture, machine.scope) == ("windows", "x86_64", "vm")
-    assert (machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 4 * GIB, 4 * GIB)
-    assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (4, 8.0)
+    assert (machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 4 * GIB, 3 * GIB)
+    assert "ullAvailPageFile" in machine.sources["memory_available_bytes"]
+    assert (machine.cpu_cores_physical, machine.cpu_cores_performance, machine.cpu_cores_usable) == (4, 1, 8.0)
     assert machine.instruction_sets == ("avx", "avx2", "sse", "sse2")
     assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
     hub, own = place(machine, "huggingface"), place(machine, "ollama")

@@ -221,7 +221,7 @@ def test_facts_of_another_type_are_faults(tmp_path: Path, value: object) -> None
     """A record that was written by hand is read, or the key that is wrong is named; nothing else happens."""
     keys = (
         "machine", "release", "pointer_bits", "page_bytes", "affinity", "address_space_bytes", "cwd", "python_path", "read_at", "memory",
-        "swap_free", "cores", "job_limits", "space", "writable", "mounts", "links", "runnable", "errors",
+        "swap_free", "cores", "job_limits", "processor_information", "space", "writable", "mounts", "links", "runnable", "errors",
         "processor_features", "registry", "system",
     )  # fmt: skip
     source = TREES[-1].parents[1] / "linux-vm-2gib-parent" / "root"

@@ -458,6 +458,18 @@ class Host:
         library: Any = ctypes
         return bool(library.windll.kernel32.IsProcessorFeaturePresent(number))
 
+    def processor_information(self) -> bytes | None:
+        """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore; None where it cannot be asked."""
+        if self.system != "windows":
+            return None
+        import ctypes
+
+        ask = ctypes.__dict__["windll"].kernel32.GetLogicalProcessorInformationEx
+        size = ctypes.c_ulong(0)
+        ask(0, None, ctypes.byref(size))
+        buffer = ctypes.create_string_buffer(min(size.value, MAX_READ_BYTES) or 1)
+        return buffer.raw if ask(0, buffer, ctypes.byref(size)) else None
+
     def job_limits(self) -> bytes | None:
         """Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process; empty without a job, None where it cannot be asked."""
         if self.system != "windows" or sys.maxsize <= 2**32:

@@ -37,9 +37,9 @@ class RecordedHost(Host):
 
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all optional: `system`,
     `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers), `address_space_bytes` (-1: unlimited), `cwd`,
-    `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives them), `job_limits` (hexadecimal), `space` and `writable`
-    (by folder), `mounts` (folder to file system), `links` (path to what it leads to), `runnable` (paths), `errors` (path to the name of
-    the error, such as EACCES), `processor_features` (numbers), `registry` (`key\\value` to text).
+    `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives them), `job_limits` and `processor_information`
+    (hexadecimal), `space` and `writable` (by folder), `mounts` (folder to file system), `links` (path to what it leads to), `runnable`
+    (paths), `errors` (path to the name of the error, such as EACCES), `processor_features` (numbers), `registry` (`key\\value` to text).
     """
 
     live = False
@@ -182,8 +182,14 @@ class RecordedHost(Host):
         found = self._facts.get("processor_features")
         return None if found is None else number in found
 
+    def processor_information(self) -> bytes | None:
+        return self._bytes("processor_information")
+
     def job_limits(self) -> bytes | None:
-        found = self._facts.get("job_limits")
+        return self._bytes("job_limits")
+
+    def _bytes(self, key: str) -> bytes | None:
+        found = self._facts.get(key)
         return None if found is None else bytes.fromhex(found)
 
 
@@ -217,16 +223,17 @@ _WHOLE = (lambda value: type(value) is int, "a whole number")
 _TEXTS = (lambda value: _listed_as(value, str), "a list of texts")
 _NUMBERS = (lambda value: _listed_as(value, int) and all(0 <= number < 2**20 for number in value), "a list of numbers")
 _NAMED_TEXTS = (lambda value: _named(value, str), "an object of texts")
+_HEXADECIMAL = (
+    lambda value: isinstance(value, str) and re.fullmatch(r"(?:[0-9a-f]{2})*", value) is not None,
+    "a text of hexadecimal bytes",
+)
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "system": (lambda value: isinstance(value, str) and 0 < len(value) <= 20 and value.isalnum(), "the name of a system, such as linux"),
     "read_at": (
         lambda value: isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) is not None,
         "a time in UTC",
     ),
-    "job_limits": (
-        lambda value: isinstance(value, str) and re.fullmatch(r"(?:[0-9a-f]{2})*", value) is not None,
-        "a text of hexadecimal bytes",
-    ),
+    **dict.fromkeys(("job_limits", "processor_information"), _HEXADECIMAL),
     "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}"),
     "writable": (lambda value: _named(value, bool), "an object of true and false"),
     "memory": (lambda value: _named(value, int) and "total" in value, "an object of bytes with a total"),

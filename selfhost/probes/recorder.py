@@ -234,6 +234,11 @@ class Recorder(Host):
                 known.append(number)
         return found
 
+    def processor_information(self) -> bytes | None:
+        found = self.inner.processor_information()
+        self._put("processor_information", None if found is None else found.hex())
+        return found
+
     def job_limits(self) -> bytes | None:
         found = self.inner.job_limits()
         self._put("job_limits", None if found is None else found.hex())
