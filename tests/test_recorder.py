@@ -282,7 +282,7 @@ class DeadVolume(Host):
         return None
 
     def within(self, work: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
-        return super().within(work, 0.01 if seconds == DEADLINE_SECONDS else seconds)
+        return super().within(work, 0.25 if seconds == DEADLINE_SECONDS else seconds)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")

@@ -48,7 +48,9 @@ def parse_cgroup(text: str) -> dict[str, str]:
 
 
 def parse_number(text: str) -> int | None:
-    """A file of one number; `max` and -1 give `NO_LIMIT`, anything else None."""
+    """A file of one number, which ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
+    if not text.endswith("\n"):
+        return None
     word = text.strip()
     if word in ("max", "-1"):
         return NO_LIMIT

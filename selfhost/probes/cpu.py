@@ -249,10 +249,11 @@ def read_usable(host: Host, found: Found) -> None:
         path, sibling = (f"{folder}/{file}" for file in (("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES))
         text, beside = host.read_text(path), host.read_text(sibling)
         quota = None
-        if text and chain.version == 2:
+        # a number that does not end its line was cut off
+        if text and text.endswith("\n") and chain.version == 2:
             quota = parse_cpu_max(text)
-        elif text:
-            quota = parse_cpu_max(f"{text} {beside or ''}".replace("-1", "max"))
+        elif text and text.endswith("\n") and beside and beside.endswith("\n"):
+            quota = parse_cpu_max(f"{text} {beside}".replace("-1", "max"))
         if quota is None:
             # a kernel without quotas has no such file
             if text is not None or not host.missing(path) or beside is not None:

@@ -153,6 +153,10 @@ class Host:
         if not text.strip():
             self._why[path] = "is empty"
             return None
+        # device tree files end in a zero; names of firmware may be in an encoding of their own
+        if "\0" in text.rstrip("\0\n") or not text.rstrip("\0\n") or text.count("\ufffd") > len(text) // 4:
+            self._why[path] = "is not text"
+            return None
         return text
 
     def read_bytes(self, path: str, limit: int) -> bytes:

@@ -155,6 +155,10 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
         swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
         if swap is not None and taken is not None and swap < NO_LIMIT:
             found.swap.append(max(0, swap - taken))
+    # where the top has limits of its own it is a container's
+    hidden = bool(chain.folders) and not host.exists(chain.folders[0])
+    if hidden and not found.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
+        found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
 
 
 def _pair(host: Host, folder: str, limit: str, used: str, found: Limits) -> tuple[int | None, int | None]:
@@ -200,6 +204,8 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
             found.swap.append(max(0, both - own - max(0, taken - usage)) if usage is not None else 0)
     if not seen and found.why is None:
         found.why = "no memory control group could be read"
+    if not found.levels and not host.exists(chain.folders[0]):
+        found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
     # an ancestor that was read itself tells more than the same limit seen from below
     readable = {level.limit_bytes for level in found.levels if level.file != "hierarchical_memory_limit"}
     found.levels = [level for level in found.levels if level.file != "hierarchical_memory_limit" or level.limit_bytes not in readable]
