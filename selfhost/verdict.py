@@ -207,7 +207,8 @@ def judge(question: Question, machine: Machine) -> Judged:
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
-    placed, held = place(question, needs, machine)
+    stored = check.stored_in_memory(needs, machine, purpose, nothing_missing=question.local_files)
+    placed, held = place(question, needs, machine, stored)
     about += held
     about.append(check.cpu(needs, machine, question.runtime))
     about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar))
@@ -230,14 +231,14 @@ def judge(question: Question, machine: Machine) -> Judged:
     return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
 
 
-def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
-    """Where the memory would lie, and the findings of memory and accelerator for that place."""
+def place(question: Question, needs: Needs, machine: Machine, stored_bytes: int = 0) -> tuple[Needs, list[Finding]]:
+    """Where the memory would lie, and the findings of memory and accelerator for that place; `stored_bytes` of files lie in RAM too."""
     layers = question.spec.architecture.layers if question.spec.architecture else None
     gpu_only = question.runtime is not None and question.runtime.gpu_only
     fallback: tuple[Needs, list[Finding]] | None = None
     splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=gpu_only):
-        held = [check.memory(candidate, machine, question.workload), check.accelerator(candidate, machine, question.runtime)]
+        held = [check.memory(candidate, machine, question.workload, stored_bytes), check.accelerator(candidate, machine, question.runtime)]
         if all(finding.outcome is not Outcome.FAIL for finding in held):
             return candidate, held
         if candidate.placement == "host" or fallback is None or gpu_only:

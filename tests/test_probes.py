@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -1158,63 +1157,3 @@ print(events, [name for name in heavy if name in sys.modules and name not in bef
         pytest.skip("other systems need psutil")
     done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == "[] []"
-
-
-CGROUP_1 = Path("/sys/fs/cgroup/memory")
-CGROUP_2 = Path("/sys/fs/cgroup")
-
-
-def _make_group(name: str) -> tuple[Path, str] | None:
-    """A control group of this name for memory, and the file that limits it; None where this account may not make one."""
-    version_1 = CGROUP_1.is_dir()
-    folder = (CGROUP_1 if version_1 else CGROUP_2) / name
-    limit = "memory.limit_in_bytes" if version_1 else "memory.max"
-    try:
-        folder.mkdir()
-    except OSError:
-        return None
-    if not (folder / limit).exists():
-        folder.rmdir()
-        return None
-    return folder, limit
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux'")
-def test_a_live_control_group() -> None:
-    """In a real group of 2 GiB, under which the process runs in a group without a limit: the limit is 2 GiB, the use its own."""
-    made = _make_group(f"selfhost-test-{os.getpid()}")
-    if made is None:
-        pytest.skip("this account may not make control groups")
-    folder, limit = made
-    inner = folder / "inner"
-    code = f"""
-import json, os
-open({str(inner / "cgroup.procs")!r}, "w").write("0")
-from selfhost.machine import Machine
-print(json.dumps(Machine.read().to_json()))
-"""
-    try:
-        (folder / limit).write_text(str(2 * GIB))
-        inner.mkdir()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        if "OSError" in done.stderr or "PermissionError" in done.stderr:
-            pytest.skip("this account may not enter a control group")
-        found = json.loads(done.stdout)
-    finally:
-        for path in (inner, folder):
-            if path.exists():
-                path.rmdir()
-    assert found["memory_limit_bytes"] == 2 * GIB
-    assert 1.8 * GIB < found["memory_available_bytes"] < 2 * GIB
-    assert found["memory_total_bytes"] > 2 * GIB
-
-
-@pytest.mark.skipif(sys.platform != "linux" or shutil.which("sh") is None, reason="needs ulimit")
-def test_a_live_address_space_limit() -> None:
-    """`ulimit -v` of 2 GiB is the limit."""
-    code = "from selfhost.machine import Machine; m = Machine.read(); print(m.memory_limit_bytes, m.sources['memory_limit_bytes'])"
-    done = subprocess.run(
-        ["sh", "-c", f'ulimit -v 2097152 && exec "{sys.executable}" -c "{code}"'], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith(f"{2 * GIB} ")
-    assert "ulimit -v" in done.stdout
