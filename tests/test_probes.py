@@ -1109,7 +1109,9 @@ def test_scope(build: Callable[..., RecordedHost]) -> None:
     flags = {"/proc/cpuinfo": "flags : fpu sse2 hypervisor\n"}
     assert read_machine(build(flags)).scope == "vm"
     assert read_machine(build({"/proc/cpuinfo": "flags : fpu sse2\n"})).scope == "host"
-    assert read_machine(build(flags | {"/.dockerenv": "x"})).scope == "container"
+    overlay = ROOT_MOUNT.replace("ext4 /dev/sda1", "overlay overlay")
+    assert read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": overlay})).scope == "container"
+    assert read_machine(build(flags | {"/.dockerenv": "x"})).scope is None
     assert read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": ROOT_MOUNT})).scope == "vm"
     assert read_machine(build(flags, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})).scope == "container"
     assert read_machine(build({}, release="6.6.87.2-microsoft-standard-WSL2")).scope == "vm"

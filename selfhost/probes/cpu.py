@@ -404,10 +404,11 @@ def _whole_disk_root(host: Host) -> bool:
 
 def read_scope(host: Host, found: Found) -> None:
     """Whether this is a container, a virtual machine or the computer itself."""
+    marked = host.system == "linux" and host.exists("/.dockerenv")
     for reason, inside in (
         ("variable container", host.system == "linux" and "container" in host.env),
         ("variable KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in host.env),
-        ("/.dockerenv", host.exists("/.dockerenv") and not _whole_disk_root(host)),
+        ("/.dockerenv", marked and bool(host.mounts()) and not _whole_disk_root(host)),
         ("/run/.containerenv", host.exists("/run/.containerenv")),
         ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in _CONTAINER)),
         (
@@ -418,6 +419,9 @@ def read_scope(host: Host, found: Found) -> None:
         if host.system == "linux" and inside:
             found.put("scope", "container", reason)
             return
+    if marked and not host.mounts():
+        found.miss("scope", f"there is a /.dockerenv, which a virtual machine's image may have too, and {host.why('/proc/self/mountinfo')}")
+        return
     if host.system == "macos":
         answer = host.sysctl("kern.hv_vmm_present")
         features = host.sysctl("machdep.cpu.features")

@@ -486,8 +486,8 @@ def read_swap(host: Host, found: Found, limits: Limits | None) -> None:
         compressed = sum(size for device, size in parse_swaps(swaps).items() if device.startswith("/dev/zram"))
         if compressed:
             free, source = max(0, free - compressed), source + " without zram"
-    if limits.swap_why and free:
-        found.miss(SWAP, f"a limit on swap may exist unseen: {limits.swap_why}")
+    if free and (unseen := limits.swap_why or limits.why):
+        found.miss(SWAP, f"a limit on swap may exist unseen: {unseen}")
         return
     if limits.swap and min(limits.swap) < free:
         free, source = min(limits.swap), "what the control group allows of swap"
