@@ -108,6 +108,9 @@ def private(tmp_path: Path) -> Path:
         f"31 22 0:40 /export/bob {HOME}/models rw - nfs4 server.example:/export/bob rw,addr=192.0.2.7,username=bob,password=hunter2\n"
         "32 22 0:41 / /mnt/secret-project rw - cifs //192.0.2.7/x rw,username=bob\n",
         "/sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
+        "/sys/fs/cgroup/kubepods.slice/memory.max": "max\n",
+        "/sys/fs/cgroup/kubepods.slice/memory.high": "max\n",
+        "/sys/fs/cgroup/kubepods.slice/cpu.max": "max 100000\n",
         f"/sys/fs/cgroup{group}/memory.max": "4294967296\n",
         f"/sys/fs/cgroup{group}/memory.high": "max\n",
         f"/sys/fs/cgroup{group}/memory.current": "1048576\n",

@@ -239,7 +239,7 @@ def read_usable(host: Host, found: Found) -> None:
         found.miss(USABLE, host.why(online if host.read_text(status) else status))
         return
     cpus, source = allowed
-    best = float(len(cpus))
+    best, counted = float(len(cpus)), False
     chain = groups(host, "cpu", ("cpu.max",))
     if chain.why:
         found.miss(USABLE, f"a limit may exist unseen: {chain.why}")
@@ -254,9 +254,11 @@ def read_usable(host: Host, found: Found) -> None:
             quota = parse_cpu_max(text)
         elif text and text.endswith("\n") and beside and beside.endswith("\n"):
             quota = parse_cpu_max(f"{text} {beside}".replace("-1", "max"))
+        counted = counted or quota is not None
         if quota is None:
-            # a kernel without quotas has no such file
-            if text is not None or not host.missing(path) or beside is not None:
+            # a kernel without quotas has no such file, nor has the top; a group without them has none below it
+            below_quota = counted and folder != chain.folders[-1]
+            if text is not None or not host.missing(path) or beside is not None or below_quota:
                 found.miss(USABLE, f"{path} is not a quota" if text else host.why(path))
                 return
         elif quota < best:

@@ -129,6 +129,9 @@ def read_limits(host: Host) -> Limits:
 
 
 def _version_2(host: Host, chain: Groups, found: Limits) -> None:
+    counted = swapped = False
+    # the hierarchy's own top has memory.stat and no limits; a container's has all
+    top = chain.folders[-1] if chain.folders else ""
     for folder, name in zip(chain.folders, chain.names, strict=True):
         limits: list[tuple[int, str]] = []
         for file in ("memory.max", "memory.high"):
@@ -139,9 +142,14 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
                 limits.append((number, file))
             elif not host.missing(path):
                 found.why = f"{path} is not a number" if text else host.why(path)
-            elif host.read_text(f"{folder}/memory.current") or limits:
-                # they exist together: a group without them has no memory controller
+            elif (
+                limits
+                or host.read_text(f"{folder}/memory.current")
+                or (folder != top and (counted or host.read_text(f"{folder}/memory.stat")))
+            ):
+                # they exist together: a group without them has no memory controller, nor has one below it
                 found.why = host.why(path)
+        counted = counted or bool(limits)
         lowest = min(limits, default=(NO_LIMIT, ""))
         if lowest[0] < NO_LIMIT:
             stat = host.read_text(f"{folder}/memory.stat")
@@ -155,6 +163,9 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
         swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
         if swap is not None and taken is not None and swap < NO_LIMIT:
             found.swap.append(max(0, swap - taken))
+        if swap is None and swapped and folder != top:
+            found.swap_why = host.why(f"{folder}/memory.swap.max")
+        swapped = swapped or swap is not None
     # where the top has limits of its own it is a container's
     hidden = bool(chain.folders) and not host.exists(chain.folders[0])
     if hidden and not found.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
