@@ -108,6 +108,8 @@ examples:
   selfhost machine
   selfhost machine --profiles                 machines to ask about with --machine NAME
   selfhost machine --format json --name build-07 --label site=berlin > build-07.json
+  selfhost machine --record bundle            what was read, for a bug report
+  selfhost machine --root bundle --format json | selfhost check mistral-7b --machine -
 """,
     "audit": """\
 examples:
@@ -347,6 +349,10 @@ def parser_of(command: str) -> argparse.ArgumentParser:
             "--profiles", action="store_true", help="list the machines that --machine NAME knows, instead of reading this one"
         )
         parser.add_argument("--measure", action="store_true", help="measure the memory bandwidth too, under a second")
+        parser.add_argument("--root", metavar="DIR", help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine")
+        parser.add_argument(
+            "--record", metavar="DIR", help="also write what was read to a new folder, as such a tree without names and addresses"
+        )
         parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
         parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
     if command == "spec":
@@ -750,7 +756,12 @@ def _machine_command(words: list[str]) -> int:
         if not found or not key.strip():
             raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin")
         labels[checked_name(key.strip(), "label")] = checked_name(value.strip(), "label")
-    machine = Machine.read(measure=options.measure).replace(labels=labels)
+    if options.measure and (options.root is not None or options.record is not None):
+        remedy = "leave --measure out; `selfhost machine --measure --format json` keeps what was measured"
+        raise UsageError("--measure measures this machine now, and a tree keeps what was read", remedy=remedy)
+    machine = Machine.read(measure=options.measure, root=options.root, record=options.record).replace(labels=labels)
+    if options.record is not None and sys.stderr is not None:
+        sys.stderr.write(f"note: recorded in {options.record}; look through it before you pass it on\n")
     if options.name is not None:
         machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":
@@ -767,8 +778,8 @@ def _machine_command(words: list[str]) -> int:
 def _list_profiles(options: argparse.Namespace) -> int:
     from .profiles import all_profiles
 
-    if options.name is not None or options.label or options.measure:
-        raise UsageError("--profiles reads no machine", remedy="leave --name, --label and --measure out")
+    if options.name is not None or options.label or options.measure or options.root is not None or options.record is not None:
+        raise UsageError("--profiles reads no machine", remedy="leave --name, --label, --measure, --root and --record out")
     known = all_profiles()
     if options.format == "json":
         from .reports import json

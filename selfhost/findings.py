@@ -430,8 +430,17 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     return amount, f"assumed for {machine.system or 'the system'} itself"
 
 
-def memory(needs: Needs, machine: Machine, workload: Workload) -> Finding:
-    """The host's share of the need against what this machine gives now, and what it could give if other programs closed."""
+def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool) -> int:
+    """Bytes of files that would be stored on a volume that is RAM; 0 where nothing is missing or it is a disk."""
+    place = machine.disk_for(purpose)
+    return (needs.disk_bytes or 0) if place is not None and place.in_memory and not nothing_missing else 0
+
+
+def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0) -> Finding:
+    """The host's share of the need against what this machine gives now, and what it could give if other programs closed.
+
+    `stored_bytes` are files in RAM: they join the most that it may take, not the least, for a file that is mapped is not held twice.
+    """
     reserve, reserve_source = reserve_of(machine, workload)
     total, limit, now = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
     basis = workload.memory_basis
@@ -439,6 +448,8 @@ def memory(needs: Needs, machine: Machine, workload: Workload) -> Finding:
         basis = "total"
     low = host_low(needs)
     high = host_high(needs)
+    if high is not None:
+        high += stored_bytes
     could = None if limit is None else max(0, limit - reserve)
     ceiling = now if basis == "available" else could if basis == "total" else max((x for x in (now, could) if x is not None), default=None)
 
@@ -462,6 +473,8 @@ def memory(needs: Needs, machine: Machine, workload: Workload) -> Finding:
         reason = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}."
         return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, reason, why.remedy if why else "state it in [needs] of a spec")
     need = f"{units.binary(high)}" if units.binary(high) == units.binary(low) else f"{units.binary(low)} to {units.binary(high)}"
+    if stored_bytes:
+        need += f" with the {units.decimal(stored_bytes)} of files, which would lie in memory too,"
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"
     # any ceiling that was read is enough to say no, even where the binding one was not
     read = [x for x in ((ceiling,) if basis != "default" or limit is not None else ()) if x is not None] + [

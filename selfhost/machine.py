@@ -160,7 +160,8 @@ class Machine(Record):
 
     Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
-    `cpu_cores_usable` has affinity and quota applied and may be a fraction. `instruction_sets` are Linux kernel names.
+    `cpu_cores_usable` has affinity and quota applied and may be a fraction; `cpu_cores_performance` are those of `cpu_cores_physical` that
+    are of the fastest kind, all of them where they are alike. `instruction_sets` are Linux kernel names.
     `accelerators` is None when it is not known whether there are any, () when there are none.
     `planning`: a profile, or changed by --set, so its memory is judged as a whole. `assumed` names facts that were neither read
     nor stated, but taken from the machine's class: a finding that rests on one is at least a `warn`. `confidence` says how sure the
@@ -182,6 +183,7 @@ class Machine(Record):
     swap_free_bytes: int | None = None
     cpu_model: str | None = None
     cpu_cores_physical: int | None = None
+    cpu_cores_performance: int | None = None
     cpu_cores_usable: float | None = None
     instruction_sets: tuple[str, ...] | None = None
     memory_bandwidth_bytes_per_second: int | None = None
@@ -214,15 +216,21 @@ class Machine(Record):
         return fact in self.assumed
 
     @classmethod
-    def read(cls, *, measure: bool = False) -> Machine:
+    def read(
+        cls, *, measure: bool = False, root: str | os.PathLike[str] | None = None, record: str | os.PathLike[str] | None = None
+    ) -> Machine:
         """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never raises for that.
 
         Where an NVIDIA driver is there, one child process asks it, for at most ten seconds; else none is started.
 
-        With `measure` the memory bandwidth is measured too, which takes up to a second.
+        With `measure` the memory bandwidth is measured too, which takes up to a second. With `root` not this machine but the recorded
+        tree of another is read: DIR/proc, DIR/sys, … With `record` what was read is written to a new or empty folder as such a tree,
+        without names and addresses. `MachineFileError` where either folder cannot be used.
         """
         from .probes import read_machine
 
+        if root is not None or record is not None:
+            return _from_tree(root, record)
         machine = read_machine()
         if not measure:
             return machine
@@ -377,6 +385,7 @@ _LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
     "memory_available_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "swap_free_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "cpu_cores_physical": (_INT, 1, MAX_CORES),
+    "cpu_cores_performance": (_INT, 1, MAX_CORES),
     "cpu_cores_usable": (_NUMBER, MIN_CORES, MAX_CORES),
     "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
 }
@@ -675,6 +684,7 @@ _FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
     "swap_free_bytes": _Reader.memory,
     "cpu_model": _Reader.name,
     "cpu_cores_physical": _Reader.count,
+    "cpu_cores_performance": _Reader.count,
     "cpu_cores_usable": _Reader.cores,
     "instruction_sets": _Reader.names,
     "memory_bandwidth_bytes_per_second": _Reader.total,
@@ -783,3 +793,27 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     except ValueError:
         raise fault("holds a number of thousands of digits", "write whole bytes") from None
     return reader.machine(data)
+
+
+def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None) -> Machine:
+    import os
+
+    from .probes import Host, read_machine
+
+    host, name = Host(), Machine().name
+    if root is not None and os.path.abspath(root) != os.path.abspath("/"):
+        from .probes.recorded import RecordedHost
+
+        host = RecordedHost(os.fsdecode(root))
+        # another computer is not "this machine": a tree goes by its folder's name
+        name = UNPRINTABLE.sub("?", os.path.basename(os.path.abspath(os.fsdecode(root))))[:MAX_TEXT]
+    if record is None:
+        return read_machine(host).replace(name=name)
+    from .probes.recorder import Recorder, empty_folder
+
+    folder = os.fsdecode(record)
+    empty_folder(folder)
+    recorder = Recorder(host)
+    machine = read_machine(recorder).replace(name=name)
+    recorder.write(folder)
+    return machine

@@ -183,7 +183,7 @@ def _not_stated(values: dict[str, Any], kind: str) -> tuple[Unread, ...]:
     disk = f"its disk is {_CHOSEN}" if kind in ("cloud", "board") else why
     facts = [
         "memory_available_bytes", "swap_free_bytes", "read_at", "models_present", "runtimes", "cpu_model", "cpu_cores_physical",
-        "memory_bandwidth_bytes_per_second", "accelerators.memory_total_bytes",
+        "cpu_cores_performance", "memory_bandwidth_bytes_per_second", "accelerators.memory_total_bytes",
     ]  # fmt: skip
     facts += [f"disks.{purpose}.{part}" for purpose in PURPOSES for part in ("free_bytes", "writable")]
     remedy = "record the machine itself: `selfhost machine --format json`"

@@ -448,8 +448,8 @@ def _kind(machine: Machine) -> _Kind:
 
 
 def _threads(machine: Machine) -> float:
-    """Cores that work at once: runtimes take one thread per physical core."""
-    usable, physical = machine.cpu_cores_usable, machine.cpu_cores_physical
+    """Cores that work at once: runtimes take one thread per physical core of the fastest kind (llama.cpp: common_cpu_get_num_math)."""
+    usable, physical = machine.cpu_cores_usable, machine.cpu_cores_performance or machine.cpu_cores_physical
     if usable is None and physical is None:
         # of a record that states a bandwidth and no cores; the slow end of an unread processor covers fewer
         return 4.0

@@ -288,6 +288,8 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
         machine = machine.replace(accelerators=emptied(machine.accelerators))
     layers = question.spec.architecture.layers if question.spec.architecture else None
     splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
+    purpose = question.runtime.store if question.runtime else "huggingface"
+    stored = check.stored_in_memory(needs, machine, purpose, nothing_missing=question.local_files)
     whole: Term | None = None
     if question.workload.task == "finetune":
         from .needs.finetune import gathered
@@ -295,7 +297,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
         whole = gathered(question.spec, question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
         accelerator = check.accelerator(candidate, machine, question.runtime, now_only=basis == "available")
-        yield candidate, [check.memory(candidate, machine, question.workload), accelerator]
+        yield candidate, [check.memory(candidate, machine, question.workload, stored), accelerator]
 
 
 def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, Finding | None]:

@@ -141,6 +141,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
         elif key == "cores":
             put("cpu_cores_usable", value, text)
             clear("cpu_cores_physical", f"{text} says how many are usable")
+            clear("cpu_cores_performance", f"{text} says how many are usable")
         elif key == "disk":
             put("disks", _with_free(machine.disks, value), text)
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]

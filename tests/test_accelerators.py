@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.machine import Accelerator, Machine
-from selfhost.probes import Host, RecordedHost, accelerators, child, nvidia, read_machine
+from selfhost.probes import Host, accelerators, child, nvidia, read_machine
+from selfhost.probes.recorded import RecordedHost, file_name
+from selfhost.probes.recorder import Recorder
 
 MIB, GIB = 2**20, 2**30
 LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
@@ -77,15 +79,13 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
 
     def make(files: dict[str, str | bytes], env: dict[str, str] | None = None, nvml: Any = None, **facts: Any) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
-        (folder / "root").mkdir(parents=True)
+        folder.mkdir(parents=True)
         for path, text in files.items():
-            place = folder / "root" / path.lstrip("/").replace(":", "")
+            place = folder / file_name(path)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(text if isinstance(text, bytes) else text.encode())
         (folder / "env.json").write_text(json.dumps(env or {}))
-        (folder / "facts.json").write_text(json.dumps(LINUX | facts))
-        if nvml is not None:
-            (folder / "nvml.json").write_text(json.dumps(nvml))
+        (folder / "facts.json").write_text(json.dumps(LINUX | facts | ({} if nvml is None else {"nvml": nvml})))
         return RecordedHost(str(folder))
 
     return make
@@ -241,7 +241,7 @@ def test_wsl_and_windows_have_a_driver_too(build: Callable[..., RecordedHost]) -
     """WSL 2 has /dev/dxg and the library but no /proc/driver/nvidia; Windows has nvml.dll."""
     wsl = {"/dev/dxg": "x", "/usr/lib/wsl/lib/libnvidia-ml.so.1": "x", "/sys/bus/cpu/uevent": "x"}
     assert [card.name for card in cards(read_machine(build(wsl, nvml=answer(device(3)))))] == [CARDS[3][0]]
-    files = {"C:\\Windows\\System32\\nvml.dll".replace("\\", "/").replace(":", ""): "x"}
+    files = {"C:/Windows/System32/nvml.dll": "x"}
     host = build(files, system="windows", machine="AMD64", nvml=answer(device(4)), display_adapters=[])
     assert [card.name for card in cards(read_machine(host))] == [CARDS[4][0]]
 
@@ -260,7 +260,7 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
 
     class Strange(Host):
         def __init__(self) -> None:
-            super().__init__("/nowhere", {"CUDA_VISIBLE_DEVICES": "0,GPU-"}, "linux")
+            super().__init__({"CUDA_VISIBLE_DEVICES": "0,GPU-"}, "linux")
 
         def exists(self, path: str) -> bool:
             return path == nvidia.VERSION
@@ -400,7 +400,7 @@ def asking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     def make(case: str) -> Machine:
         monkeypatch.setenv("FAKE_NVML", case)
         host = build(NODES)
-        return read_machine(Asking(str(Path(host.root).parent)))
+        return read_machine(Asking(host.folder))
 
     make.library = request.param  # type: ignore[attr-defined]
     return make
@@ -641,7 +641,7 @@ def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -
     """iogpu.wired_limit_mb is what Metal then allows (26000 on an M1 Max, Andyyyy64/whichllm#152); 0 is the default, which is unread."""
     for value, total in (("26000", 26000 * MIB), ("0", None), ("", None)):
         host = build({}, system="macos", machine="arm64")
-        folder = Path(host.root).parent
+        folder = Path(host.folder)
         (folder / "sysctl.txt").write_text(f"hw.optional.arm64: 1\nmachdep.cpu.brand_string: Apple M1 Max\niogpu.wired_limit_mb: {value}\n")
         machine = read_machine(RecordedHost(str(folder)))
         assert [(card.name, card.unified, card.memory_total_bytes) for card in cards(machine)] == [("Apple M1 Max", True, total)]
@@ -668,7 +668,7 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
         ("intel", 12 * GIB, False),
     ]
     # a driver that does not answer costs nothing where the registry knows; its own answer comes first, and a mask is not guessed at
-    dll, first = {"C/Windows/System32/nvml.dll": "x"}, adapters[:1]
+    dll, first = {"C:/Windows/System32/nvml.dll": "x"}, adapters[:1]
     for error, env, size in (
         ({"error": 18}, {}, 12878610432),
         (answer(device(4)), {}, 8192 * MIB),
@@ -679,3 +679,18 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
     none = [{"id": "ROOT\\BasicDisplay", "name": "Microsoft Basic Display Adapter", "memory": None}]
     assert cards(read_machine(build({}, system="windows", display_adapters=none))) == ()
     assert read_machine(build({}, system="windows")).accelerators is None
+
+
+def test_a_record_keeps_the_mask_and_not_the_numbers_of_the_cards(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+    """A card chosen by its UUID is chosen again in the record, which holds no UUID."""
+    chosen = "GPU-8f2e6c1a-0b3d-4c5e-9f7a-1b2c3d4e5f60"
+    other = "GPU-11111111-2222-3333-4444-555555555555"
+    both = answer(device(3) | {"uuid": other}, device(4) | {"uuid": chosen})
+    noted = Recorder(build(NODES, {"CUDA_VISIBLE_DEVICES": chosen}, nvml=both))
+    first = read_machine(noted)
+    noted.write(str(tmp_path / "record"))
+    assert [card.name for card in cards(first)] == [CARDS[4][0]]
+    assert cards(read_machine(RecordedHost(str(tmp_path / "record")))) == cards(first)
+    written = "".join(path.read_text() for path in (tmp_path / "record").rglob("*.json"))
+    assert "8f2e6c1a" not in written
+    assert "11111111" not in written

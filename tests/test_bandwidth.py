@@ -16,6 +16,7 @@ from selfhost.machine import Machine
 from selfhost.probes import bandwidth
 from selfhost.probes.bandwidth import FACT, Measured, Plan, Trace
 from selfhost.probes.host import Host
+from selfhost.probes.recorded import RecordedHost
 
 MIB, GIB = 2**20, 2**30
 QUIET = "some avg10=1.91 avg60=1.60 avg300=9.24 total=114563752\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
@@ -32,7 +33,7 @@ class Files(Host):
     def _read_text(self, path: str, limit: int = 0) -> str | None:
         return self.files.get(path)
 
-    def listdir(self, path: str) -> list[str] | None:
+    def listdir(self, path: str, pattern: str = "") -> list[str] | None:
         inside = {name[len(path) + 1 :].split("/")[0] for name in self.files if name.startswith(path + "/")}
         return sorted(inside) or None
 
@@ -284,7 +285,8 @@ def test_where_it_could_only_mislead_it_does_not_measure(changes: dict[str, Any]
 
 def test_a_recorded_machine_is_not_measured(tmp_path: Any) -> None:
     """A tree says nothing about this computer's memory, and the other way round."""
-    found = bandwidth.measure(machine(), Host(str(tmp_path)))
+    (tmp_path / "proc").mkdir()
+    found = bandwidth.measure(machine(), RecordedHost(str(tmp_path)))
     assert isinstance(found, Unread)
     assert "recorded" in found.reason
 

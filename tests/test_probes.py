@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,9 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfhost import Outcome, Route, check
 from selfhost.machine import FACTS, Machine
-from selfhost.probes import Host, RecordedHost, accelerators, cgroups, cpu, disk, memory, nvidia, read_machine, software
+from selfhost.probes import Host, accelerators, cgroups, cpu, disk, memory, nvidia, read_machine, software
 from selfhost.probes.host import Mount, Space, parse_mountinfo
+from selfhost.probes.recorded import RecordedHost
 
 HERE = Path(__file__).parent / "machines"
 CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
@@ -31,7 +33,8 @@ GIB = 2**30
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # an x86_64 Linux without anything but what a test writes
 LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
-NO_LIMITS = {"/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n"}
+DATA_LIMIT = "Max data size             unlimited            unlimited            bytes\n"
+NO_LIMITS = {"/proc/self/limits": DATA_LIMIT + "Max address space         unlimited            unlimited            bytes\n"}
 MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
 CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
@@ -53,10 +56,10 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
     def make(files: dict[str, str], env: dict[str, str] | None = None, **facts: Any) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
         for path, text in files.items():
-            place = folder / "root" / path.lstrip("/")
+            place = folder / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text)
-        (folder / "root").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "env.json").write_text(json.dumps(env or {}))
         (folder / "facts.json").write_text(json.dumps({**LINUX, **facts}))
         return RecordedHost(str(folder))
@@ -85,7 +88,7 @@ def lawful(machine: Machine) -> None:
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
     """Values, unread facts and where limits were found, against what was worked out by hand from the recordings."""
-    machine = read_machine(RecordedHost(str(folder)))
+    machine = read_machine(RecordedHost(str(folder / "root")))
     lawful(machine)
     expected = json.loads((folder / "expected.json").read_text())
     written = machine.to_json()
@@ -103,31 +106,35 @@ def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
 def test_every_recording_has_its_source(folder: Path) -> None:
     """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
     sources = json.loads((folder / "sources.json").read_text())
-    own = {"facts.json", "env.json", "expected.json", "sources.json"}
+    own = {"root/facts.json", "root/env.json", "expected.json", "sources.json"}
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - own
     assert files == set(sources)
     assert all(entry["source"] and entry["licence"] for entry in sources.values())
 
 
 class Altered(RecordedHost):
-    """A recorded machine of which one file reads otherwise: None is a file that is gone."""
+    """A recorded machine of which some files read otherwise: None is a file that is gone, an error one that may not be read."""
 
-    def __init__(self, folder: str, path: str, content: bytes | None) -> None:
+    def __init__(self, folder: str, contents: dict[str, bytes | OSError | None]) -> None:
         super().__init__(folder)
-        self.path, self.content = path, content
+        self.contents = contents
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        if self.real(path) != self.path:
+        place = self.real(path)
+        if place not in self.contents:
             return super().read_bytes(path, limit)
-        if self.content is None:
+        content = self.contents[place]
+        if content is None:
             raise FileNotFoundError(2, "No such file or directory", path)
-        return self.content[:limit]
+        if isinstance(content, OSError):
+            raise content
+        return content[:limit]
 
 
 def recorded_files() -> Iterator[tuple[Path, Path]]:
     for folder in CASES:
         for path in sorted((folder / "root").rglob("*")):
-            if path.is_file():
+            if path.is_file() and path.name not in ("facts.json", "env.json", "sysctl.txt"):
                 yield folder, path
 
 
@@ -145,15 +152,27 @@ def same_or_unread(before: Any, after: Any) -> bool:
     return isinstance(before, list) and len(before) == len(after) and all(map(same_or_unread, before, after))
 
 
+DAMAGE: dict[str, bytes | OSError | None] = {
+    "gone": None,
+    "empty": b"",
+    "zeros": bytes(64),
+    "binary": bytes(range(128, 256)) * 8,
+    "closed": PermissionError(13, "Permission denied"),
+    "broken disk": OSError(5, "Input/output error"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
-def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path) -> None:
-    """Each recorded file removed in turn: every fact is what it was, by another source, or None with its reason."""
-    whole = read_machine(RecordedHost(str(folder))).to_json()
+def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
+    """Each recorded file removed or spoilt in turn: every fact is what it was, by another source, or None with its reason."""
+    whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
     lost = set()
     for case, path in FILES:
         if case == folder:
-            machine = read_machine(Altered(str(folder), str(path), None))
+            machine = read_machine(Altered(str(folder / "root"), {str(path): DAMAGE[damage]}))
             lawful(machine)
+            assert not any("failed" in entry.reason for entry in machine.unread)
             written = machine.to_json()
             for fact in FACTS:
                 assert same_or_unread(whole[fact], written[fact]), (path, fact)
@@ -162,6 +181,54 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path) -> 
     if folder.name.startswith("linux-vm"):
         # the corpus holds what decides: each of these facts rests on at least one of its files
         assert {"memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "instruction_sets", "cpu_cores_usable"} <= lost
+
+
+@settings(calm, max_examples=150)
+@given(st.data())
+def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
+    """Up to three files of a machine gone at once, fallbacks with what they stand in for: a fact is what it was or None.
+
+    Without all files of a controller, in every group, a tree is that of a kernel which has none.
+    """
+    folder = data.draw(st.sampled_from([case for case in CASES if any(case == other for other, _ in FILES)]))
+    own = [str(path) for case, path in FILES if case == folder]
+    gone = data.draw(st.sets(st.sampled_from(own), min_size=2, max_size=3)) if len(own) > 1 else set(own)
+    damage = data.draw(st.sampled_from(list(DAMAGE)))
+    whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
+    machine = read_machine(Altered(str(folder / "root"), dict.fromkeys(gone, DAMAGE[damage])))
+    lawful(machine)
+    written = machine.to_json()
+    for fact in FACTS:
+        if fact != "accelerators":
+            assert same_or_unread(whole[fact], written[fact]), fact
+
+
+FINDING_OF = {
+    "memory_limit_bytes": "memory",
+    "instruction_sets": "cpu",
+    "architecture": "cpu",
+}
+
+
+@pytest.mark.parametrize("folder", [case for case in CASES if case.name.startswith("linux-vm")], ids=lambda path: path.name)
+def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
+    """Each file in turn: the finding that rested on it says that it is unknown, and why; it never passes."""
+    judged = 0
+    for case, path in FILES:
+        if case != folder:
+            continue
+        machine = read_machine(Altered(str(folder / "root"), {str(path): None}))
+        gone = {name for fact, name in FINDING_OF.items() if getattr(machine, fact) is None}
+        if not gone:
+            continue
+        verdict = check("qwen3-0.6b", machine=machine)
+        for finding in verdict.findings:
+            if finding.check in gone:
+                judged += 1
+                assert finding.outcome is Outcome.UNKNOWN, path
+                assert "is not there" in finding.reason or "not be read" in finding.reason, finding.reason
+        assert verdict.route is not Route.LOCAL
+    assert judged >= 3
 
 
 @settings(calm, max_examples=150)
@@ -183,9 +250,15 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
     else:
         at = data.draw(st.integers(0, len(content)))
         content = content[:at] + data.draw(st.binary(min_size=1, max_size=8)) + content[at + 1 :]
-    machine = read_machine(Altered(str(folder), str(path), content))
+    machine = read_machine(Altered(str(folder / "root"), {str(path): content}))
     lawful(machine)
     assert not any("failed" in entry.reason for entry in machine.unread)
+    if how == "cut":
+        # half a file may tell less, never more
+        whole, written = read_machine(RecordedHost(str(folder / "root"))).to_json(), machine.to_json()
+        for fact in FACTS:
+            if isinstance(whole[fact], int | float) and written[fact] is not None and fact != "swap_free_bytes":
+                assert written[fact] <= whole[fact], fact
 
 
 @settings(calm, max_examples=60)
@@ -195,11 +268,14 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     text = content.decode("utf-8", "replace")
     for parse in (
         parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, memory.parse_meminfo, memory.parse_status,
-        memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, memory.parse_address_space, cpu.parse_cpuinfo, cpu.parse_model,
+        memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
         cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, disk.parse_unit, software.parse_distribution,
         nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
     ):  # fmt: skip
         parse(text)
+    memory.parse_limit(text, "Max data size")
+    cpu.parse_parts(text)
+    cpu.parse_efficiency_classes(content)
     memory.parse_job_limits(content)
 
 
@@ -223,6 +299,68 @@ def test_recorded_instruction_sets(name: str) -> None:
 def test_flags_that_are_no_names(line: str) -> None:
     """A garbled list is not a processor without instruction sets."""
     assert cpu.parse_instruction_sets(line + "\n") is None
+
+
+PLACES = {"cpuinfo": "/proc/cpuinfo", "meminfo": "/proc/meminfo", "swaps": "/proc/swaps", "mountinfo": "/proc/self/mountinfo"}
+
+
+def placed(name: str) -> dict[str, str]:
+    """A single recording as files: several joined have `# path` lines."""
+    text = text_of(name)
+    if not text.startswith("# "):
+        return {PLACES.get(name.split("/")[0], "/proc/self/cgroup"): text}
+    files: dict[str, str] = {}
+    for line in text.splitlines(keepends=True):
+        if line.startswith("# "):
+            path = re.sub(r"^/proc/\d+/", "/proc/self/", "/" + line[2:].strip().lstrip("/"))
+            files[path] = ""
+        else:
+            files[path] += line
+    return files
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup")))
+def test_each_single_recording_is_read_as_a_tree(build: Callable[..., RecordedHost], name: str) -> None:
+    """A tree of one recording: what it decides is read, all else is unread with its reason, and nothing goes wrong."""
+    machine = read_machine(build(placed(name)))
+    lawful(machine)
+    assert not any("failed" in entry.reason for entry in machine.unread)
+    kind = name.split("/")[0]
+    assert (machine.memory_total_bytes is not None) == (kind == "meminfo")
+    assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+    if kind == "cpuinfo":
+        assert machine.cpu_model
+        assert (machine.instruction_sets is None) == ("riscv" in name or "power" in name)
+
+
+BOX = "b29faf21b7eff959f64b4192c34d5d67a707fe8561e9eaa608cb27693fba4242"
+SCOPE = "docker-1c8fa019edd4b9d4b2856f4932c55929c5c118c808ed5faee9a135ca6e84b039.scope"
+CGROUP_MOUNTS = "".join(
+    f"3{number} 23 0:2{number} / /sys/fs/cgroup/{name} rw - cgroup cgroup rw,{name}\n" for number, name in enumerate(("memory", "cpu"))
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "mounts", "limit", "available"),
+    [
+        ("own-cgroup-v1-nested-2gib-parent.txt", None, CGROUP_MOUNTS, 2147483648, 2147483648 - (1508868096 - 1258299392)),
+        ("own-cgroup-v1-memory-chain.txt", None, CGROUP_MOUNTS, 16 * GIB, 12 * GIB),
+        # the files of the slice above are not in the recording: a limit may stand there
+        ("v1-hybrid-ubuntu1804.txt", None, CGROUP_MOUNTS, None, None),
+        ("v1-docker-unlimited-sentinel.txt", f"2:memory:/docker/{BOX}\n1:cpu:/docker/{BOX}\n", CGROUP_MOUNTS, 16 * GIB, 12 * GIB),
+        ("v2-docker-systemd-slice-unlimited.txt", f"0::/system.slice/{SCOPE}\n", CGROUP2_MOUNT, 16 * GIB, 12 * GIB),
+    ],
+)
+def test_recorded_control_groups(
+    build: Callable[..., RecordedHost], name: str, groups: str | None, mounts: str, limit: int | None, available: int | None
+) -> None:
+    """What a right reader answers; without a limit what binds is the machine of 16 GiB around it. A group's room is by its own use."""
+    files = {"/proc/meminfo": MEMINFO, **NO_LIMITS, "/proc/self/mountinfo": ROOT_MOUNT + mounts, **placed(f"cgroup/{name}")}
+    if groups:
+        files["/proc/self/cgroup"] = groups
+    machine = read_machine(build(files))
+    lawful(machine)
+    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (limit, available)
 
 
 @pytest.mark.parametrize(
@@ -273,12 +411,50 @@ def test_a_mount_point_with_spaces() -> None:
     assert mounts == (Mount(root="/", point="/mnt/my disk", filesystem="ext3", options="rw,errors=continue", read_only=True),)
 
 
+def recorded(name: str) -> dict[str, str]:
+    folder = HERE / name / "root"
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"]
+    return {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+
+
 def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None:
-    """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads of one core has one."""
-    folder = HERE / "linux-desktop-alder-lake" / "root"
-    files = {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
-    assert read_machine(build(files, affinity=list(range(20)))).cpu_cores_physical == 14
-    assert read_machine(build(files, affinity=[2, 3])).cpu_cores_physical == 1
+    """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads of one core has one.
+
+    The large ones are those that the kernel names, or that have two threads where others have one.
+    """
+    files = recorded("linux-desktop-alder-lake")
+    for extra in ({}, {"/sys/devices/cpu_core/cpus": "0-11\n", "/sys/devices/cpu_atom/cpus": "12-19\n"}):
+        machine = read_machine(build(files | extra, affinity=list(range(20))))
+        assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (14, 6)
+        machine = read_machine(build(files | extra, affinity=[2, 3]))
+        assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (1, 1)
+        # bound to small ones: the fastest there are
+        assert read_machine(build(files | extra, affinity=[12, 13, 14])).cpu_cores_performance == 3
+    for name in ("cpu_core", "cpu_atom"):
+        half = read_machine(build(files | {f"/sys/devices/{name}/cpus": "0-11\n"}, affinity=list(range(20))))
+        assert half.cpu_cores_performance is None
+        assert "is not there" in half.why_unread("cpu_cores_performance").reason
+
+
+def test_cores_of_two_kinds_on_arm(build: Callable[..., RecordedHost]) -> None:
+    """DGX Spark: ten Cortex-X925 and ten Cortex-A725, in two clusters of different clocks (cpu_capacity 997 to 1024, 718 and 731)."""
+    files = recorded("linux-dgx-spark-gb10")
+    everyone = list(range(20))
+    siblings = {f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": f"{cpu}\n" for cpu in everyone}
+    machine = read_machine(build(files | siblings, affinity=everyone))
+    assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (20, 10)
+    assert read_machine(build(files | siblings, affinity=[0, 1, 2])).cpu_cores_performance == 3
+    del files["/sys/devices/system/cpu/cpu7/cpu_capacity"]
+    assert read_machine(build(files | siblings, affinity=everyone)).cpu_cores_performance is None
+
+
+def test_cores_of_two_kinds_on_windows() -> None:
+    """One record a core, of its own size: two with EfficiencyClass 1 and one with 0; a cut record counts no further."""
+    core = bytes(4) + (48).to_bytes(4, "little") + bytes(1)
+    cores = core + b"\1" + bytes(38) + core + b"\0" + bytes(38) + core + b"\1" + bytes(38)
+    assert cpu.parse_efficiency_classes(cores) == (1, 0, 1)
+    assert cpu.parse_efficiency_classes(cores[:100]) == (1, 0)
+    assert cpu.parse_efficiency_classes(b"\0" * 100) == ()
 
 
 # control groups
@@ -335,6 +511,19 @@ def test_a_group_mounted_by_its_path(build: Callable[..., RecordedHost]) -> None
     assert read_machine(build(version_2(FULL, "/docker/abc", mount))).memory_limit_bytes == 2 * GIB
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_group_that_cannot_be_seen(build: Callable[..., RecordedHost], version: int) -> None:
+    """The process is in a group that is not mounted here, and nothing above limits it: a limit may stand there unseen."""
+    files = version_2({"cgroup.controllers": "cpu memory\n"}, "/machine/box")
+    if version == 1:
+        top = {"memory.limit_in_bytes": "9223372036854771712\n", "memory.stat": "hierarchical_memory_limit 9223372036854771712\n"}
+        files = version_2(under("memory", top)) | {"/proc/self/cgroup": "4:memory:/machine/box\n"}
+        files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS
+    machine = read_machine(build(files))
+    assert machine.memory_limit_bytes is None
+    assert "cannot be seen from here" in machine.why_unread("memory_limit_bytes").reason
+
+
 def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
     free = FULL | {"memory.max": "max\n"}
@@ -352,6 +541,7 @@ def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
         ("memory.current", None, {"memory_available_bytes"}),
         ("memory.stat", None, {"memory_available_bytes"}),
         ("memory.stat", "anon 5\n", {"memory_available_bytes"}),
+        ("memory.high", None, {"memory_limit_bytes", "memory_available_bytes"}),
     ],
 )
 def test_a_limit_that_cannot_be_read_is_not_no_limit(
@@ -402,7 +592,7 @@ def test_address_space(build: Callable[..., RecordedHost]) -> None:
     """`ulimit -v`: also a read-only mapping of a file counts, so no model larger than this loads."""
     limits = (
         "Limit          Soft Limit   Hard Limit   Units\nMax address space         4294967296           unlimited            bytes     \n"
-    )
+    ) + DATA_LIMIT
     files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmSize:\t 1048576 kB\n"}
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 4 * GIB
@@ -419,16 +609,70 @@ def test_huge_pages_are_nobodys(build: Callable[..., RecordedHost]) -> None:
         assert machine.memory_limit_bytes == 14 * GIB
 
 
+NODE = "Node 1 MemTotal: 4194304 kB\nNode 1 MemFree: 1048576 kB\nNode 1 Active(file): 0 kB\nNode 1 Inactive(file): 524288 kB\n"
+
+
 def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
-    """A process bound to one of two nodes has that node's memory (numactl, cpusets)."""
+    """A process bound to one of two nodes has that node's memory, all and free (numactl, cpusets)."""
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/self/status": "Mems_allowed_list:\t1\n",
+        "/proc/zoneinfo": "Node 0, zone Normal\n        low      1000\n",
         "/sys/devices/system/node/online": "0-1\n",
-        "/sys/devices/system/node/node1/meminfo": "Node 1 MemTotal:        4194304 kB\nNode 1 MemFree:          100000 kB\n",
+        "/sys/devices/system/node/node0/meminfo": NODE.replace("Node 1", "Node 0"),
+        "/sys/devices/system/node/node1/meminfo": NODE + "Node 1 SReclaimable: 0 kB\n",
     }
+    machine = read_machine(build(files))
+    low = 1000 * 4096
+    assert machine.memory_limit_bytes == 4 * GIB
+    assert "bound to" in machine.sources["memory_limit_bytes"]
+    assert machine.memory_available_bytes == GIB - low + GIB // 2 - low
+    # the nodes that are there show by their folders too
+    del files["/sys/devices/system/node/online"]
     assert read_machine(build(files)).memory_limit_bytes == 4 * GIB
-    del files["/sys/devices/system/node/node1/meminfo"]
+    assert read_machine(build(files | {"/sys/devices/system/node/node1/meminfo": NODE})).memory_available_bytes is None
+    for gone in ("/sys/devices/system/node/node1/meminfo", "/proc/self/status"):
+        machine = read_machine(
+            build({path: text for path, text in files.items() if path != gone} | {"/sys/devices/system/node/node1/x": ""})
+        )
+        assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+
+
+@pytest.mark.parametrize(("mode", "available"), [("0", 12), ("1", 12), ("2", 3), (None, None), ("3", None)])
+def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode: str | None, available: int | None) -> None:
+    """Overcommit mode 2 refuses what is above CommitLimit, whatever is free; mapped files do not count, so the limit stays what it is."""
+    files = version_2({"cgroup.controllers": "cpu\n"})
+    files["/proc/meminfo"] = MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 5242880 kB\n"
+    if mode is not None:
+        files["/proc/sys/vm/overcommit_memory"] = mode + "\n"
+    machine = read_machine(build(files))
+    lawful(machine)
+    assert machine.memory_limit_bytes == 16 * GIB
+    assert machine.memory_available_bytes == (available * GIB if available is not None else None)
+    # more is promised than the limit allows: this cannot be mode 2
+    loose = files | {"/proc/meminfo": MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 9242880 kB\n"}
+    assert mode == "2" or read_machine(build(loose)).memory_available_bytes == 12 * GIB
+
+
+def test_a_limit_on_private_memory(build: Callable[..., RecordedHost]) -> None:
+    """`ulimit -d` counts what is allocated, not what is mapped: it bounds what is available and not what may ever load."""
+    limits = "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 1048576 kB\n"}
+    machine = read_machine(build(files))
+    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, GIB)
+    assert "`ulimit -d unlimited` lifts" in machine.sources["memory_available_bytes"]
+    del files["/proc/self/status"]
+    assert read_machine(build(files)).memory_available_bytes is None
+    files["/proc/self/limits"] = "Max address space unlimited unlimited bytes\n"
     assert read_machine(build(files)).memory_limit_bytes is None
+
+
+def test_whose_memory_it_is(build: Callable[..., RecordedHost]) -> None:
+    """Where the total is a virtual machine's share, or a pod's limit is missing, the source says so (microsoft/WSL#9636)."""
+    files = version_2({"cgroup.controllers": "cpu\n"})
+    assert ".wslconfig" in read_machine(build(files, release="6.6.87.2-microsoft-standard-WSL2")).sources["memory_total_bytes"]
+    assert "Docker Desktop" in read_machine(build(files, release="6.10.14-linuxkit")).sources["memory_total_bytes"]
+    pod = read_machine(build(files, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}))
+    assert "the node's memory is shared" in pod.sources["memory_limit_bytes"]
 
 
 def test_lxcfs(build: Callable[..., RecordedHost]) -> None:
@@ -469,6 +713,16 @@ def test_compressed_swap_is_memory(build: Callable[..., RecordedHost]) -> None:
     assert read_machine(build(files)).swap_free_bytes == 1024 * 1024
     del files["/proc/swaps"]
     assert read_machine(build(files)).swap_free_bytes is None
+
+
+@pytest.mark.parametrize(("gone", "known"), [(None, True), ("memory.swap.max", False), ("memory.swap.current", False)])
+def test_swap_in_a_group(build: Callable[..., RecordedHost], gone: str | None, known: bool) -> None:
+    """What the group allows less what it takes; one file without the other is a limit that cannot be read."""
+    text = MEMINFO.replace("SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2097152 kB\nSwapFree: 2097152 kB")
+    swap = {"memory.swap.max": "1073741824\n", "memory.swap.current": "4096\n"}
+    files = version_2(FULL | {name: text for name, text in swap.items() if name != gone}) | {"/proc/meminfo": text}
+    files["/proc/swaps"] = "Filename Type Size Used Priority\n/dev/sda2 partition 2097152 0 -2\n"
+    assert read_machine(build(files)).swap_free_bytes == (GIB - 4096 if known else None)
 
 
 # disks
@@ -570,10 +824,11 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
         {"USERPROFILE": "C:\\Users\\ada", "OLLAMA_MODELS": "D:\\models", "PATH": "C:\\Tools;relative"},
         system="windows",
         machine="AMD64",
-        memory={"total": 16 * GIB, "available": 9 * GIB},
+        memory={"total": 16 * GIB, "available": 9 * GIB, "commit": 3 * GIB},
         swap_free=GIB,
         cores={"physical": 4, "usable": 8},
         processor_features=[6, 10, 39, 40],
+        processor_information=(bytes(4) + (10).to_bytes(4, "little") + b"\0\1" + bytes(4) + (10).to_bytes(4, "little") + b"\0\0").hex(),
         space={
             "C:\\": {"free_bytes": 1, "total_bytes": 2, "read_only": False},
             "D:\\": {"free_bytes": 3, "total_bytes": 4, "read_only": False},
@@ -587,8 +842,9 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     )
     machine = read_machine(host)
     assert (machine.system, machine.architecture, machine.scope) == ("windows", "x86_64", "vm")
-    assert (machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 4 * GIB, 4 * GIB)
-    assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (4, 8.0)
+    assert (machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 4 * GIB, 3 * GIB)
+    assert "ullAvailPageFile" in machine.sources["memory_available_bytes"]
+    assert (machine.cpu_cores_physical, machine.cpu_cores_performance, machine.cpu_cores_usable) == (4, 1, 8.0)
     assert machine.instruction_sets == ("avx", "avx2", "sse", "sse2")
     assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
     hub, own = place(machine, "huggingface"), place(machine, "ollama")
@@ -610,10 +866,12 @@ def test_the_sealed_volume_of_macos_is_not_where_files_go(build: Callable[..., R
     assert place(machine, "ollama").max_file_bytes == 4 * GIB - 1
 
 
-def test_a_bare_tree_gives_the_same_figures() -> None:
-    """`Host(root=DIR)` reads a tree and asks the running system nothing: what is not in a file is unread."""
-    folder = HERE / "linux-vm-2gib-parent"
-    tree, recorded = read_machine(Host(root=str(folder / "root"))), read_machine(RecordedHost(str(folder)))
+def test_a_bare_tree_gives_the_same_figures(tmp_path: Path) -> None:
+    """Files alone: what is not in a file is unread, and the running system is not asked for it."""
+    folder = HERE / "linux-vm-2gib-parent" / "root"
+    for name in ("proc", "sys"):
+        shutil.copytree(folder / name, tmp_path / name)
+    tree, recorded = read_machine(RecordedHost(str(tmp_path))), read_machine(RecordedHost(str(folder)))
     lawful(tree)
     for fact in (
         "memory_total_bytes",
@@ -633,7 +891,10 @@ def test_nothing_tells_who_or_where(build: Callable[..., RecordedHost]) -> None:
     box = "4f2e8f0b9d6c1a7e5b3d9f8c0a1e2d3c4b5a69788796a5b4c3d2e1f001122334"
     pod = "kubepods-burstable-pod1a2b3c4d_5e6f_7a8b_9c0d_1e2f3a4b5c6d.slice"
     group = f"/kubepods.slice/{pod}/docker-{box}.scope"
-    files = version_2(under(group.lstrip("/"), FULL | {"cpu.max": "100000 100000\n"}), group)
+    above = {"memory.max": "max\n", "memory.high": "max\n", "cpu.max": "max 100000\n"}
+    levels = ("kubepods.slice", f"kubepods.slice/{pod}")
+    inside = under(group.lstrip("/"), FULL | {"cpu.max": "100000 100000\n"})
+    files = version_2({path: text for level in levels for path, text in under(level, above).items()} | inside, group)
     env = {
         "HOME": "/home/ada-l",
         "USER": "ada-l",
@@ -667,7 +928,7 @@ class DeadVolume(Host):
         self.never.wait(30)
         return None
 
-    def within(self, work: Callable[[], Any], seconds: float = 0.01) -> Any:
+    def within(self, work: Callable[[], Any], seconds: float = 0.25) -> Any:
         return super().within(work, seconds)
 
 
@@ -706,7 +967,7 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
         {"HOME": "/home/ada", "PATH": "/opt/tools:relative:"},
     )
     for name in ("opt/tools/llama-server", "usr/bin/ollama"):
-        (Path(host.root) / name).chmod(0o755)
+        (Path(host.folder) / name).chmod(0o755)
     found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
     assert {name: runtime.path for name, runtime in found.items()} == {"llama.cpp": "/opt/tools/llama-server", "ollama": "/usr/bin/ollama"}
     assert software.brewed_version("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server") == "6730"
@@ -854,7 +1115,9 @@ def test_scope(build: Callable[..., RecordedHost]) -> None:
     flags = {"/proc/cpuinfo": "flags : fpu sse2 hypervisor\n"}
     assert read_machine(build(flags)).scope == "vm"
     assert read_machine(build({"/proc/cpuinfo": "flags : fpu sse2\n"})).scope == "host"
-    assert read_machine(build(flags | {"/.dockerenv": "x"})).scope == "container"
+    overlay = ROOT_MOUNT.replace("ext4 /dev/sda1", "overlay overlay")
+    assert read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": overlay})).scope == "container"
+    assert read_machine(build(flags | {"/.dockerenv": "x"})).scope is None
     assert read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": ROOT_MOUNT})).scope == "vm"
     assert read_machine(build(flags, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})).scope == "container"
     assert read_machine(build({}, release="6.6.87.2-microsoft-standard-WSL2")).scope == "vm"
@@ -902,63 +1165,3 @@ print(events, [name for name in heavy if name in sys.modules and name not in bef
         pytest.skip("other systems need psutil")
     done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == "[] []"
-
-
-CGROUP_1 = Path("/sys/fs/cgroup/memory")
-CGROUP_2 = Path("/sys/fs/cgroup")
-
-
-def _make_group(name: str) -> tuple[Path, str] | None:
-    """A control group of this name for memory, and the file that limits it; None where this account may not make one."""
-    version_1 = CGROUP_1.is_dir()
-    folder = (CGROUP_1 if version_1 else CGROUP_2) / name
-    limit = "memory.limit_in_bytes" if version_1 else "memory.max"
-    try:
-        folder.mkdir()
-    except OSError:
-        return None
-    if not (folder / limit).exists():
-        folder.rmdir()
-        return None
-    return folder, limit
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux'")
-def test_a_live_control_group() -> None:
-    """In a real group of 2 GiB, under which the process runs in a group without a limit: the limit is 2 GiB, the use its own."""
-    made = _make_group(f"selfhost-test-{os.getpid()}")
-    if made is None:
-        pytest.skip("this account may not make control groups")
-    folder, limit = made
-    inner = folder / "inner"
-    code = f"""
-import json, os
-open({str(inner / "cgroup.procs")!r}, "w").write("0")
-from selfhost.machine import Machine
-print(json.dumps(Machine.read().to_json()))
-"""
-    try:
-        (folder / limit).write_text(str(2 * GIB))
-        inner.mkdir()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        if "OSError" in done.stderr or "PermissionError" in done.stderr:
-            pytest.skip("this account may not enter a control group")
-        found = json.loads(done.stdout)
-    finally:
-        for path in (inner, folder):
-            if path.exists():
-                path.rmdir()
-    assert found["memory_limit_bytes"] == 2 * GIB
-    assert 1.8 * GIB < found["memory_available_bytes"] < 2 * GIB
-    assert found["memory_total_bytes"] > 2 * GIB
-
-
-@pytest.mark.skipif(sys.platform != "linux" or shutil.which("sh") is None, reason="needs ulimit")
-def test_a_live_address_space_limit() -> None:
-    """`ulimit -v` of 2 GiB is the limit."""
-    code = "from selfhost.machine import Machine; m = Machine.read(); print(m.memory_limit_bytes, m.sources['memory_limit_bytes'])"
-    done = subprocess.run(
-        ["sh", "-c", f'ulimit -v 2097152 && exec "{sys.executable}" -c "{code}"'], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith(f"{2 * GIB} ")
-    assert "ulimit -v" in done.stdout

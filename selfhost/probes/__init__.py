@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from ..machine import FACTS, Machine
 from .accelerators import read_accelerators
-from .cpu import read_architecture, read_instruction_sets, read_model, read_physical, read_scope, read_usable
+from .cpu import read_architecture, read_instruction_sets, read_model, read_performance, read_physical, read_scope, read_usable
 from .disk import read_disks
-from .host import Found, Host, RecordedHost
+from .host import Found, Host
 from .memory import Limits, read_available, read_limit, read_limits, read_swap, read_total
 from .software import read_runtimes
 
-__all__ = ["Host", "RecordedHost", "read_machine"]
+__all__ = ["Host", "read_machine"]
 
 
 def read_machine(host: Host | None = None) -> Machine:
@@ -29,7 +29,7 @@ def read_machine(host: Host | None = None) -> Machine:
         if now:
             found.put("read_at", now, "the system's clock")
         else:
-            found.miss("read_at", "a recorded tree does not say when it was read")
+            found.miss("read_at", "the recorded tree does not say when it was read")
 
     probes: tuple[tuple[str, Callable[[Host, Found], None]], ...] = (
         ("read_at", read_time),
@@ -41,6 +41,7 @@ def read_machine(host: Host | None = None) -> Machine:
         ("swap_free_bytes", lambda host, found: read_swap(host, found, limits)),
         ("cpu_model", read_model),
         ("cpu_cores_physical", read_physical),
+        ("cpu_cores_performance", read_performance),
         ("cpu_cores_usable", read_usable),
         ("instruction_sets", read_instruction_sets),
         ("disks", read_disks),

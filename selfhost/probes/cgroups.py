@@ -23,12 +23,16 @@ class Groups(Record):
 
 
 class Level(Record):
-    """One limit: its bytes, the group and file it stands in, and what the group uses of it (None: not readable)."""
+    """One limit: its bytes, the group and file it stands in, what the group uses of it (None: not readable).
+
+    `dirty_bytes` of the rest is cache that must be written to disk before it can be dropped.
+    """
 
     limit_bytes: int
     group: str
     file: str
     used_bytes: int | None
+    dirty_bytes: int = 0
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
@@ -44,7 +48,9 @@ def parse_cgroup(text: str) -> dict[str, str]:
 
 
 def parse_number(text: str) -> int | None:
-    """A file of one number; `max` and -1 give `NO_LIMIT`, anything else None."""
+    """A file of one number, which ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
+    if not text.endswith("\n"):
+        return None
     word = text.strip()
     if word in ("max", "-1"):
         return NO_LIMIT
@@ -87,6 +93,8 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
     if controller in paths and old:
         folders, names = _folders(old[0], paths[controller])
         return Groups(version=1, folders=folders, names=names)
+    if old:
+        return Groups(why=f"/proc/self/cgroup does not name the {controller} group, and {old[0].point} is mounted")
     new = [mount for mount in host.mounts() if mount.filesystem == "cgroup2"]
     if "" in paths and new:
         folders, names = _folders(new[0], paths[""])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ..machine import MAX_WORD, normal_architecture
-from .cgroups import groups
+from .cgroups import groups, parse_number
 from .host import MAX_READ_BYTES, Found, Host
 from .memory import parse_list, parse_status
 
 MODEL, PHYSICAL, USABLE, SETS = "cpu_model", "cpu_cores_physical", "cpu_cores_usable", "instruction_sets"
+PERFORMANCE = "cpu_cores_performance"
+UNALLOWED = "which CPUs this process may use is not known"
 CPUINFO = "/proc/cpuinfo"
 # 1,024 CPUs at about 2 KiB each
 MAX_CPUINFO_BYTES = 4 * MAX_READ_BYTES
@@ -214,17 +216,22 @@ def parse_cpu_max(text: str) -> float | None:
     return None
 
 
+def _count(host: Host, found: Found, fact: str, kind: str, name: str, source: str, otherwise: str) -> None:
+    """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
+    count = (host.other_cores() or {}).get(kind)
+    if count is None:
+        word = host.sysctl(name) or ""
+        count = int(word) if word.isdecimal() and len(word) <= 9 else None
+    if count:
+        found.put(fact, float(count) if fact == USABLE else count, source if host.system == "windows" else f"sysctl {name}")
+    else:
+        found.miss(fact, otherwise)
+
+
 def read_usable(host: Host, found: Found) -> None:
     """CPUs this process may use at once: affinity and the quota of every control group; may be a fraction."""
     if host.system != "linux":
-        cores = host.other_cores()
-        usable = cores.get("usable") if cores else None
-        if usable is None and host.sysctl("hw.logicalcpu"):
-            usable = int(host.sysctl("hw.logicalcpu") or 0)
-        if usable:
-            found.put(USABLE, float(usable), "process affinity" if host.system == "windows" else "sysctl hw.logicalcpu")
-        else:
-            found.miss(USABLE, "the system did not say how many CPUs it has")
+        _count(host, found, USABLE, "usable", "hw.logicalcpu", "process affinity", "the system did not say how many CPUs it has")
         return
     allowed = _allowed(host)
     if allowed is None:
@@ -232,24 +239,26 @@ def read_usable(host: Host, found: Found) -> None:
         found.miss(USABLE, host.why(online if host.read_text(status) else status))
         return
     cpus, source = allowed
-    best = float(len(cpus))
+    best, counted = float(len(cpus)), False
     chain = groups(host, "cpu", ("cpu.max",))
     if chain.why:
         found.miss(USABLE, f"a limit may exist unseen: {chain.why}")
         return
     for folder, name in zip(chain.folders, chain.names, strict=True):
-        if chain.version == 2:
-            path, sibling = f"{folder}/cpu.max", f"{folder}/cpu.weight"
-            text = host.read_text(path)
-            quota = parse_cpu_max(text) if text else None
-        else:
-            path, sibling = f"{folder}/cpu.cfs_quota_us", f"{folder}/cpu.cfs_period_us"
-            text = host.read_text(path)
-            period = host.read_text(sibling)
-            quota = parse_cpu_max(f"{text} {period or ''}".replace("-1", "max")) if text else None
+        # files that exist together, so that one without the other is no answer
+        path, sibling = (f"{folder}/{file}" for file in (("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES))
+        text, beside = host.read_text(path), host.read_text(sibling)
+        quota = None
+        # a number that does not end its line was cut off
+        if text and text.endswith("\n") and chain.version == 2:
+            quota = parse_cpu_max(text)
+        elif text and text.endswith("\n") and beside and beside.endswith("\n"):
+            quota = parse_cpu_max(f"{text} {beside}".replace("-1", "max"))
+        counted = counted or quota is not None
         if quota is None:
-            # a kernel without quotas has no such file; one file of the pair, or another content, is no answer
-            if text is not None or not host.missing(path) or host.read_text(sibling) is not None:
+            # a kernel without quotas has no such file, nor has the top; a group without them has none below it
+            below_quota = counted and folder != chain.folders[-1]
+            if text is not None or not host.missing(path) or beside is not None or below_quota:
                 found.miss(USABLE, f"{path} is not a quota" if text else host.why(path))
                 return
         elif quota < best:
@@ -257,52 +266,135 @@ def read_usable(host: Host, found: Found) -> None:
     found.put(USABLE, best, source)
 
 
-def read_physical(host: Host, found: Found) -> None:
-    """Distinct cores among the CPUs this process may use: two hardware threads of one core count once."""
-    if host.system != "linux":
-        cores = host.other_cores()
-        physical = cores.get("physical") if cores else None
-        if physical is None and host.sysctl("hw.physicalcpu"):
-            physical = int(host.sysctl("hw.physicalcpu") or 0)
-        if physical:
-            found.put(PHYSICAL, physical, "psutil.cpu_count" if host.system == "windows" else "sysctl hw.physicalcpu")
-        else:
-            found.miss(PHYSICAL, "the system does not tell cores from threads")
-        return
-    allowed = _allowed(host)
-    if allowed is None:
-        found.miss(PHYSICAL, "which CPUs this process may use is not known")
-        return
-    cpus = set(allowed[0])
-    count = 0
-    while cpus:
-        first = min(cpus)
+_QUOTA_FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+
+
+def _cores(host: Host, cpus: frozenset[int]) -> tuple[list[frozenset[int]], str] | None:
+    """The hardware threads of each core among `cpus`, and where that was read; None where the kernel does not tell."""
+    left, cores = set(cpus), []
+    while left:
+        first = min(left)
         folder = f"/sys/devices/system/cpu/cpu{first}/topology"
         text = host.read_text(f"{folder}/thread_siblings_list") or host.read_text(f"{folder}/core_cpus_list")
         siblings = parse_list(text) if text else None
         if siblings is None or first not in siblings:
             break
-        cpus -= siblings
-        count += 1
-    if not cpus:
-        found.put(PHYSICAL, count, "/sys/devices/system/cpu, distinct sets of sibling threads")
-        return
+        left -= siblings
+        cores.append(siblings)
+    if not left:
+        return cores, "/sys/devices/system/cpu, distinct sets of sibling threads"
     pairs = parse_core_ids(_cpuinfo(host) or "")
-    known = allowed[0] & pairs.keys()
-    if known == allowed[0]:
-        found.put(PHYSICAL, len({pairs[cpu] for cpu in known}), f"{CPUINFO}, distinct core ids")
+    if not cpus <= pairs.keys():
+        return None
+    return [frozenset(cpu for cpu in pairs if pairs[cpu] == core) for core in {pairs[cpu] for cpu in cpus}], f"{CPUINFO}, distinct core ids"
+
+
+def read_physical(host: Host, found: Found) -> None:
+    """Distinct cores among the CPUs this process may use: two hardware threads of one core count once."""
+    if host.system != "linux":
+        _count(host, found, PHYSICAL, "physical", "hw.physicalcpu", "psutil.cpu_count", "the system does not tell cores from threads")
+        return
+    allowed = _allowed(host)
+    cores = _cores(host, allowed[0]) if allowed else None
+    if cores:
+        found.put(PHYSICAL, len(cores[0]), cores[1])
     else:
-        found.miss(PHYSICAL, "the kernel does not tell cores from threads")
+        found.miss(PHYSICAL, "the kernel does not tell cores from threads" if allowed else UNALLOWED)
+
+
+def read_performance(host: Host, found: Found) -> None:
+    """Cores of the fastest kind among those this process may use; all of them where they are alike. Needs the physical cores."""
+    if host.system == "macos":
+        _mac_performance(host, found)
+    elif host.system == "windows":
+        kinds = parse_efficiency_classes(host.processor_information() or b"")
+        if kinds:
+            found.put(PERFORMANCE, sum(kind == max(kinds) for kind in kinds), "GetLogicalProcessorInformationEx, EfficiencyClass")
+        else:
+            found.miss(PERFORMANCE, "Windows did not say of which kind its cores are")
+    else:
+        _linux_performance(host, found)
+
+
+def _mac_performance(host: Host, found: Found) -> None:
+    levels, physical = host.sysctl("hw.perflevel0.physicalcpu") or "", found.values.get(PHYSICAL)
+    if levels.isdecimal() and int(levels):
+        found.put(PERFORMANCE, int(levels), "sysctl hw.perflevel0.physicalcpu")
+    elif physical is not None and host.sysctl("hw.optional.arm64") != "1":
+        found.put(PERFORMANCE, physical, "an Intel Mac's cores are alike")
+    else:
+        found.miss(PERFORMANCE, "sysctl has no hw.perflevel0.physicalcpu")
+
+
+def _linux_performance(host: Host, found: Found) -> None:
+    allowed = _allowed(host)
+    if allowed is None:
+        found.miss(PERFORMANCE, UNALLOWED)
+        return
+    cpus = allowed[0]
+    whole = _cores(host, cpus)
+    if whole is None:
+        found.miss(PERFORMANCE, "the kernel does not tell cores from threads")
+        return
+    # Intel's two kinds: both files, or neither
+    kinds = [f"/sys/devices/cpu_{kind}/cpus" for kind in ("core", "atom")]
+    core, atom = (parse_list(host.read_text(path) or "") for path in kinds)
+    parts = parse_parts(_cpuinfo(host) or "")
+    if core is not None and atom is not None:
+        fast, source = core & cpus, kinds[0]
+    elif core is not None or atom is not None:
+        found.miss(PERFORMANCE, host.why(kinds[0] if core is None else kinds[1]))
+        return
+    elif len({parts.get(cpu) for cpu in cpus}) > 1:
+        paths = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
+        sizes = {cpu: parse_number(host.read_text(path) or "") for cpu, path in paths.items()}
+        lost = [cpu for cpu, size in sizes.items() if size is None]
+        if lost or not cpus <= parts.keys():
+            found.miss(PERFORMANCE, host.why(paths[lost[0]]) if lost else f"{CPUINFO} does not say of which kind each CPU is")
+            return
+        best = parts[max(cpus, key=lambda cpu: sizes[cpu] or 0)]
+        fast, source = frozenset(cpu for cpu in cpus if parts[cpu] == best), f"{CPUINFO}, CPU part, by cpu_capacity"
+    else:
+        # a kernel that does not name the kinds shows them by their threads: Intel's small cores have one where the large have two
+        most = max(len(threads) for threads in whole[0])
+        fast, source = frozenset().union(*(threads for threads in whole[0] if len(threads) == most)) & cpus, whole[1]
+    cores = _cores(host, fast or cpus)
+    if cores:
+        found.put(PERFORMANCE, len(cores[0]), source)
+    else:
+        found.miss(PERFORMANCE, "the kernel does not tell cores from threads")
+
+
+def parse_parts(text: str) -> dict[int, tuple[str, str]]:
+    """/proc/cpuinfo of Arm: CPU number to (implementer, part), which is the kind of core; CPUs without both are left out."""
+    return _by_cpu(text, "CPU implementer", "CPU part")
+
+
+def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
+    """Each core's EfficiencyClass, the fastest highest, in SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX of RelationProcessorCore (winnt.h)."""
+    found, at = [], 0
+    while at + 10 <= len(raw):
+        size = int.from_bytes(raw[at + 4 : at + 8], "little")
+        if size < 10:
+            break
+        if int.from_bytes(raw[at : at + 4], "little") == 0:
+            found.append(raw[at + 9])
+        at += size
+    return tuple(found)
 
 
 def parse_core_ids(text: str) -> dict[int, tuple[str, str]]:
     """/proc/cpuinfo of x86: CPU number to (package, core); CPUs without both are left out."""
+    return _by_cpu(text, "physical id", "core id")
+
+
+def _by_cpu(text: str, first: str, second: str) -> dict[int, tuple[str, str]]:
     found = {}
     for block in text.split("\n\n"):
         values = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in block.splitlines()) if colon}
         number = values.get("processor", "")
-        if number.isdecimal() and len(number) <= 6 and "physical id" in values and "core id" in values:
-            found[int(number)] = (values["physical id"], values["core id"])
+        if number.isdecimal() and len(number) <= 6 and first in values and second in values:
+            found[int(number)] = (values[first], values[second])
     return found
 
 
@@ -314,10 +406,11 @@ def _whole_disk_root(host: Host) -> bool:
 
 def read_scope(host: Host, found: Found) -> None:
     """Whether this is a container, a virtual machine or the computer itself."""
+    marked = host.system == "linux" and host.exists("/.dockerenv")
     for reason, inside in (
         ("variable container", host.system == "linux" and "container" in host.env),
         ("variable KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in host.env),
-        ("/.dockerenv", host.exists("/.dockerenv") and not _whole_disk_root(host)),
+        ("/.dockerenv", marked and bool(host.mounts()) and not _whole_disk_root(host)),
         ("/run/.containerenv", host.exists("/run/.containerenv")),
         ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in _CONTAINER)),
         (
@@ -328,6 +421,9 @@ def read_scope(host: Host, found: Found) -> None:
         if host.system == "linux" and inside:
             found.put("scope", "container", reason)
             return
+    if marked and not host.mounts():
+        found.miss("scope", f"there is a /.dockerenv, which a virtual machine's image may have too, and {host.why('/proc/self/mountinfo')}")
+        return
     if host.system == "macos":
         answer = host.sysctl("kern.hv_vmm_present")
         features = host.sysctl("machdep.cpu.features")

@@ -95,11 +95,11 @@ def ollama(host: Host) -> Place | None:
             text = host.read_text(f"{folder}/ollama.service")
             if text is None:
                 continue
-            for drop in host.listdir(f"{folder}/ollama.service.d") or ():
-                if drop.endswith(".conf"):
-                    text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{drop}") or "")
+            for drop in host.listdir(f"{folder}/ollama.service.d", r".*\.conf$") or ():
+                text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{drop}") or "")
             unit = parse_unit(text)
             account = unit.get("User", "root")
+            host.hide(account)
             if unit.get("$OLLAMA_MODELS"):
                 return Place(path=unit["$OLLAMA_MODELS"], why=f"OLLAMA_MODELS in {folder}/ollama.service", account=account)
             home = unit.get("$HOME") or _home_of(host, account)
@@ -203,7 +203,8 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             + ", which is RAM" * (kind in MEMORY_FILESYSTEMS)
         )
     if place.account is not None:
-        words.append(f"the service account {place.account} stores them: judged by space and mount alone")
+        name = f" {place.account}" if place.account in ("root", "ollama") else ""
+        words.append(f"the service account{name} stores them: judged by space and mount alone")
     found.note(fact, "; ".join(words))
     return Disk(
         purpose=purpose,

@@ -1,7 +1,6 @@
 """Host: the one way the probes look at a computer, so that a recorded one can stand in for it.
 
-`Host()` is this computer. `Host(root=DIR)` reads DIR/proc, DIR/sys, … of a tree and asks the running system nothing.
-`RecordedHost(FOLDER)` replays a tree together with what is not a file: FOLDER/root, env.json, facts.json, sysctl.txt.
+`Host()` is this computer; `recorded.RecordedHost(DIR)` a tree of its files; `recorder.Recorder(host)` one that notes what was asked.
 """
 
 from __future__ import annotations
@@ -30,7 +29,12 @@ MAX_READ_BYTES = 2**20
 NVML_SECONDS = 10.0
 
 # names of accounts and folders that tell nothing about a person
-_COMMON_NAMES = ("root", "home", "users", "Users", "user")
+COMMON_NAMES = (
+    "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user", "runner", "vagrant",
+)  # fmt: skip
+# a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
+ID = r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"
+LXC_NAME = r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"
 
 # for facts that no option states: people may write them down themselves
 FILL_IN = "fill it in: `selfhost machine --format json > m.json`, edit m.json, then add `--machine m.json`"
@@ -111,20 +115,21 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
 
 
 class Host:
-    """This computer, or with `root` another than `/` a recorded tree, which is all that is then asked.
+    """This computer. `env` stands in for the environment variables, `system` for the name of the operating system (linux, macos, windows).
 
-    `env` stands in for the environment variables, `system` for the name of the operating system (linux, macos, windows).
+    What is asked of the computer itself is a method of its own, which `recorder.Recorder` notes and `recorded.RecordedHost` answers.
     """
 
-    def __init__(self, root: str = "/", env: Mapping[str, str] | None = None, system: str | None = None) -> None:
-        self.live = root == "/"
-        self.root = root.rstrip("/\\")
-        self.env: Mapping[str, str] = env if env is not None else os.environ if self.live else {}
-        self.system = system or (normal_system(sys.platform) if self.live else "linux")
+    live = True
+
+    def __init__(self, env: Mapping[str, str] | None = None, system: str | None = None) -> None:
+        self.env: Mapping[str, str] = os.environ if env is None else env
+        self.system = system or normal_system(sys.platform)
         self._why: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._mounts: tuple[Mount, ...] | None = None
         self._masks: list[tuple[re.Pattern[str], str]] | None = None
+        self._names: set[str] = set()
         self._psutil: ModuleType | None = None
         self._hung = False
 
@@ -132,9 +137,7 @@ class Host:
 
     def real(self, path: str) -> str:
         """Where `path` lies on this computer."""
-        if self.live:
-            return path
-        return self.root + "/" + path.replace("\\", "/").replace(":", "").lstrip("/")
+        return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str | None:
         """At most `limit` bytes of a file as text, read once per host; None where it cannot be read or is empty: `why` then says why."""
@@ -151,6 +154,10 @@ class Host:
             return None
         if not text.strip():
             self._why[path] = "is empty"
+            return None
+        # device tree files end in a zero; names of firmware may be in an encoding of their own
+        if "\0" in text.rstrip("\0\n") or not text.rstrip("\0\n") or text.count("\ufffd") > len(text) // 4:
+            self._why[path] = "is not text"
             return None
         return text
 
@@ -175,10 +182,10 @@ class Host:
         """Whether `read_text` gave None because there is no such file; False where it is there and could not be read."""
         return self.read_text(path) is None and self._why.get(path) == "is not there"
 
-    def listdir(self, path: str) -> list[str] | None:
-        """The names in a folder, sorted; None where it cannot be listed."""
+    def listdir(self, path: str, pattern: str = "") -> list[str] | None:
+        """The names in a folder that `pattern` matches from their beginning, sorted; None where it cannot be listed."""
         try:
-            return sorted(os.listdir(self.real(path)))
+            return sorted(name for name in os.listdir(self.real(path)) if re.match(pattern, name))
         except (OSError, ValueError):
             return None
 
@@ -186,21 +193,19 @@ class Host:
         """Whether a file or folder is there, as far as this account can see."""
         try:
             return os.path.exists(self.real(path))
-        except ValueError:
+        except (OSError, ValueError):
             return False
 
     def runnable(self, path: str) -> bool:
         """Whether a file is there that this account may execute."""
         try:
             return os.path.isfile(self.real(path)) and os.access(self.real(path), os.X_OK)
-        except ValueError:
+        except (OSError, ValueError):
             return False
 
     def resolve(self, path: str) -> str:
         """`path` made absolute, with links followed as far as it exists."""
-        if self.live:
-            return os.path.realpath(path)
-        return str(self.paths.normpath(self.paths.join(self.cwd(), path)))
+        return os.path.realpath(path)
 
     @property
     def paths(self) -> Any:
@@ -286,8 +291,6 @@ class Host:
 
     def space(self, path: str) -> Space | None:
         """Of the volume that holds an existing folder. None where it is not known. `OSError` from the system."""
-        if not self.live:
-            return None
         if hasattr(os, "statvfs"):
             found = os.statvfs(path)
             # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
@@ -303,8 +306,6 @@ class Host:
 
     def can_write(self, path: str) -> bool | None:
         """Whether this account may create files in an existing folder; None where it is not known."""
-        if not self.live:
-            return None
         allowed = os.access(path, os.W_OK | os.X_OK)
         # on Windows only the read-only mark is looked at, not who may do what
         return None if allowed and self.system == "windows" else allowed
@@ -313,8 +314,6 @@ class Host:
 
     def machine(self) -> str | None:
         """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
-        if not self.live:
-            return None
         if self.system == "windows":
             return self._windows_machine()
         return os.uname().machine
@@ -326,30 +325,26 @@ class Host:
 
     def release(self) -> str:
         """The kernel's version text; empty where it is not known."""
-        if not self.live:
-            return (self.read_text("/proc/sys/kernel/osrelease") or "").strip()
         return "" if self.system == "windows" else os.uname().release
 
     def pointer_bits(self) -> int | None:
         """32 or 64, of this interpreter."""
-        return (64 if sys.maxsize > 2**32 else 32) if self.live else None
+        return 64 if sys.maxsize > 2**32 else 32
 
     def page_bytes(self) -> int | None:
         """Size of a memory page."""
         try:
-            return os.sysconf("SC_PAGE_SIZE") if self.live else None
+            return os.sysconf("SC_PAGE_SIZE")
         except (ValueError, OSError, AttributeError):
             return None
 
     def affinity(self) -> frozenset[int] | None:
         """The numbers of the CPUs this process may use; None where the system does not say."""
         ask = getattr(os, "sched_getaffinity", None)
-        return frozenset(ask(0)) if self.live and ask is not None else None
+        return frozenset(ask(0)) if ask is not None else None
 
     def address_space_bytes(self) -> int | None:
         """The soft RLIMIT_AS, -1 for unlimited, None where it is not known."""
-        if not self.live:
-            return None
         try:
             import resource
         except ImportError:
@@ -360,7 +355,7 @@ class Host:
     def cwd(self) -> str:
         """The current folder."""
         try:
-            return os.getcwd() if self.live else "/"
+            return os.getcwd()
         except OSError:
             return "/"
 
@@ -375,12 +370,10 @@ class Host:
 
     def python_path(self) -> list[str]:
         """The folders this interpreter imports from."""
-        return [folder for folder in sys.path if folder] if self.live else []
+        return [folder for folder in sys.path if folder]
 
     def read_at(self) -> str | None:
         """Now, in UTC, to the second."""
-        if not self.live:
-            return None
         import time
 
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -389,7 +382,7 @@ class Host:
 
     def psutil(self) -> ModuleType | None:
         """psutil, imported on first use: only where /proc does not exist."""
-        if self._psutil is None and self.live and self.system != "linux":
+        if self._psutil is None and self.system != "linux":
             try:
                 import psutil
             except ImportError:
@@ -398,12 +391,20 @@ class Host:
         return self._psutil
 
     def other_memory(self) -> Mapping[str, int] | None:
-        """`total` and `available` bytes where the system has no /proc."""
+        """`total` and `available` bytes where the system has no /proc; on Windows also `commit`, what it still promises to this process."""
         tool = self.psutil()
         if tool is None:
             return None
         memory = tool.virtual_memory()
-        return {"total": int(memory.total), "available": int(memory.available)}
+        found = {"total": int(memory.total), "available": int(memory.available)}
+        if self.system == "windows":
+            import ctypes
+
+            # MEMORYSTATUSEX (sysinfoapi.h): dwLength, dwMemoryLoad, then seven 64-bit sizes, the fourth ullAvailPageFile
+            buffer = ctypes.create_string_buffer((64).to_bytes(4, "little"), 64)
+            if ctypes.__dict__["windll"].kernel32.GlobalMemoryStatusEx(buffer):
+                found["commit"] = int.from_bytes(buffer.raw[32:40], "little")
+        return found
 
     def other_swap_free(self) -> int | None:
         """Free swap where the system has no /proc; apart from `other_memory`, for it fails on its own."""
@@ -422,7 +423,7 @@ class Host:
 
     def sysctl(self, name: str) -> str | None:
         """A macOS kernel value as text; None where there is none of that name."""
-        if not self.live or self.system != "macos":
+        if self.system != "macos":
             return None
         import ctypes
 
@@ -442,7 +443,7 @@ class Host:
 
     def registry(self, key: str, value: str) -> str | None:
         """A text value under HKEY_LOCAL_MACHINE; None where there is none."""
-        if not self.live or self.system != "windows":
+        if self.system != "windows":
             return None
         try:
             import winreg
@@ -491,16 +492,28 @@ class Host:
 
     def processor_feature(self, number: int) -> bool | None:
         """Windows' IsProcessorFeaturePresent; None where it cannot be asked."""
-        if not self.live or self.system != "windows":
+        if self.system != "windows":
             return None
         import ctypes
 
         library: Any = ctypes
         return bool(library.windll.kernel32.IsProcessorFeaturePresent(number))
 
+    def processor_information(self) -> bytes | None:
+        """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore; None where it cannot be asked."""
+        if self.system != "windows":
+            return None
+        import ctypes
+
+        ask = ctypes.__dict__["windll"].kernel32.GetLogicalProcessorInformationEx
+        size = ctypes.c_ulong(0)
+        ask(0, None, ctypes.byref(size))
+        buffer = ctypes.create_string_buffer(min(size.value, MAX_READ_BYTES) or 1)
+        return buffer.raw if ask(0, buffer, ctypes.byref(size)) else None
+
     def job_limits(self) -> bytes | None:
         """Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process; empty without a job, None where it cannot be asked."""
-        if not self.live or self.system != "windows" or sys.maxsize <= 2**32:
+        if self.system != "windows" or sys.maxsize <= 2**32:
             return None
         import ctypes
 
@@ -550,136 +563,32 @@ class Host:
             text = pattern.sub(stand_in, text)
         return UNPRINTABLE.sub("?", text)[:1000]
 
+    def hide(self, name: str) -> None:
+        """Keeps another account's name out of what is shown."""
+        if len(name) > 2 and name not in COMMON_NAMES:
+            self._names.add(name)
+            self._masks = None
+
+    def names(self) -> set[str]:
+        """The names of accounts that `clean` takes out."""
+        found = {self.env.get(name) or "" for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
+        found.add(self.paths.basename(self.home() or ""))
+        return self._names | {name for name in found if len(name) > 2 and name not in COMMON_NAMES}
+
     def _make_masks(self) -> list[tuple[re.Pattern[str], str]]:
         masks = []
         home = self.home()
-        names = {self.env.get(name) for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
         if home and len(home) > 1:
             masks.append((re.compile(re.escape(home) + r"(?![\w.-])"), "~"))
-            names.add(self.paths.basename(home))
-        for name in sorted(name for name in names if name and len(name) > 2 and name not in _COMMON_NAMES):
+        for name in sorted(self.names()):
             masks.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?![\w-])"), "USER"))
         host = self.hostname()
         if host and len(host) > 2 and host != "localhost":
             masks.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
-        # a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
-        masks.append((re.compile(r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"), "ID"))
-        masks.append((re.compile(r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"), r"\1ID"))
+        masks.append((re.compile(ID), "ID"))
+        masks.append((re.compile(LXC_NAME), r"\1ID"))
         return masks
 
     def hostname(self) -> str | None:
         """What this computer calls itself; used only to keep it out of what is shown."""
-        if not self.live:
-            return None
         return os.uname().nodename if hasattr(os, "uname") else self.env.get("COMPUTERNAME")
-
-
-class RecordedHost(Host):
-    """Replays FOLDER: `root/` (files), `env.json` (variables), `facts.json` (what is not a file), `sysctl.txt` (`name: value`),
-    `nvml.json` (what `nvml.py` prints).
-
-    Keys of facts.json, all optional: `system`, `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers),
-    `address_space_bytes` (-1: unlimited), `space` and `writable` (by folder), `mounts` (folder to file system), `memory`,
-    `swap_free` and `cores` (as psutil gives them), `processor_features` (numbers), `display_adapters`, `registry` (`key\\value` to text),
-    `job_limits` (hex), `read_at`.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._facts: dict[str, Any] = _json(folder, "facts.json")
-        super().__init__(os.path.join(folder, "root"), _json(folder, "env.json"), self._facts.get("system", "linux"))
-        self.live = False
-        self._sysctl: dict[str, str] = {}
-        try:
-            with open(os.path.join(folder, "sysctl.txt"), encoding="utf-8") as stream:
-                for line in stream:
-                    name, _, value = line.partition(":")
-                    self._sysctl[name.strip()] = value.strip()
-        except FileNotFoundError:
-            pass
-
-    def _read_mounts(self) -> tuple[Mount, ...]:
-        if self.system == "linux":
-            return super()._read_mounts()
-        return tuple(
-            Mount(root="/", point=point, filesystem=kind, options="", read_only=False)
-            for point, kind in self._facts.get("mounts", {}).items()
-        )
-
-    def exists(self, path: str) -> bool:
-        return path in self._facts.get("space", {}) or super().exists(path)
-
-    def space(self, path: str) -> Space | None:
-        found = self._facts.get("space", {})
-        while path not in found and self.paths.dirname(path) != path:
-            path = self.paths.dirname(path)
-        return Space(**found[path]) if path in found else None
-
-    def can_write(self, path: str) -> bool | None:
-        found = self._facts.get("writable", {})
-        while path not in found and self.paths.dirname(path) != path:
-            path = self.paths.dirname(path)
-        writable: bool | None = found.get(path)
-        return writable
-
-    def machine(self) -> str | None:
-        return self._facts.get("machine")
-
-    def release(self) -> str:
-        return self._facts.get("release") or super().release()
-
-    def pointer_bits(self) -> int | None:
-        return self._facts.get("pointer_bits")
-
-    def page_bytes(self) -> int | None:
-        return self._facts.get("page_bytes")
-
-    def affinity(self) -> frozenset[int] | None:
-        found = self._facts.get("affinity")
-        return None if found is None else frozenset(found)
-
-    def address_space_bytes(self) -> int | None:
-        return self._facts.get("address_space_bytes")
-
-    def read_at(self) -> str | None:
-        return self._facts.get("read_at")
-
-    def other_memory(self) -> Mapping[str, int] | None:
-        return self._facts.get("memory")
-
-    def other_swap_free(self) -> int | None:
-        return self._facts.get("swap_free")
-
-    def other_cores(self) -> Mapping[str, int | None] | None:
-        return self._facts.get("cores")
-
-    def sysctl(self, name: str) -> str | None:
-        return self._sysctl.get(name)
-
-    def registry(self, key: str, value: str) -> str | None:
-        found: str | None = self._facts.get("registry", {}).get(f"{key}\\{value}")
-        return found
-
-    def display_adapters(self) -> list[Mapping[str, Any]] | None:
-        return self._facts.get("display_adapters")
-
-    def processor_feature(self, number: int) -> bool | None:
-        found = self._facts.get("processor_features")
-        return None if found is None else number in found
-
-    def job_limits(self) -> bytes | None:
-        found = self._facts.get("job_limits")
-        return None if found is None else bytes.fromhex(found)
-
-    def nvml(self) -> Mapping[str, Any] | None:
-        return _json(self._folder, "nvml.json") or None
-
-
-def _json(folder: str, name: str) -> Any:
-    import json
-
-    try:
-        with open(os.path.join(folder, name), encoding="utf-8") as stream:
-            return json.load(stream)
-    except FileNotFoundError:
-        return {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ..facts import Record
 from ..units import binary
 from .cgroups import NO_LIMIT, Groups, Level, groups, parse_number, parse_pairs
 from .host import Found, Host
 
 TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
-MEMINFO = "/proc/meminfo"
+MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
+OVERCOMMIT, NODES = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node"
 SET_MEMORY = "state it: --set memory=16GiB"
 
 
@@ -22,15 +24,17 @@ def parse_meminfo(text: str) -> dict[str, int]:
     return found
 
 
-def parse_address_space(text: str) -> int | None:
-    """The soft limit on address space in /proc/self/limits: bytes, -1 for unlimited, None where the line is missing."""
+def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
+    """A soft limit in /proc/self/limits, as "Max address space": bytes, -1 for unlimited, and whether the hard limit is above it.
+
+    None where the line is missing.
+    """
     for line in text.splitlines():
-        if line.startswith("Max address space"):
-            words = line[len("Max address space") :].split()
-            if words and words[0] == "unlimited":
-                return -1
-            if words and words[0].isdecimal() and words[0].isascii() and len(words[0]) <= 20:
-                return int(words[0])
+        words = line[len(name) :].split() if line.startswith(name) else []
+        if words and words[0] == "unlimited":
+            return -1, False
+        if words and words[0].isdecimal() and words[0].isascii() and len(words[0]) <= 20:
+            return int(words[0]), len(words) > 1 and words[1] != words[0]
     return None
 
 
@@ -69,16 +73,35 @@ def parse_job_limits(raw: bytes) -> int | None:
     return min(limits) if limits else None
 
 
+class Ulimit(Record):
+    """A limit of the shell: its name for people, and what the process already takes of it (None: not readable).
+
+    `mapped`: model files that are mapped count too, so that nothing larger loads at all.
+    """
+
+    limit_bytes: int
+    name: str
+    used_bytes: int | None
+    mapped: bool
+
+
 class Limits:
     """What control groups and rlimits say about memory; `why` is set where a limit may exist unseen."""
 
     def __init__(self) -> None:
         self.levels: list[Level] = []
         self.swap: list[int] = []
-        self.address_space_bytes: int | None = None
-        self.address_space_used: int | None = None
+        self.ulimits: list[Ulimit] = []
         self.why: str | None = None
-        self.unread_usage: str | None = None
+        self.swap_why: str | None = None
+
+
+# the line of /proc/self/limits, how people know it, the line of /proc/self/status that counts against it, and whether mapped files do
+_ULIMITS = (
+    ("Max address space", "ulimit -v (RLIMIT_AS)", "VmSize", True),
+    # since Linux 4.7 all private memory (commit 8463833590be)
+    ("Max data size", "ulimit -d (RLIMIT_DATA)", "VmData", False),
+)
 
 
 def read_limits(host: Host) -> Limits:
@@ -91,19 +114,24 @@ def read_limits(host: Host) -> Limits:
         _version_1(host, chain, found)
     else:
         _version_2(host, chain, found)
-    soft = parse_address_space(host.read_text("/proc/self/limits") or "")
-    if soft is None:
-        soft = host.address_space_bytes()
-    if soft is None:
-        found.why = found.why or host.why("/proc/self/limits")
-    elif soft >= 0:
-        found.address_space_bytes = soft
-        used = parse_meminfo(host.read_text("/proc/self/status") or "").get("VmSize")
-        found.address_space_used = used
+    text = host.read_text(LIMITS)
+    used = parse_meminfo(host.read_text(STATUS) or "")
+    for line, name, taken, mapped in _ULIMITS:
+        soft = parse_limit(text or "", line)
+        if soft is None and mapped and (fallback := host.address_space_bytes()) is not None:
+            soft = fallback, False
+        if soft is None:
+            found.why = found.why or (host.why(LIMITS) if text is None else f"{LIMITS} does not state {line!r}")
+        elif soft[0] >= 0:
+            lift = f", which `ulimit {name[7:9]} unlimited` lifts" if soft[1] else ""
+            found.ulimits.append(Ulimit(limit_bytes=soft[0], name=name + lift, used_bytes=used.get(taken), mapped=mapped))
     return found
 
 
 def _version_2(host: Host, chain: Groups, found: Limits) -> None:
+    counted = swapped = False
+    # the hierarchy's own top has memory.stat and no limits; a container's has all
+    top = chain.folders[-1] if chain.folders else ""
     for folder, name in zip(chain.folders, chain.names, strict=True):
         limits: list[tuple[int, str]] = []
         for file in ("memory.max", "memory.high"):
@@ -114,9 +142,14 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
                 limits.append((number, file))
             elif not host.missing(path):
                 found.why = f"{path} is not a number" if text else host.why(path)
-            elif file == "memory.max" and host.read_text(f"{folder}/memory.current"):
-                # the two exist together: a group without both has no memory controller
+            elif (
+                limits
+                or host.read_text(f"{folder}/memory.current")
+                or (folder != top and (counted or host.read_text(f"{folder}/memory.stat")))
+            ):
+                # they exist together: a group without them has no memory controller, nor has one below it
                 found.why = host.why(path)
+        counted = counted or bool(limits)
         lowest = min(limits, default=(NO_LIMIT, ""))
         if lowest[0] < NO_LIMIT:
             stat = host.read_text(f"{folder}/memory.stat")
@@ -125,13 +158,32 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
             used = None
             if current is not None and "inactive_file" in pairs:
                 used = max(0, current - pairs["inactive_file"] - pairs.get("slab_reclaimable", 0))
-            else:
-                found.unread_usage = f"what control group {name} uses could not be read"
-            found.levels.append(Level(limit_bytes=lowest[0], group=name, file=lowest[1], used_bytes=used))
-        swap = parse_number(host.read_text(f"{folder}/memory.swap.max") or "")
-        if swap is not None and swap < NO_LIMIT:
-            taken = parse_number(host.read_text(f"{folder}/memory.swap.current") or "")
-            found.swap.append(max(0, swap - (taken or 0)))
+            dirty = pairs.get("file_dirty", 0) + pairs.get("file_writeback", 0)
+            found.levels.append(Level(limit_bytes=lowest[0], group=name, file=lowest[1], used_bytes=used, dirty_bytes=dirty))
+        swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
+        if swap is not None and taken is not None and swap < NO_LIMIT:
+            found.swap.append(max(0, swap - taken))
+        if swap is None and swapped and folder != top:
+            found.swap_why = host.why(f"{folder}/memory.swap.max")
+        swapped = swapped or swap is not None
+    # where the top has limits of its own it is a container's
+    hidden = bool(chain.folders) and not host.exists(chain.folders[0])
+    if hidden and not found.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
+        found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
+
+
+def _pair(host: Host, folder: str, limit: str, used: str, found: Limits) -> tuple[int | None, int | None]:
+    """A limit of swap and its use: files that exist together, or not at all in a kernel that does not count swap."""
+    numbers = []
+    for name in (limit, used):
+        path = f"{folder}/{name}"
+        text = host.read_text(path)
+        numbers.append(None if text is None else parse_number(text))
+        if numbers[-1] is None and not host.missing(path):
+            found.swap_why = f"{path} is not a number" if text else host.why(path)
+    if (numbers[0] is None) != (numbers[1] is None):
+        found.swap_why = host.why(f"{folder}/{limit if numbers[0] is None else used}")
+    return numbers[0], numbers[1]
 
 
 def _version_1(host: Host, chain: Groups, found: Limits) -> None:
@@ -152,21 +204,22 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
             used = None
             if current is not None and "total_inactive_file" in stat:
                 used = max(0, current - stat["total_inactive_file"])
-            else:
-                found.unread_usage = f"what control group {name} uses could not be read"
-            found.levels.append(Level(limit_bytes=own, group=name, file="memory.limit_in_bytes", used_bytes=used))
+            dirty = stat.get("total_dirty", 0) + stat.get("total_writeback", 0)
+            found.levels.append(Level(limit_bytes=own, group=name, file="memory.limit_in_bytes", used_bytes=used, dirty_bytes=dirty))
         if inherited is not None and inherited < min([NO_LIMIT, *(level.limit_bytes for level in found.levels)]):
             found.levels.append(Level(limit_bytes=inherited, group=f"above {name}", file="hierarchical_memory_limit", used_bytes=None))
-        both = parse_number(host.read_text(f"{folder}/memory.memsw.limit_in_bytes") or "")
-        if both is not None and own is not None and both < NO_LIMIT and own < NO_LIMIT:
-            found.swap.append(max(0, both - own))
+        # memory and swap together
+        both, taken = _pair(host, folder, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", found)
+        if both is not None and taken is not None and own is not None and both < NO_LIMIT and own < NO_LIMIT:
+            usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
+            found.swap.append(max(0, both - own - max(0, taken - usage)) if usage is not None else 0)
     if not seen and found.why is None:
         found.why = "no memory control group could be read"
+    if not found.levels and not host.exists(chain.folders[0]):
+        found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
     # an ancestor that was read itself tells more than the same limit seen from below
     readable = {level.limit_bytes for level in found.levels if level.file != "hierarchical_memory_limit"}
     found.levels = [level for level in found.levels if level.file != "hierarchical_memory_limit" or level.limit_bytes not in readable]
-    if any(level.file == "hierarchical_memory_limit" for level in found.levels):
-        found.unread_usage = "the control group that limits the memory cannot be seen from here, nor what it uses"
 
 
 def _emulated(host: Host) -> bool:
@@ -174,12 +227,24 @@ def _emulated(host: Host) -> bool:
     return any(mount.point == MEMINFO and mount.filesystem == "fuse.lxcfs" for mount in host.mounts())
 
 
+def _whose(host: Host) -> str:
+    """What the total is of, where it is not the computer's."""
+    release = host.release().lower()
+    if _emulated(host):
+        return " as lxcfs shows it to this container"
+    if "microsoft" in release:
+        return ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets (default: half)"
+    if "linuxkit" in release or "orbstack" in release:
+        return ": what the settings of Docker Desktop or OrbStack give their virtual machine"
+    return ""
+
+
 def read_total(host: Host, found: Found) -> None:
     """The hardware's memory."""
     if host.system == "linux":
         total = parse_meminfo(host.read_text(MEMINFO) or "").get("MemTotal")
         if total:
-            found.put(TOTAL, total, f"{MEMINFO}, MemTotal" + (" as lxcfs shows it to this container" if _emulated(host) else ""))
+            found.put(TOTAL, total, f"{MEMINFO}, MemTotal{_whose(host)}")
         else:
             found.miss(TOTAL, host.why(MEMINFO) if host.read_text(MEMINFO) is None else f"{MEMINFO} has no MemTotal", SET_MEMORY)
         return
@@ -198,21 +263,25 @@ def _hugetlb(info: dict[str, int]) -> int:
     return info.get("Hugetlb", info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0))
 
 
-def _allowed_nodes(host: Host) -> tuple[int, str] | None:
-    """Memory of the NUMA nodes this process is bound to; None where it may use all of them. `ValueError` where that is unreadable."""
-    allowed = parse_list(parse_status(host.read_text("/proc/self/status") or "").get("Mems_allowed_list", ""))
-    online = parse_list(host.read_text("/sys/devices/system/node/online") or "")
-    if allowed is None or online is None or online <= allowed:
-        return None
-    total = 0
+def _bound_nodes(host: Host) -> list[dict[str, int]]:
+    """What node*/meminfo says of each NUMA node this process is bound to; empty where it may use all. `ValueError` where unreadable."""
+    online = parse_list(host.read_text(f"{NODES}/online") or "") or frozenset()
+    online |= {int(name[4:]) for name in host.listdir(NODES, r"node\d{1,5}$") or ()}
+    if len(online) < 2:
+        return []
+    allowed = parse_list(parse_status(host.read_text(STATUS) or "").get("Mems_allowed_list", ""))
+    if allowed is None:
+        raise ValueError(f"there are {len(online)} memory nodes, and which of them this process may use is not known")
+    if online <= allowed:
+        return []
+    found = []
     for node in sorted(allowed & online):
-        path = f"/sys/devices/system/node/node{node}/meminfo"
-        lines = (host.read_text(path) or "").replace(f"Node {node} ", "")
-        size = parse_meminfo(lines).get("MemTotal")
-        if size is None:
+        path = f"{NODES}/node{node}/meminfo"
+        info = parse_meminfo((host.read_text(path) or "").replace(f"Node {node} ", ""))
+        if "MemTotal" not in info:
             raise ValueError(f"the process is bound to some memory nodes, and {host.why(path)}")
-        total += size
-    return total, f"bound to memory nodes {','.join(map(str, sorted(allowed)))} of {len(online)}: {binary(total)}"
+        found.append(info)
+    return found
 
 
 def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
@@ -228,14 +297,22 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
         found.miss(LIMIT, f"a limit may exist unseen: {limits.why}", SET_MEMORY)
         return
     reserved = _hugetlb(parse_meminfo(host.read_text(MEMINFO) or ""))
-    ceilings = [(total, f"{MEMINFO}, MemTotal: no lower limit in any control group")]
+    shared = "; the pod has no limit: the node's memory is shared, and what takes more than its request is ended first"
+    pod = shared if "KUBERNETES_SERVICE_HOST" in host.env else ""
+    ceilings = [(total, f"{MEMINFO}, MemTotal: no lower limit in any control group{pod}")]
     if reserved:
         ceilings.append((max(0, total - reserved), f"MemTotal less {binary(reserved)} set aside as huge pages"))
-    nodes = _allowed_nodes(host)
+    try:
+        nodes = _bound_nodes(host)
+    except ValueError as error:
+        found.miss(LIMIT, str(error), SET_MEMORY)
+        return
     if nodes:
-        ceilings.append(nodes)
-    if limits.address_space_bytes is not None:
-        ceilings.append((limits.address_space_bytes, f"limited by ulimit -v (RLIMIT_AS): {binary(limits.address_space_bytes)}"))
+        size = sum(node["MemTotal"] for node in nodes)
+        ceilings.append((size, f"limited by the memory nodes this process is bound to ({len(nodes)}): {binary(size)}"))
+    for limit in limits.ulimits:
+        if limit.mapped:
+            ceilings.append((limit.limit_bytes, f"limited by {limit.name}: {binary(limit.limit_bytes)}"))
     for level in limits.levels:
         ceilings.append((level.limit_bytes, f"limited by control group {level.group}: {level.file} {binary(level.limit_bytes)}"))
     size, source = min(ceilings, key=lambda pair: pair[0])
@@ -259,73 +336,125 @@ def _other_limit(host: Host, found: Found, total: int) -> None:
         found.miss(LIMIT, f"limits are not read on {host.system}", SET_MEMORY)
 
 
-def _free_estimate(host: Host, info: dict[str, int]) -> tuple[int, str] | None:
-    """What could be had without swapping, on kernels before 3.14, by the kernel's own later formula (its commit 34e431b0ae39)."""
+_FREE_AND_FILES = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
+
+
+def _free_estimate(host: Host, info: dict[str, int]) -> int | None:
+    """What could be had without swapping, by the kernel's own formula (its commit 34e431b0ae39); None where something is missing.
+
+    For a single node the watermarks of all are kept back.
+    """
     pages = parse_low_watermarks(host.read_text("/proc/zoneinfo") or "")
     size = host.page_bytes()
-    if pages is None or size is None or not {"MemFree", "Active(file)", "Inactive(file)", "SReclaimable"} <= info.keys():
+    if pages is None or size is None or not info.keys() >= set(_FREE_AND_FILES):
         return None
     low = pages * size
     cache = info["Active(file)"] + info["Inactive(file)"]
     slab = info["SReclaimable"]
-    free = info["MemFree"] - low + cache - min(cache // 2, low) + slab - min(slab // 2, low)
-    return max(0, free), f"{MEMINFO} without MemAvailable: free and file pages less /proc/zoneinfo's low watermarks"
+    return max(0, info["MemFree"] - low + cache - min(cache // 2, low) + slab - min(slab // 2, low))
 
 
 def read_available(host: Host, found: Found, limits: Limits | None) -> None:
     """What this process could have now without swapping; never above the limit."""
-    close = "close other programs, or state it: --set memory=16GiB"
     if host.system != "linux" or limits is None:
-        memory = host.other_memory()
-        if memory and "available" in memory:
-            ceiling = found.values.get(LIMIT, found.values.get(TOTAL, memory["available"]))
-            found.put(AVAILABLE, min(memory["available"], ceiling), "psutil.virtual_memory().available")
-        else:
-            found.miss(AVAILABLE, "the system did not say how much memory is free", SET_MEMORY)
+        _other_available(host, found)
         return
     if limits.why:
         found.miss(AVAILABLE, f"a limit may exist unseen: {limits.why}", SET_MEMORY)
         return
-    if limits.unread_usage:
-        found.miss(AVAILABLE, limits.unread_usage, SET_MEMORY)
-        return
-    if limits.address_space_bytes is not None and limits.address_space_used is None:
-        found.miss(AVAILABLE, f"ulimit -v is set, and {host.why('/proc/self/status')}", "lift it: ulimit -v unlimited")
-        return
-    rooms = [
-        (max(0, level.limit_bytes - (level.used_bytes or 0)), f"room in control group {level.group}: {level.file} less what is in use")
-        for level in limits.levels
-    ]
-    if limits.address_space_bytes is not None and limits.address_space_used is not None:
-        rooms.append((max(0, limits.address_space_bytes - limits.address_space_used), "ulimit -v (RLIMIT_AS) less VmSize"))
-    text = host.read_text(MEMINFO)
-    if text is None:
-        found.miss(AVAILABLE, host.why(MEMINFO), close)
-        return
-    info = parse_meminfo(text)
-    emulated = _emulated(host)
-    if emulated:
-        if not rooms and {"MemFree", "Cached", "Shmem"} <= info.keys():
-            rooms.append((max(0, info["MemFree"] + info["Cached"] - info["Shmem"]), f"{MEMINFO} (lxcfs): MemFree + Cached - Shmem"))
-    elif "MemAvailable" in info:
-        rooms.append(
-            (info["MemAvailable"] + _arc(host), f"{MEMINFO}, MemAvailable" + (" and ZFS's shrinkable cache" if _arc(host) else ""))
-        )
-    else:
-        estimate = _free_estimate(host, info)
-        if estimate is None:
-            found.miss(AVAILABLE, f"{MEMINFO} has no MemAvailable (kernel before 3.14), nor enough to work it out", close)
-            return
-        rooms.append(estimate)
     ceiling = found.values.get(LIMIT)
     if ceiling is None:
         found.miss(AVAILABLE, found.unread[LIMIT].reason if LIMIT in found.unread else "the limit could not be read", SET_MEMORY)
         return
-    if not rooms:
-        found.miss(AVAILABLE, f"{MEMINFO} (lxcfs) does not say enough", SET_MEMORY)
+    try:
+        rooms = _rooms(host, limits, found.values[TOTAL])
+    except ValueError as error:
+        found.miss(AVAILABLE, str(error), SET_MEMORY)
         return
     size, source = min(rooms, key=lambda pair: pair[0])
     found.put(AVAILABLE, min(size, ceiling), source)
+
+
+def _other_available(host: Host, found: Found) -> None:
+    memory = host.other_memory()
+    if not memory or "available" not in memory:
+        found.miss(AVAILABLE, "the system did not say how much memory is free", SET_MEMORY)
+        return
+    rooms = [(memory["available"], "psutil.virtual_memory().available")]
+    if "commit" in memory:
+        rooms.append(
+            (memory["commit"], "GlobalMemoryStatusEx, ullAvailPageFile: what Windows still promises; a larger page file gives more")
+        )
+    size, source = min(rooms, key=lambda pair: pair[0])
+    found.put(AVAILABLE, min(size, found.values.get(LIMIT, found.values.get(TOTAL, size))), source)
+
+
+def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
+    """What each limit leaves, and where that was read; the machine's own free memory is one. `ValueError` where one is unreadable."""
+    text = host.read_text(MEMINFO)
+    if text is None:
+        raise ValueError(host.why(MEMINFO))
+    info = parse_meminfo(text)
+    rooms = []
+    for level in limits.levels:
+        # a group that may have all there is leaves what the machine leaves
+        if level.limit_bytes >= total:
+            continue
+        if level.used_bytes is None:
+            raise ValueError(f"what control group {level.group} uses could not be read")
+        source = f"room in control group {level.group}: {level.file} less what is in use"
+        if level.dirty_bytes > level.limit_bytes // 5:
+            source += f"; {binary(level.dirty_bytes)} must be written to disk first"
+        rooms.append((max(0, level.limit_bytes - level.used_bytes), source))
+    for limit in limits.ulimits:
+        if limit.used_bytes is None:
+            raise ValueError(f"{limit.name} is set, and {host.why(STATUS)}")
+        rooms.append((max(0, limit.limit_bytes - limit.used_bytes), f"{limit.name} less what is in use"))
+    for node in _bound_nodes(host):
+        free = _free_estimate(host, node)
+        if free is None:
+            raise ValueError("what is free on the memory nodes this process is bound to could not be read")
+        rooms.append((free, "free and file pages of the memory nodes this process is bound to"))
+    if not _emulated(host):
+        rooms.append(_free(host, info))
+    elif not rooms:
+        if not {"MemFree", "Cached", "Shmem"} <= info.keys():
+            raise ValueError(f"{MEMINFO} (lxcfs) does not say enough")
+        rooms.append((max(0, info["MemFree"] + info["Cached"] - info["Shmem"]), f"{MEMINFO} (lxcfs): MemFree + Cached - Shmem"))
+    promised = _promised(host, info, min(rooms)[0])
+    return [*rooms, promised] if promised else rooms
+
+
+def _free(host: Host, info: dict[str, int]) -> tuple[int, str]:
+    if "MemAvailable" in info:
+        arc = _arc(host)
+        return info["MemAvailable"] + arc, f"{MEMINFO}, MemAvailable" + " and ZFS's shrinkable cache" * bool(arc)
+    estimate = _free_estimate(host, info)
+    if estimate is None:
+        raise ValueError(f"{MEMINFO} has no MemAvailable (kernel before 3.14), nor enough to work it out")
+    return estimate, f"{MEMINFO} without MemAvailable: free and file pages less /proc/zoneinfo's low watermarks"
+
+
+def _promised(host: Host, info: dict[str, int], room: int) -> tuple[int, str] | None:
+    """In overcommit mode 2 the kernel promises no more than CommitLimit (its Documentation/mm/overcommit-accounting).
+
+    None in the other modes. `ValueError` where the mode is not known and would decide.
+    """
+    text = host.read_text(OVERCOMMIT)
+    mode = (text or "").strip()
+    if mode in ("0", "1"):
+        return None
+    left = info["CommitLimit"] - info["Committed_AS"] if {"CommitLimit", "Committed_AS"} <= info.keys() else None
+    if mode == "2":
+        if left is None:
+            raise ValueError(f"{OVERCOMMIT} is 2, and {MEMINFO} does not say how much is promised")
+        return max(0, left), f"{MEMINFO}, CommitLimit less Committed_AS: {OVERCOMMIT} is 2; model files that are mapped do not count"
+    # in mode 2 no more than the limit is ever promised
+    if left is not None and 0 <= left < room:
+        raise ValueError(
+            f"whether the kernel promises more memory than it has is not known: {host.why(OVERCOMMIT) if text is None else text}"
+        )
+    return None
 
 
 def _arc(host: Host) -> int:
@@ -368,6 +497,9 @@ def read_swap(host: Host, found: Found, limits: Limits | None) -> None:
         compressed = sum(size for device, size in parse_swaps(swaps).items() if device.startswith("/dev/zram"))
         if compressed:
             free, source = max(0, free - compressed), source + " without zram"
+    if free and (unseen := limits.swap_why or limits.why):
+        found.miss(SWAP, f"a limit on swap may exist unseen: {unseen}")
+        return
     if limits.swap and min(limits.swap) < free:
         free, source = min(limits.swap), "what the control group allows of swap"
     found.put(SWAP, free, source)

@@ -140,7 +140,7 @@ def library(folder: str | None) -> tuple[Any, str]:
         # last: nothing there may stand in for the standard library
         sys.path.append(folder)
         try:
-            import pynvml  # type: ignore[import-not-found,unused-ignore]
+            import pynvml  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
             return pynvml, "nvidia-ml-py"
         except Exception:  # noqa: S110 - an older or broken package must not cost the answer

@@ -16,6 +16,8 @@ COMMANDS = {
 DISTRIBUTIONS = {"transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",
     "llama-cpp-python": "llama-cpp-python",
 }  # fmt: skip
+# most folders have hundreds of names, and few of these
+_DIST_INFO = "(?i)(?:" + "|".join(name.replace("-", "[-_.]+") for name in DISTRIBUTIONS) + r")-[^-]*\.dist-info$"
 _USUAL = {
     "linux": ("/usr/local/bin", "/usr/bin", "/snap/bin", "/home/linuxbrew/.linuxbrew/bin", "~/.local/bin"),
     "macos": ("/opt/homebrew/bin", "/usr/local/bin", "/Applications/Ollama.app/Contents/Resources", "~/.local/bin"),
@@ -62,9 +64,8 @@ def _look(host: Host) -> dict[str, PresentRuntime]:
                 version = brewed_version(host.resolve(path))
                 found[runtime] = PresentRuntime(id=runtime, version=version, path=host.clean(path))
     for folder in host.python_path():
-        for name in host.listdir(folder) or ():
-            # most folders have hundreds of names, and few of these
-            known = parse_distribution(name) if name.endswith(".dist-info") else None
+        for name in host.listdir(folder, _DIST_INFO) or ():
+            known = parse_distribution(name)
             if known is None or known[0] not in DISTRIBUTIONS:
                 continue
             runtime = DISTRIBUTIONS[known[0]]

@@ -79,6 +79,9 @@ def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
     yield "processor", "cpu_model", machine.cpu_model or ""
     yield "cores usable", "cpu_cores_usable", "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable)
     yield "cores physical", "cpu_cores_physical", "" if machine.cpu_cores_physical is None else units.cores(machine.cpu_cores_physical)
+    fast = machine.cpu_cores_performance
+    # where all are alike the line above says it
+    yield "performance cores", "cpu_cores_performance", "" if fast in (None, machine.cpu_cores_physical) else units.cores(fast)
     sets = machine.instruction_sets
     yield "instructions", "instruction_sets", "" if sets is None else _instructions(sets)
     pace = machine.memory_bandwidth_bytes_per_second

@@ -1,0 +1,474 @@
+"""Recorder: notes what the probes ask of a computer and writes a tree that answers the same, free of names and addresses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from .. import __version__
+from ..errors import MachineFileError, Problem
+from .host import COMMON_NAMES, DEADLINE_SECONDS, ID, LXC_NAME, Host, Mount, Space
+from .recorded import ENV_FILE, FACTS_FILE, SYSCTL_FILE, file_name
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+# a whole record: a machine of 1,024 CPUs has about 2 MiB of /proc/cpuinfo and some 3,000 small files
+MAX_BYTES = 8 * 2**20
+MAX_FILES = 10_000
+
+_HOMES = {"windows": "C:\\Users\\user", "macos": "/Users/user"}
+_ADDRESSES = (
+    # version 4, MAC and version 6; a PCI slot has two colons, a kernel's version goes on after its numbers
+    re.compile(r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.-])"),
+    re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])"),
+    re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!service|slice|scope)[a-z]{2,}\b"),
+)
+# whom and which unit a file of the kernel may name that a probe could come to read
+_NUMBERS_OF_UNITS = ("serial", "uuid", "unique_id", "address", "machine-id", "boot_id", "cmdline", "hostname")
+# of the kernel's files only these hold names, and are looked through
+_NAMING = re.compile(r"/proc/(?:self/(?:cgroup|mountinfo)|swaps)$|/(?!proc/|sys/)")
+_CONTROL_GROUPS = ("cgroup", "cgroup2", "fuse.lxcfs")
+
+
+class NotedEnvironment(Mapping[str, str]):
+    """Variables, and which of them were asked for."""
+
+    def __init__(self, real: Mapping[str, str]) -> None:
+        self.real = real
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.real[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.real)
+
+    def __len__(self) -> int:
+        return len(self.real)
+
+
+class Recorder(Host):
+    """`inner`, with every answer noted. `write(DIR)` makes a tree of what was asked so far, and of nothing else."""
+
+    def __init__(self, inner: Host) -> None:
+        self.noted_env = NotedEnvironment(inner.env)
+        super().__init__(self.noted_env, inner.system)
+        self.inner = inner
+        self.live = inner.live
+        self.facts: dict[str, Any] = {}
+        self.files: dict[str, bytes] = {}
+        self.there: set[str] = set()
+        self.folders: set[str] = set()
+        self.asked_mounts: set[str] = set()
+        self.kernel_values: dict[str, str] = {}
+        self._pending: list[str] = []
+        self._ids: dict[str, str] = {}
+
+    def _ask(self, path: str, work: Callable[[], T]) -> T:
+        """`work()`; an error other than a missing file is noted, and a path that never answers stays pending."""
+        self._pending.append(path)
+        try:
+            answer = work()
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                self._at("errors")[path] = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+            self._pending.remove(path)
+            raise
+        self._pending.remove(path)
+        return answer
+
+    def _at(self, kind: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.facts.setdefault(kind, {})
+        return found
+
+    def _put(self, kind: str, answer: T) -> T:
+        if answer is not None:
+            self.facts[kind] = answer
+        return answer
+
+    def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
+        try:
+            return self.inner.within(work, seconds)
+        except TimeoutError:
+            for path in tuple(self._pending):
+                self._at("errors")[path] = "ETIMEDOUT"
+            raise
+
+    def clean(self, text: str) -> str:
+        return self.inner.clean(text)
+
+    def hide(self, name: str) -> None:
+        super().hide(name)
+        self.inner.hide(name)
+
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        raw = self._ask(path, lambda: self.inner.read_bytes(path, limit))
+        if len(raw) >= len(self.files.get(path, b"")):
+            self.files[path] = raw
+        return raw
+
+    def listdir(self, path: str, pattern: str = "") -> list[str] | None:
+        names = self._ask(path, lambda: self.inner.listdir(path, pattern))
+        if names is not None:
+            self.folders.add(path)
+            self.there.update(self.paths.join(path, name) for name in names)
+        elif self.inner.exists(path):
+            self._at("errors")[path] = "EACCES"
+        return names
+
+    def exists(self, path: str) -> bool:
+        found = self._ask(path, lambda: self.inner.exists(path))
+        if found:
+            self.there.add(path)
+        return found
+
+    def runnable(self, path: str) -> bool:
+        found = self.inner.runnable(path)
+        if found:
+            self.there.add(path)
+            self.facts.setdefault("runnable", []).append(path)
+        return found
+
+    def resolve(self, path: str) -> str:
+        whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
+        answer = self._ask(whole, lambda: self.inner.resolve(path))
+        if answer != whole:
+            self._at("links")[whole] = answer
+        return answer
+
+    def _read_mounts(self) -> tuple[Mount, ...]:
+        return super()._read_mounts() if self.system == "linux" else self.inner.mounts()
+
+    def mount_of(self, path: str) -> Mount | None:
+        found = super().mount_of(path)
+        if found is not None:
+            self.asked_mounts.add(found.point)
+        return found
+
+    def space(self, path: str) -> Space | None:
+        found = self._ask(path, lambda: self.inner.space(path))
+        if found is not None:
+            self._at("space")[path] = {name: getattr(found, name) for name in Space._fields}
+            self.folders.add(path)
+        return found
+
+    def can_write(self, path: str) -> bool | None:
+        found = self._ask(path, lambda: self.inner.can_write(path))
+        if found is not None:
+            self._at("writable")[path] = found
+            self.folders.add(path)
+        return found
+
+    def machine(self) -> str | None:
+        return self._put("machine", self.inner.machine())
+
+    def release(self) -> str:
+        return self._put("release", self.inner.release())
+
+    def pointer_bits(self) -> int | None:
+        return self._put("pointer_bits", self.inner.pointer_bits())
+
+    def page_bytes(self) -> int | None:
+        return self._put("page_bytes", self.inner.page_bytes())
+
+    def affinity(self) -> frozenset[int] | None:
+        found = self.inner.affinity()
+        self._put("affinity", None if found is None else sorted(found))
+        return found
+
+    def address_space_bytes(self) -> int | None:
+        return self._put("address_space_bytes", self.inner.address_space_bytes())
+
+    def cwd(self) -> str:
+        return self._put("cwd", self.inner.cwd())
+
+    def home(self) -> str | None:
+        found = self.inner.home()
+        if found is not None:
+            self.noted_env.asked.add("USERPROFILE" if self.system == "windows" else "HOME")
+        return found
+
+    def python_path(self) -> list[str]:
+        return self._put("python_path", self.inner.python_path())
+
+    def read_at(self) -> str | None:
+        return self._put("read_at", self.inner.read_at())
+
+    def hostname(self) -> str | None:
+        return self.inner.hostname()
+
+    def other_memory(self) -> Mapping[str, int] | None:
+        return self._put("memory", self.inner.other_memory())
+
+    def other_swap_free(self) -> int | None:
+        return self._put("swap_free", self.inner.other_swap_free())
+
+    def other_cores(self) -> Mapping[str, int | None] | None:
+        return self._put("cores", self.inner.other_cores())
+
+    def sysctl(self, name: str) -> str | None:
+        found = self.inner.sysctl(name)
+        if found is not None:
+            self.kernel_values[name] = found
+        return found
+
+    def registry(self, key: str, value: str) -> str | None:
+        found = self.inner.registry(key, value)
+        if found is not None:
+            self._at("registry")[f"{key}\\{value}"] = found
+        return found
+
+    def display_adapters(self) -> list[Mapping[str, Any]] | None:
+        return self._put("display_adapters", self.inner.display_adapters())
+
+    def nvml(self) -> Mapping[str, Any] | None:
+        return self._put("nvml", self.inner.nvml())
+
+    def processor_feature(self, number: int) -> bool | None:
+        found = self.inner.processor_feature(number)
+        if found is not None:
+            known = self.facts.setdefault("processor_features", [])
+            if found and number not in known:
+                known.append(number)
+        return found
+
+    def processor_information(self) -> bytes | None:
+        found = self.inner.processor_information()
+        self._put("processor_information", None if found is None else found.hex())
+        return found
+
+    def job_limits(self) -> bytes | None:
+        found = self.inner.job_limits()
+        self._put("job_limits", None if found is None else found.hex())
+        return found
+
+    # writing
+
+    def write(self, folder: str) -> tuple[int, int]:
+        """The tree, in a folder that is empty or not there yet: how many files and bytes it has. `MachineFileError` where that fails."""
+        replace = self._replacements()
+
+        def clean(text: str) -> str:
+            for pattern, stand_in in replace:
+                text = pattern.sub(stand_in, text)
+            return text
+
+        errors = self._at("errors")
+        contents: dict[str, bytes] = {}
+        for path, raw in self.files.items():
+            kept = self._content(path, raw, clean)
+            if kept is None:
+                errors[path] = "EACCES"
+            else:
+                contents[path] = kept
+        # the largest go first, should it be too much
+        order = sorted(contents, key=lambda path: len(contents[path]))
+        total = 0
+        for place, path in enumerate(order):
+            total += len(contents[path])
+            if total > MAX_BYTES or place >= MAX_FILES:
+                errors[path] = "EFBIG"
+                del contents[path]
+        contents = {clean(path): raw for path, raw in contents.items()}
+        listed = sorted({clean(path) for path in self.there} - contents.keys())[: max(0, MAX_FILES - len(contents))]
+        folders = {clean(path) for path in self.folders}
+        for path in (*contents, *listed):
+            while self.paths.dirname(path) != path:
+                path = self.paths.dirname(path)
+                folders.add(path)
+        out = {file_name(path): raw for path, raw in contents.items() if path not in folders}
+        out |= {file_name(path): b"" for path in listed if path not in folders and file_name(path)}
+        facts = {"selfhost_version": __version__, "system": self.system, **self.facts}
+        # of all folders that were searched those where something was found
+        holding = {self.paths.dirname(path) for path in self.there}
+        if "python_path" in facts:
+            facts["python_path"] = [path for path in facts["python_path"] if path in holding]
+        if self.system != "linux":
+            facts["mounts"] = {mount.point: mount.filesystem for mount in self.mounts() if self._matters(mount.point, mount.filesystem)}
+        out[FACTS_FILE] = _json(_cleaned({name: value for name, value in facts.items() if value != {}}, clean))
+        out[ENV_FILE] = _json(_cleaned(self._variables(), clean))
+        if self.kernel_values:
+            lines = [f"{name}: {value}\n" for name, value in sorted(self.kernel_values.items())]
+            out[SYSCTL_FILE] = clean("".join(lines)).encode()
+        _write(folder, out, [file_name(path) for path in folders])
+        return len(out), sum(map(len, out.values()))
+
+    def _variables(self) -> dict[str, str]:
+        found = {name: self.inner.env[name] for name in sorted(self.noted_env.asked) if name in self.inner.env}
+        home = self.inner.home()
+        if home is not None:
+            found["USERPROFILE" if self.system == "windows" else "HOME"] = home
+        if "PATH" in found:
+            sign, holding = ";" if self.system == "windows" else ":", {self.paths.dirname(path) for path in self.facts.get("runnable", ())}
+            found["PATH"] = sign.join(path for path in dict.fromkeys(found["PATH"].split(sign)) if path in holding)
+        return found
+
+    def _matters(self, point: str, filesystem: str) -> bool:
+        """Whether a mount decided something; macOS' two volumes stand for each other."""
+        return point in self.asked_mounts or point in ("/", "/System/Volumes/Data", "/proc/meminfo") or filesystem in _CONTROL_GROUPS
+
+    def _replacements(self) -> list[tuple[re.Pattern[str], Any]]:
+        """What `Host.clean` leaves out of what is shown, and addresses; an id keeps being told from another."""
+        found: list[tuple[re.Pattern[str], Any]] = []
+        home = self.inner.home()
+        names = self.inner.names()
+        stand_in = _HOMES.get(self.system, "/home/user")
+        if home and len(home) > 1 and self.paths.basename(home) not in COMMON_NAMES:
+            found.append((re.compile(re.escape(home) + r"(?![\w.-])"), lambda _: stand_in))
+        for name in sorted(names):
+            found.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?![\w-])"), "USER"))
+        host = self.hostname()
+        if host and len(host) > 2 and host != "localhost":
+            found.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
+        found.append((re.compile(ID), self._id))
+        found.append((re.compile(LXC_NAME), r"\1ID"))
+        found.extend((pattern, "ADDRESS") for pattern in _ADDRESSES)
+        return found
+
+    def _id(self, match: re.Match[str]) -> str:
+        # a run of decimal digits is a number
+        if match[0].isdecimal():
+            return match[0]
+        if match[0] not in self._ids:
+            self._ids[match[0]] = f"ID{len(self._ids) + 1}" if self._ids else "ID"
+        return self._ids[match[0]]
+
+    def _content(self, path: str, raw: bytes, clean: Callable[[str], str]) -> bytes | None:
+        """What may be kept of a file; None for nothing."""
+        if self.paths.basename(path).lower() in _NUMBERS_OF_UNITS:
+            return None
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            return self._binary(raw)
+        for pattern, keep in _RULES:
+            if re.fullmatch(pattern, path):
+                text = keep(text)
+        if path == "/proc/self/mountinfo":
+            text = "".join(self._mount_lines(text))
+        elif path == "/etc/passwd":
+            text = "".join(self._accounts(text))
+        return (clean(text) if _NAMING.match(path) else text).encode()
+
+    def _binary(self, raw: bytes) -> bytes:
+        """Names overwritten in place: a model file's header keeps its offsets."""
+        for name in (self.inner.home() or "", *self.inner.names(), self.hostname() or ""):
+            if len(name) > 2 and self.paths.basename(name) not in COMMON_NAMES:
+                raw = raw.replace(name.encode(), b"x" * len(name.encode()))
+        return raw
+
+    def _mount_lines(self, text: str) -> Iterator[str]:
+        """The mounts that decided something, without what is mounted there: servers, disks and keys stand in those fields."""
+        from .host import parse_mountinfo
+
+        for line in text.splitlines():
+            parsed = parse_mountinfo(line)
+            if parsed and self._matters(parsed[0].point, parsed[0].filesystem):
+                head, _, tail = line.partition(" - ")
+                kind, _, options = tail.split(" ", 2) if tail.count(" ") > 1 else (tail.split(" ")[0], "", "rw")
+                kept = options if kind in ("tmpfs", "cgroup", "cgroup2") else options.split(",")[0]
+                yield f"{' '.join(head.split(' ')[:6])} - {kind} none {kept}\n"
+
+    def _accounts(self, text: str) -> Iterator[str]:
+        """The accounts that units name, without the people's names."""
+        units = [raw.decode("utf-8", "replace") for path, raw in self.files.items() if ".service" in path]
+        wanted = {match for unit in units for match in re.findall(r"(?m)^\s*User=(\S+)", unit)}
+        for line in text.splitlines():
+            fields = line.split(":")
+            if len(fields) >= 6 and fields[0] in wanted:
+                name = fields[0] if fields[0] in COMMON_NAMES else "USER"
+                yield ":".join((name, "x", "1", "1", "", fields[5])) + ":\n"
+
+
+def _lines(text: str, kept: Callable[[str], Any]) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if kept(line))
+
+
+def _swaps(text: str) -> str:
+    """A swap file's path may be anybody's."""
+    return "".join(
+        re.sub(r"^(?!/dev/zram)/\S+", f"/swap{number}", line) if number else line
+        for number, line in enumerate(text.splitlines(keepends=True))
+    )
+
+
+def _unit(text: str) -> str:
+    """Of a systemd unit the account and the two variables that tell a folder; others may hold keys."""
+    kept = []
+    for line in text.splitlines():
+        key = line.strip().partition("=")[0]
+        if line.strip().startswith("[") or key == "User":
+            name = line.partition("=")[2].strip()
+            kept.append(line if key != "User" or name in COMMON_NAMES else "User=USER")
+        elif key == "Environment":
+            words = re.findall(r'"(?:OLLAMA_MODELS|HOME)=(?:[^"\\]|\\.)*"|(?<!\S)(?:OLLAMA_MODELS|HOME)=[^\s"]+', line)
+            kept.extend(f"Environment={word}" for word in words)
+    return "".join(line + "\n" for line in kept)
+
+
+_STATUS = ("VmSize", "VmData", "VmPeak", "VmRSS", "Cpus_allowed", "Mems_allowed", "Threads")
+_RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
+    (r"/proc/self/status", lambda text: _lines(text, lambda line: line.startswith(_STATUS))),
+    (r"/proc/cpuinfo", lambda text: _lines(text, lambda line: not line.startswith("Serial"))),
+    (r"/proc/swaps", _swaps),
+    (r"/proc/driver/nvidia/gpus/.*", lambda text: _lines(text, lambda line: line.startswith("Model:"))),
+    # the line ends in who built it, and where
+    (r"/proc/driver/nvidia/version", lambda text: re.sub(r"(?m)\s\(\S+@\S+\)|^GCC.*\n", "", text)),
+    (r".*\.service(?:\.d/.*)?", _unit),
+)
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(key): _cleaned(item, clean) for key, item in value.items()}
+    return [_cleaned(item, clean) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _json(value: Any) -> bytes:
+    import json
+
+    return (json.dumps(value, indent=1, ensure_ascii=True) + "\n").encode()
+
+
+def empty_folder(folder: str) -> None:
+    """Makes `folder` where it is not there. `MachineFileError` where it is no folder, holds something or cannot be made."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        held = os.listdir(folder)
+    except OSError as error:
+        reason = (
+            "is there and is no folder" if os.path.lexists(folder) and not os.path.isdir(folder) else f"cannot be used: {error.strerror}"
+        )
+        raise _fault(folder, reason) from None
+    except ValueError:
+        raise _fault(folder, "is not a usable name") from None
+    if held:
+        raise _fault(folder, "is not empty, and nothing in it is overwritten")
+
+
+def _fault(folder: str, message: str) -> MachineFileError:
+    return MachineFileError([Problem(file=folder, message=message, remedy="name a new or empty folder you may write to")])
+
+
+def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> None:
+    empty_folder(folder)
+    try:
+        for name in folders:
+            os.makedirs(os.path.join(folder, name), exist_ok=True)
+        for name, raw in files.items():
+            place = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "xb") as stream:
+                stream.write(raw)
+    except OSError as error:
+        raise _fault(folder, f"could not be written: {error.strerror}") from None

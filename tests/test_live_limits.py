@@ -1,0 +1,309 @@
+"""Limits of the real system on a child process: control groups, affinity, ulimits, mounts. Skipped where none may be made."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GIB, MIB = 2**30, 2**20
+V1 = {name: Path("/sys/fs/cgroup") / name for name in ("memory", "cpu", "cpuset")}
+V2 = Path("/sys/fs/cgroup")
+READ = "import json; from selfhost.machine import Machine; print(json.dumps(Machine.read().to_json()))"
+_numbers = itertools.count()
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux' limits")
+
+
+class Groups:
+    """Version 1 groups of this test alone, taken away after it."""
+
+    def __init__(self) -> None:
+        self.name = f"selfhost-test-{os.getpid()}-{next(_numbers)}"
+        self.made: list[Path] = []
+
+    def make(self, controller: str, below: str = "", **limits: object) -> Path:
+        """NAME/below of a controller; `limits` are its files, with `__` for a dot."""
+        folder = V1[controller] / self.name / below
+        try:
+            for path in (V1[controller] / self.name, folder):
+                if not path.is_dir():
+                    path.mkdir()
+                    self.made.append(path)
+            for file, value in limits.items():
+                (folder / file.replace("__", ".")).write_text(str(value))
+            subprocess.run(["sh", "-c", f'echo 0 > "{folder}/cgroup.procs"'], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"this account may not make version 1 control groups for {controller}: {error}")
+        return folder
+
+    def remove(self) -> None:
+        for path in reversed(self.made):
+            for _ in range(100):
+                try:
+                    path.rmdir()
+                    break
+                except OSError:
+                    # a process that has ended leaves its group a moment later
+                    time.sleep(0.05)
+
+
+@pytest.fixture
+def groups() -> Iterator[Groups]:
+    made = Groups()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def read(source_environment: dict[str, str]) -> Callable[..., dict[str, Any]]:
+    """What a child says of its machine, inside the groups, after a shell command."""
+
+    def run(
+        *inside: Path, before: str = "", env: dict[str, str] | None = None, wrap: tuple[str, ...] = (), code: str = READ
+    ) -> dict[str, Any]:
+        enter = "".join(f'echo 0 > "{folder}/cgroup.procs" && ' for folder in inside)
+        line = f'{enter}{before}{" && " if before else ""}exec "$0" -c "$1"'
+        done = subprocess.run(
+            [*wrap, "sh", "-c", line, sys.executable, code],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=source_environment | (env or {}),
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    return run
+
+
+Read = Callable[..., dict[str, Any]]
+
+
+# memory
+
+
+@pytest.mark.parametrize(("outer", "inner", "wins"), [(2, 3, ""), (3, 1, "/inner"), (2, None, "")])
+def test_the_tighter_of_two_groups_wins(groups: Groups, read: Read, outer: int, inner: int | None, wins: str) -> None:
+    """Two deep, the limit on either: the least holds, and the answer names whose it is."""
+    above = groups.make("memory", memory__limit_in_bytes=outer * GIB)
+    limits = {} if inner is None else {"memory__limit_in_bytes": inner * GIB}
+    found = read(groups.make("memory", "inner", **limits))
+    least = min(outer, inner or outer) * GIB
+    assert found["memory_limit_bytes"] == least
+    assert f"control group /{groups.name}{wins}: memory.limit_in_bytes" in found["sources"]["memory_limit_bytes"]
+    assert 0.9 * least < found["memory_available_bytes"] < least
+    assert found["memory_total_bytes"] > least
+    assert int((above / "memory.limit_in_bytes").read_text()) == outer * GIB
+
+
+def test_what_a_sibling_takes_is_gone(groups: Groups, read: Read) -> None:
+    """300 MiB in another child of the limited group: its own use says nothing of that, the group's above does."""
+    above = groups.make("memory", memory__limit_in_bytes=2 * GIB)
+    beside, own = groups.make("memory", "beside"), groups.make("memory", "own")
+    code = f"import sys; held = b'x' * {300 * MIB}; print('ready', flush=True); sys.stdin.read()"
+    command = f'echo 0 > "{beside}/cgroup.procs" && exec "$0" -c "$1"'
+    with subprocess.Popen(["sh", "-c", command, sys.executable, code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        found = read(own)
+        used = int((above / "memory.usage_in_bytes").read_text())
+        other.communicate("")
+    assert used >= 300 * MIB
+    assert 2 * GIB - 400 * MIB < found["memory_available_bytes"] <= 2 * GIB - 300 * MIB
+    assert groups.name in found["sources"]["memory_available_bytes"]
+
+
+def test_cache_is_available(groups: Groups, read: Read, tmp_path: Path) -> None:
+    """A file of 200 MiB that the group read or wrote is charged to it, and the kernel gives it back (ollama/ollama#15704)."""
+    folder = groups.make("memory", memory__limit_in_bytes=GIB)
+    file = tmp_path / "file"
+    found = read(folder, before=f'dd if=/dev/zero of="{file}" bs=1M count=200 2>/dev/null')
+    if int((folder / "memory.usage_in_bytes").read_text()) < 200 * MIB:
+        pytest.skip("the cache was dropped meanwhile, or the folder is not on a disk")
+    assert found["memory_available_bytes"] > GIB - 100 * MIB
+
+
+def test_a_group_of_version_2(read: Read) -> None:
+    """The same where version 2 counts memory: a group without a limit inside one of 2 GiB."""
+    folder = V2 / f"selfhost-test-{os.getpid()}-{next(_numbers)}"
+    if not (V2 / "cgroup.controllers").is_file() or "memory" not in (V2 / "cgroup.controllers").read_text().split():
+        pytest.skip("version 2 does not count memory here")
+    try:
+        folder.mkdir()
+        (folder / "memory.max").write_text(str(2 * GIB))
+        (folder / "inner").mkdir()
+        subprocess.run(["sh", "-c", f'echo 0 > "{folder}/inner/cgroup.procs"'], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"this account may not make control groups: {error}")
+    else:
+        found = read(folder / "inner")
+        assert found["memory_limit_bytes"] == 2 * GIB
+        assert 1.8 * GIB < found["memory_available_bytes"] < 2 * GIB
+    finally:
+        for path in (folder / "inner", folder):
+            if path.is_dir():
+                path.rmdir()
+
+
+def test_huge_pages_are_not_in_the_limit(read: Read) -> None:
+    """What is set aside now, whoever did it, is in the total and not in the limit."""
+    found = read()
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    reserved = int(lines.get("Hugetlb", "0 kB").split()[0]) * 1024
+    if not reserved:
+        pytest.skip("no huge pages are set aside; `sysctl vm.nr_hugepages=16` does it")
+    assert found["memory_limit_bytes"] <= found["memory_total_bytes"] - reserved
+
+
+@pytest.mark.parametrize(("option", "limited"), [("v", True), ("d", False)])
+def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
+    """`ulimit -v` bounds all a process may map, `ulimit -d` what it may allocate; both say how to lift them."""
+    found = read(before=f"ulimit -S{option} 2097152")
+    assert (found["memory_limit_bytes"] == 2 * GIB) is limited
+    assert 1.5 * GIB < found["memory_available_bytes"] < 2 * GIB
+    assert f"`ulimit -{option} unlimited` lifts" in found["sources"]["memory_available_bytes"]
+
+
+# processors
+
+
+@pytest.mark.parametrize(("outer", "inner", "usable"), [(150_000, None, 1.5), (150_000, 50_000, 0.5), (50_000, 150_000, None)])
+def test_a_quota_of_processors(groups: Groups, read: Read, outer: int, inner: int | None, usable: float | None) -> None:
+    """A fraction stays one, and the tighter of two groups wins; the kernel itself refuses a child more than its parent has."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one CPU: a quota of 1.5 is none")
+    groups.make("cpu", cpu__cfs_period_us=100_000, cpu__cfs_quota_us=outer)
+    if usable is None:
+        folder = groups.make("cpu", "inner")
+        with pytest.raises(OSError, match="Invalid"):
+            (folder / "cpu.cfs_quota_us").write_text(str(inner))
+        return
+    limits = {} if inner is None else {"cpu__cfs_quota_us": inner}
+    found = read(groups.make("cpu", "inner", **limits))
+    assert found["cpu_cores_usable"] == usable
+    assert f"limited by control group /{groups.name}" in found["sources"]["cpu_cores_usable"]
+    assert found["cpu_cores_physical"] >= 1
+
+
+def test_a_set_of_processors(groups: Groups, read: Read) -> None:
+    """A cpuset of one CPU is one core, whatever the machine has; memory of its only node stays all."""
+    first = min(os.sched_getaffinity(0))
+    nodes = (V1["cpuset"] / "cpuset.mems").read_text().strip() if (V1["cpuset"] / "cpuset.mems").is_file() else "0"
+    folder = groups.make("cpuset", cpuset__cpus=first, cpuset__mems=nodes)
+    found = read(folder)
+    assert (found["cpu_cores_usable"], found["cpu_cores_physical"], found["cpu_cores_performance"]) == (1, 1, 1)
+    assert found["memory_limit_bytes"] is not None
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None, reason="needs taskset")
+def test_affinity(read: Read) -> None:
+    """`taskset` leaves one CPU, which is what `nproc` says too."""
+    first = min(os.sched_getaffinity(0))
+    found = read(wrap=("taskset", "-c", str(first)))
+    shown = subprocess.run(["taskset", "-c", str(first), "nproc"], capture_output=True, text=True, check=True).stdout
+    assert found["cpu_cores_usable"] == int(shown) == 1
+    assert found["cpu_cores_physical"] == 1
+
+
+# mounts: each in a namespace of its own, which ends with the child
+
+
+def _alone() -> None:
+    done = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False) if shutil.which("unshare") else None
+    if done is None or done.returncode:
+        pytest.skip("this account may not make a mount namespace")
+
+
+def disk_of(found: dict[str, Any]) -> dict[str, Any]:
+    return next(disk for disk in found["disks"] if disk["purpose"] == "huggingface")
+
+
+def test_a_cache_in_memory(read: Read, tmp_path: Path, source_environment: dict[str, str]) -> None:
+    """A tmpfs of 64 MiB is RAM and small: nothing of size fits, and the finding says what it is."""
+    _alone()
+    mount = f'mount -t tmpfs -o size=64m tmpfs "{tmp_path}"'
+    found = read(before=mount, env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"))
+    disk = disk_of(found)
+    assert (disk["filesystem"], disk["total_bytes"], disk["writable"]) == ("tmpfs", 64 * MIB, True)
+    assert 60 * MIB < disk["free_bytes"] <= 64 * MIB
+    assert "which is RAM" in found["sources"]["disks.huggingface"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "selfhost", "check", "qwen3-0.6b", "--machine", "-", "--format", "json"],
+        input=json.dumps(found),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=source_environment,
+    )
+    finding = next(one for one in json.loads(checked.stdout)["findings"] if one["check"] == "disk")
+    assert finding["outcome"] == "fail"
+
+
+def test_files_in_memory_join_the_memory_need(read: Read, tmp_path: Path, source_environment: dict[str, str]) -> None:
+    """On a tmpfs that holds the file, the file is RAM as well: the memory needed is more than on a disk, by at least its size."""
+    _alone()
+    ram = read(before=f'mount -t tmpfs -o size=8g tmpfs "{tmp_path}"', env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"))
+    needs = []
+    for found in (ram, read(env={"HF_HOME": "/"})):
+        checked = subprocess.run(
+            [sys.executable, "-m", "selfhost", "check", "qwen3-0.6b", "--machine", "-", "--format", "json"],
+            input=json.dumps(found),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=source_environment,
+        )
+        verdict = json.loads(checked.stdout)
+        needs.append((next(one["needs"] for one in verdict["findings"] if one["check"] == "memory"), verdict["needs"]["download_bytes"]))
+    assert needs[0][0] - needs[1][0] >= needs[0][1] * 0.99
+
+
+def test_a_read_only_volume(read: Read, tmp_path: Path) -> None:
+    """Space is there, and nothing can be stored."""
+    _alone()
+    mount = f'mount -t tmpfs -o ro,size=64m tmpfs "{tmp_path}"'
+    found = read(before=mount, env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"))
+    assert disk_of(found)["writable"] is False
+
+
+def test_a_mount_whose_server_is_dead(read: Read, tmp_path: Path) -> None:
+    """A FUSE file system that nobody serves: every look at it waits for ever, and the reading goes on after two seconds without it."""
+    _alone()
+    code = f"""
+import ctypes, json, os, time
+library, device = ctypes.CDLL(None, use_errno=True), -1
+try:
+    device = os.open('/dev/fuse', os.O_RDWR)
+except OSError:
+    pass
+options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % device
+if device < 0 or library.mount(b'nobody:/', {os.fsencode(tmp_path)!r}, b'fuse.sshfs', 0, options):
+    print('null', flush=True)
+    os._exit(0)
+from selfhost.machine import Machine
+began = time.monotonic()
+found = Machine.read().to_json()
+print(json.dumps(found | {{'seconds': time.monotonic() - began}}), flush=True)
+os._exit(0)
+"""
+    found = read(env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"), code=code)
+    if found is None:
+        pytest.skip("FUSE cannot be mounted here")
+    disk = disk_of(found)
+    assert (disk["free_bytes"], disk["writable"], disk["filesystem"]) == (None, None, "fuse.sshfs")
+    reasons = {entry["fact"]: entry["reason"] for entry in found["unread"]}
+    assert "no answer within" in reasons["disks.huggingface.free_bytes"]
+    assert found["memory_total_bytes"]
+    assert found["seconds"] < 30

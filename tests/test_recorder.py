@@ -1,0 +1,366 @@
+"""Recorded trees: what --record writes gives --root the same facts, holds no names, and every broken tree is told as what it is."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from goldens import Golden
+
+from selfhost import cli
+from selfhost.errors import MachineFileError
+from selfhost.machine import Machine
+from selfhost.probes import Host, read_machine, recorder
+from selfhost.probes.host import DEADLINE_SECONDS, Mount, Space
+from selfhost.probes.recorded import RecordedHost, file_name
+from selfhost.probes.recorder import Recorder
+
+TREES = sorted(path for path in (Path(__file__).parent / "machines").glob("*/root") if path.is_dir())
+GIB = 2**30
+
+
+def name_of(tree: Path) -> str:
+    return tree.parent.name
+
+
+def facts_of(machine: Machine) -> dict[str, Any]:
+    """The record, ids told apart by their numbers taken as one."""
+    found: dict[str, Any] = json.loads(re.sub(r"\bID\d+\b", "ID", json.dumps(machine.to_json())))
+    return found
+
+
+def again(host: Host, folder: Path) -> tuple[Machine, Machine]:
+    """As read while recording, and as read from the record."""
+    noted = Recorder(host)
+    first = read_machine(noted)
+    noted.write(str(folder))
+    return first, read_machine(RecordedHost(str(folder)))
+
+
+def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    return cli.main(words), out.getvalue(), err.getvalue()
+
+
+# the round trip
+
+
+@pytest.mark.parametrize("tree", TREES, ids=name_of)
+def test_a_record_of_a_recording_gives_the_same_facts(tree: Path, tmp_path: Path) -> None:
+    """Values, sources, and reasons of what was not read."""
+    first, second = again(RecordedHost(str(tree)), tmp_path / "new")
+    assert facts_of(second) == facts_of(first) == facts_of(read_machine(RecordedHost(str(tree))))
+
+
+def test_a_record_of_this_machine_gives_the_same_facts(tmp_path: Path) -> None:
+    """The real one, whatever it is; and the record is small."""
+    first, second = again(Host(), tmp_path / "new")
+    assert facts_of(second) == facts_of(first)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < recorder.MAX_BYTES
+
+
+# what `Host` works out from what it asked
+DERIVED = {"real", "read_text", "why", "missing", "paths", "mounts", "psutil", "live", "names"}
+
+
+def test_every_question_to_the_computer_is_recorded_and_answered() -> None:
+    """A new method of Host is either worked out from others, or both noted by the Recorder and answered from a tree."""
+    asked = {name for name in vars(Host) if not name.startswith("_")} - DERIVED
+    assert asked - {"home"} <= set(vars(Recorder))
+    assert asked - {"home", "within", "mount_of", "clean", "hide"} <= set(vars(RecordedHost))
+
+
+# names and addresses
+
+HOME = "/home/ada-lovelace"
+BOX = "4f2e8f0b9d6c1a7e5b3d9f8c0a1e2d3c4b5a69788796a5b4c3d2e1f001122334"
+SECRETS = (
+    "ada-lovelace", "bob", "analytical", BOX[:12], "192.0.2.7", "fe80::1ff", "aa:bb:cc", "hunter2", "100000009a3f5b21", "sk-key",
+    "engine-host",    "GPU-1f", "builder@", "/mnt/secret-project", "server.example", "swapfile-of",
+)  # fmt: skip
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A tree full of what must not be passed on."""
+    group = f"/kubepods.slice/docker-{BOX}.scope"
+    files = {
+        "/proc/meminfo": "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 2048 kB\nSwapFree: 2048 kB\n",
+        "/proc/swaps": "Filename Type Size Used Priority\n/home/swapfile-of-bob file 2048 0 -2\n",
+        "/proc/sys/vm/overcommit_memory": "0\n",
+        "/proc/cpuinfo": "flags\t: fpu sse2\nmodel name\t: A processor\nSerial\t\t: 100000009a3f5b21\n",
+        "/proc/self/status": "Name:\tanalytical\nUid:\t1815\t1815\nVmSize:\t 1048576 kB\nCpus_allowed_list:\t0-3\nMems_allowed_list:\t0\n",
+        "/proc/self/limits": "Max data size    unlimited  unlimited  bytes\nMax address space   unlimited   unlimited   bytes\n",
+        "/proc/self/cgroup": f"0::{group}\n",
+        "/proc/self/mountinfo": "22 1 8:1 / / rw,relatime - ext4 /dev/disk/by-uuid/aaaa rw\n"
+        "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+        f"31 22 0:40 /export/bob {HOME}/models rw - nfs4 server.example:/export/bob rw,addr=192.0.2.7,username=bob,password=hunter2\n"
+        "32 22 0:41 / /mnt/secret-project rw - cifs //192.0.2.7/x rw,username=bob\n",
+        "/sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
+        "/sys/fs/cgroup/kubepods.slice/memory.max": "max\n",
+        "/sys/fs/cgroup/kubepods.slice/memory.high": "max\n",
+        "/sys/fs/cgroup/kubepods.slice/cpu.max": "max 100000\n",
+        f"/sys/fs/cgroup{group}/memory.max": "4294967296\n",
+        f"/sys/fs/cgroup{group}/memory.high": "max\n",
+        f"/sys/fs/cgroup{group}/memory.current": "1048576\n",
+        f"/sys/fs/cgroup{group}/memory.stat": "inactive_file 4096\n",
+        f"/sys/fs/cgroup{group}/cpu.max": "200000 100000\n",
+        "/sys/devices/system/cpu/online": "0-3\n",
+        "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000:Bob Analytical:/home/bob:/bin/sh\nada-lovelace:x:1:1:Ada:/x:/y\n",
+        "/etc/systemd/system/ollama.service": "[Service]\nUser=bob\nEnvironment=OLLAMA_API_KEY=sk-key HTTPS_PROXY=http://bob:hunter2@192.0.2.7\n",
+        "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Build  (builder@engine-host)  Wed\n",
+        "/proc/driver/nvidia/gpus/0000%3A01%3A00.0/information": "Model: \t\t NVIDIA A100\nGPU UUID: \t GPU-1f2e3d4c-aaaa\n",
+        "/sys/bus/pci/devices/0000%3A01%3A00.0/class": "0x030200\n",
+        "/sys/bus/pci/devices/0000%3A01%3A00.0/vendor": "0x10de\n",
+        "/dev/nvidia0": "x",
+        f"{HOME}/bin/llama-server": "",
+        f"{HOME}/analysis/notes": "",
+    }
+    for path, text in files.items():
+        place = tmp_path / "private" / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    env = {"HOME": HOME, "USER": "ada-lovelace", "HF_HOME": f"{HOME}/models", "KUBERNETES_SERVICE_HOST": "192.0.2.7", "LLAMA_CACHE": "/d/x"}
+    facts = {
+        "system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3], "cwd": f"{HOME}/analysis",
+        "space": {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}, "writable": {"/": True},
+        "links": {f"{HOME}/models/hub": "/mnt/at-fe80::1ff:fe23:4567:890a/hub"}, "runnable": [f"{HOME}/bin/llama-server"],
+    }  # fmt: skip
+    env["PATH"] = f"{HOME}/bin:/mnt/secret-project/bin"
+    (tmp_path / "private" / "env.json").write_text(json.dumps(env))
+    (tmp_path / "private" / "facts.json").write_text(json.dumps(facts))
+    return tmp_path / "private"
+
+
+def test_a_record_holds_no_names_and_addresses(private: Path, tmp_path: Path) -> None:
+    """Neither in a file nor in a file's name nor in the answer; and the facts are those of the machine all the same."""
+    first, second = again(RecordedHost(str(private)), tmp_path / "new")
+    assert facts_of(second) == facts_of(first)
+    assert second.memory_limit_bytes == 4 * GIB
+    assert second.cpu_cores_usable == 2.0
+    assert second.scope == "container"
+    told = [json.dumps(second.to_json())]
+    for path in (tmp_path / "new").rglob("*"):
+        told.append(path.relative_to(tmp_path).as_posix())
+        if path.is_file():
+            told.append(path.read_text())
+    whole = "\n".join(told)
+    assert [secret for secret in SECRETS if secret in whole] == []
+
+
+def test_ids_stay_apart(tmp_path: Path) -> None:
+    """Two devices, of which a variable names one, are not taken for each other in the record."""
+    noted = Recorder(RecordedHost(str(TREES[0])))
+    one, two = "GPU-5c89852c-d268-c3f3-1b07", "GPU-6d89852c-d268-c3f3-1b07"
+    noted.facts["links"] = {"/a": one, "/b": two, "/c": one}
+    noted.write(str(tmp_path / "new"))
+    links = json.loads((tmp_path / "new" / "facts.json").read_text())["links"]
+    assert links["/a"] == links["/c"] != links["/b"]
+
+
+# bounds and refusals
+
+
+def test_a_record_is_never_written_over_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with something in it, a file and a folder that cannot be made are refused with exit code 2, and stay as they were."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("mine")
+    for name in ("full", "full/mine", "full/mine/below", "nul\0"):
+        code, out, err = run(["machine", "--record", str(tmp_path / name)], monkeypatch)
+        assert (code, out) == (2, "")
+        assert "name a new or empty folder" in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine"]
+    code, out, err = run(["machine", "--record", str(tmp_path / "new" / "deep")], monkeypatch)
+    assert code == 0
+    assert "look through it" in err
+
+
+def test_a_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit is unread in the record, the largest files first, and never a wrong figure."""
+    monkeypatch.setattr(recorder, "MAX_BYTES", 20_000)
+    first, second = again(RecordedHost(str(TREES[-1].parents[1] / "linux-vm-2gib-parent" / "root")), tmp_path / "new")
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 25_000
+    assert second.memory_limit_bytes == first.memory_limit_bytes
+    small = {fact: value for fact, value in second.to_json().items() if fact not in ("sources", "unread")}
+    assert all(value is None or value == first.to_json()[fact] for fact, value in small.items())
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda tree: tree.rmdir(), "does not exist"),
+        (lambda tree: None, "holds no recorded machine"),
+        (lambda tree: (tree / "facts.json").write_text("{"), "is not JSON"),
+        (lambda tree: (tree / "facts.json").write_text("[" * 100_000), "is not JSON"),
+        (lambda tree: (tree / "facts.json").write_text("[]"), "is not a JSON object"),
+        (lambda tree: (tree / "facts.json").write_text(" " * (2**22 + 1)), "is larger than"),
+        (lambda tree: (tree / "facts.json").mkdir(), "cannot be read"),
+    ],
+)
+def test_a_folder_that_is_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], told: str) -> None:
+    """Exit code 2 and what is wrong, never an empty machine."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    make(tree)
+    code, out, err = run(["machine", "--root", str(tree)], monkeypatch)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], {}, [None], {"/": None}, {"/": {"free_bytes": "x"}}, True, -1, 1e300])
+def test_facts_of_another_type_are_faults(tmp_path: Path, value: object) -> None:
+    """A record that was written by hand is read, or the key that is wrong is named; nothing else happens."""
+    keys = (
+        "machine", "release", "pointer_bits", "page_bytes", "affinity", "address_space_bytes", "cwd", "python_path", "read_at", "memory",
+        "swap_free", "cores", "job_limits", "processor_information", "space", "writable", "mounts", "links", "runnable", "errors",
+        "processor_features", "registry", "system",
+    )  # fmt: skip
+    source = TREES[-1].parents[1] / "linux-vm-2gib-parent" / "root"
+    for key in keys:
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "proc").symlink_to(source / "proc")
+        (tmp_path / key / "facts.json").write_text(json.dumps({"system": "linux", key: value}))
+        fault = None
+        try:
+            machine = read_machine(RecordedHost(str(tmp_path / key)))
+        except MachineFileError as error:
+            fault = str(error)
+        if fault is not None:
+            assert f"facts.json: {key}: is not " in fault
+            continue
+        assert not any("failed" in entry.reason for entry in machine.unread), key
+        assert Machine.from_json(machine.to_json()) == machine
+
+
+def test_a_link_out_of_the_tree_leads_nowhere(tmp_path: Path) -> None:
+    """A tree from somebody else reads none of this computer's files."""
+    (tmp_path / "tree" / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "tree" / "proc" / "meminfo").symlink_to("/proc/meminfo")
+    (tmp_path / "tree" / "etc").symlink_to("/etc")
+    (tmp_path / "tree" / "proc" / "self" / "limits").symlink_to("../../../../proc/self/limits")
+    host = RecordedHost(str(tmp_path / "tree"))
+    for path in ("/proc/meminfo", "/etc/passwd", "/proc/self/limits", "/../../../etc/passwd"):
+        assert host.missing(path)
+    assert host.listdir("/etc") is None
+    assert not host.exists("/etc/passwd")
+
+
+def test_a_tree_as_it_lies_on_disk_is_read(tmp_path: Path) -> None:
+    """Names with colons as Linux has them, or as a record writes them for systems that allow none."""
+    for name in ("0000:00:1f.0", file_name("0000:00:20.0")):
+        folder = tmp_path / "sys" / "bus" / "pci" / "devices" / name
+        folder.mkdir(parents=True)
+        (folder / "class").write_text("0x030000\n")
+        (folder / "vendor").write_text("0x8086\n")
+    host = RecordedHost(str(tmp_path))
+    assert host.listdir("/sys/bus/pci/devices") == ["0000:00:1f.0", "0000:00:20.0"]
+    # a processor's own graphics, on bus 00
+    assert read_machine(host).accelerators == ()
+
+
+class DeadVolume(Host):
+    """A network mount that never answers."""
+
+    def __init__(self, never: threading.Event) -> None:
+        super().__init__(env={"HOME": "/"})
+        self.never = never
+
+    def mounts(self) -> tuple[Mount, ...]:
+        return (Mount(root="/", point="/", filesystem="nfs4", options="", read_only=False),)
+
+    def space(self, path: str) -> Space | None:
+        self.never.wait(30)
+        return None
+
+    def within(self, work: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
+        return super().within(work, 0.25 if seconds == DEADLINE_SECONDS else seconds)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")
+def test_a_volume_that_does_not_answer_is_recorded_as_such(tmp_path: Path) -> None:
+    """Its space is unread for the same reason in the record, and reading the record does not wait."""
+    never = threading.Event()
+    try:
+        _, second = again(DeadVolume(never), tmp_path / "new")
+    finally:
+        never.set()
+    disk = second.disk_for("huggingface")
+    assert disk is not None
+    assert disk.free_bytes is None
+    assert "no answer within" in second.why_unread("disks.huggingface.free_bytes").reason
+
+
+def test_a_file_that_may_not_be_read_is_recorded_as_such(tmp_path: Path) -> None:
+    """ "Not there" and "not allowed" are different answers: where a limit cannot be read, one may exist."""
+
+    class Closed(RecordedHost):
+        def read_bytes(self, path: str, limit: int) -> bytes:
+            if path.endswith("memory.limit_in_bytes"):
+                raise PermissionError(13, "Permission denied", path)
+            return super().read_bytes(path, limit)
+
+    first, second = again(Closed(str(TREES[-1].parents[1] / "linux-vm-no-limit" / "root")), tmp_path / "new")
+    assert second.memory_limit_bytes is None
+    assert "Permission denied" in second.why_unread("memory_limit_bytes").reason
+    assert facts_of(first) == facts_of(second)
+
+
+# the command
+
+
+def test_a_tree_is_judged_like_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`selfhost machine --root DIR --format json | selfhost check MODEL --machine -`."""
+    tree = str(TREES[-1].parents[1] / "linux-vm-2gib-parent" / "root")
+    code, text, _ = run(["machine", "--root", tree, "--format", "json"], monkeypatch)
+    assert code == 0
+    assert json.loads(text)["memory_limit_bytes"] == 2 * GIB
+    done = subprocess.run(
+        [sys.executable, "-m", "selfhost", "check", "mistral-7b", "--machine", "-", "--format", "json"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    verdict = json.loads(done.stdout)
+    assert verdict["machine"]["memory_limit_bytes"] == 2 * GIB
+    assert verdict["route"] == "api"
+    assert done.returncode == 1
+
+
+def test_a_tree_goes_by_its_folders_name(tmp_path: Path) -> None:
+    """Another computer is not "this machine"; the root of this one is."""
+    (tmp_path / "build-07" / "proc").mkdir(parents=True)
+    assert Machine.read(root=tmp_path / "build-07").name == "build-07"
+    assert Machine.read(root="/").name == "this machine"
+    with pytest.raises(MachineFileError, match="does not exist"):
+        Machine.read(root=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("words", [["--root", "."], ["--record", "new"], ["--profiles", "--root", "."], ["--profiles", "--record", "new"]])
+def test_options_that_exclude_each_other(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree keeps what was read: nothing in it can be measured, and a list of profiles reads no machine."""
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(["machine", *words, *([] if "--profiles" in words else ["--measure"])], monkeypatch)
+    assert (code, out) == (2, "")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("tree", TREES, ids=name_of)
+def test_what_machine_says_of_each_recording(tree: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole outputs, read by eye."""
+    monkeypatch.setenv("COLUMNS", "140")
+    code, text, _ = run(["machine", "--root", str(tree), "--name", name_of(tree)], monkeypatch)
+    assert code == 0
+    golden(f"machine-{name_of(tree)}.txt", text)
