@@ -198,8 +198,10 @@ def write_ctranslate2(size: str, folder: Path, quantization: str) -> None:
              for token, number in vocabulary_of.items() if number >= 50257]  # fmt: skip
     words = {token: number for token, number in vocabulary_of.items() if number < 50257}
     decoder = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    model: dict[str, Any] = {"type": "BPE", "vocab": words, "merges": [], "dropout": None, "unk_token": None, "continuing_subword_prefix": "",
-             "end_of_word_suffix": "", "fuse_unk": False, "byte_fallback": False}  # fmt: skip
+    model: dict[str, Any] = {
+        "type": "BPE", "vocab": words, "merges": [], "dropout": None, "unk_token": None, "continuing_subword_prefix": "",
+        "end_of_word_suffix": "", "fuse_unk": False, "byte_fallback": False,
+    }  # fmt: skip
     (folder / "tokenizer.json").write_text(
         json.dumps({"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
                     "pre_tokenizer": decoder, "post_processor": None, "decoder": decoder, "model": model})

@@ -62,8 +62,16 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
     files = size_of(subject, asked.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    made = (_weights(subject, asked), _decoder(subject, asked), overhead(runtime))
-    return Parts(files=files, terms=made, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
+    decoder = _decoder(subject, asked)
+    stored = subject.spec.components_dtype or "float32"
+    # converted one component after the other: the pages of the largest one's file lie beside all copies until it is done, and may go
+    mapped = int(max(subject.spec.components.values()) * DTYPES[stored] / 8) if asked.quantization != stored else 0
+    return Parts(
+        files=files,
+        terms=(_weights(subject, asked), decoder, overhead(runtime)),
+        evictable_bytes=max(0, mapped - decoder.bytes),
+        largest_file_bytes=min(files.bytes, _SHARD_BYTES),
+    )
 
 
 def _weights(subject: Subject, asked: Asked) -> Term:

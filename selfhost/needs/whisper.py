@@ -18,8 +18,8 @@ _STEP = 256
 _BEAMS = 5
 # what every one of the four graphs takes by itself: nodes and tensors without data (WHISPER_MAX_NODES)
 _GRAPH_BYTES = 1_590_000
-# program, vocabulary and buffers outside ggml: 34 MB after a run of tiny
-_PROGRAM = (45_000_000, 25_000_000, 80_000_000)
+# program, vocabulary and buffers outside ggml: 34 and 36 MB after runs of tiny and base on one thread
+_PROGRAM = (36_000_000, 30_000_000, 70_000_000)
 _TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
 # mel filters and the token table of 52 thousand entries
 _HEADER_BYTES = 600_000
