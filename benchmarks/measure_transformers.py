@@ -1,6 +1,6 @@
 """What PyTorch and transformers really take on a CPU: figures for `tests/truth/transformers.json`. Not part of the checks.
 
-    pip install torch transformers safetensors accelerate numpy peft diffusers
+    pip install torch transformers safetensors accelerate numpy peft
     python benchmarks/measure_transformers.py --out FILE [--only TEXT] [--work DIR] [--list]
 
 Models are made from config classes with random weights (nothing is downloaded), saved, and measured each in a fresh
@@ -10,20 +10,12 @@ bytes that PyTorch's allocator held, from its profiler. Runs already in FILE are
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from rig import Allocations, Rig, Stages, main, stored_bytes
 
 _LLAMA = {"num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816, "vocab_size": 32000}
 _EIGHT = {"num_local_experts": 8, "num_experts_per_tok": 2}
@@ -112,10 +104,6 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "llama-train": ("LlamaConfig", {"hidden_size": 768, "num_hidden_layers": 8, "num_attention_heads": 12, "num_key_value_heads": 4,
                                     "intermediate_size": 2048, "vocab_size": 32000}, {}),
 }  # fmt: skip
-
-
-# where in the file the runs of one kind stand
-GROUPS = {"generate": "generate", "encode": "encode", "train": "train", "vae": "images", "unet": "images"}
 
 
 def _generate(model: str, prompt: int, dtype: str = "bfloat16", **more: Any) -> dict[str, Any]:
@@ -213,80 +201,15 @@ def cases() -> list[dict[str, Any]]:
         _train("lora", 1024, dtype="bfloat16", checkpointing=True),
         _train("lora", 1024, dtype="bfloat16", checkpointing=True, targets="all-linear", rank=64),
     ]
-    made += [
-        {"kind": "vae", "model": "vae-sd", "dtype": "float32", "pixels": 128},
-        {"kind": "vae", "model": "vae-sd", "dtype": "float32", "pixels": 256},
-        {"kind": "vae", "model": "vae-sd", "dtype": "float32", "pixels": 384},
-        {"kind": "vae", "model": "vae-sd", "dtype": "bfloat16", "pixels": 256},
-        {"kind": "unet", "model": "unet-sd15", "dtype": "float32", "pixels": 256},
-        {"kind": "unet", "model": "unet-sd15", "dtype": "float32", "pixels": 512},
-    ]
     return made
-
-
-def name_of(case: dict[str, Any]) -> str:
-    """One line that tells a run from every other."""
-    return " ".join(f"{value}" if key in ("kind", "model", "dtype", "method") else f"{key}={value}" for key, value in case.items())
 
 
 # ------------------------------------------------------------------ inside the measured process
 
 
-class Stages:
-    """Resident memory at named moments, with the highest since the moment before."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, dict[str, int]] = {}
-
-    def note(self, name: str) -> None:
-        """Reads `/proc/self/status` and resets its high-water mark."""
-        found = {}
-        with open("/proc/self/status", encoding="ascii") as lines:
-            for line in lines:
-                key, _, value = line.partition(":")
-                if key in ("VmHWM", "VmRSS", "RssAnon", "RssFile"):
-                    found[key] = int(value.split()[0]) * 1024
-        self.seen[name] = {
-            "resident_bytes": found["VmRSS"],
-            "peak_bytes": found["VmHWM"],
-            "anonymous_bytes": found["RssAnon"],
-            "file_bytes": found["RssFile"],
-        }
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-class Allocations:
-    """The most that PyTorch's allocator held inside the block, above what it held before."""
-
-    def __init__(self, torch: Any) -> None:
-        self._profile = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True)
-        self.peak_bytes = 0
-        self.left_bytes = 0
-
-    def __enter__(self) -> Allocations:
-        self._profile.__enter__()
-        return self
-
-    def __exit__(self, *gone: object) -> None:
-        self._profile.__exit__(*gone)
-        events = self._profile.profiler.kineto_results.events()
-        for _, change in sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"):
-            self.left_bytes += change
-            self.peak_bytes = max(self.peak_bytes, self.left_bytes)
-
-
-def stored_bytes(tensors: Any) -> tuple[int, int]:
-    """Bytes of the elements, and of the storages behind them, each storage once."""
-    used, held = 0, {}
-    for tensor in tensors:
-        used += tensor.numel() * tensor.element_size()
-        held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-    return used, sum(held.values())
-
-
 def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """One answer: load, prompt, decode."""
-    torch, transformers = _libraries(case, stages)
+    torch, transformers = libraries(case, stages)
     more = {"attn_implementation": case["attention"]} if "attention" in case else {}
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
     stages.note("loaded")
@@ -344,7 +267,7 @@ def _cache(cache: Any) -> dict[str, Any]:
 
 def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """One batch through an encoder."""
-    torch, transformers = _libraries(case, stages)
+    torch, transformers = libraries(case, stages)
     model = transformers.AutoModel.from_pretrained(folder, dtype=getattr(torch, case["dtype"]))
     stages.note("loaded")
     ids = torch.randint(5, 1000, (case["batch"], case["tokens"]))
@@ -365,7 +288,7 @@ def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[st
 
 def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """Three steps of AdamW on random tokens."""
-    torch, transformers = _libraries(case, stages)
+    torch, transformers = libraries(case, stages)
     more = {"attn_implementation": case["attention"]} if "attention" in case else {}
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
     model.config.use_cache = False
@@ -423,34 +346,8 @@ def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str
     }
 
 
-def measure_images(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
-    """One pass of an image decoder or denoiser with the sizes of Stable Diffusion 1.5."""
-    torch, _ = _libraries(case, stages)
-    diffusers = import_module("diffusers")
-    stages.note("diffusers")
-    kind = diffusers.AutoencoderKL if case["kind"] == "vae" else diffusers.UNet2DConditionModel
-    model = kind.from_pretrained(folder, torch_dtype=getattr(torch, case["dtype"]))
-    model.eval()
-    stages.note("loaded")
-    type, side = getattr(torch, case["dtype"]), case["pixels"] // 8
-
-    def once() -> None:
-        with torch.inference_mode():
-            latents = torch.randn(1 if case["kind"] == "vae" else 2, 4, side, side, dtype=type)
-            if case["kind"] == "vae":
-                model.decode(latents)
-            else:
-                # two latents and two prompts: guidance
-                model(latents, 10, torch.randn(2, 77, 768, dtype=type))
-
-    once()
-    stages.note("done")
-    with Allocations(torch) as held:
-        once()
-    return {"weights_bytes": stored_bytes(model.parameters())[0], "allocated_peak_bytes": held.peak_bytes}
-
-
-def _libraries(case: dict[str, Any], stages: Stages) -> tuple[Any, Any]:
+def libraries(case: dict[str, Any], stages: Stages) -> tuple[Any, Any]:
+    """PyTorch and transformers, imported one after the other."""
     torch = import_module("torch")
     torch.set_num_threads(case.get("threads", 1))
     torch.manual_seed(1)
@@ -463,34 +360,16 @@ def _libraries(case: dict[str, Any], stages: Stages) -> tuple[Any, Any]:
     return torch, transformers
 
 
-def work(case: dict[str, Any], folder: str) -> dict[str, Any]:
+def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """Runs one case in this process."""
     measures = {"generate": measure_generate, "encode": measure_encode, "train": measure_train}
-    stages = Stages()
-    stages.note("interpreter")
-    found = measures.get(case["kind"], measure_images)(case, folder, stages)
-    return {**case, **found, "stages": stages.seen}
+    return measures[case["kind"]](case, folder, stages)
 
 
 def make(model: str, folder: str) -> None:
     """Saves a model with random weights."""
     torch, transformers = import_module("torch"), import_module("transformers")
     torch.manual_seed(1)
-    if model in ("vae-sd", "unet-sd15"):
-        diffusers = import_module("diffusers")
-        if model == "vae-sd":
-            blocks = 4
-            made = diffusers.AutoencoderKL(
-                down_block_types=("DownEncoderBlock2D",) * blocks,
-                up_block_types=("UpDecoderBlock2D",) * blocks,
-                block_out_channels=(128, 256, 512, 512),
-                layers_per_block=2,
-                latent_channels=4,
-            )
-        else:
-            made = diffusers.UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
-        made.save_pretrained(folder)
-        return
     kind, values, saved = MODELS[model]
     defaults = {} if kind in ("GPT2Config", "BertConfig") else {"max_position_embeddings": 8192}
     config = getattr(transformers, kind)(**{**defaults, **values})
@@ -505,97 +384,24 @@ def make(model: str, folder: str) -> None:
         made.save_pretrained(folder)
 
 
-# ------------------------------------------------------------------ the process that starts the others
+def config_of(_: str, folder: str) -> dict[str, Any]:
+    """The config.json that a model was saved with."""
+    found: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    return found
 
 
-def about() -> dict[str, Any]:
-    """What the figures are, the versions and the kind of machine; no name of it."""
-    processor = "unknown"
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                processor = line.partition(":")[2].strip()
-                break
-    names = ("torch", "transformers", "safetensors", "accelerate", "numpy", "peft", "diffusers")
-    return {
-        "source": "benchmarks/measure_transformers.py: models with random weights, each run in a fresh process on one CPU thread",
-        "license": "measurements of this project, Apache-2.0",
-        "conditions": "resident memory from /proc/self/status, its peak since the stage before; *_allocated_* from PyTorch's profiler, "
-        "above what was held before; `warm` is after a first answer of 2 tokens to 32; mmap_threshold is glibc's, else it moves by itself",
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in names},
-        "system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
-        "processor": processor,
-        "date": datetime.now(tz=UTC).date().isoformat(),
-    }
-
-
-def child(*arguments: str, mmap_threshold: int | None = None) -> str | None:
-    """The last line that a fresh process of this file prints; None where it failed. `mmap_threshold` in bytes: glibc's, fixed."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    if mmap_threshold is not None:
-        environment |= {"MALLOC_MMAP_THRESHOLD_": str(mmap_threshold), "MALLOC_TRIM_THRESHOLD_": str(mmap_threshold)}
-    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        print(done.stderr[-2000:], file=sys.stderr)
-        return None
-    return done.stdout.strip().rpartition("\n")[2]
-
-
-def write(record: dict[str, Any], path: Path) -> None:
-    """One run a line."""
-    parts = []
-    for key, value in record.items():
-        if key in GROUPS.values():
-            parts.append(f'"{key}":[\n' + ",\n".join(map(json.dumps, value)) + "\n]")
-        elif key == "models":
-            parts.append(f'"{key}":{{\n' + ",\n".join(f"{json.dumps(name)}:{json.dumps(model)}" for name, model in value.items()) + "\n}")
-        else:
-            parts.append(f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=False)}")
-    path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
-
-
-def main() -> None:
-    """Measures every case that the file does not hold yet, model by model."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, help="the JSON file to write or to go on with")
-    parser.add_argument("--only", default="", help="only runs whose name has this text")
-    parser.add_argument("--work", type=Path, help="where models of up to 3.5 GB are made; default a temporary folder")
-    parser.add_argument("--list", action="store_true", help="name the runs and stop")
-    parser.add_argument("--make", nargs=2, metavar=("MODEL", "FOLDER"), help=argparse.SUPPRESS)
-    parser.add_argument("--measure", nargs=2, metavar=("CASE", "FOLDER"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.make:
-        make(*given.make)
-        return
-    if given.measure:
-        print(json.dumps(work(json.loads(given.measure[0]), given.measure[1])))
-        return
-    wanted = [case for case in cases() if given.only in name_of(case)]
-    if given.list or given.out is None:
-        print("\n".join(map(name_of, wanted)))
-        return
-    old = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
-    groups = dict.fromkeys(GROUPS.values())
-    record = {"about": about(), "models": old.get("models", {}), **{group: old.get(group, []) for group in groups}}
-    present = {run["name"] for group in groups for run in record[group]}
-    with tempfile.TemporaryDirectory(dir=given.work) as room:
-        for model in dict.fromkeys(case["model"] for case in wanted):
-            folder = str(Path(room) / model)
-            for case in wanted:
-                if case["model"] != model or name_of(case) in present:
-                    continue
-                if not Path(folder).exists():
-                    child("--make", model, folder)
-                    record["models"][model] = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-                begun = time.monotonic()
-                line = child("--measure", json.dumps(case), folder, mmap_threshold=case.get("mmap_threshold"))
-                print(f"{name_of(case)}: {'failed' if line is None else 'done'} in {time.monotonic() - begun:.0f} s", flush=True)
-                if line is not None:
-                    record[GROUPS[case["kind"]]].append({"name": name_of(case), **json.loads(line)})
-                    write(record, given.out)
-            shutil.rmtree(folder, ignore_errors=True)
-
+RIG = Rig(
+    script=__file__,
+    source="benchmarks/measure_transformers.py: models with random weights, each run in a fresh process on one CPU thread",
+    conditions="resident memory from /proc/self/status, its peak since the stage before; *_allocated_* from PyTorch's profiler, "
+    "above what was held before; `warm` is after a first answer of 2 tokens to 32; mmap_threshold is glibc's, else it moves by itself",
+    packages=("torch", "transformers", "safetensors", "accelerate", "numpy", "peft"),
+    groups={"generate": "generate", "encode": "encode", "train": "train"},
+    cases=cases,
+    make=make,
+    measure=measure,
+    config_of=config_of,
+)
 
 if __name__ == "__main__":
-    main()
+    main(RIG, __doc__ or "")

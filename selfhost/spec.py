@@ -287,6 +287,7 @@ class ModelSpec(Record):
     architecture: Architecture | None = None
     components: Mapping[str, int] = {}
     components_dtype: str | None = None
+    native_pixels: int | None = None
     embedding_length: int | None = None
     needs: StatedNeeds | None = None
     files: tuple[PublishedFiles, ...] = ()
@@ -394,6 +395,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     architecture = _architecture(root.table("architecture"))
     components = _counts(root.table("components"))
     components_dtype = root.string("components_dtype", choices=PLAIN_DTYPES)
+    native_pixels = root.integer("native_pixels", minimum=1)
     embedding_length = _embedding(root)
     files = tuple(filter(None, map(_published_files, root.tables("files"))))
     sources = _texts(root.table("sources"))
@@ -422,6 +424,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
         architecture=architecture,
         components=components,
         components_dtype=components_dtype,
+        native_pixels=native_pixels,
         embedding_length=embedding_length,
         needs=needs,
         files=files,
@@ -1169,8 +1172,9 @@ def _check_whole(root: Table, *, closed: bool, modality: str | None, unknown: Ma
             )
     if "components" in root and "architecture" in root:
         root.problem("components", "stands beside [architecture]", "keep one: components are for image models")
-    if "components_dtype" in root and "components" not in root:
-        root.problem("components_dtype", "is the type of [components], which are missing", "write [components], or remove it")
+    for key, what in (("components_dtype", "type"), ("native_pixels", "side of images")):
+        if key in root and "components" not in root:
+            root.problem(key, f"is the {what} of [components], which are missing", "write [components], or remove it")
     if "embedding" in root and modality not in ("embedding", None):
         root.problem("embedding", "is for embedding models", 'write modality = "embedding", or remove it')
     terms = root.values.get("license")

@@ -23,7 +23,9 @@ _SOMETIMES = ("latent_length", "query_latent_length", "rope_length", "indexer_he
 def spec_text(model: ModelSpec) -> str:
     """The text of a spec file; `read_model_spec` makes the same spec of it, but for `origin` and `overrides`."""
     lines = [f"schema = {SCHEMA}"]
-    for key in ("id", "name", "family", "developer", "released", "modality", "aliases", "repository", "gated", "components_dtype"):
+    for key in (
+        "id", "name", "family", "developer", "released", "modality", "aliases", "repository", "gated", "components_dtype", "native_pixels",
+    ):  # fmt: skip
         value = getattr(model, key)
         if key == "released" and isinstance(value, str) and _DATE.fullmatch(value):
             lines.append(f"released = {value}")

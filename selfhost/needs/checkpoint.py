@@ -225,12 +225,30 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
             unneeded += int((parameters.extra_in_files or 0) * plain / 8)
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
     line = files.arithmetic
+    if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
+        likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
+        if most:
+            size, high = size + likely, high + most
+            line += f" + {likely:,} bytes of padded experts, as the Marlin kernels want them; others none, or {most:,}"
     narrow = architecture is not None and (architecture.expert_dtype or architecture.matrix_dtype)
     if narrow and row is not None and architecture is not None and subject.whole and runtime.id == "transformers":
         # without a kernel for the narrow type it is expanded while loading
         high = max(high, count(checkpoint_tensors(architecture, row)) * 2)
         line += "; up to 2 bytes per parameter where this machine has no kernel for the type"
     return term("weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high)
+
+
+def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int:
+    """What vLLM's kernels for MXFP4 add: experts of a width in multiples of 256, of a length in those of `step` by kernel.
+
+    vllm/model_executor/layers/quantization/mxfp4.py; its logs of both gpt-oss models say so too (tests/truth/vllm.json).
+    """
+    length = max((group.length for group in architecture.feed_forward if group.experts), default=0)
+    if not length or not (architecture.expert_dtype or "").startswith("mxfp4"):
+        return 0
+    wide = architecture.embedding_length
+    padded = (-(-wide // 256) * 256) * (-(-length // step) * step)
+    return int(_stored(architecture, row).get(architecture.expert_dtype or "", 0.0) * (padded / (wide * length) - 1))
 
 
 def _width(architecture: Architecture) -> int:

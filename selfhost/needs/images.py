@@ -5,10 +5,21 @@ from __future__ import annotations
 from ..facts import Unread
 from ..spec import RuntimeSpec
 from .checkpoint import DTYPES, overhead
-from .parts import Asked, Parts, Subject, published, stated_size, term
-from .records import How, SizedWeights
+from .parts import Asked, Parts, Subject, published, stated_size, term, times
+from .records import How, SizedWeights, Term
 
 _SHARD_BYTES = 10_000_000_000
+_SOURCE = "measured: diffusers 0.42.1 and torch 2.13.0 on a CPU, tests/truth/diffusers.json"
+# channels of AutoencoderKL's decoder where it works at full size and before: block_out_channels 128, 256, 512, 512 reversed
+_DECODER_CHANNELS = (256, 128, 512)
+# the 3 × 3 convolution at that moment: oneDNN orders its weights anew
+_COPIED_WEIGHTS = 9 * 256 * 256
+# image side where the spec does not say: likely, least, most
+_SIDES = (1024, 512, 1024)
+# parameters of that autoencoder with 4 and with 16 latent channels, and of its encoder alone, which turns no latent into an image
+_ENCODERS = {83_653_863: 34_163_664, 83_819_683: 34_274_208}
+# rows of the token table in text encoders of that many parameters: CLIP-L without and with projection, CLIP-G, T5-XXL
+_TOKEN_TABLES = {123_060_480: 49_408 * 768, 123_650_304: 49_408 * 768, 694_659_840: 49_408 * 1280, 4_762_310_656: 32_128 * 4096}
 
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
@@ -43,13 +54,68 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
-    """Files and memory: every component is resident."""
+    """Files and memory: every component is resident, and the decoder of the images holds most beside them.
+
+    `parallel` images are made of one prompt and decoded at once. A pass of the denoiser, even of two batches for guidance, and the
+    text encoders hold less than the decoder does (tests/truth/diffusers.json), and nothing is alive of one when the next runs.
+    """
     files = size_of(subject, asked.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+    decoder = _decoder(subject, asked)
+    stored = subject.spec.components_dtype or "float32"
+    # converted one component after the other: the pages of the largest one's file lie beside all copies until it is done, and may go
+    mapped = int(max(subject.spec.components.values()) * DTYPES[stored] / 8) if asked.quantization != stored else 0
+    return Parts(
+        files=files,
+        terms=(_weights(subject, asked), decoder, overhead(runtime)),
+        evictable_bytes=max(0, mapped - decoder.bytes),
+        largest_file_bytes=min(files.bytes, _SHARD_BYTES),
+    )
+
+
+def _weights(subject: Subject, asked: Asked) -> Term:
+    """Files of the type asked for are mapped: what no image needs is never read on a CPU. A GPU holds all."""
     components = subject.spec.components
     bits = DTYPES.get(asked.quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
     line = "(" + " + ".join(f"{number:,} {name}" for name, number in components.items()) + f") × {bits:g} bits / 8"
-    weights = term("weights", size, How.COMPUTED, "all components resident, in the type asked for (diffusers 0.42.1)", line)
-    return Parts(files=files, terms=(weights, overhead(runtime)), largest_file_bytes=min(files.bytes, _SHARD_BYTES))
+    unread = int(
+        (sum(_TOKEN_TABLES.get(number, 0) for number in components.values()) + _ENCODERS.get(components.get("vae", 0), 0)) * bits / 8
+    )
+    if asked.quantization == (subject.spec.components_dtype or "float32") and unread:
+        line += f" - {unread:,} bytes that are mapped and not read: the image encoder and tables of tokens; a GPU holds them too"
+        return term("weights", size - unread, How.COMPUTED, _SOURCE, line, high=size)
+    return term("weights", size, How.COMPUTED, _SOURCE, line, low=size - unread)
+
+
+def _decoder(subject: Subject, asked: Asked) -> Term:
+    """The moment in which the decoder holds most, in numbers per pixel of the image.
+
+    Its last enlargement (Upsample2D), with 256 channels at full size: the enlarged and the convolved array, the one before, and the
+    input of the whole block, which its caller keeps (Decoder.forward); oneDNN copies the input. In 16 bits the 1 × 1 convolution of
+    the block after it holds more: its input of 256, the sum's other part of 128, and copies of input, output and the input as given.
+    """
+    wide, narrow, before = _DECODER_CHANNELS
+    copied = before / 4 + wide / 4 + 3 * wide
+    bare = copied - wide
+    single = asked.quantization == "float32"
+    numbers = int(copied if single else 3 * wide + 2 * narrow)
+    width = 4 if single else 2
+    side, images = subject.spec.native_pixels, asked.parallel
+    sides = (side, side, side) if side is not None else _SIDES
+    pixels, least, most = (number * number * images for number in sides)
+    size = pixels * numbers * width + _COPIED_WEIGHTS * width
+    # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
+    high = most * (int(copied) * 4 if asked.quantization == "float16" else numbers * width) + _COPIED_WEIGHTS * 4
+    # small arrays beside those
+    high += high // 100
+    known = side is not None and subject.spec.components.get("vae", 0) in _ENCODERS
+    copies = _COPIED_WEIGHTS * width
+    line = f"{times(images, 'image')} × {side or _SIDES[0]:,} × {side or _SIDES[0]:,} pixels × {numbers:,} numbers × {width} bytes"
+    line += f" + {copies:,} bytes of weights"
+    if not known:
+        line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
+        return term("activations", size, How.ASSUMED, _SOURCE, line, low=least * int(bare) * width // 2, high=2 * high)
+    line += "; the image decoder holds more than the denoiser and the text encoders do"
+    return term("activations", size, How.COMPUTED, _SOURCE, line, low=int(pixels * bare) * width, high=high)

@@ -74,16 +74,6 @@ def cache_bytes(groups: Iterable[CacheGroup], tokens: int, sequences: int, width
     )
 
 
-def loading_peak_bytes(file_bytes: int, weights_bytes: int, *, converted: bool) -> int:
-    """The most that the weights take while from_pretrained runs.
-
-    In the type of the files nothing is copied: files are mapped and stay the weights (safetensors, and torch.save's zip), pages come
-    in on first use. In another type every tensor is copied while the pages of the files stay mapped. The system may drop such pages,
-    but resident memory counts them: `file_bytes` of the sum are evictable. torch.save names a tied matrix twice, and each is copied.
-    """
-    return file_bytes + weights_bytes if converted else weights_bytes
-
-
 def resident_weights(
     architecture: Architecture,
     row: ArchitectureRow,
@@ -94,6 +84,10 @@ def resident_weights(
     fixed_threshold: bool = False,
 ) -> Span:
     """The weights once answers were given; `converted` where the files are of another type than the model runs in.
+
+    Loading itself never takes more than a later prompt would, where nothing is converted: files are mapped and stay the weights
+    (safetensors, and torch.save's zip). In another type mapped files and copies are resident together while it loads; no answer
+    converts, and the mapped pages may be dropped.
 
     Of a mapped table only the rows that were used come in, and an untied token table and a position table are read row by row.
     Experts are stacked into one array per layer, hence copied in any case (MergeModulelist): see `stacked_experts_bytes`, and pieces

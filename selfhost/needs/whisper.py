@@ -5,15 +5,21 @@ from __future__ import annotations
 from math import prod
 
 from ..facts import Unread
-from ..spec import RuntimeSpec
-from .parts import Asked, Parts, Subject, published, stated_size, term
+from ..spec import Architecture, Audio, RuntimeSpec
+from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, SizedWeights
+from .records import How, SizedWeights, Term
 from .tensors import checkpoint_tensors
 
-_README = "table of memory usage in the README of ggml-org/whisper.cpp@233fe1fc"
-# memory less file size in that table, by the width of the model: tiny, base, small, medium, large
-_BESIDE_WEIGHTS = {384: 194_000_000, 512: 239_000_000, 768: 363_000_000, 1024: 489_000_000, 1280: 786_000_000}
+_SOURCE = "whisper.cpp 1.8.5, whisper_init_state in src/whisper.cpp; equal to the buffers it prints, tests/truth/whisper.json"
+# caches grow in steps of so many cells
+_STEP = 256
+# whisper-cli and whisper-server search with 5 beams, and caches then have room for two more (whisper_full_with_state)
+_BEAMS = 5
+# what every one of the four graphs takes by itself: nodes and tensors without data (WHISPER_MAX_NODES)
+_GRAPH_BYTES = 1_590_000
+# program, vocabulary and buffers outside ggml: 34 and 36 MB after runs of tiny and base on one thread
+_PROGRAM = (36_000_000, 30_000_000, 70_000_000)
 _TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
 # mel filters and the token table of 52 thousand entries
 _HEADER_BYTES = 600_000
@@ -64,18 +70,59 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
-    """Files and memory: the publisher's own table less the weights, by the width of the model."""
+    """Files and memory. `parallel` states work at once (--processors): each has caches and buffers of its own."""
     files = size_of(subject, asked.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     weights = term("weights", files.bytes, files.how, files.source, files.arithmetic, low=files.low_bytes, high=files.high_bytes)
-    width = subject.architecture.embedding_length if subject.architecture is not None else None
-    beside = _BESIDE_WEIGHTS.get(width or 0)
-    if beside is not None:
-        line = f"{beside:,} bytes beside the weights × {asked.parallel:,}: caches, buffers and the program; newer releases take less"
-        rest = term("runtime", beside * asked.parallel, How.STATED, _README, line, low=beside // 2)
-    else:
+    made = subject.architecture
+    if made is None or made.audio is None or made.vocabulary is None:
         low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-        line = f"{low:,} to {high:,} bytes: the table has no model of this width"
+        line = f"{low:,} to {high:,} bytes: the architecture is not known"
         rest = term("runtime", (low + high) // 2, How.ASSUMED, runtime.overhead_source, line, low=low, high=high)
-    return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
+        return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
+    likely, low, high = _PROGRAM
+    program = term("runtime", likely, How.MEASURED, _SOURCE, f"{likely:,} bytes; {low:,} to {high:,}", low=low, high=high)
+    found = (weights, _cache(made, made.audio, asked.parallel), _compute(made, made.audio, made.vocabulary, asked.parallel), program)
+    return Parts(files=files, terms=found, largest_file_bytes=files.bytes)
+
+
+def _cells(tokens: int) -> int:
+    return -(-tokens // _STEP) * _STEP
+
+
+def _cache(made: Architecture, audio: Audio, states: int) -> Term:
+    """Keys and values in 16 bits: of the text for every beam and two more, of the audio in every layer, and of one encoder layer."""
+    wide, own, heard = made.embedding_length, _cells(made.context_tokens or 448), _cells(audio.positions)
+    text = 2 * made.layers * wide * 2 * own
+    sound = 2 * made.layers * wide * 2 * heard + 2 * audio.embedding_length * 2 * heard
+    line = (
+        f"2 × {times(made.layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {own:,} + {heard:,} cells)"
+        f" + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
+    )
+    if states > 1:
+        line = f"({line}) × {states:,}"
+    size = (text * (_BEAMS + 2) + sound) * states
+    return term("kv_cache", size, How.COMPUTED, f"{_SOURCE}; {_BEAMS} beams, the default", line, low=(text + sound) * states)
+
+
+def _compute(made: Architecture, audio: Audio, vocabulary: int, states: int) -> Term:
+    """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention, cross attention, decoder.
+
+    The first convolution holds its input, those numbers unfolded in 16 bits, and two results; the encoder's widest moment is
+    a feed-forward of 4, its input, the normed input and the result before; the decoder's are logits of all tokens it may be given.
+    """
+    wide, heard, tokens = audio.embedding_length, audio.positions, made.context_tokens or 448
+    frames = 2 * heard
+    convolution = frames * (audio.mel_bins * (4 + 3 * 2) + 2 * wide * 4)
+    row, logits = heard * wide * 4, tokens * vocabulary * 4
+    size = convolution + 7 * row + row + logits + tokens * 2 * wide * 4 + 4 * _GRAPH_BYTES
+    line = (
+        f"{frames:,} frames × ({audio.mel_bins:,} × 10 + 2 × {wide:,} × 4 bytes) + 8 × {heard:,} × {wide:,} × 4 bytes"
+        f" + {tokens:,} tokens × ({vocabulary:,} + 2 × {wide:,}) × 4 bytes + 4 × {_GRAPH_BYTES:,} bytes"
+    )
+    if states > 1:
+        line = f"({line}) × {states:,}"
+    # rows of logits that no prompt fills stay untouched; a release of 2026 holds five rows more
+    low, high = size - logits * (tokens - _BEAMS) // tokens, size + 5 * row
+    return term("compute", size * states, How.COMPUTED, _SOURCE, line, low=low * states, high=high * states)

@@ -1,0 +1,194 @@
+"""What is computed for other runtimes than llama.cpp, against what they took or printed: the sources are inside `truth/`."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfhost import needs
+from selfhost.catalogue import Catalogue
+from selfhost.needs.records import MemoryNeed, Term
+from selfhost.spec import ModelSpec, Parameters
+from selfhost.workload import Workload
+
+ROOT = Path(__file__).parents[1]
+GIB = 1 << 30
+WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@cache
+def truth(name: str) -> Any:
+    return json.loads((ROOT / "tests" / "truth" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@cache
+def rows() -> Any:
+    return tomllib.loads((ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8"))
+
+
+def answer(spec: ModelSpec, program: str, **workload: Any) -> tuple[MemoryNeed, dict[str, Term]]:
+    """What the user is told."""
+    found = needs.needs_of(spec, Catalogue.open().runtime(program), Workload(runtime=program, **workload), rows()).memory
+    assert found is not None
+    return found, {term.name: term for term in found.terms}
+
+
+def cases(file: str, group: str) -> list[Any]:
+    return [pytest.param(run, id=str(run.get("name") or run.get("model") or run["size"]).replace(" ", "-")) for run in truth(file)[group]]
+
+
+# ------------------------------------------------------------------ diffusers
+
+
+def pipeline(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
+    """The measured pipeline as a spec; the layers that were left out are left out here too."""
+    stored = WIDTH[truth("diffusers")["models"][run["model"]]["saved"]]
+    wide = WIDTH[run["dtype"]]
+    parts = {name: size // wide for name, size in run["weights_bytes"].items()}
+    spec = ModelSpec(
+        id="measured",
+        name="measured",
+        modality="image",
+        components=parts,
+        components_dtype={4: "float32", 2: "bfloat16"}[stored],
+        native_pixels=run["pixels"],
+        parameters=Parameters(total=sum(parts.values()), active=sum(parts.values())),
+    )
+    return answer(spec, "diffusers", quantization=run["dtype"], parallel=run["images"])
+
+
+@pytest.mark.parametrize("run", cases("diffusers", "runs"))
+def test_the_decoder_of_images_holds_most(run: dict[str, Any]) -> None:
+    """Its arrays are within 1 % of what PyTorch's allocator saw; denoiser and text encoders hold less, guidance included."""
+    term = pipeline(run)[1]["activations"]
+    assert term.bytes == pytest.approx(run["decode_allocated_peak_bytes"], rel=0.01)
+    assert term.low_bytes <= run["decode_allocated_peak_bytes"] <= term.high_bytes
+    assert run["denoise_allocated_peak_bytes"] < run["decode_allocated_peak_bytes"]
+    assert run["encode_allocated_peak_bytes"] < run["decode_allocated_peak_bytes"]
+
+
+def shortened_tables(run: dict[str, Any]) -> int:
+    """Bytes of the token tables of text encoders that were cut short; the catalogue's encoders are known by their size."""
+    tables = 0
+    for name, part in truth("diffusers")["models"][run["model"]].items():
+        if name.startswith("text_encoder") and part.get("num_hidden_layers") != 12:
+            tables += part["vocab_size"] * part["d_model"] if "d_model" in part else 49_408 * part["hidden_size"]
+    return tables * WIDTH[run["dtype"]]
+
+
+@pytest.mark.parametrize("run", cases("diffusers", "runs"))
+def test_a_pipeline_takes_what_was_measured(run: dict[str, Any]) -> None:
+    """The peak of the process is between the ends, and within 10 % of the estimate."""
+    found = pipeline(run)[0]
+    peak = max(stage["peak_bytes"] for name, stage in run["stages"].items() if name not in ("loaded", "encoded"))
+    unread = shortened_tables(run)
+    assert found.low_bytes - unread <= peak <= found.high_bytes
+    assert found.total_bytes - unread == pytest.approx(peak, rel=0.1)
+
+
+def test_a_converted_pipeline_holds_pages_that_may_go() -> None:
+    """Float32 files run in 16 bits: while the largest component is copied its file is resident too, within 5 % of the peak of loading."""
+    run = next(run for run in truth("diffusers")["runs"] if run["model"] == "sd15" and run["dtype"] == "bfloat16")
+    found, _ = pipeline(run)
+    assert found.total_bytes + found.evictable_bytes == pytest.approx(run["stages"]["loaded"]["peak_bytes"], rel=0.05)
+    same = next(run for run in truth("diffusers")["runs"] if run["model"] == "sd15" and run["dtype"] == "float32")
+    assert pipeline(same)[0].evictable_bytes == 0
+
+
+@pytest.mark.parametrize("id", ["stable-diffusion-1.5", "sdxl-base-1.0", "sd3-medium", "sd3.5-medium", "sd3.5-large", "flux.1-dev"])
+def test_ranges_of_image_models_are_narrow(id: str) -> None:
+    """At most ± 10 % as published."""
+    found = answer(Catalogue.open().spec(id), "diffusers")[0]
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
+
+
+# ------------------------------------------------------------------ Whisper
+
+
+def speech(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
+    """Whisper of that size from the catalogue, in the type that whisper.cpp's own files have."""
+    size = "large-v3" if run["size"] == "large" else run["size"]
+    return answer(Catalogue.open().spec(f"whisper-{size}"), "whisper.cpp", quantization="F16")
+
+
+@pytest.mark.parametrize("run", [*cases("whisper", "whisper.cpp"), *cases("whisper", "published")])
+def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None:
+    """Caches for one beam, and the four graphs with flash attention: within 0.5 % of what the program prints at its start."""
+    terms = speech(run)[1]
+    printed = run["buffers"]
+    if "kv self size" in printed:
+        caches = sum(size for name, size in printed.items() if name.startswith("kv"))
+        assert terms["kv_cache"].low_bytes == pytest.approx(caches, rel=0.005)
+        assert terms["kv_cache"].bytes == pytest.approx(caches + 6 * printed["kv self size"], rel=0.005)
+    graphs = {name: size for name, size in printed.items() if name.startswith("compute")}
+    if run.get("flash_attention"):
+        assert terms["compute"].bytes == pytest.approx(sum(graphs.values()), rel=0.005)
+    width, heads = run["shape"][0], run["shape"][3]
+    if run.get("flash_attention") is False:
+        # without it scores of all heads are stored, and the encoder holds four rows beside them instead of seven
+        more = heads * 1500 * 1500 * 4 - 3 * 1500 * width * 4
+        assert terms["compute"].bytes + more == pytest.approx(sum(graphs.values()), rel=0.005)
+    rest = {name: size for name, size in graphs.items() if "encode" not in name}
+    encoder = 7 * 1500 * width * 4 + 1_590_000
+    assert terms["compute"].low_bytes <= sum(rest.values()) + encoder <= terms["compute"].high_bytes
+
+
+@pytest.mark.parametrize(
+    "run", [case for case in cases("whisper", "whisper.cpp") if case.values[0]["flash_attention"] and case.values[0]["peak_bytes"]]
+)
+def test_whisper_cpp_takes_what_was_measured(run: dict[str, Any]) -> None:
+    """The peak of the whole program, which searches with one beam in its benchmark, is between the ends."""
+    found = speech(run)[0]
+    assert found.low_bytes <= run["peak_bytes"] <= found.high_bytes
+
+
+@pytest.mark.parametrize("run", cases("whisper", "readme"))
+def test_whisper_cpp_takes_what_its_readme_says(run: dict[str, Any]) -> None:
+    """The memory its authors state is between the ends, and within 8 % of the estimate."""
+    found = speech(run)[0]
+    assert found.low_bytes <= run["memory_bytes"] <= found.high_bytes
+    assert found.total_bytes == pytest.approx(run["memory_bytes"], rel=0.08)
+
+
+# ------------------------------------------------------------------ MLX and vLLM
+
+
+@pytest.mark.parametrize("run", cases("mlx", "runs"))
+def test_mlx_caches_in_steps_of_256_tokens(run: dict[str, Any]) -> None:
+    """Keys and values of 16 bits in whole steps, as mlx_lm.models.cache.KVCache makes them, exactly."""
+    config = truth("mlx")["models"][run["model"]]
+    length = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    tokens = -(-(run["prompt_tokens"] + run["new_tokens"]) // 256) * 256
+    each = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * length * 2
+    assert each * tokens == run["held_cache_bytes"]
+
+
+@pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])
+def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
+    """On one device between the ends; on several, which hold some tensors each, within 4 % of the sum."""
+    term = answer(Catalogue.open().spec(log["model"]), "vllm")[1]["weights"]
+    seen = log["weights_gib"] * GIB * log["devices"]
+    if log["devices"] == 1:
+        assert term.low_bytes <= seen <= term.high_bytes
+    assert term.bytes == pytest.approx(seen, rel=0.015 if log["devices"] < 4 else 0.04)
+
+
+@pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]])
+def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
+    """Memory for the cache divided by its tokens is what one token takes, within 2 %."""
+    term = answer(Catalogue.open().spec(log["model"]), "vllm", context_tokens=4096)[1]["kv_cache"]
+    assert log["cache_gib"] * GIB * log["devices"] / log["cache_tokens"] == pytest.approx(term.bytes / 4096, rel=0.02)
+
+
+@pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if {"usable_gib", "cache_gib"} <= set(case.values[0])])
+def test_vllm_keeps_what_its_logs_leave_over(log: dict[str, Any]) -> None:
+    """What is neither weights nor cache lies between the ends of activations and program."""
+    _, terms = answer(Catalogue.open().spec(log["model"]), "vllm", context_tokens=8192)
+    kept = (log["usable_gib"] - log["weights_gib"] - log["cache_gib"]) * GIB
+    parts = (terms["activations"], terms["runtime"])
+    assert sum(part.low_bytes for part in parts) <= kept <= sum(part.high_bytes for part in parts)
