@@ -10,7 +10,7 @@ from .apiroute import usable_offers
 from .asking import architectures, ask
 from .catalogue import Catalogue
 from .choose import alternatives, room
-from .commands import commands, missing_file
+from .commands import about_files, commands
 from .errors import Problem, WorkloadError
 from .facts import Record
 from .machine import Machine
@@ -217,8 +217,8 @@ def _answer(
         notes = (*notes, DRAFT_NOTE)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
-    if judged.fits and not understood.tag and (note := missing_file(question)):
-        notes = (*notes, note)
+    if not understood.tag:
+        notes = (*notes, *about_files(question, fits=judged.fits))
     return Verdict(
         asked=understood.asked,
         model=spec,

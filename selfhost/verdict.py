@@ -12,7 +12,7 @@ from .machine import Machine
 from .needs.records import Needs, Term
 from .offers import Offer
 from .placement import emptied, placements
-from .spec import ModelSpec, RuntimeSpec
+from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
 from .workload import Workload
 
@@ -274,7 +274,12 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
 
 
 def _gpu_only(question: Question) -> bool:
-    return question.runtime is not None and question.runtime.gpu_only
+    rule = _rule(question)
+    return question.runtime is not None and (question.runtime.gpu_only or (rule is not None and rule.gpu_only))
+
+
+def _rule(question: Question) -> QuantizationRule | None:
+    return question.runtime.rule_of(question.workload.quantization) if question.runtime is not None else None
 
 
 def _failed(held: Iterable[Finding | None]) -> bool:
@@ -294,7 +299,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
 
         whole = gathered(question.spec, question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
-        accelerator = check.accelerator(candidate, machine, question.runtime, now_only=basis == "available")
+        accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available")
         yield candidate, [check.memory(candidate, machine, question.workload), accelerator]
 
 

@@ -1,0 +1,280 @@
+"""Quantized safetensors and MLX files: what they weigh, what names mean, which runtime takes them, what they cost in quality."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfhost import Machine, Workload, check
+from selfhost.api import open_catalogue
+from selfhost.asking import architectures
+from selfhost.errors import WorkloadError
+from selfhost.machine import Accelerator, Disk
+from selfhost.needs import canonical_quantization, weights_bytes
+from selfhost.needs.packed import linear_bytes
+from selfhost.needs.records import SizedWeights
+from selfhost.placement import capability_by_name
+
+TRUTH = json.loads((Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8"))
+CATALOGUE = open_catalogue()
+ROWS = architectures(CATALOGUE)
+GIB, GB = 2**30, 10**9
+
+
+def computed(model: str, format: str, quantization: str) -> SizedWeights:
+    """The size by the format's own rule, as if no publisher stated one."""
+    found = weights_bytes(CATALOGUE.spec(model).replace(files=()), format, quantization, ROWS)
+    assert isinstance(found, SizedWeights), found
+    return found
+
+
+# ------------------------------------------------------------------ sizes
+
+
+@pytest.mark.parametrize("row", TRUTH["files"], ids=lambda row: f"{row['model']}-{row['quantization']}")
+def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
+    """Within 0.5 %, and within the stated range, of what somebody published."""
+    found = computed(row["model"], row["format"], row["quantization"])
+    apart = max(0, abs(found.bytes - row["bytes"]) - row["open"])
+    assert apart <= 0.005 * row["bytes"], f"{found.bytes:,} against {row['bytes']:,}"
+    assert found.low_bytes - row["open"] <= row["bytes"] <= found.high_bytes + row["open"]
+
+
+@pytest.mark.parametrize("row", TRUTH["layers"], ids=lambda row: row["quantization"])
+def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
+    """To 0.001 %: every matrix by the rule, all else as it was."""
+    packed = sum(linear_bytes(row["quantization"], inputs, outputs) * number for inputs, outputs, number in row["linear"])
+    assert packed + row["other_bytes"] == pytest.approx(row["bytes"], rel=1e-5)
+
+
+@pytest.mark.parametrize("model", [spec.id for spec in CATALOGUE.specs() if any(files.format == "mlx" for files in spec.files)])
+def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
+    """Every MLX size that a spec states lies within the computed range and 0.5 %, but for those named here, which no rule gives."""
+    mixes = {
+        "kimi-k2.6": "DQ3_K_M-q8 is a mix of its publisher",
+        "gemma-4-26b-a4b-it": "the 4- and 6-bit files keep feed-forward layers in 8 bits",
+        "gemma-4-e4b-it": "the files leave tables of other sizes",
+        "qwen3-coder-next": "listed sizes of no consistent bits",
+        "step-3.5-flash": "architecture not described",
+        "qwen3-vl-4b-instruct": "listed in tens of megabytes",
+        "nemotron-3-nano-30b-a3b": "its MXFP4 and NVFP4 files keep parts in more bits",
+    }
+    for files in CATALOGUE.spec(model).files:
+        for quantization, size in files.bytes.items() if files.format == "mlx" else ():
+            found = weights_bytes(CATALOGUE.spec(model).replace(files=()), "mlx", quantization, ROWS)
+            if model in mixes or not isinstance(found, SizedWeights):
+                continue
+            assert abs(found.bytes - size) <= 0.005 * size, f"{model} {quantization}: {found.bytes:,} against {size:,}"
+
+
+def test_more_bits_never_take_less() -> None:
+    """At the same group size more bits are more bytes, and smaller groups too; all are less than 16 bits."""
+    for orders in (
+        ("gptq-2bit", "gptq-3bit", "gptq", "gptq-8bit", "bfloat16"),
+        ("gptq-channel", "gptq", "gptq-64g", "gptq-32g", "gptq-8bit"),
+        ("nf4-double", "nf4", "int8", "bfloat16"),
+        ("awq", "awq-64g", "awq-32g", "fp8", "bfloat16"),
+    ):
+        sizes = [computed("llama-3.1-8b-instruct", "safetensors", name).bytes for name in orders]
+        assert sizes == sorted(sizes), orders
+    mlx = [computed("llama-3.1-8b-instruct", "mlx", f"{bits}bit").bytes for bits in (2, 3, 4, 5, 6, 8)]
+    assert mlx == sorted(mlx)
+    assert computed("llama-3.1-8b-instruct", "mlx", "4bit-32g").bytes > mlx[2]
+
+
+def test_experts_widen_the_range() -> None:
+    """What quantizers leave in 16 bits differs for mixtures of experts, and the range says so."""
+    dense, mixed = computed("llama-3.1-8b-instruct", "safetensors", "awq"), computed("qwen3-30b-a3b", "safetensors", "awq")
+    assert dense.high_bytes < 1.02 * dense.bytes
+    assert mixed.high_bytes > 1.05 * mixed.bytes
+    assert mixed.how == "assumed"
+
+
+# ------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("AWQ", "awq"),
+        ("awq-int4", "awq"),
+        ("AWQ-4bit", "awq"),
+        ("GPTQ", "gptq"),
+        ("GPTQ-Int4", "gptq"),
+        ("GPTQ-Int8", "gptq-8bit"),
+        ("gptq-4bit-32g-actorder_True", None),
+        ("gptq-4bit-32g", "gptq-32g"),
+        ("gptq-8bit-128g", "gptq-8bit"),
+        ("FP8", "fp8"),
+        ("FP8-dynamic", "fp8"),
+        ("nf4", "nf4"),
+        ("bnb-4bit", "nf4"),
+        ("W4A16", "w4a16"),
+        ("w8a8", "w8a8"),
+        ("4bit", "4bit"),
+        ("4bit-gs32", "4bit-32g"),
+        ("Q4_K", "Q4_K_M"),
+        ("awq-3bit", None),
+        ("gptqx", None),
+    ],
+)
+def test_spellings(typed: str, name: str | None) -> None:
+    """The ways in which repositories write a quantization are one name; what no format has is none."""
+    assert canonical_quantization(typed) == name
+
+
+MACHINE = Machine(
+    name="test machine",
+    system="linux",
+    architecture="x86_64",
+    memory_total_bytes=64 * GIB,
+    memory_limit_bytes=64 * GIB,
+    memory_available_bytes=60 * GIB,
+    instruction_sets=("sse2", "avx", "avx2", "fma", "f16c", "bmi2", "avx512f"),
+    accelerators=(),
+    disks=(Disk(purpose="huggingface", path="/data", free_bytes=900 * GB, total_bytes=1000 * GB, filesystem="ext4", writable=True),),
+    cpu_cores_usable=16,
+    cpu_cores_physical=16,
+)
+
+
+def with_gpu(name: str = "NVIDIA GeForce RTX 4090", vendor: str = "nvidia") -> Machine:
+    """The machine with one card of 24 GiB."""
+    card = Accelerator(vendor=vendor, name=name, memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False)
+    return MACHINE.replace(accelerators=(card,))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "typed", "name"),
+    [
+        ("transformers", "4bit", "nf4"),
+        ("transformers", "int8", "int8"),
+        ("transformers", "8bit", "int8"),
+        ("vllm", "4bit", "awq"),
+        ("vllm", "int8", "w8a8"),
+        ("vllm", "FP8", "fp8"),
+        ("mlx", "4bit", "4bit"),
+        ("mlx", "int4", "4bit"),
+        (None, "AWQ", "awq"),
+        (None, "Q4_K_M", "Q4_K_M"),
+    ],
+)
+def test_a_word_means_what_the_runtime_means_by_it(runtime: str | None, typed: str, name: str) -> None:
+    """`4bit` is nf4 for transformers, AWQ for vLLM and MLX's own for MLX."""
+    verdict = check("llama-3.1-8b-instruct", Workload(runtime=runtime, quantization=typed), machine=MACHINE)
+    assert verdict.workload.quantization == name
+
+
+# ------------------------------------------------------------------ judged
+
+
+def test_what_is_quantized_while_loading_is_downloaded_whole() -> None:
+    """bitsandbytes: 16 GB travel, a third of it stays in memory; the command says how to load it."""
+    verdict = check("llama-3.1-8b-instruct", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert verdict.needs.download_bytes == pytest.approx(16.06e9, rel=0.001)
+    weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
+    # 6.98 billion weights of the blocks in 4.5 bits, 1.05 billion others in 16 bits
+    assert weights.bytes == pytest.approx(6_979_321_856 * 4.5 / 8 + 2 * 1_050_939_392, rel=0.001)
+    assert any("16-bit" in note for note in verdict.notes)
+    assert any("load_in_4bit" in line for line in verdict.commands)
+
+
+def test_experts_stay_wide_where_the_library_leaves_them() -> None:
+    """bitsandbytes does not take the fused experts of transformers 5 (its issue 1849): nf4 of a mixture of experts saves little."""
+    verdict = check("qwen3-30b-a3b", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
+    assert weights.bytes > 50 * GB
+    assert weights.low_bytes < 20 * GB
+
+
+@pytest.mark.parametrize(
+    ("card", "vendor", "quantization", "code"),
+    [
+        ("NVIDIA GeForce RTX 4090", "nvidia", "fp8", "accelerator-fits"),
+        ("Tesla T4", "nvidia", "fp8", "accelerator-fits"),
+        ("Tesla V100-PCIE-16GB", "nvidia", "fp8", "accelerator-unsuitable"),
+        ("Tesla V100-PCIE-16GB", "nvidia", "awq", "accelerator-unsuitable"),
+        ("Tesla V100-PCIE-16GB", "nvidia", "gptq", "accelerator-fits"),
+        ("AMD Instinct MI300X", "amd", "awq", "accelerator-unsuitable"),
+        ("AMD Instinct MI300X", "amd", "fp8", "accelerator-fits"),
+        ("Some new card", "nvidia", "awq", "accelerator-unread"),
+        ("NVIDIA A100-SXM4-40GB", "nvidia", "w4a16", "accelerator-fits"),
+        ("Tesla T4", "nvidia", "w4a16", "accelerator-unsuitable"),
+    ],
+)
+def test_kernels_ask_for_a_card(card: str, vendor: str, quantization: str, code: str) -> None:
+    """vLLM's table of supported hardware: a card without kernels is a clear no, one that is not known an unknown."""
+    verdict = check("llama-3.2-3b-instruct", Workload(runtime="vllm", quantization=quantization), machine=with_gpu(card, vendor))
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert finding.code == code
+    assert code == "accelerator-fits" or finding.remedy
+
+
+def test_fp8_wants_a_gpu_in_transformers() -> None:
+    """There is no CPU kernel; nf4 has one."""
+    for quantization, outcome in (("fp8", "fail"), ("nf4", "pass")):
+        verdict = check("llama-3.2-3b-instruct", Workload(runtime="transformers", quantization=quantization), machine=MACHINE)
+        finding = verdict.finding("accelerator")
+        assert finding is not None
+        assert finding.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("quantization", "words"),
+    [
+        ("UD-Q4_K_XL", ("own mix", "Q4_K_M")),
+        ("UD-IQ1_S", ("own mix", "IQ1_S")),
+        ("Q3_K_XL", ("own mix", "Q3_K_M")),
+        ("Q4_0_4_4", ("no longer loads", "Q4_0")),
+        ("Q4_0_8_8", ("no longer loads", "Q4_0")),
+        ("exl2", ("no quantization",)),
+    ],
+)
+def test_what_no_rule_gives_is_answered(quantization: str, words: tuple[str, ...]) -> None:
+    """A publisher's own mix and a retired layout are no typing slips: the answer says what they are and what to do."""
+    with pytest.raises(WorkloadError) as caught:
+        check("llama-3.1-8b-instruct", Workload(quantization=quantization), machine=MACHINE)
+    (problem,) = caught.value.problems
+    assert all(word in f"{problem.message} {problem.remedy}" for word in words)
+
+
+def test_narrow_weights_are_not_quantized_again() -> None:
+    """A model published in FP8 or MXFP4 comes in no nf4."""
+    with pytest.raises(WorkloadError):
+        check("gpt-oss-20b", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+
+
+def test_fp8_is_what_the_publisher_has_where_there_is_one() -> None:
+    """`--quant fp8` of a model published in FP8 is that file."""
+    verdict = check("deepseek-v3", Workload(runtime="vllm", quantization="fp8"), machine=MACHINE)
+    assert verdict.workload.quantization == "float8_e4m3_128x128"
+
+
+@pytest.mark.parametrize(
+    ("name", "capability"),
+    [
+        ("NVIDIA GeForce RTX 4090", "8.9"),
+        ("NVIDIA GeForce RTX 3060 Laptop GPU", "8.6"),
+        ("NVIDIA RTX A6000", "8.6"),
+        ("NVIDIA RTX 6000 Ada Generation", "8.9"),
+        ("NVIDIA H200", "9.0"),
+        ("NVIDIA A100 80GB PCIe", "8.0"),
+        ("NVIDIA A10G", "8.6"),
+        ("Tesla T4", "7.5"),
+        ("Tesla V100-SXM2-32GB", "7.0"),
+        ("NVIDIA GeForce RTX 5090", "12.0"),
+        ("NVIDIA L4", "8.9"),
+        ("Quadro P4000", None),
+    ],
+)
+def test_a_card_is_known_by_its_name(name: str, capability: str | None) -> None:
+    """As NVIDIA's list of CUDA GPUs has it; a name that it does not know is not guessed."""
+    assert capability_by_name(name) == capability
