@@ -31,6 +31,7 @@ RUNTIMES_BY_MODALITY = {
 FINETUNING_RUNTIME = "transformers"
 # one stored type under the names that two formats have for it
 SAME_TYPE = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+_IN_MLX = {"BF16": "bf16", "bfloat16": "bf16", "F16": "fp16", "float16": "fp16"}
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # for a quantization that the usual runtime does not load: the first that takes it
 PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
@@ -287,20 +288,22 @@ def _had_in(spec: ModelSpec, runtime: RuntimeSpec, file_format: str, quantizatio
     own = need.default_format_and_quantization(spec, runtime)[1]
     if quantization in _FLOAT8 and own in _FLOAT8:
         return own
-    for name in (quantization, SAME_TYPE.get(quantization, quantization), "fp8" if quantization in _FLOAT8 else quantization):
-        if name in listed:
-            return name
-        sized = file_format == "gguf" or file_format == "mlx" or runtime.rule_of(name) is not None
+    same = SAME_TYPE.get(quantization, quantization)
+    for name in (quantization, same, _IN_MLX.get(quantization, same), "fp8" if quantization in _FLOAT8 else quantization):
+        known = next((one for one in listed if one.lower() == name.lower()), None)
+        if known is not None:
+            return known
+        sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
         if sized and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights) and _makes(spec, runtime, name):
             return name
     message = f"{spec.name} does not come in {quantization} for {runtime.name}"
     others = [
-        f"--runtime {name}"
+        name
         for name in PACKED_RUNTIMES
         if name != runtime.id and (shelf.runtime(name).named(quantization) or shelf.runtime(name).rule_of(quantization)) is not None
     ]
     remedy = f"it comes in {', '.join(listed)}" if listed else "leave --quant out"
-    raise _problem("quantization", message, f"{' or '.join(others)} takes it; here {remedy}" if others else remedy)
+    raise _problem("quantization", message, f"take it with --runtime {' or '.join(others)}; here {remedy}" if others else remedy)
 
 
 def _makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selfhost import Machine, Workload, check
-from selfhost.api import open_catalogue
+from selfhost.api import describe, open_catalogue
 from selfhost.asking import architectures
 from selfhost.errors import WorkloadError
 from selfhost.machine import Accelerator, Disk
-from selfhost.needs import canonical_quantization, weights_bytes
-from selfhost.needs.packed import linear_bytes
+from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
+from selfhost.needs.packed import DTYPES, linear_bytes
+from selfhost.needs.quantization import GGUF_QUANTIZATIONS
 from selfhost.needs.records import SizedWeights
 from selfhost.placement import capability_by_name
+from selfhost.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
 
 TRUTH = json.loads((Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()
@@ -278,3 +281,124 @@ def test_fp8_is_what_the_publisher_has_where_there_is_one() -> None:
 def test_a_card_is_known_by_its_name(name: str, capability: str | None) -> None:
     """As NVIDIA's list of CUDA GPUs has it; a name that it does not know is not guessed."""
     assert capability_by_name(name) == capability
+
+
+# ------------------------------------------------------------------ quality
+
+QUALITIES = CATALOGUE.common("quantizations")
+
+
+@pytest.mark.parametrize("name", QUALITIES["quantization"])
+def test_a_loss_has_its_measurement(name: str) -> None:
+    """A figure stands beside its measure, model and source; where there is none a note says what is known, and no word is claimed."""
+    entry, found = QUALITIES["quantization"][name], quality_of(name, CATALOGUE)
+    assert entry["source"]
+    if "loss_percent" in entry:
+        assert entry["measure"] in ("perplexity", "score")
+        assert entry["model"]
+        assert entry["figure"]
+        assert found.cost in {word["word"] for word in QUALITIES["word"]}
+    else:
+        assert entry["note"]
+        assert found.cost == NOT_MEASURED
+    assert set(entry) <= {"family", "loss_percent", "measure", "model", "figure", "note", "source", "worth_having"}
+
+
+def test_figures_follow_from_their_numbers() -> None:
+    """Each perplexity of llama.cpp's scoreboard gives the percentage beside it."""
+    checked = 0
+    for entry in QUALITIES["quantization"].values():
+        numbers = re.match(r"perplexity \+([\d.]+) on ([\d.]+), KL", entry.get("figure", ""))
+        if numbers:
+            checked += 1
+            assert entry["loss_percent"] == pytest.approx(100 * float(numbers[1]) / float(numbers[2]), rel=0.02, abs=0.006)
+    assert checked == 28
+
+
+@pytest.mark.parametrize("family", ["gguf", "safetensors", "mlx"])
+def test_the_order_of_choice_is_the_order_of_quality(family: str) -> None:
+    """What is tried first loses least, by the measured figures; of equal ones the 16-bit types come first."""
+    runtimes = {"gguf": "llama.cpp", "safetensors": "vllm", "mlx": "mlx"}
+    order = quantizations_of(CATALOGUE.spec("llama-3.1-8b-instruct"), CATALOGUE.runtime(runtimes[family]), ROWS)
+    found = [quality_of(name, CATALOGUE) for name in order]
+    losses = [one.loss_percent for one in found if one.measure == "perplexity" and one.loss_percent is not None and one.cost != "small"]
+    assert losses == sorted(losses)
+    words = [word["word"] for word in QUALITIES["word"]]
+    costs = [words.index(one.cost) for one in found if one.cost in words]
+    assert costs == sorted(costs)
+
+
+def test_words_come_from_the_scale() -> None:
+    """The word is that of the first limit above the figure, and all that some runtime takes has an entry."""
+    assert [quality_of(name, CATALOGUE).cost for name in ("Q8_0", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q3_K_S", "Q2_K")] == [
+        "negligible",
+        "barely measurable",
+        "small",
+        "noticeable",
+        "heavy",
+        "severe",
+    ]
+    assert quality_of("Q3_K_M", CATALOGUE).worth_having
+    assert not quality_of("Q2_K", CATALOGUE).worth_having
+    assert quality_of("UD-Q4_K_XL", CATALOGUE).cost == NOT_MEASURED
+    assert "gptq" in quality_of("gptq-32g", CATALOGUE).text
+    for runtime in CATALOGUE.runtime_ids():
+        for name in (*CATALOGUE.runtime(runtime).quantizations, *GGUF_QUANTIZATIONS, *DTYPES):
+            assert name in QUALITIES["quantization"]
+
+
+def test_ternary_types_are_for_ternary_models() -> None:
+    """TQ1_0 and TQ2_0 (llama.cpp pull request 8151: 1.6875 and 2.0625 bits) have a size for all, and are offered to no other model."""
+    spec, ternary = CATALOGUE.spec("llama-3.1-8b-instruct"), CATALOGUE.spec("bitnet-b1.58-2b-4t")
+    runtime = CATALOGUE.runtime("llama.cpp")
+    assert "TQ1_0" not in quantizations_of(spec, runtime, ROWS)
+    if ternary.architecture is not None and ternary.architecture.runs_in_gguf:
+        assert "TQ1_0" in quantizations_of(ternary, runtime, ROWS)
+    assert check("llama-3.1-8b-instruct", Workload(quantization="TQ2_0"), machine=MACHINE).needs is not None
+    small, large = (weights_bytes(spec, "gguf", name, ROWS) for name in ("TQ1_0", "TQ2_0"))
+    assert isinstance(small, SizedWeights)
+    assert isinstance(large, SizedWeights)
+    # blocks of 256: 54 and 66 bytes, of all matrices but the two tables
+    assert large.bytes - small.bytes == 6_979_321_856 // 256 * 12
+
+
+def test_q2_k_s_weighs_what_llama_cpp_lists() -> None:
+    """tools/quantize/README.md: 2.9697 bits per weight of Llama 3.1 8B."""
+    found = weights_bytes(CATALOGUE.spec("llama-3.1-8b-instruct").replace(files=()), "gguf", "Q2_K_S", ROWS)
+    assert isinstance(found, SizedWeights)
+    assert found.bytes * 8 / 8_030_261_312 == pytest.approx(2.9697, rel=0.005)
+
+
+def test_show_lists_every_family() -> None:
+    """Each family's quantizations with size, memory, whether they fit and what they cost."""
+    shown = describe(CATALOGUE, "llama-3.1-8b-instruct", Workload(), MACHINE)
+    by_family = {size.family: size for size in shown.sizes}
+    assert set(by_family) == {"gguf", "safetensors", "mlx"}
+    names = {(size.family, size.quantization) for size in shown.sizes}
+    assert {("gguf", "Q4_K_M"), ("safetensors", "awq"), ("safetensors", "nf4"), ("safetensors", "w8a8"), ("mlx", "4bit")} <= names
+    assert len(names) == len(shown.sizes)
+    nf4 = next(size for size in shown.sizes if size.quantization == "nf4")
+    assert nf4.bytes > 16 * GB
+    assert nf4.memory_bytes is not None
+    assert nf4.memory_bytes < 10 * GB
+    alone = describe(CATALOGUE, "llama-3.1-8b-instruct", Workload(runtime="vllm"), MACHINE)
+    assert {size.runtime for size in alone.sizes} == {"vllm"}
+
+
+def test_the_published_type_costs_nothing() -> None:
+    """gpt-oss in MXFP4 and DeepSeek V3 in FP8 are what their publishers made; DeepSeek in MXFP4 is not."""
+    oss, deepseek = CATALOGUE.spec("gpt-oss-20b").architecture, CATALOGUE.spec("deepseek-v3").architecture
+    assert quality_of("MXFP4", CATALOGUE, oss).cost == AS_PUBLISHED
+    assert quality_of("mxfp4", CATALOGUE, oss).cost == AS_PUBLISHED
+    assert quality_of("float8_e4m3_128x128", CATALOGUE, deepseek).cost == AS_PUBLISHED
+    assert quality_of("MXFP4", CATALOGUE, deepseek).cost == NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-oss-20b", "deepseek-v3", "flux.1-dev", "whisper-tiny", "bge-m3", "gpt-4o", "jamba-v0.1", "llava-1.5-7b"]
+)
+def test_show_answers_for_every_kind_of_model(model: str) -> None:
+    """No kind of model is left without an answer; what is not text lists the files of its own program."""
+    shown = describe(CATALOGUE, model, Workload(), MACHINE)
+    assert bool(shown.sizes) is not CATALOGUE.spec(model).closed
+    assert all(size.quality.text for size in shown.sizes)

@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     )
     from .packed import from_sixteen_bits
     from .parts import Companions, published
-    from .quantization import QUALITY, worth_having
 
 __all__ = [
     "Companions",
     "OWN_BLOCK",
-    "QUALITY",
     "QUANTIZATIONS",
     "adapter_of_rank",
     "canonical_quantization",
@@ -43,7 +41,6 @@ __all__ = [
     "vocabularies_differ",
     "weights_bytes",
     "why_not_loaded",
-    "worth_having",
 ]
 
 _HOME = {
@@ -51,7 +48,6 @@ _HOME = {
     "default_format_and_quantization": "estimate", "needs_of": "estimate", "quantizations_of": "estimate", "weights_bytes": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
-    "QUALITY": "quantization", "worth_having": "quantization",
 }  # fmt: skip
 
 

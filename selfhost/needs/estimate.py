@@ -11,7 +11,7 @@ from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
-from .quantization import GGUF_QUANTIZATIONS, canonical_gguf, stored
+from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import row_of
 
@@ -115,7 +115,9 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
             names = tuple(name for name in GGUF_QUANTIZATIONS if name == default or name in own)
         else:
             experts = spec.architecture is not None and any(group.experts for group in spec.architecture.feed_forward)
-            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or (name != "F32" and (name != "MXFP4" or experts)))
+            ternary = spec.architecture is not None and spec.architecture.matrix_dtype == "ternary"
+            left = {"F32", *(() if experts else ("MXFP4",)), *(() if ternary else TERNARY_QUANTIZATIONS)}
+            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or name not in left)
         names = (*names, *(name for name in own if name not in GGUF_QUANTIZATIONS))
     elif format == "ggml":
         names = WHISPER_QUANTIZATIONS

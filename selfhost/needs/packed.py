@@ -29,7 +29,7 @@ DTYPES = {
     "ternary": 2.0,
 }  # fmt: skip
 
-# patterns are compiled where used: awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; a group of 128 weights and 4 bits where the name does not say
+# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where the name does not say
 _NAME = r"(awq|gptq|w4a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?"
 _MLX_NAME = r"([234568])bit(?:-(32|64|128)g?)?"
 _FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
