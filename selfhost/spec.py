@@ -43,6 +43,8 @@ PACKED = (
     "gptq-8bit-channel", "gptq-3bit", "gptq-3bit-64g", "gptq-3bit-32g", "gptq-3bit-channel", "gptq-2bit", "gptq-2bit-64g",
     "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel", "w8a8", "fp8", "nf4", "nf4-double",
 )  # fmt: skip
+# parts of a block whose matrices a quantized checkpoint may leave in the plain type
+PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 ROPE_FACTORS = ("freqs", "long_short")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
@@ -215,6 +217,7 @@ class Architecture(Record):
     dtype: str | None = None
     matrix_dtype: str | None = None
     expert_dtype: str | None = None
+    plain_parts: tuple[str, ...] = ()
     layers: int
     embedding_length: int
     heads: int | None = None
@@ -798,6 +801,7 @@ def _architecture(table: Table | None) -> Architecture | None:
         dtype=table.string("dtype", choices=DTYPES),
         matrix_dtype=table.string("matrix_dtype", choices=(*DTYPES, *PACKED)),
         expert_dtype=table.string("expert_dtype", choices=(*DTYPES, *PACKED)),
+        plain_parts=table.strings("plain_parts", choices=PARTS),
         layers=layers or 0,
         embedding_length=embedding_length or 0,
         heads=heads,

@@ -14,6 +14,7 @@ from selfhost.api import describe, open_catalogue
 from selfhost.asking import architectures
 from selfhost.errors import WorkloadError
 from selfhost.machine import Accelerator, Disk
+from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
 from selfhost.needs.packed import DTYPES, linear_bytes
 from selfhost.needs.quantization import GGUF_QUANTIZATIONS
@@ -402,3 +403,88 @@ def test_show_answers_for_every_kind_of_model(model: str) -> None:
     shown = describe(CATALOGUE, model, Workload(), MACHINE)
     assert bool(shown.sizes) is not CATALOGUE.spec(model).closed
     assert all(size.quality.text for size in shown.sizes)
+
+
+# ------------------------------------------------------------------ a config.json
+
+LLAMA_8B = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float16",
+}
+# 4 projections and 3 matrices of each of 32 blocks; the two tables and 65 norms
+LINEAR, OTHERS = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336), 2 * 4096 * 128256 + 65 * 4096
+ATTENTION = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "size"),
+    [
+        ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}, "awq", LINEAR * (4 + 20 / 128) / 8 + 2 * OTHERS),
+        ({"quant_method": "awq", "bits": 4, "group_size": 64}, "awq-64g", LINEAR * (4 + 20 / 64) / 8 + 2 * OTHERS),
+        ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True}, "gptq-8bit", LINEAR * (8 + 24 / 128) / 8 + 2 * OTHERS),
+        ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-channel", LINEAR * 4 / 8 + 2 * OTHERS),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4", LINEAR * 4.5 / 8 + 2 * OTHERS),
+        (
+            {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+            "nf4-double",
+            LINEAR * (4 + 8 / 64) / 8 + 2 * OTHERS,
+        ),
+        (
+            {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head"]},
+            "float8_e4m3_128x128",
+            LINEAR + 2 * OTHERS,
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "pack-quantized",
+                "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"type": "int", "num_bits": 4, "group_size": 128}}},
+                "ignore": ["lm_head"],
+            },
+            "w4a16",
+            LINEAR * (4 + 16 / 128) / 8 + 2 * OTHERS,
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "float-quantized",
+                "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"type": "float", "num_bits": 8, "strategy": "channel"}}},
+                "ignore": [f"model.layers.{layer}.self_attn.{part}_proj" for layer in range(32) for part in "qkvo"],
+            },
+            "float8_e4m3",
+            LINEAR + ATTENTION + 2 * OTHERS,
+        ),
+    ],
+)
+def test_a_config_tells_its_size(config: dict[str, Any], name: str, size: float, tmp_path: Path) -> None:
+    """Bits, groups and the parts left in 16 bits give the size of the files, by hand from the shapes."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**LLAMA_8B, "quantization_config": config}), encoding="utf-8")
+    verdict = check(str(file), Workload(runtime="vllm"), machine=MACHINE)
+    assert verdict.workload.quantization == name
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(size, rel=0.005)
+
+
+def test_a_config_that_leaves_some_layers_is_not_guessed(tmp_path: Path) -> None:
+    """Half the layers in 16 bits: the size is unknown, with the key named; the cache is known."""
+    file = tmp_path / "config.json"
+    left = [f"model.layers.{layer}.mlp.down_proj" for layer in range(16)]
+    quantization = {"quant_method": "fp8", "modules_to_not_convert": left}
+    file.write_text(json.dumps({**LLAMA_8B, "quantization_config": quantization}), encoding="utf-8")
+    local = read_local(file, ROWS)
+    assert "modules_to_not_convert" in local.spec.unknown["architecture.matrix_dtype"]
+    verdict = check(str(file), Workload(runtime="vllm"), machine=with_gpu())
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes is None
+    assert verdict.route == "unknown"
+    assert "modules_to_not_convert" in " ".join(finding.reason for finding in verdict.findings)

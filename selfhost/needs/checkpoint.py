@@ -9,7 +9,7 @@ from math import prod
 from ..facts import Unread
 from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec, TensorGroup
 from .cache import CacheGroup, cache_groups, states
-from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, is_linear, linear_bytes, mlx_size, scheme_of
+from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, is_linear, linear_bytes, mlx_size, part_of, scheme_of
 from .packed import size_of as packed_size
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term
@@ -51,6 +51,10 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     if format == "mlx":
         return mlx_size(subject, quantization)
     own = name_of(subject.architecture)
+    untold = subject.spec.unknown.get("architecture.matrix_dtype")
+    if untold is not None and quantization == own:
+        remedy = "give the folder with its safetensors files, or state the size under [[files]] of a spec"
+        return Unread(fact="download_bytes", reason=untold, remedy=remedy)
     if quantization != own and (scheme_of(quantization) is not None or quantization == "int8"):
         return packed_size(subject, quantization)
     unknown = scheme_of(quantization) is None and quantization not in DTYPES
@@ -158,6 +162,8 @@ def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
     if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
         return plain
     if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
+        return plain
+    if architecture.plain_parts and part_of(group, architecture) in architecture.plain_parts:
         return plain
     if "_exps." in group.name and architecture.expert_dtype:
         return architecture.expert_dtype

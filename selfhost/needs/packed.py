@@ -161,8 +161,6 @@ def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
     linear: list[Linear] = []
     tables: list[tuple[int, int]] = []
     others = tied = 0
-    recurrent = {layer for group in architecture.recurrent for layer in group.layers}
-    attending = {layer for part in architecture.attention for layer in part.layers}
     for group in checkpoint_tensors(architecture, row):
         elements = prod(group.shape) * (len(group.layers) or 1)
         if group.name in ("token_embd.weight", "output.weight", "per_layer_token_embd.weight"):
@@ -171,8 +169,7 @@ def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
                 tied = elements
         elif is_linear(group):
             inputs, outputs, number = _shape(group)
-            alone = bool(group.layers) and set(group.layers) <= recurrent - attending
-            part = _part(group.name, recurrent=alone)
+            part = part_of(group, architecture)
             linear.append(
                 Linear(inputs=inputs, outputs=outputs, number=number * len(group.layers), part=part, name=group.name, layers=group.layers)
             )
@@ -199,12 +196,16 @@ def _shape(group: TensorGroup) -> tuple[int, int, int]:
     return shape[0], shape[1], prod(shape[2:])
 
 
-def _part(name: str, *, recurrent: bool) -> str:
+def part_of(group: TensorGroup, architecture: Architecture) -> str:
+    """Which of PARTS a matrix of a block belongs to."""
+    name = group.name
     if "_exps." in name:
         return "expert"
     if "_shexp." in name:
         return "shared_expert"
-    if "ssm_" in name or "shortconv" in name or (recurrent and "attn_" in name):
+    recurrent = {layer for part in architecture.recurrent for layer in part.layers}
+    attending = {layer for part in architecture.attention for layer in part.layers}
+    if "ssm_" in name or "shortconv" in name or ("attn_" in name and set(group.layers) <= recurrent - attending):
         return "recurrent"
     return "feed_forward" if "ffn_" in name else "attention"
 
