@@ -576,6 +576,8 @@ def accelerator(
         largest = max((device for device in machine.accelerators or ()), key=lambda device: free_bytes(device) or 0, default=None)
         program = runtime.name if runtime else "The runtime"
         if shared:
+            if needed and rule is not None and runtime is not None and (unfit := _unfit(rule, runtime, shared[0])):
+                return found(*unfit, counted=False)
             metal = next((device for device in shared if device.vendor == "apple"), None)
             if metal is not None and (made := _metal(metal, needs, machine)) is not None:
                 return made
@@ -647,6 +649,10 @@ def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | Non
 def _unfit(rule: QuantizationRule, runtime: RuntimeSpec, device: Accelerator) -> tuple[Outcome, str, str, str] | None:
     """Why a device runs no kernel of that quantization, or that it cannot be told; None where it does."""
     another = f"choose another quantization, or another GPU ({rule.source})"
+    if rule.vendors and device.vendor == "unknown":
+        makers = " and ".join(rule.vendors)
+        reason = f"{runtime.name} has kernels of that quantization for GPUs of {makers}, and the maker of {device.name} is not known."
+        return Outcome.UNKNOWN, "accelerator-unread", reason, "name the GPU's maker, or choose another quantization"
     if rule.vendors and device.vendor not in rule.vendors:
         reason = f"{runtime.name} has no kernels of that quantization for {device.name}."
         return Outcome.FAIL, "accelerator-unsuitable", reason, another

@@ -433,6 +433,11 @@ class RuntimeSpec(Record):
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 
+    def wants_gpu(self, quantization: str | None) -> bool:
+        """True where it has no CPU kernel, at all or for that quantization."""
+        rule = self.rule_of(quantization)
+        return self.gpu_only or (rule is not None and rule.gpu_only)
+
     def named(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 with transformers, awq with vLLM."""
         typed = re.sub(r"[_\s]+", "-", text.strip().lower())

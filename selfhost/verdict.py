@@ -295,8 +295,7 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
 
 
 def _gpu_only(question: Question) -> bool:
-    rule = _rule(question)
-    return question.runtime is not None and (question.runtime.gpu_only or (rule is not None and rule.gpu_only))
+    return question.runtime is not None and question.runtime.wants_gpu(question.workload.quantization)
 
 
 def _rule(question: Question) -> QuantizationRule | None:

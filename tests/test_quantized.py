@@ -231,6 +231,16 @@ def test_fp8_wants_a_gpu_in_transformers() -> None:
         assert finding.outcome == outcome
 
 
+def test_an_apple_gpu_is_no_cuda_gpu() -> None:
+    """FP8 in transformers wants an NVIDIA GPU; that a Mac's shares the RAM does not help."""
+    apple = Accelerator(vendor="apple", name="Apple M3", unified=True)
+    machine = MACHINE.replace(system="macos", architecture="aarch64", instruction_sets=("asimd",), accelerators=(apple,))
+    verdict = check("llama-3.2-3b-instruct", Workload(runtime="transformers", quantization="fp8"), machine=machine)
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert finding.code == "accelerator-unsuitable"
+
+
 @pytest.mark.parametrize(
     ("quantization", "words"),
     [

@@ -204,7 +204,9 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
 def loads_sixteen_bits(spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str) -> bool:
     """True where the runtime downloads the published 16-bit weights and quantizes them itself, while it loads them."""
     rule = runtime.rule_of(quantization)
-    return rule is not None and rule.at_load and published(spec, format, quantization) is None and from_sixteen_bits(spec.architecture)
+    if rule is None or not rule.at_load or not from_sixteen_bits(spec.architecture):
+        return False
+    return published(spec, format, quantization) is None and spec.repository_of(format, quantization) is None
 
 
 def overhead(runtime: RuntimeSpec) -> Term:
