@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from . import needs as need
 from .catalogue import Catalogue
 from .errors import Problem, WorkloadError
+from .facts import Unread
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import Needs, SizedWeights
@@ -297,13 +298,21 @@ def _had_in(spec: ModelSpec, runtime: RuntimeSpec, file_format: str, quantizatio
         if sized and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights) and _makes(spec, runtime, name):
             return name
     message = f"{spec.name} does not come in {quantization} for {runtime.name}"
-    others = [
-        name
-        for name in PACKED_RUNTIMES
-        if name != runtime.id and (shelf.runtime(name).named(quantization) or shelf.runtime(name).rule_of(quantization)) is not None
-    ]
+    untold = need.weights_bytes(spec, file_format, quantization, rows) if runtime.rule_of(quantization) is not None else None
+    if isinstance(untold, Unread):
+        message += f": {untold.reason}"
+    others = [name for name in PACKED_RUNTIMES if name != runtime.id and _had_with(spec, shelf.runtime(name), quantization, rows)]
     remedy = f"it comes in {', '.join(listed)}" if listed else "leave --quant out"
-    raise _problem("quantization", message, f"take it with --runtime {' or '.join(others)}; here {remedy}" if others else remedy)
+    raise _problem("quantization", message, f"take it with --runtime {', '.join(others)}; here {remedy}" if others else remedy)
+
+
+def _had_with(spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]) -> bool:
+    """Would another runtime have it, by that name or by what people call it there?"""
+    name = runtime.named(quantization) or (quantization if runtime.rule_of(quantization) is not None else None)
+    if name is None or need.why_not_loaded(spec, runtime) is not None or not _makes(spec, runtime, name):
+        return False
+    file_format = need.default_format_and_quantization(spec, runtime)[0]
+    return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
 
 
 def _makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:

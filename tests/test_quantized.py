@@ -266,6 +266,15 @@ def test_narrow_weights_are_not_quantized_again() -> None:
         check("gpt-oss-20b", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
 
 
+def test_what_cannot_be_packed_says_why() -> None:
+    """Falcon 7B is 4,544 wide, which groups of 128 do not divide: no runtime is offered for AWQ, and the reason is given."""
+    with pytest.raises(WorkloadError) as caught:
+        check("falcon-7b-instruct", Workload(quantization="awq"), machine=MACHINE)
+    (problem,) = caught.value.problems
+    assert "4,544" in problem.message
+    assert "--runtime" not in (problem.remedy or "")
+
+
 def test_fp8_is_what_the_publisher_has_where_there_is_one() -> None:
     """`--quant fp8` of a model published in FP8 is that file."""
     verdict = check("deepseek-v3", Workload(runtime="vllm", quantization="fp8"), machine=MACHINE)
