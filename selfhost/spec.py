@@ -1202,9 +1202,8 @@ def _published_files(table: Table) -> PublishedFiles | None:
             known = QUANTIZATIONS.get(stored_as or "", (name,))
             if name not in known:
                 guess = table.document.guess(name, known)
-                sizes_table.problem(
-                    name, f"is not a quantization of {stored_as}", f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
-                )
+                plain = ", ".join(each for each in known if "-" not in each)  # without the groups and bits, which are variants
+                sizes_table.problem(name, f"is not a quantization of {stored_as}", f"did you mean {guess}?" if guess else f"known: {plain}")
     table.close()
     if stored_as is None or source is None:
         return None
