@@ -10,16 +10,17 @@ from .apiroute import usable_offers
 from .asking import architectures, ask
 from .catalogue import Catalogue
 from .choose import alternatives, room
-from .commands import commands, missing_file
+from .commands import about_files, commands
 from .errors import Problem, WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
-from .needs import quantizations_of
+from .needs import quantizations_of, why_not_loaded
 from .offers import Offer, cheapest_first, offers_of, snapshot_day
-from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec
+from .quality import quality_of
+from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec, RuntimeSpec
 from .speed import advice
-from .verdict import Judged, Outcome, Question, Route, Verdict, considered, judge
+from .verdict import Judged, Outcome, Question, Route, Size, Verdict, considered, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
@@ -217,8 +218,8 @@ def _answer(
         notes = (*notes, DRAFT_NOTE)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
-    if judged.fits and not understood.tag and (note := missing_file(question)):
-        notes = (*notes, note)
+    if not understood.tag:
+        notes = (*notes, *about_files(question, fits=judged.fits))
     return Verdict(
         asked=understood.asked,
         model=spec,
@@ -236,6 +237,7 @@ def _answer(
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
+        quality=quality_of(workload.quantization, catalogue, spec.architecture) if workload.quantization is not None else None,
     )
 
 
@@ -271,16 +273,6 @@ def _rank(answer: Verdict) -> tuple[int, int, int, int, str]:
     return _ROUTE_ORDER.index(answer.route), MODALITIES.index(model.modality), steps, -(model.parameters.total or 0), model.id
 
 
-class Size(Record):
-    """One quantization of a model: the download's bytes, how they are known, and whether it would run (None: cannot be told)."""
-
-    quantization: str
-    bytes: int
-    how: str
-    source: str
-    fits: bool | None
-
-
 class Shown(Record):
     """What `selfhost show` tells: the verdict of the default and every size."""
 
@@ -288,21 +280,59 @@ class Shown(Record):
     sizes: tuple[Size, ...]
 
 
+# beside the one that is judged: the programs whose files people download
+SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
+
+
+def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> tuple[RuntimeSpec, ...]:
+    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for."""
+    own = question.runtime
+    if own is None or asked.runtime is not None or question.local_files or question.spec.modality not in ("text", "vision", "embedding"):
+        return () if own is None else (own,)
+    others = (catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id)
+    return (own, *(runtime for runtime in others if why_not_loaded(question.spec, runtime) is None))
+
+
+def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
+    """That quantization judged, None where its size cannot be told."""
+    needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
+    if needs is None or needs.download_bytes is None or runtime is None or quantization is None:
+        return None
+    judged = judge(question, machine)
+    return Size(
+        quantization=quantization,
+        family=question.workload.format or "",
+        runtime=runtime.id,
+        bytes=needs.download_bytes,
+        how=needs.download_how.value if needs.download_how else "assumed",
+        source=needs.download_source or "",
+        memory_bytes=needs.memory.high_bytes if needs.memory else None,
+        fits=True if judged.fits else False if judged.failed else None,
+        quality=quality_of(quantization, catalogue, question.spec.architecture),
+    )
+
+
 def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine, *, prices: str = "snapshot") -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = _understood(catalogue, model, workload)
     question = _question(catalogue, understood, machine)
-    listed = quantizations_of(question.spec, question.runtime, architectures(catalogue)) if question.runtime and question.needs else ()
-    sizes = []
-    for quantization in listed:
-        asked = understood.workload.replace(quantization=quantization, runtime=question.workload.runtime)
-        one = _question(catalogue, understood.replace(workload=asked), machine)
-        judged = judge(one, machine)
-        needs = one.needs
-        if needs is not None and needs.download_bytes is not None:
-            fits = True if judged.fits else False if judged.failed else None
-            how = needs.download_how.value if needs.download_how else "assumed"
-            sizes.append(
-                Size(quantization=quantization, bytes=needs.download_bytes, how=how, source=needs.download_source or "", fits=fits)
+    sizes: list[Size] = []
+    for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():
+        for quantization in quantizations_of(question.spec, runtime, architectures(catalogue)):
+            asked = understood.workload.replace(quantization=quantization, runtime=runtime.id)
+            size = _size(catalogue, _question(catalogue, understood.replace(workload=asked), machine), machine)
+            before = (
+                next((one for one in sizes if (one.family, one.quantization) == (size.family, size.quantization)), None) if size else None
             )
+            if size is None or (before is not None and (before.fits or not size.fits)):
+                continue
+            if before is not None:
+                # two programs load it: the one that runs here is shown
+                sizes[sizes.index(before)] = size
+            else:
+                sizes.append(size)
+    order = list(catalogue.common("quantizations")["quantization"])
+    families = list(dict.fromkeys(size.family for size in sizes))
+    # best quality first, what is not in the list last
+    sizes.sort(key=lambda size: (families.index(size.family), order.index(size.quantization) if size.quantization in order else len(order)))
     return Shown(verdict=_answer(catalogue, question, understood, machine, instead=True, prices=prices), sizes=tuple(sizes))

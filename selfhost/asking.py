@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from . import needs as need
 from .catalogue import Catalogue
 from .errors import Problem, WorkloadError
+from .facts import Unread
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import Needs, SizedWeights
-from .spec import ModelSpec, RuntimeSpec
+from .spec import PACKED, ModelSpec, RuntimeSpec
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 
@@ -31,6 +32,10 @@ RUNTIMES_BY_MODALITY = {
 FINETUNING_RUNTIME = "transformers"
 # one stored type under the names that two formats have for it
 SAME_TYPE = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+_IN_MLX = {"BF16": "bf16", "bfloat16": "bf16", "F16": "fp16", "float16": "fp16"}
+_FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
+# for a quantization that the usual runtime does not load: the first that takes it
+PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
 # modalities whose work is counted in tokens one after another
 GENERATING = ("text", "vision")
 
@@ -56,9 +61,11 @@ def ask(
     except WorkloadError as error:
         found += error.problems
     try:
-        quantization = _known_quantization(spec, workload)
+        quantization = _known_quantization(spec, workload, runtime)
     except WorkloadError as error:
         found += error.problems
+    if quantization in PACKED and workload.runtime is None and runtime is not None and runtime.rule_of(quantization) is None:
+        runtime = _runtime_for(spec, quantization, shelf) or runtime
     if found:
         raise WorkloadError(found)
     asked = workload.context_tokens is not None
@@ -77,7 +84,7 @@ def ask(
         file_format, default = need.default_format_and_quantization(spec, runtime)
         if quantization is not None and not local_files:
             # of files that are here the type is a fact; where its size cannot be told the needs say so
-            quantization = _had_in(spec, runtime, file_format, quantization, rows)
+            quantization = _had_in(spec, runtime, file_format, quantization, rows, shelf)
         workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
     workload = _in_tokens(spec, workload)
     companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
@@ -230,32 +237,85 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
     return fitting[0] if fitting else candidates[0]
 
 
-def _known_quantization(spec: ModelSpec, workload: Workload) -> str | None:
-    if workload.quantization is None:
+def _runtime_for(spec: ModelSpec, quantization: str, shelf: Catalogue) -> RuntimeSpec | None:
+    """The first runtime that takes a quantization which the usual one does not load."""
+    for name in PACKED_RUNTIMES:
+        runtime = shelf.runtime(name)
+        if runtime.rule_of(quantization) is not None and need.why_not_loaded(spec, runtime) is None:
+            return runtime
+    return None
+
+
+def _known_quantization(spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None) -> str | None:
+    typed = workload.quantization
+    if typed is None:
         return None
     # a publisher's own mix has the name under which the spec lists it
-    if any(workload.quantization in files.bytes for files in spec.files) and need.canonical_quantization(workload.quantization) is None:
-        return workload.quantization
-    known = need.canonical_quantization(workload.quantization)
+    if any(typed in files.bytes for files in spec.files) and need.canonical_quantization(typed) is None:
+        return typed
+    known = (runtime.named(typed) if runtime is not None else None) or need.canonical_quantization(typed)
     if known is None:
-        import re
-
-        from .tomlfile import nearest
-
-        bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", workload.quantization.strip().lower())
-        mix = f"Q{bits[1]}_K_M" if bits else ""
-        guess = next((name for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0") if name in need.QUANTIZATIONS), None) if bits else None
-        guess = guess or nearest(workload.quantization, need.QUANTIZATIONS)
-        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}"
-        raise _problem("quantization", f'"{workload.quantization}" is no quantization', remedy)
+        raise _problem("quantization", *_no_quantization(typed))
     return known
 
 
-def _had_in(spec: ModelSpec, runtime: RuntimeSpec, file_format: str, quantization: str, rows: Mapping[str, Any]) -> str:
+def _no_quantization(typed: str) -> tuple[str, str | None]:
+    """What to say of a name whose size cannot be computed: a retired type, a publisher's own mix, or no name at all."""
+    import re
+
+    from .tomlfile import nearest
+
+    name = re.sub(r"[-.]", "_", typed.strip().upper())
+    if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
+        return f'"{typed}" is a layout that llama.cpp no longer loads', "take Q4_0: it is brought into that layout while loading"
+    own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
+    if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL")) or name in ("Q2_K_L", "Q4_K_L", "Q5_K_L", "Q6_K_L")):
+        base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
+        like = f", or judge the nearest recipe of llama.cpp: --quant {base}" if base else ""
+        return (
+            f'"{typed}" is a publisher\'s own mix, whose size no rule gives and nobody states here',
+            f"judge the file itself, `selfhost check ./model.gguf`; state its size under [[files]] of a spec{like}",
+        )
+    bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
+    mix = f"Q{bits[1]}_K_M" if bits else ""
+    guess = next((name for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0") if name in need.QUANTIZATIONS), None) if bits else None
+    guess = guess or nearest(typed, need.QUANTIZATIONS)
+    return f'"{typed}" is no quantization', f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}"
+
+
+def _had_in(spec: ModelSpec, runtime: RuntimeSpec, file_format: str, quantization: str, rows: Mapping[str, Any], shelf: Catalogue) -> str:
     """The name under which that runtime's format has the quantization. `WorkloadError` where its size cannot be told."""
     listed = need.quantizations_of(spec, runtime, rows)
-    for name in (quantization, SAME_TYPE.get(quantization, quantization)):
-        if name in listed or (file_format == "gguf" and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)):
+    own = need.default_format_and_quantization(spec, runtime)[1]
+    if quantization in _FLOAT8 and own in _FLOAT8:
+        return own
+    same = SAME_TYPE.get(quantization, quantization)
+    for name in (quantization, same, _IN_MLX.get(quantization, same), "fp8" if quantization in _FLOAT8 else quantization):
+        known = next((one for one in listed if one.lower() == name.lower()), None)
+        if known is not None:
+            return known
+        sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
+        if sized and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights) and _makes(spec, runtime, name):
             return name
     message = f"{spec.name} does not come in {quantization} for {runtime.name}"
-    raise _problem("quantization", message, f"it comes in {', '.join(listed)}" if listed else "leave --quant out")
+    untold = need.weights_bytes(spec, file_format, quantization, rows) if runtime.rule_of(quantization) is not None else None
+    if isinstance(untold, Unread):
+        message += f": {untold.reason}"
+    others = [name for name in PACKED_RUNTIMES if name != runtime.id and _had_with(spec, shelf.runtime(name), quantization, rows)]
+    remedy = f"it comes in {', '.join(listed)}" if listed else "leave --quant out"
+    raise _problem("quantization", message, f"take it with --runtime {', '.join(others)}; here {remedy}" if others else remedy)
+
+
+def _had_with(spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]) -> bool:
+    """Would another runtime have it, by that name or by what people call it there?"""
+    name = runtime.named(quantization) or (quantization if runtime.rule_of(quantization) is not None else None)
+    if name is None or need.why_not_loaded(spec, runtime) is not None or not _makes(spec, runtime, name):
+        return False
+    file_format = need.default_format_and_quantization(spec, runtime)[0]
+    return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
+
+
+def _makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+    """False where the runtime would have to quantize weights that are narrow already."""
+    rule = runtime.rule_of(quantization)
+    return rule is None or not rule.at_load or need.from_sixteen_bits(spec.architecture)

@@ -12,6 +12,7 @@ from .errors import SpecError, WorkloadError
 from .findings import disk
 from .machine import Machine
 from .placement import places
+from .quality import quality_of
 from .spec import ModelSpec
 from .verdict import Alternative, Judged, Question, Room, judge, place
 from .workload import Workload
@@ -75,12 +76,12 @@ def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catal
     if workload.quantization not in order or _beyond_any_quantization(question, machine):
         return
     for quantization in order[order.index(workload.quantization) + 1 :]:
-        if runtime.formats[0] == "gguf" and need.worth_having(quantization) is not worth_having:
+        quality = quality_of(quantization, shelf, spec.architecture)
+        if quality.worth_having is not worth_having:
             continue
         found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), shelf, machine)
         if found:
-            quality = need.QUALITY.get(quantization)
-            yield _alternative(found, f"the same model, smaller: {_takes(found)}" + (f"; {quality}" if quality else ""))
+            yield _alternative(found, f"the same model, smaller: {_takes(found)}; {quality.text}")
             return
 
 

@@ -738,9 +738,9 @@ def _show(words: list[str]) -> int:
     else:
         from .reports.show_text import show_document
 
-        sizes = [(size.quantization, size.bytes, size.how, size.source, size.fits) for size in shown.sizes]
         about = shown.verdict
-        _present(options, show_document(about.model, sizes, about.api_offers, about, verbose=options.verbose, today=utc_today()))
+        document = show_document(about.model, shown.sizes, about.api_offers, about, verbose=options.verbose, today=utc_today())
+        _present(options, document)
     return 0
 
 

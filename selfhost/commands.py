@@ -39,14 +39,26 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     return tuple(lines)
 
 
-def missing_file(question: Question) -> str | None:
-    """A sentence where no publisher's file of that quantization is known, with where to look."""
-    spec, workload = question.spec, question.workload
-    if workload.format != "gguf" or question.local_files or need.published(spec, "gguf", workload.quantization or "") is not None:
-        return None
-    where = f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}" if spec.repository else ""
-    known = f"The size is computed: this catalogue knows of no {workload.quantization} file of {spec.name}."
-    return f"{known} Hugging Face lists the conversions{where}"
+def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
+    """Sentences on the files: that they are quantized while loading, or that no publisher's of that quantization are known."""
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    format, quantization = workload.format or "", workload.quantization or ""
+    if runtime is None or question.local_files or not quantization or workload.task != "generate":
+        return ()
+    rule, notes = runtime.rule_of(quantization), []
+    if need.loads_sixteen_bits(spec, runtime, format, quantization):
+        notes.append(f"{runtime.name} downloads the published 16-bit weights and makes {quantization} of them while loading.")
+    elif fits and (format in ("gguf", "mlx") or rule is not None) and not _known_files(spec, format, quantization):
+        where = f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}" if spec.repository else ""
+        known = f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
+        notes.append(f"{known} Hugging Face lists the conversions{where}")
+    if rule is not None and rule.needs:
+        notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
+    return tuple(notes)
+
+
+def _known_files(spec: ModelSpec, format: str, quantization: str) -> bool:
+    return need.published(spec, format, quantization) is not None or spec.repository_of(format, quantization) is not None
 
 
 def _of_a_file(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
@@ -75,8 +87,10 @@ def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | Non
     values = _values(question)
     by_tag = "{tag}" in runtime.command and workload.format == "gguf"
     typed = runtime.command.replace("{tag}", tag) if by_tag and tag else ""
+    rule = runtime.rule_of(workload.quantization)
+    command = rule.command if rule is not None and rule.command and not values.get("quantized") else runtime.command
     # a bare tag loads the default quantization, whatever was asked
-    line = typed or "" if by_tag and not _default_quantization(spec, runtime, workload) else _filled(runtime.command, values)
+    line = typed or "" if by_tag and not _default_quantization(spec, runtime, workload) else _filled(command, values)
     line = line or _filled(runtime.repository_command, values)
     if not line:
         return ()
@@ -128,9 +142,13 @@ def _values(question: Question) -> Mapping[str, str]:
     found = need.published(spec, workload.format or "", workload.quantization or "")
     # a publisher's own name of the quantization is the tag that downloads it
     named = next((name for name in found[1].bytes if need.canonical_quantization(name) == workload.quantization), None) if found else None
-    of_conversion = workload.format in ("gguf", "ggml", "mlx")
+    rule = question.runtime.rule_of(workload.quantization) if question.runtime else None
+    # files that somebody quantized lie elsewhere than the published ones
+    quantized = spec.repository_of(workload.format or "", workload.quantization or "") or (found[1].repository if found else None)
+    elsewhere = workload.format in ("gguf", "ggml", "mlx") or (rule is not None and not rule.at_load)
     values = {
-        "repository": (found[1].repository if found else None) if of_conversion else spec.repository,
+        "repository": quantized or (None if elsewhere else spec.repository),
+        "quantized": quantized if rule is not None else None,
         "tag": _tag(spec, workload),
         "quantization": named or workload.quantization,
         "context_tokens": workload.context_tokens,

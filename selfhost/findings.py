@@ -14,8 +14,8 @@ from .facts import Record
 from .licenses import satisfies
 from .machine import Accelerator, Machine
 from .needs.records import Needs
-from .placement import emptied, free_bytes, room_of
-from .spec import ModelSpec, RuntimeSpec
+from .placement import capability_by_name, emptied, free_bytes, room_of
+from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
 TYPE_CHECKING = False
@@ -82,6 +82,7 @@ CODES: Mapping[str, str] = {
     "accelerator-unread": "an accelerator is there but could not be read, and it decides",
     "accelerator-missing": "the runtime needs an accelerator that is not there",
     "accelerator-too-small": "the runtime needs a larger accelerator",
+    "accelerator-unsuitable": "the runtime has no kernels of that quantization for the accelerator",
     "cpu-suits": "the processor suits the runtime's build",
     "cpu-slow": "it works, slowly: a recommended instruction set is missing",
     "cpu-assumed": "the instruction sets are assumed: a profile does not state them",
@@ -549,12 +550,15 @@ _BUILT_FOR = frozenset(("gfx942", "gfx950", "gfx1150", "gfx1151"))
 METAL_SHARE = (0.66, 0.85)
 
 
-def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, now_only: bool = False) -> Finding:
+def accelerator(
+    needs: Needs, machine: Machine, runtime: RuntimeSpec | None, rule: QuantizationRule | None = None, *, now_only: bool = False
+) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
-    `now_only`: what others hold of an accelerator does not count, even if they may leave it.
+    `rule`: how the runtime takes the quantization, where it has kernels for some accelerators alone. `now_only`: what others
+    hold of an accelerator does not count, even if they may leave it.
     """
-    needed = runtime is not None and runtime.gpu_only
+    needed = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
     terms = [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
     share = sum(term.high_bytes for term in terms)
     devices = {f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())}
@@ -585,13 +589,17 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, 
         largest = max((device for device in machine.accelerators or ()), key=lambda device: free_bytes(device) or 0, default=None)
         program = runtime.name if runtime else "The runtime"
         if shared:
+            if needed and rule is not None and runtime is not None and (unfit := _unfit(rule, runtime, shared[0])):
+                return found(*unfit, counted=False)
             metal = next((device for device in shared if device.vendor == "apple"), None)
             if metal is not None and (made := _metal(metal, needs, machine)) is not None:
                 return made
             return found(Outcome.PASS, "accelerator-fits", f"{shared[0].name} shares the RAM: judged there.", counted=False)
         if needed:
             remedy = "choose a runtime that works on a CPU: leave --runtime out"
-            return found(Outcome.FAIL, "accelerator-missing", f"{program} needs a GPU, and none was found.", remedy, counted=False)
+            what = " for that quantization" if rule is not None and runtime is not None and not runtime.gpu_only else ""
+            remedy = "choose another quantization: leave --quant out" if what else remedy
+            return found(Outcome.FAIL, "accelerator-missing", f"{program} needs a GPU{what}, and none was found.", remedy, counted=False)
         without = "None is needed" if largest is None else f"{largest.name} is not needed, or holds too little of it"
         return found(Outcome.PASS, "accelerator-not-needed", f"{without}: judged in RAM.", counted=False)
     if has is None:
@@ -599,6 +607,9 @@ def accelerator(needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, 
         why = machine.why_unread("accelerators" if machine.accelerators is None else f"accelerators.{blank}")
         reason = f"Only an accelerator could hold it, or be fast enough, and that could not be read: {why.reason}."
         return found(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
+    for device in used:
+        if rule is not None and runtime is not None and device is not None and (unfit := _unfit(rule, runtime, device)) is not None:
+            return found(*unfit, counted=False)
     if share > has:
         whole = sum(room_of(device, gpu_only=needed) or 0 for device in emptied([device for device in used if device is not None]))
         if share <= whole and not now_only:
@@ -646,6 +657,33 @@ def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | Non
         reason=f"It takes up to {units.binary(high)}, and macOS {gives}; what is left over runs on the CPU, slower.",
         remedy=f"give the GPU more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`",
     )
+
+
+def _unfit(rule: QuantizationRule, runtime: RuntimeSpec, device: Accelerator) -> tuple[Outcome, str, str, str] | None:
+    """Why a device runs no kernel of that quantization, or that it cannot be told; None where it does."""
+    another = f"choose another quantization, or another GPU ({rule.source})"
+    if rule.vendors and device.vendor == "unknown":
+        makers = " and ".join(rule.vendors)
+        reason = f"{runtime.name} has kernels of that quantization for GPUs of {makers}, and the maker of {device.name} is not known."
+        return Outcome.UNKNOWN, "accelerator-unread", reason, "name the GPU's maker, or choose another quantization"
+    if rule.vendors and device.vendor not in rule.vendors:
+        reason = f"{runtime.name} has no kernels of that quantization for {device.name}."
+        return Outcome.FAIL, "accelerator-unsuitable", reason, another
+    least = rule.compute_capability
+    if least is None or device.vendor != "nvidia":
+        return None
+    has = device.compute_capability or capability_by_name(device.name)
+    if has is None:
+        reason = f"{runtime.name} wants compute capability {least} for that quantization, and that of {device.name} is not known."
+        return Outcome.UNKNOWN, "accelerator-unread", reason, "look it up at https://developer.nvidia.com/cuda-gpus"
+    if _version(has) < _version(least):
+        reason = f"{runtime.name} wants compute capability {least} for that quantization, and {device.name} has {has}."
+        return Outcome.FAIL, "accelerator-unsuitable", reason, another
+    return None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else 0 for part in text.split("."))
 
 
 def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:

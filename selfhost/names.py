@@ -298,6 +298,16 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 nearest=(spec_id,),
                 remedy=f"selfhost check {spec_id}{options}",
             )
+        from .needs.packed import canonical_packed
+
+        packed = canonical_packed(re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE))
+        if packed is not None:
+            program = "transformers" if packed.startswith("nf4") else "vllm"
+            return UnknownModelError(
+                f"{message}: by its name it holds {spec_id} quantized as {packed}",
+                nearest=(spec_id,),
+                remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
+            )
         return UnknownModelError(
             f"{message}: by its name it holds {spec_id} in another format ({format}), whose size is not known here",
             nearest=(spec_id,),

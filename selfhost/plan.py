@@ -139,7 +139,9 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
     needs = question.needs
     if needs is None or needs.memory is None:
         return question, judge(question, vast), None
-    gpu_only = runtime is not None and runtime.gpu_only
+    quantization = question.workload.quantization
+    gpu_only = runtime is not None and runtime.wants_gpu(quantization)
+    rule = runtime.rule_of(quantization) if runtime is not None else None
     on_card = sum(term.high_bytes for term in needs.memory.terms if term.name != "runtime") + DEVICE_MARGIN_BYTES
     if gpu_only:
         on_card = smallest_device_bytes(needs.memory.high_bytes)
@@ -153,7 +155,11 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
     if unified:
         cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
     elif gpu_only:
-        cards = (Accelerator(vendor="unknown", name="the accelerator", memory_total_bytes=on_card, unified=False),)
+        vendor = rule.vendors[0] if rule is not None and rule.vendors else "unknown"
+        least_chip = rule.compute_capability if rule is not None else None
+        cards = (
+            Accelerator(vendor=vendor, name="the accelerator", memory_total_bytes=on_card, unified=False, compute_capability=least_chip),
+        )
     memory = alone if in_ram else beside + reserve
     machine = _machine(system, architecture, memory, disk, _sets(needs, architecture), cards)
     cores = sure = perhaps = None

@@ -37,6 +37,14 @@ DTYPES = (
 )  # fmt: skip
 # types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
+# quantized by others than the publisher, as needs/packed.py lays them out; 4 bits in groups of 128 where the name does not say
+PACKED = (
+    "awq", "awq-64g", "awq-32g", "gptq", "gptq-64g", "gptq-32g", "gptq-channel", "gptq-8bit", "gptq-8bit-64g", "gptq-8bit-32g",
+    "gptq-8bit-channel", "gptq-3bit", "gptq-3bit-64g", "gptq-3bit-32g", "gptq-3bit-channel", "gptq-2bit", "gptq-2bit-64g",
+    "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel", "w8a8", "fp8", "nf4", "nf4-double",
+)  # fmt: skip
+# parts of a block whose matrices a quantized checkpoint may leave in the plain type
+PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 ROPE_FACTORS = ("freqs", "long_short")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
@@ -50,9 +58,25 @@ _GGUF_QUANTIZATIONS = (
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": _GGUF_QUANTIZATIONS,
     "ggml": ("F16", "F32", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1"),
-    "safetensors": (*DTYPES, "awq", "gptq"),
+    "safetensors": (*DTYPES, *PACKED),
     "pickle": DTYPES,
-    "mlx": ("2bit", "3bit", "4bit", "5bit", "6bit", "8bit", "bf16", "fp16", "4bit-mxfp4", "MXFP4-Q8", "mxfp4", "nvfp4"),
+    "mlx": (
+        "2bit",
+        "3bit",
+        "4bit",
+        "5bit",
+        "6bit",
+        "8bit",
+        "4bit-32g",
+        "4bit-128g",
+        "8bit-32g",
+        "bf16",
+        "fp16",
+        "4bit-mxfp4",
+        "MXFP4-Q8",
+        "mxfp4",
+        "nvfp4",
+    ),
 }
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -193,6 +217,7 @@ class Architecture(Record):
     dtype: str | None = None
     matrix_dtype: str | None = None
     expert_dtype: str | None = None
+    plain_parts: tuple[str, ...] = ()
     layers: int
     embedding_length: int
     heads: int | None = None
@@ -233,12 +258,16 @@ class StatedNeeds(Record):
 
 
 class PublishedFiles(Record):
-    """Sizes that one publisher states: `bytes` by quantization. `repository` is where they can be fetched from."""
+    """Sizes that one publisher states: `bytes` by quantization. `repository` is where they can be fetched from.
+
+    `unsized`: quantizations that lie there and whose size nobody states to the byte; it is computed.
+    """
 
     format: str
     source: str
     repository: str | None = None
-    bytes: Mapping[str, int]
+    bytes: Mapping[str, int] = {}
+    unsized: tuple[str, ...] = ()
 
 
 class Upkeep(Record):
@@ -304,12 +333,38 @@ class ModelSpec(Record):
         """True for a model whose weights were never published."""
         return self.openness.weights == "closed"
 
+    def repository_of(self, format: str, quantization: str) -> str | None:
+        """Where files of that quantization lie, by any case of its name; None where this catalogue knows of none."""
+        wanted = quantization.lower()
+        for files in self.files:
+            if files.format == format and any(name.lower() == wanted for name in (*files.bytes, *files.unsized)):
+                return files.repository
+        return None
+
     def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
         """The size a publisher states for one file set, and which publisher; the first one listed wins."""
         for files in self.files:
             if files.format == format and quantization in files.bytes:
                 return files.bytes[quantization], files
         return None
+
+
+class QuantizationRule(Record):
+    """How one program takes one quantization of safetensors or MLX files.
+
+    `also`: what people type for it with this program (`4bit`); `at_load`: it downloads the 16-bit files and quantizes them
+    itself; `gpu_only`: there is no CPU kernel; `compute_capability`: the least of an NVIDIA GPU; `vendors`: GPUs it has kernels
+    for; `needs`: packages beside the program; `command` the line that loads it right, with the blanks of `RuntimeSpec.command`.
+    """
+
+    also: tuple[str, ...] = ()
+    at_load: bool = False
+    gpu_only: bool = False
+    compute_capability: str | None = None
+    vendors: tuple[str, ...] = ()
+    needs: str = ""
+    command: str = ""
+    source: str
 
 
 class RuntimeSpec(Record):
@@ -337,6 +392,8 @@ class RuntimeSpec(Record):
 
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,
     assumed) and `overhead_source`.
+
+    `quantizations`: by name, those it takes beside a model's own stored type.
     """
 
     id: str
@@ -361,12 +418,31 @@ class RuntimeSpec(Record):
     companions: tuple[str, ...] = ()
     flash_attention: bool = True
     logits_rows: str = "sequence"
+    quantizations: Mapping[str, QuantizationRule] = {}
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = "assumed"
     overhead_source: str = ""
     sources: Mapping[str, str] = {}
     origin: str = ""
+
+    def rule_of(self, quantization: str | None) -> QuantizationRule | None:
+        """The rule for a quantization, whatever the size of its groups; None for a model's own stored type."""
+        name = quantization or ""
+        while name and name not in self.quantizations:
+            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name)
+            name = shorter if shorter != name else ""
+        return self.quantizations.get(name)
+
+    def wants_gpu(self, quantization: str | None) -> bool:
+        """True where it has no CPU kernel, at all or for that quantization."""
+        rule = self.rule_of(quantization)
+        return self.gpu_only or (rule is not None and rule.gpu_only)
+
+    def named(self, text: str) -> str | None:
+        """The quantization that people call so with this program: `4bit` is nf4 with transformers, awq with vLLM."""
+        typed = re.sub(r"[_\s]+", "-", text.strip().lower())
+        return next((name for name, rule in self.quantizations.items() if typed == name or typed in rule.also), None)
 
 
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
@@ -466,6 +542,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     companions = root.strings("companions", choices=COMPANIONS)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
+    quantizations = _quantization_rules(root.table("quantization"))
     low = root.integer("overhead_low_bytes")
     high = root.integer("overhead_high_bytes")
     how = root.string("overhead_how", choices=HOW)
@@ -506,6 +583,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         companions=companions,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
+        quantizations=quantizations,
         overhead_low_bytes=low or 0,
         overhead_high_bytes=high or low or 0,
         overhead_how=how or "assumed",
@@ -513,6 +591,35 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         sources=sources,
         origin=origin,
     )
+
+
+def _quantization_rules(table: Table | None) -> Mapping[str, QuantizationRule]:
+    found: dict[str, QuantizationRule] = {}
+    for name in () if table is None else tuple(table.values):
+        rule = table.table(name) if table is not None else None
+        if rule is None:
+            continue
+        also = rule.strings("also")
+        at_load, gpu_only = rule.boolean("at_load"), rule.boolean("gpu_only")
+        capability, vendors = rule.string("compute_capability"), rule.strings("vendors")
+        needs, command, source = rule.string("needs"), rule.string("command"), rule.text("source", required=True)
+        rule.close()
+        if capability is not None and not re.fullmatch(r"\d+\.\d", capability):
+            rule.problem("compute_capability", "must be a number as NVIDIA writes it", 'write for example "8.0"')
+        if source is not None:
+            found[name] = QuantizationRule(
+                also=also,
+                at_load=bool(at_load),
+                gpu_only=bool(gpu_only),
+                compute_capability=capability,
+                vendors=vendors,
+                needs=needs or "",
+                command=command or "",
+                source=source,
+            )
+    if table is not None:
+        table.close()
+    return found
 
 
 def _schema_is_read(root: Table) -> bool:
@@ -700,8 +807,9 @@ def _architecture(table: Table | None) -> Architecture | None:
         row=gguf or transformers or "",
         runs_in_gguf=gguf is not None,
         dtype=table.string("dtype", choices=DTYPES),
-        matrix_dtype=table.string("matrix_dtype", choices=DTYPES),
-        expert_dtype=table.string("expert_dtype", choices=DTYPES),
+        matrix_dtype=table.string("matrix_dtype", choices=(*DTYPES, *PACKED)),
+        expert_dtype=table.string("expert_dtype", choices=(*DTYPES, *PACKED)),
+        plain_parts=table.strings("plain_parts", choices=PARTS),
         layers=layers or 0,
         embedding_length=embedding_length or 0,
         heads=heads,
@@ -1082,8 +1190,14 @@ def _published_files(table: Table) -> PublishedFiles | None:
     source = table.text("source", required=True)
     repository = _repository(table, "repository")
     sizes: dict[str, int] = {}
-    if "bytes" not in table:
+    unsized = table.strings("unsized")
+    if "bytes" not in table and not unsized:
         table.problem("bytes", "is missing", "write for example bytes.Q4_K_M = 4_372_812_000")
+    for index, name in enumerate(unsized):
+        if name not in QUANTIZATIONS.get(stored_as or "", (name,)):
+            table.document.add((*table.path, "unsized", index), f'"{name}" is not a quantization of {stored_as}')
+    if unsized and repository is None and "repository" not in table:
+        table.problem("unsized", "names files that lie in no repository", "write repository, or bytes with their sizes")
     sizes_table = table.table("bytes")
     if sizes_table is not None:
         for name in sizes_table.values:
@@ -1091,13 +1205,12 @@ def _published_files(table: Table) -> PublishedFiles | None:
             known = QUANTIZATIONS.get(stored_as or "", (name,))
             if name not in known:
                 guess = table.document.guess(name, known)
-                sizes_table.problem(
-                    name, f"is not a quantization of {stored_as}", f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
-                )
+                plain = ", ".join(each for each in known if "-" not in each)  # without the groups and bits, which are variants
+                sizes_table.problem(name, f"is not a quantization of {stored_as}", f"did you mean {guess}?" if guess else f"known: {plain}")
     table.close()
     if stored_as is None or source is None:
         return None
-    return PublishedFiles(format=stored_as, source=source, repository=repository, bytes=sizes)
+    return PublishedFiles(format=stored_as, source=source, repository=repository, bytes=sizes, unsized=unsized)
 
 
 def _upkeep(table: Table | None) -> Upkeep:

@@ -12,7 +12,8 @@ from .machine import Machine
 from .needs.records import Needs, Term
 from .offers import Offer
 from .placement import emptied, placements
-from .spec import ModelSpec, RuntimeSpec
+from .quality import Quality
+from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
 from .workload import Workload
 
@@ -32,6 +33,7 @@ __all__ = [
     "Question",
     "Room",
     "Route",
+    "Size",
     "Speed",
     "Verdict",
     "exit_code",
@@ -93,6 +95,24 @@ class Placement(Record):
     judged: bool
 
 
+class Size(Record):
+    """One quantization of a model with one runtime: what travels, what it takes, whether it would run, what it costs in quality.
+
+    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are known; `memory_bytes` the most
+    it may take, None where that is not known; `fits` is None where it cannot be told.
+    """
+
+    quantization: str
+    family: str
+    runtime: str
+    bytes: int
+    how: str
+    source: str
+    memory_bytes: int | None = None
+    fits: bool | None = None
+    quality: Quality
+
+
 class Question(Record):
     """All that is asked of one model, every default filled in: what `judge` takes beside the machine.
 
@@ -148,7 +168,7 @@ class Verdict(Record):
 
     `workload` is the one judged, every default filled in. `placements` are the ways to lay it out that were compared, () where there
     is but one. `commands` are lines to type next, `notes` sentences about how the name was understood, `advice` what measurements
-    say would make it faster here. `monthly_cost` is None where the workload states no load.
+    say would make it faster here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no load.
     """
 
     asked: str
@@ -167,6 +187,7 @@ class Verdict(Record):
     commands: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    quality: Quality | None = None
 
     @property
     def can_run(self) -> bool:
@@ -274,7 +295,11 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
 
 
 def _gpu_only(question: Question) -> bool:
-    return question.runtime is not None and question.runtime.gpu_only
+    return question.runtime is not None and question.runtime.wants_gpu(question.workload.quantization)
+
+
+def _rule(question: Question) -> QuantizationRule | None:
+    return question.runtime.rule_of(question.workload.quantization) if question.runtime is not None else None
 
 
 def _failed(held: Iterable[Finding | None]) -> bool:
@@ -296,7 +321,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
 
         whole = gathered(question.spec, question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
-        accelerator = check.accelerator(candidate, machine, question.runtime, now_only=basis == "available")
+        accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available")
         yield candidate, [check.memory(candidate, machine, question.workload, stored), accelerator]
 
 

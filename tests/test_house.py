@@ -21,7 +21,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("machine", "spec", "offers"),
     ("needs", "whatif", "prices"),
     ("catalogue", "modelfiles"),
-    ("names", "speccheck", "profiles"),
+    ("names", "speccheck", "profiles", "quality"),
     ("speed", "placement", "openness"),
     ("findings", "costs"),
     ("verdict",),

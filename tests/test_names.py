@@ -245,12 +245,6 @@ def test_no_unrelated_model_is_offered(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "model", "format"),
     [
-        ("Qwen/Qwen2.5-7B-Instruct-AWQ", "qwen2.5-7b-instruct", "AWQ"),
-        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4", "qwen2.5-7b-instruct", "GPTQ-Int4"),
-        ("Qwen/Qwen3-8B-FP8", "qwen3-8b", "FP8"),
-        ("TheBloke/Mistral-7B-Instruct-v0.2-GPTQ", "mistral-7b-instruct-v0.2", "GPTQ"),
-        ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", LLAMA, "bnb-4bit"),
-        ("RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8", LLAMA, "quantized.w8a8"),
         ("gemma3:12b-it-qat", "gemma-3-12b-it", "qat"),
         ("google/gemma-3-12b-it-qat-q4_0-gguf", "gemma-3-12b-it", "qat-q4_0"),
     ],
@@ -261,6 +255,26 @@ def test_another_format_of_a_known_model_is_named_as_such(typed: str, model: str
         resolve(typed, CATALOGUE)
     assert f"holds {model} in another format ({format}), whose size is not known here" in str(caught.value)
     assert caught.value.nearest == (model,)
+
+
+@pytest.mark.parametrize(
+    ("typed", "model", "options"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct-AWQ", "qwen2.5-7b-instruct", "--runtime vllm --quant awq"),
+        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4", "qwen2.5-7b-instruct", "--runtime vllm --quant gptq"),
+        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", "qwen2.5-7b-instruct", "--runtime vllm --quant gptq-8bit"),
+        ("Qwen/Qwen3-8B-FP8", "qwen3-8b", "--runtime vllm --quant fp8"),
+        ("TheBloke/Mistral-7B-Instruct-v0.2-GPTQ", "mistral-7b-instruct-v0.2", "--runtime vllm --quant gptq"),
+        ("hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4", LLAMA, "--runtime vllm --quant awq"),
+        ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", LLAMA, "--runtime transformers --quant nf4"),
+        ("RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8", LLAMA, "--runtime vllm --quant w8a8"),
+    ],
+)
+def test_a_quantized_repository_leads_to_its_quantization(typed: str, model: str, options: str) -> None:
+    """What people download under such a name can be judged: the remedy is the command."""
+    with pytest.raises(UnknownModelError, match="quantized as") as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.remedy == f"selfhost check {model} {options}"
 
 
 def test_a_repository_of_mlx_leads_to_the_runtime() -> None:

@@ -35,6 +35,7 @@ def _documents() -> dict[str, Document]:
     made["several-verbose"] = check_text.check_document(samples.every(), verbose=True)
     made["list"] = list_text.list_document(samples.every(), samples.LAPTOP)
     made["show"] = show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local())
+    made["show-verbose"] = show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local(), verbose=True)
     made["show-closed"] = show_text.show_document(samples.GPT4O)
     made["compare"] = compare_text.compare_document(samples.every()[:2])
     made["compare-many"] = compare_text.compare_document(samples.every())
@@ -284,7 +285,10 @@ def test_show_tells_what_is_known_and_what_is_not() -> None:
     assert "7.70 GB" in rows["Q8_0"]
     assert "not known" in rows["Q8_0"]
     assert re.search(r"\byes\b", rows["Q4_K_M"])
-    assert re.search(r"\bno\b", rows["BF16"])
+    assert "small" in rows["Q4_K_M"]
+    assert "not measured" in rows["Q8_0"]
+    assert re.search(r"\bno\b", rows["bfloat16"])
+    assert rows["awq"].split()[-2:] == ["vllm", "computed"]
 
 
 def test_show_of_a_closed_model_says_why_and_what_else() -> None:
@@ -341,7 +345,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
         check_text.check_document([verdict], verbose=True),
         check_text.check_document([verdict, verdict]),
         list_text.list_document([verdict], machine),
-        show_text.show_document(model, ((name, 1, name, name, None),), offers, verdict),
+        show_text.show_document(model, (samples.sized(name, 1, name, None, family=name, runtime=name, source=name),), offers, verdict),
         machine_text.machine_document(machine),
     ):
         shown = plain(document, width, bars=True)

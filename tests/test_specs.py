@@ -73,6 +73,9 @@ BITS = {
     "F16": (16, 32),
     # mlx.core.quantize: two numbers of 16 bits for 128, 64 or 32 weights; tables and routers may keep more
     **{f"{bits}bit": (bits + 0.25, bits + 2) for bits in (3, 4, 5, 6, 8)},
+    "8bit-32g": (9.0, 10),
+    "mxfp4": (4.2, 6),
+    "nvfp4": (4.5, 6),
     "4bit-mxfp4": (4.2, 6),
     "MXFP4-Q8": (4.2, 9.5),
     "bf16": (16, 32),

@@ -22,6 +22,7 @@ from selfhost.spec import (
     Openness,
     Parameters,
     PublishedFiles,
+    QuantizationRule,
     RuntimeSpec,
     Safety,
     StatedNeeds,
@@ -124,6 +125,7 @@ CLOSED = SPEC.replace(
     availability=Availability(why="the provider keeps them", provider="P"),
 )
 GPU_ONLY = RUNTIME.replace(gpu_only=True, splits_layers=False)
+FP8_ONLY = GPU_ONLY.replace(quantizations={"fp8": QuantizationRule(compute_capability="8.9", source="a page")})
 GPU = Accelerator(vendor="nvidia", name="Test GPU", memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB, unified=False)
 BIG = question(needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB))
 
@@ -215,6 +217,11 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
         "accelerator",
         question(runtime=GPU_ONLY, needs=needs_of(500 * GIB, 501 * GIB)),
         MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=2 * GIB),)),
+    ),
+    ("accelerator", "fail", "accelerator-unsuitable"): lambda: found(
+        "accelerator",
+        question(workload=WORK.replace(quantization="fp8"), runtime=FP8_ONLY),
+        MACHINE.replace(accelerators=(GPU.replace(compute_capability="7.0"),)),
     ),
     ("cpu", "pass", "cpu-suits"): lambda: found("cpu"),
     ("cpu", "warn", "cpu-slow"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=("sse4_2",))),

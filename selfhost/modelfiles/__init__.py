@@ -301,7 +301,9 @@ def _weights(
         if spec.architecture is not None:
             dtype = spec.architecture.dtype or (weights.dtype if not stored.quantized else None)
             spec = spec.replace(
-                architecture=spec.architecture.replace(dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts)
+                architecture=spec.architecture.replace(
+                    dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts, plain_parts=stored.plain_parts
+                )
             )
             if dtype is not None:
                 spec = spec.replace(unknown={key: why for key, why in spec.unknown.items() if key != "architecture.dtype"})

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from ..facts import Record
 from ..spec import (
     MAX_LAYERS,
+    PACKED,
+    PARTS,
     Architecture,
     Attention,
     Audio,
@@ -165,6 +167,7 @@ class Stored(Record):
     format: str = "safetensors"
     matrices: str | None = None
     experts: str | None = None
+    plain_parts: tuple[str, ...] = ()
 
 
 class ConfigRead(Record):
@@ -439,6 +442,7 @@ class _Config:
             dtype=self.dtype(),
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
+            plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
             heads=self.number(*_HEADS) or None,
@@ -985,6 +989,18 @@ class _Config:
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
+        parts = _plain_parts(found, self.number(*_LAYERS) or None)
+        if stored.name is not None and parts is None:
+            key = "modules_to_not_convert" if "modules_to_not_convert" in found else "ignore"
+            self.unknown["architecture.matrix_dtype"] = (
+                f"quantization_config: {key} leaves matrices of some layers in 16 bits, so the size of the weights is not known"
+            )
+            return Stored()
+        if stored.name is not None and {"attention", "feed_forward", "shared_expert"} <= set(parts or ()):
+            # the experts alone are quantized
+            stored = stored.replace(matrices=None, experts=stored.name)
+        elif stored.matrices is not None and parts:
+            stored = stored.replace(plain_parts=parts)
         if stored.name is None:
             method = _short(found.get("quant_method") or found.get("quant_algo"))
             self.unknown["architecture.matrix_dtype"] = (
@@ -1082,18 +1098,70 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
     if method == "mxfp4":
         return Stored(name="mxfp4", experts="mxfp4")
     if method in ("gptq", "awq"):
-        # bits and group size differ from file to file: the name says the method, the size is that of the files
-        return Stored(name=str(method))
+        return _grouped(str(method), found.get("bits", 4), found.get("group_size", 128))
     if method == "modelopt" or algorithm:
         name = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm) if isinstance(algorithm, str) else None
         return Stored(name=name, matrices=name)
     if method == "bitsandbytes":
+        if found.get("load_in_4bit") is True or found.get("_load_in_4bit") is True:
+            four = "nf4-double" if found.get("bnb_4bit_use_double_quant") is True else "nf4"
+            return Stored(name=four, matrices=four)
         return Stored(name="int8", matrices="int8") if found.get("load_in_8bit") is True else Stored()
     if method == "compressed-tensors":
         return _compressed(found)
     if method == "bitnet":
         return Stored(name="ternary", matrices="ternary")
     return Stored()
+
+
+def _grouped(method: str, bits: Any, group: Any) -> Stored:
+    """GPTQ and AWQ under the name of their bits and group; None where no layout is known for them."""
+    name = method if bits == 4 else f"{method}-{bits}bit"
+    name += "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
+    return Stored(name=name, matrices=name) if name in PACKED else Stored()
+
+
+# what is never quantized, is no matrix of a block, or lies outside the language model
+_NEVER = re.compile(
+    r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|norm|router|indexer|mtp|merger|conv|shared_expert_gate|bias"
+    r"|(?:^|[.*])gate(?:$|\.)|in_proj_[ab]|[eh]norm|correction"
+)
+_PART_NAMES = (
+    ("recurrent", re.compile(r"linear_attn|mamba|mixer\.(?:in|out)_proj")),
+    ("attention", re.compile(r"self_attn|attention|\battn\b|[qkvo]_proj")),
+    ("shared_expert", re.compile(r"shared_expert")),
+    ("expert", re.compile(r"experts")),
+    ("feed_forward", re.compile(r"mlp|feed_forward|ffn|gate_proj|up_proj|down_proj")),
+)
+
+
+def _plain_parts(found: Mapping[str, Any], layers: int | None) -> tuple[str, ...] | None:
+    """The parts that the file leaves in 16 bits in (nearly) all layers; None where it does so in some of them.
+
+    A layer or two at either end (Llama 3.1 405B) are within the range of the size.
+    """
+    names = found.get("modules_to_not_convert") or found.get("ignore") or ()
+    where: dict[str, set[int]] = {}
+    everywhere: set[str] = set()
+    for name in names if isinstance(names, list) else ():
+        if not isinstance(name, str) or _NEVER.search(name):
+            continue
+        part = next((part for part, pattern in _PART_NAMES if pattern.search(name)), None)
+        number = re.search(r"layers?\.(\d+)\.", name)
+        if part is not None and number is None:
+            everywhere.add(part)
+        elif part is not None and number is not None:
+            where.setdefault(part, set()).add(int(number[1]))
+    many = 0.8 * (layers or 1)
+    # attention and recurrent layers take turns
+    mixing = where.get("attention", set()) | where.get("recurrent", set())
+    for part, numbers in where.items():
+        reach = len(mixing) if part in ("attention", "recurrent") else len(numbers)
+        if layers is None or reach >= many:
+            everywhere.add(part)
+        elif len(numbers) > max(2, 0.05 * layers):
+            return None
+    return tuple(part for part in PARTS if part in everywhere)
 
 
 def _compressed(found: Mapping[str, Any]) -> Stored:
@@ -1112,9 +1180,9 @@ def _compressed(found: Mapping[str, Any]) -> Stored:
         name = "mxfp4"
     elif shape == ("int", 4, 32):
         name = "int4_32"
+    elif shape[:2] == ("int", 4):
+        packed = "w4a16" if shape[2] == 128 else "w4a16-channel" if shape[2] is None else f"w4a16-{shape[2]}g"
+        name = packed if packed in PACKED else None
     elif shape[:2] == ("int", 8):
         name = "int8"
-    ignored = found.get("ignore")
-    # where attention keeps the published type, only the experts are quantized
-    alone = isinstance(ignored, list) and any(isinstance(item, str) and item.startswith("re:") and "self_attn" in item for item in ignored)
-    return Stored(name=name, experts=name) if alone else Stored(name=name, matrices=name)
+    return Stored(name=name, matrices=name)

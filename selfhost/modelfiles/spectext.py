@@ -109,13 +109,13 @@ def _inline(pairs: Mapping[str, Any]) -> str:
 def _architecture(model: Architecture) -> list[str]:
     lines = ["", "[architecture]", f"{'gguf' if model.runs_in_gguf else 'transformers'} = {_value(model.row)}"]
     for key in (
-        "dtype", "matrix_dtype", "expert_dtype", "layers", "embedding_length", "heads", "vocabulary", "vocabulary_gguf",
+        "dtype", "matrix_dtype", "expert_dtype", "plain_parts", "layers", "embedding_length", "heads", "vocabulary", "vocabulary_gguf",
         "context_tokens", "tied_embeddings", "output_matrix", "attention_bias", "query_key_norm", "parallel_norms", "rope_factors",
         "positions", "token_types",
         "cache_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
     ):  # fmt: skip
         value = getattr(model, key)
-        if value is not None and not (key == "output_matrix" and value):
+        if value not in (None, ()) and not (key == "output_matrix" and value):
             lines.append(f"{key} = {_value(value)}")
     attention, recurrent, feed_forward = model.attention, model.recurrent, model.feed_forward
     # lines of the first two lists share the layers that none of them names, so one of both may leave out its own

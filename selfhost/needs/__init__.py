@@ -8,6 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .checkpoint import loads_sixteen_bits
     from .companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ
     from .estimate import (
         QUANTIZATIONS,
@@ -20,33 +21,33 @@ if TYPE_CHECKING:
         weights_bytes,
         why_not_loaded,
     )
+    from .packed import from_sixteen_bits
     from .parts import Companions, published
-    from .quantization import QUALITY, worth_having
 
 __all__ = [
     "Companions",
     "OWN_BLOCK",
-    "QUALITY",
     "QUANTIZATIONS",
     "adapter_of_rank",
     "canonical_quantization",
     "decode_bytes",
     "decode_bytes_by_type",
     "default_format_and_quantization",
+    "from_sixteen_bits",
+    "loads_sixteen_bits",
     "needs_of",
     "published",
     "quantizations_of",
     "vocabularies_differ",
     "weights_bytes",
     "why_not_loaded",
-    "worth_having",
 ]
 
 _HOME = {
     "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes": "estimate", "decode_bytes_by_type": "estimate",
     "default_format_and_quantization": "estimate", "needs_of": "estimate", "quantizations_of": "estimate", "weights_bytes": "estimate",
-    "why_not_loaded": "estimate", "published": "parts", "Companions": "parts", "OWN_BLOCK": "companions",
-    "adapter_of_rank": "companions", "vocabularies_differ": "companions", "QUALITY": "quantization", "worth_having": "quantization",
+    "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
+    "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
 }  # fmt: skip
 
 

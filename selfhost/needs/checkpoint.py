@@ -7,21 +7,16 @@ from functools import lru_cache
 from math import prod
 
 from ..facts import Unread
-from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec, TensorGroup
+from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec, TensorGroup
 from .cache import CacheGroup, cache_groups, states
+from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, is_linear, linear_bytes, mlx_size, part_of, scheme_of
+from .packed import size_of as packed_size
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 
-# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32, one per 16, two bytes per 32
-DTYPES = {
-    "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
-    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5, "int8": 8.0, "int4_32": 4.5,
-    "ternary": 2.0,
-}  # fmt: skip
-# groups of 64 weights share a 16-bit scale and a 16-bit bias: mlx.core.quantize, its default
-_MLX_BITS = {"bf16": 16.0, "fp16": 16.0, "8bit": 8.5, "6bit": 6.5, "5bit": 5.5, "4bit": 4.5, "3bit": 3.5}
-MLX_QUANTIZATIONS = tuple(_MLX_BITS)
+MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
+"""Best quality first."""
 
 # cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
 _STEPS = {"vllm": 16, "mlx": 256}
@@ -54,16 +49,24 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     if found is not None:
         return stated_size(found)
     if format == "mlx":
-        return _mlx(subject, quantization)
-    if quantization not in DTYPES or (subject.architecture is not None and quantization != name_of(subject.architecture)):
+        return mlx_size(subject, quantization)
+    own = name_of(subject.architecture)
+    untold = subject.spec.unknown.get("architecture.matrix_dtype")
+    if untold is not None and quantization == own:
+        remedy = "give the folder with its safetensors files, or state the size under [[files]] of a spec"
+        return Unread(fact="download_bytes", reason=untold, remedy=remedy)
+    if quantization != own and (scheme_of(quantization) is not None or quantization == "int8"):
+        return packed_size(subject, quantization)
+    unknown = scheme_of(quantization) is None and quantization not in DTYPES
+    if unknown or (subject.architecture is not None and quantization != own):
         return Unread(
             fact="download_bytes",
             reason=f"nobody states the size of the {format} files in {quantization}",
-            remedy=f"take {name_of(subject.architecture)}, as published",
+            remedy=f"take {own}, as published",
         )
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
     types = (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype) if architecture is not None else ()
-    strange = next((type for type in types if type is not None and type not in DTYPES), None)
+    strange = next((type for type in types if type is not None and type not in DTYPES and scheme_of(type) is None), None)
     if strange is not None:
         return Unread(
             fact="download_bytes",
@@ -75,7 +78,7 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     sizes = _stored(architecture, row)
     unsure = architecture.dtype is None
     plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-    beside = ((parameters.encoders or 0) * plain + (parameters.mtp or 0) * DTYPES.get(architecture.matrix_dtype or "", plain)) / 8
+    beside = ((parameters.encoders or 0) * plain + (parameters.mtp or 0) * _bits(architecture.matrix_dtype, plain)) / 8
     extra = 0.0
     if parameters.extra_in_files and not (architecture.matrix_dtype or architecture.expert_dtype):
         extra = parameters.extra_in_files * plain / 8
@@ -118,7 +121,7 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
             arithmetic=f"{total:,} parameters × 16 bits / 8",
         )
     type = name_of(architecture)
-    bits, plain = DTYPES.get(type, 16.0), DTYPES.get(architecture.dtype, 16.0)
+    bits, plain = _bits(type, 16.0), DTYPES.get(architecture.dtype, 16.0)
     size = int(total * bits / 8)
     mixed = type != architecture.dtype
     return SizedWeights(
@@ -137,45 +140,34 @@ def _stored(architecture: Architecture, row: ArchitectureRow) -> dict[str, float
     plain = architecture.dtype or "bfloat16"
     sizes: dict[str, float] = {}
     for group in checkpoint_tensors(architecture, row):
-        type = _type_of(group, architecture, plain)
-        sizes[type] = sizes.get(type, 0.0) + prod(group.shape) * (len(group.layers) or 1) * DTYPES.get(type, 16.0) / 8
+        type, number = _type_of(group, architecture, plain), len(group.layers) or 1
+        if type == plain:
+            size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
+        else:
+            # further axes are experts, or heads of one matrix
+            inputs, outputs = group.shape[0], group.shape[1]
+            size = linear_bytes(type, inputs, outputs) * prod(group.shape[2:])
+        sizes[type] = sizes.get(type, 0.0) + size * number
     return sizes
+
+
+def _bits(type: str | None, plain: float) -> float:
+    """Bits per weight of a stored type, scales included; `plain` where there is none of its own."""
+    if type is None:
+        return plain
+    return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
 
 
 def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
     if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
         return plain
+    if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
+        return plain
+    if architecture.plain_parts and part_of(group, architecture) in architecture.plain_parts:
+        return plain
     if "_exps." in group.name and architecture.expert_dtype:
         return architecture.expert_dtype
     return architecture.matrix_dtype or plain
-
-
-def _mlx(subject: Subject, quantization: str) -> SizedWeights | Unread:
-    bits = _MLX_BITS.get(quantization)
-    if bits is None:
-        return Unread(fact="download_bytes", reason=f"nobody states the size in {quantization}", remedy="take 4bit or 8bit")
-    architecture, row = subject.architecture, subject.row
-    if architecture is not None and row is not None and subject.whole:
-        matrices = vectors = 0
-        for group in checkpoint_tensors(architecture, row):
-            elements = prod(group.shape) * (len(group.layers) or 1)
-            if len(group.shape) > 1 and group.name.endswith(".weight") and group.shape[0] % 64 == 0 and "ssm_conv1d" not in group.name:
-                matrices += elements
-            else:
-                vectors += elements
-    else:
-        matrices, vectors = subject.spec.parameters.total or 0, 0
-    if not matrices:
-        return Unread(fact="download_bytes", reason="the number of parameters is not known", remedy="state the size under [[files]]")
-    size = int(matrices * bits / 8) + 2 * vectors
-    return SizedWeights(
-        bytes=size,
-        low_bytes=int(size * 0.97),
-        high_bytes=int(size * 1.10),
-        how=How.COMPUTED,
-        source="mlx.core.quantize: groups of 64 with a 16-bit scale and bias; routers may keep more bits",
-        arithmetic=f"{matrices:,} weights × {bits:g} bits / 8 + {vectors:,} others × 2 bytes",
-    )
 
 
 # ------------------------------------------------------------------ memory
@@ -183,26 +175,38 @@ def _mlx(subject: Subject, quantization: str) -> SizedWeights | Unread:
 
 def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> Parts:
     """Files and memory of a Python runtime."""
-    files = size_of(subject, format, asked.quantization)
-    if isinstance(files, Unread):
-        return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+    loaded = size_of(subject, format, asked.quantization)
     architecture = subject.architecture
+    files = loaded
+    if loads_sixteen_bits(subject.spec, runtime, format, asked.quantization):
+        files = size_of(subject, format, name_of(architecture))
+    if isinstance(files, Unread) or isinstance(loaded, Unread):
+        missing = tuple(one for one in dict.fromkeys((files, loaded)) if isinstance(one, Unread))
+        return Parts(files=files, unknown=(*missing, missing[-1].replace(fact="memory.weights")))
     if architecture is None or not (architecture.attention or architecture.recurrent):
         unknown = Unread(
             fact="memory.kv_cache",
             reason="the spec has no architecture, so the size of its cache is not known",
             remedy="add [architecture] to the spec, or state [needs]",
         )
-        found = (_weights(subject, files, runtime, format), overhead(runtime))
+        found = (_weights(subject, loaded, runtime, format, asked.quantization), overhead(runtime))
         return Parts(files=files, terms=found, largest_file_bytes=min(files.bytes, _SHARD_BYTES), unknown=(unknown,))
     row = subject.row or ArchitectureRow(name=architecture.row)
     evictable = 0
     if runtime.id == "transformers" and _in_torch_memory(subject, architecture):
-        made, evictable = _torch(subject, architecture, row, _weights(subject, files, runtime, format), runtime, asked)
+        made, evictable = _torch(subject, architecture, row, _weights(subject, loaded, runtime, format, asked.quantization), runtime, asked)
     else:
-        made = [_weights(subject, files, runtime, format), *_cache(architecture, row, runtime, asked)]
+        made = [_weights(subject, loaded, runtime, format, asked.quantization), *_cache(architecture, row, runtime, asked)]
         made += [_activations(architecture, runtime, asked), overhead(runtime)]
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
+
+
+def loads_sixteen_bits(spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str) -> bool:
+    """True where the runtime downloads the published 16-bit weights and quantizes them itself, while it loads them."""
+    rule = runtime.rule_of(quantization)
+    if rule is None or not rule.at_load or not from_sixteen_bits(spec.architecture):
+        return False
+    return published(spec, format, quantization) is None and spec.repository_of(format, quantization) is None
 
 
 def overhead(runtime: RuntimeSpec) -> Term:
@@ -214,13 +218,16 @@ def overhead(runtime: RuntimeSpec) -> Term:
     )
 
 
-def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str) -> Term:
+def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str) -> Term:
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
     unneeded = 0
-    if files.how is not How.STATED and architecture is not None and format != "mlx":
+    own = quantization == name_of(architecture)
+    if not own and row is not None and architecture is not None and loads_sixteen_bits(subject.spec, runtime, format, quantization):
+        return _quantized_while_loading(files, architecture, row, runtime, quantization)
+    if files.how is not How.STATED and architecture is not None and format != "mlx" and own:
         # in the files (not those made for MLX), by default not loaded: blocks that predict more tokens, a tied matrix stored twice
         plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-        unneeded = int((parameters.mtp or 0) * DTYPES.get(architecture.matrix_dtype or "", plain) / 8)
+        unneeded = int((parameters.mtp or 0) * _bits(architecture.matrix_dtype, plain) / 8)
         if not (architecture.matrix_dtype or architecture.expert_dtype):
             unneeded += int((parameters.extra_in_files or 0) * plain / 8)
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
@@ -249,6 +256,20 @@ def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int
     wide = architecture.embedding_length
     padded = (-(-wide // 256) * 256) * (-(-length // step) * step)
     return int(_stored(architecture, row).get(architecture.expert_dtype or "", 0.0) * (padded / (wide * length) - 1))
+
+
+def _quantized_while_loading(
+    files: SizedWeights, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, quantization: str
+) -> Term:
+    """Of the 16-bit files the linear layers are made narrow one by one; the rest stays."""
+    line, source = files.arithmetic, f"{files.source}, made while loading"
+    extra = expert_bytes_left(architecture, row, quantization) if runtime.id == "transformers" else 0
+    if extra:
+        # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its issue 1849
+        line += f" + {extra:,} bytes, for experts stay in 16 bits"
+        source += "; bitsandbytes issue 1849: experts of transformers 5 are left in 16 bits"
+    size = files.bytes + extra
+    return term("weights", size, files.how, source, line, low=files.low_bytes, high=max(files.high_bytes, int(size * 1.005)))
 
 
 def _width(architecture: Architecture) -> int:

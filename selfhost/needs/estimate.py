@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..facts import Unread
-from ..spec import ModelSpec, RuntimeSpec
+from ..spec import PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
+from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
-from .quantization import GGUF_QUANTIZATIONS, canonical_gguf, stored
+from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import row_of
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
-QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *checkpoint.DTYPES, *checkpoint.MLX_QUANTIZATIONS)
+QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *checkpoint.MLX_QUANTIZATIONS)
 """Every name that `canonical_quantization` may answer."""
 
 _FORMATS = ("gguf", "ggml", "mlx", "safetensors", "pickle")
@@ -113,18 +115,30 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
             names = tuple(name for name in GGUF_QUANTIZATIONS if name == default or name in own)
         else:
             experts = spec.architecture is not None and any(group.experts for group in spec.architecture.feed_forward)
-            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or (name != "F32" and (name != "MXFP4" or experts)))
+            ternary = spec.architecture is not None and spec.architecture.matrix_dtype == "ternary"
+            left = {"F32", *(() if experts else ("MXFP4",)), *(() if ternary else TERNARY_QUANTIZATIONS)}
+            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or name not in left)
         names = (*names, *(name for name in own if name not in GGUF_QUANTIZATIONS))
     elif format == "ggml":
         names = WHISPER_QUANTIZATIONS
     elif format == "mlx":
         names = (*(name for name in checkpoint.MLX_QUANTIZATIONS), *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS))
+    elif spec.components:
+        names = ("float32", "float16") if default == "float32" else (default,)
     else:
-        names = ("float32", "float16") if spec.components and default == "float32" else (default,)
+        names = (default, *_quantized_for(spec, runtime), *listed)
     if format == "gguf" and (spec.parameters.total is not None or _subject(spec, architectures).whole):
         # every recipe can be followed, so none of them has to be
         return names
     return tuple(name for name in dict.fromkeys(names) if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights))
+
+
+def _quantized_for(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
+    """What the runtime takes beside the published type; it makes them itself from 16-bit weights alone."""
+    if spec.modality not in ("text", "vision") or not from_sixteen_bits(spec.architecture):
+        # weights that are narrow already lose twice by being quantized again
+        return ()
+    return tuple(runtime.quantizations)
 
 
 def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
@@ -143,12 +157,17 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 
 
 def canonical_quantization(text: str) -> str | None:
-    """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`; None for a name nobody knows."""
+    """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`, `AWQ-INT4` -> `awq`; None for a name nobody knows."""
     name = canonical_gguf(text)
     if name is not None:
         return name
     lower = text.strip().lower()
-    return next((known for known in QUANTIZATIONS if known.lower() == lower), None)
+    known = next((known for known in QUANTIZATIONS if known.lower() == lower), None)
+    if known is None:
+        # repositories write the group as 4bit-gs32, or name the usual one
+        spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
+        known = spelled if mlx_scheme(spelled) is not None else None
+    return known or canonical_packed(text)
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..facts import Unread
 from ..spec import RuntimeSpec
-from .checkpoint import DTYPES, overhead
+from .checkpoint import overhead
+from .packed import DTYPES
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term
 

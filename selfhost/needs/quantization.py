@@ -21,19 +21,24 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
     "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210),
     "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74), "IQ2_S": (256, 82),
     "IQ3_XXS": (256, 98), "IQ3_S": (256, 110), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136), "MXFP4": (32, 17),
+    "TQ1_0": (256, 54), "TQ2_0": (256, 66),
 }  # fmt: skip
 
-# name of the file's quantization -> type of most of its tensors; best quality first
+# name of the file's quantization -> type of most of its tensors; best quality first, as specs/common/quantizations.toml measures it
 _BASE: Mapping[str, str] = {
     "F32": "F32", "BF16": "BF16", "F16": "F16", "Q8_0": "Q8_0", "Q6_K": "Q6_K",
     "Q5_K_M": "Q5_K", "Q5_K_S": "Q5_K", "Q5_1": "Q5_1", "Q5_0": "Q5_0",
-    "Q4_K_M": "Q4_K", "Q4_K_S": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_1": "Q4_1", "Q4_0": "Q4_0", "MXFP4": "MXFP4",
-    "Q3_K_L": "Q3_K", "IQ3_M": "IQ3_S", "Q3_K_M": "Q3_K", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S", "IQ3_XXS": "IQ3_XXS", "Q3_K_S": "Q3_K",
-    "IQ2_M": "IQ2_S", "IQ2_S": "IQ2_XS", "Q2_K": "Q2_K", "IQ2_XS": "IQ2_XS", "IQ2_XXS": "IQ2_XXS", "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S",
+    "Q4_K_M": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_K_S": "Q4_K", "Q4_1": "Q4_1", "Q4_0": "Q4_0", "MXFP4": "MXFP4",
+    "Q3_K_L": "Q3_K", "Q3_K_M": "Q3_K", "IQ3_M": "IQ3_S", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S", "IQ3_XXS": "IQ3_XXS", "Q3_K_S": "Q3_K",
+    "IQ2_M": "IQ2_S", "Q2_K_S": "Q2_K", "IQ2_S": "IQ2_XS", "Q2_K": "Q2_K", "IQ2_XS": "IQ2_XS", "IQ2_XXS": "IQ2_XXS",
+    "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S", "TQ2_0": "TQ2_0", "TQ1_0": "TQ1_0",
 }  # fmt: skip
 
 GGUF_QUANTIZATIONS = tuple(_BASE)
 """Best quality first."""
+
+TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
+"""For models trained with ternary weights alone; any other they destroy."""
 
 _ALIASES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4_MOE": "MXFP4", "FP16": "F16", "FP32": "F32"}
 
@@ -41,7 +46,7 @@ _ALIASES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4_MOE": "
 _FALLBACK = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
     "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL",
-    "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL",
+    "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0",
 }  # fmt: skip
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
 _UP_TO_FOUR_BIT = frozenset({"Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S", "IQ3_M", "IQ4_XS"})
@@ -52,45 +57,8 @@ BITS_PER_WEIGHT: Mapping[str, float] = {
     "Q4_K_M": 4.8944, "Q4_K_S": 4.6672, "IQ4_NL": 4.6818, "IQ4_XS": 4.4597, "Q4_1": 5.11, "Q4_0": 4.64, "MXFP4": 4.4,
     "Q3_K_L": 4.2979, "IQ3_M": 3.7628, "Q3_K_M": 3.9960, "IQ3_S": 3.6606, "IQ3_XS": 3.4977, "IQ3_XXS": 3.2548, "Q3_K_S": 3.6429,
     "IQ2_M": 2.9294, "IQ2_S": 2.7403, "Q2_K": 3.1593, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824, "IQ1_M": 2.1460, "IQ1_S": 2.0042,
+    "Q2_K_S": 2.9697, "TQ2_0": 2.61, "TQ1_0": 2.29,
 }  # fmt: skip
-
-_QUALITY_SOURCE = "perplexity of Llama 3 8B (Mistral 7B for 16 bit), tools/quantize/quantize.cpp of llama.cpp"
-QUALITY: Mapping[str, str] = {
-    "F32": "as trained or better; nothing is lost",
-    "BF16": f"as published (no measurable loss: {_QUALITY_SOURCE})",
-    "F16": f"as published (perplexity +0.002: {_QUALITY_SOURCE})",
-    "Q8_0": f"no loss anyone notices (perplexity +0.003: {_QUALITY_SOURCE})",
-    "Q6_K": f"hardly any loss (perplexity +0.02: {_QUALITY_SOURCE})",
-    "Q5_K_M": f"very small loss (perplexity +0.06: {_QUALITY_SOURCE})",
-    "Q5_K_S": f"very small loss (perplexity +0.10: {_QUALITY_SOURCE})",
-    "Q5_1": f"very small loss; Q5_K_M is smaller and better (perplexity +0.11: {_QUALITY_SOURCE})",
-    "Q5_0": f"small loss; Q5_K_S is as large and better (perplexity +0.13: {_QUALITY_SOURCE})",
-    "Q4_K_M": f"small loss, the usual choice (perplexity +0.18: {_QUALITY_SOURCE})",
-    "Q4_K_S": f"small loss (perplexity +0.27: {_QUALITY_SOURCE})",
-    "Q4_1": f"visible loss; Q4_K_M is smaller than it and better (perplexity +0.45: {_QUALITY_SOURCE})",
-    "Q4_0": f"visible loss; Q4_K_S is as large and better (perplexity +0.47: {_QUALITY_SOURCE})",
-    "Q3_K_L": f"visible loss (perplexity +0.56: {_QUALITY_SOURCE})",
-    "Q3_K_M": f"visible loss, the smallest still worth having (perplexity +0.66: {_QUALITY_SOURCE})",
-    "Q3_K_S": f"clear loss (perplexity +1.6: {_QUALITY_SOURCE})",
-    "Q2_K": f"heavy loss: only where nothing else fits (perplexity +3.5: {_QUALITY_SOURCE})",
-    "IQ4_NL": "small loss, about that of Q4_K_S (model cards of bartowski's GGUF repositories)",
-    "IQ4_XS": "small loss, about that of Q4_K_S and smaller (model cards of bartowski's GGUF repositories)",
-    "IQ3_M": "visible loss, about that of Q3_K_M (model cards of bartowski's GGUF repositories)",
-    "IQ3_S": "clear loss: 3.66 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ3_XS": "clear loss: 3.50 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ3_XXS": "clear loss: 3.25 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ2_M": "heavy loss: only where nothing else fits; 2.93 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ2_S": "heavy loss: only where nothing else fits; 2.74 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ2_XS": "heavy loss: only where nothing else fits; 2.59 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ2_XXS": "heavy loss: only where nothing else fits; 2.38 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ1_M": "hardly usable: 2.15 bits per weight (llama.cpp tools/quantize/README.md)",
-    "IQ1_S": "hardly usable: 2.00 bits per weight (llama.cpp tools/quantize/README.md)",
-    "MXFP4": "as published for models trained in MXFP4 (gpt-oss model card, openai, 2025-08-05)",
-}
-"""What a quantization costs, in plain words with the source."""
-
-SMALLEST_WORTH_HAVING = "Q3_K_M"
-"""Below it the loss is several times larger (+0.66 against +1.6 and +3.5 in perplexity, see `QUALITY`)."""
 
 
 class Stored(Record):
@@ -109,12 +77,6 @@ def canonical_gguf(text: str) -> str | None:
     name = text.strip().upper().replace("-", "_")
     name = _ALIASES.get(name, name)
     return name if name in _BASE else None
-
-
-def worth_having(quantization: str) -> bool:
-    """False for what one takes only when nothing else fits: everything below `SMALLEST_WORTH_HAVING`."""
-    order = GGUF_QUANTIZATIONS
-    return quantization not in order or order.index(quantization) <= order.index(SMALLEST_WORTH_HAVING)
 
 
 def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
@@ -215,6 +177,8 @@ class _Recipe:
         if table:
             if quantization in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M"):
                 return "Q2_K"
+            if quantization in TERNARY_QUANTIZATIONS:
+                return "Q4_K"
             return "IQ3_S" if quantization in ("IQ2_S", "IQ2_M", "IQ3_XXS") else base
         if "attn_k.weight" in name:
             if self.experts == 8:
@@ -235,6 +199,8 @@ class _Recipe:
             return "IQ3_S" if quantization in ("IQ2_S", "IQ2_M") else "Q2_K"
         if quantization == "Q2_K":
             type = "Q4_K" if shared else "Q3_K"
+        elif quantization == "Q2_K_S" and shared:
+            type = "Q4_K"
         elif quantization == "IQ3_XXS":
             type = "Q4_K" if shared else "IQ3_XXS" if self.importance_matrix else "IQ3_S"
         elif quantization == "IQ3_M" or (quantization in ("IQ3_XS", "IQ3_S") and shared):
@@ -258,6 +224,8 @@ class _Recipe:
             return base if not early else "IQ3_S" if quantization in ("IQ2_S", "IQ2_M") else "Q2_K"
         if quantization == "Q2_K":
             return "Q3_K"
+        if quantization == "Q2_K_S" and early:
+            return "Q4_K"
         if quantization == "IQ3_XXS" and not self.importance_matrix:
             return "Q4_K" if early else "Q3_K"
         if quantization == "Q3_K_M":

@@ -315,6 +315,11 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
                 hang=2,
             )
         )
+    if verdict.quality is not None:
+        cost = verdict.quality
+        text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
+        blocks.append(line(Span(text="quality", style="strong"), f": {text}", indent=2, hang=2))
+        blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
     for entry in needs.unknown if needs is not None else ():
         reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
     if verdict.speed is not None:

@@ -95,6 +95,7 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "commands": list(answer.commands),
         "advice": list(answer.advice),
         "notes": list(answer.notes),
+        "quality": None if answer.quality is None else record(answer.quality),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from .. import openness, units
 from ..offers import Offer
 from ..spec import Architecture, ModelSpec
-from ..verdict import Outcome, Verdict
+from ..verdict import Outcome, Size, Verdict
 from .layout import Block, Column, Document, Span, Table
 from .words import (
     BLANK,
@@ -29,14 +29,14 @@ from .words import (
 
 def show_document(
     spec: ModelSpec,
-    sizes: Sequence[tuple[str, int, str, str, bool | None]] = (),
+    sizes: Sequence[Size] = (),
     offers: Sequence[Offer] = (),
     verdict: Verdict | None = None,
     *,
     verbose: bool = False,
     today: str | None = None,
 ) -> Document:
-    """What is known of a model. `sizes` are (quantization, bytes, how, source, fits here or None), smallest first or as wanted."""
+    """What is known of a model. `sizes` are listed by family, in the order given; with `verbose` each with what it costs and why."""
     blocks: list[Block] = [line(Span(text=spec.name, style="strong"), _by(spec))]
     blocks.append(say(", ".join(part for part in (spec.id, spec.modality, f"family {spec.family}" if spec.family else "") if part)))
     if spec.aliases:
@@ -52,28 +52,7 @@ def show_document(
         _closed(blocks, spec)
     told = _open(blocks, spec)
     _inside(blocks, spec)
-    if sizes:
-        section(blocks, "Sizes")
-        columns = (
-            Column(title="quant"),
-            Column(title="download", right=True),
-            Column(title="fits here" if verdict is None else f"fits {on_machine(verdict.machine, short=True)}"),
-            Column(title="known as", drop=2),
-            Column(title="from", wrap=True, drop=1),
-        )
-        rows = []
-        for quantization, size, how, source, fits in sizes:
-            word = "not known" if fits is None else "yes" if fits else "no"
-            style = Outcome.UNKNOWN if fits is None else Outcome.PASS if fits else Outcome.FAIL
-            texts = (
-                Span(text=quantization),
-                Span(text=units.decimal(size)),
-                Span(text=word, style=style),
-                Span(text=how),
-                Span(text=source),
-            )
-            rows.append(texts)
-        blocks.append(Table(columns=columns, rows=tuple(rows)))
+    _sizes(blocks, sizes, verdict, verbose=verbose)
     if verdict is not None and verdict.needs is not None and verdict.needs.memory is not None:
         memory = verdict.needs.memory
         section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(verdict.needs.placement, '')}")
@@ -92,6 +71,68 @@ def show_document(
     section(blocks, "Next")
     blocks.append(command_line(f"selfhost check {spec.id}"))
     return Document(blocks=tuple(blocks))
+
+
+_FAMILIES = {
+    "gguf": "GGUF, for llama.cpp and Ollama",
+    "safetensors": "safetensors, for Transformers and vLLM",
+    "mlx": "MLX, for Apple silicon",
+}
+
+
+def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, *, verbose: bool) -> None:
+    """One table a family: what travels, what it takes, whether it fits here, what it costs in quality."""
+    families = tuple(dict.fromkeys(size.family for size in sizes))
+    if families:
+        section(blocks, "Sizes")
+    for family in families:
+        listed = [size for size in sizes if size.family == family]
+        several = len({size.runtime for size in listed}) > 1
+        if len(families) > 1:
+            blocks += [BLANK, say(_FAMILIES.get(family, family), indent=2)]
+        columns = (
+            Column(title="quant"),
+            Column(title="download", right=True),
+            Column(title="memory", right=True, drop=2),
+            Column(title="fits here" if verdict is None else f"fits {on_machine(verdict.machine, short=True)}"),
+            Column(title="loss of quality"),
+            Column(title="with" if several else "", drop=1),
+            Column(title="known as", drop=3),
+        )
+        rows = []
+        for size in listed:
+            word = "not known" if size.fits is None else "yes" if size.fits else "no"
+            style = Outcome.UNKNOWN if size.fits is None else Outcome.PASS if size.fits else Outcome.FAIL
+            texts = (
+                Span(text=size.quantization),
+                Span(text=units.decimal(size.bytes)),
+                Span(text="" if size.memory_bytes is None else units.binary(size.memory_bytes)),
+                Span(text=word, style=style),
+                Span(text=size.quality.cost),
+                Span(text=size.runtime if several else ""),
+                Span(text=size.how),
+            )
+            rows.append(texts)
+        blocks.append(Table(columns=columns, rows=tuple(rows)))
+        blocks.extend(_sources_of(listed))
+        for size in listed if verbose else ():
+            cost = size.quality
+            text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
+            blocks.append(line(Span(text=size.quantization, style="strong"), f": {text}", indent=2, hang=2))
+            blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
+    if families:
+        why = "Losses were measured with other models" if verbose else "Losses were measured with other models, see --verbose"
+        blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
+
+
+def _sources_of(sizes: Sequence[Size]) -> list[Block]:
+    """Where the sizes come from: the common source once, the others with their names."""
+    by_source: dict[str, list[str]] = {}
+    for size in sizes:
+        by_source.setdefault(size.source, []).append(size.quantization)
+    *few, (common, _) = sorted(by_source.items(), key=lambda item: len(item[1]))
+    named = [say(f"{', '.join(names)}: {source}", indent=2, hang=2) for source, names in few if source]
+    return [*named, say(f"{'the others: ' if named else ''}{common}", indent=2, hang=2)] if common else list(named)
 
 
 def _by(spec: ModelSpec) -> str:

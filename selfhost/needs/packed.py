@@ -1,0 +1,320 @@
+"""What a linear layer takes in each quantized format of safetensors and MLX files, and which layers a format leaves as they are.
+
+The layouts, each by the code that writes it:
+AWQ: AutoAWQ 0.2.9, awq/modules/linear/gemm.py: qweight and qzeros in int32, scales in float16.
+GPTQ: GPTQModel 5, gptqmodel/nn_modules/qlinear: the same, and g_idx, one int32 per input.
+compressed-tensors 0.12, compressors/quantized_compressors/pack_quantized.py: weight_packed, weight_scale, weight_shape; w8a8
+and FP8: one 16-bit scale per output. FP8 by block: DeepSeek-V3, inference/kernel.py: one float32 per 128 × 128.
+bitsandbytes 0.50, functional.py QuantState.as_dict: absmax per 64 weights, quant_map, quant_state; int8: SCB in float32.
+MXFP4 and NVFP4: OCP Microscaling Formats 1.0: one byte per 32; NVIDIA ModelOpt: one FP8 scale per 16 and two floats.
+MLX: mlx.core.quantize: a 16-bit scale and bias per group.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from math import prod
+
+from ..facts import Record, Unread
+from ..spec import PLAIN_DTYPES, Architecture, TensorGroup
+from .parts import Subject
+from .records import How, SizedWeights
+from .tensors import ArchitectureRow, checkpoint_tensors
+
+# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32, one per 16, two bytes per 32
+DTYPES = {
+    "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
+    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5, "int8": 8.0, "int4_32": 4.5,
+    "ternary": 2.0,
+}  # fmt: skip
+
+# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where the name does not say
+_NAME = r"(awq|gptq|w4a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?"
+_MLX_NAME = r"([234568])bit(?:-(32|64|128)g?)?"
+_FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
+# matrices that are no linear layer: routers, convolutions, tables and coefficients
+_NOT_LINEAR = ("ffn_gate_inp", "conv", "norm", "ssm_a", "altup", "cross_attn_gate", "attn_sinks")
+# bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of shape, type and block size; the
+# second map of 256 floats where scales are quantized again
+_NF4_STATE, _NF4_DOUBLE_STATE = 64 + 82, 64 + 1024 + 150
+
+
+class Scheme(Record):
+    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row)."""
+
+    name: str
+    method: str
+    bits: int
+    group: int | None
+
+
+class Linear(Record):
+    """Equal linear layers of a checkpoint. `part`: attention, feed_forward, shared_expert, expert or recurrent."""
+
+    inputs: int
+    outputs: int
+    number: int
+    part: str
+    name: str
+    layers: tuple[int, ...]
+
+    @property
+    def weights(self) -> int:
+        """Weights of all of them."""
+        return self.inputs * self.outputs * self.number
+
+
+class Layers(Record):
+    """A checkpoint's parameters: its linear layers, its tables (embeddings, output), and all that nobody quantizes."""
+
+    linear: tuple[Linear, ...]
+    tables: tuple[tuple[int, int], ...]
+    others: int
+    tied_table: int
+
+
+@lru_cache(maxsize=128)
+def scheme_of(name: str) -> Scheme | None:
+    """What a canonical name stands for; None for a plain type, one of DTYPES, and no quantization of safetensors at all."""
+    if name in _FIXED:
+        bits = 4 if name.startswith("nf4") else 8
+        return Scheme(name=name, method=name, bits=bits, group=64 if bits == 4 else None)
+    match = re.fullmatch(_NAME, name)
+    if match is None:
+        return None
+    method, bits = match[1], int(match[2] or 4)
+    if method != "gptq" and bits != 4:
+        # AutoAWQ packs 4 bits alone
+        return None
+    group = None if match[3] == "channel" else int(match[3] or 128)
+    return Scheme(name=name, method=method, bits=bits, group=group)
+
+
+def mlx_scheme(name: str) -> Scheme | None:
+    """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
+    if name == "mxfp4":
+        return Scheme(name=name, method="mxfp4", bits=4, group=32)
+    match = re.fullmatch(_MLX_NAME, name)
+    return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64)) if match else None
+
+
+def canonical_packed(text: str) -> str | None:
+    """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` -> `nf4`; None for any other name."""
+    name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
+    name = re.sub(r"\bint([2348])\b", r"\1bit", re.sub(r"\bgs?(16|32|64|128)\b", r"\1g", name.replace("w4a16-g", "w4a16-")))
+    name = re.sub(r"^([2348])-?bit-(awq|gptq)\b", r"\2-\1bit", re.sub(r"(\d)-bit", r"\1bit", name))
+    name = _SPELLED.get(name, name)
+    name = re.sub(r"^(awq|w4a16)-4bit", r"\1", name)
+    name = re.sub(r"^gptq-4bit", "gptq", name)
+    name = re.sub(r"-128g?$", "", name)
+    return name if scheme_of(name) is not None else None
+
+
+_SPELLED = {
+    "fp8-dynamic": "fp8", "fp8-block": "fp8", "float8": "fp8", "w8a8-fp8": "fp8", "8bit-fp8": "fp8", "fp8-w8a8": "fp8", "f8": "fp8",
+    "bnb-4bit": "nf4", "bnb": "nf4", "bitsandbytes": "nf4", "bitsandbytes-4bit": "nf4", "load-in-4bit": "nf4", "unsloth-bnb-4bit": "nf4",
+    "bnb-nf4": "nf4", "nf4-dq": "nf4-double", "nf4-double-quant": "nf4-double", "autoawq": "awq", "gptqmodel": "gptq", "autogptq": "gptq",
+    "quantized-w4a16": "w4a16", "quantized-w8a8": "w8a8", "w8a8-8bit": "w8a8",
+}  # fmt: skip
+
+
+def linear_bytes(type: str, inputs: int, outputs: int) -> float:
+    """Bytes of one linear layer without its bias. `type` is one of DTYPES or the name of a `Scheme`."""
+    weights = inputs * outputs
+    scheme = scheme_of(type) if type not in DTYPES else None
+    if scheme is not None:
+        return _scheme_bytes(scheme, inputs, outputs)
+    if type == "float8_e4m3_128x128":
+        return weights + 4 * -(-inputs // 128) * -(-outputs // 128)
+    if type == "int8":
+        return weights + 4 * outputs + 1
+    return weights * DTYPES.get(type, 16.0) / 8
+
+
+def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
+    weights, bits = inputs * outputs, scheme.bits
+    groups = 1 if scheme.group is None else -(-inputs // scheme.group)
+    match scheme.method:
+        case "awq":
+            return (weights + groups * outputs) * bits / 8 + groups * outputs * 2
+        case "gptq":
+            return (weights + groups * outputs) * bits / 8 + groups * outputs * 2 + inputs * 4
+        case "w4a16":
+            return weights / 2 + groups * outputs * 2 + 16
+        case "w8a8" | "fp8":
+            return weights + outputs * 2
+        case "nf4":
+            return weights / 2 + -(-weights // 64) * 4 + _NF4_STATE
+        case "nf4-double":
+            blocks = -(-weights // 64)
+            return weights / 2 + blocks + -(-blocks // 256) * 4 + _NF4_DOUBLE_STATE
+        case "mxfp4":
+            return weights / 2 + weights / 32
+        case _:
+            return weights * bits / 8 + groups * outputs * 4
+
+
+@lru_cache(maxsize=256)
+def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
+    """The checkpoint's linear layers as its modules have them, its tables, and the rest."""
+    linear: list[Linear] = []
+    tables: list[tuple[int, int]] = []
+    others = tied = 0
+    for group in checkpoint_tensors(architecture, row):
+        elements = prod(group.shape) * (len(group.layers) or 1)
+        if group.name in ("token_embd.weight", "output.weight", "per_layer_token_embd.weight"):
+            tables.append((group.shape[0], prod(group.shape[1:])))
+            if group.name == "token_embd.weight" and architecture.tied_embeddings:
+                tied = elements
+        elif is_linear(group):
+            inputs, outputs, number = _shape(group)
+            part = part_of(group, architecture)
+            linear.append(
+                Linear(inputs=inputs, outputs=outputs, number=number * len(group.layers), part=part, name=group.name, layers=group.layers)
+            )
+        else:
+            others += elements
+    return Layers(linear=tuple(linear), tables=tuple(tables), others=others, tied_table=tied)
+
+
+def is_linear(group: TensorGroup) -> bool:
+    """A matrix inside the blocks that some layer multiplies by: what quantizers take."""
+    if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight"):
+        return False
+    return not any(part in group.name for part in _NOT_LINEAR)
+
+
+def _shape(group: TensorGroup) -> tuple[int, int, int]:
+    """Inputs, outputs, and how many there are per layer."""
+    shape = group.shape
+    if "attn_k_b" in group.name:
+        # kv_b_proj of the checkpoint: from the latent to keys and values of every head
+        return shape[1], shape[0] * shape[2], 1
+    if "attn_v_b" in group.name:
+        return shape[0], shape[1] * shape[2], 1
+    return shape[0], shape[1], prod(shape[2:])
+
+
+def part_of(group: TensorGroup, architecture: Architecture) -> str:
+    """Which of PARTS a matrix of a block belongs to."""
+    name = group.name
+    if "_exps." in name:
+        return "expert"
+    if "_shexp." in name:
+        return "shared_expert"
+    recurrent = {layer for part in architecture.recurrent for layer in part.layers}
+    attending = {layer for part in architecture.attention for layer in part.layers}
+    if "ssm_" in name or "shortconv" in name or ("attn_" in name and set(group.layers) <= recurrent - attending):
+        return "recurrent"
+    return "feed_forward" if "ffn_" in name else "attention"
+
+
+def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
+    """A model's files in a quantization that its publisher did not train it in: every linear layer of the blocks, nothing else."""
+    scheme, architecture, row = scheme_of(name) or _bitsandbytes(name), subject.architecture, subject.row
+    if scheme is None or architecture is None or row is None or not subject.whole:
+        why = "which layers it has is not known" if scheme is not None else "its layout is not known"
+        return Unread(
+            fact="download_bytes",
+            reason=f"nobody states the size of the safetensors files in {name}, and {why}",
+            remedy="state the size under [[files]] of the spec",
+        )
+    layers = layers_of(architecture, row)
+    if scheme.method == "awq":
+        odd = next((one for one in layers.linear if one.inputs % (scheme.group or one.inputs) or one.outputs % 8), None)
+        if odd is not None:
+            return Unread(
+                fact="download_bytes",
+                reason=f"AutoAWQ cannot pack it: {odd.inputs:,} inputs do not divide into groups of {scheme.group or odd.inputs}",
+                remedy="take gptq, or state the size under [[files]] of the spec",
+            )
+    parameters = subject.spec.parameters
+    packed = sum(linear_bytes(name, one.inputs, one.outputs) * one.number for one in layers.linear)
+    weights = sum(one.weights for one in layers.linear)
+    plain = layers.others + sum(width * rows for width, rows in layers.tables) + (parameters.encoders or 0)
+    size = int(packed + 2 * plain)
+    # a tied table is sometimes stored twice; blocks that predict more tokens are dropped or kept in 16 bits
+    high = int(size * 1.005) + 2 * (layers.tied_table + (parameters.mtp or 0))
+    low = int(size * 0.995)
+    left = [one for one in layers.linear if one.part in ("recurrent", "shared_expert", "attention")]
+    varies = any(one.part in ("expert", "recurrent") for one in layers.linear)
+    if varies:
+        # recipes differ: many leave all but the experts, or the recurrent layers, in 16 bits
+        some = [one for one in left if one.part != "attention" or any(other.part == "expert" for other in layers.linear)]
+        high += int(sum(2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number for one in some))
+    note = "; recipes differ in what they leave in 16 bits" if varies else ""
+    return SizedWeights(
+        bytes=size,
+        low_bytes=low,
+        high_bytes=high,
+        how=How.ASSUMED if varies else How.COMPUTED,
+        source=f"{_LAYOUTS[scheme.method]}: linear layers of the blocks; embeddings, output, norms and routers in 16 bits{note}",
+        arithmetic=f"{weights:,} weights × {packed * 8 / max(1, weights):.4g} bits / 8 + {plain:,} others × 2 bytes",
+    )
+
+
+def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
+    """What the experts take more where they alone stay in 16 bits."""
+    experts = [one for one in layers_of(architecture, row).linear if one.part == "expert"]
+    return int(sum(2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number for one in experts))
+
+
+def _bitsandbytes(name: str) -> Scheme | None:
+    return Scheme(name=name, method="int8", bits=8, group=None) if name == "int8" else None
+
+
+_LAYOUTS = {
+    "awq": "AutoAWQ's layout", "gptq": "GPTQModel's layout", "w4a16": "compressed-tensors' layout", "w8a8": "compressed-tensors' layout",
+    "fp8": "FP8 with a scale per output", "nf4": "bitsandbytes' layout", "nf4-double": "bitsandbytes' layout with double quantization",
+    "int8": "bitsandbytes' layout (LLM.int8)",
+}  # fmt: skip
+
+
+def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
+    """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into groups, the rest in 16 bits."""
+    scheme, architecture, row, parameters = mlx_scheme(name), subject.architecture, subject.row, subject.spec.parameters
+    if scheme is None and name not in ("bf16", "fp16"):
+        return Unread(fact="download_bytes", reason=f"nobody states the size in {name}", remedy="take 4bit or 8bit")
+    encoders = 2 * (parameters.encoders or 0)
+    if architecture is None or row is None or not subject.whole:
+        matrices, vectors = (parameters.total or 0) - encoders // 2, 0
+        packed = matrices * (16.0 if scheme is None else scheme.bits + 32 / (scheme.group or 64)) / 8
+    else:
+        matrices, vectors, packed = _mlx_parts(architecture, row, scheme)
+    if matrices <= 0:
+        return Unread(fact="download_bytes", reason="the number of parameters is not known", remedy="state the size under [[files]]")
+    size = int(packed) + 2 * vectors + encoders
+    bits = packed * 8 / matrices
+    line = f"{matrices:,} weights × {bits:g} bits / 8 + {vectors:,} others × 2 bytes"
+    return SizedWeights(
+        bytes=size,
+        # conversions for text alone leave the encoders out
+        low_bytes=int((size - encoders) * 0.995),
+        high_bytes=int(size * 1.01),
+        how=How.COMPUTED,
+        source="mlx.core.quantize and mlx_lm.convert: a 16-bit scale and bias per group; routers may keep more bits",
+        arithmetic=line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
+    )
+
+
+@lru_cache(maxsize=256)
+def _mlx_parts(architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None) -> tuple[int, int, float]:
+    """Weights that are quantized, those that are not, and the bytes of the former."""
+    matrices = vectors = 0
+    for group in checkpoint_tensors(architecture, row):
+        elements = prod(group.shape) * (len(group.layers) or 1)
+        whole = group.shape[0] % ((scheme.group if scheme else None) or 1) == 0
+        if len(group.shape) > 1 and group.name.endswith(".weight") and whole and "conv" not in group.name:
+            matrices += elements
+        else:
+            vectors += elements
+    bits = 16.0 if scheme is None else 4.25 if scheme.method == "mxfp4" else scheme.bits + 32 / (scheme.group or 64)
+    return matrices, vectors, matrices * bits / 8
+
+
+def from_sixteen_bits(architecture: Architecture | None) -> bool:
+    """Can a runtime quantize the published weights while it loads them? Those that are narrow already it cannot."""
+    if architecture is None:
+        return False
+    return not architecture.matrix_dtype and not architecture.expert_dtype and (architecture.dtype or "bfloat16") in PLAIN_DTYPES

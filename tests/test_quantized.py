@@ -1,0 +1,509 @@
+"""Quantized safetensors and MLX files: what they weigh, what names mean, which runtime takes them, what they cost in quality."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfhost import Machine, Workload, check
+from selfhost.api import describe, open_catalogue
+from selfhost.asking import architectures
+from selfhost.errors import WorkloadError
+from selfhost.machine import Accelerator, Disk
+from selfhost.modelfiles import read_local
+from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
+from selfhost.needs.packed import DTYPES, linear_bytes
+from selfhost.needs.quantization import GGUF_QUANTIZATIONS
+from selfhost.needs.records import SizedWeights
+from selfhost.placement import capability_by_name
+from selfhost.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
+
+TRUTH = json.loads((Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8"))
+CATALOGUE = open_catalogue()
+ROWS = architectures(CATALOGUE)
+GIB, GB = 2**30, 10**9
+
+
+def computed(model: str, format: str, quantization: str) -> SizedWeights:
+    """The size by the format's own rule, as if no publisher stated one."""
+    found = weights_bytes(CATALOGUE.spec(model).replace(files=()), format, quantization, ROWS)
+    assert isinstance(found, SizedWeights), found
+    return found
+
+
+# ------------------------------------------------------------------ sizes
+
+
+@pytest.mark.parametrize("row", TRUTH["files"], ids=lambda row: f"{row['model']}-{row['quantization']}")
+def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
+    """Within 0.5 %, and within the stated range, of what somebody published."""
+    found = computed(row["model"], row["format"], row["quantization"])
+    apart = max(0, abs(found.bytes - row["bytes"]) - row["open"])
+    assert apart <= 0.005 * row["bytes"], f"{found.bytes:,} against {row['bytes']:,}"
+    assert found.low_bytes - row["open"] <= row["bytes"] <= found.high_bytes + row["open"]
+
+
+@pytest.mark.parametrize("row", TRUTH["layers"], ids=lambda row: row["quantization"])
+def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
+    """To 0.001 %: every matrix by the rule, all else as it was."""
+    packed = sum(linear_bytes(row["quantization"], inputs, outputs) * number for inputs, outputs, number in row["linear"])
+    assert packed + row["other_bytes"] == pytest.approx(row["bytes"], rel=1e-5)
+
+
+@pytest.mark.parametrize("model", [spec.id for spec in CATALOGUE.specs() if any(files.format == "mlx" for files in spec.files)])
+def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
+    """Every MLX size that a spec states lies within the computed range and 0.5 %, but for those named here, which no rule gives."""
+    mixes = {
+        "kimi-k2.6": "DQ3_K_M-q8 is a mix of its publisher",
+        "gemma-4-26b-a4b-it": "the 4- and 6-bit files keep feed-forward layers in 8 bits",
+        "gemma-4-e4b-it": "the files leave tables of other sizes",
+        "qwen3-coder-next": "listed sizes of no consistent bits",
+        "step-3.5-flash": "architecture not described",
+        "qwen3-vl-4b-instruct": "listed in tens of megabytes",
+        "nemotron-3-nano-30b-a3b": "its MXFP4 and NVFP4 files keep parts in more bits",
+    }
+    for files in CATALOGUE.spec(model).files:
+        for quantization, size in files.bytes.items() if files.format == "mlx" else ():
+            found = weights_bytes(CATALOGUE.spec(model).replace(files=()), "mlx", quantization, ROWS)
+            if model in mixes or not isinstance(found, SizedWeights):
+                continue
+            assert abs(found.bytes - size) <= 0.005 * size, f"{model} {quantization}: {found.bytes:,} against {size:,}"
+
+
+def test_more_bits_never_take_less() -> None:
+    """At the same group size more bits are more bytes, and smaller groups too; all are less than 16 bits."""
+    for orders in (
+        ("gptq-2bit", "gptq-3bit", "gptq", "gptq-8bit", "bfloat16"),
+        ("gptq-channel", "gptq", "gptq-64g", "gptq-32g", "gptq-8bit"),
+        ("nf4-double", "nf4", "int8", "bfloat16"),
+        ("awq", "awq-64g", "awq-32g", "fp8", "bfloat16"),
+    ):
+        sizes = [computed("llama-3.1-8b-instruct", "safetensors", name).bytes for name in orders]
+        assert sizes == sorted(sizes), orders
+    mlx = [computed("llama-3.1-8b-instruct", "mlx", f"{bits}bit").bytes for bits in (2, 3, 4, 5, 6, 8)]
+    assert mlx == sorted(mlx)
+    assert computed("llama-3.1-8b-instruct", "mlx", "4bit-32g").bytes > mlx[2]
+
+
+def test_experts_widen_the_range() -> None:
+    """What quantizers leave in 16 bits differs for mixtures of experts, and the range says so."""
+    dense, mixed = computed("llama-3.1-8b-instruct", "safetensors", "awq"), computed("qwen3-30b-a3b", "safetensors", "awq")
+    assert dense.high_bytes < 1.02 * dense.bytes
+    assert mixed.high_bytes > 1.05 * mixed.bytes
+    assert mixed.how == "assumed"
+
+
+# ------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("AWQ", "awq"),
+        ("awq-int4", "awq"),
+        ("AWQ-4bit", "awq"),
+        ("GPTQ", "gptq"),
+        ("GPTQ-Int4", "gptq"),
+        ("GPTQ-Int8", "gptq-8bit"),
+        ("gptq-4bit-32g-actorder_True", None),
+        ("gptq-4bit-32g", "gptq-32g"),
+        ("gptq-8bit-128g", "gptq-8bit"),
+        ("FP8", "fp8"),
+        ("FP8-dynamic", "fp8"),
+        ("nf4", "nf4"),
+        ("bnb-4bit", "nf4"),
+        ("W4A16", "w4a16"),
+        ("w8a8", "w8a8"),
+        ("4bit", "4bit"),
+        ("4bit-gs32", "4bit-32g"),
+        ("Q4_K", "Q4_K_M"),
+        ("awq-3bit", None),
+        ("gptqx", None),
+    ],
+)
+def test_spellings(typed: str, name: str | None) -> None:
+    """The ways in which repositories write a quantization are one name; what no format has is none."""
+    assert canonical_quantization(typed) == name
+
+
+MACHINE = Machine(
+    name="test machine",
+    system="linux",
+    architecture="x86_64",
+    memory_total_bytes=64 * GIB,
+    memory_limit_bytes=64 * GIB,
+    memory_available_bytes=60 * GIB,
+    instruction_sets=("sse2", "avx", "avx2", "fma", "f16c", "bmi2", "avx512f"),
+    accelerators=(),
+    disks=(Disk(purpose="huggingface", path="/data", free_bytes=900 * GB, total_bytes=1000 * GB, filesystem="ext4", writable=True),),
+    cpu_cores_usable=16,
+    cpu_cores_physical=16,
+)
+
+
+def with_gpu(name: str = "NVIDIA GeForce RTX 4090", vendor: str = "nvidia") -> Machine:
+    """The machine with one card of 24 GiB."""
+    card = Accelerator(vendor=vendor, name=name, memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False)
+    return MACHINE.replace(accelerators=(card,))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "typed", "name"),
+    [
+        ("transformers", "4bit", "nf4"),
+        ("transformers", "int8", "int8"),
+        ("transformers", "8bit", "int8"),
+        ("vllm", "4bit", "awq"),
+        ("vllm", "int8", "w8a8"),
+        ("vllm", "FP8", "fp8"),
+        ("mlx", "4bit", "4bit"),
+        ("mlx", "int4", "4bit"),
+        (None, "AWQ", "awq"),
+        (None, "Q4_K_M", "Q4_K_M"),
+    ],
+)
+def test_a_word_means_what_the_runtime_means_by_it(runtime: str | None, typed: str, name: str) -> None:
+    """`4bit` is nf4 for transformers, AWQ for vLLM and MLX's own for MLX."""
+    verdict = check("llama-3.1-8b-instruct", Workload(runtime=runtime, quantization=typed), machine=MACHINE)
+    assert verdict.workload.quantization == name
+
+
+# ------------------------------------------------------------------ judged
+
+
+def test_what_is_quantized_while_loading_is_downloaded_whole() -> None:
+    """bitsandbytes: 16 GB travel, a third of it stays in memory; the command says how to load it."""
+    verdict = check("llama-3.1-8b-instruct", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert verdict.needs.download_bytes == pytest.approx(16.06e9, rel=0.001)
+    weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
+    # 6.98 billion weights of the blocks in 4.5 bits, 1.05 billion others in 16 bits
+    assert weights.bytes == pytest.approx(6_979_321_856 * 4.5 / 8 + 2 * 1_050_939_392, rel=0.001)
+    assert any("16-bit" in note for note in verdict.notes)
+    assert any("load_in_4bit" in line for line in verdict.commands)
+
+
+def test_experts_stay_wide_where_the_library_leaves_them() -> None:
+    """bitsandbytes does not take the fused experts of transformers 5 (its issue 1849): nf4 of a mixture of experts saves little."""
+    verdict = check("qwen3-30b-a3b", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
+    assert weights.bytes > 50 * GB
+    assert weights.low_bytes < 20 * GB
+
+
+@pytest.mark.parametrize(
+    ("card", "vendor", "quantization", "code"),
+    [
+        ("NVIDIA GeForce RTX 4090", "nvidia", "fp8", "accelerator-fits"),
+        ("Tesla T4", "nvidia", "fp8", "accelerator-fits"),
+        ("Tesla V100-PCIE-16GB", "nvidia", "fp8", "accelerator-unsuitable"),
+        ("Tesla V100-PCIE-16GB", "nvidia", "awq", "accelerator-unsuitable"),
+        ("Tesla V100-PCIE-16GB", "nvidia", "gptq", "accelerator-fits"),
+        ("AMD Instinct MI300X", "amd", "awq", "accelerator-unsuitable"),
+        ("AMD Instinct MI300X", "amd", "fp8", "accelerator-fits"),
+        ("Some new card", "nvidia", "awq", "accelerator-unread"),
+        ("NVIDIA A100-SXM4-40GB", "nvidia", "w4a16", "accelerator-fits"),
+        ("Tesla T4", "nvidia", "w4a16", "accelerator-unsuitable"),
+    ],
+)
+def test_kernels_ask_for_a_card(card: str, vendor: str, quantization: str, code: str) -> None:
+    """vLLM's table of supported hardware: a card without kernels is a clear no, one that is not known an unknown."""
+    verdict = check("llama-3.2-3b-instruct", Workload(runtime="vllm", quantization=quantization), machine=with_gpu(card, vendor))
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert finding.code == code
+    assert code == "accelerator-fits" or finding.remedy
+
+
+def test_fp8_wants_a_gpu_in_transformers() -> None:
+    """There is no CPU kernel; nf4 has one."""
+    for quantization, outcome in (("fp8", "fail"), ("nf4", "pass")):
+        verdict = check("llama-3.2-3b-instruct", Workload(runtime="transformers", quantization=quantization), machine=MACHINE)
+        finding = verdict.finding("accelerator")
+        assert finding is not None
+        assert finding.outcome == outcome
+
+
+def test_an_apple_gpu_is_no_cuda_gpu() -> None:
+    """FP8 in transformers wants an NVIDIA GPU; that a Mac's shares the RAM does not help."""
+    apple = Accelerator(vendor="apple", name="Apple M3", unified=True)
+    machine = MACHINE.replace(system="macos", architecture="aarch64", instruction_sets=("asimd",), accelerators=(apple,))
+    verdict = check("llama-3.2-3b-instruct", Workload(runtime="transformers", quantization="fp8"), machine=machine)
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert finding.code == "accelerator-unsuitable"
+
+
+@pytest.mark.parametrize(
+    ("quantization", "words"),
+    [
+        ("UD-Q4_K_XL", ("own mix", "Q4_K_M")),
+        ("UD-IQ1_S", ("own mix", "IQ1_S")),
+        ("Q3_K_XL", ("own mix", "Q3_K_M")),
+        ("Q4_0_4_4", ("no longer loads", "Q4_0")),
+        ("Q4_0_8_8", ("no longer loads", "Q4_0")),
+        ("exl2", ("no quantization",)),
+    ],
+)
+def test_what_no_rule_gives_is_answered(quantization: str, words: tuple[str, ...]) -> None:
+    """A publisher's own mix and a retired layout are no typing slips: the answer says what they are and what to do."""
+    with pytest.raises(WorkloadError) as caught:
+        check("llama-3.1-8b-instruct", Workload(quantization=quantization), machine=MACHINE)
+    (problem,) = caught.value.problems
+    assert all(word in f"{problem.message} {problem.remedy}" for word in words)
+
+
+def test_narrow_weights_are_not_quantized_again() -> None:
+    """A model published in FP8 or MXFP4 comes in no nf4."""
+    with pytest.raises(WorkloadError):
+        check("gpt-oss-20b", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+
+
+def test_what_cannot_be_packed_says_why() -> None:
+    """Falcon 7B is 4,544 wide, which groups of 128 do not divide: no runtime is offered for AWQ, and the reason is given."""
+    with pytest.raises(WorkloadError) as caught:
+        check("falcon-7b-instruct", Workload(quantization="awq"), machine=MACHINE)
+    (problem,) = caught.value.problems
+    assert "4,544" in problem.message
+    assert "--runtime" not in (problem.remedy or "")
+
+
+def test_fp8_is_what_the_publisher_has_where_there_is_one() -> None:
+    """`--quant fp8` of a model published in FP8 is that file."""
+    verdict = check("deepseek-v3", Workload(runtime="vllm", quantization="fp8"), machine=MACHINE)
+    assert verdict.workload.quantization == "float8_e4m3_128x128"
+
+
+@pytest.mark.parametrize(
+    ("name", "capability"),
+    [
+        ("NVIDIA GeForce RTX 4090", "8.9"),
+        ("NVIDIA GeForce RTX 3060 Laptop GPU", "8.6"),
+        ("NVIDIA RTX A6000", "8.6"),
+        ("NVIDIA RTX 6000 Ada Generation", "8.9"),
+        ("NVIDIA H200", "9.0"),
+        ("NVIDIA A100 80GB PCIe", "8.0"),
+        ("NVIDIA A10G", "8.6"),
+        ("Tesla T4", "7.5"),
+        ("Tesla V100-SXM2-32GB", "7.0"),
+        ("NVIDIA GeForce RTX 5090", "12.0"),
+        ("NVIDIA L4", "8.9"),
+        ("Quadro P4000", None),
+    ],
+)
+def test_a_card_is_known_by_its_name(name: str, capability: str | None) -> None:
+    """As NVIDIA's list of CUDA GPUs has it; a name that it does not know is not guessed."""
+    assert capability_by_name(name) == capability
+
+
+# ------------------------------------------------------------------ quality
+
+QUALITIES = CATALOGUE.common("quantizations")
+
+
+@pytest.mark.parametrize("name", QUALITIES["quantization"])
+def test_a_loss_has_its_measurement(name: str) -> None:
+    """A figure stands beside its measure, model and source; where there is none a note says what is known, and no word is claimed."""
+    entry, found = QUALITIES["quantization"][name], quality_of(name, CATALOGUE)
+    assert entry["source"]
+    if "loss_percent" in entry:
+        assert entry["measure"] in ("perplexity", "score")
+        assert entry["model"]
+        assert entry["figure"]
+        assert found.cost in {word["word"] for word in QUALITIES["word"]}
+    else:
+        assert entry["note"]
+        assert found.cost == NOT_MEASURED
+    assert set(entry) <= {"family", "loss_percent", "measure", "model", "figure", "note", "source", "worth_having"}
+
+
+def test_figures_follow_from_their_numbers() -> None:
+    """Each perplexity of llama.cpp's scoreboard gives the percentage beside it."""
+    checked = 0
+    for entry in QUALITIES["quantization"].values():
+        numbers = re.match(r"perplexity \+([\d.]+) on ([\d.]+), KL", entry.get("figure", ""))
+        if numbers:
+            checked += 1
+            assert entry["loss_percent"] == pytest.approx(100 * float(numbers[1]) / float(numbers[2]), rel=0.02, abs=0.006)
+    assert checked == 28
+
+
+@pytest.mark.parametrize("family", ["gguf", "safetensors", "mlx"])
+def test_the_order_of_choice_is_the_order_of_quality(family: str) -> None:
+    """What is tried first loses least, by the measured figures; of equal ones the 16-bit types come first."""
+    runtimes = {"gguf": "llama.cpp", "safetensors": "vllm", "mlx": "mlx"}
+    order = quantizations_of(CATALOGUE.spec("llama-3.1-8b-instruct"), CATALOGUE.runtime(runtimes[family]), ROWS)
+    found = [quality_of(name, CATALOGUE) for name in order]
+    losses = [one.loss_percent for one in found if one.measure == "perplexity" and one.loss_percent is not None and one.cost != "small"]
+    assert losses == sorted(losses)
+    words = [word["word"] for word in QUALITIES["word"]]
+    costs = [words.index(one.cost) for one in found if one.cost in words]
+    assert costs == sorted(costs)
+
+
+def test_words_come_from_the_scale() -> None:
+    """The word is that of the first limit above the figure, and all that some runtime takes has an entry."""
+    assert [quality_of(name, CATALOGUE).cost for name in ("Q8_0", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q3_K_S", "Q2_K")] == [
+        "negligible",
+        "barely measurable",
+        "small",
+        "noticeable",
+        "heavy",
+        "severe",
+    ]
+    assert quality_of("Q3_K_M", CATALOGUE).worth_having
+    assert not quality_of("Q2_K", CATALOGUE).worth_having
+    assert quality_of("UD-Q4_K_XL", CATALOGUE).cost == NOT_MEASURED
+    assert "gptq" in quality_of("gptq-32g", CATALOGUE).text
+    for runtime in CATALOGUE.runtime_ids():
+        for name in (*CATALOGUE.runtime(runtime).quantizations, *GGUF_QUANTIZATIONS, *DTYPES):
+            assert name in QUALITIES["quantization"]
+
+
+def test_ternary_types_are_for_ternary_models() -> None:
+    """TQ1_0 and TQ2_0 (llama.cpp pull request 8151: 1.6875 and 2.0625 bits) have a size for all, and are offered to no other model."""
+    spec, ternary = CATALOGUE.spec("llama-3.1-8b-instruct"), CATALOGUE.spec("bitnet-b1.58-2b-4t")
+    runtime = CATALOGUE.runtime("llama.cpp")
+    assert "TQ1_0" not in quantizations_of(spec, runtime, ROWS)
+    if ternary.architecture is not None and ternary.architecture.runs_in_gguf:
+        assert "TQ1_0" in quantizations_of(ternary, runtime, ROWS)
+    assert check("llama-3.1-8b-instruct", Workload(quantization="TQ2_0"), machine=MACHINE).needs is not None
+    small, large = (weights_bytes(spec, "gguf", name, ROWS) for name in ("TQ1_0", "TQ2_0"))
+    assert isinstance(small, SizedWeights)
+    assert isinstance(large, SizedWeights)
+    # blocks of 256: 54 and 66 bytes, of all matrices but the two tables
+    assert large.bytes - small.bytes == 6_979_321_856 // 256 * 12
+
+
+def test_q2_k_s_weighs_what_llama_cpp_lists() -> None:
+    """tools/quantize/README.md: 2.9697 bits per weight of Llama 3.1 8B."""
+    found = weights_bytes(CATALOGUE.spec("llama-3.1-8b-instruct").replace(files=()), "gguf", "Q2_K_S", ROWS)
+    assert isinstance(found, SizedWeights)
+    assert found.bytes * 8 / 8_030_261_312 == pytest.approx(2.9697, rel=0.005)
+
+
+def test_show_lists_every_family() -> None:
+    """Each family's quantizations with size, memory, whether they fit and what they cost."""
+    shown = describe(CATALOGUE, "llama-3.1-8b-instruct", Workload(), MACHINE)
+    by_family = {size.family: size for size in shown.sizes}
+    assert set(by_family) == {"gguf", "safetensors", "mlx"}
+    names = {(size.family, size.quantization) for size in shown.sizes}
+    assert {("gguf", "Q4_K_M"), ("safetensors", "awq"), ("safetensors", "nf4"), ("safetensors", "w8a8"), ("mlx", "4bit")} <= names
+    assert len(names) == len(shown.sizes)
+    nf4 = next(size for size in shown.sizes if size.quantization == "nf4")
+    assert nf4.bytes > 16 * GB
+    assert nf4.memory_bytes is not None
+    assert nf4.memory_bytes < 10 * GB
+    alone = describe(CATALOGUE, "llama-3.1-8b-instruct", Workload(runtime="vllm"), MACHINE)
+    assert {size.runtime for size in alone.sizes} == {"vllm"}
+
+
+def test_the_published_type_costs_nothing() -> None:
+    """gpt-oss in MXFP4 and DeepSeek V3 in FP8 are what their publishers made; DeepSeek in MXFP4 is not."""
+    oss, deepseek = CATALOGUE.spec("gpt-oss-20b").architecture, CATALOGUE.spec("deepseek-v3").architecture
+    assert quality_of("MXFP4", CATALOGUE, oss).cost == AS_PUBLISHED
+    assert quality_of("mxfp4", CATALOGUE, oss).cost == AS_PUBLISHED
+    assert quality_of("float8_e4m3_128x128", CATALOGUE, deepseek).cost == AS_PUBLISHED
+    assert quality_of("MXFP4", CATALOGUE, deepseek).cost == NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-oss-20b", "deepseek-v3", "flux.1-dev", "whisper-tiny", "bge-m3", "gpt-4o", "jamba-v0.1", "llava-1.5-7b"]
+)
+def test_show_answers_for_every_kind_of_model(model: str) -> None:
+    """No kind of model is left without an answer; what is not text lists the files of its own program."""
+    shown = describe(CATALOGUE, model, Workload(), MACHINE)
+    assert bool(shown.sizes) is not CATALOGUE.spec(model).closed
+    assert all(size.quality.text for size in shown.sizes)
+
+
+# ------------------------------------------------------------------ a config.json
+
+LLAMA_8B = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float16",
+}
+# 4 projections and 3 matrices of each of 32 blocks; the two tables and 65 norms
+LINEAR, OTHERS = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336), 2 * 4096 * 128256 + 65 * 4096
+ATTENTION = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "size"),
+    [
+        ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}, "awq", LINEAR * (4 + 20 / 128) / 8 + 2 * OTHERS),
+        ({"quant_method": "awq", "bits": 4, "group_size": 64}, "awq-64g", LINEAR * (4 + 20 / 64) / 8 + 2 * OTHERS),
+        ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True}, "gptq-8bit", LINEAR * (8 + 24 / 128) / 8 + 2 * OTHERS),
+        ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-channel", LINEAR * 4 / 8 + 2 * OTHERS),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4", LINEAR * 4.5 / 8 + 2 * OTHERS),
+        (
+            {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+            "nf4-double",
+            LINEAR * (4 + 8 / 64) / 8 + 2 * OTHERS,
+        ),
+        (
+            {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head"]},
+            "float8_e4m3_128x128",
+            LINEAR + 2 * OTHERS,
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "pack-quantized",
+                "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"type": "int", "num_bits": 4, "group_size": 128}}},
+                "ignore": ["lm_head"],
+            },
+            "w4a16",
+            LINEAR * (4 + 16 / 128) / 8 + 2 * OTHERS,
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "float-quantized",
+                "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"type": "float", "num_bits": 8, "strategy": "channel"}}},
+                "ignore": [f"model.layers.{layer}.self_attn.{part}_proj" for layer in range(32) for part in "qkvo"],
+            },
+            "float8_e4m3",
+            LINEAR + ATTENTION + 2 * OTHERS,
+        ),
+    ],
+)
+def test_a_config_tells_its_size(config: dict[str, Any], name: str, size: float, tmp_path: Path) -> None:
+    """Bits, groups and the parts left in 16 bits give the size of the files, by hand from the shapes."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**LLAMA_8B, "quantization_config": config}), encoding="utf-8")
+    verdict = check(str(file), Workload(runtime="vllm"), machine=MACHINE)
+    assert verdict.workload.quantization == name
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(size, rel=0.005)
+
+
+def test_a_config_that_leaves_some_layers_is_not_guessed(tmp_path: Path) -> None:
+    """Half the layers in 16 bits: the size is unknown, with the key named; the cache is known."""
+    file = tmp_path / "config.json"
+    left = [f"model.layers.{layer}.mlp.down_proj" for layer in range(16)]
+    quantization = {"quant_method": "fp8", "modules_to_not_convert": left}
+    file.write_text(json.dumps({**LLAMA_8B, "quantization_config": quantization}), encoding="utf-8")
+    local = read_local(file, ROWS)
+    assert "modules_to_not_convert" in local.spec.unknown["architecture.matrix_dtype"]
+    verdict = check(str(file), Workload(runtime="vllm"), machine=with_gpu())
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes is None
+    assert verdict.route == "unknown"
+    assert "modules_to_not_convert" in " ".join(finding.reason for finding in verdict.findings)
