@@ -595,6 +595,10 @@ def accelerator(
             if metal is not None and (made := _metal(metal, needs, machine)) is not None:
                 return made
             return found(Outcome.PASS, "accelerator-fits", f"{shared[0].name} shares the RAM: judged there.", counted=False)
+        if needed and needs.memory is None and largest is not None and largest.unified is False:
+            if rule is not None and runtime is not None and (unfit := _unfit(rule, runtime, largest)):
+                return found(*unfit, counted=False)
+            return found(Outcome.UNKNOWN, "accelerator-unread", f"How much it takes of {largest.name} is not known.", counted=False)
         if needed:
             remedy = "choose a runtime that works on a CPU: leave --runtime out"
             what = " for that quantization" if rule is not None and runtime is not None and not runtime.gpu_only else ""

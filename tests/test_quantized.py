@@ -506,4 +506,6 @@ def test_a_config_that_leaves_some_layers_is_not_guessed(tmp_path: Path) -> None
     assert verdict.needs is not None
     assert verdict.needs.download_bytes is None
     assert verdict.route == "unknown"
+    accelerator = next(finding for finding in verdict.findings if finding.check == "accelerator")
+    assert (accelerator.code, accelerator.reason) == ("accelerator-unread", "How much it takes of NVIDIA GeForce RTX 4090 is not known.")
     assert "modules_to_not_convert" in " ".join(finding.reason for finding in verdict.findings)
