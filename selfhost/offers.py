@@ -82,6 +82,14 @@ def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     return tuple(sorted(offers, key=_price))
 
 
+def end_days(path: str) -> tuple[str, ...]:
+    """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a damaged line."""
+    content, _ = _snapshot(path)
+    lines = content.splitlines()[1:]
+    found = {item.get("ends") for number, line in enumerate(lines, 2) for item in _object(path, number, line).get("offers", ())}
+    return tuple(sorted(day for day in found if day))
+
+
 def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object) -> Offer | None:
     """None for an offer that has ended."""
     if not isinstance(item, dict):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from .. import units
 from ..machine import Machine
 from ..spec import ModelSpec
-from ..verdict import Verdict
+from ..verdict import Answer
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, download_of, memory_of, on_machine, planned_words, say, section
 
 
-def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
+def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
     """One line a model, in the order given. Columns go, the least telling first, where the width is small."""
     if not rows:
         return Document(blocks=(say("No model matches."),))

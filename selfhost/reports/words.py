@@ -8,7 +8,7 @@ from .. import units
 from ..machine import Machine
 from ..needs.records import MemoryNeed
 from ..offers import Offer
-from ..verdict import Finding, Outcome, Route, Verdict
+from ..verdict import Answer, Finding, Outcome, Route, Verdict
 from ..workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Blank, Block, Column, Paragraph, Span, Table
 
@@ -252,11 +252,11 @@ def range_of(size: MemoryNeed | object) -> str:
     return f" ({low} to {high})" if low != high else ""
 
 
-def memory_of(verdict: Verdict) -> str:
+def memory_of(verdict: Answer) -> str:
     return units.binary(verdict.needs.memory.high_bytes) if verdict.needs is not None and verdict.needs.memory is not None else "-"
 
 
-def download_of(verdict: Verdict) -> str:
+def download_of(verdict: Answer) -> str:
     return units.decimal(verdict.needs.download_bytes) if verdict.needs is not None and verdict.needs.download_bytes is not None else "-"
 
 
