@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from .apiroute import usable_offers
 from .asking import architectures, ask
 from .catalogue import Catalogue
-from .choose import alternatives, room
+from .choose import alternatives, recent_since, room
 from .commands import commands, missing_file
 from .errors import Problem, SpecError, WorkloadError
 from .facts import Record
@@ -281,19 +281,27 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
     if not answers and refused is not None:
         # nothing comes as asked: the first refusal says why
         raise refused
-    return tuple(sorted(answers, key=_rank))
+    recent = recent_since(answer.model.released for answer in answers)
+    # of two that rank alike the newer comes first
+    answers.sort(key=lambda answer: answer.model.released or "", reverse=True)
+    return tuple(sorted(answers, key=lambda answer: _rank(answer, recent)))
 
 
 _ROUTE_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
 
-def _rank(answer: Answer) -> tuple[int, int, int, int, str]:
-    """Smaller is better: the route, the kind of model, the likely pace in three steps, then the more parameters the better."""
+def _rank(answer: Answer, recent: str) -> tuple[int, int, int, bool, int]:
+    """Smaller is better: the route, the kind of model, the likely pace in three steps, old or recent, then the larger the better."""
     model = answer.model
     pace = answer.speed.decode.likely if answer.speed and answer.speed.decode else None
     slow = 0 if pace is None or pace >= READING_TOKENS_PER_SECOND else 1 if pace >= DEFAULT_MIN_TOKENS_PER_SECOND else 2
-    steps = slow if answer.can_run else 0
-    return _ROUTE_ORDER.index(answer.route), MODALITIES.index(model.modality), steps, -(model.parameters.total or 0), model.id
+    return (
+        _ROUTE_ORDER.index(answer.route),
+        MODALITIES.index(model.modality),
+        slow if answer.can_run else 0,
+        (model.released or "") < recent,
+        -(model.parameters.total or 0),
+    )
 
 
 class Size(Record):

@@ -16,9 +16,7 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
     """One line a model, in the order given. Columns go, the least telling first, where the width is small."""
     if not rows:
         return Document(blocks=(say("No model matches."),))
-    fits = sum(row.can_run for row in rows)
-    room = f", which has {memory}" if (memory := _room(machine)) else ""
-    blocks: list[Block] = [say(f"{fits} of {len(rows)} models listed run {on_machine(machine)}{room}.")]
+    blocks: list[Block] = [say(summary(rows, machine))]
     if planned := planned_words(machine):
         blocks.append(say(planned))
     blocks.append(BLANK)
@@ -44,7 +42,7 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
                 Span(text=memory_of(row)),
                 Span(text=download_of(row)),
                 Span(text=units.pace(pace.low, pace.high) if pace is not None else "-"),
-                Span(text=_license(row.model)),
+                Span(text=license_words(row.model)),
             )
         )
     blocks.append(Table(columns=columns, rows=tuple(cells), indent=0))
@@ -53,7 +51,15 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
     return Document(blocks=tuple(blocks))
 
 
-def _license(model: ModelSpec) -> str:
+def summary(rows: Sequence[Answer], machine: Machine) -> str:
+    """How many run, and the memory that the machine has for them."""
+    fits = sum(row.can_run for row in rows)
+    room = f", which has {memory}" if (memory := _room(machine)) else ""
+    return f"{fits} of {len(rows)} models listed run {on_machine(machine)}{room}."
+
+
+def license_words(model: ModelSpec) -> str:
+    """The license's id as a column holds it; `-` is not known."""
     if model.closed:
         return "closed"
     name = model.license.id if model.license is not None else None
