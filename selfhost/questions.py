@@ -48,13 +48,10 @@ if TYPE_CHECKING:
 
 QUESTIONS_FILE = "questions.jsonl"
 _VERSION = 1
-# of the workload, what the needs rest on
-_NEEDS_REST_ON = (
-    "task", "runtime", "format", "quantization", "context_tokens", "parallel", "kv_cache_type",
-    "finetune_method", "lora_rank", "optimizer", "checkpointing",
-)  # fmt: skip
-# of the workload, what decides which offers count
-_OFFERS_REST_ON = ("private", "commercial", "modify", "auditable", "license")
+# of the workload, what is held against the machine or the model, not what the model takes
+_JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes")
+# of that again, what decides which offers count as well
+_WISHES = ("private", "commercial", "modify", "auditable", "license")
 # what judging, sorting and listing a model reads of its spec; the rest is read from the spec when somebody asks
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
@@ -77,8 +74,9 @@ _KINDS: Mapping[str, type[Record]] = {
 }  # fmt: skip
 
 
-def _untouched(workload: Workload, fields: tuple[str, ...]) -> bool:
-    return all(getattr(workload, name) == Workload._defaults[name] for name in fields)
+def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
+    """Nothing is asked beyond these fields; one that is added to Workload is not among them."""
+    return all(getattr(workload, name) == Workload._defaults[name] for name in Workload._fields if name not in fields)
 
 
 class Questions:
@@ -96,7 +94,7 @@ class Questions:
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
         """None where that workload asks for something that changes the needs, or where the file is missing or of other specs."""
-        if not _untouched(workload, _NEEDS_REST_ON):
+        if not _default_but(workload, (*_JUDGED_BY, *_WISHES)):
             return None
         try:
             with open(os.path.join(catalogue.folder, QUESTIONS_FILE), "rb") as file:
@@ -130,7 +128,7 @@ class Questions:
 
     def offered(self, id: str, workload: Workload, today: str) -> bool | None:
         """Whether an API offers the model or a stand-in, where it does not run here; None where what is asked may change that."""
-        if self._catalogue.has_own or not _untouched(workload, _OFFERS_REST_ON) or id not in self._rows:
+        if self._catalogue.has_own or not _default_but(workload, _JUDGED_BY) or id not in self._rows:
             return None
         until = self._rows[id].get("offered_until", "")
         return until is None or today < until
