@@ -65,6 +65,7 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
         "layers", "embedding_length", "vocabulary", "context_tokens", "scaled_context_tokens", "output_matrix", "attention", "feed_forward",
     ),
 }  # fmt: skip
+_DEFAULTS: Mapping[str, Any] = {name: ModelSpec._defaults.get(name) for name in _OF_SPEC}
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
@@ -84,6 +85,7 @@ class Questions:
 
     def __init__(self, catalogue: Catalogue, rows: Mapping[str, Any], memory: Mapping[str, Any], cpus: Sequence[Any], texts: bytes) -> None:
         self._catalogue = catalogue
+        self._folder = os.path.join(catalogue.folder, "")
         self._rows = rows
         self._memory = memory
         self._cpus = [_revived(cpu) for cpu in cpus]
@@ -135,14 +137,14 @@ class Questions:
 
     def _spec(self, id: str, values: Mapping[str, Any]) -> ModelSpec:
         catalogue = self._catalogue
-        made: dict[str, Any] = {name: _default(name) for name in _OF_SPEC}
+        made = dict(_DEFAULTS)
         for name, value in values.items():
             if _OF_SPEC[name]:
                 value = _revived(value, partial(self._whole, id, name))
             elif type(value) in (dict, list):
                 value = _revived(value)
             made[name] = value
-        made["origin"] = os.path.join(catalogue.folder, f"{id}.toml")
+        made["origin"] = f"{self._folder}{id}.toml"
         return ModelSpec.partly(made, lambda: catalogue.spec(id))
 
     def _whole(self, id: str, name: str) -> Any:
@@ -232,7 +234,7 @@ def _made_of(catalogue: Catalogue) -> list[int]:
 
 def _row(question: Question, catalogue: Catalogue, cpus: dict[str, int]) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "spec": {name: _packed(own, part) for name, part in _OF_SPEC.items() if (own := getattr(question.spec, name)) != _default(name)},
+        "spec": {name: _packed(own, part) for name, part in _OF_SPEC.items() if (own := getattr(question.spec, name)) != _DEFAULTS[name]},
         "workload": {name: value for name in Workload._fields if (value := getattr(question.workload, name)) != Workload._defaults[name]},
         "offered_until": _offered_until(question, catalogue),
     }
@@ -246,10 +248,6 @@ def _row(question: Question, catalogue: Catalogue, cpus: dict[str, int]) -> dict
         row["needs"] = {name: _packed(getattr(question.needs, name)) for name in Needs._fields if name not in ("memory", "placement")}
         row["needs"]["cpu"] = _number(cpus, row["needs"]["cpu"])
     return row
-
-
-def _default(name: str) -> Any:
-    return ModelSpec._defaults.get(name)
 
 
 def _memory(memory: MemoryNeed, texts: dict[str, int]) -> list[Any]:

@@ -236,7 +236,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
-    about.append(check.cpu(needs, machine, question.runtime))
+    about.append(check.cpu(needs.cpu, machine, question.runtime))
     about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar))
     about.append(speed)
     return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .. import units
 from ..machine import Machine
 from ..spec import ModelSpec
-from ..verdict import Answer
+from ..verdict import Answer, Route
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, download_of, memory_of, on_machine, planned_words, say, section
 
@@ -30,19 +30,26 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
         Column(title="tokens/s", right=True, drop=5),
         Column(title="license", drop=4, cut=10),
     )
+    # most of what stands in a cell stands in others as well
+    known: dict[str, Span] = {}
+
+    def cell(text: str) -> Span:
+        return known.get(text) or known.setdefault(text, Span(text=text))
+
+    routes = {route: Span(text=route, style=route) for route in Route}
     cells = []
     for row in rows:
         total, pace = row.model.parameters.total, row.speed.decode if row.speed is not None else None
         cells.append(
             (
                 Span(text=row.model.id, style="strong"),
-                Span(text=row.route, style=row.route),
-                Span(text=units.count(total) if total is not None else "-"),
-                Span(text=row.workload.quantization or "-"),
-                Span(text=memory_of(row)),
-                Span(text=download_of(row)),
-                Span(text=units.pace(pace.low, pace.high) if pace is not None else "-"),
-                Span(text=license_words(row.model)),
+                routes[row.route],
+                cell(units.count(total) if total is not None else "-"),
+                cell(row.workload.quantization or "-"),
+                cell(memory_of(row)),
+                cell(download_of(row)),
+                cell(units.pace(pace.low, pace.high) if pace is not None else "-"),
+                cell(license_words(row.model)),
             )
         )
     blocks.append(Table(columns=columns, rows=tuple(cells), indent=0))
