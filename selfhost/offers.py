@@ -75,12 +75,12 @@ def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) ->
 
 def snapshot_day(path: str) -> str:
     """The day of the snapshot as a whole. Raises `SpecError`."""
-    return _snapshot(path)[1][""]
+    return _parsed(path, *_state(path))[1][""]
 
 
 def sources(path: str) -> Mapping[str, str]:
     """The sources of the snapshot and the day of each. Raises `SpecError`."""
-    return {name: day for name, day in _snapshot(path)[1].items() if name}
+    return {name: day for name, day in _parsed(path, *_state(path))[1].items() if name}
 
 
 def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:

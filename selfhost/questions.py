@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 QUESTIONS_FILE = "questions.jsonl"
 _VERSION = 1
-# of the workload, what is held against the machine or the model, not what the model takes
-_JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes")
+# of the workload, what is held against the machine or the model or has a price, not what the model takes
+_JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load")
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")
 # what judging, sorting and listing a model reads of its spec; the rest is read from the spec when somebody asks
@@ -91,7 +91,7 @@ class Questions:
         self._cpus = [_revived(cpu) for cpu in cpus]
         self._unread_texts = texts
         self._texts: list[list[str]] = []
-        self._workloads: dict[str, Workload] = {}
+        self._workloads: dict[tuple[Workload, str], Workload] = {}
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
@@ -151,7 +151,7 @@ class Questions:
         return getattr(self._catalogue.spec(id), name)
 
     def _workload(self, asked: Workload, filled: Mapping[str, Any]) -> Workload:
-        key = repr(filled)
+        key = asked, repr(filled)
         if key not in self._workloads:
             blank = {name: value for name, value in filled.items() if getattr(asked, name) is None}
             expression = None if asked.license is None else canonical_expression(asked.license)
@@ -275,7 +275,9 @@ def _offered_until(question: Question, catalogue: Catalogue) -> str | None:
         def priced(model_id: str, day: str = today) -> Any:
             return offers_of(catalogue.offers_path, model_id, today=day)
 
-        return bool(usable_offers(question, _RULED_OUT, catalogue, priced, lambda model_id: priced(model_id, ""), today=today, priced_on=""))
+        return bool(
+            usable_offers(question, _RULED_OUT, catalogue, priced, lambda model_id: priced(model_id, ""), today=today, priced_on="")
+        )
 
     if offered("9999"):
         return None

@@ -17,6 +17,7 @@ from selfhost.questions import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.reports import json as json_report
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
+from selfhost.workload import Load
 
 DAY = "2026-06-01"
 GIB = 2**30
@@ -65,6 +66,11 @@ def used(folder: Path, workload: Workload | None = None) -> bool:
     return Questions.open(Catalogue.open(shipped=str(folder)), workload or Workload(), Machine()) is not None
 
 
+def test_a_load_leaves_the_needs_as_they_are(folder: Path) -> None:
+    """What a day brings has a price and changes no need."""
+    assert used(folder, Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000)))
+
+
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=list(MACHINES))
 def test_both_ways_give_the_same_list(packed: Path, specs: Catalogue, machine: Machine) -> None:
     """Route, order, every finding and every printed cell of the whole catalogue are those of the specs themselves."""
@@ -106,6 +112,7 @@ def test_offers_end_on_their_day(packed: Path, specs: Catalogue, today: str) -> 
         Workload(commercial=True, license="apache-2.0 or MIT"),
         Workload(modify=True, auditable=True),
         Workload(min_tokens_per_second=30.0, memory_basis="total", reserve_bytes=GIB),
+        Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000)),
         Workload(context_tokens=32_768),
         Workload(quantization="Q8_0"),
     ],
