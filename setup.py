@@ -1,4 +1,4 @@
-"""Adds to the build what pyproject.toml cannot say: the index of the specs, made from the TOML files that are packed."""
+"""Adds to the build what pyproject.toml cannot say: what is compiled from the TOML files that are packed."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class BuildWithIndex(build_py):
-    """Writes the index into the build folder only: a checkout or an editable install reads the TOML files themselves."""
+    """Writes the index and the questions into the build folder only: a checkout or an editable install reads the TOML files themselves."""
 
     def run(self) -> None:
         folder = os.path.join(self.build_lib, "selfhost", "specs")
@@ -20,21 +20,25 @@ class BuildWithIndex(build_py):
             shutil.rmtree(folder, ignore_errors=True)
         super().run()
         if not self.editable_mode:
-            _write_index(folder)
+            _write_compiled(folder)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         outputs: list[str] = super().get_outputs(include_bytecode)
-        return outputs if self.editable_mode else [*outputs, os.path.join(self.build_lib, "selfhost", "specs", "index.jsonl")]
+        folder = os.path.join(self.build_lib, "selfhost", "specs")
+        return outputs if self.editable_mode else [*outputs, *(os.path.join(folder, name) for name in ("index.jsonl", "questions.jsonl"))]
 
 
-def _write_index(folder: str) -> None:
+def _write_compiled(folder: str) -> None:
     sys.path.insert(0, HERE)
     try:
         from selfhost.catalogue import INDEX_FILE, compile_index
+        from selfhost.questions import QUESTIONS_FILE, compile_questions
     finally:
         sys.path.remove(HERE)
-    with open(os.path.join(folder, INDEX_FILE), "w", encoding="utf-8", newline="\n") as file:
-        file.write(compile_index(folder))
+    for name, compiled in ((INDEX_FILE, compile_index), (QUESTIONS_FILE, compile_questions)):
+        text = compiled(folder)
+        with open(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
 
 
 setup(cmdclass={"build_py": BuildWithIndex})

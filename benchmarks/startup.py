@@ -25,6 +25,10 @@ COMMANDS: dict[str, Sequence[str]] = {
     "selfhost check mistral-7b --format json": ("-m", "selfhost", "check", "mistral-7b", "--format", "json"),
     "selfhost machine": ("-m", "selfhost", "machine"),
     "selfhost list": ("-m", "selfhost", "list"),
+    "selfhost list --format json": ("-m", "selfhost", "list", "--format", "json"),
+    "selfhost list --format html": ("-m", "selfhost", "list", "--format", "html"),
+    # what each model takes is computed anew
+    "selfhost list --context 8192": ("-m", "selfhost", "list", "--context", "8192"),
 }
 
 

@@ -9,18 +9,19 @@ from functools import lru_cache, partial
 from .apiroute import usable_offers
 from .asking import architectures, ask
 from .catalogue import Catalogue
-from .choose import alternatives, room
+from .choose import alternatives, recent_since, room
 from .commands import about_files, commands
-from .errors import Problem, WorkloadError
+from .errors import Problem, SpecError, WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
 from .needs import quantizations_of, why_not_loaded
 from .offers import Offer, cheapest_first, offers_of, snapshot_day
 from .quality import quality_of
+from .questions import Questions
 from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec, RuntimeSpec
 from .speed import advice
-from .verdict import Judged, Outcome, Question, Route, Size, Verdict, considered, judge
+from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
@@ -181,6 +182,12 @@ def utc_today() -> str:
     return strftime("%Y-%m-%d", gmtime())
 
 
+def _offers(catalogue: Catalogue, question: Question, judged: Judged, today: str) -> tuple[Offer, ...]:
+    priced = partial(offers_of, catalogue.offers_path, today=today)
+    ever = partial(offers_of, catalogue.offers_path, today="")
+    return usable_offers(question, judged, catalogue, priced, ever, today=today, priced_on=snapshot_day(catalogue.offers_path))
+
+
 def _answer(
     catalogue: Catalogue,
     question: Question,
@@ -194,11 +201,7 @@ def _answer(
     spec, workload, notes = question.spec, question.workload, understood.notes
     judged = judge(question, machine)
     day = today or utc_today()
-    offers: tuple[Offer, ...] = ()
-    if instead or judged.failed:
-        priced = partial(offers_of, catalogue.offers_path, today=day)
-        ever = partial(offers_of, catalogue.offers_path, today="")
-        offers = usable_offers(question, judged, catalogue, priced, ever, today=day, priced_on=snapshot_day(catalogue.offers_path))
+    offers = _offers(catalogue, question, judged, day) if instead or judged.failed else ()
     if offers and prices != "snapshot":
         from .prices import refreshed
 
@@ -241,36 +244,66 @@ def _answer(
     )
 
 
-def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine) -> tuple[Verdict, ...]:
+def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, today: str | None = None) -> tuple[Answer, ...]:
     """Every model of the catalogue on one machine, best first: the order that `selfhost list --help` states.
 
     Models that do not come as asked (another quantization, another runtime) are left out.
     """
-    verdicts = []
-    for spec in catalogue.specs():
+    day = today or utc_today()
+    answers = []
+    ready = Questions.open(catalogue, workload, machine)
+    refused: WorkloadError | None = None
+    if ready is None:
+        catalogue.expect_all()
+    for spec_id in catalogue.ids():
         try:
-            question = ask(spec, workload, catalogue, machine)
-        except WorkloadError:
+            question = ready.question(spec_id, workload) if ready is not None else None
+            if question is None:
+                question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
+        except SpecError:
             continue
-        named = _Understood(spec=spec, asked=spec.id, workload=workload)
-        verdicts.append(_answer(catalogue, question, named, machine, instead=False))
-    if not verdicts:
+        except WorkloadError as error:
+            refused = refused or error
+            continue
+        judged = judge(question, machine)
+        offered = False
+        if judged.failed:
+            known = ready.offered(spec_id, workload, day) if ready is not None else None
+            offered = bool(_offers(catalogue, question, judged, day)) if known is None else known
+        answers.append(
+            Answer(
+                model=question.spec,
+                workload=question.workload,
+                route=judged.route(offered),
+                needs=judged.needs,
+                speed=judged.speed,
+                findings=judged.findings,
+            )
+        )
+    if not answers and refused is not None:
         # nothing comes as asked: the first refusal says why
-        for spec in catalogue.specs():
-            ask(spec, workload, catalogue, machine)
-    return tuple(sorted(verdicts, key=_rank))
+        raise refused
+    recent = recent_since(answer.model.released for answer in answers)
+    # of two that rank alike the newer comes first
+    answers.sort(key=lambda answer: answer.model.released or "", reverse=True)
+    return tuple(sorted(answers, key=lambda answer: _rank(answer, recent)))
 
 
 _ROUTE_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
 
-def _rank(answer: Verdict) -> tuple[int, int, int, int, str]:
-    """Smaller is better: the route, the kind of model, the likely pace in three steps, then the more parameters the better."""
+def _rank(answer: Answer, recent: str) -> tuple[int, int, int, bool, int]:
+    """Smaller is better: the route, the kind of model, the likely pace in three steps, old or recent, then the larger the better."""
     model = answer.model
     pace = answer.speed.decode.likely if answer.speed and answer.speed.decode else None
     slow = 0 if pace is None or pace >= READING_TOKENS_PER_SECOND else 1 if pace >= DEFAULT_MIN_TOKENS_PER_SECOND else 2
-    steps = slow if answer.can_run else 0
-    return _ROUTE_ORDER.index(answer.route), MODALITIES.index(model.modality), steps, -(model.parameters.total or 0), model.id
+    return (
+        _ROUTE_ORDER.index(answer.route),
+        MODALITIES.index(model.modality),
+        slow if answer.can_run else 0,
+        (model.released or "") < recent,
+        -(model.parameters.total or 0),
+    )
 
 
 class Shown(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import needs as need
 from . import units
@@ -96,8 +96,7 @@ def _other_models(question: Question, asked: Workload, machine: Machine, shelf: 
         named = (*named, spec.upkeep.superseded_by)
     plain = asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
     outlines = shelf.outlines()
-    newest = max((outline.released or "" for outline in outlines), default="")[:4]
-    recent = str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
+    recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(machine, LEAST_BYTES_BY_DEFAULT)
 
     def rank(other: Outline) -> tuple[int, bool, bool, int, str]:
@@ -123,6 +122,12 @@ def _other_models(question: Question, asked: Workload, machine: Machine, shelf: 
                 kind += f" with {fit[0].runtime.name}"
             found.append(_alternative(fit, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
     return tuple(found)
+
+
+def recent_since(days: Iterable[str | None]) -> str:
+    """The year from which a model counts as recent, RECENT_YEARS before the newest of these days; "" where none is known."""
+    newest = max((day or "" for day in days), default="")[:4]
+    return str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
 
 
 def _comes_into_question(outline: Outline, spec: ModelSpec, named: Sequence[str], most_parameters: float | None) -> bool:

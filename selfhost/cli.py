@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .errors import InputError, MachineFileError, Problem, SelfhostError, WorkloadError
-from .spec import MODALITIES
+from .spec import MODALITIES, OPENNESS
 from .verdict import Route, exit_code
 from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .catalogue import Catalogue
     from .machine import Machine
     from .reports.layout import Document
-    from .verdict import Verdict
+    from .verdict import Answer, Verdict
     from .workload import Load, Workload
 
 DESCRIPTION = "Can this machine download and run that open-weight model, or is an API the practical route?"
@@ -82,10 +82,13 @@ examples:
   selfhost list --route local
   selfhost list --family qwen --machine ci.json
   selfhost list --license 'Apache-2.0 OR MIT' --modality text
+  selfhost list --format html --output catalogue.html
 
 order: what runs here comes first, then what cannot be told, then the rest; text before vision, speech, embedding and image.
-Among those that run: a likely speed of 5 tokens/s or more (as fast as one reads) before 2 or more before less, then the
-larger before the smaller: more parameters, more able, as a rule of thumb and no more.
+Among those that run, a likely speed of 5 tokens/s or more (as fast as one reads) comes before 2 or more, that before less.
+Then the models of the last three years before older ones, the larger before the smaller (more parameters, more able, as a
+rule of thumb and no more), and of two as large the newer. How open a model is does not change the order: choose by it with
+--license, --commercial, --modify, --auditable and --openness. No benchmark score has a part in it.
 """,
     "show": """\
 examples:
@@ -342,6 +345,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         group = parser.add_argument_group("filters")
         group.add_argument("--family", metavar="NAME", help="only this family")
         group.add_argument("--modality", choices=MODALITIES, help="only this kind of model")
+        group.add_argument("--openness", choices=OPENNESS, help="only models whose weights are published, in part, or closed")
         group.add_argument("--route", choices=tuple(route.value for route in Route), help="only models with this answer")
         group.add_argument("--max-size", type=_kind(_bytes), metavar="SIZE", help="only downloads up to this size, as 8GB")
     if command == "machine":
@@ -477,7 +481,13 @@ def _output(parser: argparse.ArgumentParser, command: str) -> None:
             help="text, json, jsonl or junit; with =FILE written there (repeatable)",
         )
     else:
-        look.add_argument("--format", choices=("text", "json"), default="text", help="json has a stable schema")
+        page = command == "list"
+        look.add_argument(
+            "--format",
+            choices=("text", "json", "html") if page else ("text", "json"),
+            default="text",
+            help="json has a stable schema" + ("; html is a page to read in a browser, in one file" if page else ""),
+        )
     look.add_argument("--output", metavar="FILE", help="write the report to a file")
     look.add_argument("--no-color", action="store_true", help="no colour (also NO_COLOR=1)")
     if command in ("check", "show", "plan"):
@@ -686,7 +696,7 @@ def _together(errors: Sequence[tuple[str, SelfhostError]]) -> SelfhostError:
 def _list(words: list[str]) -> int:
     options = _parse("list", words)
     workload = _workload(options)
-    from .api import judge_all, open_catalogue
+    from .api import judge_all, open_catalogue, utc_today
 
     catalogue = open_catalogue(options.specs)
     machine = _one_machine(options)
@@ -696,16 +706,22 @@ def _list(words: list[str]) -> int:
         if (options.family is None or _same(verdict.model.family, options.family))
         and (options.modality is None or verdict.model.modality == options.modality)
         and (options.route is None or verdict.route == options.route)
+        and (options.openness is None or verdict.model.openness.weights == options.openness)
         and not any(finding.check in ("license", "openness") and finding.outcome == "fail" for finding in verdict.findings)
-        and (
-            options.max_size is None
-            or (verdict.needs is not None and (verdict.needs.download_bytes or options.max_size + 1) <= options.max_size)
-        )
+        and (options.max_size is None or _within(verdict, options.max_size))
     ]
     if options.format == "json":
         from .reports import json
 
         _deliver(options, json.dumps(json.listing(rows, machine)))
+    elif options.format == "html":
+        from .offers import offers_of
+        from .reports.html import catalogue_page
+
+        today = utc_today()
+        offers = {row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows}
+        prices = {model_id: found[0] for model_id, found in offers.items() if found}
+        _deliver(options, catalogue_page(rows, machine, prices, asked=workload.options()))
     else:
         from .reports.list_text import list_document
 
@@ -713,7 +729,7 @@ def _list(words: list[str]) -> int:
     return 0
 
 
-def _within(verdict: Verdict, most: int) -> bool:
+def _within(verdict: Answer, most: int) -> bool:
     size = verdict.needs.download_bytes if verdict.needs else None
     return size is not None and size <= most
 

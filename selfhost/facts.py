@@ -1,6 +1,6 @@
 """Records, and what it means that a fact is not known.
 
-Every value object of the project is a `Record`: frozen, slotted, keyword-only, compared by value. `Record` stands in for
+Every value object of the project is a `Record`: frozen, keyword-only, compared by value. `Record` stands in for
 `dataclasses` because that module and one class of eight fields cost 16 ms and 0.65 ms of start-up (measured, Python 3.11),
 and `check` is a program people start many times.
 """
@@ -10,14 +10,12 @@ from __future__ import annotations
 TYPE_CHECKING = False  # type checkers take this name as true; at run time `typing` costs more than all else here
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any, Self, dataclass_transform
 else:
 
     def dataclass_transform(**_):
         return lambda kind: kind
-
-
-_NO_DEFAULT: Any = object()
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -39,28 +37,25 @@ class FrozenDict(dict):  # type: ignore[type-arg]
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _RecordType(type):
-    """Turns the annotations of a class body into slots and its assignments into defaults."""
+    """Turns the annotations of a class body into fields and its assignments into defaults."""
 
     _fields: tuple[str, ...]
+    _names: frozenset[str]
     _defaults: dict[str, Any]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
-        fields: list[str] = []
+        fields: dict[str, None] = {}
         defaults: dict[str, Any] = {}
         for base in bases:
-            fields.extend(getattr(base, "_fields", ()))
+            fields.update(dict.fromkeys(getattr(base, "_fields", ())))
             defaults.update(getattr(base, "_defaults", {}))
-        own = [key for key in body.get("__annotations__", {}) if not key.startswith("_")]
-        for key in own:
-            if key in body:
-                defaults[key] = body.pop(key)
-        body["__slots__"] = tuple(key for key in own if key not in fields)
-        fields.extend(body["__slots__"])
-        if not bases:
-            body["__slots__"] = ("_hash",)
+        for key in body.get("__annotations__", {}):
+            if not key.startswith("_"):
+                fields[key] = None
+                if key in body:
+                    defaults[key] = body.pop(key)
         made = super().__new__(cls, name, bases, body)
-        made._fields = tuple(fields)
-        made._defaults = defaults
+        made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
         return made
 
 
@@ -72,29 +67,50 @@ class Record(metaclass=_RecordType):
     """
 
     _fields: tuple[str, ...] = ()
+    _names: frozenset[str] = frozenset()
     _defaults: dict[str, Any] = {}
 
     def __init__(self, **values: Any) -> None:
         kind = type(self)
-        put = object.__setattr__
-        defaults = kind._defaults
-        taken = 0
-        for name in kind._fields:
-            if name in values:
-                value = values[name]
-                taken += 1
-            else:
-                value = defaults.get(name, _NO_DEFAULT)
-                if value is _NO_DEFAULT:
-                    raise TypeError(f"{kind.__name__} needs {name}")
-            put(self, name, FrozenDict(value) if type(value) is dict else value)
-        if taken != len(values):
-            unknown = sorted(set(values) - set(kind._fields))
-            raise TypeError(f"{kind.__name__} has no {', '.join(unknown)}")
+        if values.keys() != kind._names:
+            values = {**kind._defaults, **values}
+            if values.keys() != kind._names:
+                missing = next((name for name in kind._fields if name not in values), None)
+                unknown = sorted(values.keys() - kind._names)
+                raise TypeError(f"{kind.__name__} needs {missing}" if missing else f"{kind.__name__} has no {', '.join(unknown)}")
+        if dict in map(type, values.values()):
+            values = {name: FrozenDict(value) if type(value) is dict else value for name, value in values.items()}
+        # all fields at once: thousands of records are made in one run
+        self.__dict__.update(values)
         self._check()
 
     def _check(self) -> None:
         """Overridden where some values make no sense; raises then."""
+
+    @classmethod
+    def partly(cls, values: Mapping[str, Any], rest: Callable[[], Self] | None = None) -> Self:
+        """A record of which some fields are known; the first that is asked for beyond them is taken, as are all, from `rest()`.
+
+        Without `rest` those are the defaults. Nothing is checked: the values must be those of a record that was.
+        """
+        made = object.__new__(cls)
+        made.__dict__.update(values, _rest=rest)
+        return made
+
+    if not TYPE_CHECKING:  # else every attribute would seem to be there
+
+        def __getattr__(self, name: str) -> Any:
+            # reached only for what has no value yet
+            kind = type(self)
+            if name not in kind._names:
+                raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
+            rest = self._rest
+            whole = rest and rest()
+            for field in kind._fields:
+                if field not in self.__dict__:
+                    value = getattr(whole, field) if rest else kind._defaults[field]
+                    self.__dict__[field] = FrozenDict(value) if type(value) is dict else value
+            return self.__dict__[name]
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
@@ -109,12 +125,11 @@ class Record(metaclass=_RecordType):
 
     def __hash__(self) -> int:
         # records are keys of caches, and large ones take long to hash
-        try:
-            return self._hash  # type: ignore[attr-defined, no-any-return]
-        except AttributeError:
+        value: int | None = self.__dict__.get("_hash")
+        if value is None:
             value = hash((type(self), *(getattr(self, name) for name in type(self)._fields)))
-            object.__setattr__(self, "_hash", value)
-            return value
+            self.__dict__["_hash"] = value
+        return value
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self)._fields)

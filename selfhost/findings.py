@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 from . import units
 from .facts import Record
 from .licenses import satisfies
 from .machine import Accelerator, Machine
-from .needs.records import Needs
+from .needs.records import CpuNeed, Needs
 from .placement import capability_by_name, emptied, free_bytes, room_of
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
@@ -690,13 +691,14 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdecimal() else 0 for part in text.split("."))
 
 
-def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+@lru_cache(maxsize=64)
+def cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     """Does a build of the runtime exist for this processor, and does it have the instruction sets that build uses?
 
     What is assumed of the processor gives a `warn`, whatever it says.
     """
     made = _cpu(needs, machine, runtime)
-    used = needs.cpu.instruction_sets.get(machine.architecture or "") or needs.cpu.recommended.get(machine.architecture or "")
+    used = needs.instruction_sets.get(machine.architecture or "") or needs.recommended.get(machine.architecture or "")
     assumed = [fact for fact in ("architecture", "instruction_sets") if machine.assumes(fact)]
     if not used or made.code == "cpu-no-build":
         assumed = [fact for fact in assumed if fact == "architecture"]
@@ -707,18 +709,18 @@ def cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     return made.replace(outcome=Outcome.WARN, code="cpu-assumed", reason=reason, remedy=f"check the {what} of yours")
 
 
-def _cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     own, sets = machine.architecture, machine.instruction_sets
     builder = runtime.name if runtime else "what the spec states"
-    required = needs.cpu.instruction_sets.get(own or "", ())
-    wanted = needs.cpu.recommended.get(own or "", ())
+    required = needs.instruction_sets.get(own or "", ())
+    wanted = needs.recommended.get(own or "", ())
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
-        shown = ", ".join((*needs.cpu.architectures, *required)) or None
+        shown = ", ".join((*needs.architectures, *required)) or None
         has = None if own is None else own if sets is None else ", ".join((own, *(name for name in (*required, *wanted) if name in sets)))
         return Finding(check="cpu", outcome=outcome, code=code, needs=shown, has=has, reason=reason, remedy=remedy)
 
-    if own is not None and needs.cpu.architectures and own not in needs.cpu.architectures:
+    if own is not None and needs.architectures and own not in needs.architectures:
         return found(
             Outcome.FAIL,
             "cpu-no-build",
@@ -735,7 +737,7 @@ def _cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding
             f"{builder}'s build would crash: this processor has no {', '.join(missing)}.",
             "build it for this processor from source",
         )
-    if own is None and (needs.cpu.architectures or needs.cpu.instruction_sets):
+    if own is None and (needs.architectures or needs.instruction_sets):
         why = machine.why_unread("architecture")
         return found(Outcome.UNKNOWN, "cpu-unread", f"The processor could not be read: {why.reason}.", why.remedy)
     if sets is None and (required or wanted):
@@ -752,6 +754,7 @@ def _cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
 
 
+@lru_cache(maxsize=64)
 def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str | None, unfamiliar: str | None = None) -> Finding:
     """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not.
 

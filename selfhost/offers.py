@@ -53,7 +53,13 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`.
     Raises `SpecError` for a file that is missing or damaged in the header or the model's line.
     """
-    content, days = _snapshot(path)
+    return _offers_of(path, *_state(path), model_id, today)
+
+
+# a list with needs asks for the same stand-ins again and again
+@lru_cache(maxsize=4096)
+def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) -> tuple[Offer, ...]:
+    content, days = _parsed(path, changed, size)
     start = content.find(b'\n{"model": "%s", ' % model_id.encode("utf-8", "replace"))
     if start < 0:
         return ()
@@ -69,17 +75,25 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
 
 def snapshot_day(path: str) -> str:
     """The day of the snapshot as a whole. Raises `SpecError`."""
-    return _snapshot(path)[1][""]
+    return _parsed(path, *_state(path))[1][""]
 
 
 def sources(path: str) -> Mapping[str, str]:
     """The sources of the snapshot and the day of each. Raises `SpecError`."""
-    return {name: day for name, day in _snapshot(path)[1].items() if name}
+    return {name: day for name, day in _parsed(path, *_state(path))[1].items() if name}
 
 
 def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     """By the price of three tokens in and one out, then of a minute of audio, then of an image; unknown prices come last."""
     return tuple(sorted(offers, key=_price))
+
+
+def end_days(path: str) -> tuple[str, ...]:
+    """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a damaged line."""
+    content, _ = _parsed(path, *_state(path))
+    lines = content.splitlines()[1:]
+    found = {item.get("ends") for number, line in enumerate(lines, 2) for item in _object(path, number, line).get("offers", ())}
+    return tuple(sorted(day for day in found if day))
 
 
 def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object) -> Offer | None:
@@ -154,13 +168,13 @@ def _is_date(value: object) -> bool:
     return isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-" and (value[:4] + value[5:7] + value[8:]).isdecimal()
 
 
-def _snapshot(path: str) -> tuple[bytes, Mapping[str, str]]:
-    """The whole file and the days of its header, kept until the file changes: many models are asked for in one run."""
+def _state(path: str) -> tuple[int, int]:
+    """Time and size of the file: what was read of it is kept until they change."""
     try:
         known = os.stat(path)
     except (OSError, ValueError):
-        return _parsed(path, 0, 0)
-    return _parsed(path, known.st_mtime_ns, known.st_size)
+        return 0, 0
+    return known.st_mtime_ns, known.st_size
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ that was not measured, are wide bounds that hold runs other people published. Bo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from . import units
 from .facts import Record
@@ -323,6 +324,7 @@ def advice(
     return tuple(lines)
 
 
+@lru_cache(maxsize=8)
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """What memory bandwidth `machine` has to decode with: measured, stated in its record, told by the chip's name, or assumed.
 
@@ -434,6 +436,7 @@ def _on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
+@lru_cache(maxsize=8)
 def _kind(machine: Machine) -> _Kind:
     sets = machine.instruction_sets
     if machine.architecture not in ("x86_64", "aarch64", None):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alternative",
+    "Answer",
     "Finding",
     "Judged",
     "Outcome",
@@ -163,31 +164,18 @@ class Judged(Record):
         return Route.UNKNOWN if self.unknown else Route.LOCAL
 
 
-class Verdict(Record):
-    """The answer for one model on one machine. It has no truth value: ask `route` or `can_run`.
+class Answer(Record):
+    """What was found for one model on one machine, and nothing beyond: of the whole catalogue `list` prints these.
 
-    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out that were compared, () where there
-    is but one. `commands` are lines to type next, `notes` sentences about how the name was understood, `advice` what measurements
-    say would make it faster here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no load.
+    `workload` is the one judged, every default filled in. It has no truth value: ask `route` or `can_run`.
     """
 
-    asked: str
     model: ModelSpec
     workload: Workload
-    machine: Machine
     route: Route
     needs: Needs | None
     speed: Speed | None
     findings: tuple[Finding, ...]
-    placements: tuple[Placement, ...] = ()
-    room: Room | None = None
-    alternatives: tuple[Alternative, ...] = ()
-    api_offers: tuple[Offer, ...] = ()
-    monthly_cost: MonthlyCost | None = None
-    commands: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    quality: Quality | None = None
 
     @property
     def can_run(self) -> bool:
@@ -218,7 +206,28 @@ class Verdict(Record):
         return None
 
     def __bool__(self) -> bool:
-        raise TypeError("a Verdict has no truth value: ask verdict.can_run, or verdict.route for the four answers")
+        raise TypeError(f"a {type(self).__name__} has no truth value: ask can_run, or route for the four answers")
+
+
+class Verdict(Answer):
+    """The answer for one model on one machine, with what to do about it. It has no truth value: ask `route` or `can_run`.
+
+    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out that were compared, () where there
+    is but one. `commands` are lines to type next, `notes` sentences about how the name was understood, `advice` what measurements
+    say would make it faster here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no load.
+    """
+
+    asked: str
+    machine: Machine
+    placements: tuple[Placement, ...] = ()
+    room: Room | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    api_offers: tuple[Offer, ...] = ()
+    monthly_cost: MonthlyCost | None = None
+    commands: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    quality: Quality | None = None
 
 
 # facts that the pace in RAM rests on
@@ -248,7 +257,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
-    about.append(check.cpu(needs, machine, question.runtime))
+    about.append(check.cpu(needs.cpu, machine, question.runtime))
     about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar))
     about.append(speed)
     return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)

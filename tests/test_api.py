@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 import selfhost
 from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
-from selfhost.api import open_catalogue
+from selfhost.api import judge_all, open_catalogue
 from selfhost.errors import NotAModelError
+from selfhost.verdict import Answer
 
 GIB = 2**30
 RECORDS = Path(__file__).parent / "data" / "records"
@@ -328,3 +330,26 @@ def test_the_files_own_type_decides(dtype: str, width: int, name: str, tmp_path:
     (weights,) = [term for term in verdict.needs.memory.terms if term.name == "weights"]
     parameters = 2 * 256 * 64 + 64 + 2 * 64 + 4 * 64 * 64 + 3 * 64 * 128
     assert weights.low_bytes <= parameters * width <= weights.high_bytes
+
+
+def test_the_list_is_in_the_order_that_help_states() -> None:
+    """Local, unknown, the rest; kind; of those that run the pace in steps; the last three years; the larger; the newer of two as large."""
+    listed = judge_all(open_catalogue(), Workload(), VM, today="2026-06-01")
+    newest = max(answer.model.released or "" for answer in listed)
+    recent = str(int(newest[:4]) - 3)
+
+    def place(answer: Answer) -> tuple[int, int, int, bool, int]:
+        pace = answer.speed.decode.likely if answer.can_run and answer.speed and answer.speed.decode else 100
+        return (
+            ["local", "unknown", "api", "neither"].index(answer.route),
+            ["text", "vision", "speech", "embedding", "image"].index(answer.model.modality),
+            0 if pace >= 5 else 1 if pace >= 2 else 2,
+            (answer.model.released or "") < recent,
+            -(answer.model.parameters.total or 0),
+        )
+
+    for one, other in pairwise(listed):
+        assert place(one) <= place(other)
+        if place(one) == place(other):
+            assert (one.model.released or "") >= (other.model.released or "")
+    assert len({place(answer)[:4] for answer in listed}) > 8

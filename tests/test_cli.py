@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,51 @@ def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixt
     code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
     assert (code, err) == (0, "")
     jsonschema.validate(json.loads(out), schema(name))
+
+
+def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each filter keeps exactly the models that the whole list says it should, alone and with others."""
+
+    def listed(*words: str) -> list[dict[str, Any]]:
+        code, out, err = run(capsys, "list", *ON_RECORD, "--format", "json", *words)
+        assert (code, err) == (0, "")
+        models: list[dict[str, Any]] = json.loads(out)["models"]
+        return models
+
+    whole = listed()
+    kept: dict[tuple[str, ...], Callable[[dict[str, Any]], bool]] = {
+        ("--family", "Qwen"): lambda row: (row["model"]["family"] or "").startswith("qwen"),
+        ("--modality", "speech"): lambda row: row["model"]["modality"] == "speech",
+        ("--route", "local"): lambda row: row["route"] == "local",
+        # a license that nobody knows is not ruled out, and said to be unknown
+        ("--license", "mit"): lambda row: row["model"]["license"] in ("MIT", None) and row["model"]["weights_published"] is not False,
+        ("--openness", "closed"): lambda row: row["model"]["weights_published"] is False,
+        ("--max-size", "2GB"): lambda row: row["download_bytes"] is not None and row["download_bytes"] <= 2_000_000_000,
+    }
+
+    def names(rows: list[dict[str, Any]]) -> list[str]:
+        return sorted(row["model"]["id"] for row in rows)
+
+    for words, law in kept.items():
+        expected = [row for row in whole if law(row)]
+        assert names(listed(*words)) == names(expected)
+        assert 0 < len(expected) < len(whole)
+    both = ("--license", "mit"), ("--route", "local"), ("--max-size", "2GB")
+    expected = [row for row in whole if all(kept[words](row) for words in both)]
+    assert names(listed(*(word for words in both for word in words))) == names(expected)
+
+
+def test_the_catalogue_page_is_a_file_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`list --format html` writes the page, filtered as the list is; no other command knows the format."""
+    path = tmp_path / "catalogue.html"
+    assert run(capsys, "list", *ON_RECORD, "--family", "gpt-oss", "--format", "html", "--output", str(path)) == (0, "", "")
+    text = path.read_text(encoding="ascii")
+    assert text.startswith("<!doctype html>")
+    assert "gpt-oss-20b" in text
+    assert "mistral-7b" not in text
+    code, out, err = run(capsys, "check", "mistral-7b", *ON_RECORD, "--format", "html")
+    assert (code, out) == (2, "")
+    assert "html" in err
 
 
 def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -> None:

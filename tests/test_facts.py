@@ -47,6 +47,24 @@ def test_what_is_inside_is_frozen_too() -> None:
     assert Pair(left=1).names == {}
 
 
+def test_what_is_known_in_part_is_completed_when_asked() -> None:
+    """The rest is fetched once, at the first question for it; then the record equals the whole one. Without a rest the defaults hold."""
+    fetched: list[Pair] = []
+
+    def rest() -> Pair:
+        fetched.append(Pair(left=9, right=5, names={"a": 1}))
+        return fetched[-1]
+
+    made = Pair.partly({"left": 1}, rest)
+    assert made.left == 1
+    assert not fetched
+    assert made == Pair(left=1, right=5, names={"a": 1})
+    assert len(fetched) == 1
+    assert Pair.partly({"left": 1}) == Pair(left=1)
+    with pytest.raises(AttributeError, match="wrong"):
+        _ = made.wrong  # type: ignore[attr-defined]
+
+
 @given(st.integers(), st.dictionaries(st.text(max_size=3), st.integers(), max_size=3))
 def test_equal_records_hash_alike_and_travel(left: int, names: dict[str, int]) -> None:
     """Equality, hash, pickle and replace agree, whatever the order of a mapping's keys."""

@@ -27,7 +27,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("verdict",),
     ("asking",),
     ("choose", "apiroute", "commands", "plan"),
-    ("policy",),
+    ("questions", "policy"),
     ("audit",),
     ("reports",),
     ("api",),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from selfhost.catalogue import INDEX_FILE, compile_index
+from selfhost.questions import QUESTIONS_FILE, compile_questions
 
 ROOT = Path(__file__).resolve().parent.parent
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -96,11 +97,12 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path]) -> None:
-    """Every file below specs/ is in the wheel unchanged, none is added but the index, and the index is that of these files."""
+    """Every file below specs/ is in the wheel unchanged; none is added but the two compiled ones, which are those of these files."""
     with zipfile.ZipFile(built[0]) as wheel:
         packed = {name.removeprefix("selfhost/specs/"): wheel.read(name) for name in wheel.namelist() if name.startswith("selfhost/specs/")}
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
     assert packed.pop(INDEX_FILE).decode() == compile_index(str(ROOT / "specs"))
+    assert packed.pop(QUESTIONS_FILE).decode() == compile_questions(str(ROOT / "specs"))
     assert packed == source_tree(ROOT / "specs")
     assert "selfhost/py.typed" in others
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
@@ -115,12 +117,12 @@ def test_the_wheel_holds_the_whole_package(built: tuple[Path, Path]) -> None:
 
 
 def test_the_sdist_builds_by_itself(built: tuple[Path, Path]) -> None:
-    """The sdist carries the specs, the build's own program and the license, and no index: that is made from the specs."""
+    """The sdist carries the specs, the build's own program and the license, and nothing compiled: that is made from the specs."""
     with tarfile.open(built[1]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {f"specs/{name}" for name in source_tree(ROOT / "specs")} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
-    assert not [name for name in names if name.endswith(INDEX_FILE)]
+    assert not [name for name in names if name.endswith((INDEX_FILE, QUESTIONS_FILE))]
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:
@@ -132,6 +134,18 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> Non
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
     assert answer["ids"] == sorted(path.stem for path in (ROOT / "specs").glob("*.toml"))
     assert answer["broken"] == []
+
+
+def test_an_installed_wheel_knows_its_questions(installed: Path) -> None:
+    """What the build worked out is of the very files and the very program that were installed, so that `list` uses it."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from selfhost import Machine, Workload\n"
+        "from selfhost.catalogue import Catalogue\n"
+        "from selfhost.questions import Questions\n"
+        "print(Questions.open(Catalogue.open(), Workload(), Machine()) is not None)"
+    )
+    assert run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent) == "True\n"
 
 
 def test_installed_specs_may_be_edited(installed: Path, tmp_path: Path) -> None:

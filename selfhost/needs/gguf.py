@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..facts import Unread
@@ -13,6 +13,7 @@ from .companions import block_terms
 from .parts import Asked, Encoder, Parts, Subject, published, stated_size, term, times
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
 from .records import How, SizedWeights, Term
+from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
 
 _RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
@@ -34,10 +35,7 @@ _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_000_000_000
 # Gemma 3: where a spec does not state the vocabulary it may be that large
 _LARGEST_VOCABULARY = 262_144
 
-# types that a CPU copies into an interleaved layout, with the multiple their rows must have: ggml/src/ggml-cpu/repack.cpp
-_REPACK_AVX2 = {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8}
-_REPACK_AVX512 = {**_REPACK_AVX2, "Q2_K": 8}
-_REPACK_ARM = {"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4}
+# whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
 # whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
 _INDEXER_VALUES = frozenset({"minimax-m3"})
@@ -219,7 +217,7 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     less, more = loaded - least, most - loaded
     tensors = tuple(tensor for tensor in whole if not tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
-    layout = _layout(instruction_sets)
+    layout = LAYOUTS[layout_of(instruction_sets)]
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
     if not copied:
@@ -241,17 +239,7 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     ], copied
 
 
-def _layout(instruction_sets: tuple[str, ...] | None) -> dict[str, int]:
-    if instruction_sets is None:
-        return {}
-    if "avx512f" in instruction_sets:
-        return _REPACK_AVX512
-    if "avx2" in instruction_sets:
-        return _REPACK_AVX2
-    return _REPACK_ARM if "asimddp" in instruction_sets or "i8mm" in instruction_sets else {}
-
-
-def _repacked(tensor: Stored, layout: dict[str, int]) -> bool:
+def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
     multiple = layout.get(tensor.type)
     if multiple is None or not tensor.name.endswith(".weight") or len(tensor.shape) < 2 or tensor.shape[1] % multiple:
         return False

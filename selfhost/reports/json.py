@@ -15,7 +15,7 @@ from ..needs.records import MemoryNeed, Needs, Term
 from ..offers import Offer
 from ..spec import ModelSpec
 from ..speed import PaceRange, Speed
-from ..verdict import Verdict, exit_code
+from ..verdict import Answer, Verdict, exit_code
 from ..workload import Workload
 
 TYPE_CHECKING = False
@@ -242,7 +242,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def listing(verdicts: Sequence[Verdict], computer: Machine) -> dict[str, Any]:
+def listing(verdicts: Sequence[Answer], computer: Machine) -> dict[str, Any]:
     """`selfhost.list/1`: the catalogue judged for one machine, best first."""
     rows = [
         {

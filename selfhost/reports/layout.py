@@ -5,6 +5,9 @@ A Document is laid out once (`lay_out`): `plain` joins the lines, `terminal.prin
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+
 from ..facts import Record
 
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
@@ -286,7 +289,7 @@ def _bar(bar: Bar, width: int, encoding: str | None) -> Line:
 
 
 def _size(cell: Line) -> int:
-    return sum(len(text) for text, _ in cell)
+    return len(cell[0][0]) if len(cell) == 1 else sum(len(text) for text, _ in cell)
 
 
 def _total(sizes: dict[int, int]) -> int:
@@ -295,25 +298,28 @@ def _total(sizes: dict[int, int]) -> int:
 
 def _row(table: Table, sizes: dict[int, int], cells: list[Line], indent: int) -> list[Line]:
     """One row; several lines where a cell wraps. The line ends with its last visible character."""
+    if all(_size(cells[number]) <= size for number, size in sizes.items()):
+        return [_row_line(table, sizes, cells, indent)]
     wrapped = {number: _cell_lines(cells[number], size) for number, size in sizes.items()}
-    lines: list[Line] = []
-    for height in range(max(map(len, wrapped.values()))):
-        line: Line = []
-        due = indent
-        for number, size in sizes.items():
-            cell = wrapped[number][height] if height < len(wrapped[number]) else []
-            length = _size(cell)
-            before = due + (size - length if table.columns[number].right else 0)
-            if length:
-                if before:
-                    line.append((" " * before, ""))
-                line.extend(piece for piece in cell if piece[0])
-                due = 0 if table.columns[number].right else max(size - length, 0)
-                due += _GAP
-            else:
-                due += size + _GAP
-        lines.append(line)
-    return lines
+    parts = zip_longest(*wrapped.values(), fillvalue=[])
+    return [_row_line(table, sizes, dict(zip(sizes, part, strict=True)), indent) for part in parts]
+
+
+def _row_line(table: Table, sizes: dict[int, int], cells: Mapping[int, Line] | Sequence[Line], indent: int) -> Line:
+    line: Line = []
+    due = indent
+    for number, size in sizes.items():
+        cell = cells[number]
+        length, right = _size(cell), table.columns[number].right
+        if length:
+            before = due + (size - length if right else 0)
+            if before:
+                line.append((" " * before, ""))
+            line.extend(cell if len(cell) == 1 else [piece for piece in cell if piece[0]])
+            due = _GAP if right else size - length + _GAP
+        else:
+            due += size + _GAP
+    return line
 
 
 def _cell_lines(cell: Line, size: int) -> list[Line]:

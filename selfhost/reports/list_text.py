@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from .. import units
 from ..machine import Machine
 from ..spec import ModelSpec
-from ..verdict import Verdict
+from ..verdict import Answer, Route
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, download_of, memory_of, on_machine, planned_words, say, section
 
 
-def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
+def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
     """One line a model, in the order given. Columns go, the least telling first, where the width is small."""
     if not rows:
         return Document(blocks=(say("No model matches."),))
-    fits = sum(row.can_run for row in rows)
-    room = f", which has {memory}" if (memory := _room(machine)) else ""
-    blocks: list[Block] = [say(f"{fits} of {len(rows)} models listed run {on_machine(machine)}{room}.")]
+    blocks: list[Block] = [say(summary(rows, machine))]
     if planned := planned_words(machine):
         blocks.append(say(planned))
     blocks.append(BLANK)
@@ -32,19 +30,26 @@ def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
         Column(title="tokens/s", right=True, drop=5),
         Column(title="license", drop=4, cut=10),
     )
+    # most of what stands in a cell stands in others as well
+    known: dict[str, Span] = {}
+
+    def cell(text: str) -> Span:
+        return known.get(text) or known.setdefault(text, Span(text=text))
+
+    routes = {route: Span(text=route, style=route) for route in Route}
     cells = []
     for row in rows:
         total, pace = row.model.parameters.total, row.speed.decode if row.speed is not None else None
         cells.append(
             (
                 Span(text=row.model.id, style="strong"),
-                Span(text=row.route, style=row.route),
-                Span(text=units.count(total) if total is not None else "-"),
-                Span(text=row.workload.quantization or "-"),
-                Span(text=memory_of(row)),
-                Span(text=download_of(row)),
-                Span(text=units.pace(pace.low, pace.high) if pace is not None else "-"),
-                Span(text=_license(row.model)),
+                routes[row.route],
+                cell(units.count(total) if total is not None else "-"),
+                cell(row.workload.quantization or "-"),
+                cell(memory_of(row)),
+                cell(download_of(row)),
+                cell(units.pace(pace.low, pace.high) if pace is not None else "-"),
+                cell(license_words(row.model)),
             )
         )
     blocks.append(Table(columns=columns, rows=tuple(cells), indent=0))
@@ -53,7 +58,15 @@ def list_document(rows: Sequence[Verdict], machine: Machine) -> Document:
     return Document(blocks=tuple(blocks))
 
 
-def _license(model: ModelSpec) -> str:
+def summary(rows: Sequence[Answer], machine: Machine) -> str:
+    """How many run, and the memory that the machine has for them."""
+    fits = sum(row.can_run for row in rows)
+    room = f", which has {memory}" if (memory := _room(machine)) else ""
+    return f"{fits} of {len(rows)} models listed run {on_machine(machine)}{room}."
+
+
+def license_words(model: ModelSpec) -> str:
+    """The license's id as a column holds it; `-` is not known."""
     if model.closed:
         return "closed"
     name = model.license.id if model.license is not None else None

@@ -8,7 +8,7 @@ from .. import units
 from ..machine import Machine
 from ..needs.records import MemoryNeed
 from ..offers import Offer
-from ..verdict import Finding, Outcome, Route, Verdict
+from ..verdict import Answer, Finding, Outcome, Route, Verdict
 from ..workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Blank, Block, Column, Paragraph, Span, Table
 
@@ -54,14 +54,21 @@ def headline(verdict: Verdict) -> Paragraph:
         warned = sum(finding.outcome is Outcome.WARN for finding in verdict.findings)
         tail = f", with {warned} {'warning' if warned == 1 else 'warnings'}" if warned else ""
         return line(word, ": yes, ", name, f" runs {where}{tail}")
+    why = causes(verdict)
     if verdict.route is Route.UNKNOWN:
-        close = [finding.check for finding in verdict.findings if finding.code == "memory-close"]
-        missing = [check for check in undecided_checks(verdict) if check not in close]
-        causes = [f"{', '.join(missing)} not known"] if missing else []
-        causes += ["memory too close to call"] if close else []
-        return line(word, ": cannot tell if ", name, f" runs {where}", f": {'; '.join(causes)}" if causes else "")
-    why = ", ".join(WHY_NOT[check] for check in checks_with(verdict, Outcome.FAIL))
+        return line(word, ": cannot tell if ", name, f" runs {where}", f": {why}" if why else "")
     return line(word, ": no, ", name, f" does not run {where}", f": {why}" if why else "")
+
+
+def causes(answer: Answer) -> str:
+    """Why it does not run, or why that cannot be told, in a few words; empty where it runs."""
+    if answer.route is Route.LOCAL:
+        return ""
+    if answer.route is Route.UNKNOWN:
+        close = [finding.check for finding in answer.findings if finding.code == "memory-close"]
+        missing = [check for check in undecided_checks(answer) if check not in close]
+        return "; ".join([*([f"{', '.join(missing)} not known"] if missing else []), *(["memory too close to call"] if close else [])])
+    return ", ".join(WHY_NOT[check] for check in checks_with(answer, Outcome.FAIL))
 
 
 def asked_words(verdict: Verdict) -> str:
@@ -252,11 +259,11 @@ def range_of(size: MemoryNeed | object) -> str:
     return f" ({low} to {high})" if low != high else ""
 
 
-def memory_of(verdict: Verdict) -> str:
+def memory_of(verdict: Answer) -> str:
     return units.binary(verdict.needs.memory.high_bytes) if verdict.needs is not None and verdict.needs.memory is not None else "-"
 
 
-def download_of(verdict: Verdict) -> str:
+def download_of(verdict: Answer) -> str:
     return units.decimal(verdict.needs.download_bytes) if verdict.needs is not None and verdict.needs.download_bytes is not None else "-"
 
 
@@ -266,15 +273,15 @@ def pairs_block(blocks: list[Block], title: str, pairs: Mapping[str, str]) -> No
         blocks.extend(say(f"{key}: {value}", indent=2, hang=2) for key, value in pairs.items())
 
 
-def ordered(verdict: Verdict) -> list[Finding]:
+def ordered(verdict: Answer) -> list[Finding]:
     return sorted(verdict.findings, key=lambda finding: ORDER.index(finding.check) if finding.check in ORDER else len(ORDER))
 
 
-def checks_with(verdict: Verdict, outcome: Outcome) -> list[str]:
+def checks_with(verdict: Answer, outcome: Outcome) -> list[str]:
     return [finding.check for finding in ordered(verdict) if finding.outcome is outcome]
 
 
-def undecided_checks(verdict: Verdict) -> list[str]:
+def undecided_checks(verdict: Answer) -> list[str]:
     """The unknowns behind the route `unknown`; an unknown speed is not among them."""
     return [check for check in checks_with(verdict, Outcome.UNKNOWN) if check != "speed"]
 

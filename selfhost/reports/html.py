@@ -1,0 +1,232 @@
+"""The catalogue as one page of HTML: nothing is loaded from anywhere, and without JavaScript every row is there.
+
+Layout, style and script are in `catalogue.html`; the policy in its head allows that one style and that one script.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from .. import __version__, units
+from ..machine import Machine
+from ..offers import Offer
+from ..spec import MODALITIES
+from ..verdict import Answer, Route
+from .layout import clean
+from .list_text import license_words, summary
+from .words import causes, on_machine, planned_words
+
+ROUTES: Mapping[Route, str] = {
+    Route.LOCAL: "It runs on the machine judged: what it takes was held against memory, disk, processor and runtimes.",
+    Route.UNKNOWN: "Nothing rules it out, but something that decides is not known, or the memory is too close to call.",
+    Route.API: "It does not run there; an API offers it, or a named stand-in for it.",
+    Route.NEITHER: "It does not run there, and no API that meets what was asked offers it or a stand-in.",
+}
+_COLUMNS_MEAN = {
+    "Memory": "The most it may take: weights, cache and program together.",
+    "Tokens/s": "An estimate, from its slow end to its fast end; sorted by the likely figure.",
+    "API price": "The cheapest known offer of this very model, in US dollars: per million tokens in and out, per minute or per image.",
+    "Why not": "What rules it out, or what is not known; `selfhost check MODEL` gives the figures and what would fit instead.",
+}
+_ORDER = (
+    "What runs comes first, then what cannot be told, then the rest; the fast before the slow, the recent before the old, the large "
+    "before the small: `selfhost list --help` states it in full. It is a rule of thumb, and no benchmark has a part in it."
+)
+_UNITS = (
+    "Memory is counted in GiB (1 GiB is 1,073,741,824 bytes), files in GB (1 GB is 1,000,000,000 bytes). After a number of parameters "
+    "B stands for thousand million, M for million."
+)
+# a spec may come from anybody: a link leads to a web page or nowhere
+_WEB = ("https://", "http://")
+_REPOSITORIES = "https://huggingface.co/"
+
+
+def catalogue_page(rows: Sequence[Answer], machine: Machine, prices: Mapping[str, Offer], *, asked: str = "") -> str:
+    """The whole page, in ASCII for any pipe. `prices`: the cheapest offer by a model's id; `asked`: the options beside the defaults."""
+    template = _template()
+    style, script = (template.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0] for tag in ("style", "script"))
+    title = f"Language, speech and image models {on_machine(machine)}"
+    dates = _dates(prices)
+    blanks = {
+        "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
+        "version": _text(__version__),
+        "title": _text(title),
+        "summary": _text(summary(rows, machine)),
+        "facts": "\n".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _facts(machine, asked, dates)),
+        "legend": "\n".join(
+            f"<dt>{term}</dt><dd>{_text(words)}</dd>"
+            for term, words in (
+                *((_badge(route), words) for route, words in ROUTES.items()),
+                *((_text(name), words) for name, words in _COLUMNS_MEAN.items()),
+            )
+        ),
+        "order": _text(_ORDER),
+        "units": _text(_UNITS),
+        "filters": "\n".join(_filter(label, key, value, order, rows) for label, key, value, order in _FILTERS),
+        "head": "\n".join(_heading(*column) for column in _COLUMNS),
+        "rows": "\n".join(_row(answer, prices.get(answer.model.id)) for answer in rows),
+        "footer": _text(
+            f"Made by selfhost {__version__}; prices {dates}. Speeds and computed sizes are estimates: check a model by itself."
+        ),
+    }
+    # in one go: what a spec says is never a blank to fill
+    page = re.sub(r"\{\{(\w+)\}\}", lambda blank: blanks[blank[1]], template)
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _template() -> str:
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue.html"), encoding="ascii") as file:
+        return file.read()
+
+
+def _hash(content: str) -> str:
+    from base64 import b64encode
+    from hashlib import sha256
+
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+
+
+def _text(words: str) -> str:
+    """Safe as the content of an element and as an attribute between double quotes."""
+    from html import escape
+
+    return escape(clean(words))
+
+
+def _dates(prices: Mapping[str, Offer]) -> str:
+    days = sorted({offer.as_of for offer in prices.values()})
+    return "none known" if not days else f"as of {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "")
+
+
+def _facts(machine: Machine, asked: str, dates: str) -> list[tuple[str, str]]:
+    """What was judged, and when; what was not read says so."""
+    cores = "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable)
+    total, free = (
+        "not read" if size is None else units.binary(size) for size in (machine.memory_limit_bytes, machine.memory_available_bytes)
+    )
+    devices = machine.accelerators
+    cards = [
+        device.name + ("" if device.memory_total_bytes is None else f", {units.binary(device.memory_total_bytes)}")
+        for device in devices or ()
+    ]
+    planned = planned_words(machine)
+    return [
+        ("Machine judged", machine.name),
+        ("System", " ".join(filter(None, (machine.system, machine.architecture))) or "not read"),
+        ("Processor", ", ".join(filter(None, (machine.cpu_model, cores))) or "not read"),
+        ("Memory", total if planned else f"{total} in all, {free} available"),
+        ("Accelerators", "; ".join(cards) or ("none" if devices is not None else "not read")),
+        ("Read at", (machine.read_at or "not said").replace("T", " ")),
+        ("Asked", asked.strip() or "nothing beyond the defaults"),
+        ("Prices", dates),
+        *([("Planned", planned.removeprefix("Planned: "))] if planned else []),
+    ]
+
+
+def _badge(route: Route) -> str:
+    return f'<span class="route {route.value}">{route.value}</span>'
+
+
+# ------------------------------------------------------------------ filters
+
+
+def _weights(answer: Answer) -> str:
+    return answer.model.openness.weights
+
+
+# label, name, the value of a row, the order of the values or None for that of the alphabet
+_FILTERS: tuple[tuple[str, str, Callable[[Answer], str], Sequence[str] | None], ...] = (
+    ("Answer", "route", lambda answer: answer.route.value, tuple(route.value for route in ROUTES)),
+    ("Kind", "kind", lambda answer: answer.model.modality, MODALITIES),
+    ("Weights", "weights", _weights, ("published", "partial", "closed", "unknown")),
+    ("License", "license", lambda answer: license_words(answer.model), None),
+)
+
+
+def _filter(label: str, key: str, value: Callable[[Answer], str], order: Sequence[str] | None, rows: Sequence[Answer]) -> str:
+    counts: dict[str, int] = {}
+    for answer in rows:
+        found = value(answer)
+        counts[found] = counts.get(found, 0) + 1
+    names = sorted(counts, key=str.lower) if order is None else [name for name in order if name in counts]
+    options = "".join(
+        f'<option value="{_text(name)}">{_text("not known" if name == "-" else name)} ({counts[name]})</option>' for name in names
+    )
+    return f'<label>{_text(label)} <select id="{key}"><option value="">all</option>{options}</select></label>'
+
+
+# ------------------------------------------------------------------ the table
+
+# title, what it sorts by, which way first
+_COLUMNS = (
+    ("Model", "text", "ascending"),
+    ("Answer", "number", "ascending"),
+    ("Memory", "number", "ascending"),
+    ("Tokens/s", "number", "descending"),
+    ("Download", "number", "ascending"),
+    ("Parameters", "number", "descending"),
+    ("Quantization", "text", "ascending"),
+    ("License", "text", "ascending"),
+    ("Kind", "text", "ascending"),
+    ("Released", "text", "descending"),
+    ("API price", "number", "ascending"),
+    ("Why not", "text", "ascending"),
+)
+_RIGHT = ("Parameters", "Memory", "Download", "Tokens/s")
+
+
+def _heading(title: str, kind: str, first: str) -> str:
+    name, side = re.sub(r"\W", "-", title.lower()), ' class="n"' if title in _RIGHT else ""
+    return f'<th scope="col" id="by-{name}" data-kind="{kind}" data-first="{first}"{side}>{title}</th>'
+
+
+def _row(answer: Answer, offer: Offer | None) -> str:
+    model = answer.model
+    total, pace = model.parameters.total, answer.speed.decode if answer.speed is not None else None
+    memory = answer.needs.memory.high_bytes if answer.needs is not None and answer.needs.memory is not None else None
+    download = answer.needs.download_bytes if answer.needs is not None else None
+    own = _text(model.name)
+    if model.repository:
+        own = f'<a href="{_REPOSITORIES}{_text(model.repository)}" rel="noreferrer">{own}</a>'
+    terms = _text(license_words(model))
+    address = model.license.url if model.license is not None and model.license.url else ""
+    if address.startswith(_WEB):
+        terms = f'<a href="{_text(address)}" rel="noreferrer">{terms}</a>'
+    data = "".join(f' data-{key}="{_text(value(answer))}"' for _, key, value, _ in _FILTERS)
+    words = " ".join(filter(None, (model.family, model.developer)))
+    cells = (
+        _cell(_badge(answer.route), tuple(ROUTES).index(answer.route)),
+        _cell("" if memory is None else units.binary(memory), memory, "n"),
+        _cell("" if pace is None else _text(units.pace(pace.low, pace.high)), None if pace is None else round(pace.likely, 2), "n"),
+        _cell("" if download is None else units.decimal(download), download, "n"),
+        _cell("" if total is None else units.count(total), total, "n"),
+        _cell(_text(answer.workload.quantization or "")),
+        _cell("" if terms == "-" else terms),
+        _cell(_text(model.modality)),
+        _cell(_text(model.released or ""), kind="d"),
+        _cell(*_price(offer)),
+        _cell(_text(causes(answer)), kind="why"),
+    )
+    return f'<tr{data} data-words="{_text(words)}"><th scope="row"><b>{own}</b><small>{_text(model.id)}</small></th>{"".join(cells)}</tr>'
+
+
+def _cell(content: str, value: float | None = None, kind: str = "") -> str:
+    """`value` is what it sorts by. An empty cell is not known, or makes no sense for that kind of model."""
+    side = f' class="{kind}"' if kind else ""
+    own = "" if value is None else f' data-v="{value}"'
+    return f"<td{side}{own}>{content}</td>"
+
+
+def _price(offer: Offer | None) -> tuple[str, float | None]:
+    """The price and what it sorts by: a million tokens in and a million out."""
+    if offer is None:
+        return "", None
+    into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
+    tokens = " / ".join(units.dollars(price) for price in (into, out) if price is not None)
+    for price, unit in ((offer.usd_per_audio_minute, "a minute"), (offer.usd_per_image, "an image")):
+        if not tokens and price is not None:
+            tokens = f"{units.dollars(price)} {unit}"
+    value = None if into is None else round(into + (out or 0), 4)
+    return (f"{_text(tokens)} <small>{_text(offer.provider)}</small>" if tokens else ""), value

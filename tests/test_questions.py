@@ -1,0 +1,200 @@
+"""What was worked out when the package was built says the same as the specs, or is left aside."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from selfhost import Machine, Workload, questions
+from selfhost.api import judge_all
+from selfhost.asking import ask
+from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
+from selfhost.needs.repack import LAYOUTS
+from selfhost.profiles import load
+from selfhost.questions import QUESTIONS_FILE, Questions, compile_questions
+from selfhost.reports import json as json_report
+from selfhost.reports.layout import plain
+from selfhost.reports.list_text import list_document
+from selfhost.workload import Load
+
+DAY = "2026-06-01"
+GIB = 2**30
+# every layout of the weights, every place they may lie, and one of which next to nothing is known
+PROFILES = ("desktop-i3-8gb-no-gpu", "desktop-rtx4060-8gb", "desktop-2x-rtx3090", "macbook-air-m2-8gb", "snapdragon-x-elite-32gb")
+MACHINES = {
+    **{name: load(name).machine for name in PROFILES},
+    "unread": Machine(name="unread"),
+    "small server": Machine(
+        name="small server", system="linux", architecture="x86_64", memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB,
+        memory_available_bytes=20 * GIB, cpu_cores_usable=2, instruction_sets=("f16c", "fma", "avx2", "avx512f", "avx512_bf16"),
+        memory_bandwidth_bytes_per_second=40 * 10**9, scope="vm", accelerators=(),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped specs as a package holds them. Tests that change them take a copy."""
+    folder = tmp_path_factory.mktemp("packed") / "specs"
+    shutil.copytree(shipped_folder(), folder)
+    (folder / INDEX_FILE).write_text(compile_index(str(folder)), encoding="utf-8", newline="\n")
+    (folder / QUESTIONS_FILE).write_text(compile_questions(str(folder)), encoding="utf-8", newline="\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def specs() -> Catalogue:
+    """The shipped specs themselves: what every answer is held against."""
+    return Catalogue.open(shipped=shipped_folder())
+
+
+@pytest.fixture
+def folder(packed: Path, tmp_path: Path) -> Path:
+    """A copy to change; few models, so that the full way is short."""
+    for sub in ("common", "runtimes"):
+        shutil.copytree(packed / sub, tmp_path / "few" / sub)
+    for name in ("gpt-4o", "gpt-oss-20b", "mistral-7b-instruct-v0.3", "opt-125m", "whisper-base"):
+        shutil.copy(packed / f"{name}.toml", tmp_path / "few")
+    few = tmp_path / "few"
+    (few / QUESTIONS_FILE).write_text(compile_questions(str(few)), encoding="utf-8", newline="\n")
+    return few
+
+
+def used(folder: Path, workload: Workload | None = None) -> bool:
+    return Questions.open(Catalogue.open(shipped=str(folder)), workload or Workload(), Machine()) is not None
+
+
+def test_a_load_leaves_the_needs_as_they_are(folder: Path) -> None:
+    """What a day brings has a price and changes no need."""
+    assert used(folder, Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000)))
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=list(MACHINES))
+def test_both_ways_give_the_same_list(packed: Path, specs: Catalogue, machine: Machine) -> None:
+    """Route, order, every finding and every printed cell of the whole catalogue are those of the specs themselves."""
+    ready = Catalogue.open(shipped=str(packed))
+    assert Questions.open(ready, Workload(), machine) is not None
+    fast = judge_all(ready, Workload(), machine, today=DAY)
+    slow = judge_all(specs, Workload(), machine, today=DAY)
+    assert [answer.model.id for answer in fast] == [answer.model.id for answer in slow]
+    for one, other in zip(fast, slow, strict=True):
+        assert (one.route, one.findings, one.speed, one.workload) == (other.route, other.findings, other.speed, other.workload)
+    assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
+    assert json_report.listing(fast, machine) == json_report.listing(slow, machine)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_question_is_whole(packed: Path, layout: str) -> None:
+    """What `list` does not print is there as well: terms with their sources, the whole spec, as `ask` gives them."""
+    machine = Machine(instruction_sets=(layout,))
+    catalogue = Catalogue.open(shipped=str(packed))
+    ready = Questions.open(catalogue, Workload(), machine)
+    assert ready is not None
+    for spec in catalogue.specs():
+        assert ready.question(spec.id, Workload()) == ask(spec, Workload(), catalogue, machine)
+
+
+@pytest.mark.parametrize("today", ["2026-01-01", "2026-05-12", "2026-10-22", "2026-10-23", "2030-01-01"])
+def test_offers_end_on_their_day(packed: Path, specs: Catalogue, today: str) -> None:
+    """Whether an API is offered depends on the day alone, and both ways agree on each."""
+    nothing = Machine(memory_total_bytes=GIB, memory_limit_bytes=GIB)
+    fast = judge_all(Catalogue.open(shipped=str(packed)), Workload(), nothing, today=today)
+    slow = judge_all(specs, Workload(), nothing, today=today)
+    assert [(answer.model.id, answer.route) for answer in fast] == [(answer.model.id, answer.route) for answer in slow]
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        Workload(private=True),
+        Workload(commercial=True, license="apache-2.0 or MIT"),
+        Workload(modify=True, auditable=True),
+        Workload(min_tokens_per_second=30.0, memory_basis="total", reserve_bytes=GIB),
+        Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000)),
+        Workload(context_tokens=32_768),
+        Workload(quantization="Q8_0"),
+    ],
+    ids=Workload.options,
+)
+def test_what_is_asked_counts_both_ways(packed: Path, specs: Catalogue, workload: Workload) -> None:
+    """Needs such as private, and options that change what a model takes, give the same answers with and without the file."""
+    machine = MACHINES["small server"]
+    fast = judge_all(Catalogue.open(shipped=str(packed)), workload, machine, today=DAY)
+    slow = judge_all(specs, workload, machine, today=DAY)
+    assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
+    assert [(answer.findings, answer.workload) for answer in fast] == [(answer.findings, answer.workload) for answer in slow]
+
+
+@pytest.mark.parametrize("change", ["context_tokens", "parallel", "kv_cache_type", "quantization", "runtime", "task"])
+def test_it_answers_only_what_it_was_made_for(folder: Path, change: str) -> None:
+    """A workload that changes the needs takes the full way."""
+    value = {"context_tokens": 512, "parallel": 2, "kv_cache_type": "q8_0", "quantization": "Q8_0", "runtime": "ollama", "task": "finetune"}
+    assert used(folder)
+    assert not used(folder, Workload().replace(**{change: value[change]}))
+
+
+@pytest.mark.parametrize("relative", ["opt-125m.toml", "runtimes/llama.cpp.toml", "common/architectures.toml", "common/offers.jsonl"])
+def test_a_changed_file_counts_at_once(folder: Path, relative: str) -> None:
+    """Whichever file changes, though neither its size nor its time does, what was made of it is left aside."""
+    assert used(folder)
+    path = folder / relative
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"a", b"b", 1))
+    assert not used(folder)
+    path.write_bytes(content)
+    assert used(folder)
+    path.unlink()
+    assert not used(folder)
+
+
+def test_an_added_spec_counts_at_once(folder: Path) -> None:
+    """A file put beside the others is listed."""
+    (folder / "own-1b.toml").write_text(
+        'schema = 1\nid = "own-1b"\nname = "Own"\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
+    )
+    assert not used(folder)
+    listed = judge_all(Catalogue.open(shipped=str(folder)), Workload(), Machine(), today=DAY)
+    assert "own-1b" in [answer.model.id for answer in listed]
+
+
+def test_a_changed_program_counts_at_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another version of the program worked out is left aside."""
+    package = tmp_path / "selfhost"
+    shutil.copytree(Path(questions.__file__).parent, package)
+    monkeypatch.setattr(questions, "__file__", str(package / "questions.py"))
+    assert used(folder)
+    module = package / "needs" / "llamacpp.py"
+    module.write_bytes(module.read_bytes() + b"#")
+    assert not used(folder)
+
+
+def test_an_own_spec_goes_before_the_shipped_one(folder: Path, tmp_path: Path) -> None:
+    """In a user's folder a spec of the same id is the one judged; the others are still known."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "opt-125m.toml").write_text(
+        'schema = 1\nid = "opt-125m"\nname = "Mine"\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
+    )
+    listed = judge_all(Catalogue.open([own], shipped=str(folder)), Workload(), Machine(), today=DAY)
+    assert {answer.model.id: answer.model.name for answer in listed}["opt-125m"] == "Mine"
+    assert len(listed) == 5
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-20], lambda text: "", lambda text: text.replace("{", "[", 3), lambda text: "\n\n\n\n"]
+)
+def test_a_damaged_file_is_left_aside(folder: Path, damage: object) -> None:
+    """Cut short, emptied or garbled, it changes no answer."""
+    path = folder / QUESTIONS_FILE
+    assert callable(damage)
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    listed = judge_all(Catalogue.open(shipped=str(folder)), Workload(), MACHINES["unread"], today=DAY)
+    path.unlink()
+    assert listed == judge_all(Catalogue.open(shipped=str(folder)), Workload(), MACHINES["unread"], today=DAY)
+
+
+def test_the_same_files_make_the_same_questions(folder: Path) -> None:
+    """Building twice gives the same bytes."""
+    assert compile_questions(str(folder)) == (folder / QUESTIONS_FILE).read_text(encoding="utf-8")
