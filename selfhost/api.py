@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache, partial
 
+from . import needs as need
 from .apiroute import usable_offers
 from .asking import architectures, ask
 from .catalogue import Catalogue
@@ -15,7 +16,6 @@ from .errors import Problem, SpecError, WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
-from .needs import quantizations_of, why_not_loaded
 from .offers import Offer, cheapest_first, offers_of, snapshot_day
 from .quality import quality_of
 from .questions import Questions
@@ -323,7 +323,7 @@ def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> t
     if own is None or asked.runtime is not None or question.local_files or question.spec.modality not in ("text", "vision", "embedding"):
         return () if own is None else (own,)
     others = (catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id)
-    return (own, *(runtime for runtime in others if why_not_loaded(question.spec, runtime) is None))
+    return (own, *(runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None))
 
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
@@ -351,7 +351,7 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     question = _question(catalogue, understood, machine)
     sizes: list[Size] = []
     for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():
-        for quantization in quantizations_of(question.spec, runtime, architectures(catalogue)):
+        for quantization in need.quantizations_of(question.spec, runtime, architectures(catalogue)):
             asked = understood.workload.replace(quantization=quantization, runtime=runtime.id)
             size = _size(catalogue, _question(catalogue, understood.replace(workload=asked), machine), machine)
             before = (

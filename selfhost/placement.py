@@ -71,7 +71,8 @@ def placements(
     if gpu_only:
         yield from _gpu_only(needs, needs.memory, machine)
         return
-    now, later = (places(one) for one in (machine, machine.replace(accelerators=emptied(machine.accelerators or ()))))
+    now = places(machine)
+    later = places(machine.replace(accelerators=emptied(machine.accelerators))) if machine.accelerators else now
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
     if not at_once and gathered is not None:
