@@ -374,6 +374,12 @@ def _bytes(text: str) -> int:
     return parse_bytes(text)
 
 
+def _rate(text: str) -> int:
+    from .units import parse_rate
+
+    return parse_rate(text)
+
+
 def _tokens(text: str) -> int:
     from .units import parse_tokens
 
@@ -456,6 +462,9 @@ def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
             "--measure", action="store_true", help="measure this machine's memory bandwidth first (under a second): narrows the speed"
         )
         place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
+    place.add_argument(
+        "--download-speed", type=_kind(_rate), metavar="RATE", help="of your connection, as 100Mbit/s or 12MB/s: gives the download's time"
+    )
     place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
 
 
@@ -516,6 +525,7 @@ def _workload(options: argparse.Namespace) -> Workload:
         min_tokens_per_second=options.min_speed,
         memory_basis=options.memory or "default",
         reserve_bytes=options.reserve,
+        download_bytes_per_second=options.download_speed,
         private=options.private,
         commercial=options.commercial,
         modify=options.modify,
@@ -697,10 +707,7 @@ def _list(words: list[str]) -> int:
         and (options.modality is None or verdict.model.modality == options.modality)
         and (options.route is None or verdict.route == options.route)
         and not any(finding.check in ("license", "openness") and finding.outcome == "fail" for finding in verdict.findings)
-        and (
-            options.max_size is None
-            or (verdict.needs is not None and (verdict.needs.download_bytes or options.max_size + 1) <= options.max_size)
-        )
+        and (options.max_size is None or _within(verdict, options.max_size))
     ]
     if options.format == "json":
         from .reports import json

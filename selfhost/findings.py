@@ -15,6 +15,7 @@ from .licenses import satisfies
 from .machine import Accelerator, Machine
 from .needs.records import Needs
 from .placement import capability_by_name, emptied, free_bytes, room_of
+from .present import Here
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
@@ -127,8 +128,8 @@ class Finding(Record):
 # ------------------------------------------------------------------ what the model is
 
 
-def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
-    """Can the weights be had at all? `local_files`: the model was read from files on this machine."""
+def weights(spec: ModelSpec, *, local_files: bool = False, here: Here | None = None) -> Finding:
+    """Can the weights be had at all? `local_files`: the model was read from files on this machine; `here`: its files lie there."""
     state = spec.openness.weights
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
@@ -141,8 +142,13 @@ def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
         return found(Outcome.FAIL, "weights-closed", f"The weights cannot be downloaded: {why}.{gone}")
     if local_files:
         return found(Outcome.PASS, "weights-here", "The files are already on this machine.")
+    if here is not None and here.missing_files:
+        names = ", ".join(here.missing_files[:5]) + (f" and {len(here.missing_files) - 5} more" if len(here.missing_files) > 5 else "")
+        reason = f"Part of the weights is missing in {here.path}: {names}. Where they can be downloaded is not known."
+        return found(Outcome.UNKNOWN, "weights-not-known", reason, f"download them into that folder: {names}")
+    whole = here is not None and here.missing_bytes == 0
     stated_alone = spec.needs is not None and spec.architecture is None
-    if state == "unknown" and not stated_alone and not spec.files:
+    if state == "unknown" and not stated_alone and not spec.files and not whole:
         own = spec.origin.endswith(".toml")
         remedy = f"look at the publisher's page, then set openness.weights in {spec.origin if own else 'a spec of it'}"
         return found(Outcome.UNKNOWN, "weights-not-known", "Whether the weights were published is not known.", remedy)
@@ -155,9 +161,11 @@ def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
         return found(
             Outcome.WARN,
             "weights-unsafe",
-            f"The weights are published, but {danger}.",
+            f"The weights are {'here' if whole else 'published'}, but {danger}.",
             "load them only in a sandbox, from a publisher you trust",
         )
+    if here is not None and whole:
+        return found(Outcome.PASS, "weights-here", f"The files are already on this machine: {here.path}.")
     if spec.gated:
         remedy = (
             f"accept the terms at https://huggingface.co/{spec.repository}, then run `hf auth login`"
@@ -311,12 +319,13 @@ DISK_MARGIN_BYTES = 5 * GIB
 DISK_MARGIN_SHARE = 0.05
 
 
-def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool = False) -> Finding:
+def disk(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | None = None, here: Here | None = None) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where that runtime would store them?
 
-    Free space that is assumed gives a `warn`; only what was stated, such as the size of the disk, may rule the model out.
+    `missing_bytes` are those still to be downloaded where some of the files are `here`; None: all of them. Free space that is
+    assumed gives a `warn`; only what was stated, such as the size of the disk, may rule the model out.
     """
-    made = _disk(needs, machine, purpose, nothing_missing=nothing_missing)
+    made = _disk(needs, machine, purpose, missing_bytes, here)
     assumed = any(map(machine.assumes, ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")))
     if not assumed or made.code not in ("disk-unread", "disk-too-small", "disk-tight", "disk-fits"):
         return made
@@ -335,18 +344,21 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
     return made.replace(outcome=Outcome.WARN, code="disk-assumed", reason=reason + _doubt(machine), remedy=remedy)
 
 
-def _disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool) -> Finding:
-    size = needs.disk_bytes
-    if nothing_missing:
+def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, here: Here | None) -> Finding:
+    size, largest = needs.disk_bytes, needs.largest_file_bytes
+    if missing is not None:
         # fine-tuning writes more than it downloads
-        size = max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
+        size = missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
+        largest = None if largest is None else min(largest, missing)
     if size == 0:
-        reason = "Nothing has to be downloaded."
+        reason = f"Nothing has to be downloaded: the files are at {here.path}." if here else "Nothing has to be downloaded."
         return Finding(check="disk", outcome=Outcome.PASS, code="disk-nothing-missing", needs=0, short=0, unit="bytes", reason=reason)
     place = machine.disk_for(purpose)
     free, whole = (place.free_bytes, place.total_bytes) if place else (None, None)
     where = place.path if place else "the download folder"
-    what = "The download" if size == needs.download_bytes else "What it stores"
+    what = "What is missing" if missing else "The download" if size == needs.download_bytes else "What it stores"
+    unseen = next((entry for entry in machine.unread if entry.fact == f"models_present.{purpose}"), None)
+    unless = "" if unseen is None else f" Whether it is there already is not known: {unseen.reason}."
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
         short = None if size is None or free is None else max(0, size - free)
@@ -355,18 +367,19 @@ def _disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool
         )
 
     if place and place.writable is False:
-        return found(Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.", _move_store(purpose, "that you may write to"))
+        return found(
+            Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.{unless}", _move_store(purpose, "that you may write to")
+        )
     limit = place.max_file_bytes if place else None
-    if place and limit and needs.largest_file_bytes is not None and needs.largest_file_bytes > limit:
-        largest = units.decimal(needs.largest_file_bytes)
-        reason = f"One file is {largest}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
+    if place and limit and largest is not None and largest > limit:
+        reason = f"One file is {units.decimal(largest)}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
         return found(Outcome.FAIL, "disk-file-too-large", reason, _move_store(purpose, "on another file system"))
     if size is not None and free is not None and size > free:
         reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
-        return found(Outcome.FAIL, "disk-too-small", reason, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
+        return found(Outcome.FAIL, "disk-too-small", reason + unless, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
     if size is not None and free is None and whole is not None and size > whole:
         reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(whole)} in all, free or not."
-        return found(Outcome.FAIL, "disk-too-small", reason, _move_store(purpose)).replace(has=whole, short=size - whole)
+        return found(Outcome.FAIL, "disk-too-small", reason + unless, _move_store(purpose)).replace(has=whole, short=size - whole)
     if place is None or free is None:
         why = machine.why_unread(
             "disks" if machine.disks is None else f"disks.{purpose}" if place is None else f"disks.{purpose}.free_bytes"
@@ -399,7 +412,8 @@ def _disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool
             f"{what} fits, but only {units.decimal(free - size)} of {where} would stay free.",
             f"free {units.decimal(size + margin - free)} more to keep a margin",
         )
-    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.{_doubt(machine)}")
+    part = f" {units.decimal(here.size_bytes)} are here already." if missing and here else ""
+    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.{part}{_doubt(machine)}")
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:

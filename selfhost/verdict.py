@@ -12,6 +12,7 @@ from .machine import Machine
 from .needs.records import Needs, Term
 from .offers import Offer
 from .placement import emptied, placements
+from .present import Here
 from .quality import Quality
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
@@ -119,7 +120,8 @@ class Question(Record):
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
     stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
     not load the model, None when it does; `unfamiliar` an architecture that no row describes. `context_asked`: the context
-    was given, not taken by default. `local_files`: the files are on this machine already. `companions` are loaded beside the model.
+    was given, not taken by default. `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
+    on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded.
     """
 
     spec: ModelSpec
@@ -132,6 +134,14 @@ class Question(Record):
     context_asked: bool = False
     local_files: bool = False
     companions: Companions | None = None
+    beside_bytes: int = 0
+    here: Here | None = None
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """What is still to be downloaded where the model is here, whole or in part; None where all of it is, or it is not known."""
+        own = 0 if self.local_files else self.here.missing_bytes if self.here else None
+        return None if own is None else own + self.beside_bytes
 
 
 class Judged(Record):
@@ -166,9 +176,10 @@ class Judged(Record):
 class Verdict(Record):
     """The answer for one model on one machine. It has no truth value: ask `route` or `can_run`.
 
-    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out that were compared, () where there
-    is but one. `commands` are lines to type next, `notes` sentences about how the name was understood, `advice` what measurements
-    say would make it faster here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no load.
+    `workload` is the one judged, every default filled in. `here` is what of the files lies on the machine already. `placements`
+    are the ways to lay it out that were compared, () where there is but one. `commands` are lines to type next, `notes` sentences
+    about how the name was understood, `advice` what measurements say would make it faster here, `quality` what the quantization
+    costs. `monthly_cost` is None where the workload states no load.
     """
 
     asked: str
@@ -179,6 +190,7 @@ class Verdict(Record):
     needs: Needs | None
     speed: Speed | None
     findings: tuple[Finding, ...]
+    here: Here | None = None
     placements: tuple[Placement, ...] = ()
     room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
@@ -210,6 +222,13 @@ class Verdict(Record):
         """0, 1 or 3: see the function of this name."""
         return exit_code([self.route])
 
+    @property
+    def download_seconds(self) -> float | None:
+        """How long the download takes at the speed that was stated; None where no speed was, or the size is not known."""
+        size = self.needs.download_bytes if self.needs else None
+        pace = self.workload.download_bytes_per_second
+        return None if size is None or pace is None else size / pace
+
     def finding(self, name: str) -> Finding | None:
         """The finding of that name, None where it was not asked for."""
         for finding in self.findings:
@@ -233,19 +252,21 @@ def judge(question: Question, machine: Machine) -> Judged:
     accelerator that others hold now, then one that is unread; where all fail, the first that has the memory, else the host's.
     """
     spec, workload = question.spec, question.workload
+    needs = question.needs
     about: list[Finding | None] = [
-        check.weights(spec, local_files=question.local_files),
+        check.weights(spec, local_files=question.local_files, here=question.here),
         check.license_check(spec, workload),
         check.openness_check(spec, workload),
     ]
-    needs = question.needs
     if needs is None:
         if question.loads is not None:
             about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
         return Judged(findings=tuple(finding for finding in about if finding), needs=None, speed=None)
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
-    about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
+    about.append(check.disk(needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here))
+    if question.missing_bytes is not None:
+        needs = needs.replace(download_bytes=question.missing_bytes)
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
     about.append(check.cpu(needs, machine, question.runtime))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -27,6 +28,8 @@ IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
 # a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy ones took over two (NordicHPC/sonar#92)
 NVML_SECONDS = 10.0
+# a store of 1,000 models in 100 layers each has fewer
+MAX_NAMES = 100_000
 
 # names of accounts and folders that tell nothing about a person
 COMMON_NAMES = (
@@ -188,6 +191,25 @@ class Host:
             return sorted(name for name in os.listdir(self.real(path)) if re.match(pattern, name))
         except (OSError, ValueError):
             return None
+
+    def sizes(self, path: str, start: str = "") -> dict[str, int | None]:
+        """What a folder holds under names with that start, links followed: bytes of a file, None of a folder, -1 of what leads nowhere
+        or is neither. `OSError` from the system, and for more than MAX_NAMES names.
+        """
+        found: dict[str, int | None] = {}
+        with os.scandir(self.real(path)) as entries:
+            for number, entry in enumerate(entries):
+                if number >= MAX_NAMES:
+                    raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
+                if start and not entry.name.startswith(start):
+                    continue
+                try:
+                    # in a recorded tree a link may lead out of it, to this computer
+                    outside = not self.live and entry.is_symlink() and not os.path.realpath(entry.path).startswith(self.root + os.sep)
+                    found[entry.name] = -1 if outside else None if entry.is_dir() else entry.stat().st_size if entry.is_file() else -1
+                except OSError:
+                    found[entry.name] = -1
+        return found
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there, as far as this account can see."""

@@ -62,6 +62,8 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "can_download": answer.can_download,
         "exit_code": answer.exit_code,
         "needs": None if answer.needs is None else _needs(answer.needs, answer.machine.architecture),
+        "download_seconds": None if answer.download_seconds is None else round(answer.download_seconds, 1),
+        "here": None if answer.here is None else record(answer.here),
         "speed": None if answer.speed is None else _speed(answer.speed),
         "findings": [_finding(finding) for finding in answer.findings],
         "placements": [
@@ -128,6 +130,7 @@ def workload(asked: Workload) -> dict[str, Any]:
         "draft": asked.draft,
         "adapter": asked.adapter,
         "min_tokens_per_second": asked.min_tokens_per_second,
+        "download_bytes_per_second": asked.download_bytes_per_second,
         "memory_basis": asked.memory_basis,
         "reserve_bytes": asked.reserve_bytes,
         "private": asked.private,
