@@ -91,6 +91,7 @@ CODES: Mapping[str, str] = {
     "cpu-lacks-instructions": "the runtime's build would crash: an instruction set is missing",
     "cpu-no-build": "the runtime has no build for this processor",
     "runtime-present": "the runtime is installed",
+    "runtime-too-old": "the runtime is installed in a version that does not know this architecture yet",
     "runtime-any": "the spec names no runtime",
     "runtime-not-installed": "the runtime is not installed yet",
     "runtime-not-searched": "whether the runtime is installed was not read",
@@ -345,11 +346,9 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | N
 
 
 def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, here: Here | None) -> Finding:
-    size, largest = needs.disk_bytes, needs.largest_file_bytes
-    if missing is not None:
-        # fine-tuning writes more than it downloads
-        size = missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
-        largest = None if largest is None else min(largest, missing)
+    size, largest = _to_store(needs, missing), needs.largest_file_bytes
+    if missing is not None and largest is not None:
+        largest = min(largest, missing)
     if size == 0:
         reason = f"Nothing has to be downloaded: the files are at {here.path}." if here else "Nothing has to be downloaded."
         return Finding(check="disk", outcome=Outcome.PASS, code="disk-nothing-missing", needs=0, short=0, unit="bytes", reason=reason)
@@ -416,6 +415,13 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
     return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.{part}{_doubt(machine)}")
 
 
+def _to_store(needs: Needs, missing: int | None) -> int | None:
+    """Bytes to be written, where `missing` of the files are to come (None: all); fine-tuning writes more than it downloads."""
+    if missing is None:
+        return needs.disk_bytes
+    return missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
+
+
 def disk_margin_bytes(total_bytes: int | None) -> int:
     """What should stay free of a volume of that size; None is not known."""
     return min(DISK_MARGIN_BYTES, int((total_bytes or 2**62) * DISK_MARGIN_SHARE))
@@ -445,10 +451,10 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     return amount, f"assumed for {machine.system or 'the system'} itself"
 
 
-def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool) -> int:
-    """Bytes of files that would be stored on a volume that is RAM; 0 where nothing is missing or it is a disk."""
+def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | None = None) -> int:
+    """Bytes of files that would be stored on a volume that is RAM, of which `missing_bytes` are to come (None: all); 0 on a disk."""
     place = machine.disk_for(purpose)
-    return (needs.disk_bytes or 0) if place is not None and place.in_memory and not nothing_missing else 0
+    return _to_store(needs, missing_bytes) or 0 if place is not None and place.in_memory else 0
 
 
 def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0) -> Finding:
@@ -762,10 +768,18 @@ def _cpu(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
 
 
-def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str | None, unfamiliar: str | None = None) -> Finding:
+def runtime_check(
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    *,
+    loads: str | None,
+    unfamiliar: str | None = None,
+    architecture: str | None = None,
+) -> Finding:
     """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not.
 
-    `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime does is not known either.
+    `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime does is not known either;
+    `architecture` one whose first release is held against the version that is installed.
     """
     name = runtime.name if runtime else None
 
@@ -776,13 +790,13 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
         return found(Outcome.PASS, "runtime-any", None, "The spec names no runtime: any that loads the files will do.")
     if loads is not None:
         return found(Outcome.FAIL, "runtime-cannot-load", None, loads, "leave --runtime out to take one that loads it")
-    system, architecture = machine.system, machine.architecture
+    system, processor = machine.system, machine.architecture
     exists = [entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system]
     if not exists:
         return found(Outcome.FAIL, "runtime-no-build", system, f"{name} does not exist for {system}.", "choose another with --runtime")
-    if system and architecture and f"{system}-{architecture}" not in exists:
-        reason = f"{name} does not exist for {system} on {architecture}."
-        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{architecture}", reason, "choose another with --runtime")
+    if system and processor and f"{system}-{processor}" not in exists:
+        reason = f"{name} does not exist for {system} on {processor}."
+        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{processor}", reason, "choose another with --runtime")
     if unfamiliar is not None:
         reason = f"Whether {name} knows the architecture {unfamiliar} is not known: it may refuse the file."
         return found(Outcome.WARN, "runtime-unfamiliar", None, reason, f"look for {unfamiliar} among the models that {name} supports")
@@ -797,7 +811,14 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
     for present in machine.runtimes:
         if present.id == runtime.id:
             version = f" {present.version}" if present.version else ""
-            return found(Outcome.PASS, "runtime-present", f"{name}{version}", f"{name}{version} is installed.")
+            has = f"{name}{version}"
+            first = runtime.minimum_versions.get(architecture or "")
+            if first and present.version and _is_older(present.version, first):
+                reason = f"{has} is installed, too old for this model: the architecture {architecture} came with {first}."
+                return found(Outcome.WARN, "runtime-too-old", has, reason, _update(runtime, first))
+            build = runtime.minimum_builds.get(architecture or "")
+            hint = f" Builds cannot be compared; {architecture} was there by {build}." if build and version else ""
+            return found(Outcome.PASS, "runtime-present", has, f"{has} is installed.{hint}")
     return found(
         Outcome.WARN,
         "runtime-not-installed",
@@ -807,6 +828,22 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
         else f"{name} is not in the record of {machine.name}.",
         f"to install it: {runtime.install}" if runtime.install else None,
     )
+
+
+def _is_older(installed: str, first: str) -> bool:
+    """False as well where one of them is no version that can be compared; a development version counts as its release."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(Version(installed).base_version) < Version(first)
+    except InvalidVersion:
+        return False
+
+
+def _update(runtime: RuntimeSpec, first: str) -> str:
+    if runtime.distributions:
+        return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
+    return f"install it anew: {runtime.install}" if runtime.install else f"update it to {first} or later"
 
 
 def speed(pace: tuple[float, float] | None, workload: Workload, how: str, *, assumed: bool = False) -> Finding | None:

@@ -265,14 +265,15 @@ def judge(question: Question, machine: Machine) -> Judged:
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(check.disk(needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here))
-    if question.missing_bytes is not None:
-        needs = needs.replace(download_bytes=question.missing_bytes)
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
     about.append(check.cpu(needs, machine, question.runtime))
-    about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar))
+    # code that comes with the model needs no release that knows it
+    made = None if spec.safety.remote_code else spec.architecture
+    row = made.row if made else None
+    about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar, architecture=row))
     about.append(speed)
-    return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
+    return Judged(findings=tuple(finding for finding in about if finding), needs=_to_come(question, placed), speed=pace)
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
@@ -309,10 +310,15 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
                 host_high_bytes=sum(term.high_bytes for term in terms if term.where == "host"),
                 decode=pace.decode if pace else None,
                 fits=False if Outcome.FAIL in outcomes else None if Outcome.UNKNOWN in outcomes else True,
-                judged=candidate == judged.needs,
+                judged=_to_come(question, candidate) == judged.needs,
             )
         )
     return tuple(found) if len(found) > 1 else ()
+
+
+def _to_come(question: Question, needs: Needs) -> Needs:
+    """The needs with what still has to be downloaded, where some of the files are here."""
+    return needs if question.missing_bytes is None else needs.replace(download_bytes=question.missing_bytes)
 
 
 def _gpu_only(question: Question) -> bool:
@@ -335,7 +341,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     layers = question.spec.architecture.layers if question.spec.architecture else None
     splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
     purpose = question.runtime.store if question.runtime else "huggingface"
-    stored = check.stored_in_memory(needs, machine, purpose, nothing_missing=question.local_files)
+    stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
     whole: Term | None = None
     if question.workload.task == "finetune":
         from .needs.finetune import gathered

@@ -970,7 +970,7 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
         (Path(host.folder) / name).chmod(0o755)
     found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
     assert {name: runtime.path for name, runtime in found.items()} == {"llama.cpp": "/opt/tools/llama-server", "ollama": "/usr/bin/ollama"}
-    assert software.brewed_version("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server") == "6730"
+    assert software.version_in_path("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server") == "6730"
 
 
 def test_python_packages_show_by_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

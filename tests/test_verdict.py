@@ -233,6 +233,11 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("runtime", "pass", "runtime-any"): lambda: found("runtime", question(runtime=None)),
     ("runtime", "warn", "runtime-not-installed"): lambda: found("runtime", machine=MACHINE.replace(runtimes=())),
     ("runtime", "warn", "runtime-not-searched"): lambda: found("runtime", machine=MACHINE.replace(runtimes=None)),
+    ("runtime", "warn", "runtime-too-old"): lambda: found(
+        "runtime",
+        question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
+        MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
+    ),
     ("runtime", "warn", "runtime-unfamiliar"): lambda: found("runtime", question(unfamiliar="zorglub")),
     ("runtime", "fail", "runtime-cannot-load"): lambda: found("runtime", question(loads="It does not.")),
     ("runtime", "fail", "runtime-no-build"): lambda: found("runtime", machine=MACHINE.replace(system="windows")),

@@ -379,15 +379,21 @@ def _flat_place(host: Host) -> str | None:
     return f"{cache}/llama.cpp" if cache else None
 
 
-def _stores(host: Host) -> Iterator[tuple[str, Callable[[_Search], None]]]:
-    """Each store and how it is searched; one that has no place on this machine is left out."""
+_Store = tuple[str, tuple[str, ...], Callable[["_Search"], None]]
+
+
+def _stores(host: Host) -> Iterator[_Store]:
+    """Each store, its folders and how they are searched; one that has no place on this machine is left out."""
 
     def path_of(place: Place | None) -> str | None:
         return place.path if place else None
 
-    hub, own, flat = path_of(huggingface(host)), path_of(llama_cpp(host)), _flat_place(host)
+    def joined(*parts: str) -> str:
+        return str(host.paths.join(*parts))
+
+    hub, own, flat, store = path_of(huggingface(host)), path_of(llama_cpp(host)), _flat_place(host), path_of(ollama(host))
     if hub:
-        yield "huggingface", lambda search: _hub(search, hub, "huggingface")
+        yield "huggingface", (hub,), lambda search: _hub(search, hub, "huggingface")
 
     def both(search: _Search) -> None:
         if own and own != hub:
@@ -396,19 +402,20 @@ def _stores(host: Host) -> Iterator[tuple[str, Callable[[_Search], None]]]:
             _flat(search, flat)
 
     if own or flat:
-        yield "llama.cpp", both
-    store = path_of(ollama(host))
+        yield "llama.cpp", tuple(folder for folder in (own, flat) if folder), both
     if store:
-        yield "ollama", lambda search: _ollama(search, store)
-    studio = _lm_studio_home(host)
-    if studio:
-        yield LM_STUDIO, lambda search: _lm_studio(search, search.join(studio, "models"))
+        yield "ollama", (store,), lambda search: _ollama(search, store)
+    home = _lm_studio_home(host)
+    if home:
+        studio = joined(home, "models")
+        yield LM_STUDIO, (studio,), lambda search: _lm_studio(search, studio)
 
     def whisper(search: _Search) -> None:
         _whisper(search, "")
         _whisper(search, "models")
 
-    yield "whisper.cpp", whisper
+    if host.live:
+        yield "whisper.cpp", (host.cwd(),), whisper
 
 
 def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
@@ -417,33 +424,40 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
     every: list[PresentModel] = []
     try:
         stores = host.within(lambda: list(_stores(host)))
+        if not host.live:
+            # what a recorded tree does not hold is not known to be missing on its machine
+            stores = [entry for entry in stores if any(map(host.exists, entry[1]))]
     except (OSError, ValueError) as error:
         found.miss(MODELS, f"where they are stored could not be looked up: {getattr(error, 'strerror', None) or error}", _REMEDY)
         return
-    for store, look in stores:
+    if not stores:
+        found.miss(MODELS, "no home folder is set" if host.live else "the recorded tree has none of the folders where models are stored")
+        return
+    for store, _, look in stores:
         search = _Search(host, until)
-        why = ""
-        try:
-            host.within(lambda look=look, search=search: look(search))  # type: ignore[misc]
-        except _Enough as error:
-            why = f"not all of its models were looked at: {error}"
-        except PermissionError:
-            why = "its folder may not be read by this account"
-        except (OSError, ValueError) as error:
-            why = f"its folder could not be read: {getattr(error, 'strerror', None) or error}"
-        new = search.found[: MAX_MODELS - len(every)]
-        if len(new) < len(search.found):
+        why = _searched(search, look)
+        room = MAX_MODELS - len(every)
+        if len(search.found) > room:
             why = f"a record holds {MAX_MODELS:,} models"
-        if search.faulty and not why:
-            why = f"{search.faulty:,} of its models could not be read"
-        every += new
+        every += search.found[:room]
         if why:
             found.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in every):
-        found.miss(
-            f"{MODELS}.complete", "nothing says whether a file that people put there by hand is whole: its size is compared with the need"
-        )
-    found.put(MODELS, tuple(every), f"names and sizes in the folders of {', '.join(store for store, _ in stores)}")
+        found.miss(f"{MODELS}.complete", "nothing says whether a file put there by hand is whole: its size is held against the need")
+    found.put(MODELS, tuple(every), f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}")
+
+
+def _searched(search: _Search, look: Callable[[_Search], None]) -> str:
+    """Why not all of it was read; empty where it was."""
+    try:
+        search.host.within(lambda: look(search))
+    except _Enough as error:
+        return f"not all of its models were looked at: {error}"
+    except PermissionError:
+        return "its folder may not be read by this account"
+    except (OSError, ValueError) as error:
+        return f"its folder could not be read: {getattr(error, 'strerror', None) or error}"
+    return f"{search.faulty:,} of its models could not be read" if search.faulty else ""
 
 
 _REMEDY = "one you have is judged by its path: `selfhost check ./model.gguf`"
