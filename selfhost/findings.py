@@ -15,7 +15,7 @@ from .licenses import satisfies
 from .machine import Accelerator, Machine
 from .needs.records import Needs
 from .placement import capability_by_name, emptied, free_bytes, room_of
-from .present import Here
+from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
@@ -356,8 +356,8 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
     free, whole = (place.free_bytes, place.total_bytes) if place else (None, None)
     where = place.path if place else "the download folder"
     what = "What is missing" if missing else "The download" if size == needs.download_bytes else "What it stores"
-    unseen = next((entry for entry in machine.unread if entry.fact == f"models_present.{purpose}"), None)
-    unless = "" if unseen is None else f" Whether it is there already is not known: {unseen.reason}."
+    missed = unseen(machine, purpose) if machine.models_present is not None else None
+    unless = f" Whether it is there already is not known: {missed.reason}." if missed else ""
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
         short = None if size is None or free is None else max(0, size - free)

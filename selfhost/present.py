@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from . import units
 from .catalogue import Catalogue
-from .facts import Record
+from .facts import Record, Unread
 from .machine import Machine, PresentModel
 from .names import id_of
 from .needs.records import How, Needs
@@ -46,6 +46,14 @@ def here(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Needs
     if not machine.models_present:
         return None
     return min(_found(spec, runtime, workload, needs, machine, shelf), key=lambda one: one.missing_bytes or 0, default=None)
+
+
+def unseen(machine: Machine, purpose: str) -> Unread | None:
+    """Why models that lie where that runtime looks may have been missed; None where all were looked at."""
+    place = machine.disk_for(purpose)
+    same = {disk.purpose for disk in machine.disks or () if place is not None and disk.path == place.path} | {purpose}
+    facts = {"models_present", *(f"models_present.{store}" for store in same)}
+    return next((entry for entry in machine.unread if entry.fact in facts), None)
 
 
 def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Catalogue) -> str | None:

@@ -754,3 +754,37 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
     inside = MACHINE.replace(scope="container", memory_total_bytes=24 * GIB, memory_limit_bytes=2 * GIB, memory_available_bytes=1 * GIB)
     assert found("memory", machine=inside).reserve_bytes == 64 * 2**20
     assert found("memory", machine=inside.replace(memory_limit_bytes=24 * GIB)).reserve_bytes == 1 * GIB
+
+
+@pytest.mark.parametrize(
+    ("installed", "code"),
+    [
+        ("4.49.0", "runtime-too-old"),
+        ("4.50.0", "runtime-present"),
+        ("4.50.0.dev0", "runtime-present"),
+        ("4.50.0rc1+cpu", "runtime-present"),
+        ("v4.49", "runtime-too-old"),
+        ("5.0", "runtime-present"),
+        ("nightly", "runtime-present"),
+        (None, "runtime-present"),
+    ],
+)
+def test_a_runtime_from_before_the_architecture_is_too_old(installed: str | None, code: str) -> None:
+    """Versions are compared as PEP 440 has them; what cannot be compared is not called old."""
+    runtime = RUNTIME.replace(minimum_versions={"llama": "4.50.0"}, distributions=("transformers",))
+    machine = MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version=installed),))
+    finding = found("runtime", question(runtime=runtime), machine)
+    assert finding.code == code
+    assert (finding.remedy or "") == ("pip install --upgrade 'transformers>=4.50.0'" if code == "runtime-too-old" else "")
+    # the repository brings its own code
+    assert (
+        found("runtime", question(runtime=runtime, spec=SPEC.replace(safety=Safety(remote_code=True))), machine).code != "runtime-too-old"
+    )
+
+
+def test_builds_are_not_compared() -> None:
+    """Packagers number llama.cpp each in their own way: the build that had it is a hint."""
+    runtime = RUNTIME.replace(minimum_builds={"llama": "b9500"})
+    finding = found("runtime", question(runtime=runtime))
+    assert (finding.outcome, finding.code) == ("pass", "runtime-present")
+    assert "b9500" in finding.reason

@@ -192,9 +192,11 @@ class Host:
         except (OSError, ValueError):
             return None
 
-    def sizes(self, path: str, start: str = "") -> dict[str, int | None]:
-        """What a folder holds under names with that start, links followed: bytes of a file, None of a folder, -1 of what leads nowhere
-        or is neither. `OSError` from the system, and for more than MAX_NAMES names.
+    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+        """What a folder holds, links followed: bytes of a file, None of a folder, -1 of what leads nowhere or is neither.
+
+        Names without that start, and files and links without one of those ends, are left out. `OSError` from the system, and for
+        more than MAX_NAMES names.
         """
         found: dict[str, int | None] = {}
         with os.scandir(self.real(path)) as entries:
@@ -202,6 +204,8 @@ class Host:
                 if number >= MAX_NAMES:
                     raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
                 if start and not entry.name.startswith(start):
+                    continue
+                if ends and not entry.name.lower().endswith(ends) and not entry.is_dir(follow_symlinks=False):
                     continue
                 try:
                     # in a recorded tree a link may lead out of it, to this computer

@@ -35,6 +35,8 @@ LM_STUDIO = "lm-studio"
 _SHARD = r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)"
 _NOT_THE_MODEL = ("consolidated", "adapter_model", "optimizer", "training_args", "scheduler", "rng_state")
 _PICKLES = (".bin", ".pt", ".pth")
+# the ends of names that say what weights there are; nothing else of a snapshot is looked at
+_TELLING = (".gguf", ".safetensors", *_PICKLES, "index.json", "config.json")
 # parts of a diffusers pipeline that have no weights, by the ends of their classes' names
 _WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "FeatureExtractor", "ImageProcessor")
 # blobs that Hugging Face's clients have not finished yet
@@ -54,12 +56,12 @@ class _Search:
         self.found: list[PresentModel] = []
         self.faulty = 0
 
-    def names(self, path: str, start: str = "") -> dict[str, int | None]:
+    def names(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
         """Of a folder: bytes of a file, None of a folder, -1 of what leads nowhere; empty where there is none. `OSError` otherwise."""
         if monotonic() > self.until:
             raise _Enough("the time for it was up")
         try:
-            return self.host.sizes(path, start)
+            return self.host.sizes(path, start, ends)
         except (FileNotFoundError, NotADirectoryError):
             return {}
 
@@ -141,7 +143,7 @@ def _snapshot(search: _Search, folder: str) -> dict[str, _File]:
 
 def _below(search: _Search, folder: str, depth: int, inside: str = "") -> dict[str, _File]:
     found: dict[str, _File] = {}
-    for name, size in search.names(folder).items():
+    for name, size in search.names(folder, ends=_TELLING).items():
         path = search.join(folder, name)
         if size is not None:
             found[inside + name] = _File(path, max(0, size))

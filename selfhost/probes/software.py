@@ -79,7 +79,7 @@ def parse_status(text: str, packages: tuple[str, ...]) -> str | None:
         entry = text[start:].partition("\n\n")[0]
         version = re.search(r"^Version: (?:\d+:)?(\S+)$", entry, re.MULTILINE)
         if version and re.search(r"^Status: .* installed$", entry, re.MULTILINE):
-            return re.sub(r"[-+]\d*(?:ubuntu|deb|bpo)?[\d.~+a-z]*$", "", version[1])
+            return re.split(r"[+~]", version[1].rpartition("-")[0] or version[1])[0]
     return None
 
 
