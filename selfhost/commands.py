@@ -34,7 +34,7 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     devices = {term.where for term in judged.needs.memory.terms if term.where != "host"} if judged.needs and judged.needs.memory else set()
     parallel = f" --tensor-parallel-size {len(devices)}" if question.runtime.id == "vllm" and len(devices) > 1 else ""
     lines = [line + parallel for line in _lines(question.runtime, question, large, tag, scaled)]
-    if question.runtime.id == "llama.cpp":
+    if question.runtime.id == "llama.cpp" and question.missing_bytes != 0:
         other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []

@@ -70,6 +70,8 @@ def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Cata
         same = runtime == workload.runtime and quantization in (None, workload.quantization)
         if same or (quantization is None and runtime != "transformers") or not _reached(model, shelf.runtime(runtime), machine):
             continue
+        if runtime == "llama.cpp" and spec.modality == "vision" and not _has_projector(model, machine):
+            continue
         if not _is(model, spec, workload.replace(format="safetensors" if runtime == "transformers" else "gguf"), shelf):
             continue
         asked = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")

@@ -262,9 +262,10 @@ def memory_of(verdict: Verdict) -> str:
 
 
 def download_of(verdict: Verdict) -> str:
-    if verdict.needs is not None and verdict.needs.download_bytes == 0:
-        return "here"
-    return units.decimal(verdict.needs.download_bytes) if verdict.needs is not None and verdict.needs.download_bytes is not None else "-"
+    size, seconds = verdict.needs.download_bytes if verdict.needs is not None else None, verdict.download_seconds
+    if size is None:
+        return "-"
+    return "here" if size == 0 else units.decimal(size) + (f", {units.duration(seconds)}" if seconds is not None else "")
 
 
 def pairs_block(blocks: list[Block], title: str, pairs: Mapping[str, str]) -> None:
