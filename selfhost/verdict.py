@@ -225,9 +225,7 @@ class Verdict(Record):
     @property
     def download_seconds(self) -> float | None:
         """How long the download takes at the speed that was stated; None where no speed was, or the size is not known."""
-        size = self.needs.download_bytes if self.needs else None
-        pace = self.workload.download_bytes_per_second
-        return None if size is None or pace is None else size / pace
+        return self.workload.seconds_to_download(self.needs.download_bytes if self.needs else None)
 
     def finding(self, name: str) -> Finding | None:
         """The finding of that name, None where it was not asked for."""

@@ -165,6 +165,11 @@ class Workload(Record):
                 text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
         return text
 
+    def seconds_to_download(self, size_bytes: int | None) -> float | None:
+        """How long that takes at the speed that was stated; None where no speed was, or the size is not known."""
+        pace = self.download_bytes_per_second
+        return None if size_bytes is None or pace is None else size_bytes / pace
+
     def with_finetuning_defaults(self) -> Workload:
         """The same with LoRA, AdamW and checkpointing where nothing else was asked."""
         method = self.finetune_method or "lora"

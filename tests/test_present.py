@@ -226,6 +226,18 @@ def test_the_store_of_ollamas_service_counts(tmp_path: Path) -> None:
     assert only(tmp_path, OLLAMA_MODELS=str(tmp_path / "other" / ".ollama" / "models")).tag == "llama3.2:1b"
 
 
+def test_a_service_that_never_stored_anything_leaves_the_accounts_own(tmp_path: Path) -> None:
+    """A unit file alone is no store: what a server started by hand has pulled counts."""
+    text(tmp_path / "env.json", '{"HOME": "/home/ada"}')
+    root = tmp_path / "root"
+    ollama(root / "home" / "ada")
+    unit = root / "etc" / "systemd" / "system" / "ollama.service"
+    text(unit, "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/srv/ollama\n")
+    assert [model.tag for model in read(RecordedHost(str(tmp_path))).values["models_present"]] == ["llama3.2:1b"]
+    (root / "srv" / "ollama").mkdir(parents=True)
+    assert read(RecordedHost(str(tmp_path))).values["models_present"] == ()
+
+
 def test_llama_cpps_older_cache(tmp_path: Path) -> None:
     """One flat folder; the manifest beside a file tells its repository, else the name does."""
     folder = tmp_path / ".cache" / "llama.cpp"

@@ -381,6 +381,20 @@ def _flat_place(host: Host) -> str | None:
     return f"{cache}/llama.cpp" if cache else None
 
 
+def _ollama_store(host: Host) -> str | None:
+    """The service's folder; one that was never written to leaves the account's own, of a server started by hand."""
+    place, home = ollama(host), host.home()
+    own = str(host.paths.join(home, ".ollama", "models")) if home else None
+    if place is not None and place.account is not None and own is not None:
+        try:
+            host.sizes(place.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return own
+        except OSError:
+            return place.path
+    return place.path if place else None
+
+
 _Store = tuple[str, tuple[str, ...], Callable[["_Search"], None]]
 
 
@@ -393,7 +407,7 @@ def _stores(host: Host) -> Iterator[_Store]:
     def joined(*parts: str) -> str:
         return str(host.paths.join(*parts))
 
-    hub, own, flat, store = path_of(huggingface(host)), path_of(llama_cpp(host)), _flat_place(host), path_of(ollama(host))
+    hub, own, flat, store = path_of(huggingface(host)), path_of(llama_cpp(host)), _flat_place(host), _ollama_store(host)
     if hub:
         yield "huggingface", (hub,), lambda search: _hub(search, hub, "huggingface")
 
@@ -428,7 +442,7 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
         stores = host.within(lambda: list(_stores(host)))
         if not host.live:
             # what a recorded tree does not hold is not known to be missing on its machine
-            stores = [entry for entry in stores if any(map(host.exists, entry[1]))]
+            stores = [entry for entry in stores if any(host.listdir(folder) is not None for folder in entry[1])]
     except (OSError, ValueError) as error:
         found.miss(MODELS, f"where they are stored could not be looked up: {getattr(error, 'strerror', None) or error}", _REMEDY)
         return
