@@ -283,7 +283,8 @@ def _holds(question: Question, workload: Workload, machine: Machine, shelf: Cata
     changed = question.replace(workload=workload, needs=needs)
     _, held = place(changed, needs, machine)
     if workload.quantization != question.workload.quantization and question.runtime is not None:
-        found = None if question.local_files else here(question.spec, question.runtime, workload, needs, machine, shelf)
+        alone = not question.local_files and question.companions is None
+        found = None if not alone else here(question.spec, question.runtime, workload, needs, machine, shelf)
         missing = 0 if question.local_files else found.missing_bytes if found else None
         held.append(disk(needs, machine, question.runtime.store, missing_bytes=missing, here=found))
     return all(finding.outcome in ("pass", "warn") for finding in held)

@@ -20,6 +20,8 @@ SCOPES = ("host", "vm", "container")
 CONFIDENCES = ("high", "medium", "low")
 # where runtimes store models: what `Disk.purpose` is
 PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
+# no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store` and `PresentRuntime.id` may be too
+LM_STUDIO = "lm-studio"
 
 # above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes report up to 2**64 bytes free
 MAX_MEMORY_BYTES = 2**52

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
-from ..machine import PresentModel
+from ..machine import LM_STUDIO, MAX_ENTRIES, PresentModel
 from .disk import Place, huggingface, llama_cpp, ollama
 from .host import Found, Host
 
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 MODELS = "models_present"
-# for all stores together; a folder takes 0.1 ms
+# for all stores together; a repository takes 0.1 to 0.3 ms
 SECONDS = 0.5
-# no more are in a record
-MAX_MODELS = 1000
+MAX_MODELS = MAX_ENTRIES
 # manifests have 1 kB, configurations 500 bytes, indices up to 20 MB for 1,000 billion parameters
 MAX_MANIFEST_BYTES = 2**18
 MAX_INDEX_BYTES = 2**25
 MAX_SNAPSHOTS = 20
 # folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
 MAX_DEPTH = 2
-LM_STUDIO = "lm-studio"
 
 _SHARD = r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)"
 _NOT_THE_MODEL = ("consolidated", "adapter_model", "optimizer", "training_args", "scheduler", "rng_state")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..machine import PresentRuntime
+from ..machine import LM_STUDIO, PresentRuntime
 from .host import Found, Host
 
 RUNTIMES = "runtimes"
@@ -19,8 +19,6 @@ DISTRIBUTIONS = {
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
 _DIST_INFO = "(?i)(?:" + "|".join(name.replace("-", "[-_.]+") for name in DISTRIBUTIONS) + r")-[^-]*\.dist-info$"
-# no runtime of specs/runtimes: it runs llama.cpp and MLX by itself, and its models count for llama.cpp
-LM_STUDIO = "lm-studio"
 _USUAL = {
     "linux": ("/usr/local/bin", "/usr/bin", "/snap/bin", "/home/linuxbrew/.linuxbrew/bin", "~/.local/bin"),
     "macos": ("/opt/homebrew/bin", "/usr/local/bin", "/Applications/Ollama.app/Contents/Resources", "~/.local/bin"),
