@@ -63,15 +63,17 @@ def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Cata
         if not model.complete or "mmproj" in (model.file or "").lower():
             continue
         runtime, quantization = "transformers", None
+        wanted = workload.replace(format="safetensors", quantization=None)
         if model.file is not None or model.tag is not None:
             runtime = "ollama" if model.store == "ollama" else "llama.cpp"
             quantization = canonical_quantization(model.quantization or "")
+            wanted = workload.replace(format="gguf")
         same = runtime == workload.runtime and quantization in (None, workload.quantization)
-        if same or (quantization is None and runtime != "transformers") or not _reached(model, shelf.runtime(runtime), machine):
+        if same or (quantization is None and runtime != "transformers") or not _reached(model, program := shelf.runtime(runtime), machine):
             continue
         if runtime == "llama.cpp" and spec.modality == "vision" and not _has_projector(model, machine):
             continue
-        if not _is(model, spec, workload.replace(format="safetensors" if runtime == "transformers" else "gguf"), shelf):
+        if not _is(model, spec, program, wanted, shelf):
             continue
         asked = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
@@ -84,7 +86,7 @@ def _found(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Nee
         if not _reached(model, runtime, machine) or not _of_format(model, workload):
             continue
         missing = _missing(model, workload, needs, machine)
-        if missing is not None and _is(model, spec, workload, shelf):
+        if missing is not None and _is(model, spec, runtime, workload, shelf):
             yield Here(
                 path=model.path,
                 size_bytes=model.size_bytes,
@@ -153,11 +155,11 @@ def _has_projector(model: PresentModel, machine: Machine) -> bool:
     )
 
 
-def _is(model: PresentModel, spec: ModelSpec, workload: Workload, shelf: Catalogue) -> bool:
+def _is(model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, shelf: Catalogue) -> bool:
     """Whether it is that model, by the names that the catalogue knows."""
     own = {name.lower() for name in (spec.repository, *(files.repository for files in spec.files)) if name}
     if workload.format not in ("gguf", "ggml"):
-        return (model.repository or "").lower() == _repository_of(spec, workload).lower()
+        return bool(model.repository) and (model.repository or "").lower() == _repository_of(spec, runtime, workload).lower()
     if workload.format == "ggml":
         size = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
         size = re.sub(r"-q\d_\d$", "", size)
@@ -174,9 +176,13 @@ def _is(model: PresentModel, spec: ModelSpec, workload: Workload, shelf: Catalog
     return family in name.lower() and id_of(name, shelf) == spec.id
 
 
-def _repository_of(spec: ModelSpec, workload: Workload) -> str:
+def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> str:
+    """Where that runtime would download the files from; empty where this catalogue knows of no files of that quantization."""
     from .needs import published
 
-    found = published(spec, workload.format or "", workload.quantization or "")
-    own = found[1].repository if found and workload.format == "mlx" else None
-    return own or spec.repository or ""
+    format, quantization = workload.format or "", workload.quantization or ""
+    found = published(spec, format, quantization)
+    own = spec.repository_of(format, quantization) or (found[1].repository if found else None)
+    rule = runtime.rule_of(workload.quantization)
+    elsewhere = format == "mlx" or (rule is not None and not rule.at_load)
+    return own or ("" if elsewhere else spec.repository or "")

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.machine import Disk, PresentModel
-from selfhost.probes import Host, RecordedHost, present
+from selfhost.probes import Host, present
 from selfhost.probes.host import Found, Mount
 from selfhost.probes.present import read_models
+from selfhost.probes.recorded import RecordedHost
+from selfhost.probes.recorder import Recorder
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text())
 RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
@@ -229,12 +231,13 @@ def test_the_store_of_ollamas_service_counts(tmp_path: Path) -> None:
 def test_a_service_that_never_stored_anything_leaves_the_accounts_own(tmp_path: Path) -> None:
     """A unit file alone is no store: what a server started by hand has pulled counts."""
     text(tmp_path / "env.json", '{"HOME": "/home/ada"}')
-    root = tmp_path / "root"
+    text(tmp_path / "facts.json", "{}")
+    root = tmp_path
     ollama(root / "home" / "ada")
     unit = root / "etc" / "systemd" / "system" / "ollama.service"
     text(unit, "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/srv/ollama\n")
     assert [model.tag for model in read(RecordedHost(str(tmp_path))).values["models_present"]] == ["llama3.2:1b"]
-    (root / "srv" / "ollama").mkdir(parents=True)
+    (root / "srv" / "ollama" / "manifests" / "registry.ollama.ai").mkdir(parents=True)
     assert read(RecordedHost(str(tmp_path))).values["models_present"] == ()
 
 
@@ -582,16 +585,37 @@ def test_a_dead_mount_is_unread(tmp_path: Path) -> None:
         never.set()
 
 
+def test_a_record_of_a_machine_tells_the_same_models(tmp_path: Path) -> None:
+    """What `--record` writes is read back as it was: sizes stand for the files, and nobody is named."""
+    home = tmp_path / "ada-l"
+    Hub(home, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
+    Hub(home, "ada-l/Mistral-7B-tuned-GGUF").add("Mistral-7B-tuned-Q4_K_M.gguf", 1000)
+    qwen(home, (0, 2))
+    ollama(home)
+    sized(home / ".lmstudio" / "models" / "ada-l" / "mine" / "m-Q4_K_M.gguf", 10)
+    sized(Path("ggml-small.bin"), 5)
+    recorder = Recorder(host_of(home, USER="ada-l"))
+    before = read(recorder)
+    recorder.write(str(tmp_path / "tree"))
+    after = read(RecordedHost(str(tmp_path / "tree")))
+    assert len(before.values["models_present"]) == 6
+    assert after.values == before.values
+    assert after.unread == before.unread
+    assert not any("ada-l" in path.read_text(errors="replace") for path in (tmp_path / "tree").rglob("*") if path.is_file())
+    assert not any("ada-l" in str(path.relative_to(tmp_path / "tree")) for path in (tmp_path / "tree").rglob("*"))
+
+
 def test_a_recorded_tree_holds_what_it_holds(tmp_path: Path) -> None:
     """A store that was not recorded is unread, not empty; a link that leads out of the tree leads nowhere."""
+    tmp_path = tmp_path / "tree"
     text(tmp_path / "env.json", '{"HOME": "/home/ada"}')
-    (tmp_path / "root").mkdir()
+    text(tmp_path / "facts.json", '{"cwd": "/home/ada/work"}')
     found = read(RecordedHost(str(tmp_path)))
     assert "models_present" not in found.values
     assert "recorded tree" in found.unread["models_present"].reason
-    hub = Hub(tmp_path / "root" / "home" / "ada", MISTRAL)
+    hub = Hub(tmp_path / "home" / "ada", MISTRAL)
     hub.add(MISTRAL_FILE, MISTRAL_BYTES)
-    outside = sized(tmp_path / "outside.gguf", 1000)
+    outside = sized(tmp_path.parent / "outside.gguf", 1000)
     (hub.snapshot / "Other-Q4_K_M.gguf").symlink_to(outside)
     found = read(RecordedHost(str(tmp_path)))
     assert [model.file for model in found.values["models_present"]] == [MISTRAL_FILE]

@@ -1001,7 +1001,7 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
         },
         {"HOME": "/home/ada", "VIRTUAL_ENV": "/home/ada/work", "PATH": "/opt/ml/bin"},
     )
-    (Path(host.root) / "opt/ml/bin/vllm").chmod(0o755)
+    (Path(host.folder) / "opt/ml/bin/vllm").chmod(0o755)
     found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
     assert {name: runtime.version for name, runtime in found.items()} == {
         "transformers": "4.49.0", "mlx": "0.24.0", "vllm": "0.8.5", "lm-studio": None
@@ -1027,12 +1027,12 @@ def test_packages_of_the_system_state_versions(build: Callable[..., RecordedHost
     ):
         host = build({**files, path: ""}, {"HOME": "/home/ada"})
         host.listdir("/")
-        (Path(host.root) / path.lstrip("/")).chmod(0o755)
+        (Path(host.folder) / path.lstrip("/")).chmod(0o755)
         assert [runtime.version for runtime in read_machine(host).runtimes or ()] == [version]
     plist = "<dict><key>CFBundleShortVersionString</key>\n\t<string>0.12.3</string></dict>"
     app = "/Applications/Ollama.app/Contents"
     host = build({f"{app}/Info.plist": plist, f"{app}/Resources/ollama": ""}, {"HOME": "/Users/ada"}, system="macos")
-    (Path(host.root) / app.lstrip("/") / "Resources" / "ollama").chmod(0o755)
+    (Path(host.folder) / app.lstrip("/") / "Resources" / "ollama").chmod(0o755)
     assert [runtime.version for runtime in read_machine(host).runtimes or ()] == ["0.12.3"]
 
 

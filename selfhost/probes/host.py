@@ -208,12 +208,19 @@ class Host:
                 if ends and not entry.name.lower().endswith(ends) and not entry.is_dir(follow_symlinks=False):
                     continue
                 try:
-                    # in a recorded tree a link may lead out of it, to this computer
-                    outside = not self.live and entry.is_symlink() and not os.path.realpath(entry.path).startswith(self.root + os.sep)
-                    found[entry.name] = -1 if outside else None if entry.is_dir() else entry.stat().st_size if entry.is_file() else -1
+                    inside = not entry.is_symlink() or self.inside(entry.path)
+                    found[entry.name] = -1 if not inside else None if entry.is_dir() else entry.stat().st_size if entry.is_file() else -1
                 except OSError:
                     found[entry.name] = -1
         return found
+
+    def inside(self, place: str) -> bool:
+        """Whether the link at `place` leads to something that counts as this computer's."""
+        return True
+
+    def knows(self, path: str) -> bool:
+        """Whether it can be told what a folder holds: of a recorded tree only what was recorded."""
+        return True
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there, as far as this account can see."""

@@ -302,7 +302,8 @@ def _lm_studio_home(host: Host) -> str | None:
 
 def _whisper(search: _Search, folder: str) -> None:
     """`ggml-SIZE.bin`, loaded by its path. The download script writes under that name from the first byte on: none is known to be whole."""
-    for name, size in sorted(search.names(search.join(search.host.cwd(), folder), "ggml-").items()):
+    place = search.join(search.host.cwd(), folder) if folder else search.host.cwd()
+    for name, size in sorted(search.names(place, "ggml-").items()):
         match = re.fullmatch(r"ggml-(.+?)(?:-(q\d_\d))?\.bin", name)
         if match is not None and size and size > 0:
             path = f"{folder}/{name}" if folder else name
@@ -359,7 +360,8 @@ def _manifests(search: _Search, folder: str, inside: tuple[str, ...]) -> Iterato
 
 
 def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 71 and value.startswith("sha256:") and value[7:].isalnum() and value.isascii()
+    # 64 hexadecimal digits, for which another word stands in a recorded tree
+    return isinstance(value, str) and len(value) <= 71 and value.startswith("sha256:") and value[7:].isalnum() and value.isascii()
 
 
 # ------------------------------------------------------------------ all of them
@@ -418,7 +420,7 @@ def _stores(host: Host) -> Iterator[_Store]:
     if own or flat:
         yield "llama.cpp", tuple(folder for folder in (own, flat) if folder), both
     if store:
-        yield "ollama", (store,), lambda search: _ollama(search, store)
+        yield "ollama", (joined(store, "manifests"),), lambda search: _ollama(search, store)
     home = _lm_studio_home(host)
     if home:
         studio = joined(home, "models")
@@ -428,8 +430,7 @@ def _stores(host: Host) -> Iterator[_Store]:
         _whisper(search, "")
         _whisper(search, "models")
 
-    if host.live:
-        yield "whisper.cpp", (host.cwd(),), whisper
+    yield "whisper.cpp", (joined(host.cwd(), "models"),), whisper
 
 
 def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
@@ -440,7 +441,7 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
         stores = host.within(lambda: list(_stores(host)))
         if not host.live:
             # what a recorded tree does not hold is not known to be missing on its machine
-            stores = [entry for entry in stores if any(host.listdir(folder) is not None for folder in entry[1])]
+            stores = [entry for entry in stores if any(map(host.knows, entry[1]))]
     except (OSError, ValueError) as error:
         found.miss(MODELS, f"where they are stored could not be looked up: {getattr(error, 'strerror', None) or error}", _REMEDY)
         return
