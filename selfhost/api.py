@@ -17,6 +17,7 @@ from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
 from .offers import Offer, cheapest_first, offers_of, snapshot_day
+from .present import Here, elsewhere
 from .quality import quality_of
 from .questions import Questions
 from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec, RuntimeSpec
@@ -110,7 +111,15 @@ def check_with(
 
 
 def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -> Question:
-    return ask(understood.spec, understood.workload, catalogue, machine, local_files=understood.files_here, formats=understood.formats)
+    return ask(
+        understood.spec,
+        understood.workload,
+        catalogue,
+        machine,
+        local_files=understood.files_here,
+        formats=understood.formats,
+        part=understood.part,
+    )
 
 
 class _Understood(Record):
@@ -122,6 +131,7 @@ class _Understood(Record):
     notes: tuple[str, ...] = ()
     files_here: bool = False
     formats: tuple[str, ...] = ()
+    part: Here | None = None
     tag: str | None = None
 
 
@@ -135,9 +145,19 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         local = read_local(typed, catalogue.common("architectures"))
         if local.quantization and local.files_here and workload.quantization is None:
             workload = workload.replace(quantization=local.quantization)
-        here = (local.format,) if local.files_here else ()
+        here = (local.format,) if local.files_here or local.missing else ()
+        rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
+        part = Here(path=typed, size_bytes=local.size_bytes, missing_bytes=rest if rest > 0 else None, missing_files=local.missing)
         spec = _stored_as(local.spec, local.quantization) if local.files_here and local.format == "safetensors" else local.spec
-        return _Understood(spec=spec, asked=typed, workload=workload, notes=local.notes, files_here=local.files_here, formats=here)
+        return _Understood(
+            spec=spec,
+            asked=typed,
+            workload=workload,
+            notes=local.notes,
+            files_here=local.files_here,
+            formats=here,
+            part=part if local.missing else None,
+        )
     found = resolve(typed, catalogue)
     if found.quantization and workload.quantization is None:
         workload = workload.replace(quantization=found.quantization)
@@ -221,6 +241,9 @@ def _answer(
         notes = (*notes, DRAFT_NOTE)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
+    if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:
+        other = elsewhere(spec, workload, machine, catalogue)
+        notes = (*notes, other) if other else notes
     if not understood.tag:
         notes = (*notes, *about_files(question, fits=judged.fits))
     return Verdict(
@@ -232,6 +255,7 @@ def _answer(
         needs=judged.needs,
         speed=judged.speed,
         findings=judged.findings,
+        here=question.here,
         placements=considered(question, judged, machine) if instead else (),
         room=room(question, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
@@ -278,6 +302,7 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
                 needs=judged.needs,
                 speed=judged.speed,
                 findings=judged.findings,
+                here=question.here,
             )
         )
     if not answers and refused is not None:

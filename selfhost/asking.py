@@ -11,6 +11,7 @@ from .facts import Unread
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import Needs, SizedWeights
+from .present import Here, here
 from .spec import PACKED, ModelSpec, RuntimeSpec
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
@@ -41,9 +42,17 @@ GENERATING = ("text", "vision")
 
 
 def ask(
-    spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine, *, local_files: bool = False, formats: tuple[str, ...] = ()
+    spec: ModelSpec,
+    workload: Workload,
+    shelf: Catalogue,
+    machine: Machine,
+    *,
+    local_files: bool = False,
+    formats: tuple[str, ...] = (),
+    part: Here | None = None,
 ) -> Question:
-    """The question with every default filled in. `formats` are those the files on this machine have, where they are here.
+    """The question with every default filled in. `formats` are those the files on this machine have, where they are here; `part`
+    is what there is of files that were named and are here in part.
 
     Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does not exist or that this
     model does not come in, a license expression that is none.
@@ -89,9 +98,14 @@ def ask(
     workload = _in_tokens(spec, workload)
     companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
     needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets, companions=companions)
+    alone = needs
+    if companions is not None:
+        alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets)
     read = None
     if spec.modality in GENERATING and workload.task == "generate":
         read = need.decode_bytes_by_type(spec, workload.format or "", workload.quantization or "", rows) if runtime else {}
+    if part is not None and part.missing_bytes is None and (alone.download_bytes or 0) > part.size_bytes:
+        part = part.replace(missing_bytes=(alone.download_bytes or 0) - part.size_bytes)
     made = spec.architecture
     known = made is None or made.row in rows.get("architecture", {}) or not local_files
     return Question(
@@ -104,6 +118,8 @@ def ask(
         context_asked=asked,
         local_files=local_files,
         companions=companions,
+        beside_bytes=max(0, (needs.download_bytes or 0) - (alone.download_bytes or 0)),
+        here=part or (here(spec, runtime, workload, alone, machine, shelf) if runtime is not None and not local_files else None),
     )
 
 

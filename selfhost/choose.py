@@ -12,6 +12,7 @@ from .errors import SpecError, WorkloadError
 from .findings import disk
 from .machine import Machine
 from .placement import places
+from .present import here
 from .quality import quality_of
 from .spec import ModelSpec
 from .verdict import Alternative, Judged, Question, Room, judge, place
@@ -183,7 +184,7 @@ def _takes(found: _Fit) -> str:
     if needs is not None and needs.memory is not None:
         parts.append(f"{units.binary(needs.memory.high_bytes)} of memory")
     if needs is not None and needs.download_bytes is not None:
-        parts.append(f"{units.decimal(needs.download_bytes)} to download")
+        parts.append(f"{units.decimal(needs.download_bytes)} to download" if needs.download_bytes else "already here")
     return ", ".join(parts)
 
 
@@ -287,5 +288,8 @@ def _holds(question: Question, workload: Workload, machine: Machine, shelf: Cata
     changed = question.replace(workload=workload, needs=needs)
     _, held = place(changed, needs, machine)
     if workload.quantization != question.workload.quantization and question.runtime is not None:
-        held.append(disk(needs, machine, question.runtime.store, nothing_missing=question.local_files))
+        alone = not question.local_files and question.companions is None
+        found = None if not alone else here(question.spec, question.runtime, workload, needs, machine, shelf)
+        missing = 0 if question.local_files else found.missing_bytes if found else None
+        held.append(disk(needs, machine, question.runtime.store, missing_bytes=missing, here=found))
     return all(finding.outcome in ("pass", "warn") for finding in held)

@@ -378,6 +378,12 @@ def _bytes(text: str) -> int:
     return parse_bytes(text)
 
 
+def _rate(text: str) -> int:
+    from .units import parse_rate
+
+    return parse_rate(text)
+
+
 def _tokens(text: str) -> int:
     from .units import parse_tokens
 
@@ -460,6 +466,9 @@ def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
             "--measure", action="store_true", help="measure this machine's memory bandwidth first (under a second): narrows the speed"
         )
         place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
+    place.add_argument(
+        "--download-speed", type=_kind(_rate), metavar="RATE", help="of your connection, as 100Mbit/s or 12MB/s: gives the download's time"
+    )
     place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
 
 
@@ -526,6 +535,7 @@ def _workload(options: argparse.Namespace) -> Workload:
         min_tokens_per_second=options.min_speed,
         memory_basis=options.memory or "default",
         reserve_bytes=options.reserve,
+        download_bytes_per_second=options.download_speed,
         private=options.private,
         commercial=options.commercial,
         modify=options.modify,

@@ -23,8 +23,10 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     if not judged.fits or question.runtime is None or question.workload.task != "generate":
         return ()
     if question.local_files:
-        return _of_a_file(question, question.runtime)
+        return _of_a_file(question, question.runtime, question.spec.origin)
     scaled = any(finding.code == "context-scaled" for finding in judged.findings)
+    if question.here is not None and question.here.by_path and question.here.missing_bytes == 0:
+        return () if scaled else _of_a_file(question, question.runtime, question.here.path)
     if scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
@@ -32,7 +34,7 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     devices = {term.where for term in judged.needs.memory.terms if term.where != "host"} if judged.needs and judged.needs.memory else set()
     parallel = f" --tensor-parallel-size {len(devices)}" if question.runtime.id == "vllm" and len(devices) > 1 else ""
     lines = [line + parallel for line in _lines(question.runtime, question, large, tag, scaled)]
-    if question.runtime.id == "llama.cpp":
+    if question.runtime.id == "llama.cpp" and question.missing_bytes != 0:
         other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []
@@ -61,14 +63,17 @@ def _known_files(spec: ModelSpec, format: str, quantization: str) -> bool:
     return need.published(spec, format, quantization) is not None or spec.repository_of(format, quantization) is not None
 
 
-def _of_a_file(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
+def _of_a_file(question: Question, runtime: RuntimeSpec, path: str) -> tuple[str, ...]:
     """llama.cpp on the very file that was judged; the other runtimes want code around it."""
-    workload, path = question.workload, question.spec.origin
-    if workload.runtime != "llama.cpp" or not path.endswith(".gguf"):
+    workload = question.workload
+    # what stands in for a person's or computer's name in a record is no path
+    masked = question.here is not None and any(part in ("USER", "HOST", "ID") for part in path.replace("\\", "/").split("/"))
+    if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf") or masked:
         return ()
     total = (workload.context_tokens or 0) * workload.parallel
     cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
-    shown = f"'{path}'" if " " in path else path
+    home = "~/" if path.startswith("~/") else ""
+    shown = f"{home}'{path[len(home) :]}'" if " " in path else path
     if workload.draft or workload.adapter:
         departs = [key for key in _departures(runtime, workload, False) if key in COMPANIONS]
         extra = [_filled(runtime.options.get(key, ""), _values(question)) for key in departs]
@@ -86,6 +91,8 @@ def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | Non
         return ()
     values = _values(question)
     by_tag = "{tag}" in runtime.command and workload.format == "gguf"
+    if by_tag and tag is None and question.here is not None and runtime.id == workload.runtime:
+        tag = question.here.tag
     typed = runtime.command.replace("{tag}", tag) if by_tag and tag else ""
     rule = runtime.rule_of(workload.quantization)
     command = rule.command if rule is not None and rule.command and not values.get("quantized") else runtime.command
@@ -146,6 +153,9 @@ def _values(question: Question) -> Mapping[str, str]:
     # files that somebody quantized lie elsewhere than the published ones
     quantized = spec.repository_of(workload.format or "", workload.quantization or "") or (found[1].repository if found else None)
     elsewhere = workload.format in ("gguf", "ggml", "mlx") or (rule is not None and not rule.at_load)
+    if question.here is not None and question.here.repository not in (None, quantized) and workload.format == "gguf":
+        # another conversion than the one known best is here already
+        quantized, named = question.here.repository, None
     values = {
         "repository": quantized or (None if elsewhere else spec.repository),
         "quantized": quantized if rule is not None else None,

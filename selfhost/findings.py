@@ -16,6 +16,7 @@ from .licenses import satisfies
 from .machine import Accelerator, Machine
 from .needs.records import CpuNeed, Needs
 from .placement import capability_by_name, emptied, free_bytes, room_of
+from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
@@ -91,6 +92,7 @@ CODES: Mapping[str, str] = {
     "cpu-lacks-instructions": "the runtime's build would crash: an instruction set is missing",
     "cpu-no-build": "the runtime has no build for this processor",
     "runtime-present": "the runtime is installed",
+    "runtime-too-old": "the runtime is installed in a version that does not know this architecture yet",
     "runtime-any": "the spec names no runtime",
     "runtime-not-installed": "the runtime is not installed yet",
     "runtime-not-searched": "whether the runtime is installed was not read",
@@ -128,8 +130,8 @@ class Finding(Record):
 # ------------------------------------------------------------------ what the model is
 
 
-def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
-    """Can the weights be had at all? `local_files`: the model was read from files on this machine."""
+def weights(spec: ModelSpec, *, local_files: bool = False, here: Here | None = None) -> Finding:
+    """Can the weights be had at all? `local_files`: the model was read from files on this machine; `here`: its files lie there."""
     state = spec.openness.weights
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
@@ -142,8 +144,13 @@ def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
         return found(Outcome.FAIL, "weights-closed", f"The weights cannot be downloaded: {why}.{gone}")
     if local_files:
         return found(Outcome.PASS, "weights-here", "The files are already on this machine.")
+    if here is not None and here.missing_files:
+        names = ", ".join(here.missing_files[:5]) + (f" and {len(here.missing_files) - 5} more" if len(here.missing_files) > 5 else "")
+        reason = f"Part of the weights is missing in {here.path}: {names}. Where they can be downloaded is not known."
+        return found(Outcome.UNKNOWN, "weights-not-known", reason, f"download them into that folder: {names}")
+    whole = here is not None and here.missing_bytes == 0
     stated_alone = spec.needs is not None and spec.architecture is None
-    if state == "unknown" and not stated_alone and not spec.files:
+    if state == "unknown" and not stated_alone and not spec.files and not whole:
         own = spec.origin.endswith(".toml")
         remedy = f"look at the publisher's page, then set openness.weights in {spec.origin if own else 'a spec of it'}"
         return found(Outcome.UNKNOWN, "weights-not-known", "Whether the weights were published is not known.", remedy)
@@ -156,9 +163,11 @@ def weights(spec: ModelSpec, *, local_files: bool = False) -> Finding:
         return found(
             Outcome.WARN,
             "weights-unsafe",
-            f"The weights are published, but {danger}.",
+            f"The weights are {'here' if whole else 'published'}, but {danger}.",
             "load them only in a sandbox, from a publisher you trust",
         )
+    if here is not None and whole:
+        return found(Outcome.PASS, "weights-here", f"The files are already on this machine: {here.path}.")
     if spec.gated:
         remedy = (
             f"accept the terms at https://huggingface.co/{spec.repository}, then run `hf auth login`"
@@ -312,12 +321,13 @@ DISK_MARGIN_BYTES = 5 * GIB
 DISK_MARGIN_SHARE = 0.05
 
 
-def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool = False) -> Finding:
+def disk(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | None = None, here: Here | None = None) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where that runtime would store them?
 
-    Free space that is assumed gives a `warn`; only what was stated, such as the size of the disk, may rule the model out.
+    `missing_bytes` are those still to be downloaded where some of the files are `here`; None: all of them. Free space that is
+    assumed gives a `warn`; only what was stated, such as the size of the disk, may rule the model out.
     """
-    made = _disk(needs, machine, purpose, nothing_missing=nothing_missing)
+    made = _disk(needs, machine, purpose, missing_bytes, here)
     assumed = any(map(machine.assumes, ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")))
     if not assumed or made.code not in ("disk-unread", "disk-too-small", "disk-tight", "disk-fits"):
         return made
@@ -336,18 +346,19 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool 
     return made.replace(outcome=Outcome.WARN, code="disk-assumed", reason=reason + _doubt(machine), remedy=remedy)
 
 
-def _disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool) -> Finding:
-    size = needs.disk_bytes
-    if nothing_missing:
-        # fine-tuning writes more than it downloads
-        size = max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
+def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, here: Here | None) -> Finding:
+    size, largest = _to_store(needs, missing), needs.largest_file_bytes
+    if missing is not None and largest is not None:
+        largest = min(largest, missing)
     if size == 0:
-        reason = "Nothing has to be downloaded."
+        reason = f"Nothing has to be downloaded: the files are at {here.path}." if here else "Nothing has to be downloaded."
         return Finding(check="disk", outcome=Outcome.PASS, code="disk-nothing-missing", needs=0, short=0, unit="bytes", reason=reason)
     place = machine.disk_for(purpose)
     free, whole = (place.free_bytes, place.total_bytes) if place else (None, None)
     where = place.path if place else "the download folder"
-    what = "The download" if size == needs.download_bytes else "What it stores"
+    what = "What is missing" if missing else "The download" if size == needs.download_bytes else "What it stores"
+    missed = unseen(machine, purpose) if machine.models_present is not None else None
+    unless = f" Whether it is there already is not known: {missed.reason}." if missed else ""
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
         short = None if size is None or free is None else max(0, size - free)
@@ -356,18 +367,19 @@ def _disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool
         )
 
     if place and place.writable is False:
-        return found(Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.", _move_store(purpose, "that you may write to"))
+        return found(
+            Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.{unless}", _move_store(purpose, "that you may write to")
+        )
     limit = place.max_file_bytes if place else None
-    if place and limit and needs.largest_file_bytes is not None and needs.largest_file_bytes > limit:
-        largest = units.decimal(needs.largest_file_bytes)
-        reason = f"One file is {largest}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
+    if place and limit and largest is not None and largest > limit:
+        reason = f"One file is {units.decimal(largest)}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
         return found(Outcome.FAIL, "disk-file-too-large", reason, _move_store(purpose, "on another file system"))
     if size is not None and free is not None and size > free:
         reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
-        return found(Outcome.FAIL, "disk-too-small", reason, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
+        return found(Outcome.FAIL, "disk-too-small", reason + unless, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
     if size is not None and free is None and whole is not None and size > whole:
         reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(whole)} in all, free or not."
-        return found(Outcome.FAIL, "disk-too-small", reason, _move_store(purpose)).replace(has=whole, short=size - whole)
+        return found(Outcome.FAIL, "disk-too-small", reason + unless, _move_store(purpose)).replace(has=whole, short=size - whole)
     if place is None or free is None:
         why = machine.why_unread(
             "disks" if machine.disks is None else f"disks.{purpose}" if place is None else f"disks.{purpose}.free_bytes"
@@ -400,7 +412,15 @@ def _disk(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool
             f"{what} fits, but only {units.decimal(free - size)} of {where} would stay free.",
             f"free {units.decimal(size + margin - free)} more to keep a margin",
         )
-    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.{_doubt(machine)}")
+    part = f" {units.decimal(here.size_bytes)} are here already." if missing and here else ""
+    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.{part}{_doubt(machine)}")
+
+
+def _to_store(needs: Needs, missing: int | None) -> int | None:
+    """Bytes to be written, where `missing` of the files are to come (None: all); fine-tuning writes more than it downloads."""
+    if missing is None:
+        return needs.disk_bytes
+    return missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
@@ -432,10 +452,10 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     return amount, f"assumed for {machine.system or 'the system'} itself"
 
 
-def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, nothing_missing: bool) -> int:
-    """Bytes of files that would be stored on a volume that is RAM; 0 where nothing is missing or it is a disk."""
+def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | None = None) -> int:
+    """Bytes of files that would be stored on a volume that is RAM, of which `missing_bytes` are to come (None: all); 0 on a disk."""
     place = machine.disk_for(purpose)
-    return (needs.disk_bytes or 0) if place is not None and place.in_memory and not nothing_missing else 0
+    return _to_store(needs, missing_bytes) or 0 if place is not None and place.in_memory else 0
 
 
 def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0) -> Finding:
@@ -754,11 +774,19 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Findi
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
 
 
-@lru_cache(maxsize=64)
-def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str | None, unfamiliar: str | None = None) -> Finding:
+@lru_cache(maxsize=256)
+def runtime_check(
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    *,
+    loads: str | None,
+    unfamiliar: str | None = None,
+    architecture: str | None = None,
+) -> Finding:
     """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not.
 
-    `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime does is not known either.
+    `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime does is not known either;
+    `architecture` one whose first release is held against the version that is installed.
     """
     name = runtime.name if runtime else None
 
@@ -769,13 +797,13 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
         return found(Outcome.PASS, "runtime-any", None, "The spec names no runtime: any that loads the files will do.")
     if loads is not None:
         return found(Outcome.FAIL, "runtime-cannot-load", None, loads, "leave --runtime out to take one that loads it")
-    system, architecture = machine.system, machine.architecture
+    system, processor = machine.system, machine.architecture
     exists = [entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system]
     if not exists:
         return found(Outcome.FAIL, "runtime-no-build", system, f"{name} does not exist for {system}.", "choose another with --runtime")
-    if system and architecture and f"{system}-{architecture}" not in exists:
-        reason = f"{name} does not exist for {system} on {architecture}."
-        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{architecture}", reason, "choose another with --runtime")
+    if system and processor and f"{system}-{processor}" not in exists:
+        reason = f"{name} does not exist for {system} on {processor}."
+        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{processor}", reason, "choose another with --runtime")
     if unfamiliar is not None:
         reason = f"Whether {name} knows the architecture {unfamiliar} is not known: it may refuse the file."
         return found(Outcome.WARN, "runtime-unfamiliar", None, reason, f"look for {unfamiliar} among the models that {name} supports")
@@ -790,7 +818,14 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
     for present in machine.runtimes:
         if present.id == runtime.id:
             version = f" {present.version}" if present.version else ""
-            return found(Outcome.PASS, "runtime-present", f"{name}{version}", f"{name}{version} is installed.")
+            has = f"{name}{version}"
+            first = runtime.minimum_versions.get(architecture or "")
+            if first and present.version and _is_older(present.version, first):
+                reason = f"{has} is installed, too old for this model: the architecture {architecture} came with {first}."
+                return found(Outcome.WARN, "runtime-too-old", has, reason, _update(runtime, first))
+            build = runtime.minimum_builds.get(architecture or "")
+            hint = f" Builds cannot be compared; {architecture} was there by {build}." if build and version else ""
+            return found(Outcome.PASS, "runtime-present", has, f"{has} is installed.{hint}")
     return found(
         Outcome.WARN,
         "runtime-not-installed",
@@ -800,6 +835,22 @@ def runtime_check(machine: Machine, runtime: RuntimeSpec | None, *, loads: str |
         else f"{name} is not in the record of {machine.name}.",
         f"to install it: {runtime.install}" if runtime.install else None,
     )
+
+
+def _is_older(installed: str, first: str) -> bool:
+    """False as well where one of them is no version that can be compared; a development version counts as its release."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(Version(installed).base_version) < Version(first)
+    except InvalidVersion:
+        return False
+
+
+def _update(runtime: RuntimeSpec, first: str) -> str:
+    if runtime.distributions:
+        return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
+    return f"install it anew: {runtime.install}" if runtime.install else f"update it to {first} or later"
 
 
 def speed(pace: tuple[float, float] | None, workload: Workload, how: str, *, assumed: bool = False) -> Finding | None:

@@ -20,6 +20,8 @@ SCOPES = ("host", "vm", "container")
 CONFIDENCES = ("high", "medium", "low")
 # where runtimes store models: what `Disk.purpose` is
 PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
+# no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store` and `PresentRuntime.id` may be too
+LM_STUDIO = "lm-studio"
 
 # above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes report up to 2**64 bytes free
 MAX_MEMORY_BYTES = 2**52
@@ -146,13 +148,23 @@ class PresentRuntime(Record):
 
 
 class PresentModel(Record):
-    """A model file already on the machine. `complete`: every byte is there; None where that is not known."""
+    """A model that is on the machine already, whole or in part.
+
+    `path` has the home folder as `~`. `size_bytes` are there, of `total_bytes` where that is known; `complete`: every byte is
+    there, None where that is not known. `repository` is Hugging Face's, `file` the GGUF or ggml file in it (of a split one the
+    first part, None for a whole repository), `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or
+    `lm-studio`; `quantization` as the store or the file's name states it.
+    """
 
     path: str
     size_bytes: int
     repository: str | None = None
     file: str | None = None
     complete: bool | None = None
+    store: str | None = None
+    tag: str | None = None
+    quantization: str | None = None
+    total_bytes: int | None = None
 
 
 class Machine(Record):
@@ -327,6 +339,9 @@ def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
         return True
     if head == "instruction_sets":
         return rest in value
+    if head == "models_present" and rest not in PresentModel._fields:
+        # a store that was not read whole
+        return False
     if head == "disks":
         # a purpose may have a dot in it
         own = [disk for disk in value if rest.startswith(disk.purpose)]
@@ -404,7 +419,7 @@ _KINDS: dict[str, type] = {
 _PART_SIZES = (
     ("disks", ("free_bytes", "total_bytes")),
     ("accelerators", ("memory_total_bytes", "memory_free_bytes", "memory_bandwidth_bytes_per_second")),
-    ("models_present", ("size_bytes",)),
+    ("models_present", ("size_bytes", "total_bytes")),
 )
 
 
@@ -661,6 +676,10 @@ class _Reader:
             repository=self.text_value(item, "repository", f"{path}.repository"),
             file=self.text_value(item, "file", f"{path}.file"),
             complete=self.flag(item, "complete", path),
+            store=self.text_value(item, "store", f"{path}.store"),
+            tag=self.text_value(item, "tag", f"{path}.tag"),
+            quantization=self.text_value(item, "quantization", f"{path}.quantization"),
+            total_bytes=self.whole(item, "total_bytes", MAX_DISK_BYTES, 0, f"{path}.total_bytes"),
         )
 
     def unread(self, item: Mapping[str, Any], path: str) -> Unread:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .catalogue import Catalogue, canonical
-from .errors import NotAModelError, SpecError, UnknownModelError
+from .errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
 from .facts import Record
 
 TYPE_CHECKING = False
@@ -109,6 +109,15 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     return _resolve(typed, catalogue) if catalogue.refresh(found.spec_id) else found
 
 
+def id_of(name: str, catalogue: Catalogue) -> str | None:
+    """The id of the model that goes by this name, None where no single one does; unlike `resolve` without looking for the nearest."""
+    try:
+        found = _understood(name, catalogue) if len(name) <= MAX_NAME_LENGTH and canonical(name) else None
+    except SelfhostError:
+        return None
+    return found.spec_id if found else None
+
+
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     """Ids and aliases that begin so, case and separators aside, for shell completion."""
     start = canonical(prefix)
@@ -124,6 +133,13 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if not canonical(typed):
         message = f"{_shown(typed)} is no model's name" if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=_REMEDY)
+    found = _understood(typed, catalogue)
+    if found is None:
+        raise _unknown(typed, _without_address(typed.strip())[0], catalogue)
+    return found
+
+
+def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
     name, quantization = _without_address(typed.strip())
     found = _find(name, catalogue)
     if found is None:
@@ -133,9 +149,7 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
             found = _find(name[: match.start()], catalogue)
     if found is None:
         found = _snapshot(name, catalogue)
-    if found is None:
-        raise _unknown(typed, name, catalogue)
-    return Resolution(spec_id=found[0], quantization=quantization, notes=found[1])
+    return Resolution(spec_id=found[0], quantization=quantization, notes=found[1]) if found else None
 
 
 def _without_address(typed: str) -> tuple[str, str | None]:

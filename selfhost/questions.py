@@ -22,6 +22,7 @@ from .machine import Machine
 from .needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from .needs.repack import LAYOUTS, layout_of
 from .offers import end_days, offers_of
+from .present import here
 from .spec import (
     Architecture,
     Attention,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 QUESTIONS_FILE = "questions.jsonl"
 _VERSION = 1
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
-_JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load")
+_JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")
 # what judging, sorting and listing a model reads of its spec; the rest is read from the spec when somebody asks
@@ -62,7 +63,8 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     "license": ("id", "url", "commercial_use", "conditions"),
     "openness": ("weights",),
     "architecture": (
-        "layers", "embedding_length", "vocabulary", "context_tokens", "scaled_context_tokens", "output_matrix", "attention", "feed_forward",
+        "row", "layers", "embedding_length", "vocabulary", "context_tokens", "scaled_context_tokens", "output_matrix", "attention",
+        "feed_forward",
     ),
 }  # fmt: skip
 _DEFAULTS: Mapping[str, Any] = {name: ModelSpec._defaults.get(name) for name in _OF_SPEC}
@@ -83,8 +85,17 @@ def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
 class Questions:
     """The questions of one catalogue's shipped models; made by `open`."""
 
-    def __init__(self, catalogue: Catalogue, rows: Mapping[str, Any], memory: Mapping[str, Any], cpus: Sequence[Any], texts: bytes) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        machine: Machine,
+        rows: Mapping[str, Any],
+        memory: Mapping[str, Any],
+        cpus: Sequence[Any],
+        texts: bytes,
+    ) -> None:
         self._catalogue = catalogue
+        self._machine = machine
         self._folder = os.path.join(catalogue.folder, "")
         self._rows = rows
         self._memory = memory
@@ -109,7 +120,7 @@ class Questions:
                 return None
             rows, *layouts, texts = body.split(b"\n")
             memory = json.loads(layouts[header["layouts"].index(layout_of(machine.instruction_sets))])
-            return cls(catalogue, json.loads(rows), memory, header["cpus"], texts)
+            return cls(catalogue, machine, json.loads(rows), memory, header["cpus"], texts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             return None
 
@@ -118,14 +129,21 @@ class Questions:
         row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
         if row is None:
             return None
-        runtime, needs, read = row.get("runtime"), row.get("needs"), row.get("read")
+        needed, read = row.get("needs"), row.get("read")
+        spec, asked = self._spec(id, row["spec"]), self._workload(workload, row["workload"])
+        runtime = None if row.get("runtime") is None else self._catalogue.runtime(row["runtime"])
+        needs = None if needed is None else self._needs(needed, self._memory.get(id))
+        found = None
+        if runtime is not None and needs is not None:
+            found = here(spec, runtime, asked, needs, self._machine, self._catalogue)
         return Question.partly({
-            "spec": self._spec(id, row["spec"]),
-            "workload": self._workload(workload, row["workload"]),
-            "runtime": None if runtime is None else self._catalogue.runtime(runtime),
+            "spec": spec,
+            "workload": asked,
+            "runtime": runtime,
             "loads": row.get("loads"),
-            "needs": None if needs is None else self._needs(needs, self._memory.get(id)),
+            "needs": needs,
             "read_bytes": None if read is None else FrozenDict(read),
+            "here": found,
         })  # fmt: skip
 
     def offered(self, id: str, workload: Workload, today: str) -> bool | None:

@@ -390,6 +390,9 @@ class RuntimeSpec(Record):
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
     tokens it reserves logits: the last of each "sequence", or of a whole "batch".
 
+    `minimum_versions` by architecture row: the first release that knows it, which not every model of it can do with; what is
+    missing is not known. `minimum_builds`: the same where versions cannot be compared, as a hint.
+
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,
     assumed) and `overhead_source`.
 
@@ -413,6 +416,8 @@ class RuntimeSpec(Record):
     settings: Mapping[str, str] = {}
     serve: str = ""
     default_context_tokens: int | None = None
+    minimum_versions: Mapping[str, str] = {}
+    minimum_builds: Mapping[str, str] = {}
     gpu_only: bool = False
     splits_layers: bool = False
     companions: tuple[str, ...] = ()
@@ -537,6 +542,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     settings = _asked(root.table("settings"))
     serve = root.string("serve")
     default_context_tokens = root.integer("default_context_tokens", minimum=1)
+    minimum_versions = _texts(root.table("minimum_versions"))
+    minimum_builds = _texts(root.table("minimum_builds"))
     gpu_only = root.boolean("gpu_only")
     splits_layers = root.boolean("splits_layers")
     companions = root.strings("companions", choices=COMPANIONS)
@@ -578,6 +585,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         settings=settings,
         serve=serve or "",
         default_context_tokens=default_context_tokens,
+        minimum_versions=minimum_versions,
+        minimum_builds=minimum_builds,
         gpu_only=bool(gpu_only),
         splits_layers=bool(splits_layers),
         companions=companions,

@@ -34,6 +34,44 @@ def parse_bytes(text: str) -> int:
     return int(whole + fraction) * _UNITS[unit] // scale
 
 
+_RATE_ENDINGS = ("/second", "/sec", "/s", "ps")
+_BITS = {"bit": 1, "kbit": KB, "mbit": MB, "gbit": GB, "tbit": TB, "kibit": KIB, "mibit": MIB, "gibit": GIB}
+
+
+def parse_rate(text: str) -> int:
+    """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second; 8 bits are a byte.
+
+    As everywhere with connections a small b is a bit and a capital B a byte. `ValueError` for what could be either, or has no unit.
+    """
+    example = "write for example 100Mbit/s or 12MB/s"
+    cleaned = text.strip().replace("_", "").replace(",", "")
+    ending = next((word for word in _RATE_ENDINGS if cleaned.endswith(word)), None)
+    body = cleaned[: len(cleaned) - len(ending)].strip() if ending else cleaned
+    digits = body.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    unit = body[len(digits) :].strip()
+    if ending is None or not unit:
+        raise ValueError(f"{text!r} has no unit of speed: {example}")
+    lower = unit.lower().removesuffix("s")
+    scale = _BITS.get(lower, 0), 8
+    if not scale[0]:
+        if lower in ("mb", "gb", "tb") and unit not in ("Mb", "Gb", "Tb", "MB", "GB", "TB"):
+            raise ValueError(f"{text!r} could be bits or bytes: {example}")
+        if unit.endswith("b"):
+            scale = _BITS.get(f"{lower}it", 0), 8
+        elif unit.endswith(("B", "byte", "bytes")):
+            scale = _UNITS.get(lower.replace("byte", "b"), 0), 1
+    if not scale[0]:
+        raise ValueError(f"{text!r} has an unknown unit {unit!r}: {example}")
+    whole, dot, fraction = digits.partition(".")
+    if len(digits) > 24 or not (whole.isdecimal() and whole.isascii() and (not dot or (fraction.isdecimal() and fraction.isascii()))):
+        raise ValueError(f"{text!r} is not a speed: {example}")
+    shift: int = 10 ** len(fraction)
+    rate = int(whole + fraction) * scale[0] // (shift * scale[1])
+    if rate < 1:
+        raise ValueError(f"{text!r} is nothing: {example}")
+    return rate
+
+
 def parse_tokens(text: str) -> int:
     """`8192`, `8,192`, `8k` (8 * 1024), `128K` -> tokens. `ValueError` says what is wrong."""
     cleaned = text.strip().replace("_", "").replace(",", "").lower()
@@ -120,6 +158,22 @@ def _pace(value: float) -> str:
     if 0 < value < 0.0095:
         return "<0.01"
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 or not value else f"{value:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """A wait, to two or three figures: `45 seconds`, `6 minutes`, `2 hours 10 minutes`, `3 days`."""
+    if seconds < 119.5:
+        return _counted(max(1, round(seconds)), "second")
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if minutes < 120:
+        return _counted(minutes, "minute")
+    if hours < 10:
+        return _counted(minutes // 60, "hour") + (f" {_counted(minutes % 60, 'minute')}" if minutes % 60 else "")
+    return _counted(hours, "hour") if hours < 48 else _counted(round(seconds / 86_400), "day")
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def dollars(amount: float) -> str:

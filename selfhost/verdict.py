@@ -12,6 +12,7 @@ from .machine import Machine
 from .needs.records import Needs, Term
 from .offers import Offer
 from .placement import emptied, placements
+from .present import Here
 from .quality import Quality
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
@@ -120,7 +121,8 @@ class Question(Record):
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
     stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
     not load the model, None when it does; `unfamiliar` an architecture that no row describes. `context_asked`: the context
-    was given, not taken by default. `local_files`: the files are on this machine already. `companions` are loaded beside the model.
+    was given, not taken by default. `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
+    on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded.
     """
 
     spec: ModelSpec
@@ -133,6 +135,14 @@ class Question(Record):
     context_asked: bool = False
     local_files: bool = False
     companions: Companions | None = None
+    beside_bytes: int = 0
+    here: Here | None = None
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """What is still to be downloaded where the model is here, whole or in part; None where all of it is, or it is not known."""
+        own = 0 if self.local_files else self.here.missing_bytes if self.here else None
+        return None if own is None else own + self.beside_bytes
 
 
 class Judged(Record):
@@ -167,7 +177,8 @@ class Judged(Record):
 class Answer(Record):
     """What was found for one model on one machine, and nothing beyond: of the whole catalogue `list` prints these.
 
-    `workload` is the one judged, every default filled in. It has no truth value: ask `route` or `can_run`.
+    `workload` is the one judged, every default filled in, `here` what of the files lies on the machine already. It has no truth
+    value: ask `route` or `can_run`.
     """
 
     model: ModelSpec
@@ -176,6 +187,7 @@ class Answer(Record):
     needs: Needs | None
     speed: Speed | None
     findings: tuple[Finding, ...]
+    here: Here | None = None
 
     @property
     def can_run(self) -> bool:
@@ -197,6 +209,11 @@ class Answer(Record):
     def exit_code(self) -> int:
         """0, 1 or 3: see the function of this name."""
         return exit_code([self.route])
+
+    @property
+    def download_seconds(self) -> float | None:
+        """How long the download takes at the speed that was stated; None where no speed was, or the size is not known."""
+        return self.workload.seconds_to_download(self.needs.download_bytes if self.needs else None)
 
     def finding(self, name: str) -> Finding | None:
         """The finding of that name, None where it was not asked for."""
@@ -242,25 +259,28 @@ def judge(question: Question, machine: Machine) -> Judged:
     accelerator that others hold now, then one that is unread; where all fail, the first that has the memory, else the host's.
     """
     spec, workload = question.spec, question.workload
+    needs = question.needs
     about: list[Finding | None] = [
-        check.weights(spec, local_files=question.local_files),
+        check.weights(spec, local_files=question.local_files, here=question.here),
         check.license_check(spec, workload),
         check.openness_check(spec, workload),
     ]
-    needs = question.needs
     if needs is None:
         if question.loads is not None:
             about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
         return Judged(findings=tuple(finding for finding in about if finding), needs=None, speed=None)
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
-    about.append(check.disk(needs, machine, purpose, nothing_missing=question.local_files))
+    about.append(check.disk(needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here))
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
     about.append(check.cpu(needs.cpu, machine, question.runtime))
-    about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar))
+    # code that comes with the model needs no release that knows it
+    made = None if spec.safety.remote_code else spec.architecture
+    row = made.row if made else None
+    about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar, architecture=row))
     about.append(speed)
-    return Judged(findings=tuple(finding for finding in about if finding), needs=placed, speed=pace)
+    return Judged(findings=tuple(finding for finding in about if finding), needs=_to_come(question, placed), speed=pace)
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
@@ -297,10 +317,15 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
                 host_high_bytes=sum(term.high_bytes for term in terms if term.where == "host"),
                 decode=pace.decode if pace else None,
                 fits=False if Outcome.FAIL in outcomes else None if Outcome.UNKNOWN in outcomes else True,
-                judged=candidate == judged.needs,
+                judged=_to_come(question, candidate) == judged.needs,
             )
         )
     return tuple(found) if len(found) > 1 else ()
+
+
+def _to_come(question: Question, needs: Needs) -> Needs:
+    """The needs with what still has to be downloaded, where some of the files are here."""
+    return needs if question.missing_bytes is None else needs.replace(download_bytes=question.missing_bytes)
 
 
 def _gpu_only(question: Question) -> bool:
@@ -323,7 +348,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     layers = question.spec.architecture.layers if question.spec.architecture else None
     splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
     purpose = question.runtime.store if question.runtime else "huggingface"
-    stored = check.stored_in_memory(needs, machine, purpose, nothing_missing=question.local_files)
+    stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
     whole: Term | None = None
     if question.workload.task == "finetune":
         from .needs.finetune import gathered

@@ -36,6 +36,7 @@ FLAGS = {
     "min_tokens_per_second": "--min-speed",
     "memory_basis": "--memory",
     "reserve_bytes": "--reserve",
+    "download_bytes_per_second": "--download-speed",
     "private": "--private",
     "commercial": "--commercial",
     "modify": "--modify",
@@ -108,7 +109,8 @@ class Workload(Record):
     """What is asked. None means: what fits the model best, and the answer states what was taken.
 
     `context_tokens` is per sequence: N `parallel` sequences need N times the cache. `min_tokens_per_second` is the lowest
-    useful decode speed; 0 switches it off. `reserve_bytes` is the memory kept for the system itself.
+    useful decode speed; 0 switches it off. `reserve_bytes` is the memory kept for the system itself. `download_bytes_per_second`
+    is the connection's: it decides nothing, and gives the download's time.
     `draft` is a smaller model that proposes tokens (speculative decoding), named as on the command line, or `mtp` for the block
     that the model itself brings; `adapter` a LoRA adapter to load: its file, or `rank=16` for one on every linear layer.
     `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX expression that the model's
@@ -134,6 +136,7 @@ class Workload(Record):
     min_tokens_per_second: float | None = None
     memory_basis: str = "default"
     reserve_bytes: int | None = None
+    download_bytes_per_second: int | None = None
     private: bool = False
     commercial: bool = False
     modify: bool = False
@@ -158,8 +161,14 @@ class Workload(Record):
                 text += f" {flag}"
             else:
                 shown = f"{value:g}" if isinstance(value, float) else str(value)
+                shown += "B/s" if key == "download_bytes_per_second" else ""
                 text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
         return text
+
+    def seconds_to_download(self, size_bytes: int | None) -> float | None:
+        """How long that takes at the speed that was stated; None where no speed was, or the size is not known."""
+        pace = self.download_bytes_per_second
+        return None if size_bytes is None or pace is None else size_bytes / pace
 
     def with_finetuning_defaults(self) -> Workload:
         """The same with LoRA, AdamW and checkpointing where nothing else was asked."""
@@ -189,7 +198,13 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
         value = getattr(asked, key)
         if value not in choices and not (value is None and key not in ("task", "memory_basis")):
             found.append((key, f"{value!r} is not one of {', '.join(choices)}", None))
-    for key, least, most in (("context_tokens", 1, 10**9), ("parallel", 1, 10**6), ("reserve_bytes", 0, 10**18), ("lora_rank", 1, 65_536)):
+    for key, least, most in (
+        ("context_tokens", 1, 10**9),
+        ("parallel", 1, 10**6),
+        ("reserve_bytes", 0, 10**18),
+        ("download_bytes_per_second", 1, 10**15),
+        ("lora_rank", 1, 65_536),
+    ):
         value = getattr(asked, key)
         if value is None and key != "parallel":
             continue

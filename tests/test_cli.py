@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 SCHEMAS = HERE.parent / "selfhost" / "schemas"
 RECORD = HERE / "data" / "records" / "vm-24gib.json"
 SMALL = HERE / "data" / "records" / "container-2gib.json"
+WITH_MODELS = ("--machine", str(HERE / "data" / "records" / "vm-24gib-models.json"))
 ON_RECORD = ("--machine", str(RECORD))
 
 
@@ -54,6 +55,9 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-load": (("check", "mistral-7b", "--tokens-per-day", "2M:500k", "--watts", "90", "--electricity", "0.3", *ON_RECORD), 0),
     "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
     "check-load-several": (("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD), 1),
+    "check-here": (("check", "mistral-7b", *WITH_MODELS), 0),
+    "check-here-otherwise": (("check", "llama3.2:1b", "--download-speed", "100Mbit/s", *WITH_MODELS), 0),
+    "check-here-in-part": (("check", "qwen2.5-7b", "--runtime", "transformers", "--download-speed", "12MB/s", *WITH_MODELS), 0),
     "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
     "compare": (("compare", "gpt-oss-20b", "mistral-7b", "gpt-4o", *ON_RECORD), 0),
     "compare-many": (("compare", "llama3.1:8b", "qwen3:8b", "olmo-2-13b", "whisper-small", "gpt-3.5-turbo", "--private", *ON_RECORD), 0),
@@ -453,3 +457,18 @@ def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "_complete", "check", "gpt2", "--kv-cache", "")[1].split() == ["f16", "q8_0", "q4_0"]
     for shell in ("bash", "zsh", "fish"):
         assert "_complete" in run(capsys, "completion", shell)[1]
+
+
+def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes by the speed, in seconds; null where no speed was stated; an alternative that is proposed is asked about with it."""
+    rate = ("--download-speed", "100Mbit/s", "--format", "json")
+    answer = json.loads(run(capsys, "check", "mistral-7b", *rate, *ON_RECORD)[1])
+    assert answer["workload"]["download_bytes_per_second"] == 12_500_000
+    assert answer["download_seconds"] == pytest.approx(answer["needs"]["download_bytes"] / 12_500_000, abs=0.06)
+    assert json.loads(run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)[1])["download_seconds"] is None
+    assert json.loads(run(capsys, "check", "mistral-7b", *rate, *WITH_MODELS)[1])["download_seconds"] == 0
+    small = json.loads(run(capsys, "check", "mistral-7b", *rate, "--machine", str(SMALL))[1])
+    assert all("--download-speed 12500000B/s" in other["command"] for other in small["alternatives"])
+    code, _, err = run(capsys, "check", "mistral-7b", "--download-speed", "100mb/s", *ON_RECORD)
+    assert code == 2
+    assert "bits or bytes" in err

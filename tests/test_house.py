@@ -22,7 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("needs", "whatif", "prices"),
     ("catalogue", "modelfiles"),
     ("names", "speccheck", "profiles", "quality"),
-    ("speed", "placement", "openness"),
+    ("speed", "placement", "present", "openness"),
     ("findings", "costs"),
     ("verdict",),
     ("asking",),

@@ -721,10 +721,15 @@ def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
     last = folder / "model-00002-of-00002.safetensors"
     os.truncate(last, last.stat().st_size - 7)
     assert "7 bytes are missing" in problem(folder)
+    first, total = folder / "model-00001-of-00002.safetensors", json.loads((folder / "model.safetensors.index.json").read_text())
     last.unlink()
-    assert "model-00002-of-00002.safetensors" in problem(folder)
+    half = read_local(folder, ROWS)
+    assert (half.files_here, half.missing, half.size_bytes) == (False, (last.name,), first.stat().st_size)
+    assert half.total_bytes == total["metadata"].get("total_size")
     (folder / "model.safetensors.index.json").unlink()
-    assert "model-00002-of-00002.safetensors" in problem(folder)
+    assert read_local(folder, ROWS).missing == (last.name,)
+    (folder / "config.json").unlink()
+    assert last.name in problem(folder)
 
 
 def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from selfhost import Machine, Workload, questions
+from selfhost import Workload, questions
 from selfhost.api import judge_all
 from selfhost.asking import ask
 from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
+from selfhost.machine import Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.repack import LAYOUTS
 from selfhost.profiles import load
 from selfhost.questions import QUESTIONS_FILE, Questions, compile_questions
@@ -30,6 +31,20 @@ MACHINES = {
         name="small server", system="linux", architecture="x86_64", memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB,
         memory_available_bytes=20 * GIB, cpu_cores_usable=2, instruction_sets=("f16c", "fma", "avx2", "avx512f", "avx512_bf16"),
         memory_bandwidth_bytes_per_second=40 * 10**9, scope="vm", accelerators=(),
+        # a whole file, a part of one, and a program too old for some architectures
+        disks=(Disk(purpose="llama.cpp", path="~/.cache/huggingface/hub", free_bytes=50 * GIB, total_bytes=99 * GIB, writable=True),),
+        models_present=(
+            PresentModel(
+                path="~/.cache/huggingface/hub/models--bartowski--Mistral-7B-Instruct-v0.3-GGUF", size_bytes=4_372_812_000, complete=True,
+                repository="bartowski/Mistral-7B-Instruct-v0.3-GGUF", file="Mistral-7B-Instruct-v0.3-Q4_K_M.gguf", store="llama.cpp",
+                quantization="Q4_K_M",
+            ),
+            PresentModel(
+                path="~/.cache/huggingface/hub/models--Qwen--Qwen3-8B-GGUF", size_bytes=10**9, complete=False, total_bytes=5_027_783_488,
+                repository="Qwen/Qwen3-8B-GGUF", file="Qwen3-8B-Q4_K_M.gguf", store="llama.cpp", quantization="Q4_K_M",
+            ),
+        ),
+        runtimes=(PresentRuntime(id="transformers", version="4.30.0"), PresentRuntime(id="llama.cpp", version="b3000")),
     ),
 }  # fmt: skip
 
@@ -83,6 +98,7 @@ def test_both_ways_give_the_same_list(packed: Path, specs: Catalogue, machine: M
         assert (one.route, one.findings, one.speed, one.workload) == (other.route, other.findings, other.speed, other.workload)
     assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
     assert json_report.listing(fast, machine) == json_report.listing(slow, machine)
+    assert sum(answer.here is not None for answer in fast) == len(machine.models_present or ())
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

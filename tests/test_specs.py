@@ -414,3 +414,29 @@ def test_something_loads_it(id: str) -> None:
     if spec.architecture and spec.architecture.runs_in_gguf:
         formats.add("gguf")
     assert any(spec.modality in runtime_of(name).modalities and formats & set(runtime_of(name).formats) for name in RUNTIMES)
+
+
+# releases and publishers that say it in words: huggingface/transformers release notes of v4.55.0 and v5.5.0; model cards of Qwen1.5 and
+# Qwen3 ("KeyError: 'qwen2'" before 4.37.0, 'qwen3' before 4.51.0); config.json of google/gemma-3-1b-pt (4.50.0.dev0)
+SAID_MINIMUMS = {"gpt-oss": "4.55.0", "gemma4": "5.5.0", "qwen2": "4.37.0", "qwen3": "4.51.0", "gemma3": "4.50.0"}
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_first_releases_are_of_known_architectures(name: str) -> None:
+    """Each is a row, each version one that `packaging` compares, and the table has its source."""
+    from packaging.version import Version
+
+    rows = tomllib.loads((SPECS / "common" / "architectures.toml").read_text(encoding="utf-8"))["architecture"]
+    runtime = tomllib.loads((SPECS / "runtimes" / f"{name}.toml").read_text(encoding="utf-8"))
+    for table in ("minimum_versions", "minimum_builds"):
+        assert set(runtime.get(table, {})) <= set(rows)
+        assert (table in runtime) == (table in runtime["sources"])
+    for version in runtime.get("minimum_versions", {}).values():
+        Version(version)
+    assert all(re.fullmatch(r"b\d+", build) for build in runtime.get("minimum_builds", {}).values())
+
+
+def test_first_releases_of_transformers_are_those_that_publishers_name() -> None:
+    """What was found in the wheels is what release notes and model cards say."""
+    stated = tomllib.loads((SPECS / "runtimes" / "transformers.toml").read_text(encoding="utf-8"))["minimum_versions"]
+    assert {row: stated[row] for row in SAID_MINIMUMS} == SAID_MINIMUMS

@@ -158,3 +158,49 @@ def test_absurd_numbers_print() -> None:
         assert len(units.binary(huge)) < 50
         assert len(units.decimal(huge)) < 50
     assert len(units.count(10**5000)) < 50
+
+
+@pytest.mark.parametrize(
+    ("typed", "rate"),
+    [
+        ("100Mbit/s", 12_500_000),
+        ("100 Mb/s", 12_500_000),
+        ("1Gbps", 125_000_000),
+        ("100Mibit/s", 13_107_200),
+        ("12MB/s", 12_000_000),
+        ("10 MiB/s", 10_485_760),
+        ("1.5 GB/s", 1_500_000_000),
+        ("12500000B/s", 12_500_000),
+        ("512 kbit/s", 64_000),
+    ],
+)
+def test_speeds_of_connections_as_people_type_them(typed: str, rate: int) -> None:
+    """A small b is a bit and a capital B a byte; 8 bits are a byte, and M is 10**6, Mi 2**20."""
+    assert units.parse_rate(typed) == rate
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "100", "100M", "100MB", "100mb/s", "50mbps", "100MBPS", "100 apples/s", "-3MB/s", "1e3MB/s", "0MB/s", "MB/s", "nanMB/s"]
+)
+def test_a_speed_that_could_be_bits_or_bytes_is_refused(typed: str) -> None:
+    """Nothing is guessed, and the message says what to write."""
+    with pytest.raises(ValueError, match="100Mbit/s"):
+        units.parse_rate(typed)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "1 second"),
+        (45, "45 seconds"),
+        (119.4, "119 seconds"),
+        (350, "6 minutes"),
+        (7170, "2 hours"),
+        (7800, "2 hours 10 minutes"),
+        (36_000, "10 hours"),
+        (180_000, "2 days"),
+    ],
+)
+def test_waits_read_well(seconds: float, text: str) -> None:
+    """Two or three figures, in the units people wait in."""
+    assert units.duration(seconds) == text

@@ -233,6 +233,11 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("runtime", "pass", "runtime-any"): lambda: found("runtime", question(runtime=None)),
     ("runtime", "warn", "runtime-not-installed"): lambda: found("runtime", machine=MACHINE.replace(runtimes=())),
     ("runtime", "warn", "runtime-not-searched"): lambda: found("runtime", machine=MACHINE.replace(runtimes=None)),
+    ("runtime", "warn", "runtime-too-old"): lambda: found(
+        "runtime",
+        question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
+        MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
+    ),
     ("runtime", "warn", "runtime-unfamiliar"): lambda: found("runtime", question(unfamiliar="zorglub")),
     ("runtime", "fail", "runtime-cannot-load"): lambda: found("runtime", question(loads="It does not.")),
     ("runtime", "fail", "runtime-no-build"): lambda: found("runtime", machine=MACHINE.replace(system="windows")),
@@ -749,3 +754,37 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
     inside = MACHINE.replace(scope="container", memory_total_bytes=24 * GIB, memory_limit_bytes=2 * GIB, memory_available_bytes=1 * GIB)
     assert found("memory", machine=inside).reserve_bytes == 64 * 2**20
     assert found("memory", machine=inside.replace(memory_limit_bytes=24 * GIB)).reserve_bytes == 1 * GIB
+
+
+@pytest.mark.parametrize(
+    ("installed", "code"),
+    [
+        ("4.49.0", "runtime-too-old"),
+        ("4.50.0", "runtime-present"),
+        ("4.50.0.dev0", "runtime-present"),
+        ("4.50.0rc1+cpu", "runtime-present"),
+        ("v4.49", "runtime-too-old"),
+        ("5.0", "runtime-present"),
+        ("nightly", "runtime-present"),
+        (None, "runtime-present"),
+    ],
+)
+def test_a_runtime_from_before_the_architecture_is_too_old(installed: str | None, code: str) -> None:
+    """Versions are compared as PEP 440 has them; what cannot be compared is not called old."""
+    runtime = RUNTIME.replace(minimum_versions={"llama": "4.50.0"}, distributions=("transformers",))
+    machine = MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version=installed),))
+    finding = found("runtime", question(runtime=runtime), machine)
+    assert finding.code == code
+    assert (finding.remedy or "") == ("pip install --upgrade 'transformers>=4.50.0'" if code == "runtime-too-old" else "")
+    # the repository brings its own code
+    assert (
+        found("runtime", question(runtime=runtime, spec=SPEC.replace(safety=Safety(remote_code=True))), machine).code != "runtime-too-old"
+    )
+
+
+def test_builds_are_not_compared() -> None:
+    """Packagers number llama.cpp each in their own way: the build that had it is a hint."""
+    runtime = RUNTIME.replace(minimum_builds={"llama": "b9500"})
+    finding = found("runtime", question(runtime=runtime))
+    assert (finding.outcome, finding.code) == ("pass", "runtime-present")
+    assert "b9500" in finding.reason

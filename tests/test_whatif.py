@@ -235,7 +235,7 @@ def test_nothing_to_download_needs_no_assumed_disk() -> None:
     """A fact that decides nothing is not warned of: files that are here need no space."""
     needs = check(MODEL, machine=HERE).needs
     assert needs is not None
-    assert findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp", nothing_missing=True).code == "disk-nothing-missing"
+    assert findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp", missing_bytes=0).code == "disk-nothing-missing"
     assert findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp").code == "disk-assumed"
 
 

@@ -33,13 +33,17 @@ _NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer",
 class LocalModel(Record):
     """What was found. `format`: `gguf`, `safetensors` or `mlx`; `quantization` in the words of QUANTIZATIONS, None where not known.
 
-    `files_here`: all weights lie on this machine, whole. `notes` are sentences for the user about what is odd.
+    `files_here`: all weights lie on this machine, whole. Of weights that are here in part `missing` names the files that are not,
+    and `size_bytes` of `total_bytes` are (None: not known). `notes` are sentences for the user about what is odd.
     """
 
     spec: ModelSpec
     format: str
     quantization: str | None
     files_here: bool
+    missing: tuple[str, ...] = ()
+    size_bytes: int = 0
+    total_bytes: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -277,7 +281,10 @@ def _weights(
     from .safetensors import read_weights
     from .source import shown
 
-    weights = read_weights(path, tuple(files))
+    files = tuple(files)
+    if config is not None and (missing := tuple(file for file in files if not os.path.exists(file))):
+        return _part_of(path, files, missing, config, architectures, notes)
+    weights = read_weights(path, files)
     where = f"headers of the safetensors files of {shown(path)}"
     if config is None:
         name = name_of(path)
@@ -323,6 +330,25 @@ def _weights(
         sources={**spec.sources, "parameters": where, "safety": "format of the files"},
     )
     return LocalModel(spec=spec, format=stored.format, quantization=quantization, files_here=True, notes=notes)
+
+
+def _part_of(
+    path: str, files: tuple[str, ...], missing: tuple[str, ...], config: str, architectures: Mapping[str, Any], notes: tuple[str, ...]
+) -> LocalModel:
+    """Sharded weights of which some are not there: the model is known from its config.json, and how much of it is here."""
+    from .safetensors import read_file, total_in
+    from .source import shown
+
+    half = _lone_config(config, architectures, notes)
+    folder = os.path.dirname(config) or os.curdir
+    index = next((name for name in _names(folder) if name.lower().endswith(_INDEX_ENDING) and not name.startswith(_NOT_THE_MODEL)), None)
+    return half.replace(
+        spec=half.spec.replace(origin=path),
+        missing=tuple(shown(os.path.basename(file)) for file in missing),
+        # each is read as far as its header, so that one that was cut counts for none
+        size_bytes=sum(read_file(file)[0] for file in files if file not in missing),
+        total_bytes=total_in(os.path.join(folder, index)) if index else None,
+    )
 
 
 def _counted(spec: ModelSpec, language: int | None, total: int | None, files: tuple[str, ...]) -> tuple[ModelSpec, tuple[str, ...]]:

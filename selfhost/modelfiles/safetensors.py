@@ -146,6 +146,14 @@ def shards_in(index: str) -> tuple[str, ...]:
     return tuple(folder + name for name in names)
 
 
+def total_in(index: str) -> int | None:
+    """`total_size` of an index: bytes of all tensors, headers left out; None where it does not say. Raises `SpecError`."""
+    values = read_json(index, MAX_INDEX_BYTES, what="safetensors index")
+    metadata = values.get("metadata") if isinstance(values, dict) else None
+    size = metadata.get("total_size") if isinstance(metadata, dict) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size < 1 << 60 else None
+
+
 def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     """All files of one model. Raises `SpecError` that names those that are not there; `named` is what the user gave."""
     missing = [os.path.basename(path) for path in paths if not os.path.exists(path)]

@@ -10,6 +10,7 @@ from .cpu import read_architecture, read_instruction_sets, read_model, read_perf
 from .disk import read_disks
 from .host import Found, Host
 from .memory import Limits, read_available, read_limit, read_limits, read_swap, read_total
+from .present import read_models
 from .software import read_runtimes
 
 __all__ = ["Host", "read_machine"]
@@ -47,6 +48,7 @@ def read_machine(host: Host | None = None) -> Machine:
         ("disks", read_disks),
         ("accelerators", read_accelerators),
         ("runtimes", read_runtimes),
+        ("models_present", read_models),
     )
     found.put("system", host.system, "sys.platform")
     for fact, probe in probes:
@@ -56,11 +58,6 @@ def read_machine(host: Host | None = None) -> Machine:
         except Exception as error:
             if not found.settled(fact):
                 found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
-    found.miss(
-        "models_present",
-        "models already here are not searched for",
-        "one you have is judged by its path: `selfhost check ./model.gguf`",
-    )
     found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", "measure it: --measure")
     for fact in FACTS:
         if not found.settled(fact):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -27,6 +28,8 @@ IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
 # a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy ones took over two (NordicHPC/sonar#92)
 NVML_SECONDS = 10.0
+# a store of 1,000 models in 100 layers each has fewer
+MAX_NAMES = 100_000
 
 # names of accounts and folders that tell nothing about a person
 COMMON_NAMES = (
@@ -188,6 +191,36 @@ class Host:
             return sorted(name for name in os.listdir(self.real(path)) if re.match(pattern, name))
         except (OSError, ValueError):
             return None
+
+    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+        """What a folder holds, links followed: bytes of a file, None of a folder, -1 of what leads nowhere or is neither.
+
+        Names without that start, and files and links without one of those ends, are left out. `OSError` from the system, and for
+        more than MAX_NAMES names.
+        """
+        found: dict[str, int | None] = {}
+        with os.scandir(self.real(path)) as entries:
+            for number, entry in enumerate(entries):
+                if number >= MAX_NAMES:
+                    raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
+                if start and not entry.name.startswith(start):
+                    continue
+                if ends and not entry.name.lower().endswith(ends) and not entry.is_dir(follow_symlinks=False):
+                    continue
+                try:
+                    inside = not entry.is_symlink() or self.inside(entry.path)
+                    found[entry.name] = -1 if not inside else None if entry.is_dir() else entry.stat().st_size if entry.is_file() else -1
+                except OSError:
+                    found[entry.name] = -1
+        return found
+
+    def inside(self, place: str) -> bool:
+        """Whether the link at `place` leads to something that counts as this computer's."""
+        return True
+
+    def knows(self, path: str) -> bool:
+        """Whether it can be told what a folder holds: of a recorded tree only what was recorded."""
+        return True
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there, as far as this account can see."""

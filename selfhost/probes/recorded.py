@@ -38,9 +38,10 @@ class RecordedHost(Host):
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all optional: `system`,
     `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers), `address_space_bytes` (-1: unlimited), `cwd`,
     `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives them), `job_limits` and `processor_information`
-    (hexadecimal), `space` and `writable` (by folder), `mounts` (folder to file system), `links` (path to what it leads to), `runnable`
-    (paths), `errors` (path to the name of the error, such as EACCES), `processor_features` (numbers), `registry` (`key\\value` to text),
-    `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
+    (hexadecimal), `space` and `writable` (by folder), `sizes` (by folder: bytes by name, null for a folder in it; null where there is no
+    such folder), `mounts` (folder to file system), `links` (path to what it leads to), `runnable` (paths), `errors` (path to the name of
+    the error, such as EACCES), `processor_features` (numbers), `registry` (`key\\value` to text), `display_adapters` (Windows' list),
+    `nvml` (what `nvml.py` prints).
     """
 
     live = False
@@ -96,6 +97,24 @@ class RecordedHost(Host):
             return None
         names = super().listdir(path)
         return None if names is None else sorted(name for name in map(_listed, names) if re.match(pattern, name))
+
+    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+        self._fail(path)
+        noted = self._at("sizes")
+        if path not in noted:
+            return {_listed(name): size for name, size in super().sizes(path, start, ends).items()}
+        if noted[path] is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        known: dict[str, int | None] = noted[path]
+        kept = {name: size for name, size in known.items() if name.startswith(start)}
+        return {name: size for name, size in kept.items() if size is None or not ends or name.lower().endswith(ends)}
+
+    def inside(self, place: str) -> bool:
+        return os.path.realpath(place).startswith(self.folder + os.sep)
+
+    def knows(self, path: str) -> bool:
+        # an empty folder may stand there for its free space alone
+        return path in self._at("sizes") or path in self._at("errors") or bool(self.listdir(path))
 
     def exists(self, path: str) -> bool:
         self._hang(path)
@@ -225,6 +244,13 @@ def _spaces(value: object) -> bool:
     )
 
 
+def _folders(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        item is None or (isinstance(item, dict) and all(size is None or type(size) is int for size in item.values()))
+        for item in value.values()
+    )
+
+
 _TEXT = (lambda value: isinstance(value, str), "a text")
 _WHOLE = (lambda value: type(value) is int, "a whole number")
 _TEXTS = (lambda value: _listed_as(value, str), "a list of texts")
@@ -241,6 +267,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a time in UTC",
     ),
     **dict.fromkeys(("job_limits", "processor_information"), _HEXADECIMAL),
+    "sizes": (_folders, "an object of objects of bytes"),
     "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}"),
     "writable": (lambda value: _named(value, bool), "an object of true and false"),
     "memory": (lambda value: _named(value, int) and "total" in value, "an object of bytes with a total"),

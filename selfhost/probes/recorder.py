@@ -124,6 +124,22 @@ class Recorder(Host):
             self._at("errors")[path] = "EACCES"
         return names
 
+    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+        noted = self._at("sizes")
+        try:
+            found = self._ask(path, lambda: self.inner.sizes(path, start, ends))
+        except (FileNotFoundError, NotADirectoryError):
+            noted[path] = None
+            raise
+        noted[path] = {**(noted.get(path) or {}), **found}
+        return found
+
+    def inside(self, place: str) -> bool:
+        return self.inner.inside(place)
+
+    def knows(self, path: str) -> bool:
+        return self.inner.knows(path)
+
     def exists(self, path: str) -> bool:
         found = self._ask(path, lambda: self.inner.exists(path))
         if found:
@@ -280,7 +296,7 @@ class Recorder(Host):
         contents = {clean(path): raw for path, raw in contents.items()}
         listed = sorted({clean(path) for path in self.there} - contents.keys())[: max(0, MAX_FILES - len(contents))]
         folders = {clean(path) for path in self.folders}
-        for path in (*contents, *listed):
+        for path in (*contents, *listed, *tuple(folders)):
             while self.paths.dirname(path) != path:
                 path = self.paths.dirname(path)
                 folders.add(path)
@@ -325,6 +341,10 @@ class Recorder(Host):
             found.append((re.compile(re.escape(home) + r"(?![\w.-])"), lambda _: stand_in))
         for name in sorted(names):
             found.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?![\w-])"), "USER"))
+            # somebody's own repositories, as the stores of models write them
+            found.append(
+                (re.compile(r"(?:(?<=models--)" + re.escape(name) + r"(?=--)|(?:(?<=[/=])|^)" + re.escape(name) + r"(?=[_=]|$))"), "USER")
+            )
         host = self.hostname()
         if host and len(host) > 2 and host != "localhost":
             found.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))

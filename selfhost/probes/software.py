@@ -1,10 +1,11 @@
-"""Software: which runtimes are installed. Nothing is run and nothing imported: names of files and folders say it."""
+"""Software: which runtimes are installed, in which version. Nothing is run and nothing imported: names of files and folders say it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from ..machine import PresentRuntime
+from ..machine import LM_STUDIO, PresentRuntime
 from .host import Found, Host
 
 RUNTIMES = "runtimes"
@@ -13,8 +14,8 @@ COMMANDS = {
     "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm", "mlx_lm.generate": "mlx",
     "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
-DISTRIBUTIONS = {"transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",
-    "llama-cpp-python": "llama-cpp-python",
+DISTRIBUTIONS = {
+    "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers", "llama-cpp-python": "llama-cpp-python",
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
 _DIST_INFO = "(?i)(?:" + "|".join(name.replace("-", "[-_.]+") for name in DISTRIBUTIONS) + r")-[^-]*\.dist-info$"
@@ -23,6 +24,16 @@ _USUAL = {
     "macos": ("/opt/homebrew/bin", "/usr/local/bin", "/Applications/Ollama.app/Contents/Resources", "~/.local/bin"),
     "windows": ("$LOCALAPPDATA\\Programs\\Ollama", "$LOCALAPPDATA\\Microsoft\\WinGet\\Links"),
 }
+# the version in the path that a command's link leads to: Homebrew's Cellar and Caskroom, a Nix store, llama.cpp's own archives
+_VERSION_IN_PATH = (
+    r"/(?:Cellar|Caskroom)/[^/]+/([^/]+)/",
+    r"/nix/store/[0-9a-z]{32}-[a-z-]*?(?:cpp|ollama|vllm)-([0-9][^/]*)/",
+    r"[/\\](?:llama|whisper)-b?(\d[\d.]*)(?:-bin-[^/\\]+)?[/\\]",
+)
+# what distributions call the packages
+_PACKAGES = {"llama.cpp": ("llama.cpp", "llama-cpp"), "ollama": ("ollama",), "whisper.cpp": ("whisper.cpp", "whisper-cpp")}
+# dpkg's list of packages has 1 to 5 MB
+_MAX_STATUS_BYTES = 2**24
 
 
 def folders(host: Host) -> list[str]:
@@ -48,10 +59,101 @@ def parse_distribution(folder: str) -> tuple[str, str] | None:
     return (re.sub(r"[-_.]+", "-", name).lower(), version) if dash and version else None
 
 
-def brewed_version(path: str) -> str | None:
-    """The version in Homebrew's `…/Cellar/NAME/VERSION/…`."""
-    match = re.search(r"/Cellar/[^/]+/([^/]+)/", path)
-    return match[1] if match else None
+def version_in_path(path: str) -> str | None:
+    """The version in `…/Cellar/NAME/VERSION/…`, a Nix store's folder or that of llama.cpp's archive."""
+    for pattern in _VERSION_IN_PATH:
+        match = re.search(pattern, path)
+        if match:
+            return match[1]
+    return None
+
+
+def parse_status(text: str, packages: tuple[str, ...]) -> str | None:
+    """The version that dpkg's status states of an installed package, without Debian's own part: `0.0.6641-1` -> `0.0.6641`."""
+    for name in packages:
+        start = f"\n{text}".find(f"\nPackage: {name}\n")
+        if start < 0:
+            continue
+        entry = text[start:].partition("\n\n")[0]
+        version = re.search(r"^Version: (?:\d+:)?(\S+)$", entry, re.MULTILINE)
+        if version and re.search(r"^Status: .* installed$", entry, re.MULTILINE):
+            return re.split(r"[+~]", version[1].rpartition("-")[0] or version[1])[0]
+    return None
+
+
+def _packaged(host: Host, runtime: str, path: str) -> str | None:
+    """The version of a command that the system's own packages put there: dpkg, pacman, snap."""
+    names = _PACKAGES.get(runtime, ())
+    if path.startswith("/snap/"):
+        found = re.search(r"^version:\s*['\"]?([\w.+~-]+)", host.read_text(f"/snap/{runtime}/current/meta/snap.yaml") or "", re.MULTILINE)
+        return found[1] if found else None
+    if not path.startswith("/usr/bin/"):
+        return None
+    for folder in host.listdir("/var/lib/pacman/local") or ():
+        name, _, rest = folder.rpartition("-")
+        name, _, version = name.rpartition("-")
+        if name in names and rest:
+            return version
+    try:
+        text = host.read_bytes("/var/lib/dpkg/status", _MAX_STATUS_BYTES).decode("utf-8", "replace") if names else ""
+    except (OSError, ValueError):
+        return None
+    return parse_status(text, names)
+
+
+def _bundle_version(host: Host, app: str) -> str | None:
+    """`CFBundleShortVersionString` of a macOS application; a binary property list says nothing here."""
+    text = host.read_text(f"{app}/Contents/Info.plist") or ""
+    found = re.search(r"<key>CFBundleShortVersionString</key>\s*<string>([\w.+-]+)</string>", text)
+    return found[1] if found else None
+
+
+def _packages_of(host: Host, prefix: str) -> list[str]:
+    """The folders that a Python environment imports packages from."""
+    if host.system == "windows":
+        return [str(host.paths.join(prefix, "Lib", "site-packages"))]
+    library = str(host.paths.join(prefix, "lib"))
+    versions = [name for name in host.listdir(library) or () if name.startswith("python3")]
+    return [str(host.paths.join(library, name, "site-packages")) for name in versions]
+
+
+def _environments(host: Host) -> Iterator[str]:
+    """Other Python environments than this one: active, beside the work, and those that pipx and uv made for one tool."""
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if host.paths.isabs(host.env.get(name, "")):
+            yield host.env[name]
+    yield str(host.paths.join(host.cwd(), ".venv"))
+    home = host.home()
+    data = host.env.get("XDG_DATA_HOME") or (host.paths.join(home, ".local", "share") if home else None)
+    tools = [host.env.get("UV_TOOL_DIR"), host.paths.join(data, "uv", "tools") if data else None]
+    own = host.env.get("PIPX_HOME")
+    for pipx in (own, *(() if own or not home else (host.paths.join(data, "pipx"), host.paths.join(home, ".local", "pipx")))):
+        tools.append(host.paths.join(pipx, "venvs") if pipx else None)
+    for folder in tools:
+        for tool in DISTRIBUTIONS if folder and host.exists(folder) else ():
+            yield str(host.paths.join(folder, tool))
+
+
+def _distributions(host: Host, folder: str) -> Iterator[tuple[str, str, str]]:
+    """Runtime, version and path of each that is installed in a folder of packages."""
+    for name in host.listdir(folder, _DIST_INFO) or ():
+        known = parse_distribution(name)
+        if known is not None and known[0] in DISTRIBUTIONS:
+            yield DISTRIBUTIONS[known[0]], host.clean(known[1]), host.clean(host.paths.join(folder, name))
+
+
+def _version_of(host: Host, runtime: str, path: str) -> str | None:
+    """What files say of a command's version, whoever installed it."""
+    real = host.resolve(path)
+    found = version_in_path(real) or version_in_path(path)
+    if found is None and runtime in DISTRIBUTIONS.values():
+        # the command of an environment lies beside the packages of that environment
+        prefix = host.paths.dirname(host.paths.dirname(real))
+        every = (entry for folder in _packages_of(host, prefix) for entry in _distributions(host, folder))
+        found = next((version for id, version, _ in every if id == runtime), None)
+    if found is None and ".app/Contents/" in real:
+        found = _bundle_version(host, real.partition("/Contents/")[0])
+    return found or _packaged(host, runtime, path)
 
 
 def _look(host: Host) -> dict[str, PresentRuntime]:
@@ -61,23 +163,43 @@ def _look(host: Host) -> dict[str, PresentRuntime]:
         for command, runtime in COMMANDS.items():
             path = host.paths.join(folder, command + suffix)
             if runtime not in found and host.runnable(path):
-                version = brewed_version(host.resolve(path))
-                found[runtime] = PresentRuntime(id=runtime, version=version, path=host.clean(path))
+                version = _version_of(host, runtime, path)
+                found[runtime] = PresentRuntime(id=runtime, version=host.clean(version) if version else None, path=host.clean(path))
     for folder in host.python_path():
-        for name in host.listdir(folder, _DIST_INFO) or ():
-            known = parse_distribution(name)
-            if known is None or known[0] not in DISTRIBUTIONS:
-                continue
-            runtime = DISTRIBUTIONS[known[0]]
-            version = host.clean(known[1])
-            if runtime not in found:
-                found[runtime] = PresentRuntime(id=runtime, version=version, path=host.clean(host.paths.join(folder, name)))
-            elif found[runtime].version is None:
-                found[runtime] = found[runtime].replace(version=version)
+        _put(found, _distributions(host, folder))
+    for prefix in _environments(host):
+        for folder in _packages_of(host, prefix):
+            _put(found, _distributions(host, folder))
+    studio = _lm_studio(host)
+    if studio is not None:
+        found[LM_STUDIO] = studio
     return found
+
+
+def _put(found: dict[str, PresentRuntime], every: Iterator[tuple[str, str, str]]) -> None:
+    """What was found first stays; only its version may still be missing."""
+    for runtime, version, path in every:
+        if runtime not in found:
+            found[runtime] = PresentRuntime(id=runtime, version=version, path=path)
+        elif found[runtime].version is None:
+            found[runtime] = found[runtime].replace(version=version)
+
+
+def _lm_studio(host: Host) -> PresentRuntime | None:
+    home, local = host.home(), host.env.get("LOCALAPPDATA")
+    app = "/Applications/LM Studio.app"
+    if host.system == "macos" and host.exists(app):
+        return PresentRuntime(id=LM_STUDIO, version=_bundle_version(host, app), path=app)
+    if host.system == "windows":
+        places = [f"{home}\\.lmstudio\\bin\\lms.exe" if home else "", f"{local}\\Programs\\LM Studio\\LM Studio.exe" if local else ""]
+    else:
+        places = [f"{home}/.lmstudio/bin/lms" if home else ""]
+    path = next((place for place in places if place and host.exists(place)), None)
+    return None if path is None else PresentRuntime(id=LM_STUDIO, path=host.clean(path))
 
 
 def read_runtimes(host: Host, found: Found) -> None:
     """The runtimes that are here; () where none was seen."""
     present = host.within(lambda: _look(host))
-    found.put(RUNTIMES, tuple(present[name] for name in sorted(present)), "commands in PATH and the usual folders; packages of this Python")
+    where = "commands in PATH and the usual folders; packages of this Python, of the active environment, pipx and uv"
+    found.put(RUNTIMES, tuple(present[name] for name in sorted(present)), where)

@@ -62,6 +62,8 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "can_download": answer.can_download,
         "exit_code": answer.exit_code,
         "needs": None if answer.needs is None else _needs(answer.needs, answer.machine.architecture),
+        "download_seconds": _rounded(answer.download_seconds),
+        "here": None if answer.here is None else record(answer.here),
         "speed": None if answer.speed is None else _speed(answer.speed),
         "findings": [_finding(finding) for finding in answer.findings],
         "placements": [
@@ -128,6 +130,7 @@ def workload(asked: Workload) -> dict[str, Any]:
         "draft": asked.draft,
         "adapter": asked.adapter,
         "min_tokens_per_second": asked.min_tokens_per_second,
+        "download_bytes_per_second": asked.download_bytes_per_second,
         "memory_basis": asked.memory_basis,
         "reserve_bytes": asked.reserve_bytes,
         "private": asked.private,
@@ -223,6 +226,10 @@ def _speed(speed: Speed) -> dict[str, Any]:
     return {"decode": _pace(speed.decode), "prompt": _pace(speed.prompt), "unit": speed.unit, "how": speed.how}
 
 
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
 def _pace(pace: PaceRange | None) -> dict[str, float] | None:
     return None if pace is None else {"low": round(pace.low, 3), "likely": round(pace.likely, 3), "high": round(pace.high, 3)}
 
@@ -310,6 +317,7 @@ def plan(answer: Plan) -> dict[str, Any]:
         "workload": workload(answer.workload),
         "exit_code": answer.exit_code,
         "needs": None if answer.needs is None else _needs(answer.needs, architecture),
+        "download_seconds": _rounded(answer.workload.seconds_to_download(answer.needs.download_bytes if answer.needs else None)),
         "least": None if least is None else _least(least),
         "reasons": [_finding(finding) for finding in answer.reasons],
         "machines": [_known(one) for one in answer.known],

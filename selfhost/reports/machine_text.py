@@ -60,8 +60,11 @@ def machine_document(machine: Machine) -> Document:
     if machine.models_present:
         section(blocks, "Models already here")
         for model in machine.models_present:
+            whole = f" of {units.decimal(model.total_bytes)}" if model.total_bytes and model.complete is False else ""
             part = ", incomplete" if model.complete is False else ""
-            blocks.append(say(f"{model.path}: {units.decimal(model.size_bytes)}{part}", indent=2, hang=2))
+            # the folder of a repository may hold several files
+            name = next((f" {name}" for name in (model.tag, model.file) if name and not model.path.endswith(name)), "")
+            blocks.append(say(f"{model.path}{name}: {units.decimal(model.size_bytes)}{whole}{part}", indent=2, hang=2))
     unread_blocks(blocks, machine)
     return Document(blocks=tuple(blocks))
 

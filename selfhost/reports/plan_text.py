@@ -65,6 +65,9 @@ def _asked(plan: Plan) -> str:
         parts.append(f"to {asked.task}")
     if asked.min_tokens_per_second:
         parts.append(f"at least {asked.min_tokens_per_second:g} tokens/s")
+    seconds = asked.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
+    if seconds is not None and plan.needs is not None:
+        parts.append(f"{units.decimal(plan.needs.download_bytes or 0)} to download in about {units.duration(seconds)}")
     return ", ".join(part for part in parts if part)
 
 

@@ -94,11 +94,16 @@ def asked_words(verdict: Verdict) -> str:
     parts.extend(word for word in ("private", "commercial", "modify", "auditable") if getattr(asked, word))
     if asked.license:
         parts.append(f"license {asked.license}")
-    disk = verdict.finding("disk")
-    if disk is not None and disk.code == "disk-nothing-missing":
+    disk, here = verdict.finding("disk"), verdict.here
+    if verdict.needs is not None and verdict.needs.download_bytes == 0:
+        parts.append(f"the files are here: {here.path}" if here else "the files are here")
+    elif disk is not None and disk.code == "disk-nothing-missing":
         parts.append("the files are here")
     elif verdict.needs is not None and verdict.needs.download_bytes is not None:
-        parts.append(f"{units.decimal(verdict.needs.download_bytes)} to download")
+        part = f" of {units.decimal(here.size_bytes + here.missing_bytes)}" if here and here.size_bytes and here.missing_bytes else ""
+        seconds, pace = verdict.download_seconds, asked.download_bytes_per_second
+        took = f" in about {units.duration(seconds)} at {units.decimal(int(pace))}/s" if seconds is not None and pace else ""
+        parts.append(f"{units.decimal(verdict.needs.download_bytes)}{part} to download{took}")
     return ", ".join(part for part in parts if part)
 
 
@@ -264,7 +269,10 @@ def memory_of(verdict: Answer) -> str:
 
 
 def download_of(verdict: Answer) -> str:
-    return units.decimal(verdict.needs.download_bytes) if verdict.needs is not None and verdict.needs.download_bytes is not None else "-"
+    size, seconds = verdict.needs.download_bytes if verdict.needs is not None else None, verdict.download_seconds
+    if size is None:
+        return "-"
+    return "here" if size == 0 else units.decimal(size) + (f", {units.duration(seconds)}" if seconds is not None else "")
 
 
 def pairs_block(blocks: list[Block], title: str, pairs: Mapping[str, str]) -> None:

@@ -1,0 +1,188 @@
+"""Which of the models that lie on the machine is the one asked for, and how much of it is still to be downloaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from . import units
+from .catalogue import Catalogue
+from .facts import Record, Unread
+from .machine import LM_STUDIO, Machine, PresentModel
+from .names import id_of
+from .needs.records import How, Needs
+from .spec import ModelSpec, RuntimeSpec
+from .workload import Workload
+
+# Two conversions to one quantization differ by some per cent at most (importance matrix, token table, header): what is further
+# off is another model. Where nothing says that a file is whole, it must be as large as the need, but for the header.
+SAME_MODEL_SHARE = 0.12
+SAME_SIZE_SHARE = 0.005
+
+
+class Here(Record):
+    """What of the files asked for is on the machine: `size_bytes` of them at `path`.
+
+    `missing_bytes` are still to be downloaded (None: not known). `by_path`: the runtime does not find it by
+    itself. `missing_files` are named where they are known.
+    """
+
+    path: str
+    size_bytes: int
+    missing_bytes: int | None
+    store: str | None = None
+    repository: str | None = None
+    tag: str | None = None
+    by_path: bool = False
+    missing_files: tuple[str, ...] = ()
+
+
+def here(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Needs, machine: Machine, shelf: Catalogue) -> Here | None:
+    """The files of that format and quantization, as far as they lie where that runtime finds them; None where none does.
+
+    What is not known to be whole is never taken for it, so the most that is claimed to be here is what was read.
+    """
+    if not machine.models_present:
+        return None
+    return min(_found(spec, runtime, workload, needs, machine, shelf), key=lambda one: one.missing_bytes or 0, default=None)
+
+
+def unseen(machine: Machine, purpose: str) -> Unread | None:
+    """Why models that lie where that runtime looks may have been missed; None where all were looked at."""
+    place = machine.disk_for(purpose)
+    same = {disk.purpose for disk in machine.disks or () if place is not None and disk.path == place.path} | {purpose}
+    facts = {"models_present", *(f"models_present.{store}" for store in same)}
+    return next((entry for entry in machine.unread if entry.fact in facts), None)
+
+
+def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Catalogue) -> str | None:
+    """A sentence where the model is here, whole, for another runtime or in another quantization than the one asked about."""
+    from .needs import canonical_quantization
+
+    for model in machine.models_present or ():
+        if not model.complete or "mmproj" in (model.file or "").lower():
+            continue
+        runtime, quantization = "transformers", None
+        wanted = workload.replace(format="safetensors", quantization=None)
+        if model.file is not None or model.tag is not None:
+            runtime = "ollama" if model.store == "ollama" else "llama.cpp"
+            quantization = canonical_quantization(model.quantization or "")
+            wanted = workload.replace(format="gguf")
+        same = runtime == workload.runtime and quantization in (None, workload.quantization)
+        if same or (quantization is None and runtime != "transformers") or not _reached(model, program := shelf.runtime(runtime), machine):
+            continue
+        if runtime == "llama.cpp" and spec.modality == "vision" and not _has_projector(model, machine):
+            continue
+        if not _is(model, spec, program, wanted, shelf):
+            continue
+        asked = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
+        what = f"in {quantization}" if quantization else "as published"
+        return f"It is here already {what} for {runtime} ({model.path}, {units.decimal(model.size_bytes)}): {asked} downloads nothing."
+    return None
+
+
+def _found(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Needs, machine: Machine, shelf: Catalogue) -> Iterator[Here]:
+    for model in machine.models_present or ():
+        if not _reached(model, runtime, machine) or not _of_format(model, workload):
+            continue
+        missing = _missing(model, workload, needs, machine)
+        if missing is not None and _is(model, spec, runtime, workload, shelf):
+            yield Here(
+                path=model.path,
+                size_bytes=model.size_bytes,
+                missing_bytes=missing,
+                store=model.store,
+                repository=model.repository,
+                tag=model.tag,
+                by_path=model.store == LM_STUDIO,
+            )
+
+
+def _reached(model: PresentModel, runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether it lies where the runtime would look, or may be named to it by its path."""
+    if model.store == runtime.store or (runtime.id == "llama.cpp" and model.store == LM_STUDIO):
+        return True
+    # llama.cpp shares Hugging Face's cache unless LLAMA_CACHE says otherwise
+    place, other = machine.disk_for(runtime.store), machine.disk_for(model.store or "")
+    return place is not None and other is not None and place.path == other.path
+
+
+def _of_format(model: PresentModel, workload: Workload) -> bool:
+    """Whether it is of the format and, where its name states one, of the quantization."""
+    if workload.format in ("gguf", "ggml"):
+        if model.file is None and model.tag is None:
+            return False
+        stated, wanted = _plain(model.quantization), _plain(workload.quantization)
+        return stated is not None and stated == wanted
+    return model.file is None and model.tag is None
+
+
+def _plain(quantization: str | None) -> str | None:
+    from .needs import canonical_quantization
+
+    return None if quantization is None else (canonical_quantization(quantization) or quantization).upper()
+
+
+def _missing(model: PresentModel, workload: Workload, needs: Needs, machine: Machine) -> int | None:
+    """Bytes still to be downloaded; None where it is another model, or nothing says how much is missing."""
+    wanted = needs.download_bytes
+    if model.complete is False:
+        total = model.total_bytes or wanted
+        return None if total is None or total <= model.size_bytes else total - model.size_bytes
+    if wanted is None:
+        return 0 if model.complete else None
+    projector = _projector_bytes(needs) if workload.format == "gguf" and model.tag is None else 0
+    weights = wanted - projector
+    if workload.format == "ggml":
+        # downloaded under its last name: only the published size tells that it is whole
+        whole = needs.download_how is How.STATED and model.size_bytes == weights
+        return 0 if whole else None
+    low = weights * (1 - (SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE))
+    if model.size_bytes < low or (workload.format == "gguf" and model.size_bytes > wanted * (1 + SAME_MODEL_SHARE)):
+        return None
+    return projector if projector and not _has_projector(model, machine) else 0
+
+
+def _projector_bytes(needs: Needs) -> int:
+    return sum(term.bytes for term in needs.memory.terms if term.name == "projector") if needs.memory else 0
+
+
+def _has_projector(model: PresentModel, machine: Machine) -> bool:
+    """The file that turns pictures or sound into tokens, `mmproj…`, beside the weights."""
+    return any(
+        other.complete is not False and other.file is not None and "mmproj" in other.file.lower() and other.repository == model.repository
+        for other in machine.models_present or ()
+    )
+
+
+def _is(model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, shelf: Catalogue) -> bool:
+    """Whether it is that model, by the names that the catalogue knows."""
+    own = {name.lower() for name in (spec.repository, *(files.repository for files in spec.files)) if name}
+    if workload.format not in ("gguf", "ggml"):
+        return bool(model.repository) and (model.repository or "").lower() == _repository_of(spec, runtime, workload).lower()
+    if workload.format == "ggml":
+        size = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
+        size = re.sub(r"-q\d_\d$", "", size)
+        return spec.id.removeprefix("whisper-") == size
+    if "mmproj" in (model.file or "").lower():
+        return False
+    if model.repository is not None and model.repository.lower() in own:
+        return True
+    if model.tag is not None and model.tag.lower() in {alias.lower() for alias in spec.aliases}:
+        return True
+    # names of models begin with their family's: no need to look others up
+    family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
+    name = model.repository or model.tag or re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE)
+    return family in name.lower() and id_of(name, shelf) == spec.id
+
+
+def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> str:
+    """Where that runtime would download the files from; empty where this catalogue knows of no files of that quantization."""
+    from .needs import published
+
+    format, quantization = workload.format or "", workload.quantization or ""
+    found = published(spec, format, quantization)
+    own = spec.repository_of(format, quantization) or (found[1].repository if found else None)
+    rule = runtime.rule_of(workload.quantization)
+    elsewhere = format == "mlx" or (rule is not None and not rule.at_load)
+    return own or ("" if elsewhere else spec.repository or "")

@@ -1,0 +1,478 @@
+"""Models already here: what lies in the folders of each runtime, by names and sizes alone.
+
+No file of weights is opened. What is read besides names: Hugging Face's refs and indices, Ollama's manifests and their small
+configurations. Time and number are bounded: what was not looked at is told as unread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
+
+from ..machine import LM_STUDIO, MAX_ENTRIES, PresentModel
+from .disk import Place, huggingface, llama_cpp, ollama
+from .host import Found, Host
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+MODELS = "models_present"
+# for all stores together; a repository takes 0.1 to 0.3 ms
+SECONDS = 0.5
+MAX_MODELS = MAX_ENTRIES
+# manifests have 1 kB, configurations 500 bytes, indices up to 20 MB for 1,000 billion parameters
+MAX_MANIFEST_BYTES = 2**18
+MAX_INDEX_BYTES = 2**25
+MAX_SNAPSHOTS = 20
+# folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
+MAX_DEPTH = 2
+
+_SHARD = r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)"
+_NOT_THE_MODEL = ("consolidated", "adapter_model", "optimizer", "training_args", "scheduler", "rng_state")
+_PICKLES = (".bin", ".pt", ".pth")
+# the ends of names that say what weights there are; nothing else of a snapshot is looked at
+_TELLING = (".gguf", ".safetensors", *_PICKLES, "index.json", "config.json")
+# parts of a diffusers pipeline that have no weights, by the ends of their classes' names
+_WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "FeatureExtractor", "ImageProcessor")
+# blobs that Hugging Face's clients have not finished yet
+_UNFINISHED = ".incomplete"
+
+
+class _Enough(Exception):
+    """The time is up, or there are more models than a record holds."""
+
+
+class _Search:
+    """What was found so far, and how much longer to look."""
+
+    def __init__(self, host: Host, until: float) -> None:
+        self.host = host
+        self.until = until
+        self.found: list[PresentModel] = []
+        self.faulty = 0
+
+    def names(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+        """Of a folder: bytes of a file, None of a folder, -1 of what leads nowhere; empty where there is none. `OSError` otherwise."""
+        if monotonic() > self.until:
+            raise _Enough("the time for it was up")
+        try:
+            return self.host.sizes(path, start, ends)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+    def add(self, path: str, **values: Any) -> None:
+        """One model. `path` and names lose what tells who somebody is."""
+        if len(self.found) >= MAX_MODELS:
+            raise _Enough(f"a record holds {MAX_MODELS:,} models")
+        for name in ("repository", "file", "tag"):
+            text = values.get(name)
+            if text is not None:
+                values[name] = self.host.clean("/" + text)[1:]
+        self.found.append(PresentModel(path=self.host.clean(path), **values))
+
+    def join(self, *parts: str) -> str:
+        return str(self.host.paths.join(*parts))
+
+
+def quantization_in(name: str) -> str | None:
+    """`Mistral-7B-Q4_K_M.gguf`, `x-UD-IQ2_XXS-00001-of-00002.gguf` -> Q4_K_M, UD-IQ2_XXS; None where the name has none."""
+    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", name, flags=re.IGNORECASE)
+    match = re.search(r"(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))$", stem, re.IGNORECASE)
+    return match[1].upper().replace("FP16", "F16") if match else None
+
+
+# ------------------------------------------------------------------ Hugging Face's cache
+
+
+def _hub(search: _Search, hub: str, store: str) -> None:
+    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots` (huggingface_hub's guide to its cache)."""
+    for name, size in sorted(search.names(hub, "models--").items()):
+        if size is None:
+            try:
+                _repository(search, search.join(hub, name), name[len("models--") :].replace("--", "/"), store)
+            except OSError:
+                search.faulty += 1
+
+
+def _repository(search: _Search, folder: str, repository: str, store: str) -> None:
+    made = _sets(search, _snapshot(search, folder))
+    if not made and any(name.endswith(_UNFINISHED) for name in search.names(search.join(folder, "blobs"))):
+        # nothing of the weights is whole yet
+        made = [(None, 0, False, None)]
+    shown = search.host.clean("/" + repository)[1:]
+    if shown != repository:
+        folder = search.join(search.host.paths.dirname(folder), "models--" + shown.replace("/", "--"))
+    for file, size, complete, total in made:
+        search.add(
+            folder,
+            size_bytes=size,
+            repository=repository,
+            file=file,
+            complete=complete,
+            store=store,
+            total_bytes=total,
+            quantization=quantization_in(file) if file else None,
+        )
+
+
+class _File:
+    """A name in a snapshot: its bytes (0 where it leads nowhere), and where it really lies."""
+
+    def __init__(self, path: str, size: int) -> None:
+        self.path = path
+        self.size = size
+
+
+def _snapshot(search: _Search, folder: str) -> dict[str, _File]:
+    """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
+    snapshots = search.join(folder, "snapshots")
+    names = [name for name, size in search.names(snapshots).items() if size is None]
+    if not names:
+        return {}
+    main = (search.host.read_text(search.join(folder, "refs", "main"), 100) or "").strip()
+    if main in names:
+        names = [main]
+    every = [_below(search, search.join(snapshots, name), MAX_DEPTH) for name in sorted(names)[:MAX_SNAPSHOTS]]
+    return max(every, key=lambda files: sum(file.size for file in files.values()))
+
+
+def _below(search: _Search, folder: str, depth: int, inside: str = "") -> dict[str, _File]:
+    found: dict[str, _File] = {}
+    for name, size in search.names(folder, ends=_TELLING).items():
+        path = search.join(folder, name)
+        if size is not None:
+            found[inside + name] = _File(path, max(0, size))
+        elif depth:
+            found.update(_below(search, path, depth - 1, f"{inside}{name}/"))
+    return found
+
+
+# name of the file, or None for a whole repository; bytes that are there; whether all are; bytes in all
+_Set = tuple[str | None, int, bool, int | None]
+
+
+def _sets(search: _Search, files: Mapping[str, _File]) -> list[_Set]:
+    """Every GGUF model on its own, and all other weights of the repository as one."""
+    made: list[_Set] = []
+    ggufs = [name for name in files if name.lower().endswith(".gguf")]
+    seen: set[str] = set()
+    for name in sorted(ggufs):
+        parts = _parts_of(name)
+        if parts[0] in seen:
+            continue
+        seen.add(parts[0])
+        sizes = [files[part].size if part in files else 0 for part in parts]
+        if any(sizes):
+            made.append((parts[0], sum(sizes), all(sizes), None))
+    whole = _whole(search, files)
+    if whole is not None:
+        made.append(whole)
+    return made
+
+
+def _parts_of(name: str) -> list[str]:
+    """Every part of a split file, in order; a file in one piece alone."""
+    match = re.fullmatch(_SHARD, name, re.IGNORECASE | re.DOTALL)
+    if match is None or not 1 <= int(match[3]) <= 9999:
+        return [name]
+    return [f"{match[1]}-{number:05d}-of-{match[3]}{match[4]}" for number in range(1, int(match[3]) + 1)]
+
+
+def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
+    """The weights of a repository that is loaded as a whole; None where it holds none."""
+    indices = [name for name in files if name.endswith((".safetensors.index.json", ".bin.index.json"))]
+    weights = {name for name in files if name.endswith(".safetensors") and not _base(name).startswith(_NOT_THE_MODEL)}
+    if not weights and not any(name.endswith(".safetensors.index.json") for name in indices):
+        weights = {name for name in files if name.endswith(_PICKLES) and not _base(name).startswith(_NOT_THE_MODEL)}
+        indices = [name for name in indices if name.endswith(".bin.index.json")]
+    else:
+        indices = [name for name in indices if name.endswith(".safetensors.index.json")]
+    if not weights and not indices:
+        weights = {name for name in files if name.startswith("consolidated") and name.endswith(".safetensors")}
+        if not weights:
+            return None
+    wanted = {part for name in weights for part in _parts_of(name)}
+    total, sure = 0, True
+    for index in indices:
+        if _base(index).startswith(_NOT_THE_MODEL):
+            continue
+        named, bytes_in_all = _index(search, files[index])
+        inside = index[: len(index) - len(_base(index))]
+        wanted |= {inside + name for name in named}
+        sure = sure and bool(named)
+        total += bytes_in_all or 0
+    sizes = [files[name].size if name in files else 0 for name in sorted(wanted)]
+    described = "config.json" in files or "model_index.json" in files or any(_base(name).startswith("consolidated") for name in weights)
+    complete = sure and described and all(sizes) and _pipeline_is_whole(search, files, wanted)
+    return None, sum(sizes), complete, total if total > sum(sizes) and not complete else None
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _index(search: _Search, index: _File) -> tuple[set[str], int | None]:
+    """The files that an index of shards names, beside it, and `total_size`: by a search in the text, which takes 1 ms for 1 MB."""
+    try:
+        text = search.host.read_bytes(index.path, min(index.size, MAX_INDEX_BYTES)).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return set(), None
+    size = re.search(r'"total_size"\s*:\s*(\d{1,18})\b', text)
+    return set(re.findall(r'"([^"/\\]{1,200}\.(?:safetensors|bin))"', text)), int(size[1]) if size else None
+
+
+def _pipeline_is_whole(search: _Search, files: Mapping[str, _File], weights: set[str]) -> bool:
+    """Every part that a diffusers pipeline names has weights; True for any other model."""
+    if "model_index.json" not in files:
+        return True
+    parts = _json(search, files["model_index.json"].path, MAX_MANIFEST_BYTES)
+    for name, kind in parts.items():
+        made = kind[1] if isinstance(kind, list) and len(kind) == 2 else None
+        if isinstance(made, str) and not made.endswith(_WEIGHTLESS) and not any(file.startswith(f"{name}/") for file in weights):
+            return False
+    return bool(parts)
+
+
+def _json(search: _Search, path: str, limit: int) -> dict[str, Any]:
+    """The object in a small file; empty where it is none."""
+    import json
+
+    try:
+        value = json.loads(search.host.read_bytes(path, limit))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+# ------------------------------------------------------------------ the other stores
+
+
+def _flat(search: _Search, folder: str) -> None:
+    """llama.cpp before its move to Hugging Face's layout: `ORG_NAME_FILE.gguf`, and `manifest=ORG=NAME=TAG.json` beside it.
+
+    A file has its name only when it is whole: before, it ends in `.downloadInProgress` (common/download.cpp).
+    """
+    sizes = search.names(folder)
+    known = {}
+    for name in sizes:
+        fields = name.split("=")
+        if len(fields) == 4 and fields[0] == "manifest":
+            known[f"{fields[1]}_{fields[2]}_"] = f"{fields[1]}/{fields[2]}"
+    files = {name: _File(search.join(folder, name), size) for name, size in sizes.items() if size and size > 0}
+    for file, size, complete, _ in _sets(search, {name: file for name, file in files.items() if name.lower().endswith(".gguf")}):
+        if file is not None:
+            start = next((start for start in known if file.startswith(start)), None)
+            match = None if start else re.match(r"([^_/]+)_(.+?-GGUF)_", file, re.IGNORECASE)
+            repository = known[start] if start else f"{match[1]}/{match[2]}" if match else None
+            own = file[len(start) :] if start else file[match.end() :] if match else file
+            search.add(
+                files[file].path if file in files else folder,
+                size_bytes=size, repository=repository, file=own, complete=complete, store="llama.cpp", quantization=quantization_in(file),
+            )  # fmt: skip
+
+
+def _lm_studio(search: _Search, folder: str) -> None:
+    """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by hand; so no file is known to be whole."""
+    for publisher, size in sorted(search.names(folder).items()):
+        for name, inner in sorted(search.names(search.join(folder, publisher)).items()) if size is None else ():
+            if inner is not None:
+                continue
+            place = search.join(folder, publisher, name)
+            files = _below(search, place, 1)
+            for file, bytes_here, complete, total in _sets(search, files):
+                search.add(
+                    files[file].path if file in files else place,
+                    size_bytes=bytes_here, repository=f"{publisher}/{name}", file=file, complete=None if complete else False,
+                    store=LM_STUDIO, total_bytes=total, quantization=quantization_in(file) if file else None,
+                )  # fmt: skip
+
+
+def _lm_studio_home(host: Host) -> str | None:
+    """As the public SDK of LM Studio finds it: a pointer file, the older folder if it is there, the newer one."""
+    home = host.home()
+    if home is None:
+        return None
+    pointer = (host.read_text(host.paths.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
+    older = str(host.paths.join(home, ".cache", "lm-studio"))
+    return pointer if host.paths.isabs(pointer) else older if host.exists(older) else str(host.paths.join(home, ".lmstudio"))
+
+
+def _whisper(search: _Search, folder: str) -> None:
+    """`ggml-SIZE.bin`, loaded by its path. The download script writes under that name from the first byte on: none is known to be whole."""
+    place = search.join(search.host.cwd(), folder) if folder else search.host.cwd()
+    for name, size in sorted(search.names(place, "ggml-").items()):
+        match = re.fullmatch(r"ggml-(.+?)(?:-(q\d_\d))?\.bin", name)
+        if match is not None and size and size > 0:
+            path = f"{folder}/{name}" if folder else name
+            search.add(path, size_bytes=size, file=name, store="whisper.cpp", quantization=(match[2] or "F16").upper())
+
+
+def _ollama(search: _Search, folder: str) -> None:
+    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as `sha256-…`, whole under that name alone.
+
+    ollama/ollama: types/model/name.go and server/manifest.go for the folders; server/download.go for `-partial`.
+    """
+    manifests = list(_manifests(search, search.join(folder, "manifests"), ()))
+    if not manifests:
+        return
+    blobs = search.names(search.join(folder, "blobs"))
+    for parts in manifests:
+        path = search.join(folder, "manifests", *parts)
+        read = _json(search, path, MAX_MANIFEST_BYTES)
+        layers = [*(read.get("layers") or ()), read.get("config")] if isinstance(read.get("layers"), list | None) else []
+        known = [
+            (layer["digest"].replace(":", "-"), layer["size"], str(layer.get("mediaType")))
+            for layer in layers
+            if isinstance(layer, dict) and _is_digest(layer.get("digest")) and type(layer.get("size")) is int and layer["size"] >= 0
+        ]
+        if not known or len(known) < len(layers):
+            search.faulty += 1
+            continue
+        if not any(kind.endswith((".model", ".tensor")) for _, _, kind in known):
+            # a model of Ollama's cloud has no weights here
+            continue
+        here = [size for name, size, _ in known if blobs.get(name) == size]
+        registry, *names, tag = parts
+        name = "/".join(names).removeprefix("library/") if registry == "registry.ollama.ai" else "/".join((registry, *names))
+        config = known[-1][0] if blobs.get(known[-1][0]) == known[-1][1] else None
+        kind = _json(search, search.join(folder, "blobs", config), MAX_MANIFEST_BYTES).get("file_type") if config else None
+        search.add(
+            path,
+            size_bytes=sum(here),
+            total_bytes=sum(size for _, size, _ in known),
+            repository="/".join(names) if registry in ("hf.co", "huggingface.co") else None,
+            tag=f"{name}:{tag}",
+            complete=len(here) == len(known),
+            store="ollama",
+            quantization=kind[:40] if isinstance(kind, str) and kind.isprintable() and kind.strip() else None,
+        )
+
+
+def _manifests(search: _Search, folder: str, inside: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, size in sorted(search.names(folder).items()):
+        if size is None and len(inside) < 4:
+            yield from _manifests(search, search.join(folder, name), (*inside, name))
+        elif size and size > 0 and len(inside) >= 2:
+            yield (*inside, name)
+
+
+def _is_digest(value: object) -> bool:
+    # 64 hexadecimal digits, for which another word stands in a recorded tree
+    return isinstance(value, str) and len(value) <= 71 and value.startswith("sha256:") and value[7:].isalnum() and value.isascii()
+
+
+# ------------------------------------------------------------------ all of them
+
+
+def _flat_place(host: Host) -> str | None:
+    """Where llama.cpp kept its downloads before, by system (common/common.cpp, fs_get_cache_directory)."""
+    if host.env.get("LLAMA_CACHE"):
+        return host.env["LLAMA_CACHE"]
+    if host.system == "windows":
+        local = host.env.get("LOCALAPPDATA")
+        return f"{local}\\llama.cpp" if local else None
+    home = host.home()
+    if host.system == "macos":
+        return f"{home}/Library/Caches/llama.cpp" if home else None
+    cache = host.env.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
+    return f"{cache}/llama.cpp" if cache else None
+
+
+def _ollama_store(host: Host) -> str | None:
+    """The service's folder; one that was never written to leaves the account's own, of a server started by hand."""
+    place, home = ollama(host), host.home()
+    own = str(host.paths.join(home, ".ollama", "models")) if home else None
+    if place is not None and place.account is not None and own is not None:
+        try:
+            host.sizes(place.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return own
+        except OSError:
+            return place.path
+    return place.path if place else None
+
+
+_Store = tuple[str, tuple[str, ...], Callable[["_Search"], None]]
+
+
+def _stores(host: Host) -> Iterator[_Store]:
+    """Each store, its folders and how they are searched; one that has no place on this machine is left out."""
+
+    def path_of(place: Place | None) -> str | None:
+        return place.path if place else None
+
+    def joined(*parts: str) -> str:
+        return str(host.paths.join(*parts))
+
+    hub, own, flat, store = path_of(huggingface(host)), path_of(llama_cpp(host)), _flat_place(host), _ollama_store(host)
+    if hub:
+        yield "huggingface", (hub,), lambda search: _hub(search, hub, "huggingface")
+
+    def both(search: _Search) -> None:
+        if own and own != hub:
+            _hub(search, own, "llama.cpp")
+        if flat:
+            _flat(search, flat)
+
+    if own or flat:
+        yield "llama.cpp", tuple(folder for folder in (own, flat) if folder), both
+    if store:
+        yield "ollama", (joined(store, "manifests"),), lambda search: _ollama(search, store)
+    home = _lm_studio_home(host)
+    if home:
+        studio = joined(home, "models")
+        yield LM_STUDIO, (studio,), lambda search: _lm_studio(search, studio)
+
+    def whisper(search: _Search) -> None:
+        _whisper(search, "")
+        _whisper(search, "models")
+
+    yield "whisper.cpp", (joined(host.cwd(), "models"),), whisper
+
+
+def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
+    """Every model that lies in a store; () where none does. `models_present.<store>` says why one was not read whole."""
+    until = monotonic() + seconds
+    every: list[PresentModel] = []
+    try:
+        stores = host.within(lambda: list(_stores(host)))
+        if not host.live:
+            # what a recorded tree does not hold is not known to be missing on its machine
+            stores = [entry for entry in stores if any(map(host.knows, entry[1]))]
+    except (OSError, ValueError) as error:
+        found.miss(MODELS, f"where they are stored could not be looked up: {getattr(error, 'strerror', None) or error}", _REMEDY)
+        return
+    if not stores:
+        found.miss(MODELS, "no home folder is set" if host.live else "the recorded tree has none of the folders where models are stored")
+        return
+    for store, _, look in stores:
+        search = _Search(host, until)
+        why = _searched(search, look)
+        room = MAX_MODELS - len(every)
+        if len(search.found) > room:
+            why = f"a record holds {MAX_MODELS:,} models"
+        every += search.found[:room]
+        if why:
+            found.miss(f"{MODELS}.{store}", why, _REMEDY)
+    if any(model.complete is None for model in every):
+        found.miss(f"{MODELS}.complete", "nothing says whether a file put there by hand is whole: its size is held against the need")
+    found.put(MODELS, tuple(every), f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}")
+
+
+def _searched(search: _Search, look: Callable[[_Search], None]) -> str:
+    """Why not all of it was read; empty where it was."""
+    try:
+        search.host.within(lambda: look(search))
+    except _Enough as error:
+        return f"not all of its models were looked at: {error}"
+    except PermissionError:
+        return "its folder may not be read by this account"
+    except (OSError, ValueError) as error:
+        return f"its folder could not be read: {getattr(error, 'strerror', None) or error}"
+    return f"{search.faulty:,} of its models could not be read" if search.faulty else ""
+
+
+_REMEDY = "one you have is judged by its path: `selfhost check ./model.gguf`"
