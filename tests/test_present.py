@@ -568,7 +568,7 @@ class Dead(Host):
         self.never.wait(30)
         return super().sizes(path, start, ends)
 
-    def within(self, work: Callable[[], Any], seconds: float = 0.05) -> Any:
+    def within(self, work: Callable[[], Any], seconds: float = 1.0) -> Any:
         return super().within(work, seconds)
 
 
