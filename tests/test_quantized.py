@@ -509,3 +509,11 @@ def test_a_config_that_leaves_some_layers_is_not_guessed(tmp_path: Path) -> None
     accelerator = next(finding for finding in verdict.findings if finding.check == "accelerator")
     assert (accelerator.code, accelerator.reason) == ("accelerator-unread", "How much it takes of NVIDIA GeForce RTX 4090 is not known.")
     assert "modules_to_not_convert" in " ".join(finding.reason for finding in verdict.findings)
+
+
+def test_a_wrong_number_of_layers_beside_a_quantization_is_unknown_with_the_key(tmp_path: Path) -> None:
+    """Found by mutation: the layers were read twice, and the second reading let its own error out."""
+    file = tmp_path / "config.json"
+    quantization = {"quant_method": "awq", "bits": 4, "group_size": 128}
+    file.write_text(json.dumps({**LLAMA_8B, "num_hidden_layers": -1, "quantization_config": quantization}), encoding="utf-8")
+    assert "num_hidden_layers is -1" in read_local(file, ROWS).spec.unknown["architecture"]

@@ -989,7 +989,12 @@ class _Config:
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
-        parts = _plain_parts(found, self.number(*_LAYERS) or None)
+        try:
+            layers = self.number(*_LAYERS) or None
+        except _Unclear:
+            # what is wrong with it is said of the architecture
+            layers = None
+        parts = _plain_parts(found, layers)
         if stored.name is not None and parts is None:
             key = "modules_to_not_convert" if "modules_to_not_convert" in found else "ignore"
             self.unknown["architecture.matrix_dtype"] = (
