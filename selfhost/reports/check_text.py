@@ -12,7 +12,6 @@ from .words import (
     BLANK,
     DECIDING,
     MACHINE,
-    PLACED,
     WHY_NOT,
     api_words,
     asked_words,
@@ -23,6 +22,7 @@ from .words import (
     headline,
     line,
     load_words,
+    memory_blocks,
     memory_of,
     month_blocks,
     offers_blocks,
@@ -31,7 +31,6 @@ from .words import (
     pace_words,
     planned_words,
     price_words,
-    range_of,
     reason_blocks,
     say,
     section,
@@ -289,17 +288,7 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
     """Every memory term with its sum and source, the reserve, and what the speed rests on."""
     needs = verdict.needs
     if needs is not None and needs.memory is not None:
-        memory = needs.memory
-        section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(needs.placement, '')}")
-        several = len({term.where for term in memory.terms}) > 1
-        for term in memory.terms:
-            size = units.binary(term.bytes) + range_of(term)
-            where = f", {term.where}" if several else ""
-            blocks.append(line(Span(text=term.name.replace("_", " "), style="strong"), f": {size}, {term.how}{where}", indent=2, hang=2))
-            blocks.append(say(term.arithmetic, indent=4, hang=2))
-            blocks.append(say(term.source, indent=4, hang=2))
-        if memory.evictable_bytes:
-            blocks.append(say(f"{units.binary(memory.evictable_bytes)} more may be dropped by the system at no harm.", indent=2, hang=2))
+        memory_blocks(blocks, needs.memory, needs.placement)
         found = verdict.finding("memory")
         if found is not None and found.reserve_bytes is not None:
             blocks.append(say(f"{units.binary(found.reserve_bytes)} is kept for the system itself.", indent=2, hang=2))

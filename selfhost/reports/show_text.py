@@ -11,17 +11,16 @@ from ..verdict import Outcome, Size, Verdict
 from .layout import Block, Column, Document, Span, Table
 from .words import (
     BLANK,
-    PLACED,
     answer_word,
     asked_words,
     command_line,
     headline,
     line,
+    memory_blocks,
     month_blocks,
     offers_blocks,
     on_machine,
     pairs_block,
-    range_of,
     say,
     section,
 )
@@ -54,12 +53,7 @@ def show_document(
     _inside(blocks, spec)
     _sizes(blocks, sizes, verdict, verbose=verbose)
     if verdict is not None and verdict.needs is not None and verdict.needs.memory is not None:
-        memory = verdict.needs.memory
-        section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(verdict.needs.placement, '')}")
-        terms = (
-            (Span(text=term.name.replace("_", " ")), Span(text=units.binary(term.bytes)), Span(text=term.how)) for term in memory.terms
-        )
-        blocks.append(Table(columns=(Column(), Column(right=True), Column()), rows=tuple(terms)))
+        memory_blocks(blocks, verdict.needs.memory, verdict.needs.placement)
     elif spec.needs is not None:
         _stated(blocks, spec)
     cost = verdict.monthly_cost if verdict is not None else None

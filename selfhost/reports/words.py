@@ -259,6 +259,20 @@ def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, v
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
 
 
+def memory_blocks(blocks: list[Block], memory: MemoryNeed, placement: str) -> None:
+    """Every term: how large, how that is known, the sum that gives it, and the source."""
+    section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(placement, '')}")
+    several = len({term.where for term in memory.terms}) > 1
+    for term in memory.terms:
+        size = units.binary(term.bytes) + range_of(term)
+        where = f", {term.where}" if several else ""
+        blocks.append(line(Span(text=term.name.replace("_", " "), style="strong"), f": {size}, {term.how}{where}", indent=2, hang=2))
+        blocks.append(say(term.arithmetic, indent=4, hang=2))
+        blocks.append(say(term.source, indent=4, hang=2))
+    if memory.evictable_bytes:
+        blocks.append(say(f"{units.binary(memory.evictable_bytes)} more may be dropped by the system at no harm.", indent=2, hang=2))
+
+
 def range_of(size: MemoryNeed | object) -> str:
     low, high = units.binary(getattr(size, "low_bytes", 0)), units.binary(getattr(size, "high_bytes", 0))
     return f" ({low} to {high})" if low != high else ""
