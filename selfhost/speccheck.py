@@ -6,6 +6,7 @@ Off the path of `check`: a spec that names a successor nobody has is still a spe
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -123,6 +124,16 @@ def _check_references(document: Document, ids: Sequence[str]) -> None:
 
 
 def _check_license(document: Document) -> None:
+    """That the license is one, its address one that a browser may open, and that its conditions are said to be such."""
+    terms = document.values.get("license")
+    answers = [terms.get(key) for key in ("commercial_use", "modification", "redistribution")] if isinstance(terms, dict) else []
+    # of commercial_use "yes" reports say that any use is allowed; a "no" may have conditions: what is left to do
+    if isinstance(terms, dict) and terms.get("conditions") and "conditional" not in answers and "no" not in answers:
+        remedy = 'say which: commercial_use = "conditional"; what a user must do is one of the duties'
+        document.add(("license", "conditions"), "is stated, though nothing is conditional", remedy)
+    address = _text(document, "license", "url")
+    if address is not None and not re.match(r"https?://[^\s/]", address, re.IGNORECASE):
+        document.add(("license", "url"), f'"{_short(address)}" is no address of a web page', "it begins with https://")
     text = _text(document, "license", "id")
     # the reader has noted what is no expression at all
     if text is None or not is_license_expression(text):
