@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .spec import ModelSpec
+
 __all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
 
 # the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a file in it adds a few dozen
@@ -148,7 +150,7 @@ def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
             quantization = _quantization(match[1])
             found = _find(name[: match.start()], catalogue)
     if found is None:
-        found = _snapshot(name, catalogue)
+        found = _snapshot(name, catalogue) or _after_maker(name, catalogue)
     return Resolution(spec_id=found[0], quantization=quantization, notes=found[1]) if found else None
 
 
@@ -183,8 +185,10 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
     lower = name.lower()
     if lower.startswith("library/"):
         return _find(name[8:], catalogue)
-    if lower.endswith(":latest"):
-        return _find(name[:-7], catalogue)
+    # Ollama's word for no word, and OpenRouter's for who serves the same model and how
+    served = re.search(r":(?:latest|free|nitro|floor|exacto)$", lower)
+    if served:
+        return _find(name[: served.start()], catalogue)
     owner, slash, rest = name.partition("/")
     if slash and owner.strip().lower() in _CONVERTERS:
         return _converted(rest, catalogue)
@@ -231,10 +235,28 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
         return None
     if found is None or spec is None or not spec.closed or spec.availability is None:
         return None
-    makers = {_letters(maker) for maker in (spec.availability.provider, spec.developer) if maker}
-    if slash and _letters(owner.rpartition("/")[2]) not in makers:
+    # Google's API writes models/gemini-1.5-pro
+    if slash and owner.lower() != "models" and _letters(owner.rpartition("/")[2]) not in _makers(spec):
         return None
     return (found[0], (f"{name} is a snapshot: taken as {found[0]}.",)) if match else found
+
+
+def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
+    """A model with its maker's name in front, as prose has it: Meta Llama 3, Google Gemma 3 4B. No account: that is another matter."""
+    words = canonical(name).split("-") if "/" not in name else []
+    for count in (1, 2):
+        maker = "".join(words[:count])
+        try:
+            found = _find("-".join(words[count:]), catalogue) if len(maker) > 2 else None
+            if found is not None and any(own.startswith(maker) for own in _makers(catalogue.spec(found[0]))):
+                return found
+        except (UnknownModelError, SpecError):
+            continue
+    return None
+
+
+def _makers(spec: ModelSpec) -> set[str]:
+    return {_letters(maker) for maker in (spec.developer, spec.availability.provider if spec.availability else None) if maker}
 
 
 def _letters(name: str) -> str:

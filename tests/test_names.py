@@ -92,7 +92,9 @@ KNOWN = [
     ("llama2:chat", "llama-2-7b-chat", None),
     ("deepseek-r1:671b", "deepseek-r1", None),
     ("qwen3-coder:30b", "qwen3-coder-30b-a3b-instruct", None),
-    ("llava:7b", "llava-1.5-7b", None),
+    ("llava:7b", "llava-v1.6-mistral-7b", None),  # LLaVA 1.6, as bare llava; 1.5 has its number in every name
+    ("llava:13b", "llava-v1.6-vicuna-13b", None),
+    ("llava-1.5-13b", "llava-1.5-13b", None),
     ("phi4", "phi-4", None),
     ("mxbai-embed-large", "mxbai-embed-large-v1", None),
     # speech and images, as people call them
@@ -105,6 +107,25 @@ KNOWN = [
     ("x-ai/grok-4", "grok-4", None),
     ("anthropic/claude-3.5-sonnet", "claude-3.5-sonnet", None),
     ("google/gemini-2.5-pro", "gemini-2.5-pro", None),
+    # OpenRouter's word for who serves the same model and how; Google's API; Mistral's API
+    ("openai/gpt-oss-20b:free", "gpt-oss-20b", None),
+    ("anthropic/claude-3.5-sonnet:nitro", "claude-3.5-sonnet", None),
+    ("models/gemini-1.5-pro", "gemini-1.5-pro", None),
+    ("open-mistral-7b", MISTRAL, None),
+    ("open-mixtral-8x7b", "mixtral-8x7b-instruct-v0.1", None),
+    # prose with the maker's name in front, and what people call hosted models
+    ("Meta Llama 3", "llama-3-8b-instruct", None),
+    ("Meta Llama 3.1 8B", LLAMA, None),
+    ("Google Gemma 3 4B", "gemma-3-4b-it", None),
+    ("Mistral AI Mistral 7B", MISTRAL, None),
+    ("OpenAI o1", "o1", None),
+    ("gpt-o1", "o1", None),
+    ("gpt-4v", "gpt-4-turbo", None),
+    ("Claude 3", "claude-3-opus", None),
+    # repositories that were removed, and xAI's two with weights
+    ("runwayml/stable-diffusion-v1-5", "stable-diffusion-1.5", None),
+    ("xai-org/grok-1", "grok-1", None),
+    ("grok-2", "grok-2", None),
     # snapshots of closed models, as the providers' own lists of models write them
     ("claude-3-opus", "claude-3-opus", None),
     ("claude-3-opus-20240229", "claude-3-opus", None),
@@ -147,6 +168,10 @@ def test_the_names_that_others_print_are_understood(typed: str, spec_id: str, qu
         "mistral-7b-0613",  # of open models another date is other weights
         "deepseek-v3-2024-12-26",
         "someone/mistral-7b-instruct-v0.3",  # a fine-tune may go by this name
+        "someone/mistral-7b-instruct-v0.3:free",
+        "models/llama-3.1-8b",  # Google's API serves Google's
+        "Google Llama 3.1 8B",  # not its maker
+        "Meta 3",
         "someone/Mistral-7B-Instruct-v0.3-GGUF",
         "bartowski/Mistral-7B-Instruct-v0.3-abliterated-GGUF",
         "TheBloke/Mistral-7B-Instruct-v0.2-AWQ",
@@ -299,7 +324,7 @@ def test_another_publishers_copy_is_told_apart_but_named() -> None:
     assert caught.value.nearest == (MISTRAL,)
 
 
-@pytest.mark.parametrize("typed", ["tiktoken", "OpenAI API", "openai-api", "ollama", "llama.cpp", "vLLM"])
+@pytest.mark.parametrize("typed", ["tiktoken", "OpenAI API", "openai-api", "Whisper API", "ollama", "llama.cpp", "vLLM"])
 def test_a_tool_or_service_is_answered_for_what_it_is(typed: str) -> None:
     """The contract's tools and services are no unknown models: the error says what each is and names models that exist."""
     with pytest.raises(NotAModelError) as caught:
