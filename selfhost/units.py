@@ -91,8 +91,13 @@ def parse_count(text: str) -> int:
     factor = {"k": 10**3, "m": 10**6, "b": 10**9}.get(cleaned[-1:], 1)
     whole, dot, fraction = (cleaned[:-1] if factor > 1 else cleaned).partition(".")
     digits = whole + fraction
-    if not (whole and digits.isdecimal() and digits.isascii() and len(digits) <= 15 and (fraction or not dot)):
+    if not (whole and digits.isdecimal() and digits.isascii() and (fraction or not dot)):
         raise ValueError(f"{text!r} is not a number: write for example 200k or 1.5M")
+    most = 10**15
+    if len(fraction) > 15:
+        raise ValueError(f"{text!r} is not a whole number")
+    if len(whole) > 15 or int(digits) * factor > most * 10 ** len(fraction):
+        raise ValueError(f"{text!r} is too large: at most {most:,}")
     scale: int = 10 ** len(fraction)
     size = int(digits) * factor
     if size % scale:

@@ -53,11 +53,19 @@ def test_a_load_is_counted_as_price_lists_count(text: str, read: int, written: i
     assert Load.parse(load.options().split()[1]) == load
 
 
-@pytest.mark.parametrize("text", ["", ":", "2M:", ":5", "0", "0:0", "-5", "1:2:3", "many", "1.5", "1e6", "9" * 40, "k", "½"])
+@pytest.mark.parametrize("text", ["", ":", "2M:", ":5", "0", "0:0", "-5", "1:2:3", "many", "1.5", "1e6", "k", "½"])
 def test_what_is_no_load_is_refused(text: str) -> None:
     """Half a token, nothing at all, or words: refused, with what to write."""
     with pytest.raises(ValueError, match=r"number|costs nothing"):
         Load.parse(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "1000001B", "1:1000000.5B", "1" * 15 + "M"])
+def test_a_load_beyond_counting_is_called_too_large(text: str) -> None:
+    """A number it is: what is wrong with it is its size."""
+    with pytest.raises(ValueError, match=r"too large: at most 1,000,000,000,000,000"):
+        Load.parse(text)
+    assert Load.parse("1000000B:0").input_tokens_per_day == 10**15
 
 
 @pytest.mark.parametrize(("key", "value"), [("watts", 0), ("watts", -1), ("watts", float("nan")), ("electricity_per_kwh", -0.1)])
