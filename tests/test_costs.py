@@ -26,7 +26,7 @@ DESKTOP = RECORD.replace(name="desktop", scope="host", cpu_model="13th Gen Intel
 def calculated(line: str) -> tuple[float, float, float]:
     """What a calculator makes of the left side of a line, what the line says, and half a step of its last digit."""
     left, _, right = line.split(", ×")[0].partition(" = ")
-    for word in ("energy, slow end:", "slow end:", "fast end:", "days", "hours", "kWh", "W", "s", "$", ","):
+    for word in ("energy, slow end:", "energy, fast end:", "slow end:", "fast end:", "days", "hours", "kWh", "W", "s", "$", ","):
         left = left.replace(word, "")
     said = re.search(r"[\d.]+", right.replace(",", ""))
     assert said
@@ -140,6 +140,27 @@ def test_what_does_not_keep_up_is_said() -> None:
     assert "it does not keep up, a day has 24" in plain(check_document([verdict]))
 
 
+def test_no_energy_is_told_of_an_end_that_does_not_keep_up() -> None:
+    """Where only the fast end gets through the day, the slow end's energy is not that of 24 hours, in which a part would be left."""
+    load = Load.parse("500k:200k", watts=90, electricity_per_kwh=0.3)
+    verdict = check("mistral-7b", Workload(load=load), machine=RECORD)
+    assert verdict.monthly_cost is not None
+    here = verdict.monthly_cost.here
+    assert here is not None
+    assert here.hours_per_day_low is not None
+    assert here.hours_per_day_high is not None
+    assert here.hours_per_day_low < 24 < here.hours_per_day_high
+    assert here.keeps_up is None
+    assert here.kwh_per_month_low == pytest.approx(30 * round(here.hours_per_day_low, 2) * 90 / 1000)
+    assert here.electricity_per_month_low == pytest.approx(30 * round(here.hours_per_day_low, 2) * 90 / 1000 * 0.3)
+    assert (here.kwh_per_month_high, here.electricity_per_month_high) == (None, None)
+    assert [entry.fact for entry in here.unknown] == ["kwh_per_month_high"]
+    text = plain(check_document([verdict]))
+    assert "energy at the slow end: not known: it does not keep up" in text
+    assert "energy at the fast end: " in text
+    assert "24 hours × 90 W" not in text
+
+
 def test_energy_is_counted_only_where_a_power_is_known() -> None:
     """A rating or the owner's figure; a virtual machine has neither, and the answer says what would tell."""
     load = Load.parse("10k:10k")
@@ -186,6 +207,20 @@ def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
     assert verdict.monthly_cost.here.watts_high == watts
     # how fast a GPU reads prompts is not estimated: between no time and that of writing as much
     assert "reading in no time" in verdict.monthly_cost.here.arithmetic[1]
+    assert verdict.monthly_cost.here.hours_are_bounds
+    assert "a day at most" in plain(check_document([verdict]))
+
+
+def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
+    """On a processor reading prompts is estimated as well; and what is only written needs no speed of reading."""
+    from selfhost.profiles import load as profile_of
+
+    card = profile_of("desktop-rtx4090-24gb").machine
+    for machine, text, bounds in ((RECORD, "10k:10k", False), (card, "10k:10k", True), (card, "0:10k", False)):
+        cost = check("llama-3.1-8b", Workload(load=Load.parse(text)), machine=machine).monthly_cost
+        assert cost is not None
+        assert cost.here is not None
+        assert cost.here.hours_are_bounds is bounds
 
 
 @pytest.mark.parametrize(

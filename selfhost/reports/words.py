@@ -221,7 +221,7 @@ def pace_words(here: LocalCost) -> str:
     if low is None or high is None:
         return ""
     verdict = {True: "", False: ": it does not keep up, a day has 24", None: ": perhaps it does not keep up, a day has 24"}[here.keeps_up]
-    return f"{units.hours(low, high)} a day{verdict}"
+    return f"{units.hours(low, high)} a day{' at most' if here.hours_are_bounds else ''}{verdict}"
 
 
 def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, verbose: bool) -> None:
@@ -248,15 +248,23 @@ def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, v
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[:2])
     low, high = here.kwh_per_month_low, here.kwh_per_month_high
     for entry in here.unknown:
-        topic = where if entry.fact == "hours_per_day" else "energy"
+        topic = {"hours_per_day": where, "kwh_per_month_high": "energy at the slow end"}.get(entry.fact, "energy")
         blocks.append(say(f"{topic}: not known: {entry.reason}", indent=2, hang=2))
         if entry.remedy:
             blocks.append(say(f"→ {entry.remedy}", indent=4, hang=2))
-    if low is not None and high is not None and here.watts_high is not None:
+    if low is not None and here.watts_low is not None and here.watts_high is not None:
         first, last = here.electricity_per_month_low, here.electricity_per_month_high
-        bill = f", {first:,.2f} to {last:,.2f} in your currency" if first is not None and last is not None else ""
-        blocks.append(say(f"energy: {units.energy(low, high)}{bill}, at {here.watts_high:g} W: {here.watts_source}", indent=2, hang=2))
+        topic, watts, most = "energy", here.watts_high, " at most" if here.hours_are_bounds else ""
+        if high is None:
+            topic, watts, most, high, last = "energy at the fast end", here.watts_low, "", low, first
+        bill = f", {_amounts(first, last)} in your currency" if first is not None and last is not None else ""
+        blocks.append(say(f"{topic}: {units.energy(low, high)}{most}{bill}, at {watts:g} W: {here.watts_source}", indent=2, hang=2))
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
+
+
+def _amounts(low: float, high: float) -> str:
+    first, last = f"{low:,.2f}", f"{high:,.2f}"
+    return first if first == last else f"{first} to {last}"
 
 
 def memory_blocks(blocks: list[Block], memory: MemoryNeed, placement: str) -> None:
