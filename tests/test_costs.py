@@ -223,6 +223,44 @@ def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
         assert cost.here.hours_are_bounds is bounds
 
 
+def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
+    """Gemini 2.5 Pro costs $1.25 and $10 up to 200,000 tokens of prompt, $2.50 and $15 above (genai-prices 0.2.3, litellm 1.109.1)."""
+    short, long = (
+        check("gemini-2.5-pro", Workload(load=Load.parse("2M:500k"), context_tokens=context), machine=RECORD)
+        for context in (200_000, 200_001)
+    )
+    for verdict, price, bill in ((short, 1.25, 225.0), (long, None, None)):
+        (offer,) = verdict.api_offers
+        assert (offer.input_usd_per_million_tokens, offer.price_holds_to_tokens) == (price, 200_000)
+        assert verdict.monthly_cost is not None
+        assert verdict.monthly_cost.offers[0].usd_per_month == bill
+        assert verdict.route == "api"
+    assert "up to 200,000 tokens of prompt" in plain(check_document([short]))
+    assert "google: above 200,000 tokens of prompt it costs more, how much is not known here." in plain(check_document([long]))
+
+
+def test_sources_that_disagree_are_told() -> None:
+    """GPT-OSS 120B at OVHcloud: $0.09 and $0.47 in genai-prices 0.2.3, $0.08 and $0.40 in litellm 1.109.1; the dearer counts."""
+    verdict = check("gpt-oss-120b", Workload(load=Load.parse("1M:0")), machine=RECORD)
+    offer = next(one for one in verdict.api_offers if one.provider == "ovhcloud")
+    assert (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens) == (0.09, 0.47)
+    (other,) = offer.other_prices
+    assert (other.input_usd_per_million_tokens, other.output_usd_per_million_tokens, other.when) == (0.08, 0.4, None)
+    text = plain(check_document([verdict.replace(api_offers=(offer,))], today="2026-11-20"))
+    assert "lists differ" in text
+    assert "litellm 1.109.1 has $0.08 in, $0.40 out: ask the provider." in text
+
+
+def test_a_price_by_the_hour_of_the_day_is_told_with_its_hours() -> None:
+    """DeepSeek V4 Pro at DeepSeek: $1.32 in busy hours, half of it in the others (litellm 1.109.1, off_peak_pricing)."""
+    verdict = check("deepseek-v4-pro", machine=RECORD)
+    offer = next(one for one in verdict.api_offers if one.provider == "deepseek")
+    assert offer.input_usd_per_million_tokens == 1.32
+    text = plain(check_document([verdict.replace(api_offers=(offer,))], today="2026-11-20"))
+    assert "$0.66 in, $1.98 out all day at weekends" in text
+    assert "lists differ" not in text
+
+
 @pytest.mark.parametrize(
     ("spelled", "watts"),
     [
@@ -282,10 +320,10 @@ def test_a_price_tells_its_age() -> None:
     offers = tuple(one.replace(ends=None) for one in verdict.api_offers)
     verdict = verdict.replace(api_offers=offers)
     fresh, old, undated = (plain(check_document([verdict], today=day)) for day in ("2026-12-20", "2027-06-22", None))
-    assert "as of 2026-11-20" in fresh
+    assert "listed 2026-11-20" in fresh
     assert "months old" not in fresh
-    assert "(as of 2026-11-20, 7 months old: ask the provider)" in old
-    assert "As of 2026-11-20, 7 months old: ask the provider: openai." in old
+    assert "(listed 2026-11-20, 7 months old: ask the provider)" in old
+    assert "Listed 2026-11-20, 7 months old: ask the provider: openai." in old
     assert "months old" not in undated
 
 
@@ -295,7 +333,7 @@ def test_an_older_price_beside_newer_ones_is_named() -> None:
     first, second, *_ = verdict.api_offers
     offers = (first, second.replace(provider="somebody", as_of="2026-07-02"))
     text = plain(check_document([verdict.replace(api_offers=offers)], today="2026-11-20"))
-    assert "As of 2026-07-02, 4 months old: ask the provider: somebody." in text
+    assert "Listed 2026-07-02, 4 months old: ask the provider: somebody." in text
 
 
 def test_a_price_of_nothing_is_called_free_and_an_unknown_one_is_not() -> None:
