@@ -16,7 +16,7 @@ from .errors import Problem, SpecError, WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
-from .offers import Offer, cheapest_first, offers_of, snapshot_day
+from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, elsewhere
 from .quality import quality_of
 from .questions import Questions
@@ -227,6 +227,8 @@ def _answer(
 
         newer = refreshed(offers, catalogue.offers_path, today=day)
         offers, notes = cheapest_first(newer.offers), (*notes, newer.note)
+    if question.context_asked and workload.context_tokens is not None:
+        offers = at_context(offers, workload.context_tokens)
     cost = None
     if workload.load is not None and instead:
         from .costs import dearness, monthly_cost

@@ -37,14 +37,17 @@ class LocalCost(Record):
     """The same load on this machine, one request after another. A None has its reason in `unknown`, but for what was not asked.
 
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep up; `keeps_up` is None where the
-    range does not tell. Energy is counted for at most 24 hours a day, at the power of `watts`: what the owner measured, or what
-    the processors in use are rated for, or where the maker states only that, the whole computer; `watts_source` says which.
+    range does not tell. `hours_are_bounds`: how fast it reads prompts is not estimated, and the ends are what it cannot be below
+    and above: reading in no time, and no faster than writing. Energy is that of an end that keeps up, at the power of `watts`: what
+    the owner measured, or what the processors in use are rated for, or where the maker states only that, the whole computer;
+    `watts_source` says which.
     `electricity_per_month` is in the currency of the price that was stated. `arithmetic`: one line each for the slow end, the
-    fast end, the energy.
+    fast end, the energy of the slower end that keeps up.
     """
 
     hours_per_day_low: float | None = None
     hours_per_day_high: float | None = None
+    hours_are_bounds: bool = False
     keeps_up: bool | None = None
     watts_low: float | None = None
     watts_high: float | None = None
@@ -143,6 +146,7 @@ def _here(
     found: dict[str, Any] = {
         "hours_per_day_low": fast,
         "hours_per_day_high": slow,
+        "hours_are_bounds": prompt is None and read > 0,
         "keeps_up": True if slow <= HOURS_PER_DAY else False if fast > HOURS_PER_DAY else None,
     }
     lines = [f"slow end: {slow_line}", f"fast end: {fast_line}"]
@@ -152,15 +156,20 @@ def _here(
     if isinstance(power, Unread):
         return LocalCost(**found, arithmetic=tuple(lines), unknown=(power,))
     least, most, source = power
-    shortest, longest = round(fast, 2), min(round(slow, 2), float(HOURS_PER_DAY))
-    low, high = (DAYS_PER_MONTH * hours * watts / 1000 for hours, watts in ((shortest, least), (longest, most)))
-    found.update(watts_low=least, watts_high=most, watts_source=source, kwh_per_month_low=low, kwh_per_month_high=high)
-    lines.append(f"energy, slow end: {DAYS_PER_MONTH} days × {longest:g} hours × {most:g} W / 1,000 = {high:,.2f} kWh")
+    found.update(watts_low=least, watts_high=most, watts_source=source)
     rate = load.electricity_per_kwh
-    if rate is not None:
-        lines[-1] += f", × {rate:g} = {high * rate:,.2f}"
-        found.update(electricity_per_month_low=low * rate, electricity_per_month_high=high * rate)
-    return LocalCost(**found, arithmetic=tuple(lines))
+    line = ""
+    for end, name, hours, watts in (("low", "fast end", fast, least), ("high", "slow end", slow, most)):
+        if hours <= HOURS_PER_DAY:
+            spent = DAYS_PER_MONTH * round(hours, 2) * watts / 1000
+            found[f"kwh_per_month_{end}"] = spent
+            line = f"energy, {name}: {DAYS_PER_MONTH} days × {round(hours, 2):g} hours × {watts:g} W / 1,000 = {spent:,.2f} kWh"
+            if rate is not None:
+                found[f"electricity_per_month_{end}"] = spent * rate
+                line += f", × {rate:g} = {spent * rate:,.2f}"
+    behind = Unread(fact="kwh_per_month_high", reason="it does not keep up")
+    # the dearer of the ends that keep up: the other is made alike
+    return LocalCost(**found, arithmetic=(*lines, line), unknown=() if slow <= HOURS_PER_DAY else (behind,))
 
 
 def _hours(read: int, written: int, decode: PaceRange, prompt: PaceRange | None, *, fast: bool) -> tuple[float, str]:
@@ -173,7 +182,7 @@ def _hours(read: int, written: int, decode: PaceRange, prompt: PaceRange | None,
             parts.append(f"{number:,} / {pace:,.3f}".rstrip("0").rstrip("."))
             seconds += number / pace
     hours = seconds / 3600
-    note = "" if prompt is not None or not read else ", reading in no time" if fast else ", reading no faster than writing"
+    note = "" if prompt is not None or not read else ", reading in no time" if fast else ", reading no faster than writing, a bound"
     sides = " + ".join(parts) or "0"
     return hours, f"({sides}) s / 3,600 = {hours:,.2f} hours{note}"
 

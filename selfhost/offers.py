@@ -26,10 +26,21 @@ MAX_BYTES = 16 << 20
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
+class OtherPrice(Record):
+    """Another price of the same offer, US dollars: of a source more than 5 % away, or, with `when`, of other hours of the day."""
+
+    input_usd_per_million_tokens: float | None = None
+    output_usd_per_million_tokens: float | None = None
+    when: str | None = None
+    source: str
+
+
 class Offer(Record):
     """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another model than the one asked for.
 
-    Prices in US dollars; None is not known. `as_of` is the day on which its source stated it, `ends` the day from which it is
+    Prices in US dollars; None is not known. They are for prompts of up to `price_holds_to_tokens`, and longer ones cost more; None
+    where no such limit is known. Where sources differ the dearest is the price and `other_prices` has the others. `as_of` is
+    the day of the list that has the price, not one on which the provider was asked; `ends` the day from which the offer is
     announced to be gone, both `YYYY-MM-DD`; `ends` is None where no end is announced.
     """
 
@@ -42,6 +53,8 @@ class Offer(Record):
     output_usd_per_million_tokens: float | None = None
     usd_per_audio_minute: float | None = None
     usd_per_image: float | None = None
+    price_holds_to_tokens: int | None = None
+    other_prices: tuple[OtherPrice, ...] = ()
     as_of: str
     ends: str | None = None
     source: str
@@ -88,6 +101,16 @@ def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     return tuple(sorted(offers, key=_price))
 
 
+def at_context(offers: Iterable[Offer], context_tokens: int) -> tuple[Offer, ...]:
+    """The same with prompts as long as that: a price that does not hold there is not known, and comes last."""
+    return cheapest_first(
+        offer.replace(input_usd_per_million_tokens=None, output_usd_per_million_tokens=None, other_prices=())
+        if offer.price_holds_to_tokens is not None and context_tokens > offer.price_holds_to_tokens
+        else offer
+        for offer in offers
+    )
+
+
 def end_days(path: str) -> tuple[str, ...]:
     """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a damaged line."""
     content, _ = _parsed(path, *_state(path))
@@ -101,23 +124,29 @@ def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today
     if not isinstance(item, dict):
         raise _damaged(path, number, "holds an offer that is no object")
 
-    def text(key: str) -> str:
-        value = item.get(key)
+    def text(key: str, within: Mapping[str, Any] = item) -> str:
+        value = within.get(key)
         if not isinstance(value, str) or not value:
             raise _damaged(path, number, f"holds an offer without {key}", key)
         return value
 
-    def price(key: str) -> float | None:
-        value = item.get(key)
+    def price(key: str, within: Mapping[str, Any] = item) -> float | None:
+        value = within.get(key)
         if value is None:
             return None
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
             raise _damaged(path, number, "must be a price in US dollars", key)
         return float(value)
 
-    context = item.get("context_tokens")
-    if context is not None and (not isinstance(context, int) or isinstance(context, bool) or context < 1):
-        raise _damaged(path, number, "must be a whole number of tokens", "context_tokens")
+    def tokens(key: str) -> int | None:
+        value = item.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise _damaged(path, number, "must be a whole number of tokens", key)
+        return value
+
+    others = item.get("other_prices", [])
+    if not isinstance(others, list) or not all(isinstance(other, dict) for other in others):
+        raise _damaged(path, number, "must be a list of prices", "other_prices")
     ends = item.get("ends")
     if ends is not None and not _is_date(ends):
         raise _damaged(path, number, "must be a date, YYYY-MM-DD", "ends")
@@ -126,11 +155,21 @@ def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today
         provider=text("provider"),
         model=text("provider_model"),
         model_id=model_id,
-        context_tokens=context,
+        context_tokens=tokens("context_tokens"),
         input_usd_per_million_tokens=price("input_usd_per_million_tokens"),
         output_usd_per_million_tokens=price("output_usd_per_million_tokens"),
         usd_per_audio_minute=price("usd_per_audio_minute"),
         usd_per_image=price("usd_per_image"),
+        price_holds_to_tokens=tokens("price_holds_to_tokens"),
+        other_prices=tuple(
+            OtherPrice(
+                input_usd_per_million_tokens=price("input_usd_per_million_tokens", other),
+                output_usd_per_million_tokens=price("output_usd_per_million_tokens", other),
+                when=text("when", other) if "when" in other else None,
+                source=text("source", other),
+            )
+            for other in others
+        ),
         as_of=days.get(source, days[""]),
         ends=ends,
         source=source,

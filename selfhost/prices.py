@@ -10,14 +10,19 @@ from collections.abc import Iterator, Sequence
 
 from .errors import SelfhostError
 from .facts import Record
-from .offers import Offer, sources
+from .offers import Offer, OtherPrice, sources
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    # dollars in and out for a short prompt, and the longest prompt that they are for
+    _Price = tuple[float, float | None, int | None]
+
 PACKAGE = "genai-prices"
+# of a price: a source that is further off states another one, as in the snapshot
+MOST_DIFFERENCE = 0.05
 # what the snapshot's sources call a provider -> what the package does; the others are called alike, or are not in it
 _PROVIDERS = {"bedrock": "aws", "xai": "x-ai"}
 
@@ -61,45 +66,75 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
         ) from None
     as_of = max(newest, day)
     fresh = []
-    for offer, (into, out) in zip(offers, found, strict=True):
-        if into is not None:
+    for offer, price in zip(offers, found, strict=True):
+        if price is not None:
+            into, out, holds_to = price
             offer = offer.replace(
                 input_usd_per_million_tokens=into,
                 output_usd_per_million_tokens=out,
+                price_holds_to_tokens=holds_to,
+                other_prices=_still_other(offer, into, out),
                 as_of=max(as_of, offer.as_of),
                 source=f"{PACKAGE} {installed}, the data in the installed package, at least as new as its day",
             )
         fresh.append(offer)
-    changed = sum(into is not None for into, _ in found)
+    changed = sum(price is not None for price in found)
     return Refreshed(
         offers=tuple(fresh), note=f"{changed} of {len(fresh)} prices are those of genai-prices {installed}; the others the snapshot's."
     )
 
 
-def _prices(offers: Sequence[Offer], today: str) -> tuple[list[tuple[float | None, float | None]], str]:
-    """Dollars in and out for each offer, (None, None) where the package has none that is surely the same, and its last dated change."""
+def _still_other(offer: Offer, into: float, out: float | None) -> tuple[OtherPrice, ...]:
+    """Where sources disagreed, what those beside the package have, if that is still another price than the package's."""
+    if not offer.other_prices:
+        return ()
+    old = OtherPrice(
+        input_usd_per_million_tokens=offer.input_usd_per_million_tokens,
+        output_usd_per_million_tokens=offer.output_usd_per_million_tokens,
+        source=offer.source,
+    )
+    return tuple(
+        one
+        for one in (old, *offer.other_prices)
+        if not one.source.startswith(PACKAGE)
+        and (_differ(one.input_usd_per_million_tokens, into) or _differ(one.output_usd_per_million_tokens, out))
+    )
+
+
+def _differ(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and abs(one - other) > MOST_DIFFERENCE * max(one, other)
+
+
+def _prices(offers: Sequence[Offer], today: str) -> tuple[list[_Price | None], str]:
+    """What each offer costs, None where the package has none that is surely the same, and its last dated change."""
     from datetime import UTC, datetime
     from importlib import import_module
 
     snapshot = import_module("genai_prices.data_snapshot").get_snapshot()
     noon = datetime.fromisoformat(f"{today}T12:00:00").replace(tzinfo=UTC)
     models = {(provider.id, model.id.lower()): model for provider in snapshot.providers for model in provider.models}
-    found: list[tuple[float | None, float | None]] = []
+    found: list[_Price | None] = []
     for offer in offers:
         model = models.get((_PROVIDERS.get(offer.provider, offer.provider), offer.model.lower()))
-        found.append((None, None) if model is None else _of(model, noon, offer))
+        found.append(None if model is None else _of(model, noon, offer))
     dated = [day for model in models.values() for day in _days(model.prices) if day <= today]
     return found, max(dated, default="")
 
 
-def _of(model: Any, noon: Any, offer: Offer) -> tuple[float | None, float | None]:
+def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
     if any(hasattr(row.constraint, "start_time") for row in _conditional(model.prices)):
-        return None, None
+        return None
     prices = model.get_prices(noon)
-    into, out = (_base(getattr(prices, key, None)) for key in ("input_mtok", "output_mtok"))
+    sides = [getattr(prices, key, None) for key in ("input_mtok", "output_mtok")]
+    into, out = (_base(price) for price in sides)
     # what sells another thing there, or nothing, is not the same offer; a price of nothing is a trial's
-    same = into and offer.input_usd_per_million_tokens is not None and (out or offer.output_usd_per_million_tokens is None)
-    return (into, out if offer.output_usd_per_million_tokens is not None else None) if same else (None, None)
+    if not into or offer.input_usd_per_million_tokens is None or not (out or offer.output_usd_per_million_tokens is None):
+        return None
+    steps = [step.start for price in sides for step in getattr(price, "tiers", ())]
+    holds_to = min(steps, default=None)
+    if holds_to is not None and offer.context_tokens is not None and holds_to >= offer.context_tokens:
+        holds_to = None
+    return into, out if offer.output_usd_per_million_tokens is not None else None, holds_to
 
 
 def _base(price: Any) -> float | None:

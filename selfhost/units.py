@@ -93,8 +93,11 @@ def parse_count(text: str) -> int:
     digits = whole + fraction
     if not (whole and digits.isdecimal() and digits.isascii() and (fraction or not dot)):
         raise ValueError(f"{text!r} is not a number: write for example 200k or 1.5M")
-    if len(digits) > 15:
-        raise ValueError(f"{text!r} is a number of more than 15 digits: write for example 200k or 1.5M")
+    most = 10**15
+    if len(fraction) > 15:
+        raise ValueError(f"{text!r} is not a whole number")
+    if len(whole) > 15 or int(digits) * factor > most * 10 ** len(fraction):
+        raise ValueError(f"{text!r} is too large: at most {most:,}")
     scale: int = 10 ** len(fraction)
     size = int(digits) * factor
     if size % scale:

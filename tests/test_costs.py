@@ -26,7 +26,7 @@ DESKTOP = RECORD.replace(name="desktop", scope="host", cpu_model="13th Gen Intel
 def calculated(line: str) -> tuple[float, float, float]:
     """What a calculator makes of the left side of a line, what the line says, and half a step of its last digit."""
     left, _, right = line.split(", ×")[0].partition(" = ")
-    for word in ("energy, slow end:", "slow end:", "fast end:", "days", "hours", "kWh", "W", "s", "$", ","):
+    for word in ("energy, slow end:", "energy, fast end:", "slow end:", "fast end:", "days", "hours", "kWh", "W", "s", "$", ","):
         left = left.replace(word, "")
     said = re.search(r"[\d.]+", right.replace(",", ""))
     assert said
@@ -53,11 +53,19 @@ def test_a_load_is_counted_as_price_lists_count(text: str, read: int, written: i
     assert Load.parse(load.options().split()[1]) == load
 
 
-@pytest.mark.parametrize("text", ["", ":", "2M:", ":5", "0", "0:0", "-5", "1:2:3", "many", "1.5", "1e6", "9" * 40, "k", "½"])
+@pytest.mark.parametrize("text", ["", ":", "2M:", ":5", "0", "0:0", "-5", "1:2:3", "many", "1.5", "1e6", "k", "½"])
 def test_what_is_no_load_is_refused(text: str) -> None:
     """Half a token, nothing at all, or words: refused, with what to write."""
     with pytest.raises(ValueError, match=r"number|costs nothing"):
         Load.parse(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "1000001B", "1:1000000.5B", "1" * 15 + "M"])
+def test_a_load_beyond_counting_is_called_too_large(text: str) -> None:
+    """A number it is: what is wrong with it is its size."""
+    with pytest.raises(ValueError, match=r"too large: at most 1,000,000,000,000,000"):
+        Load.parse(text)
+    assert Load.parse("1000000B:0").input_tokens_per_day == 10**15
 
 
 @pytest.mark.parametrize(("key", "value"), [("watts", 0), ("watts", -1), ("watts", float("nan")), ("electricity_per_kwh", -0.1)])
@@ -132,6 +140,27 @@ def test_what_does_not_keep_up_is_said() -> None:
     assert "it does not keep up, a day has 24" in plain(check_document([verdict]))
 
 
+def test_no_energy_is_told_of_an_end_that_does_not_keep_up() -> None:
+    """Where only the fast end gets through the day, the slow end's energy is not that of 24 hours, in which a part would be left."""
+    load = Load.parse("500k:200k", watts=90, electricity_per_kwh=0.3)
+    verdict = check("mistral-7b", Workload(load=load), machine=RECORD)
+    assert verdict.monthly_cost is not None
+    here = verdict.monthly_cost.here
+    assert here is not None
+    assert here.hours_per_day_low is not None
+    assert here.hours_per_day_high is not None
+    assert here.hours_per_day_low < 24 < here.hours_per_day_high
+    assert here.keeps_up is None
+    assert here.kwh_per_month_low == pytest.approx(30 * round(here.hours_per_day_low, 2) * 90 / 1000)
+    assert here.electricity_per_month_low == pytest.approx(30 * round(here.hours_per_day_low, 2) * 90 / 1000 * 0.3)
+    assert (here.kwh_per_month_high, here.electricity_per_month_high) == (None, None)
+    assert [entry.fact for entry in here.unknown] == ["kwh_per_month_high"]
+    text = plain(check_document([verdict]))
+    assert "energy at the slow end: not known: it does not keep up" in text
+    assert "energy at the fast end: " in text
+    assert "24 hours × 90 W" not in text
+
+
 def test_energy_is_counted_only_where_a_power_is_known() -> None:
     """A rating or the owner's figure; a virtual machine has neither, and the answer says what would tell."""
     load = Load.parse("10k:10k")
@@ -178,6 +207,58 @@ def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
     assert verdict.monthly_cost.here.watts_high == watts
     # how fast a GPU reads prompts is not estimated: between no time and that of writing as much
     assert "reading in no time" in verdict.monthly_cost.here.arithmetic[1]
+    assert verdict.monthly_cost.here.hours_are_bounds
+    assert "a day at most" in plain(check_document([verdict]))
+
+
+def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
+    """On a processor reading prompts is estimated as well; and what is only written needs no speed of reading."""
+    from selfhost.profiles import load as profile_of
+
+    card = profile_of("desktop-rtx4090-24gb").machine
+    for machine, text, bounds in ((RECORD, "10k:10k", False), (card, "10k:10k", True), (card, "0:10k", False)):
+        cost = check("llama-3.1-8b", Workload(load=Load.parse(text)), machine=machine).monthly_cost
+        assert cost is not None
+        assert cost.here is not None
+        assert cost.here.hours_are_bounds is bounds
+
+
+def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
+    """Gemini 2.5 Pro costs $1.25 and $10 up to 200,000 tokens of prompt, $2.50 and $15 above (genai-prices 0.2.3, litellm 1.109.1)."""
+    short, long = (
+        check("gemini-2.5-pro", Workload(load=Load.parse("2M:500k"), context_tokens=context), machine=RECORD)
+        for context in (200_000, 200_001)
+    )
+    for verdict, price, bill in ((short, 1.25, 225.0), (long, None, None)):
+        (offer,) = verdict.api_offers
+        assert (offer.input_usd_per_million_tokens, offer.price_holds_to_tokens) == (price, 200_000)
+        assert verdict.monthly_cost is not None
+        assert verdict.monthly_cost.offers[0].usd_per_month == bill
+        assert verdict.route == "api"
+    assert "up to 200,000 tokens of prompt" in plain(check_document([short]))
+    assert "google: above 200,000 tokens of prompt it costs more, how much is not known here." in plain(check_document([long]))
+
+
+def test_sources_that_disagree_are_told() -> None:
+    """GPT-OSS 120B at OVHcloud: $0.09 and $0.47 in genai-prices 0.2.3, $0.08 and $0.40 in litellm 1.109.1; the dearer counts."""
+    verdict = check("gpt-oss-120b", Workload(load=Load.parse("1M:0")), machine=RECORD)
+    offer = next(one for one in verdict.api_offers if one.provider == "ovhcloud")
+    assert (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens) == (0.09, 0.47)
+    (other,) = offer.other_prices
+    assert (other.input_usd_per_million_tokens, other.output_usd_per_million_tokens, other.when) == (0.08, 0.4, None)
+    text = plain(check_document([verdict.replace(api_offers=(offer,))], today="2026-11-20"))
+    assert "lists differ" in text
+    assert "litellm 1.109.1 has $0.08 in, $0.40 out: ask the provider." in text
+
+
+def test_a_price_by_the_hour_of_the_day_is_told_with_its_hours() -> None:
+    """DeepSeek V4 Pro at DeepSeek: $1.32 in busy hours, half of it in the others (litellm 1.109.1, off_peak_pricing)."""
+    verdict = check("deepseek-v4-pro", machine=RECORD)
+    offer = next(one for one in verdict.api_offers if one.provider == "deepseek")
+    assert offer.input_usd_per_million_tokens == 1.32
+    text = plain(check_document([verdict.replace(api_offers=(offer,))], today="2026-11-20"))
+    assert "$0.66 in, $1.98 out all day at weekends" in text
+    assert "lists differ" not in text
 
 
 @pytest.mark.parametrize(
@@ -239,10 +320,10 @@ def test_a_price_tells_its_age() -> None:
     offers = tuple(one.replace(ends=None) for one in verdict.api_offers)
     verdict = verdict.replace(api_offers=offers)
     fresh, old, undated = (plain(check_document([verdict], today=day)) for day in ("2026-12-20", "2027-06-22", None))
-    assert "as of 2026-11-20" in fresh
+    assert "listed 2026-11-20" in fresh
     assert "months old" not in fresh
-    assert "(as of 2026-11-20, 7 months old: ask the provider)" in old
-    assert "As of 2026-11-20, 7 months old: ask the provider: openai." in old
+    assert "(listed 2026-11-20, 7 months old: ask the provider)" in old
+    assert "Listed 2026-11-20, 7 months old: ask the provider: openai." in old
     assert "months old" not in undated
 
 
@@ -252,7 +333,7 @@ def test_an_older_price_beside_newer_ones_is_named() -> None:
     first, second, *_ = verdict.api_offers
     offers = (first, second.replace(provider="somebody", as_of="2026-07-02"))
     text = plain(check_document([verdict.replace(api_offers=offers)], today="2026-11-20"))
-    assert "As of 2026-07-02, 4 months old: ask the provider: somebody." in text
+    assert "Listed 2026-07-02, 4 months old: ask the provider: somebody." in text
 
 
 def test_a_price_of_nothing_is_called_free_and_an_unknown_one_is_not() -> None:

@@ -71,6 +71,38 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
             assert {key for key in item if "usd" in key} == PRICES[modality], (entry["model"], item["provider"])
 
 
+@pytest.mark.parametrize(
+    ("model", "provider", "tokens"),
+    [
+        # where the price rises by genai-prices 0.2.3; streamlake by litellm 1.109.1, input_cost_per_token_above_512k_tokens
+        ("claude-haiku-5.5", "anthropic", 100_000),
+        ("gemini-3.1-pro-preview", "google", 200_000),
+        ("gpt-5.4", "openai", 272_000),
+        ("gpt-6.1-terra", "openai", 272_000),
+        ("grok-4.7", "xai", 199_999),
+        ("minimax-m3", "minimax", 512_000),
+        ("minimax-m3", "novita", 524_288),
+        ("minimax-m3", "streamlake", 512_000),
+        ("claude-sonnet-5", "anthropic", None),
+    ],
+)
+def test_a_price_that_rises_with_the_prompt_says_from_where(model: str, provider: str, tokens: int | None) -> None:
+    """A context of a million tokens is not sold at the price of a short prompt."""
+    found = {one.provider: one.price_holds_to_tokens for one in offers_of(str(SHIPPED), model, today=TODAY)}
+    assert found[provider] == tokens
+
+
+def test_sources_that_disagree_leave_the_dearer_price() -> None:
+    """Nothing is called cheaper than one of the sources has it; what differs by less than 5 % is no disagreement."""
+    for entry in shipped()[1:]:
+        for one in offers_of(str(SHIPPED), entry["model"], today=TODAY):
+            for other in one.other_prices:
+                into, out = (other.input_usd_per_million_tokens or 0, other.output_usd_per_million_tokens or 0)
+                mine = (one.input_usd_per_million_tokens or 0, one.output_usd_per_million_tokens or 0)
+                assert 3 * into + out < 3 * mine[0] + mine[1], one
+                assert into < 0.95 * mine[0] or out < 0.95 * mine[1], one
+
+
 def test_prices_of_a_known_model() -> None:
     """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev agree), until its announced end."""
     (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
@@ -107,6 +139,11 @@ def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
         ("groq", "llama3-70b-8192"),
         ("groq", "llama-3.3-70b-versatile"),
         ("openai", "gpt-oss"),
+        ("lambda_ai", ""),
+        ("huggingface_nebius", ""),
+        ("huggingface_sambanova", ""),
+        ("huggingface_hyperbolic", ""),
+        ("together", "llama-3.3-70b-instruct-turbo"),
         ("", ":batch"),
         ("", ":free"),
     ],
@@ -208,6 +245,11 @@ def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
         (offer(context_tokens=0), "context_tokens"),
         (offer(context_tokens=1.5), "context_tokens"),
         (offer(ends="soon"), "ends"),
+        (offer(price_holds_to_tokens=0), "price_holds_to_tokens"),
+        (offer(other_prices={}), "other_prices"),
+        (offer(other_prices=["x"]), "other_prices"),
+        (offer(other_prices=[{"input_usd_per_million_tokens": -1, "source": "s"}]), "input_usd_per_million_tokens"),
+        (offer(other_prices=[{"input_usd_per_million_tokens": 1}]), "source"),
         (["x"], None),
     ],
 )

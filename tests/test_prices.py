@@ -15,7 +15,7 @@ import pytest
 
 from selfhost import SelfhostError, check
 from selfhost.machine import Machine
-from selfhost.offers import Offer, offers_of, sources
+from selfhost.offers import Offer, OtherPrice, offers_of, sources
 from selfhost.prices import refreshed
 
 SHIPPED = str(Path(__file__).parents[1] / "specs" / "common" / "offers.jsonl")
@@ -132,6 +132,38 @@ def test_a_price_that_rises_with_the_prompt_counts_from_its_base(package: Any) -
     assert (found.input_usd_per_million_tokens, found.output_usd_per_million_tokens) == (3.0, 12.0)
 
 
+def test_a_price_that_rises_with_the_prompt_says_up_to_where(package: Any) -> None:
+    """The lowest step counts; one that lies beyond what the offer takes does not."""
+
+    def rising(base: float, *starts: int) -> object:
+        return types.SimpleNamespace(base=base, tiers=[types.SimpleNamespace(start=start, price=2 * base) for start in starts])
+
+    package("0.9.0", "openai", Model("gpt-4o", Prices(rising(3, 272_000, 500_000), rising(12, 200_000))))
+    for context, holds_to in ((1_000_000, 200_000), (None, 200_000), (128_000, None)):
+        (found,) = refreshed([offer(context_tokens=context)], SHIPPED, today=TODAY).offers
+        assert found.price_holds_to_tokens == holds_to
+    package("0.9.0", "openai", Model("gpt-4o", Prices(3, 12)))
+    (flat,) = refreshed([offer(context_tokens=1_000_000, price_holds_to_tokens=200_000)], SHIPPED, today=TODAY).offers
+    assert flat.price_holds_to_tokens is None
+
+
+def test_a_newer_price_settles_only_its_own_disagreement(package: Any) -> None:
+    """The older price of the package goes; another source that still has another one stays beside it."""
+    package("0.9.0", "openai", Model("gpt-4o", Prices(2, 8)))
+
+    def other(source: str, into: float) -> OtherPrice:
+        return OtherPrice(input_usd_per_million_tokens=into, output_usd_per_million_tokens=8.0, source=source)
+
+    for others, left in (
+        ((other("genai-prices 0.2.3", 1.0),), ["litellm 1.109.1"]),
+        ((), []),
+        ((other("models.dev", 2.05),), ["litellm 1.109.1"]),
+        ((other("models.dev", 1.5),), ["litellm 1.109.1", "models.dev"]),
+    ):
+        (found,) = refreshed([offer(other_prices=others)], SHIPPED, today=TODAY).offers
+        assert [one.source for one in found.other_prices] == left
+
+
 def test_speech_and_pictures_stay_on_the_snapshot(package: Any) -> None:
     """What is paid by the minute has no price of tokens to take over."""
     package("0.9.0", "groq", Model("whisper-large-v3", Prices(1, 1)))
@@ -198,6 +230,7 @@ def test_the_real_package_agrees_with_the_snapshot_made_from_it(tmp_path: Path) 
                 compared += 1
                 assert other.input_usd_per_million_tokens == pytest.approx(one.input_usd_per_million_tokens), one
                 assert other.output_usd_per_million_tokens == pytest.approx(one.output_usd_per_million_tokens), one
+                assert other.price_holds_to_tokens == one.price_holds_to_tokens, one
     assert compared > 100
 
 
@@ -213,7 +246,7 @@ def test_the_real_package_opens_no_socket_and_starts_no_thread(source_environmen
         "one = Offer(provider='openai', model='gpt-4o', model_id='gpt-4o', input_usd_per_million_tokens=1.0,\n"
         "            output_usd_per_million_tokens=1.0, as_of='2026-11-20', source='s')\n"
         "found, newest = _prices([one], '2026-11-20')\n"
-        "assert found == [(2.5, 10.0)], found\n"
+        "assert found == [(2.5, 10.0, None)], found\n"
         "assert not opened, opened\n"
         "assert threading.active_count() == 1\n"
     )

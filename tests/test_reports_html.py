@@ -141,7 +141,7 @@ def test_it_can_be_written_anywhere() -> None:
 def test_it_says_what_was_judged() -> None:
     """Machine, memory, options, day of the prices, version, the four answers and both units are told."""
     words = " ".join(Page(page(samples.every(), asked=" --context 8192")).words.split())
-    for told in (samples.LAPTOP.name, "--context 8192", "prices as of 2026", "Made by selfhost", "1,073,741,824", "1,000,000,000"):
+    for told in (samples.LAPTOP.name, "--context 8192", "prices listed 2026", "Made by selfhost", "1,073,741,824", "1,000,000,000"):
         assert told in words
     planned = load("macbook-air-m2-8gb").machine
     assert "confidence" in Page(page(samples.every(), planned)).words

@@ -27,7 +27,8 @@ ROUTES: Mapping[Route, str] = {
 _COLUMNS_MEAN = {
     "Memory": "The most it may take: weights, cache and program together.",
     "Tokens/s": "An estimate, from its slow end to its fast end; sorted by the likely figure.",
-    "API price": "The cheapest known offer of this very model, in US dollars: per million tokens in and out, per minute or per image.",
+    "API price": "The cheapest known offer of this very model, in US dollars: per million tokens in and out, "
+    "where a long prompt may cost more, per minute or per image.",
     "Why not": "What rules it out, or what is not known; `selfhost check MODEL` gives the figures and what would fit instead.",
 }
 _ORDER = (
@@ -97,7 +98,7 @@ def _text(words: str) -> str:
 
 def _dates(prices: Mapping[str, Offer]) -> str:
     days = sorted({offer.as_of for offer in prices.values()})
-    return "none known" if not days else f"as of {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "")
+    return "none known" if not days else f"listed {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "")
 
 
 def _facts(machine: Machine, asked: str, dates: str) -> list[tuple[str, str]]:

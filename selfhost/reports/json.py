@@ -163,6 +163,8 @@ def offer(one: Offer) -> dict[str, Any]:
         "output_usd_per_million_tokens": one.output_usd_per_million_tokens,
         "usd_per_audio_minute": one.usd_per_audio_minute,
         "usd_per_image": one.usd_per_image,
+        "price_holds_to_tokens": one.price_holds_to_tokens,
+        "other_prices": record(one.other_prices),
         "as_of": one.as_of,
         "ends": one.ends,
         "source": one.source,

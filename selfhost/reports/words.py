@@ -127,7 +127,7 @@ def offers_blocks(
     title = f"By API, US dollars{' per million tokens' if by_token else ''}" if priced else "By API, at a price that is not known here"
     if len(offers) > 1 and by_token:
         title += ", cheapest for this load first" if month else f", cheapest first at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out"
-    section(blocks, f"{title}, as of {days[-1]}" if days else title)
+    section(blocks, f"{title}, listed {days[-1]}" if days else title)
     columns = [Column(title="provider", wrap=True), Column(title="model", wrap=True), Column(title="context", right=True, drop=1)]
     columns += [Column(title=title, right=True) for _, title in PRICE_COLUMNS]
     columns.append(Column(title="a month", right=True))
@@ -149,8 +149,21 @@ def offers_blocks(
         age = _old(day, today)
         whose = ", ".join(dict.fromkeys(offer.provider for offer in priced if offer.as_of == day))
         if age or day != days[-1]:
-            blocks.append(say(f"As of {day}{f', {age}: ask the provider' if age else ''}: {whose}.", indent=2, hang=2))
+            blocks.append(say(f"Listed {day}{f', {age}: ask the provider' if age else ''}: {whose}.", indent=2, hang=2))
+    steps: dict[str, list[str]] = {}
     for offer in shown:
+        if offer.price_holds_to_tokens is not None:
+            limit = f"{units.tokens(offer.price_holds_to_tokens)} of prompt"
+            known = offer.input_usd_per_million_tokens is not None
+            told = f"up to {limit}; a longer one costs more" if known else f"above {limit} it costs more, how much is not known here"
+            steps.setdefault(told, []).append(offer.provider)
+    for told, whose_step in steps.items():
+        blocks.append(say(f"{', '.join(dict.fromkeys(whose_step))}: {told}.", indent=2, hang=2))
+    for offer in shown:
+        for other in offer.other_prices:
+            price = _rates(other.input_usd_per_million_tokens, other.output_usd_per_million_tokens)
+            doubt = f"{price} {other.when}" if other.when else f"{other.source} has {price}: ask the provider"
+            blocks.append(say(f"{offer.provider}, {offer.model}: {doubt}.", indent=2, hang=2))
         if offer.ends:
             blocks.append(say(f"{offer.provider} ends {offer.model} on {offer.ends}.", indent=2, hang=2))
     blocks.extend(api_words((modality,), indent=2))
@@ -182,21 +195,22 @@ def _old(day: str, today: str | None) -> str:
 
 def price_words(offer: Offer, today: str | None = None) -> str:
     """The prices and, given the day, of when they are; empty where none is known."""
-    parts = []
-    for field, words in (
-        ("input_usd_per_million_tokens", "in"),
-        ("output_usd_per_million_tokens", "out"),
-        ("usd_per_audio_minute", "per minute of audio"),
-        ("usd_per_image", "per image"),
-    ):
-        price = getattr(offer, field)
-        if price is not None:
-            parts.append(f"{_price(price)} {words}")
-    text = ", ".join(parts) + (" per million tokens" if offer.input_usd_per_million_tokens is not None else "")
+    parts = [_rates(offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)]
+    for price, words in ((offer.usd_per_audio_minute, "per minute of audio"), (offer.usd_per_image, "per image")):
+        parts.append(f"{_price(price)} {words}" if price is not None else "")
+    text = ", ".join(part for part in parts if part)
+    if offer.input_usd_per_million_tokens is not None:
+        text += " per million tokens"
+        text += f" up to {units.tokens(offer.price_holds_to_tokens)} of prompt" if offer.price_holds_to_tokens is not None else ""
     if not text or today is None:
         return text
     age = _old(offer.as_of, today)
-    return f"{text} (as of {offer.as_of}, {age}: ask the provider)" if age else f"{text} (as of {offer.as_of})"
+    differ = ", lists differ" if any(other.when is None for other in offer.other_prices) else ""
+    return f"{text} (listed {offer.as_of}{differ}{f', {age}: ask the provider' if age else ''})"
+
+
+def _rates(into: float | None, out: float | None) -> str:
+    return ", ".join(f"{_price(price)} {word}" for price, word in ((into, "in"), (out, "out")) if price is not None)
 
 
 def load_words(cost: MonthlyCost) -> str:
@@ -221,7 +235,7 @@ def pace_words(here: LocalCost) -> str:
     if low is None or high is None:
         return ""
     verdict = {True: "", False: ": it does not keep up, a day has 24", None: ": perhaps it does not keep up, a day has 24"}[here.keeps_up]
-    return f"{units.hours(low, high)} a day{verdict}"
+    return f"{units.hours(low, high)} a day{' at most' if here.hours_are_bounds else ''}{verdict}"
 
 
 def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, verbose: bool) -> None:
@@ -248,15 +262,23 @@ def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, v
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[:2])
     low, high = here.kwh_per_month_low, here.kwh_per_month_high
     for entry in here.unknown:
-        topic = where if entry.fact == "hours_per_day" else "energy"
+        topic = {"hours_per_day": where, "kwh_per_month_high": "energy at the slow end"}.get(entry.fact, "energy")
         blocks.append(say(f"{topic}: not known: {entry.reason}", indent=2, hang=2))
         if entry.remedy:
             blocks.append(say(f"→ {entry.remedy}", indent=4, hang=2))
-    if low is not None and high is not None and here.watts_high is not None:
+    if low is not None and here.watts_low is not None and here.watts_high is not None:
         first, last = here.electricity_per_month_low, here.electricity_per_month_high
-        bill = f", {first:,.2f} to {last:,.2f} in your currency" if first is not None and last is not None else ""
-        blocks.append(say(f"energy: {units.energy(low, high)}{bill}, at {here.watts_high:g} W: {here.watts_source}", indent=2, hang=2))
+        topic, watts, most = "energy", here.watts_high, " at most" if here.hours_are_bounds else ""
+        if high is None:
+            topic, watts, most, high, last = "energy at the fast end", here.watts_low, "", low, first
+        bill = f", {_amounts(first, last)} in your currency" if first is not None and last is not None else ""
+        blocks.append(say(f"{topic}: {units.energy(low, high)}{most}{bill}, at {watts:g} W: {here.watts_source}", indent=2, hang=2))
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
+
+
+def _amounts(low: float, high: float) -> str:
+    first, last = f"{low:,.2f}", f"{high:,.2f}"
+    return first if first == last else f"{first} to {last}"
 
 
 def memory_blocks(blocks: list[Block], memory: MemoryNeed, placement: str) -> None:
