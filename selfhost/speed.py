@@ -121,6 +121,7 @@ class _Kind(Record):
 _SAME = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
 _AVX512 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
 _AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 0.8))
+_AT_LEAST_AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 1.3))
 _ARM = _Kind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5), prompt=(0.015, 0.15, 0.8))
 _OLD = _Kind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.2))
 _SCALAR = _Kind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
@@ -581,6 +582,9 @@ def _kind(machine: Machine) -> _Kind:
         return _SCALAR
     if sets is None:
         return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
+    if machine.assumes("instruction_sets"):
+        # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0, which few still have
+        return _AT_LEAST_AVX2 if "avx2" in sets else _ARM if "asimddp" in sets else _UNREAD
     if machine.architecture == "aarch64":
         return _ARM if "asimddp" in sets else _OLD
     if "avx512_bf16" in sets:
