@@ -717,7 +717,7 @@ def cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Findin
 
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    made = _cpu(needs, machine, runtime)
+    made = _cpu(needs, machine, runtime, "may have no" if machine.assumes("instruction_sets") else "has no")
     used = needs.instruction_sets.get(machine.architecture or "") or needs.recommended.get(machine.architecture or "")
     assumed = [fact for fact in ("architecture", "instruction_sets") if machine.assumes(fact)]
     if not used or made.code == "cpu-no-build":
@@ -729,7 +729,7 @@ def cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Findin
     return made.replace(outcome=Outcome.WARN, code="cpu-assumed", reason=reason, remedy=f"check the {what} of yours")
 
 
-def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, lacks: str) -> Finding:
     own, sets = machine.architecture, machine.instruction_sets
     builder = runtime.name if runtime else "what the spec states"
     required = needs.instruction_sets.get(own or "", ())
@@ -754,7 +754,7 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Findi
         return found(
             Outcome.FAIL,
             "cpu-lacks-instructions",
-            f"{builder}'s build would crash: this processor has no {', '.join(missing)}.",
+            f"{builder}'s build would crash: this processor {lacks} {', '.join(missing)}.",
             "build it for this processor from source",
         )
     if own is None and (needs.architectures or needs.instruction_sets):
@@ -770,7 +770,8 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Findi
         )
     slow = [name for name in wanted if sets is not None and name not in sets and name not in untold]
     if slow:
-        return found(Outcome.WARN, "cpu-slow", f"It works, but slowly: this processor has no {', '.join(slow)}.", "prefer a small model")
+        but = "but slowly" if lacks == "has no" else "perhaps slowly"
+        return found(Outcome.WARN, "cpu-slow", f"It works, {but}: this processor {lacks} {', '.join(slow)}.", "prefer a small model")
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
 
 

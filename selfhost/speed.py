@@ -121,6 +121,7 @@ class _Kind(Record):
 _SAME = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
 _AVX512 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
 _AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 0.8))
+_AT_LEAST_AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 1.3))
 _ARM = _Kind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5), prompt=(0.015, 0.15, 0.8))
 _OLD = _Kind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.2))
 _SCALAR = _Kind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
@@ -140,6 +141,7 @@ _APPLE_PEAK: Mapping[tuple[str, str], float] = {
 _APPLE_LEAST: Mapping[str, float] = {"": 0.6, "pro": 0.45, "max": 0.3, "ultra": 0.25}
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
+_ANY_APPLE = "as a chip by Apple has"
 # a virtual machine has some of the cores and mostly no GPU
 _GUEST_SHARE = 0.4
 _FIXED: tuple[tuple[frozenset[str], str, float, float], ...] = (
@@ -159,16 +161,37 @@ _GPU_VARIANTS = frozenset((
 ))  # fmt: skip
 _GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()), peak) for name, peak in (
     ("rtx 3060", 360), ("rtx 3070", 448), ("rtx 3080", 760), ("rtx 3090", 936), ("rtx 4060", 272), ("rtx 4060 laptop", 256),
-    ("rtx 4060 ti", 288), ("rtx 4070", 504), ("rtx 4070 ti super", 672), ("rtx 4080 super", 736), ("rtx 4090", 1008),
+    ("rtx 4060 ti", 288), ("rtx 4070", 504), ("rtx 4070 ti super", 672), ("rtx 4080", 717), ("rtx 4080 super", 736), ("rtx 4090", 1008),
     ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti", 896), ("rtx 5080", 960), ("rtx 5090", 1792),
     ("rtx pro 6000 blackwell", 1597), ("tesla t4", 320), ("a10g", 600), ("l4", 300), ("l40s", 864), ("a100 sxm4 40gb", 1555),
     ("a100 sxm4 80gb", 2039), ("a100 pcie 80gb", 1935), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900), ("h200", 4800), ("h200 nvl", 4800),
     ("b200", 8000), ("gh200", 4000), ("mi300x", 5300), ("radeon 7900 xtx", 960), ("radeon 9070 xt", 640), ("arc b580", 456),
-    # of the RAM beside a Ryzen AI Max
-    ("radeon 8060s", 256), ("radeon 8050s", 256),
+    # of the RAM beside them: Ryzen AI Max, DGX Spark, Jetson by the name of its board (specs/machines)
+    ("radeon 8060s", 256), ("radeon 8050s", 256), ("gb10", 273), ("jetson agx orin", 204.8), ("jetson orin nx", 102.4),
 ))  # fmt: skip
-# of that peak, decoding reached 0.79 (RTX 4090, 14 B in 4 bits) to 0.30 (RTX 5090, 3 B), an Arc B580 0.21
-GPU_SHARE = (0.2, 0.6, 0.9)
+
+
+class _Gpu(Record):
+    """How a GPU decodes, slow end, likely, fast end: of the peak of its memory what reaches weights and a filled context; one layer."""
+
+    weights: tuple[float, float, float]
+    cache: tuple[float, float, float]
+    layer_seconds: tuple[float, float, float]
+
+
+# From runs that others published (tests/truth/speed.json). What they took beyond reading the weights at the fast end's share, by layer:
+# 25 to 130 us on GeForce cards, 67 to 240 on those with HBM (A100, H100, H200), 40 to 200 where the GPU shares the RAM (Apple, GB10,
+# Orin), 270 to 580 on an RX 9070 XT and an Arc B580. Of the peak, large dense models got 0.66 to 0.85, 0.36 to 0.54, 0.40 to 0.89 and
+# 0.21 to 0.28. A filled context was read at 0.19 (RTX 3090) to 0.49 (RTX 4080), on Apple's GPUs at 0.11 without flash attention, on a
+# GB10 with it at 0.74
+_GDDR = _Gpu(weights=(0.7, 0.8, 0.95), cache=(0.18, 0.4, 0.9), layer_seconds=(120e-6, 60e-6, 20e-6))
+_HBM = _Gpu(weights=(0.6, 0.75, 0.9), cache=(0.18, 0.4, 0.9), layer_seconds=(220e-6, 110e-6, 60e-6))
+_OTHER_CARD = _Gpu(weights=(0.4, 0.7, 0.95), cache=(0.1, 0.4, 0.9), layer_seconds=(400e-6, 100e-6, 20e-6))
+_SHARED = _Gpu(weights=(0.4, 0.7, 0.95), cache=(0.1, 0.5, 0.9), layer_seconds=(200e-6, 100e-6, 40e-6))
+_HBM_WORDS = frozenset(("p100", "v100", "a30", "a100", "a800", "h20", "h100", "h200", "h800", "gh200", "b200", "gb200", "b300", "gb300"))
+# their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and programs it is not known
+_SHARED_VENDORS = ("apple", "nvidia")
+_RUNS_ON_SHARED = (None, "llama.cpp", "ollama", "llama-cpp-python", "mlx", "vllm")
 
 
 def predict(
@@ -188,19 +211,24 @@ def predict(
     """
     if sum(read_bytes.values()) <= 0:
         return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
+    depth = (context_tokens or 0) / 2
+    foreign = runtime not in (None, *_SAME_RULES)
     if offloaded:
-        return _with_accelerators(machine, architecture, read_bytes, (context_tokens or 0) / 2, offloaded)
+        return _with_accelerators(machine, architecture, read_bytes, depth, offloaded, runtime if foreign else None)
+    shared = _shared_gpu(machine, runtime)
+    if shared is not None and shared.used:
+        return _on_shared_gpu(shared, architecture, read_bytes, depth, runtime if foreign else None)
     memory = bandwidth(machine)
     if memory is None:
         return Speed(decode=None, prompt=None, how="neither the memory bandwidth nor the number of cores was read")
     kind, threads = _kind(machine), _threads(machine)
-    depth = (context_tokens or 0) / 2
     slow, likely, fast = kind.cores
     ends = ((memory.low, slow), (memory.likely, likely), (memory.high, fast))
     paces = [1 / _seconds(architecture, read_bytes, rate, threads * cores, cores, depth) for rate, cores in ends]
-    foreign = runtime not in (None, *_SAME_RULES)
     if architecture is None or foreign:
         paces[0] *= 0.5
+    if shared is not None:
+        paces[2] = max(paces[2], 1 / _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, depth, foreign)[2])
     # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth hold the rest
     decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
     prompt = None if foreign or _on_apple_gpu(machine) else _prompt(architecture, read_bytes, threads, kind)
@@ -209,12 +237,21 @@ def predict(
         how += "; with an empty context, as its layers are not known"
     elif depth:
         empty, full = (1 / _seconds(architecture, read_bytes, memory.likely, threads * likely, likely, at) for at in (0.0, 2 * depth))
-        how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
-        if full < 0.9 * empty:
-            how += f": likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when full"
-    if foreign:
-        how += f"; by the rules of llama.cpp, {runtime} was not measured"
-    return Speed(decode=decode, prompt=prompt, how=how)
+        how += _in_context(depth, empty, full)
+    if shared is not None:
+        how += f"; up to the pace of {shared.name}, if it is used"
+    return Speed(decode=decode, prompt=prompt, how=how + _by_llama(runtime if foreign else None))
+
+
+def _in_context(depth: float, empty: float, full: float) -> str:
+    how = f"; with half of the {units.tokens(int(2 * depth))} of context in use"
+    if full < 0.9 * empty:
+        how += f": likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when full"
+    return how
+
+
+def _by_llama(foreign: str | None) -> str:
+    return f"; by the rules of llama.cpp, {foreign} was not measured" if foreign else ""
 
 
 _SAME_RULES = ("llama.cpp", "ollama", "llama-cpp-python")
@@ -253,23 +290,60 @@ def device_bandwidth(device: Accelerator) -> float | None:
     return device.memory_bandwidth_bytes_per_second or gpu_bandwidth(device.name)
 
 
+def _gpu_kind(device: Accelerator) -> _Gpu:
+    if device.unified:
+        return _SHARED
+    if device.vendor.lower() != "nvidia":
+        return _OTHER_CARD
+    return _HBM if _split(device.name) & _HBM_WORDS else _GDDR
+
+
+def _gpu_seconds(
+    kind: _Gpu,
+    peaks: tuple[float, float, float],
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+    foreign: bool,
+) -> list[float]:
+    """Of one token on a GPU, slow end, likely, fast end: the weights, what is in the context, the launches of each layer."""
+    size, layers = sum(read_bytes.values()), 0 if architecture is None else architecture.layers
+    on_board = _cache_bytes(architecture, depth) if architecture is not None else 0.0
+    found = [
+        size / (peak * weights) + on_board / (peak * cache) + layers * each
+        for peak, weights, cache, each in zip(peaks, kind.weights, kind.cache, kind.layer_seconds, strict=True)
+    ]
+    if foreign:
+        # another program may put all launches of a token into one graph
+        found[2] -= layers * kind.layer_seconds[2]
+    if architecture is None or foreign:
+        found[0] *= 2
+    return found
+
+
 def _with_accelerators(
-    machine: Machine, architecture: Architecture | None, read_bytes: Mapping[str, int], depth: float, offloaded: Mapping[int, float]
+    machine: Machine,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+    offloaded: Mapping[int, float],
+    foreign: str | None,
 ) -> Speed:
     """Accelerators one after the other, then the layers in RAM. How fast they read prompts is not estimated."""
     devices = machine.accelerators or ()
-    size = sum(read_bytes.values())
-    on_board = _cache_bytes(architecture, depth) if architecture is not None else 0.0
     seconds = [0.0, 0.0, 0.0]
-    names = []
+    names, shares = [], []
     for number, share in offloaded.items():
         peak = device_bandwidth(devices[number]) if number < len(devices) else None
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
             return Speed(decode=None, prompt=None, how=f"how fast the memory of {name} is is not known")
+        kind = _gpu_kind(devices[number])
         names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
-        for end, used in enumerate(GPU_SHARE):
-            seconds[end] += share * (size + on_board) / (peak * used)
+        shares += [kind.weights[0], kind.weights[2]]
+        own = _gpu_seconds(kind, (peak, peak, peak), architecture, read_bytes, depth, foreign is not None)
+        for end in range(3):
+            seconds[end] += share * own[end]
     rest = max(0.0, 1 - sum(offloaded.values()))
     how = " and ".join(names)
     if rest > 1e-6:
@@ -281,9 +355,68 @@ def _with_accelerators(
             seconds[end] += rest * _seconds(architecture, read_bytes, rate, threads * cores[end], cores[end], depth)
         how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
     else:
-        how = f"on {how}, of which decoding has been seen to use a fifth to nine tenths"
+        how = f"on {how}, of which decoding has been seen to use {_percent(min(shares), max(shares))}, and the launches of each layer"
     slow, likely, fast = (1 / taken for taken in seconds)
-    return Speed(decode=PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast)), prompt=None, how=how)
+    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+    return Speed(decode=decode, prompt=None, how=how + _by_llama(foreign))
+
+
+def _percent(low: float, high: float) -> str:
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+class _SharedGpu(Record):
+    """A GPU that reads the RAM: the peak that it may have, and whether the runtime uses it for sure."""
+
+    name: str
+    peaks: tuple[float, float, float]
+    used: bool
+
+
+def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
+    """The GPU beside the RAM; None where there is none, or nothing tells how fast the memory is."""
+    device = next((one for one in machine.accelerators or () if one.unified), None)
+    if device is None and not (machine.accelerators is None and _on_apple_gpu(machine)):
+        return None
+    peaks = _shared_peaks(machine, device)
+    if peaks is None:
+        return None
+    used = device is not None and device.vendor.lower() in _SHARED_VENDORS and runtime in _RUNS_ON_SHARED and not _is_guest(machine)
+    return _SharedGpu(name=device.name if device else "its GPU", peaks=peaks, used=used)
+
+
+def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, float, float] | None:
+    told = device_bandwidth(device) if device is not None else None
+    fact = "memory_bandwidth_bytes_per_second"
+    known = machine.memory_bandwidth_bytes_per_second
+    if told is None and known is not None and not machine.sources.get(fact, "").startswith("measured"):
+        told = known
+    if told is not None:
+        return told, told, told
+    chip = _chip(machine)
+    if chip is not None:
+        # what cores measure is no more than the GPU can read
+        least = max(known or 0, chip[1] if chip[2] != _ANY_APPLE else _APPLE_PEAK["m1", ""] * _GB)
+        most = max(least, chip[1])
+        return least, float(known or (least * most) ** 0.5) if chip[2] == _ANY_APPLE else most, most
+    memory = bandwidth(machine)
+    return None if memory is None else (memory.low, memory.likely, memory.high)
+
+
+def _on_shared_gpu(
+    gpu: _SharedGpu, architecture: Architecture | None, read_bytes: Mapping[str, int], depth: float, foreign: str | None
+) -> Speed:
+    """All of it read from RAM by the GPU. How fast that reads prompts is not estimated."""
+    slow, likely, fast = (1 / taken for taken in _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, depth, foreign is not None))
+    low, high = gpu.peaks[0], gpu.peaks[2]
+    rate = f"{units.decimal(int(high))}/s" if low == high else f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s, not measured"
+    used = _percent(_SHARED.weights[0], _SHARED.weights[2])
+    how = f"on {gpu.name}, which shares the RAM ({rate} at most), of which decoding has been seen to use {used}"
+    if architecture is not None and depth:
+        empty, full = (1 / _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, False)[1] for at in (0.0, 2 * depth))
+        how += _in_context(depth, empty, full)
+    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+    return Speed(decode=decode, prompt=None, how=how + _by_llama(foreign))
 
 
 def _cache_bytes(architecture: Architecture, depth: float) -> float:
@@ -312,10 +445,16 @@ def advice(
                 "--no-repack lets llama.cpp read prompts 77 to 89 % faster, without a second copy of the weights, and decode 11 to 20 % "
                 "slower (measured on Zen 5, 2 threads)"
             )
-    memory = bandwidth(machine)
-    if size and memory is not None and architecture is not None and context_tokens:
-        threads, cores = _threads(machine), _kind(machine).cores[1]
-        empty, full = (_seconds(architecture, read_bytes, memory.likely, threads * cores, cores, at) for at in (0.0, float(context_tokens)))
+    shared, memory = _shared_gpu(machine, runtime), bandwidth(machine)
+    if size and architecture is not None and context_tokens and (memory is not None or shared is not None):
+        at_ends = (0.0, float(context_tokens))
+        if shared is not None and shared.used:
+            empty, full = (_gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, at, False)[1] for at in at_ends)
+        elif memory is not None:
+            threads, cores = _threads(machine), _kind(machine).cores[1]
+            empty, full = (_seconds(architecture, read_bytes, memory.likely, threads * cores, cores, at) for at in at_ends)
+        else:
+            empty = full = 1.0
         if full > 2 * empty:
             lines.append(
                 f"a shorter --context keeps it fast: once all {units.tokens(context_tokens)} are in use decoding takes "
@@ -421,7 +560,7 @@ def _apple(words: frozenset[str], guest: bool) -> tuple[int, int, str]:
     peak = _APPLE_PEAK.get((chip, variant))
     if peak is None:
         low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
-        return int(low), _APPLE_HIGH, "as a chip by Apple has"
+        return int(low), _APPLE_HIGH, _ANY_APPLE
     least = peak * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
     return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
@@ -443,6 +582,9 @@ def _kind(machine: Machine) -> _Kind:
         return _SCALAR
     if sets is None:
         return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
+    if machine.assumes("instruction_sets"):
+        # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0, which few still have
+        return _AT_LEAST_AVX2 if "avx2" in sets else _ARM if "asimddp" in sets else _UNREAD
     if machine.architecture == "aarch64":
         return _ARM if "asimddp" in sets else _OLD
     if "avx512_bf16" in sets:

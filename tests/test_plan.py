@@ -291,6 +291,13 @@ def test_the_text_fits_the_terminal(case: str, width: int) -> None:
     assert "RAM" in text
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal_still_shows_how_fast(width: int) -> None:
+    """Kind, place and confidence give way before the pace, which is what tells the machines apart."""
+    shown = plain(plan_document(plan_of(*CASES["default"])), width)
+    assert "tokens/s" in next(line for line in shown.splitlines() if line.strip().startswith("machine "))
+
+
 def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
     """Laptops are not buried under CI runners; figures that are not sure say so; --verbose has them all."""
     plan = plan_of(*CASES["default"])

@@ -108,6 +108,18 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
         assert outcomes["speed"] is Outcome.WARN
 
 
+def test_only_boards_with_armv8_0_are_said_to_lack_dot_products() -> None:
+    """Of the profiles with an Arm processor only the Raspberry Pi 4 (Cortex-A72) has no asimddp; what is assumed is said to be so."""
+    for profile in ALL:
+        if profile.machine.architecture != "aarch64":
+            continue
+        finding = check("mistral-7b", machine=profile.machine).finding("cpu")
+        assert finding is not None
+        lacks = profile.name.startswith("raspberry-pi-4")
+        assert (finding.code == "cpu-slow") == lacks, finding.reason
+        assert lacks or "has no" not in finding.reason
+
+
 @pytest.mark.parametrize(
     ("typed", "name"),
     [

@@ -212,6 +212,27 @@ def test_a_wide_range_names_the_slow_end() -> None:
     assert re.search(r"slow end, 3\.0 tokens/s.*--measure", plain(check_text.check_document([wide])))
 
 
+def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
+    """Where --measure was asked for and gave no figure, the reason and what to do stand there, and no hint to measure."""
+    why = Unread(fact="memory_bandwidth_bytes_per_second", reason="measured 3 GB/s with low confidence, not used", remedy="run it again")
+    verdict = samples.local()
+    machine = verdict.machine.replace(memory_bandwidth_bytes_per_second=None, unread=(why,))
+    wide = verdict.replace(machine=machine, speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess"))
+    shown = plain(check_text.check_document([wide], carry=" --measure"))
+    assert why.reason in shown
+    assert "run it again" in shown
+    assert "--measure narrows" not in shown
+    assert why.reason not in plain(check_text.check_document([wide]))
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_where_the_memory_limit_comes_from_is_shown_however_narrow(width: int) -> None:
+    """A limit without its source cannot be judged: the source wraps, it does not vanish."""
+    source = "/sys/fs/cgroup/memory.max"
+    machine = Machine(memory_limit_bytes=2**30, sources={"memory_limit_bytes": f"{source} of a control group above this one"})
+    assert "cgroup" in plain(machine_text.machine_document(machine), width)
+
+
 def test_verbose_shows_the_sum() -> None:
     """Every memory term with its arithmetic and source, the reserve, and where the machine's facts were read."""
     verdict = samples.local()

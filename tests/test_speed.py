@@ -18,6 +18,7 @@ from selfhost.machine import Accelerator, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.spec import Architecture, Attention
 from selfhost.speed import PaceRange, Speed
+from selfhost.whatif import vendor_of
 
 FACT = "memory_bandwidth_bytes_per_second"
 TRUTH = Path(__file__).parent / "truth" / "speed.json"
@@ -70,7 +71,9 @@ def recorded(threads: int, **other: Any) -> Machine:
 def published(name: str) -> Machine:
     facts = dict(truth()["machines"][name])
     if (device := facts.pop("accelerator", None)) is not None:
-        facts["accelerators"] = (Accelerator(vendor="nvidia", name=device),)
+        facts["accelerators"] = (Accelerator(vendor=vendor_of(device), name=device, unified=False),)
+    if (device := facts.pop("shared_gpu", None)) is not None:
+        facts["accelerators"] = (Accelerator(vendor="apple" if "Apple" in device else vendor_of(device), name=device, unified=True),)
     if facts["instruction_sets"] is not None:
         facts["instruction_sets"] = tuple(facts["instruction_sets"])
     return Machine(**facts, sources={FACT: "measured: by the same person"} if FACT in facts else {})
@@ -115,14 +118,80 @@ def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> No
     assert len(off) <= len(runs_as_shipped("decode")) * 0.05, off
 
 
-@pytest.mark.parametrize("run", rows("published"), ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}")
+@pytest.mark.parametrize("run", rows("published"), ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}-{run['depth']}")
 def test_what_others_measured_lies_inside_the_assumed_range(run: dict[str, Any]) -> None:
     """On machines whose bandwidth is only assumed, every published run lies inside the range, however wide."""
     machine = published(run["machine"])
-    offloaded = {0: 1.0} if machine.accelerators else None
-    answer = predicted(machine, run["model"], run["quantization"], context_tokens=256, runtime=run["runtime"], offloaded=offloaded)
+    offloaded = {0: 1.0} if machine.accelerators and not machine.accelerators[0].unified else None
+    context = 2 * run["depth"] or None
+    answer = predicted(machine, run["model"], run["quantization"], context_tokens=context, runtime=run["runtime"], offloaded=offloaded)
     found = span(answer, run["kind"])
     assert found.low <= run["tokens_per_second"] <= found.high, answer.how
+
+
+def on_a_gpu() -> list[tuple[float, PaceRange]]:
+    """Published runs on GPUs: tokens per second, and what is predicted."""
+    found = []
+    for run in rows("published"):
+        machine = published(run["machine"])
+        if machine.accelerators:
+            offloaded = None if machine.accelerators[0].unified else {0: 1.0}
+            asked = {"context_tokens": 2 * run["depth"] or None, "runtime": run["runtime"], "offloaded": offloaded}
+            found.append((run["tokens_per_second"], span(predicted(machine, run["model"], run["quantization"], **asked), "decode")))
+    return found
+
+
+def test_ranges_on_gpus_are_no_wider_than_the_runs_need() -> None:
+    """On GPUs the likely pace is within half as much again of 9 in 10 published runs, and no range spans a factor above six."""
+    runs = on_a_gpu()
+    assert len(runs) >= 200
+    assert sum(1 / 1.5 <= told / found.likely <= 1.5 for told, found in runs) >= 0.9 * len(runs)
+    assert all(found.high <= 6 * found.low for _, found in runs)
+
+
+@pytest.mark.parametrize("name", ["dgx-spark", "mac-mini-M4", "jetson-agx-orin"])
+def test_a_gpu_that_shares_the_ram_is_not_timed_as_cores(name: str) -> None:
+    """Where the runtime uses it, neither the cores nor their instruction sets change the pace; prompts are not estimated."""
+    machine = published(name)
+    bare = machine.replace(cpu_cores_usable=1.0, cpu_cores_physical=1, instruction_sets=("asimd",))
+    one, other = (predicted(each, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp") for each in (machine, bare))
+    assert one.decode == other.decode
+    assert one.prompt is None
+    assert "shares the RAM" in one.how
+    measured = machine.replace(**{FACT: 50 * 10**9}, sources={FACT: "measured: 8 threads"})
+    assert predicted(measured, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp").decode == one.decode
+
+
+@pytest.mark.parametrize(
+    ("changes", "runtime"),
+    [
+        ({"scope": "vm"}, "llama.cpp"),
+        ({}, "transformers"),
+        ({"accelerators": (Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),)}, "llama.cpp"),
+    ],
+)
+def test_a_gpu_that_may_be_left_unused_raises_the_fast_end_alone(changes: dict[str, Any], runtime: str) -> None:
+    """Virtual machines, other programs and other makers' GPUs: the slow end is the cores', the fast end no less than the GPU's."""
+    machine = published("dgx-spark").replace(**{FACT: 100 * 10**9}, sources={}, **changes)
+    asked = {"context_tokens": 65536, "runtime": runtime}
+    perhaps = predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", **asked)
+    without = span(predicted(machine.replace(accelerators=()), "llama-3.1-8b-instruct", "Q4_K_M", **asked), "decode")
+    assert span(perhaps, "decode").low == without.low
+    assert span(perhaps, "decode").high > without.high
+    assert "if it is used" in perhaps.how
+
+
+def test_layers_bound_a_small_model_on_a_fast_card() -> None:
+    """What is launched for each layer takes its time however fast the memory is: an H200 is not ten times an RTX 4090."""
+
+    def pace(name: str) -> PaceRange:
+        machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name=name, unified=False),))
+        return span(predicted(machine, "smollm2-135m-instruct", "Q4_K_M", offloaded={0: 1.0}), "decode")
+
+    # a B300 with 8,000 GB/s ran LFM2.5 1.2B, of half as many layers, at 801 tokens/s, an RTX 4090 with 1,008 at 741
+    for name in ("NVIDIA GeForce RTX 4090", "NVIDIA H200", "NVIDIA B200"):
+        assert pace(name).low < 400
+        assert pace(name).high < 1800
 
 
 def test_a_measured_bandwidth_narrows_the_range() -> None:

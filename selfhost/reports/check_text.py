@@ -75,7 +75,7 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today
     if verdict.notes:
         blocks.append(BLANK)
         blocks.extend(say(note) for note in verdict.notes)
-    _comparison(blocks, verdict, verbose)
+    _comparison(blocks, verdict, verbose, measured="--measure" in carry.split())
     if verdict.can_run and (room := _room_for(verdict)):
         blocks.append(say(room, indent=2, hang=2))
     _findings(blocks, verdict, verbose)
@@ -139,7 +139,7 @@ def _other_context(verdict: Verdict, other: Alternative) -> bool:
     return judged is not None and other.context_tokens is not None and other.context_tokens != judged
 
 
-def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
+def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measured: bool) -> None:
     """Need against machine. A finding without figures is not a row: its reason is printed below."""
     rows: list[tuple[Span | Bar, ...]] = []
     passed: list[str] = []
@@ -179,8 +179,11 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
     if pace is not None and pace.low > 0 and pace.high > 2 * pace.low and not said and not decided:
         # what is measured is the RAM
         on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-        measure = "" if verdict.machine.planning or on_card else "; --measure narrows the range"
+        measure = "" if verdict.machine.planning or on_card or measured else "; --measure narrows the range"
         blocks.append(say(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
+    if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
+        why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
+        reason_blocks(blocks, "memory bandwidth", why.reason, why.remedy)
 
 
 def _room_for(verdict: Verdict) -> str:

@@ -23,7 +23,7 @@ def machine_document(machine: Machine) -> Document:
         if value:
             rows.append((label, value, machine.sources.get(fact, "")))
     blocks.append(BLANK)
-    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True, drop=1))
+    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
     blocks.append(
         Table(columns=columns, rows=tuple((Span(text=a), Span(text=b, style="strong"), Span(text=c)) for a, b, c in rows), indent=0)
     )

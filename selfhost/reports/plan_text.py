@@ -118,11 +118,11 @@ def _known(blocks: list[Block], fitting: Sequence[Known], wanted: float, verbose
     section(blocks, "Known machines that run it, smallest first")
     columns = (
         Column(title="machine"),
-        Column(title="kind", drop=2),
+        Column(title="kind", drop=3),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True),
-        Column(title="tokens/s", right=True, drop=3),
-        Column(title="where", drop=4),
+        Column(title="tokens/s", right=True),
+        Column(title="where", drop=2),
         Column(title="confidence", drop=1),
     )
     rows = []
