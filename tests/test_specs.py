@@ -440,3 +440,10 @@ def test_first_releases_of_transformers_are_those_that_publishers_name() -> None
     """What was found in the wheels is what release notes and model cards say."""
     stated = tomllib.loads((SPECS / "runtimes" / "transformers.toml").read_text(encoding="utf-8"))["minimum_versions"]
     assert {row: stated[row] for row in SAID_MINIMUMS} == SAID_MINIMUMS
+
+
+def test_what_is_made_from_llama_is_under_its_license_too() -> None:
+    """Section 1.b of each Llama license from 2 on binds whoever passes on a derivative: a maker's own license stands beside it."""
+    derived = [spec for spec in map(spec_of, IDS) if re.search(r"llama-?[234](?!\d)|distill-llama", spec.id)]
+    assert len(derived) > 20
+    assert [spec.id for spec in derived if spec.license is None or "LicenseRef-Llama-" not in (spec.license.id or "")] == []
