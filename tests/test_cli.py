@@ -93,7 +93,7 @@ ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
     "negative speed": (("check", "gpt2", "--min-speed", "-1"), "--min-speed", "0"),
     "speed that is no number": (("check", "gpt2", "--min-speed", "nan"), "--min-speed", "0"),
     "load that is no number": (("check", "gpt2", "--tokens-per-day", "many"), "many", "2M:500k"),
-    "load of too many": (("check", "gpt2", "--tokens-per-day", "9" * 20), "--tokens-per-day", "15 digits"),
+    "load of too many": (("check", "gpt2", "--tokens-per-day", "9" * 20), "--tokens-per-day", "too large"),
     "load of nothing": (("check", "gpt2", "--tokens-per-day", "0"), "--tokens-per-day", ""),
     "power without a load": (("check", "gpt2", "--watts", "90"), "--watts", "--tokens-per-day"),
     "power of nothing": (("check", "gpt2", "--tokens-per-day", "1k", "--watts", "0"), "--watts", "0.1"),
