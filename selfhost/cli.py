@@ -88,7 +88,8 @@ order: what runs here comes first, then what cannot be told, then the rest; text
 Among those that run, a likely speed of 5 tokens/s or more (as fast as one reads) comes before 2 or more, that before less.
 Then the models of the last three years before older ones, the larger before the smaller (more parameters, more able, as a
 rule of thumb and no more), and of two as large the newer. How open a model is does not change the order: choose by it with
---license, --commercial, --modify, --auditable and --openness. No benchmark score has a part in it.
+--license, --commercial, --modify, --auditable and --openness. But with --modify or --auditable what is open in all that was
+asked comes, of its kind, before what is open in part. No benchmark score has a part in it.
 """,
     "show": """\
 examples:
@@ -422,8 +423,10 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_argument_group("what it must be")
     rules.add_argument("--private", action="store_true", help="nothing may leave this machine: an API is no answer")
     rules.add_argument("--commercial", action="store_true", help="the license must allow commercial use")
-    rules.add_argument("--modify", action="store_true", help="modified versions must be allowed")
-    rules.add_argument("--auditable", action="store_true", help="training data, code and paper must be open")
+    rules.add_argument("--modify", action="store_true", help="modified versions must be allowed, if under conditions")
+    rules.add_argument(
+        "--auditable", action="store_true", help="training data, code and paper must be open; the data at least in part, which is a warning"
+    )
     rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
 
 
@@ -717,7 +720,6 @@ def _list(words: list[str]) -> int:
         and (options.modality is None or verdict.model.modality == options.modality)
         and (options.route is None or verdict.route == options.route)
         and (options.openness is None or verdict.model.openness.weights == options.openness)
-        and not any(finding.check in ("license", "openness") and finding.outcome == "fail" for finding in verdict.findings)
         and (options.max_size is None or _within(verdict, options.max_size))
     ]
     if options.format == "json":

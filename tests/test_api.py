@@ -353,3 +353,34 @@ def test_the_list_is_in_the_order_that_help_states() -> None:
         if place(one) == place(other):
             assert (one.model.released or "") >= (other.model.released or "")
     assert len({place(answer)[:4] for answer in listed}) > 8
+
+
+@pytest.mark.parametrize("wanted", [Workload(auditable=True), Workload(modify=True, auditable=True)], ids=Workload.options)
+def test_what_is_open_comes_before_what_is_open_in_part(wanted: Workload) -> None:
+    """Of one route and kind: open in all that was asked comes first, however large the others are, and what is closed is not listed."""
+    listed = judge_all(open_catalogue(), wanted, VM, today="2026-06-01")
+    outcomes: dict[tuple[str, str], list[str]] = {}
+    for answer in listed:
+        finding = answer.finding("openness")
+        assert finding is not None
+        outcomes.setdefault((answer.route, answer.model.modality), []).append(finding.outcome)
+    for seen in outcomes.values():
+        assert seen == sorted(seen, key=lambda outcome: outcome != "pass")
+        assert "fail" not in seen
+    assert {"pass", "warn"} <= set(outcomes["local", "text"])
+
+
+def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:
+    """Mistral 7B runs but its data is closed: what takes its place is open in full, and a little larger will do."""
+    verdict = check("mistral-7b", Workload(auditable=True), machine=VM)
+    assert len(verdict.alternatives) == 3
+    for other in verdict.alternatives:
+        finding = check(other.id, Workload(auditable=True), machine=VM).finding("openness")
+        assert finding is not None
+        assert finding.outcome == "pass", other.id
+    assert "olmo-3-7b-instruct" in {other.id for other in verdict.alternatives}
+    # a model that does not fit gets smaller ones alone
+    large = check("llama-3.1-70b-instruct", machine=VM)
+    size = large.model.parameters.total or 0
+    assert large.alternatives
+    assert all((open_catalogue().spec(other.id).parameters.total or 0) <= size for other in large.alternatives)
