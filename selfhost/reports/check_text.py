@@ -12,11 +12,9 @@ from .words import (
     BLANK,
     DECIDING,
     MACHINE,
-    WHY_NOT,
     api_words,
     asked_words,
     bill_words,
-    checks_with,
     command_line,
     download_of,
     headline,
@@ -35,6 +33,7 @@ from .words import (
     say,
     section,
     undecided_checks,
+    why_not,
 )
 
 _HEADINGS = {Outcome.FAIL: "Why not", Outcome.UNKNOWN: "Not known", Outcome.WARN: "Worth knowing", Outcome.PASS: "Fine"}
@@ -417,7 +416,7 @@ def _remark(verdict: Verdict) -> str:
         return units.speed(pace.low, pace.high) if pace is not None else ""
     if verdict.route is Route.UNKNOWN:
         return f"not known: {', '.join(undecided_checks(verdict))}"
-    return ", ".join(WHY_NOT[check] for check in checks_with(verdict, Outcome.FAIL))
+    return why_not(verdict)
 
 
 def _sources(blocks: list[Block], machine: Machine) -> None:

@@ -26,6 +26,8 @@ WHY_NOT = {
     "memory": "too little memory", "accelerator": "no accelerator that suits", "disk": "no place on disk", "speed": "too slow",
     "context": "too long a context", "cpu": "the CPU does not suit", "runtime": "no runtime loads it",
     "weights": "its weights are not published", "license": "its license forbids it", "openness": "not open enough",
+    # by the reason's code where the check alone does not say it
+    "license-not-accepted": "its license is not among those asked for",
 }  # fmt: skip
 LEAVES = {
     "speech": "the audio and its transcript",
@@ -68,7 +70,14 @@ def causes(answer: Answer) -> str:
         close = [finding.check for finding in answer.findings if finding.code == "memory-close"]
         missing = [check for check in undecided_checks(answer) if check not in close]
         return "; ".join([*([f"{', '.join(missing)} not known"] if missing else []), *(["memory too close to call"] if close else [])])
-    return ", ".join(WHY_NOT[check] for check in checks_with(answer, Outcome.FAIL))
+    return why_not(answer)
+
+
+def why_not(answer: Answer) -> str:
+    """What rules a local run out, in a few words. A model without weights has no license to name."""
+    failed = [finding for finding in ordered(answer) if finding.outcome is Outcome.FAIL]
+    told = [finding for finding in failed if not (answer.model.closed and finding.check == "license")]
+    return ", ".join(WHY_NOT.get(finding.code) or WHY_NOT[finding.check] for finding in told)
 
 
 def asked_words(verdict: Verdict) -> str:
