@@ -374,9 +374,13 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 
 def _bytes(text: str) -> int:
-    from .units import parse_bytes
+    from .units import MIB, binary, parse_bytes
 
-    return parse_bytes(text)
+    size = parse_bytes(text)
+    # nothing here is counted in bytes: 8 was meant as 8 GB or GiB. As in --set, from a million on it was meant so
+    if text.strip().isdecimal() and 0 < size < MIB:
+        raise ValueError(f"{text!r} is {binary(size)}: the unit is missing, write for example 16GiB or 16GB")
+    return size
 
 
 def _rate(text: str) -> int:
@@ -712,6 +716,8 @@ def _list(words: list[str]) -> int:
     from .api import judge_all, open_catalogue, utc_today
 
     catalogue = open_catalogue(options.specs)
+    if options.family is not None:
+        _known_family(options.family, catalogue)
     machine = _one_machine(options)
     rows = [
         verdict
@@ -744,6 +750,17 @@ def _list(words: list[str]) -> int:
 def _within(verdict: Answer, most: int) -> bool:
     size = verdict.needs.download_bytes if verdict.needs else None
     return size is not None and size <= most
+
+
+def _known_family(wanted: str, catalogue: Catalogue) -> None:
+    """`UsageError` with the nearest for a family that no model is of."""
+    from .tomlfile import nearest
+
+    families = sorted({outline.family for outline in catalogue.outlines() if outline.family is not None})
+    if not any(_same(family, wanted) for family in families):
+        guess = nearest(wanted, families)
+        remedy = f"did you mean --family {guess}?" if guess else "leave it out: `selfhost list` shows every model"
+        raise UsageError(f"--family {wanted!r}: no model is of that family", remedy=remedy, nearest=(guess,) if guess else ())
 
 
 def _same(family: str | None, wanted: str) -> bool:
