@@ -10,7 +10,7 @@ from . import needs as need
 from .apiroute import meets, usable_offers
 from .asking import architectures, ask
 from .catalogue import Catalogue
-from .choose import alternatives, recent_since, room
+from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
 from .errors import Problem, SpecError, WorkloadError
 from .facts import Record
@@ -262,6 +262,7 @@ def _answer(
         placements=considered(question, judged, machine) if instead else (),
         room=room(question, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
+        open_alternatives=open_alternatives(spec, understood.workload, machine, catalogue) if instead else (),
         api_offers=offers,
         monthly_cost=cost,
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),

@@ -8,14 +8,14 @@ from . import needs as need
 from . import units
 from .asking import architectures, ask, needs_under
 from .catalogue import Catalogue, Outline
-from .errors import SpecError, WorkloadError
+from .errors import SelfhostError, SpecError, WorkloadError
 from .findings import Outcome, disk, openness_check
 from .machine import Machine
 from .placement import places
 from .present import here
 from .quality import quality_of
 from .spec import ModelSpec
-from .verdict import Alternative, Judged, Question, Room, judge, place
+from .verdict import Alternative, Judged, OpenAlternative, Question, Room, judge, place
 from .workload import Workload
 
 SHORTEST_CONTEXT_TOKENS = 1024
@@ -95,7 +95,7 @@ def _other_models(
     """Other models of the same kind that run here, in the order of `_candidates`."""
     spec = question.spec
     named = _named(spec)
-    plain = asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+    plain = _of_any_model(asked)
     found: list[Alternative] = []
     held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
     for other in _candidates(spec, asked, ALIKE_IN_SIZE if held else 1.0, machine, shelf) if most else ():
@@ -110,6 +110,27 @@ def _other_models(
         found.append(_alternative(fit, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
         if len(found) == most:
             break
+    return tuple(found)
+
+
+def _of_any_model(asked: Workload) -> Workload:
+    """The workload without what only one model comes in."""
+    return asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+
+
+def open_alternatives(spec: ModelSpec, asked: Workload, machine: Machine, shelf: Catalogue) -> tuple[OpenAlternative, ...]:
+    """Every open-weight model that a closed one's spec names, judged under what was asked, in the order of the spec."""
+    found = []
+    for name in spec.availability.open_alternatives if spec.availability else ():
+        try:
+            other = shelf.spec(name)
+            judged = judge(ask(other, _of_any_model(asked), shelf, machine), machine)
+        except SelfhostError:
+            continue
+        failed = tuple(finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL)
+        license_id = other.license.id if other.license else None
+        fits = True if judged.fits else False if failed else None
+        found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed))
     return tuple(found)
 
 
@@ -200,6 +221,7 @@ def _alternative(found: _Fit, why: str) -> Alternative:
         context_tokens=question.workload.context_tokens,
         runtime=question.workload.runtime,
         finetune_method=question.workload.finetune_method,
+        license=question.spec.license.id if question.spec.license else None,
         why=why,
         command=f"selfhost check {question.spec.id}{found[2].options()}",
     )

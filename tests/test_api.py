@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,8 @@ import selfhost
 from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
 from selfhost.api import judge_all, open_catalogue
 from selfhost.errors import NotAModelError
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 from selfhost.verdict import Answer
 
 GIB = 2**30
@@ -384,3 +387,26 @@ def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:
     size = large.model.parameters.total or 0
     assert large.alternatives
     assert all((open_catalogue().spec(other.id).parameters.total or 0) <= size for other in large.alternatives)
+
+
+@pytest.mark.parametrize("machine", [VM, VM.replace(memory_total_bytes=GIB, memory_limit_bytes=GIB, memory_available_bytes=GIB)])
+def test_a_closed_models_nearest_open_weights_are_named_with_their_license(machine: Machine) -> None:
+    """GPT-3.5 Turbo: both gpt-oss models are named under Apache-2.0, whether they fit or not; what is said to run does run."""
+    verdict = check("gpt-3.5-turbo", machine=machine)
+    named = {other.id: other for other in verdict.open_alternatives}
+    assert [named[name].license for name in ("gpt-oss-20b", "gpt-oss-120b")] == ["Apache-2.0", "Apache-2.0"]
+    assert named["gpt-oss-120b"].fits is False
+    assert "memory-too-small" in named["gpt-oss-120b"].failed
+    for name, other in named.items():
+        route = check(name, machine=machine).route
+        assert other.fits == {"local": True, "unknown": None}.get(route, False)
+    told = plain(check_document([verdict]))
+    assert all(re.search(f"{name}[^\n]*, Apache-2.0", told) for name in ("gpt-oss 20B", "gpt-oss 120B"))
+    assert all(other.license == open_catalogue().spec(other.id).license.id for other in verdict.alternatives)  # type: ignore[union-attr]
+
+
+def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_asked_for() -> None:
+    """gpt-oss under --license MIT: the reason is what was asked, in the same code as of the model itself."""
+    named = {other.id: other for other in check("gpt-4o", Workload(license="MIT"), machine=VM).open_alternatives}
+    assert "license-not-accepted" in named["gpt-oss-20b"].failed
+    assert check("gpt-2", machine=VM).open_alternatives == ()

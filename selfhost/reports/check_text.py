@@ -17,6 +17,7 @@ from .words import (
     bill_words,
     command_line,
     download_of,
+    failed_words,
     headline,
     line,
     load_words,
@@ -254,13 +255,22 @@ def _findings(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
 
 
 def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
-    if not verdict.alternatives:
-        return
+    """What would run, and of a closed model the open-weight models that its spec names beside them, each with its license."""
     where = on_machine(verdict.machine, short=True)
-    section(blocks, f"What would run {where}" if verdict.route is Route.UNKNOWN else f"What runs {where} instead")
+    if verdict.alternatives:
+        section(blocks, f"What would run {where}" if verdict.route is Route.UNKNOWN else f"What runs {where} instead")
     for other in verdict.alternatives:
-        blocks.append(say(f"{_alternative(verdict, other)}: {other.why}", indent=2, hang=2))
+        terms = f", {other.license}" if other.license and other.id != verdict.model.id else ""
+        blocks.append(say(f"{_alternative(verdict, other)}{terms}: {other.why}", indent=2, hang=2))
         blocks.append(command_line(other.command + carry, indent=4))
+    told = {other.id for other in verdict.alternatives}
+    beside = [named for named in verdict.open_alternatives if named.id not in told]
+    if beside and not told:
+        section(blocks, "The nearest open-weight models")
+    for named in beside:
+        state = {True: f"runs {where} too", False: f"not {where}: {failed_words(named.failed)}", None: f"not known whether it runs {where}"}
+        terms = named.license or "license not known"
+        blocks.append(say(f"{'Also published: ' if told else ''}{named.name}, {terms} ({state[named.fits]})", indent=2, hang=2))
 
 
 def _placements(blocks: list[Block], verdict: Verdict) -> None:

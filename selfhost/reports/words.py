@@ -75,9 +75,14 @@ def causes(answer: Answer) -> str:
 
 def why_not(answer: Answer) -> str:
     """What rules a local run out, in a few words. A model without weights has no license to name."""
-    failed = [finding for finding in ordered(answer) if finding.outcome is Outcome.FAIL]
-    told = [finding for finding in failed if not (answer.model.closed and finding.check == "license")]
-    return ", ".join(WHY_NOT.get(finding.code) or WHY_NOT[finding.check] for finding in told)
+    failed = [finding for finding in answer.findings if finding.outcome is Outcome.FAIL]
+    return failed_words(finding.code for finding in failed if not (answer.model.closed and finding.check == "license"))
+
+
+def failed_words(codes: Iterable[str]) -> str:
+    """The same of reason codes alone; each begins with the name of its check."""
+    told = sorted(((code.partition("-")[0], code) for code in codes), key=lambda pair: ORDER.index(pair[0]))
+    return ", ".join(WHY_NOT.get(code) or WHY_NOT[check] for check, code in told)
 
 
 def asked_words(verdict: Verdict) -> str:
