@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from functools import lru_cache, partial
 
 from . import needs as need
-from .apiroute import usable_offers
+from .apiroute import meets, usable_offers
 from .asking import architectures, ask
 from .catalogue import Catalogue
-from .choose import alternatives, recent_since, room
+from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
 from .errors import Problem, SpecError, WorkloadError
 from .facts import Record
@@ -202,10 +202,13 @@ def utc_today() -> str:
     return strftime("%Y-%m-%d", gmtime())
 
 
-def _offers(catalogue: Catalogue, question: Question, judged: Judged, today: str) -> tuple[Offer, ...]:
+def _offers(
+    catalogue: Catalogue, question: Question, judged: Judged, today: str, met: MutableMapping[str, bool] | None = None
+) -> tuple[Offer, ...]:
     priced = partial(offers_of, catalogue.offers_path, today=today)
     ever = partial(offers_of, catalogue.offers_path, today="")
-    return usable_offers(question, judged, catalogue, priced, ever, today=today, priced_on=snapshot_day(catalogue.offers_path))
+    priced_on = snapshot_day(catalogue.offers_path)
+    return usable_offers(question, judged, catalogue, priced, ever, today=today, priced_on=priced_on, met=met)
 
 
 def _answer(
@@ -261,6 +264,7 @@ def _answer(
         placements=considered(question, judged, machine) if instead else (),
         room=room(question, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
+        open_alternatives=open_alternatives(spec, understood.workload, machine, catalogue) if instead else (),
         api_offers=offers,
         monthly_cost=cost,
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
@@ -273,10 +277,11 @@ def _answer(
 def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, today: str | None = None) -> tuple[Answer, ...]:
     """Every model of the catalogue on one machine, best first: the order that `selfhost list --help` states.
 
-    Models that do not come as asked (another quantization, another runtime) are left out.
+    Models that do not come as asked (another quantization, another runtime), and those whose license or openness is not what
+    was asked, are left out.
     """
     day = today or utc_today()
-    answers = []
+    asked: list[tuple[Question, Judged]] = []
     ready = Questions.open(catalogue, workload, machine)
     refused: WorkloadError | None = None
     if ready is None:
@@ -291,11 +296,17 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
         except WorkloadError as error:
             refused = refused or error
             continue
-        judged = judge(question, machine)
+        asked.append((question, judge(question, machine)))
+    # whether a model may stand in for another is known from its own findings
+    met = {question.spec.id: meets(judged.findings) for question, judged in asked}
+    answers = []
+    for question, judged in asked:
+        if any(finding.check in ("license", "openness") and finding.outcome is Outcome.FAIL for finding in judged.findings):
+            continue
         offered = False
         if judged.failed:
-            known = ready.offered(spec_id, workload, day) if ready is not None else None
-            offered = bool(_offers(catalogue, question, judged, day)) if known is None else known
+            known = ready.offered(question.spec.id, workload, day) if ready is not None else None
+            offered = bool(_offers(catalogue, question, judged, day, met)) if known is None else known
         answers.append(
             Answer(
                 model=question.spec,
@@ -307,10 +318,10 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
                 here=question.here,
             )
         )
-    if not answers and refused is not None:
+    if not asked and refused is not None:
         # nothing comes as asked: the first refusal says why
         raise refused
-    recent = recent_since(answer.model.released for answer in answers)
+    recent = recent_since(question.spec.released for question, _ in asked)
     # of two that rank alike the newer comes first
     answers.sort(key=lambda answer: answer.model.released or "", reverse=True)
     return tuple(sorted(answers, key=lambda answer: _rank(answer, recent)))
@@ -319,14 +330,20 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
 _ROUTE_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
 
-def _rank(answer: Answer, recent: str) -> tuple[int, int, int, bool, int]:
-    """Smaller is better: the route, the kind of model, the likely pace in three steps, old or recent, then the larger the better."""
+def _rank(answer: Answer, recent: str) -> tuple[int, int, bool, int, bool, int]:
+    """Smaller is better.
+
+    The route, the kind of model, open in what was asked or in part, the likely pace in three steps, old or recent, then the larger
+    the better.
+    """
     model = answer.model
     pace = answer.speed.decode.likely if answer.speed and answer.speed.decode else None
     slow = 0 if pace is None or pace >= READING_TOKENS_PER_SECOND else 1 if pace >= DEFAULT_MIN_TOKENS_PER_SECOND else 2
+    opened = answer.finding("openness")
     return (
         _ROUTE_ORDER.index(answer.route),
         MODALITIES.index(model.modality),
+        opened is not None and opened.outcome is not Outcome.PASS,
         slow if answer.can_run else 0,
         (model.released or "") < recent,
         -(model.parameters.total or 0),

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 
 from .catalogue import Catalogue
 from .errors import SelfhostError
-from .findings import Outcome
-from .machine import Machine
+from .findings import Finding, Outcome, license_check, openness_check
 from .offers import Offer
 from .spec import ModelSpec
-from .verdict import Judged, Question, judge
+from .verdict import Judged, Question
 
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4
-_NOWHERE = Machine(name="nowhere")
 
 OffersOf = Callable[[str], Sequence[Offer]]
 
 
 def usable_offers(
-    question: Question, judged: Judged, shelf: Catalogue, offers_of: OffersOf, was_priced: OffersOf, *, today: str, priced_on: str
+    question: Question,
+    judged: Judged,
+    shelf: Catalogue,
+    offers_of: OffersOf,
+    was_priced: OffersOf,
+    *,
+    today: str,
+    priced_on: str,
+    met: MutableMapping[str, bool] | None = None,
 ) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where it has none and cannot run here.
 
@@ -28,18 +34,37 @@ def usable_offers(
     only if it states at least that much and the model can use it; where a license or openness was asked for, only if the
     model it serves meets that. A closed model that is not retired is offered by its provider, though no price be known.
     `offers_of` gives the offers for a model's id, `was_priced` those that have ended as well; `priced_on` is the day of the snapshot.
+    `met` holds by id whether a model meets the license and openness asked for; whoever asks of many models under the same
+    needs gives one mapping for all, and what is found is kept in it.
     """
     if question.workload.private or question.workload.task == "finetune":
         return ()
-    kept = _meeting(question, judged, offers_of(question.spec.id) or _by_its_provider(question.spec, today, priced_on, was_priced))
+    offers = offers_of(question.spec.id) or _by_its_provider(question.spec, today, priced_on, was_priced)
+    kept = _long_enough(question, question.spec, offers) if offers and meets(judged.findings) else ()
     if kept or not judged.failed:
         return kept
-    for spec in _stand_ins(question.spec, shelf):
-        other = question.replace(spec=spec, needs=None, loads=None)
-        kept = _meeting(other, judge(other, _NOWHERE), offers_of(spec.id) or _by_its_provider(spec, today, priced_on, was_priced))
-        if kept:
-            return tuple(offer.replace(stands_in=True) for offer in kept)
+    met = {} if met is None else met
+    for model_id, closed in _stand_ins(question.spec, shelf):
+        # what nobody serves stands in for nothing, and most models are served by nobody
+        if met.get(model_id) is False or (not closed and not offers_of(model_id)):
+            continue
+        spec = _read(shelf, model_id)
+        if spec is None:
+            continue
+        if model_id not in met:
+            asked = (license_check(spec, question.workload), openness_check(spec, question.workload))
+            met[model_id] = meets(finding for finding in asked if finding)
+        if met[model_id]:
+            offers = offers_of(model_id) or _by_its_provider(spec, today, priced_on, was_priced)
+            if kept := _long_enough(question, spec, offers):
+                return tuple(offer.replace(stands_in=True) for offer in kept)
     return ()
+
+
+def meets(findings: Iterable[Finding]) -> bool:
+    """No finding of the license or the openness is `fail` or `unknown`: what was asked of the model itself is met."""
+    decided = (Outcome.FAIL, Outcome.UNKNOWN)
+    return not any(finding.check in ("license", "openness") and finding.outcome in decided for finding in findings)
 
 
 def _by_its_provider(spec: ModelSpec, today: str, priced_on: str, was_priced: OffersOf) -> tuple[Offer, ...]:
@@ -51,22 +76,23 @@ def _by_its_provider(spec: ModelSpec, today: str, priced_on: str, was_priced: Of
     return (Offer(provider=served.provider, model=spec.id, model_id=spec.id, as_of=priced_on, source=f"{source}; no price known"),)
 
 
-def _meeting(question: Question, judged: Judged, offers: Sequence[Offer]) -> tuple[Offer, ...]:
-    asked = [finding for finding in judged.findings if finding.check in ("license", "openness")]
-    if any(finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN) for finding in asked):
-        return ()
+def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -> tuple[Offer, ...]:
+    """Those of the model's offers that serve the context, where one was asked for."""
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
         return tuple(offers)
-    architecture = question.spec.architecture
+    architecture = spec.architecture
     longest = max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0) if architecture else 0
     if longest and wanted > longest:
         return ()
     return tuple(offer for offer in offers if offer.context_tokens is not None and offer.context_tokens >= wanted)
 
 
-def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[ModelSpec]:
-    """What stands in for a model: its successors one after another, then its family's next larger ones, then any next larger one."""
+def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, bool]]:
+    """What stands in for a model, by id and whether it is closed, or may be.
+
+    Its successors one after another, then its family's next larger ones, then any next larger one.
+    """
     seen = {spec.id}
     current: ModelSpec | None = spec
     for _ in range(MOST_SUCCESSORS):
@@ -76,7 +102,7 @@ def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[ModelSpec]:
         current = _read(shelf, successor) if successor and successor not in seen else None
         if current is not None:
             seen.add(current.id)
-            yield current
+            yield current.id, current.closed
     if spec.closed:
         yield from _beside_closed(spec, shelf, seen)
         return
@@ -89,24 +115,20 @@ def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[ModelSpec]:
         if outline.id not in seen and not outline.closed and outline.modality == spec.modality and (outline.parameters_total or 0) >= size
     ]
     for outline in sorted(larger, key=lambda outline: (outline.family != spec.family, outline.parameters_total or 0, outline.id)):
-        found = _read(shelf, outline.id)
-        if found is not None:
-            yield found
+        yield outline.id, False
 
 
-def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[ModelSpec]:
+def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[tuple[str, bool]]:
     """The same line's other models, the newest first, then the nearest open-weight models that somebody hosts."""
     line = [
         outline
         for outline in shelf.outlines()
         if outline.closed and outline.id not in seen and outline.family == spec.family and outline.modality == spec.modality
     ]
-    newest = sorted(line, key=lambda outline: (outline.released or "", outline.id), reverse=True)
-    named = spec.availability.open_alternatives if spec.availability else ()
-    for model_id in (*(outline.id for outline in newest), *named):
-        found = _read(shelf, model_id)
-        if found is not None:
-            yield found
+    for outline in sorted(line, key=lambda outline: (outline.released or "", outline.id), reverse=True):
+        yield outline.id, True
+    for model_id in spec.availability.open_alternatives if spec.availability else ():
+        yield model_id, False
 
 
 def _read(shelf: Catalogue, model_id: str) -> ModelSpec | None:

@@ -8,20 +8,23 @@ from . import needs as need
 from . import units
 from .asking import architectures, ask, needs_under
 from .catalogue import Catalogue, Outline
-from .errors import SpecError, WorkloadError
-from .findings import disk
+from .errors import SelfhostError, SpecError, WorkloadError
+from .findings import Outcome, disk, openness_check
 from .machine import Machine
 from .placement import places
 from .present import here
 from .quality import quality_of
 from .spec import ModelSpec
-from .verdict import Alternative, Judged, Question, Room, judge, place
+from .verdict import Alternative, Judged, OpenAlternative, Question, Room, judge, place
 from .workload import Workload
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
 # of two models that fit, one of the last years is proposed before an older one, however large
 RECENT_YEARS = 3
+# where it is not the machine that rules a model out, one up to this many times as large is alike (assumed: 7 and 8 B are one class)
+ALIKE_IN_SIZE = 1.25
+_OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 # no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
 LEAST_BYTES_BY_DEFAULT = 0.5
 # below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp ggml/src/ggml-common.h)
@@ -39,7 +42,7 @@ def alternatives(question: Question, asked: Workload, judged: Judged, machine: M
     if judged.fits:
         return ()
     own = list(_of_itself(question, asked, machine, shelf))
-    others = _other_models(question, asked, machine, shelf, MOST_ALTERNATIVES - min(len(own), 1))
+    others = _other_models(question, asked, judged, machine, shelf, MOST_ALTERNATIVES - min(len(own), 1))
     if not own and not others:
         own = list(_smaller(question, asked, machine, shelf, worth_having=False))
     return (*own[:MOST_ALTERNATIVES], *others)
@@ -86,16 +89,66 @@ def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catal
             return
 
 
-def _other_models(question: Question, asked: Workload, machine: Machine, shelf: Catalogue, most: int) -> tuple[Alternative, ...]:
-    """Other models of the same kind that run here: those the spec names, then the family's, then the rest, the recent and large first.
-
-    Only specs that come into question are read.
-    """
+def _other_models(
+    question: Question, asked: Workload, judged: Judged, machine: Machine, shelf: Catalogue, most: int
+) -> tuple[Alternative, ...]:
+    """Other models of the same kind that run here, in the order of `_candidates`."""
     spec = question.spec
+    named = _named(spec)
+    plain = _of_any_model(asked)
+    found: list[Alternative] = []
+    held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
+    for other in _candidates(spec, asked, ALIKE_IN_SIZE if held else 1.0, machine, shelf) if most else ():
+        fit = _fits(other, plain, shelf, machine)
+        if fit is None:
+            continue
+        kind = "the nearest open-weight model" if other.id in named else "another model"
+        if other.family == spec.family:
+            kind = "the same family"
+        if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
+            kind += f" with {fit[0].runtime.name}"
+        found.append(_alternative(fit, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
+        if len(found) == most:
+            break
+    return tuple(found)
+
+
+def _of_any_model(asked: Workload) -> Workload:
+    """The workload without what only one model comes in."""
+    return asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+
+
+def open_alternatives(spec: ModelSpec, asked: Workload, machine: Machine, shelf: Catalogue) -> tuple[OpenAlternative, ...]:
+    """Every open-weight model that a closed one's spec names, judged under what was asked, in the order of the spec."""
+    found = []
+    for name in spec.availability.open_alternatives if spec.availability else ():
+        try:
+            other = shelf.spec(name)
+            judged = judge(ask(other, _of_any_model(asked), shelf, machine), machine)
+        except SelfhostError:
+            continue
+        failed = tuple(finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL)
+        license_id = other.license.id if other.license else None
+        fits = True if judged.fits else False if failed else None
+        found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed))
+    return tuple(found)
+
+
+def _named(spec: ModelSpec) -> tuple[str, ...]:
+    """What the spec itself names in its place."""
     named = spec.availability.open_alternatives if spec.availability else ()
-    if spec.upkeep.superseded_by:
-        named = (*named, spec.upkeep.superseded_by)
-    plain = asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+    return (*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named
+
+
+def _candidates(spec: ModelSpec, asked: Workload, at_most: float, machine: Machine, shelf: Catalogue) -> Iterator[ModelSpec]:
+    """Models that may take its place: those the spec names, then the family's, then the rest, the recent and large first.
+
+    But for those that the spec names, they have less than `at_most` times its parameters.
+
+    Where openness is asked for, those that are open in part come after all that are open, and what is not open does not come at
+    all. Only specs that come into question are read.
+    """
+    named = _named(spec)
     outlines = shelf.outlines()
     recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(machine, LEAST_BYTES_BY_DEFAULT)
@@ -104,25 +157,20 @@ def _other_models(question: Question, asked: Workload, machine: Machine, shelf: 
         known = named.index(other.id) if other.id in named else len(named)
         return known, other.family != spec.family, (other.released or "") < recent, -(other.parameters_total or 0), other.id
 
-    found: list[Alternative] = []
+    in_part = []
     for outline in sorted(outlines, key=rank):
-        if len(found) >= most:
-            break
-        if not _comes_into_question(outline, spec, named, most_parameters):
+        if not _comes_into_question(outline, spec, named, at_most, most_parameters):
             continue
         try:
             other = shelf.spec(outline.id)
         except SpecError:
             continue
-        fit = _fits(other, plain, shelf, machine)
-        if fit:
-            kind = "the nearest open-weight model" if other.id in named else "another model"
-            if other.family == spec.family:
-                kind = "the same family"
-            if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
-                kind += f" with {fit[0].runtime.name}"
-            found.append(_alternative(fit, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
-    return tuple(found)
+        opened = openness_check(other, asked)
+        if opened is None or opened.outcome is Outcome.PASS:
+            yield other
+        elif opened.outcome is Outcome.WARN:
+            in_part.append(other)
+    yield from in_part
 
 
 def recent_since(days: Iterable[str | None]) -> str:
@@ -131,15 +179,15 @@ def recent_since(days: Iterable[str | None]) -> str:
     return str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
 
 
-def _comes_into_question(outline: Outline, spec: ModelSpec, named: Sequence[str], most_parameters: float | None) -> bool:
-    total = outline.parameters_total
+def _comes_into_question(outline: Outline, spec: ModelSpec, named: Sequence[str], at_most: float, most_parameters: float | None) -> bool:
+    total, own = outline.parameters_total, spec.parameters.total
     if outline.id == spec.id or outline.closed or outline.modality != spec.modality or total is None:
         return False
     if outline.id in named:
         return True
     if most_parameters is not None and total > most_parameters:
         return False
-    return outline.superseded_by is None and (spec.parameters.total is None or total < spec.parameters.total)
+    return outline.superseded_by is None and (own is None or total < own * at_most)
 
 
 def _most_parameters(machine: Machine, bytes_per_parameter: float) -> float | None:
@@ -173,6 +221,7 @@ def _alternative(found: _Fit, why: str) -> Alternative:
         context_tokens=question.workload.context_tokens,
         runtime=question.workload.runtime,
         finetune_method=question.workload.finetune_method,
+        license=question.spec.license.id if question.spec.license else None,
         why=why,
         command=f"selfhost check {question.spec.id}{found[2].options()}",
     )

@@ -88,7 +88,8 @@ order: what runs here comes first, then what cannot be told, then the rest; text
 Among those that run, a likely speed of 5 tokens/s or more (as fast as one reads) comes before 2 or more, that before less.
 Then the models of the last three years before older ones, the larger before the smaller (more parameters, more able, as a
 rule of thumb and no more), and of two as large the newer. How open a model is does not change the order: choose by it with
---license, --commercial, --modify, --auditable and --openness. No benchmark score has a part in it.
+--license, --commercial, --modify, --auditable and --openness. But with --modify or --auditable what is open in all that was
+asked comes, of its kind, before what is open in part. No benchmark score has a part in it.
 """,
     "show": """\
 examples:
@@ -373,9 +374,13 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 
 def _bytes(text: str) -> int:
-    from .units import parse_bytes
+    from .units import MIB, binary, parse_bytes
 
-    return parse_bytes(text)
+    size = parse_bytes(text)
+    # nothing here is counted in bytes: 8 was meant as 8 GB or GiB. As in --set, from a million on it was meant so
+    if text.strip().isdecimal() and 0 < size < MIB:
+        raise ValueError(f"{text!r} is {binary(size)}: the unit is missing, write for example 16GiB or 16GB")
+    return size
 
 
 def _rate(text: str) -> int:
@@ -422,8 +427,10 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_argument_group("what it must be")
     rules.add_argument("--private", action="store_true", help="nothing may leave this machine: an API is no answer")
     rules.add_argument("--commercial", action="store_true", help="the license must allow commercial use")
-    rules.add_argument("--modify", action="store_true", help="modified versions must be allowed")
-    rules.add_argument("--auditable", action="store_true", help="training data, code and paper must be open")
+    rules.add_argument("--modify", action="store_true", help="modified versions must be allowed, if under conditions")
+    rules.add_argument(
+        "--auditable", action="store_true", help="training data, code and paper must be open; the data at least in part, which is a warning"
+    )
     rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
 
 
@@ -709,6 +716,8 @@ def _list(words: list[str]) -> int:
     from .api import judge_all, open_catalogue, utc_today
 
     catalogue = open_catalogue(options.specs)
+    if options.family is not None:
+        _known_family(options.family, catalogue)
     machine = _one_machine(options)
     rows = [
         verdict
@@ -717,7 +726,6 @@ def _list(words: list[str]) -> int:
         and (options.modality is None or verdict.model.modality == options.modality)
         and (options.route is None or verdict.route == options.route)
         and (options.openness is None or verdict.model.openness.weights == options.openness)
-        and not any(finding.check in ("license", "openness") and finding.outcome == "fail" for finding in verdict.findings)
         and (options.max_size is None or _within(verdict, options.max_size))
     ]
     if options.format == "json":
@@ -742,6 +750,17 @@ def _list(words: list[str]) -> int:
 def _within(verdict: Answer, most: int) -> bool:
     size = verdict.needs.download_bytes if verdict.needs else None
     return size is not None and size <= most
+
+
+def _known_family(wanted: str, catalogue: Catalogue) -> None:
+    """`UsageError` with the nearest for a family that no model is of."""
+    from .tomlfile import nearest
+
+    families = sorted({outline.family for outline in catalogue.outlines() if outline.family is not None})
+    if not any(_same(family, wanted) for family in families):
+        guess = nearest(wanted, families)
+        remedy = f"did you mean --family {guess}?" if guess else "leave it out: `selfhost list` shows every model"
+        raise UsageError(f"--family {wanted!r}: no model is of that family", remedy=remedy, nearest=(guess,) if guess else ())
 
 
 def _same(family: str | None, wanted: str) -> bool:

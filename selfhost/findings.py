@@ -51,6 +51,7 @@ CODES: Mapping[str, str] = {
     "license-allows": "the license allows what was asked",
     "license-conditional": "the license allows it under conditions",
     "license-not-known": "whether the license allows it is not known",
+    "license-not-accepted": "the license is not among those asked for",
     "license-forbids": "the license forbids what was asked",
     "openness-open": "what was asked to be open is open",
     "openness-partly": "what was asked to be open is open in part",
@@ -200,15 +201,12 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     label = name or "no license known"
     read_it = f"read it: {own.url}" if own and own.url else "read the license before you rely on it"
     matches = satisfies(name, workload.license) if name and workload.license else None
+    other = "choose a model under a license you accept: `selfhost list`"
     if matches is False:
-        return found(
-            Outcome.FAIL,
-            "license-forbids",
-            f"The license is {label}, not {workload.license}.",
-            "choose a model under a license you accept: `selfhost list`",
-        )
+        return found(Outcome.FAIL, "license-not-accepted", f"The license is {label}, not among those asked for: {workload.license}.", other)
     if spec.closed and workload.license:
-        return found(Outcome.FAIL, "license-forbids", f"The weights are under no license at all, so not under {workload.license}.")
+        reason = "There are no weights, so there is no license of them that could be among those asked for."
+        return found(Outcome.FAIL, "license-not-accepted", reason, other)
     commercial = own.commercial_use if own else None
     if workload.commercial and commercial == "no":
         return found(Outcome.FAIL, "license-forbids", f"{label} forbids commercial use.", read_it)

@@ -29,6 +29,7 @@ __all__ = [
     "Answer",
     "Finding",
     "Judged",
+    "OpenAlternative",
     "Outcome",
     "PaceRange",
     "Placement",
@@ -65,8 +66,22 @@ class Alternative(Record):
     context_tokens: int | None
     runtime: str | None = None
     finetune_method: str | None = None
+    license: str | None = None
     why: str
     command: str
+
+
+class OpenAlternative(Record):
+    """An open-weight model that the spec of a closed one names, whether it runs here or not.
+
+    `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out; `license` is None where it is not known.
+    """
+
+    id: str
+    name: str
+    license: str | None
+    fits: bool | None
+    failed: tuple[str, ...] = ()
 
 
 class Room(Record):
@@ -239,6 +254,7 @@ class Verdict(Answer):
     placements: tuple[Placement, ...] = ()
     room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
+    open_alternatives: tuple[OpenAlternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
     monthly_cost: MonthlyCost | None = None
     commands: tuple[str, ...] = ()

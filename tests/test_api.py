@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,8 @@ import selfhost
 from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
 from selfhost.api import judge_all, open_catalogue
 from selfhost.errors import NotAModelError
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 from selfhost.verdict import Answer
 
 GIB = 2**30
@@ -353,3 +356,57 @@ def test_the_list_is_in_the_order_that_help_states() -> None:
         if place(one) == place(other):
             assert (one.model.released or "") >= (other.model.released or "")
     assert len({place(answer)[:4] for answer in listed}) > 8
+
+
+@pytest.mark.parametrize("wanted", [Workload(auditable=True), Workload(modify=True, auditable=True)], ids=Workload.options)
+def test_what_is_open_comes_before_what_is_open_in_part(wanted: Workload) -> None:
+    """Of one route and kind: open in all that was asked comes first, however large the others are, and what is closed is not listed."""
+    listed = judge_all(open_catalogue(), wanted, VM, today="2026-06-01")
+    outcomes: dict[tuple[str, str], list[str]] = {}
+    for answer in listed:
+        finding = answer.finding("openness")
+        assert finding is not None
+        outcomes.setdefault((answer.route, answer.model.modality), []).append(finding.outcome)
+    for seen in outcomes.values():
+        assert seen == sorted(seen, key=lambda outcome: outcome != "pass")
+        assert "fail" not in seen
+    assert {"pass", "warn"} <= set(outcomes["local", "text"])
+
+
+def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:
+    """Mistral 7B runs but its data is closed: what takes its place is open in full, and a little larger will do."""
+    verdict = check("mistral-7b", Workload(auditable=True), machine=VM)
+    assert len(verdict.alternatives) == 3
+    for other in verdict.alternatives:
+        finding = check(other.id, Workload(auditable=True), machine=VM).finding("openness")
+        assert finding is not None
+        assert finding.outcome == "pass", other.id
+    assert "olmo-3-7b-instruct" in {other.id for other in verdict.alternatives}
+    # a model that does not fit gets smaller ones alone
+    large = check("llama-3.1-70b-instruct", machine=VM)
+    size = large.model.parameters.total or 0
+    assert large.alternatives
+    assert all((open_catalogue().spec(other.id).parameters.total or 0) <= size for other in large.alternatives)
+
+
+@pytest.mark.parametrize("machine", [VM, VM.replace(memory_total_bytes=GIB, memory_limit_bytes=GIB, memory_available_bytes=GIB)])
+def test_a_closed_models_nearest_open_weights_are_named_with_their_license(machine: Machine) -> None:
+    """GPT-3.5 Turbo: both gpt-oss models are named under Apache-2.0, whether they fit or not; what is said to run does run."""
+    verdict = check("gpt-3.5-turbo", machine=machine)
+    named = {other.id: other for other in verdict.open_alternatives}
+    assert [named[name].license for name in ("gpt-oss-20b", "gpt-oss-120b")] == ["Apache-2.0", "Apache-2.0"]
+    assert named["gpt-oss-120b"].fits is False
+    assert "memory-too-small" in named["gpt-oss-120b"].failed
+    for name, other in named.items():
+        route = check(name, machine=machine).route
+        assert other.fits == {"local": True, "unknown": None}.get(route, False)
+    told = plain(check_document([verdict]))
+    assert all(re.search(f"{name}[^\n]*, Apache-2.0", told) for name in ("gpt-oss 20B", "gpt-oss 120B"))
+    assert all(other.license == open_catalogue().spec(other.id).license.id for other in verdict.alternatives)  # type: ignore[union-attr]
+
+
+def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_asked_for() -> None:
+    """gpt-oss under --license MIT: the reason is what was asked, in the same code as of the model itself."""
+    named = {other.id: other for other in check("gpt-4o", Workload(license="MIT"), machine=VM).open_alternatives}
+    assert "license-not-accepted" in named["gpt-oss-20b"].failed
+    assert check("gpt-2", machine=VM).open_alternatives == ()

@@ -111,6 +111,23 @@ def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     assert first.split(": ", 1)[1].startswith(answer)
 
 
+def test_a_license_forbids_only_what_it_forbids() -> None:
+    """Apache-2.0 forbids nothing when MIT was asked for, and a model without weights has no license that could."""
+    failed = samples.finding("license", Outcome.FAIL, "It is so.")
+    for code, words in (
+        ("license-forbids", "its license forbids it"),
+        ("license-not-accepted", "its license is not among those asked for"),
+    ):
+        verdict = samples.api().replace(findings=(failed.replace(code=code),))
+        assert plain(check_text.check_document([verdict])).splitlines()[0].endswith(words)
+        assert words in _words(plain(compare_text.compare_document([verdict, samples.local()]), None))
+    closed = samples.closed()
+    asked = closed.replace(findings=(*closed.findings, failed.replace(code="license-not-accepted")))
+    for document in (check_text.check_document([asked]), compare_text.compare_document([asked, samples.local()])):
+        assert "its license" not in plain(document)
+    assert plain(check_text.check_document([asked])).splitlines()[0] == plain(check_text.check_document([closed])).splitlines()[0]
+
+
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_has_words_for_why_not(check: str) -> None:
     """Whatever fails, the first line says more than `no`."""

@@ -156,7 +156,11 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("license", "unknown", "license-not-known"): lambda: found(
         "license", question(spec=SPEC.replace(license=None), workload=WORK.replace(commercial=True))
     ),
-    ("license", "fail", "license-forbids"): lambda: found("license", work(license="MIT")),
+    ("license", "fail", "license-not-accepted"): lambda: found("license", work(license="MIT")),
+    ("license", "fail", "license-forbids"): lambda: found(
+        "license",
+        question(spec=SPEC.replace(license=License(id="CC-BY-NC-4.0", commercial_use="no")), workload=WORK.replace(commercial=True)),
+    ),
     ("openness", "pass", "openness-open"): lambda: found("openness", work(modify=True)),
     ("openness", "warn", "openness-partly"): lambda: found(
         "openness",

@@ -12,13 +12,12 @@ from .words import (
     BLANK,
     DECIDING,
     MACHINE,
-    WHY_NOT,
     api_words,
     asked_words,
     bill_words,
-    checks_with,
     command_line,
     download_of,
+    failed_words,
     headline,
     line,
     load_words,
@@ -35,6 +34,7 @@ from .words import (
     say,
     section,
     undecided_checks,
+    why_not,
 )
 
 _HEADINGS = {Outcome.FAIL: "Why not", Outcome.UNKNOWN: "Not known", Outcome.WARN: "Worth knowing", Outcome.PASS: "Fine"}
@@ -258,13 +258,22 @@ def _findings(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
 
 
 def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
-    if not verdict.alternatives:
-        return
+    """What would run, and of a closed model the open-weight models that its spec names beside them, each with its license."""
     where = on_machine(verdict.machine, short=True)
-    section(blocks, f"What would run {where}" if verdict.route is Route.UNKNOWN else f"What runs {where} instead")
+    if verdict.alternatives:
+        section(blocks, f"What would run {where}" if verdict.route is Route.UNKNOWN else f"What runs {where} instead")
     for other in verdict.alternatives:
-        blocks.append(say(f"{_alternative(verdict, other)}: {other.why}", indent=2, hang=2))
+        terms = f", {other.license}" if other.license and other.id != verdict.model.id else ""
+        blocks.append(say(f"{_alternative(verdict, other)}{terms}: {other.why}", indent=2, hang=2))
         blocks.append(command_line(other.command + carry, indent=4))
+    told = {other.id for other in verdict.alternatives}
+    beside = [named for named in verdict.open_alternatives if named.id not in told]
+    if beside and not told:
+        section(blocks, "The nearest open-weight models")
+    for named in beside:
+        state = {True: f"runs {where} too", False: f"not {where}: {failed_words(named.failed)}", None: f"not known whether it runs {where}"}
+        terms = named.license or "license not known"
+        blocks.append(say(f"{'Also published: ' if told else ''}{named.name}, {terms} ({state[named.fits]})", indent=2, hang=2))
 
 
 def _placements(blocks: list[Block], verdict: Verdict) -> None:
@@ -420,7 +429,7 @@ def _remark(verdict: Verdict) -> str:
         return units.speed(pace.low, pace.high) if pace is not None else ""
     if verdict.route is Route.UNKNOWN:
         return f"not known: {', '.join(undecided_checks(verdict))}"
-    return ", ".join(WHY_NOT[check] for check in checks_with(verdict, Outcome.FAIL))
+    return why_not(verdict)
 
 
 def _sources(blocks: list[Block], machine: Machine) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import openness, units
-from ..verdict import Outcome, Route, Verdict
+from ..verdict import Route, Verdict
 from .layout import Block, Column, Document, Span, Table
 from .words import (
     BLANK,
     PLACED,
-    WHY_NOT,
     answer_word,
-    checks_with,
     command_line,
     download_of,
     memory_of,
@@ -22,6 +20,7 @@ from .words import (
     say,
     section,
     undecided_checks,
+    why_not,
 )
 
 # what 80 columns hold beside the names of the rows; more models make further tables
@@ -100,7 +99,7 @@ def _route(verdict: Verdict) -> Span:
     if verdict.route is Route.UNKNOWN:
         missing = undecided_checks(verdict)
         return Span(text=f"unknown: {', '.join(missing)} not known" if missing else "unknown", style=verdict.route)
-    causes = ", ".join(WHY_NOT[check] for check in checks_with(verdict, Outcome.FAIL))
+    causes = why_not(verdict)
     return Span(text=f"{verdict.route}: {causes}" if causes else verdict.route.value, style=verdict.route)
 
 

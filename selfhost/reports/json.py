@@ -87,11 +87,13 @@ def verdict(answer: Verdict) -> dict[str, Any]:
                 "finetune_method": other.finetune_method,
                 "quantization": other.quantization,
                 "context_tokens": other.context_tokens,
+                "license": other.license,
                 "why": other.why,
                 "command": other.command,
             }
             for other in answer.alternatives
         ],
+        "open_alternatives": [record(other) for other in answer.open_alternatives],
         "api_offers": [offer(one) for one in answer.api_offers],
         "monthly_cost": record(answer.monthly_cost),
         "commands": list(answer.commands),

@@ -26,6 +26,8 @@ WHY_NOT = {
     "memory": "too little memory", "accelerator": "no accelerator that suits", "disk": "no place on disk", "speed": "too slow",
     "context": "too long a context", "cpu": "the CPU does not suit", "runtime": "no runtime loads it",
     "weights": "its weights are not published", "license": "its license forbids it", "openness": "not open enough",
+    # by the reason's code where the check alone does not say it
+    "license-not-accepted": "its license is not among those asked for",
 }  # fmt: skip
 LEAVES = {
     "speech": "the audio and its transcript",
@@ -68,7 +70,19 @@ def causes(answer: Answer) -> str:
         close = [finding.check for finding in answer.findings if finding.code == "memory-close"]
         missing = [check for check in undecided_checks(answer) if check not in close]
         return "; ".join([*([f"{', '.join(missing)} not known"] if missing else []), *(["memory too close to call"] if close else [])])
-    return ", ".join(WHY_NOT[check] for check in checks_with(answer, Outcome.FAIL))
+    return why_not(answer)
+
+
+def why_not(answer: Answer) -> str:
+    """What rules a local run out, in a few words. A model without weights has no license to name."""
+    failed = [finding for finding in answer.findings if finding.outcome is Outcome.FAIL]
+    return failed_words(finding.code for finding in failed if not (answer.model.closed and finding.check == "license"))
+
+
+def failed_words(codes: Iterable[str]) -> str:
+    """The same of reason codes alone; each begins with the name of its check."""
+    told = sorted(((code.partition("-")[0], code) for code in codes), key=lambda pair: ORDER.index(pair[0]))
+    return ", ".join(WHY_NOT.get(code) or WHY_NOT[check] for check, code in told)
 
 
 def asked_words(verdict: Verdict) -> str:
