@@ -69,12 +69,18 @@ def read(source_environment: dict[str, str]) -> Callable[..., dict[str, Any]]:
     """What a child says of its machine, inside the groups, after a shell command."""
 
     def run(
-        *inside: Path, before: str = "", env: dict[str, str] | None = None, wrap: tuple[str, ...] = (), code: str = READ
+        *inside: Path,
+        before: str = "",
+        env: dict[str, str] | None = None,
+        wrap: tuple[str, ...] = (),
+        within: tuple[str, ...] = (),
+        code: str = READ,
     ) -> dict[str, Any]:
+        """`wrap` is run outside the groups, `within` once inside them, before the shell command."""
         enter = "".join(f'echo 0 > "{folder}/cgroup.procs" && ' for folder in inside)
-        line = f'{enter}{before}{" && " if before else ""}exec "$0" -c "$1"'
+        line = f'{before}{" && " if before else ""}exec "$0" -c "$1"'
         done = subprocess.run(
-            [*wrap, "sh", "-c", line, sys.executable, code],
+            [*wrap, "sh", "-c", f'{enter}exec "$@"', "sh", *within, "sh", "-c", line, sys.executable, code],
             capture_output=True,
             text=True,
             check=False,
@@ -157,6 +163,20 @@ def test_a_group_of_version_2(read: Read) -> None:
                 path.rmdir()
 
 
+@pytest.mark.parametrize(
+    ("wrap", "before"),
+    [(("unshare", "-C"), ""), (("unshare", "-m"), "umount /sys/fs/cgroup/memory")],
+    ids=["another namespace", "unmounted"],
+)
+def test_a_limit_that_does_not_show_is_not_denied(groups: Groups, read: Read, wrap: tuple[str, str], before: str) -> None:
+    """A namespace that sees the mount of the one above, and a controller of version 1 that is not mounted: both limited, both unread."""
+    _alone(wrap[1])
+    folder = groups.make("memory", memory__limit_in_bytes=600 * MIB)
+    found = read(folder, before=before, within=wrap)
+    assert found["memory_limit_bytes"] is found["memory_available_bytes"] is None
+    assert "a limit may exist unseen" in next(one["reason"] for one in found["unread"] if one["fact"] == "memory_limit_bytes")
+
+
 def test_huge_pages_are_not_in_the_limit(read: Read) -> None:
     """What is set aside now, whoever did it, is in the total and not in the limit."""
     found = read()
@@ -220,10 +240,10 @@ def test_affinity(read: Read) -> None:
 # mounts: each in a namespace of its own, which ends with the child
 
 
-def _alone() -> None:
-    done = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False) if shutil.which("unshare") else None
+def _alone(kind: str = "-m") -> None:
+    done = subprocess.run(["unshare", kind, "true"], capture_output=True, check=False) if shutil.which("unshare") else None
     if done is None or done.returncode:
-        pytest.skip("this account may not make a mount namespace")
+        pytest.skip(f"this account may not make a namespace of its own: unshare {kind}")
 
 
 def disk_of(found: dict[str, Any]) -> dict[str, Any]:

@@ -499,10 +499,45 @@ def test_memory_high_is_a_limit_too(build: Callable[..., RecordedHost]) -> None:
     assert "memory.high" in machine.sources["memory_limit_bytes"]
 
 
-@pytest.mark.parametrize("path", ["/../../user.slice/x", "/not/mounted/here", "/a/../../b"])
-def test_a_path_of_another_namespace(build: Callable[..., RecordedHost], path: str) -> None:
-    """What is mounted here is the nearest group that can be seen: its limit holds."""
-    assert read_machine(build(version_2(FULL, path))).memory_limit_bytes == 2 * GIB
+def test_a_group_gone_from_what_is_mounted(build: Callable[..., RecordedHost]) -> None:
+    """Its path is below what is mounted and its folder is not there: the limit of a group above holds for it."""
+    assert read_machine(build(version_2(FULL, "/not/mounted/here"))).memory_limit_bytes == 2 * GIB
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("root", "path"), [("/../..", "/"), ("/..", "/"), ("/", "/../other"), ("/box", "/boxes/one"), ("/..", "/../../x")])
+def test_a_group_outside_what_is_mounted(build: Callable[..., RecordedHost], version: int, root: str, path: str) -> None:
+    """A namespace of its own with the mount of another (`unshare -C`): the groups that show are not its own, so their limits say nothing.
+
+    The recorded mountinfo of a Docker container has such a line too.
+    """
+    mounts = parse_mountinfo(text_of("mountinfo/mountinfo-docker-cgroup2.txt"))
+    assert "/../.." in [mount.root for mount in mounts if mount.filesystem == "cgroup2"]
+    for top in (FULL | {"memory.max": "max\n"}, FULL):
+        files = version_2(top, path, CGROUP2_MOUNT.replace(" / ", f" {root} "))
+        if version == 1:
+            limit = {"memory.limit_in_bytes": "9223372036854771712\n", "memory.stat": "hierarchical_memory_limit 9223372036854771712\n"}
+            files |= under("/sys/fs/cgroup/memory", limit) | {"/proc/self/cgroup": f"4:memory:{path}\n"}
+            files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS.replace(" / ", f" {root} ")
+        machine = read_machine(build(files))
+        lawful(machine)
+        assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+        assert f"shows the groups of {root}" in machine.why_unread("memory_limit_bytes").reason
+
+
+def test_the_mount_that_shows_the_group_is_read(build: Callable[..., RecordedHost]) -> None:
+    """A new mount over one of another namespace, and a second mount elsewhere: the one that shows the own group counts."""
+    outer = CGROUP2_MOUNT.replace(" / ", " /.. ")
+    for mounts in (outer + CGROUP2_MOUNT, outer.replace("/sys/fs/cgroup", "/outer") + CGROUP2_MOUNT):
+        assert read_machine(build(version_2(FULL, "/", mounts))).memory_limit_bytes == 2 * GIB
+
+
+def test_a_controller_of_version_1_that_is_not_mounted(build: Callable[..., RecordedHost]) -> None:
+    """Version 2 beside it, without that controller, does not say that there is no limit."""
+    files = version_2({"cgroup.controllers": "\n"}) | {"/proc/self/cgroup": "4:memory:/box\n1:cpu:/box\n0::/\n"}
+    machine = read_machine(build(files))
+    for fact in ("memory_limit_bytes", "memory_available_bytes", "cpu_cores_usable"):
+        assert "control groups are not mounted here" in machine.why_unread(fact).reason
 
 
 def test_a_group_mounted_by_its_path(build: Callable[..., RecordedHost]) -> None:
