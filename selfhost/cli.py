@@ -1071,5 +1071,5 @@ def _columns() -> int:
         pass
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return 80

@@ -372,6 +372,21 @@ def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
     assert done.returncode != 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="closes a file descriptor in a POSIX shell")
+@pytest.mark.parametrize("words", ["machine", "check gpt2", "--help", "list --format json"])
+def test_without_standard_output_there_is_no_answer(words: str, source_environment: dict[str, str]) -> None:
+    """`>&-`: bad usage with a way out, no bug."""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m selfhost {words} >&-', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is no standard output" in done.stderr
+
+
 def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:
     """SIGINT while it waits for a policy's machines on standard input."""
     code = (
