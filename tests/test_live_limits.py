@@ -298,6 +298,26 @@ def test_a_read_only_volume(read: Read, tmp_path: Path) -> None:
     assert disk_of(found)["writable"] is False
 
 
+@pytest.mark.parametrize("kind", ["circle", "nowhere", "long name", "long path"])
+def test_a_store_that_cannot_be_made(read: Read, tmp_path: Path, kind: str) -> None:
+    """A link in a circle or to nothing, and a name no file system takes: not the free space of the folder above, and not writable."""
+    store = {
+        "circle": tmp_path / "circle",
+        "nowhere": tmp_path / "nowhere" / "hf",
+        "long name": tmp_path / "not" / "there" / ("x" * 256),
+        "long path": tmp_path / "/".join(["x" * 200] * 25),
+    }[kind]
+    (tmp_path / "circle").symlink_to("other")
+    (tmp_path / "other").symlink_to("circle")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "none")
+    with pytest.raises(OSError):  # noqa: PT011 - each system has its own
+        (store / "hub").mkdir(parents=True)
+    found = read(env={"HF_HOME": str(store)})
+    assert (disk_of(found)["free_bytes"], disk_of(found)["writable"]) == (None, None)
+    reason = next(one["reason"] for one in found["unread"] if one["fact"] == "disks.huggingface.free_bytes")
+    assert any(word in reason for word in ("symbolic links", "severed", "too long"))
+
+
 def test_a_mount_whose_server_is_dead(read: Read, tmp_path: Path) -> None:
     """A FUSE file system that nobody serves: every look at it waits for ever, and the reading goes on after two seconds without it."""
     _alone()

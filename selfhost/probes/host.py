@@ -39,6 +39,11 @@ COMMON_NAMES = (
 ID = r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"
 LXC_NAME = r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"
 
+# NAME_MAX of Linux (limits.h) and of macOS
+MAX_NAME_BYTES = 255
+# errors of a path at which nothing can be made
+UNRESOLVED = ("ELOOP", "ENAMETOOLONG", "ENOLINK")
+
 # for facts that no option states: people may write them down themselves
 FILL_IN = "fill it in: `selfhost machine --format json > m.json`, edit m.json, then add `--machine m.json`"
 
@@ -237,7 +242,25 @@ class Host:
             return False
 
     def resolve(self, path: str) -> str:
-        """`path` made absolute, with links followed as far as it exists."""
+        """`path` made absolute, with links followed as far as it exists. `OSError` where nothing could be made there.
+
+        That is a link that leads nowhere or in a circle, and a name longer than the system allows.
+        """
+        at = os.path.abspath(path)
+        if os.name != "nt" and any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in at.split(os.sep)):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), at)
+        while True:
+            try:
+                os.stat(at)
+                break
+            except OSError as error:
+                if errno.errorcode.get(error.errno or 0) in UNRESOLVED:
+                    raise
+                if os.path.islink(at) and isinstance(error, FileNotFoundError):
+                    raise OSError(errno.ENOLINK, os.strerror(errno.ENOLINK), at) from None
+            if os.path.dirname(at) == at:
+                break
+            at = os.path.dirname(at)
         return os.path.realpath(path)
 
     @property
