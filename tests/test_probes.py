@@ -1190,11 +1190,13 @@ def test_no_bus_is_no_gpu(build: Callable[..., RecordedHost]) -> None:
         ("aarch64", 32, "armv7l"),
         ("x86_64", 32, "i686"),
         ("armv7l", 32, "armv7l"),
+        ("i686", 64, "x86_64"),
+        ("armv8l", 64, "aarch64"),
         ("riscv64", 64, "riscv64"),
     ],
 )
 def test_architecture(build: Callable[..., RecordedHost], word: str, bits: int, name: str) -> None:
-    """One name per architecture; a 32-bit system on a 64-bit kernel runs 32-bit programs."""
+    """One name per architecture; a 32-bit system on a 64-bit kernel runs 32-bit programs, a 64-bit program under `setarch i386` its own."""
     assert read_machine(build({}, machine=word, pointer_bits=bits)).architecture == name
 
 
