@@ -229,7 +229,10 @@ def _size(key: str, most: int) -> Callable[[str], int]:
 def _rate(text: str) -> int:
     lower = text.strip().lower()
     ending = next((word for word in ("/second", "/sec", "/s", "ps") if lower.endswith(word)), "")
-    return _size("bandwidth", MAX_MEMORY_BYTES)(text.strip()[: len(lower) - len(ending)])
+    size = text.strip()[: len(lower) - len(ending)]
+    if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
+        raise _Fault(f"{_shown(text)!r} is bits, or could be: memory is told in bytes", f"write for example {_EXAMPLES['bandwidth']}")
+    return _size("bandwidth", MAX_MEMORY_BYTES)(size)
 
 
 def _cores(text: str) -> float:
