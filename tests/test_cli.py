@@ -313,6 +313,13 @@ def test_help_names_every_option_and_the_exit_codes(command: tuple[str, ...], ca
     assert "exit codes:" in out
 
 
+def test_a_second_machine_is_not_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last of two would silently stand for both: a fleet is a folder."""
+    code, out, err = run(capsys, "check", "gpt2", "--machine", "dgx-spark", "--machine", "raspberry-pi-5-8gb")
+    assert (code, out) == (2, "")
+    assert "a folder of records" in err
+
+
 def test_no_command_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
     """`selfhost` alone: the overview on standard error, exit 2."""
     code, out, err = run(capsys)
