@@ -472,7 +472,15 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
     high = host_high(needs)
     if high is not None:
         high += stored_bytes
+    if low is not None and needs.memory is not None:
+        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they stay
+        low += min(stored_bytes, needs.memory.evictable_bytes)
     could = None if limit is None else max(0, limit - reserve)
+    kept = f"after {units.binary(reserve)} kept back, {reserve_source}"
+    # what was asked to stay free does, also where the memory is free now
+    if workload.reserve_bytes is not None and now is not None and could is not None:
+        now = min(now, could)
+    told = f" {kept}" if workload.reserve_bytes is not None and could is not None else ""
     ceiling = now if basis == "available" else could if basis == "total" else max((x for x in (now, could) if x is not None), default=None)
 
     def found(outcome: Outcome, code: str, has: int | None, reason: str, remedy: str | None = None) -> Finding:
@@ -496,7 +504,7 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
         return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, reason, why.remedy if why else "state it in [needs] of a spec")
     need = f"{units.binary(high)}" if units.binary(high) == units.binary(low) else f"{units.binary(low)} to {units.binary(high)}"
     if stored_bytes:
-        need += f" with the {units.decimal(stored_bytes)} of files, which would lie in memory too,"
+        need += f" (with the {units.decimal(stored_bytes)} of files, which would lie in memory too)"
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"
     # any ceiling that was read is enough to say no, even where the binding one was not
     read = [x for x in ((ceiling,) if basis != "default" or limit is not None else ()) if x is not None] + [
@@ -508,11 +516,11 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
             Outcome.FAIL,
             "memory-too-small",
             has,
-            f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most.",
+            f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{told}.",
             smaller,
         )
     if basis == "default" and now is not None and high <= now:
-        return found(Outcome.PASS, "memory-fits", now, f"It takes {need}, and {units.binary(now)} are available now.")
+        return found(Outcome.PASS, "memory-fits", now, f"It takes {need}, and {units.binary(now)} are available now{told}.")
     if (now if basis == "available" else limit) is None:
         why_not = machine.why_unread("memory_available_bytes" if basis == "available" else "memory_limit_bytes")
         return found(
@@ -524,16 +532,17 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
             Outcome.UNKNOWN,
             "memory-close",
             ceiling,
-            f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}: too close to call.",
+            f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{told}: too close to call.",
             f"to be safe, {smaller}",
         )
     if basis == "default":
         free = "how much is free now could not be read" if now is None else f"only {units.binary(now)} are free now"
         remedy = "close other programs first" if now is not None else machine.why_unread("memory_available_bytes").remedy
-        kept = f"after {units.binary(reserve)} kept back, {reserve_source}"
         reason = f"It takes {need}; {_giver(machine, basis)} has {units.binary(ceiling)} for it ({kept}), but {free}."
         return found(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
-    return found(Outcome.PASS, "memory-fits", ceiling, f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}.")
+    return found(
+        Outcome.PASS, "memory-fits", ceiling, f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{told}."
+    )
 
 
 def host_low(needs: Needs) -> int | None:

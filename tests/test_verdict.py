@@ -300,8 +300,30 @@ def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
     """C = max(available, limit - reserve): a machine without a reserve to spare still gives what is free now."""
     tight = MACHINE.replace(memory_limit_bytes=6 * GIB, memory_total_bytes=6 * GIB, memory_available_bytes=int(5.5 * GIB))
     assert found("memory", machine=tight).outcome is Outcome.PASS
-    asked = work(reserve_bytes=6 * GIB)
-    assert found("memory", asked, tight).has == int(5.5 * GIB)
+    assert found("memory", machine=tight).has == int(5.5 * GIB)
+
+
+@pytest.mark.parametrize("basis", ["default", "available", "total"])
+@pytest.mark.parametrize(("reserve", "code"), [(4, "memory-fits"), (10, "memory-fits"), (11.5, "memory-close"), (13, "memory-too-small")])
+def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(basis: str, reserve: float, code: str) -> None:
+    """Of 16 GiB, 12 free, and a need of 4 to 5: what is asked to be left is left, and the reason says so."""
+    asked = work(memory_basis=basis, reserve_bytes=int(reserve * GIB))
+    finding = found("memory", asked)
+    assert finding.code == code
+    assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - asked.workload.reserve_bytes)
+    assert "kept back, as asked" in finding.reason
+
+
+def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
+    """On a disk the originals of repacked weights may leave the page cache; where the store is RAM they cannot, so the least is more."""
+    twice = question(needs=needs_of().replace(memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB)))
+    ram = with_disk(filesystem="tmpfs").replace(memory_limit_bytes=7 * GIB, memory_available_bytes=6 * GIB)
+    assert found("memory", twice, with_disk().replace(memory_limit_bytes=7 * GIB, memory_available_bytes=6 * GIB)).code == "memory-fits"
+    finding = found("memory", twice, ram)
+    assert finding.code == "memory-too-small"
+    assert "(with the 4.00 GB of files, which would lie in memory too)" in finding.reason
+    # those that no copy is made of are mapped where they lie
+    assert found("memory", question(), ram).code == "memory-close"
 
 
 def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:
