@@ -34,9 +34,16 @@ MAX_NAMES = 100_000
 # names of accounts and folders that tell nothing about a person
 COMMON_NAMES = (
     "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user", "runner", "vagrant",
+    "linuxbrew", "Shared", "Public",
 )  # fmt: skip
 # a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
 ID = r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"
+ADDRESSES = (
+    # version 4, MAC and version 6; a PCI slot has two colons, a kernel's version goes on after its numbers
+    r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.-])",
+    r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])",
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!service|slice|scope)[a-z]{2,}\b",
+)
 LXC_NAME = r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"
 
 # NAME_MAX of Linux (limits.h) and of macOS
@@ -637,12 +644,13 @@ class Host:
         if home and len(home) > 1:
             masks.append((re.compile(re.escape(home) + r"(?![\w.-])"), "~"))
         for name in sorted(self.names()):
-            masks.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?![\w-])"), "USER"))
+            masks.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?!\w)"), "USER"))
         host = self.hostname()
         if host and len(host) > 2 and host != "localhost":
             masks.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
         masks.append((re.compile(ID), "ID"))
         masks.append((re.compile(LXC_NAME), r"\1ID"))
+        masks.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
         return masks
 
     def hostname(self) -> str | None:
