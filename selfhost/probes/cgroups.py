@@ -99,6 +99,9 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
     text = host.read_text("/proc/self/cgroup")
     if text is None:
         return Groups(why=host.why("/proc/self/cgroup"))
+    if not text.endswith("\n"):
+        # half a path is that of another group
+        return Groups(why="/proc/self/cgroup was cut off")
     paths = parse_cgroup(text)
     if not paths:
         return Groups(why="/proc/self/cgroup names no control group")
