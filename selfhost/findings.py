@@ -6,7 +6,7 @@ first. Every figure a person reads goes through `units`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
 
@@ -461,8 +461,48 @@ def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, missing_by
 def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0) -> Finding:
     """The host's share of the need against what this machine gives now, and what it could give if other programs closed.
 
-    `stored_bytes` are files in RAM: they join the most that it may take, not the least, for a file that is mapped is not held twice.
+    A limit of the shell counts otherwise than memory does, and holds beside it: the worse of the two is told. `stored_bytes` are
+    files in RAM: they join the most that it may take, and the least where copies are made of them; else they are mapped, not held twice.
     """
+    made = _memory(needs, machine, workload, stored_bytes)
+    return max((made, *_shell_limits(needs, machine, made)), key=lambda one: list(Outcome).index(one.outcome))
+
+
+def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Finding]:
+    """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped files, the second none."""
+    low, high, memory = host_low(needs), host_high(needs), needs.memory
+    if low is None or high is None or memory is None:
+        return
+    host = [term for term in memory.terms if term.where == "host"]
+    # runtimes that map the weights need no private memory for them; which do is not known here
+    unmapped = sum(term.low_bytes for term in host if term.name != "weights")
+    mapped = memory.evictable_bytes
+    copied = sum(term.low_bytes for term in host if term.name == "repacked_weights")
+    counted = f" of address space, the {units.binary(mapped)} that stay mapped included" if mapped else " of address space"
+    for fact, option, least, most, what in (
+        ("address_space_bytes", "-v", low + mapped, high + mapped, counted),
+        ("private_memory_bytes", "-d", unmapped, high, " of private memory"),
+    ):
+        left = getattr(machine, fact)
+        if left is None or most <= left:
+            continue
+        never = least > left
+        remedy = f"lift it: `ulimit {option} unlimited`, or ask who set it"
+        if mapped and copied and option == "-v" and most - copied <= left:
+            remedy += "; or run it with --no-repack, without a second copy of the weights"
+        yield made.replace(
+            outcome=Outcome.FAIL if never else Outcome.UNKNOWN,
+            code="memory-too-small" if never else "memory-close",
+            needs=most,
+            has=left,
+            short=most - left,
+            reason=f"It takes {units.binary(least)} to {units.binary(most)}{what}, and `ulimit {option}` leaves {units.binary(left)}"
+            + ("." if never else ": too close to call."),
+            remedy=remedy,
+        )
+
+
+def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int) -> Finding:
     reserve, reserve_source = reserve_of(machine, workload)
     total, limit, now = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
     basis = workload.memory_basis

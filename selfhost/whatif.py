@@ -137,6 +137,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
         if key == "memory":
             put("memory_total_bytes", value, text)
             put("memory_limit_bytes", value, text)
+            changes |= {"address_space_bytes": None, "private_memory_bytes": None}
             clear("memory_available_bytes", f"how much would be free with {text} is not known")
         elif key == "cores":
             put("cpu_cores_usable", value, text)

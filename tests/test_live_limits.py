@@ -192,8 +192,30 @@ def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
     """`ulimit -v` bounds all a process may map, `ulimit -d` what it may allocate; both say how to lift them."""
     found = read(before=f"ulimit -S{option} 2097152")
     assert (found["memory_limit_bytes"] == 2 * GIB) is limited
-    assert 1.5 * GIB < found["memory_available_bytes"] < 2 * GIB
-    assert f"`ulimit -{option} unlimited` lifts" in found["sources"]["memory_available_bytes"]
+    own, other = ("address_space_bytes", "private_memory_bytes")[:: 1 if limited else -1]
+    assert 1.5 * GIB < found[own] < 2 * GIB
+    assert found[other] is None
+    assert f"`ulimit -{option} unlimited` lifts" in found["sources"][own]
+    assert (found["memory_available_bytes"] == found[own]) is limited
+
+
+def test_what_is_mapped_and_copied_counts_twice_in_the_address_space(read: Read) -> None:
+    """As mmap does: 4.37 GB mapped and 3.36 GB of copies do not fit in 6 GB of address space, though 4.8 GiB would stay in memory."""
+    ask = """
+import json
+from selfhost import Workload, check
+found = check("mistral-7b", Workload(runtime="llama.cpp", quantization="Q4_K_M"))
+memory, finding = found.needs.memory, found.finding("memory")
+told = {"code": finding.code, "needs": finding.needs, "remedy": finding.remedy}
+print(json.dumps({"high": memory.high_bytes, "mapped": memory.evictable_bytes, **told}))
+"""
+    found = read(before="ulimit -Sv 6000000", code=ask)
+    if not found["mapped"]:
+        pytest.skip("no weights are repacked for this processor")
+    assert found["code"] == "memory-too-small"
+    assert found["needs"] == found["high"] + found["mapped"]
+    assert "--no-repack" in found["remedy"]
+    assert "ulimit -v unlimited" in found["remedy"]
 
 
 # processors

@@ -631,7 +631,7 @@ def test_address_space(build: Callable[..., RecordedHost]) -> None:
     files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmSize:\t 1048576 kB\n"}
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 4 * GIB
-    assert machine.memory_available_bytes == 3 * GIB
+    assert machine.memory_available_bytes == machine.address_space_bytes == 3 * GIB
     del files["/proc/self/status"]
     assert read_machine(build(files)).memory_available_bytes is None
 
@@ -689,12 +689,13 @@ def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode
 
 
 def test_a_limit_on_private_memory(build: Callable[..., RecordedHost]) -> None:
-    """`ulimit -d` counts what is allocated, not what is mapped: it bounds what is available and not what may ever load."""
+    """`ulimit -d` counts what is allocated, not what is mapped: it is told apart from memory, which it does not bound as such."""
     limits = "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
     files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 1048576 kB\n"}
     machine = read_machine(build(files))
-    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, GIB)
-    assert "`ulimit -d unlimited` lifts" in machine.sources["memory_available_bytes"]
+    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 12 * GIB)
+    assert (machine.private_memory_bytes, machine.address_space_bytes) == (GIB, None)
+    assert "`ulimit -d unlimited` lifts" in machine.sources["private_memory_bytes"]
     del files["/proc/self/status"]
     assert read_machine(build(files)).memory_available_bytes is None
     files["/proc/self/limits"] = "Max address space unlimited unlimited bytes\n"

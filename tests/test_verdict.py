@@ -28,6 +28,7 @@ from selfhost.spec import (
     StatedNeeds,
 )  # fmt: skip
 from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
+from selfhost.whatif import apply
 from selfhost.workload import Workload
 
 GIB = 2**30
@@ -307,11 +308,42 @@ def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
 @pytest.mark.parametrize(("reserve", "code"), [(4, "memory-fits"), (10, "memory-fits"), (11.5, "memory-close"), (13, "memory-too-small")])
 def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(basis: str, reserve: float, code: str) -> None:
     """Of 16 GiB, 12 free, and a need of 4 to 5: what is asked to be left is left, and the reason says so."""
-    asked = work(memory_basis=basis, reserve_bytes=int(reserve * GIB))
+    kept = int(reserve * GIB)
+    asked = work(memory_basis=basis, reserve_bytes=kept)
     finding = found("memory", asked)
     assert finding.code == code
-    assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - asked.workload.reserve_bytes)
+    assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - kept)
     assert "kept back, as asked" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "needs", "told"),
+    [
+        # 4 to 5 GiB resident, of which 2 are mapped and 1 is a copy whose 3 GiB of originals stay mapped
+        ({"address_space_bytes": 8 * GIB}, "memory-fits", 5, ""),
+        ({"address_space_bytes": int(7.5 * GIB)}, "memory-close", 8, "too close to call"),
+        ({"address_space_bytes": 6 * GIB}, "memory-too-small", 8, "`ulimit -v` leaves 6.00 GiB"),
+        ({"private_memory_bytes": 5 * GIB}, "memory-fits", 5, ""),
+        ({"private_memory_bytes": 3 * GIB}, "memory-close", 5, "too close to call"),
+        ({"private_memory_bytes": GIB}, "memory-too-small", 5, "`ulimit -d` leaves 1.00 GiB"),
+    ],
+)
+def test_limits_of_the_shell_count_otherwise_than_memory(limits: dict[str, int], code: str, needs: int, told: str) -> None:
+    """setrlimit(2): RLIMIT_AS counts every mapping, so originals beside their copies too; RLIMIT_DATA none of a file.
+
+    Neither is memory that others hold, so closing programs is no remedy.
+    """
+    terms = (term(2 * GIB, 2 * GIB), term(GIB, GIB, "repacked_weights"), term(GIB, 2 * GIB, "kv_cache"))
+    asked = question(needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB)))
+    finding = found("memory", asked, MACHINE.replace(**limits))
+    assert (finding.code, finding.needs) == (code, needs * GIB)
+    assert told in finding.reason
+    assert ("unlimited" in (finding.remedy or "")) is bool(told)
+    # where memory itself is too small that is told
+    small = found("memory", asked, MACHINE.replace(memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB, **limits))
+    assert "this machine (limited to 3.00 GiB" in small.reason
+    # a machine with other memory is not this shell
+    assert found("memory", asked, apply(MACHINE.replace(**limits), ["memory=16GiB"])).code == "memory-fits"
 
 
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
