@@ -449,6 +449,15 @@ def _cost(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _Once(argparse.Action):
+    """An option that the last one given would silently replace."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option} is given twice: name one, or a folder of records")
+        setattr(namespace, self.dest, values)
+
+
 def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
     place = parser.add_argument_group("which machine")
     if command == "plan":
@@ -457,6 +466,7 @@ def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
     else:
         place.add_argument(
             "--machine",
+            action=_Once,
             metavar="FILE|DIR|PROFILE",
             help="another machine instead of this one: a record (`selfhost machine --format json`; - reads it from a pipe), a folder of "
             "records, or the name of a known machine (`selfhost machine --profiles`)",
@@ -1090,5 +1100,5 @@ def _columns() -> int:
         pass
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return 80

@@ -6,7 +6,7 @@ first. Every figure a person reads goes through `units`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
 
@@ -459,8 +459,48 @@ def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, missing_by
 def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0) -> Finding:
     """The host's share of the need against what this machine gives now, and what it could give if other programs closed.
 
-    `stored_bytes` are files in RAM: they join the most that it may take, not the least, for a file that is mapped is not held twice.
+    A limit of the shell counts otherwise than memory does, and holds beside it: the worse of the two is told. `stored_bytes` are
+    files in RAM: they join the most that it may take, and the least where copies are made of them; else they are mapped, not held twice.
     """
+    made = _memory(needs, machine, workload, stored_bytes)
+    return max((made, *_shell_limits(needs, machine, made)), key=lambda one: list(Outcome).index(one.outcome))
+
+
+def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Finding]:
+    """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped files, the second none."""
+    low, high, memory = host_low(needs), host_high(needs), needs.memory
+    if low is None or high is None or memory is None:
+        return
+    host = [term for term in memory.terms if term.where == "host"]
+    # runtimes that map the weights need no private memory for them; which do is not known here
+    unmapped = sum(term.low_bytes for term in host if term.name != "weights")
+    mapped = memory.evictable_bytes
+    copied = sum(term.low_bytes for term in host if term.name == "repacked_weights")
+    counted = f" of address space, the {units.binary(mapped)} that stay mapped included" if mapped else " of address space"
+    for fact, option, least, most, what in (
+        ("address_space_bytes", "-v", low + mapped, high + mapped, counted),
+        ("private_memory_bytes", "-d", unmapped, high, " of private memory"),
+    ):
+        left = getattr(machine, fact)
+        if left is None or most <= left:
+            continue
+        never = least > left
+        remedy = f"lift it: `ulimit {option} unlimited`, or ask who set it"
+        if mapped and copied and option == "-v" and most - copied <= left:
+            remedy += "; or run it with --no-repack, without a second copy of the weights"
+        yield made.replace(
+            outcome=Outcome.FAIL if never else Outcome.UNKNOWN,
+            code="memory-too-small" if never else "memory-close",
+            needs=most,
+            has=left,
+            short=most - left,
+            reason=f"It takes {units.binary(least)} to {units.binary(most)}{what}, and `ulimit {option}` leaves {units.binary(left)}"
+            + ("." if never else ": too close to call."),
+            remedy=remedy,
+        )
+
+
+def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int) -> Finding:
     reserve, reserve_source = reserve_of(machine, workload)
     total, limit, now = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
     basis = workload.memory_basis
@@ -470,7 +510,15 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
     high = host_high(needs)
     if high is not None:
         high += stored_bytes
+    if low is not None and needs.memory is not None:
+        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they stay
+        low += min(stored_bytes, needs.memory.evictable_bytes)
     could = None if limit is None else max(0, limit - reserve)
+    kept = f"after {units.binary(reserve)} kept back, {reserve_source}"
+    # what was asked to stay free does, also where the memory is free now
+    if workload.reserve_bytes is not None and now is not None and could is not None:
+        now = min(now, could)
+    told = f" {kept}" if workload.reserve_bytes is not None and could is not None else ""
     ceiling = now if basis == "available" else could if basis == "total" else max((x for x in (now, could) if x is not None), default=None)
 
     def found(outcome: Outcome, code: str, has: int | None, reason: str, remedy: str | None = None) -> Finding:
@@ -494,7 +542,7 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
         return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, reason, why.remedy if why else "state it in [needs] of a spec")
     need = f"{units.binary(high)}" if units.binary(high) == units.binary(low) else f"{units.binary(low)} to {units.binary(high)}"
     if stored_bytes:
-        need += f" with the {units.decimal(stored_bytes)} of files, which would lie in memory too,"
+        need += f" (with the {units.decimal(stored_bytes)} of files, which would lie in memory too)"
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"
     # any ceiling that was read is enough to say no, even where the binding one was not
     read = [x for x in ((ceiling,) if basis != "default" or limit is not None else ()) if x is not None] + [
@@ -506,11 +554,11 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
             Outcome.FAIL,
             "memory-too-small",
             has,
-            f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most.",
+            f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{told}.",
             smaller,
         )
     if basis == "default" and now is not None and high <= now:
-        return found(Outcome.PASS, "memory-fits", now, f"It takes {need}, and {units.binary(now)} are available now.")
+        return found(Outcome.PASS, "memory-fits", now, f"It takes {need}, and {units.binary(now)} are available now{told}.")
     if (now if basis == "available" else limit) is None:
         why_not = machine.why_unread("memory_available_bytes" if basis == "available" else "memory_limit_bytes")
         return found(
@@ -522,16 +570,17 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
             Outcome.UNKNOWN,
             "memory-close",
             ceiling,
-            f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}: too close to call.",
+            f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{told}: too close to call.",
             f"to be safe, {smaller}",
         )
     if basis == "default":
         free = "how much is free now could not be read" if now is None else f"only {units.binary(now)} are free now"
         remedy = "close other programs first" if now is not None else machine.why_unread("memory_available_bytes").remedy
-        kept = f"after {units.binary(reserve)} kept back, {reserve_source}"
         reason = f"It takes {need}; {_giver(machine, basis)} has {units.binary(ceiling)} for it ({kept}), but {free}."
         return found(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
-    return found(Outcome.PASS, "memory-fits", ceiling, f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}.")
+    return found(
+        Outcome.PASS, "memory-fits", ceiling, f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{told}."
+    )
 
 
 def host_low(needs: Needs) -> int | None:

@@ -172,6 +172,8 @@ class Machine(Record):
 
     Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
+    `address_space_bytes` and `private_memory_bytes` are what `ulimit -v` leaves to this process, mapped files included, and what
+    `ulimit -d` leaves, without them; None where there is no such limit.
     `cpu_cores_usable` has affinity and quota applied and may be a fraction; `cpu_cores_performance` are those of `cpu_cores_physical` that
     are of the fastest kind, all of them where they are alike. `instruction_sets` are Linux kernel names.
     `accelerators` is None when it is not known whether there are any, () when there are none.
@@ -192,6 +194,8 @@ class Machine(Record):
     memory_total_bytes: int | None = None
     memory_limit_bytes: int | None = None
     memory_available_bytes: int | None = None
+    address_space_bytes: int | None = None
+    private_memory_bytes: int | None = None
     swap_free_bytes: int | None = None
     cpu_model: str | None = None
     cpu_cores_physical: int | None = None
@@ -293,8 +297,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# facts whose None always has an Unread
-FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None and name != "confidence")
+# facts whose None always has an Unread; that of the others says that there is none
+_NO_FACTS = ("address_space_bytes", "private_memory_bytes", "confidence")
+FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS)
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 
@@ -398,13 +403,15 @@ _LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
     "memory_total_bytes": (_INT, 1, MAX_MEMORY_BYTES),
     "memory_limit_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "memory_available_bytes": (_INT, 0, MAX_MEMORY_BYTES),
+    "address_space_bytes": (_INT, 0, MAX_MEMORY_BYTES),
+    "private_memory_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "swap_free_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "cpu_cores_physical": (_INT, 1, MAX_CORES),
     "cpu_cores_performance": (_INT, 1, MAX_CORES),
     "cpu_cores_usable": (_NUMBER, MIN_CORES, MAX_CORES),
     "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
 }
-_OPTIONAL = frozenset((*FACTS, "confidence"))
+_OPTIONAL = frozenset((*FACTS, *_NO_FACTS))
 _TEXTS = frozenset(("name", "read_at", "scope", "system", "architecture", "cpu_model", "confidence"))
 _CHOICES = {"scope": SCOPES, "confidence": CONFIDENCES}
 _KINDS: dict[str, type] = {
@@ -700,6 +707,8 @@ _FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
     "memory_total_bytes": _Reader.total,
     "memory_limit_bytes": _Reader.memory,
     "memory_available_bytes": _Reader.memory,
+    "address_space_bytes": _Reader.memory,
+    "private_memory_bytes": _Reader.memory,
     "swap_free_bytes": _Reader.memory,
     "cpu_model": _Reader.name,
     "cpu_cores_physical": _Reader.count,

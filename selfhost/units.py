@@ -5,8 +5,12 @@ A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a nu
 
 from __future__ import annotations
 
+import re
+
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
+
+_THOUSANDS = re.compile(r"\s*\d{1,3}(,\d{3})+(?![\d,])[^,]*", re.ASCII)
 
 _UNITS = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
@@ -15,12 +19,22 @@ _UNITS = {
 }  # fmt: skip
 
 
+def _ungrouped(text: str) -> str:
+    """`text` without the marks of thousands, `_` and `,`. `ValueError` for a comma that may be a decimal one."""
+    bare = text.strip().replace("_", "")
+    if "," not in bare:
+        return bare
+    if not _THOUSANDS.fullmatch(bare):
+        raise ValueError(f"{text!r} has a comma that marks no thousands: for a decimal comma write a point, {bare.replace(',', '.', 1)}")
+    return bare.replace(",", "")
+
+
 def parse_bytes(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes.
 
     A bare K, M, G or T is binary, as `docker run -m` and `systemd` read it. `ValueError` says what is wrong.
     """
-    cleaned = text.strip().replace("_", "").replace(",", "").lower()
+    cleaned = _ungrouped(text).lower()
     digits = cleaned.rstrip("abcdefghijklmnopqrstuvwxyz ")
     unit = cleaned[len(digits) :].strip()
     if unit not in _UNITS:
@@ -44,7 +58,7 @@ def parse_rate(text: str) -> int:
     As everywhere with connections a small b is a bit and a capital B a byte. `ValueError` for what could be either, or has no unit.
     """
     example = "write for example 100Mbit/s or 12MB/s"
-    cleaned = text.strip().replace("_", "").replace(",", "")
+    cleaned = _ungrouped(text)
     ending = next((word for word in _RATE_ENDINGS if cleaned.endswith(word)), None)
     body = cleaned[: len(cleaned) - len(ending)].strip() if ending else cleaned
     digits = body.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
@@ -74,7 +88,7 @@ def parse_rate(text: str) -> int:
 
 def parse_tokens(text: str) -> int:
     """`8192`, `8,192`, `8k` (8 * 1024), `128K` -> tokens. `ValueError` says what is wrong."""
-    cleaned = text.strip().replace("_", "").replace(",", "").lower()
+    cleaned = _ungrouped(text).lower()
     factor = 1
     if cleaned.endswith("k"):
         cleaned, factor = cleaned[:-1], 1024
@@ -87,7 +101,7 @@ def parse_tokens(text: str) -> int:
 
 def parse_count(text: str) -> int:
     """`200k`, `1.5M`, `2,000,000` -> a whole number; k, M and B are thousands, millions and billions, as price lists count tokens."""
-    cleaned = text.strip().replace("_", "").replace(",", "").lower()
+    cleaned = _ungrouped(text).lower()
     factor = {"k": 10**3, "m": 10**6, "b": 10**9}.get(cleaned[-1:], 1)
     whole, dot, fraction = (cleaned[:-1] if factor > 1 else cleaned).partition(".")
     digits = whole + fraction

@@ -137,6 +137,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
         if key == "memory":
             put("memory_total_bytes", value, text)
             put("memory_limit_bytes", value, text)
+            changes |= {"address_space_bytes": None, "private_memory_bytes": None}
             clear("memory_available_bytes", f"how much would be free with {text} is not known")
         elif key == "cores":
             put("cpu_cores_usable", value, text)
@@ -229,7 +230,10 @@ def _size(key: str, most: int) -> Callable[[str], int]:
 def _rate(text: str) -> int:
     lower = text.strip().lower()
     ending = next((word for word in ("/second", "/sec", "/s", "ps") if lower.endswith(word)), "")
-    return _size("bandwidth", MAX_MEMORY_BYTES)(text.strip()[: len(lower) - len(ending)])
+    size = text.strip()[: len(lower) - len(ending)]
+    if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
+        raise _Fault(f"{_shown(text)!r} is bits, or could be: memory is told in bytes", f"write for example {_EXAMPLES['bandwidth']}")
+    return _size("bandwidth", MAX_MEMORY_BYTES)(size)
 
 
 def _cores(text: str) -> float:

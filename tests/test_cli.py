@@ -317,6 +317,13 @@ def test_help_names_every_option_and_the_exit_codes(command: tuple[str, ...], ca
     assert "exit codes:" in out
 
 
+def test_a_second_machine_is_not_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last of two would silently stand for both: a fleet is a folder."""
+    code, out, err = run(capsys, "check", "gpt2", "--machine", "dgx-spark", "--machine", "raspberry-pi-5-8gb")
+    assert (code, out) == (2, "")
+    assert "a folder of records" in err
+
+
 def test_no_command_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
     """`selfhost` alone: the overview on standard error, exit 2."""
     code, out, err = run(capsys)
@@ -374,6 +381,21 @@ def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
         os.close(writer)
     assert done.stderr == b""
     assert done.returncode != 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a file descriptor in a POSIX shell")
+@pytest.mark.parametrize("words", ["machine", "check gpt2", "--help", "list --format json"])
+def test_without_standard_output_there_is_no_answer(words: str, source_environment: dict[str, str]) -> None:
+    """`>&-`: bad usage with a way out, no bug."""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m selfhost {words} >&-', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is no standard output" in done.stderr
 
 
 def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:

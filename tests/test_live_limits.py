@@ -69,12 +69,18 @@ def read(source_environment: dict[str, str]) -> Callable[..., dict[str, Any]]:
     """What a child says of its machine, inside the groups, after a shell command."""
 
     def run(
-        *inside: Path, before: str = "", env: dict[str, str] | None = None, wrap: tuple[str, ...] = (), code: str = READ
+        *inside: Path,
+        before: str = "",
+        env: dict[str, str] | None = None,
+        wrap: tuple[str, ...] = (),
+        within: tuple[str, ...] = (),
+        code: str = READ,
     ) -> dict[str, Any]:
+        """`wrap` is run outside the groups, `within` once inside them, before the shell command."""
         enter = "".join(f'echo 0 > "{folder}/cgroup.procs" && ' for folder in inside)
-        line = f'{enter}{before}{" && " if before else ""}exec "$0" -c "$1"'
+        line = f'{before}{" && " if before else ""}exec "$0" -c "$1"'
         done = subprocess.run(
-            [*wrap, "sh", "-c", line, sys.executable, code],
+            [*wrap, "sh", "-c", f'{enter}exec "$@"', "sh", *within, "sh", "-c", line, sys.executable, code],
             capture_output=True,
             text=True,
             check=False,
@@ -157,6 +163,20 @@ def test_a_group_of_version_2(read: Read) -> None:
                 path.rmdir()
 
 
+@pytest.mark.parametrize(
+    ("wrap", "before"),
+    [(("unshare", "-C"), ""), (("unshare", "-m"), "umount /sys/fs/cgroup/memory")],
+    ids=["another namespace", "unmounted"],
+)
+def test_a_limit_that_does_not_show_is_not_denied(groups: Groups, read: Read, wrap: tuple[str, str], before: str) -> None:
+    """A namespace that sees the mount of the one above, and a controller of version 1 that is not mounted: both limited, both unread."""
+    _alone(wrap[1])
+    folder = groups.make("memory", memory__limit_in_bytes=600 * MIB)
+    found = read(folder, before=before, within=wrap)
+    assert found["memory_limit_bytes"] is found["memory_available_bytes"] is None
+    assert "a limit may exist unseen" in next(one["reason"] for one in found["unread"] if one["fact"] == "memory_limit_bytes")
+
+
 def test_huge_pages_are_not_in_the_limit(read: Read) -> None:
     """What is set aside now, whoever did it, is in the total and not in the limit."""
     found = read()
@@ -172,8 +192,30 @@ def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
     """`ulimit -v` bounds all a process may map, `ulimit -d` what it may allocate; both say how to lift them."""
     found = read(before=f"ulimit -S{option} 2097152")
     assert (found["memory_limit_bytes"] == 2 * GIB) is limited
-    assert 1.5 * GIB < found["memory_available_bytes"] < 2 * GIB
-    assert f"`ulimit -{option} unlimited` lifts" in found["sources"]["memory_available_bytes"]
+    own, other = ("address_space_bytes", "private_memory_bytes")[:: 1 if limited else -1]
+    assert 1.5 * GIB < found[own] < 2 * GIB
+    assert found[other] is None
+    assert f"`ulimit -{option} unlimited` lifts" in found["sources"][own]
+    assert (found["memory_available_bytes"] == found[own]) is limited
+
+
+def test_what_is_mapped_and_copied_counts_twice_in_the_address_space(read: Read) -> None:
+    """As mmap does: 4.37 GB mapped and 3.36 GB of copies do not fit in 6 GB of address space, though 4.8 GiB would stay in memory."""
+    ask = """
+import json
+from selfhost import Workload, check
+found = check("mistral-7b", Workload(runtime="llama.cpp", quantization="Q4_K_M"))
+memory, finding = found.needs.memory, found.finding("memory")
+told = {"code": finding.code, "needs": finding.needs, "remedy": finding.remedy}
+print(json.dumps({"high": memory.high_bytes, "mapped": memory.evictable_bytes, **told}))
+"""
+    found = read(before="ulimit -Sv 6000000", code=ask)
+    if not found["mapped"]:
+        pytest.skip("no weights are repacked for this processor")
+    assert found["code"] == "memory-too-small"
+    assert found["needs"] == found["high"] + found["mapped"]
+    assert "--no-repack" in found["remedy"]
+    assert "ulimit -v unlimited" in found["remedy"]
 
 
 # processors
@@ -220,10 +262,10 @@ def test_affinity(read: Read) -> None:
 # mounts: each in a namespace of its own, which ends with the child
 
 
-def _alone() -> None:
-    done = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False) if shutil.which("unshare") else None
+def _alone(kind: str = "-m") -> None:
+    done = subprocess.run(["unshare", kind, "true"], capture_output=True, check=False) if shutil.which("unshare") else None
     if done is None or done.returncode:
-        pytest.skip("this account may not make a mount namespace")
+        pytest.skip(f"this account may not make a namespace of its own: unshare {kind}")
 
 
 def disk_of(found: dict[str, Any]) -> dict[str, Any]:
@@ -276,6 +318,26 @@ def test_a_read_only_volume(read: Read, tmp_path: Path) -> None:
     mount = f'mount -t tmpfs -o ro,size=64m tmpfs "{tmp_path}"'
     found = read(before=mount, env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"))
     assert disk_of(found)["writable"] is False
+
+
+@pytest.mark.parametrize("kind", ["circle", "nowhere", "long name", "long path"])
+def test_a_store_that_cannot_be_made(read: Read, tmp_path: Path, kind: str) -> None:
+    """A link in a circle or to nothing, and a name no file system takes: not the free space of the folder above, and not writable."""
+    store = {
+        "circle": tmp_path / "circle",
+        "nowhere": tmp_path / "nowhere" / "hf",
+        "long name": tmp_path / "not" / "there" / ("x" * 256),
+        "long path": tmp_path / "/".join(["x" * 200] * 25),
+    }[kind]
+    (tmp_path / "circle").symlink_to("other")
+    (tmp_path / "other").symlink_to("circle")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "none")
+    with pytest.raises(OSError):  # noqa: PT011 - each system has its own
+        (store / "hub").mkdir(parents=True)
+    found = read(env={"HF_HOME": str(store)})
+    assert (disk_of(found)["free_bytes"], disk_of(found)["writable"]) == (None, None)
+    reason = next(one["reason"] for one in found["unread"] if one["fact"] == "disks.huggingface.free_bytes")
+    assert any(word in reason for word in ("symbolic links", "severed", "too long"))
 
 
 def test_a_mount_whose_server_is_dead(read: Read, tmp_path: Path) -> None:

@@ -499,10 +499,45 @@ def test_memory_high_is_a_limit_too(build: Callable[..., RecordedHost]) -> None:
     assert "memory.high" in machine.sources["memory_limit_bytes"]
 
 
-@pytest.mark.parametrize("path", ["/../../user.slice/x", "/not/mounted/here", "/a/../../b"])
-def test_a_path_of_another_namespace(build: Callable[..., RecordedHost], path: str) -> None:
-    """What is mounted here is the nearest group that can be seen: its limit holds."""
-    assert read_machine(build(version_2(FULL, path))).memory_limit_bytes == 2 * GIB
+def test_a_group_gone_from_what_is_mounted(build: Callable[..., RecordedHost]) -> None:
+    """Its path is below what is mounted and its folder is not there: the limit of a group above holds for it."""
+    assert read_machine(build(version_2(FULL, "/not/mounted/here"))).memory_limit_bytes == 2 * GIB
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("root", "path"), [("/../..", "/"), ("/..", "/"), ("/", "/../other"), ("/box", "/boxes/one"), ("/..", "/../../x")])
+def test_a_group_outside_what_is_mounted(build: Callable[..., RecordedHost], version: int, root: str, path: str) -> None:
+    """A namespace of its own with the mount of another (`unshare -C`): the groups that show are not its own, so their limits say nothing.
+
+    The recorded mountinfo of a Docker container has such a line too.
+    """
+    mounts = parse_mountinfo(text_of("mountinfo/mountinfo-docker-cgroup2.txt"))
+    assert "/../.." in [mount.root for mount in mounts if mount.filesystem == "cgroup2"]
+    for top in (FULL | {"memory.max": "max\n"}, FULL):
+        files = version_2(top, path, CGROUP2_MOUNT.replace(" / ", f" {root} "))
+        if version == 1:
+            limit = {"memory.limit_in_bytes": "9223372036854771712\n", "memory.stat": "hierarchical_memory_limit 9223372036854771712\n"}
+            files |= under("/sys/fs/cgroup/memory", limit) | {"/proc/self/cgroup": f"4:memory:{path}\n"}
+            files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS.replace(" / ", f" {root} ")
+        machine = read_machine(build(files))
+        lawful(machine)
+        assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+        assert f"shows the groups of {root}" in machine.why_unread("memory_limit_bytes").reason
+
+
+def test_the_mount_that_shows_the_group_is_read(build: Callable[..., RecordedHost]) -> None:
+    """A new mount over one of another namespace, and a second mount elsewhere: the one that shows the own group counts."""
+    outer = CGROUP2_MOUNT.replace(" / ", " /.. ")
+    for mounts in (outer + CGROUP2_MOUNT, outer.replace("/sys/fs/cgroup", "/outer") + CGROUP2_MOUNT):
+        assert read_machine(build(version_2(FULL, "/", mounts))).memory_limit_bytes == 2 * GIB
+
+
+def test_a_controller_of_version_1_that_is_not_mounted(build: Callable[..., RecordedHost]) -> None:
+    """Version 2 beside it, without that controller, does not say that there is no limit."""
+    files = version_2({"cgroup.controllers": "\n"}) | {"/proc/self/cgroup": "4:memory:/box\n1:cpu:/box\n0::/\n"}
+    machine = read_machine(build(files))
+    for fact in ("memory_limit_bytes", "memory_available_bytes", "cpu_cores_usable"):
+        assert "control groups are not mounted here" in machine.why_unread(fact).reason
 
 
 def test_a_group_mounted_by_its_path(build: Callable[..., RecordedHost]) -> None:
@@ -596,7 +631,7 @@ def test_address_space(build: Callable[..., RecordedHost]) -> None:
     files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmSize:\t 1048576 kB\n"}
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 4 * GIB
-    assert machine.memory_available_bytes == 3 * GIB
+    assert machine.memory_available_bytes == machine.address_space_bytes == 3 * GIB
     del files["/proc/self/status"]
     assert read_machine(build(files)).memory_available_bytes is None
 
@@ -654,12 +689,13 @@ def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode
 
 
 def test_a_limit_on_private_memory(build: Callable[..., RecordedHost]) -> None:
-    """`ulimit -d` counts what is allocated, not what is mapped: it bounds what is available and not what may ever load."""
+    """`ulimit -d` counts what is allocated, not what is mapped: it is told apart from memory, which it does not bound as such."""
     limits = "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
     files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 1048576 kB\n"}
     machine = read_machine(build(files))
-    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, GIB)
-    assert "`ulimit -d unlimited` lifts" in machine.sources["memory_available_bytes"]
+    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 12 * GIB)
+    assert (machine.private_memory_bytes, machine.address_space_bytes) == (GIB, None)
+    assert "`ulimit -d unlimited` lifts" in machine.sources["private_memory_bytes"]
     del files["/proc/self/status"]
     assert read_machine(build(files)).memory_available_bytes is None
     files["/proc/self/limits"] = "Max address space unlimited unlimited bytes\n"
@@ -1155,11 +1191,13 @@ def test_no_bus_is_no_gpu(build: Callable[..., RecordedHost]) -> None:
         ("aarch64", 32, "armv7l"),
         ("x86_64", 32, "i686"),
         ("armv7l", 32, "armv7l"),
+        ("i686", 64, "x86_64"),
+        ("armv8l", 64, "aarch64"),
         ("riscv64", 64, "riscv64"),
     ],
 )
 def test_architecture(build: Callable[..., RecordedHost], word: str, bits: int, name: str) -> None:
-    """One name per architecture; a 32-bit system on a 64-bit kernel runs 32-bit programs."""
+    """One name per architecture; a 32-bit system on a 64-bit kernel runs 32-bit programs, a 64-bit program under `setarch i386` its own."""
     assert read_machine(build({}, machine=word, pointer_bits=bits)).architecture == name
 
 

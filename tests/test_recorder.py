@@ -159,6 +159,36 @@ def test_a_record_holds_no_names_and_addresses(private: Path, tmp_path: Path) ->
     assert [secret for secret in SECRETS if secret in whole] == []
 
 
+def test_a_record_holds_no_other_peoples_names(tmp_path: Path) -> None:
+    """Folders and disks of others, servers of shares and addresses in paths: none is passed on, and each is told from the next."""
+    stores = {
+        "HF_HOME": "/media/mary/Big Disk/hf",
+        "LLAMA_CACHE": "/mnt/grace-nas/models",
+        "OLLAMA_MODELS": "//fileserver.corp.example/share/192.0.2.7/models",
+        "PATH": "/home/Jane Roe/bin:/run/media/kim/bin:/home/linuxbrew/.linuxbrew/bin",
+    }
+    programs = ["/home/Jane Roe/bin/ollama", "/run/media/kim/bin/whisper-cli", "/home/linuxbrew/.linuxbrew/bin/llama-server"]
+    sizes = {"free_bytes": 50, "total_bytes": 100, "read_only": False}
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "env.json").write_text(json.dumps(stores | {"HOME": "/root", "USER": "root", "SUDO_USER": "grace"}))
+    facts = {
+        "system": "linux", "machine": "x86_64", "runnable": programs, "cwd": "/home/bob-k",
+        "space": {"/media/mary": sizes, "/home/bob-k": sizes | {"free_bytes": 70}},
+    }  # fmt: skip
+    (tree / "facts.json").write_text(json.dumps(facts))
+    live = json.dumps(read_machine(RecordedHost(str(tree))).to_json())
+    assert "192.0.2.7" not in live
+    assert "grace" not in live
+    again(RecordedHost(str(tree)), tmp_path / "new")
+    whole = "\n".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    whole += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
+    assert [name for name in ("mary", "grace", "fileserver", "corp", "192.0.2.7", "Jane", "Roe", "kim", "bob") if name in whole] == []
+    assert "linuxbrew" in whole
+    disks = {disk.purpose: disk for disk in read_machine(RecordedHost(str(tmp_path / "new"))).disks or ()}
+    assert (disks["huggingface"].free_bytes, disks["whisper.cpp"].free_bytes) == (50, 70)
+
+
 def test_ids_stay_apart(tmp_path: Path) -> None:
     """Two devices, of which a variable names one, are not taken for each other in the record."""
     noted = Recorder(RecordedHost(str(TREES[0])))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -39,6 +41,7 @@ def test_printing_keeps_order(first: int, second: int) -> None:
         ("512M", 536_870_912),
         ("1.5GB", 1_500_000_000),
         ("1,000", 1000),
+        ("1,024.5 KiB", 1_049_088),
         ("0", 0),
         (" 1 byte ", 1),
     ],
@@ -53,6 +56,16 @@ def test_what_is_no_size_is_refused(typed: str) -> None:
     """A size is never guessed: the error quotes what was typed."""
     with pytest.raises(ValueError, match=r"GB|larger"):
         units.parse_bytes(typed)
+
+
+@pytest.mark.parametrize("typed", ["16,5", "1,5", "16,50", "1,0000", "1,2,3", ",5", "1000,000", "1,000,00", "1.5,000", "1,"])
+@pytest.mark.parametrize(
+    ("parse", "unit"), [(units.parse_bytes, "GiB"), (units.parse_rate, "MB/s"), (units.parse_tokens, "k"), (units.parse_count, "M")]
+)
+def test_a_decimal_comma_is_no_mark_of_thousands(parse: Callable[[str], int], unit: str, typed: str) -> None:
+    """Half of Europe writes 16,5 for sixteen and a half: taken as 165 it would be ten times too much."""
+    with pytest.raises(ValueError, match="decimal comma write a point"):
+        parse(typed + unit)
 
 
 @given(st.integers(min_value=0, max_value=10**11))

@@ -28,6 +28,7 @@ from selfhost.spec import (
     StatedNeeds,
 )  # fmt: skip
 from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
+from selfhost.whatif import apply
 from selfhost.workload import Workload
 
 GIB = 2**30
@@ -304,8 +305,61 @@ def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
     """C = max(available, limit - reserve): a machine without a reserve to spare still gives what is free now."""
     tight = MACHINE.replace(memory_limit_bytes=6 * GIB, memory_total_bytes=6 * GIB, memory_available_bytes=int(5.5 * GIB))
     assert found("memory", machine=tight).outcome is Outcome.PASS
-    asked = work(reserve_bytes=6 * GIB)
-    assert found("memory", asked, tight).has == int(5.5 * GIB)
+    assert found("memory", machine=tight).has == int(5.5 * GIB)
+
+
+@pytest.mark.parametrize("basis", ["default", "available", "total"])
+@pytest.mark.parametrize(("reserve", "code"), [(4, "memory-fits"), (10, "memory-fits"), (11.5, "memory-close"), (13, "memory-too-small")])
+def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(basis: str, reserve: float, code: str) -> None:
+    """Of 16 GiB, 12 free, and a need of 4 to 5: what is asked to be left is left, and the reason says so."""
+    kept = int(reserve * GIB)
+    asked = work(memory_basis=basis, reserve_bytes=kept)
+    finding = found("memory", asked)
+    assert finding.code == code
+    assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - kept)
+    assert "kept back, as asked" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "needs", "told"),
+    [
+        # 4 to 5 GiB resident, of which 2 are mapped and 1 is a copy whose 3 GiB of originals stay mapped
+        ({"address_space_bytes": 8 * GIB}, "memory-fits", 5, ""),
+        ({"address_space_bytes": int(7.5 * GIB)}, "memory-close", 8, "too close to call"),
+        ({"address_space_bytes": 6 * GIB}, "memory-too-small", 8, "`ulimit -v` leaves 6.00 GiB"),
+        ({"private_memory_bytes": 5 * GIB}, "memory-fits", 5, ""),
+        ({"private_memory_bytes": 3 * GIB}, "memory-close", 5, "too close to call"),
+        ({"private_memory_bytes": GIB}, "memory-too-small", 5, "`ulimit -d` leaves 1.00 GiB"),
+    ],
+)
+def test_limits_of_the_shell_count_otherwise_than_memory(limits: dict[str, int], code: str, needs: int, told: str) -> None:
+    """setrlimit(2): RLIMIT_AS counts every mapping, so originals beside their copies too; RLIMIT_DATA none of a file.
+
+    Neither is memory that others hold, so closing programs is no remedy.
+    """
+    terms = (term(2 * GIB, 2 * GIB), term(GIB, GIB, "repacked_weights"), term(GIB, 2 * GIB, "kv_cache"))
+    asked = question(needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB)))
+    finding = found("memory", asked, MACHINE.replace(**limits))
+    assert (finding.code, finding.needs) == (code, needs * GIB)
+    assert told in finding.reason
+    assert ("unlimited" in (finding.remedy or "")) is bool(told)
+    # where memory itself is too small that is told
+    small = found("memory", asked, MACHINE.replace(memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB, **limits))
+    assert "this machine (limited to 3.00 GiB" in small.reason
+    # a machine with other memory is not this shell
+    assert found("memory", asked, apply(MACHINE.replace(**limits), ["memory=16GiB"])).code == "memory-fits"
+
+
+def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
+    """On a disk the originals of repacked weights may leave the page cache; where the store is RAM they cannot, so the least is more."""
+    twice = question(needs=needs_of().replace(memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB)))
+    ram = with_disk(filesystem="tmpfs").replace(memory_limit_bytes=7 * GIB, memory_available_bytes=6 * GIB)
+    assert found("memory", twice, with_disk().replace(memory_limit_bytes=7 * GIB, memory_available_bytes=6 * GIB)).code == "memory-fits"
+    finding = found("memory", twice, ram)
+    assert finding.code == "memory-too-small"
+    assert "(with the 4.00 GB of files, which would lie in memory too)" in finding.reason
+    # those that no copy is made of are mapped where they lie
+    assert found("memory", question(), ram).code == "memory-close"
 
 
 def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:

@@ -9,7 +9,7 @@ from .accelerators import read_accelerators
 from .cpu import read_architecture, read_instruction_sets, read_model, read_performance, read_physical, read_scope, read_usable
 from .disk import read_disks
 from .host import Found, Host
-from .memory import Limits, read_available, read_limit, read_limits, read_swap, read_total
+from .memory import Limits, read_available, read_limit, read_limits, read_process_limits, read_swap, read_total
 from .present import read_models
 from .software import read_runtimes
 
@@ -39,6 +39,7 @@ def read_machine(host: Host | None = None) -> Machine:
         ("memory_total_bytes", read_total),
         ("memory_limit_bytes", lambda host, found: read_limit(host, found, limits)),
         ("memory_available_bytes", lambda host, found: read_available(host, found, limits)),
+        ("address_space_bytes", lambda _, found: read_process_limits(found, limits)),
         ("swap_free_bytes", lambda host, found: read_swap(host, found, limits)),
         ("cpu_model", read_model),
         ("cpu_cores_physical", read_physical),

@@ -67,16 +67,31 @@ def parse_pairs(text: str) -> dict[str, int]:
     return found
 
 
-def _folders(mount: Mount, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """From the process's group up to the mount point, and the names to show for them."""
+def _folders(mount: Mount, path: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """From the process's group up to the mount point, and the names to show for them; None where the group is not below what is mounted.
+
+    Both paths are relative to the root of the process's namespace, and may lead out of it (cgroup_namespaces(7)).
+    """
     root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
-    inside = path == root or path.startswith(root + "/")
-    below = path[len(root) :].strip("/").split("/") if inside else []
-    # a path of another namespace: what is mounted here is the nearest group that can be seen
+    if path != root and not path.startswith(root + "/"):
+        return None
+    below = path[len(root) :].strip("/").split("/") if path[len(root) :].strip("/") else []
     if not all(part and part not in (".", "..") for part in below):
-        below = []
+        return None
     steps = ["/" + "/".join(below[:size]) if size else "" for size in range(len(below), -1, -1)]
     return tuple(point + step for step in steps), tuple(root + step or "/" for step in steps)
+
+
+def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
+    """The groups of `path` in the first of `mounts` that shows them; `why` where none does."""
+    for mount in mounts:
+        found = _folders(mount, path)
+        if found is not None:
+            return Groups(version=version, folders=found[0], names=found[1])
+    shown = f"{mounts[0].point} shows the groups of {mounts[0].root}"
+    if ".." in mounts[0].root.split("/"):
+        return Groups(why=f"{shown}, above this process's namespace, and not which of them is its own")
+    return Groups(why=f"{shown}, and this process is in {path}, which is not below it")
 
 
 def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
@@ -84,29 +99,36 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
     text = host.read_text("/proc/self/cgroup")
     if text is None:
         return Groups(why=host.why("/proc/self/cgroup"))
+    if not text.endswith("\n"):
+        # half a path is that of another group
+        return Groups(why="/proc/self/cgroup was cut off")
     paths = parse_cgroup(text)
     if not paths:
         return Groups(why="/proc/self/cgroup names no control group")
     if not host.mounts():
         return Groups(why=host.why("/proc/self/mountinfo"))
-    old = [mount for mount in host.mounts() if mount.filesystem == "cgroup" and controller in mount.options.split(",")]
+    # of two mounts on one point the later one is seen
+    mounts = tuple({mount.point: mount for mount in host.mounts()}.values())
+    old = [mount for mount in mounts if mount.filesystem == "cgroup" and controller in mount.options.split(",")]
     if controller in paths and old:
-        folders, names = _folders(old[0], paths[controller])
-        return Groups(version=1, folders=folders, names=names)
+        return _chain(1, old, paths[controller])
     if old:
         return Groups(why=f"/proc/self/cgroup does not name the {controller} group, and {old[0].point} is mounted")
-    new = [mount for mount in host.mounts() if mount.filesystem == "cgroup2"]
+    if controller in paths:
+        # a controller of version 1 is none of version 2, whatever else is mounted
+        return Groups(why=f"the {controller} control groups are not mounted here")
+    new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     if "" in paths and new:
-        folders, names = _folders(new[0], paths[""])
-        listing = f"{folders[-1]}/cgroup.controllers"
+        chain = _chain(2, new, paths[""])
+        if chain.why:
+            return chain
+        listing = f"{chain.folders[-1]}/cgroup.controllers"
         known = host.read_text(listing)
         listed = known is not None and controller in known.split()
-        if listed or any(host.read_text(f"{folder}/{file}") for folder in folders for file in files):
-            return Groups(version=2, folders=folders, names=names)
+        if listed or any(host.read_text(f"{folder}/{file}") for folder in chain.folders for file in files):
+            return chain
         # an empty list is an answer: version 2 limits nothing here
         return Groups() if known is not None or host.why(listing).endswith("is empty") else Groups(why=host.why(listing))
-    if controller in paths:
-        return Groups(why=f"the {controller} control groups are not mounted here")
     if "" in paths:
         return Groups(why="the control groups are not mounted here")
     return Groups()

@@ -16,6 +16,8 @@ MAX_CPUINFO_BYTES = 4 * MAX_READ_BYTES
 
 # what a 32-bit program system on a 64-bit kernel runs
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
+# what uname says under `setarch i386`, or linux32, and a 64-bit program proves wrong
+_WIDE = {narrow: wide for wide, narrow in _NARROW.items()}
 
 # MIDR implementer and part numbers, as util-linux sys-utils/lscpu-arm.c lists them
 _ARM_PARTS = {
@@ -77,6 +79,8 @@ def read_architecture(host: Host, found: Found) -> None:
     name = normal_architecture(word)
     if host.system == "linux" and host.pointer_bits() == 32 and name in _NARROW:
         found.put("architecture", _NARROW[name], f"uname, {name}; this Python, and so most likely the system, is a 32-bit one")
+    elif host.system == "linux" and host.pointer_bits() == 64 and name in _WIDE:
+        found.put("architecture", _WIDE[name], f"this Python is a 64-bit one, though uname says {name} (setarch)")
     else:
         found.put("architecture", name, "registry, PROCESSOR_ARCHITECTURE" if host.system == "windows" else "uname")
 

@@ -9,6 +9,7 @@ from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
 from .host import FILL_IN, Found, Host, Space
 
 DISKS = "disks"
+MAX_SHOWN = 300
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
@@ -189,11 +190,13 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         writable = False
     elif place.account is not None and space is not None:
         writable = True
+    # what is said of a folder must outlast its name
+    shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
     if space is None:
-        found.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", FILL_IN)
+        found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", FILL_IN)
     if writable is None:
         reason = "is not told by the system" if space else f"is not known: {failure}"
-        found.miss(f"{fact}.writable", f"whether this account may write to {folder} {reason}", FILL_IN)
+        found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", FILL_IN)
     words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
     if mount:
         kind = mount.filesystem

@@ -34,10 +34,22 @@ MAX_NAMES = 100_000
 # names of accounts and folders that tell nothing about a person
 COMMON_NAMES = (
     "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user", "runner", "vagrant",
+    "linuxbrew", "Shared", "Public",
 )  # fmt: skip
 # a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
 ID = r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"
+ADDRESSES = (
+    # version 4, MAC and version 6; a PCI slot has two colons, a kernel's version goes on after its numbers
+    r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.-])",
+    r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])",
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!service|slice|scope)[a-z]{2,}\b",
+)
 LXC_NAME = r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"
+
+# NAME_MAX of Linux (limits.h) and of macOS
+MAX_NAME_BYTES = 255
+# errors of a path at which nothing can be made
+UNRESOLVED = ("ELOOP", "ENAMETOOLONG", "ENOLINK")
 
 # for facts that no option states: people may write them down themselves
 FILL_IN = "fill it in: `selfhost machine --format json > m.json`, edit m.json, then add `--machine m.json`"
@@ -237,7 +249,25 @@ class Host:
             return False
 
     def resolve(self, path: str) -> str:
-        """`path` made absolute, with links followed as far as it exists."""
+        """`path` made absolute, with links followed as far as it exists. `OSError` where nothing could be made there.
+
+        That is a link that leads nowhere or in a circle, and a name longer than the system allows.
+        """
+        at = os.path.abspath(path)
+        if os.name != "nt" and any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in at.split(os.sep)):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), at)
+        while True:
+            try:
+                os.stat(at)
+                break
+            except OSError as error:
+                if errno.errorcode.get(error.errno or 0) in UNRESOLVED:
+                    raise
+                if os.path.islink(at) and isinstance(error, FileNotFoundError):
+                    raise OSError(errno.ENOLINK, os.strerror(errno.ENOLINK), at) from None
+            if os.path.dirname(at) == at:
+                break
+            at = os.path.dirname(at)
         return os.path.realpath(path)
 
     @property
@@ -614,12 +644,13 @@ class Host:
         if home and len(home) > 1:
             masks.append((re.compile(re.escape(home) + r"(?![\w.-])"), "~"))
         for name in sorted(self.names()):
-            masks.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?![\w-])"), "USER"))
+            masks.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?!\w)"), "USER"))
         host = self.hostname()
         if host and len(host) > 2 and host != "localhost":
             masks.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
         masks.append((re.compile(ID), "ID"))
         masks.append((re.compile(LXC_NAME), r"\1ID"))
+        masks.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
         return masks
 
     def hostname(self) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ..facts import Record
+from ..machine import MAX_MEMORY_BYTES
 from ..units import binary
 from .cgroups import NO_LIMIT, Groups, Level, groups, parse_number, parse_pairs
 from .host import Found, Host
 
+ADDRESS_SPACE, PRIVATE = "address_space_bytes", "private_memory_bytes"
 TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
 OVERCOMMIT, NODES = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node"
@@ -375,6 +377,14 @@ def read_available(host: Host, found: Found, limits: Limits | None) -> None:
     found.put(AVAILABLE, min(size, ceiling), source)
 
 
+def read_process_limits(found: Found, limits: Limits | None) -> None:
+    """What the shell's limits leave to this process; nothing where none is set."""
+    for limit in limits.ulimits if limits else ():
+        if limit.used_bytes is not None and limit.limit_bytes <= MAX_MEMORY_BYTES:
+            left = max(0, limit.limit_bytes - limit.used_bytes)
+            found.put(ADDRESS_SPACE if limit.mapped else PRIVATE, left, f"{limit.name} less what is in use")
+
+
 def _other_available(host: Host, found: Found) -> None:
     memory = host.other_memory()
     if not memory or "available" not in memory:
@@ -409,7 +419,9 @@ def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
     for limit in limits.ulimits:
         if limit.used_bytes is None:
             raise ValueError(f"{limit.name} is set, and {host.why(STATUS)}")
-        rooms.append((max(0, limit.limit_bytes - limit.used_bytes), f"{limit.name} less what is in use"))
+        # what is mapped, as the weights may be, does not count against the other one: it bounds no memory as such
+        if limit.mapped:
+            rooms.append((max(0, limit.limit_bytes - limit.used_bytes), f"{limit.name} less what is in use"))
     for node in _bound_nodes(host):
         free = _free_estimate(host, node)
         if free is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import MachineFileError, Problem
 from ..machine import normal_system
-from .host import DEADLINE_SECONDS, Host, Mount, Space
+from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Space
 
 TYPE_CHECKING = False
 
@@ -125,7 +125,8 @@ class RecordedHost(Host):
 
     def resolve(self, path: str) -> str:
         whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
-        self._hang(whole)
+        if self._at("errors").get(whole) in ("ETIMEDOUT", *UNRESOLVED):
+            self._fail(whole)
         return str(self._at("links").get(whole, whole))
 
     def _read_mounts(self) -> tuple[Mount, ...]:

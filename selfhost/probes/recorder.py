@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .. import __version__
 from ..errors import MachineFileError, Problem
-from .host import COMMON_NAMES, DEADLINE_SECONDS, ID, LXC_NAME, Host, Mount, Space
+from .host import ADDRESSES, COMMON_NAMES, DEADLINE_SECONDS, ID, LXC_NAME, Host, Mount, Space
 from .recorded import ENV_FILE, FACTS_FILE, SYSCTL_FILE, file_name
 
 TYPE_CHECKING = False
@@ -24,12 +24,10 @@ MAX_BYTES = 8 * 2**20
 MAX_FILES = 10_000
 
 _HOMES = {"windows": "C:\\Users\\user", "macos": "/Users/user"}
-_ADDRESSES = (
-    # version 4, MAC and version 6; a PCI slot has two colons, a kernel's version goes on after its numbers
-    re.compile(r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.-])"),
-    re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])"),
-    re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!service|slice|scope)[a-z]{2,}\b"),
-)
+# whose folder it is: the next name after these
+_PEOPLES = re.compile(r"((?:/home|/Users|/run/media|/media|\\Users)[/\\])((?:[^/\\\s:;,]+ )*[^/\\\s:;,]+(?=[/\\])|[^/\\\s:;,]+)")
+# the server of a share, as Windows names it and as it may be mounted; no address of the web
+_SERVER = re.compile(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
 # whom and which unit a file of the kernel may name that a probe could come to read
 _NUMBERS_OF_UNITS = ("serial", "uuid", "unique_id", "address", "machine-id", "boot_id", "cmdline", "hostname")
 # of the kernel's files only these hold names, and are looked through
@@ -71,6 +69,7 @@ class Recorder(Host):
         self.kernel_values: dict[str, str] = {}
         self._pending: list[str] = []
         self._ids: dict[str, str] = {}
+        self._people: dict[str, str] = {}
 
     def _ask(self, path: str, work: Callable[[], T]) -> T:
         """`work()`; an error other than a missing file is noted, and a path that never answers stays pending."""
@@ -340,7 +339,7 @@ class Recorder(Host):
         if home and len(home) > 1 and self.paths.basename(home) not in COMMON_NAMES:
             found.append((re.compile(re.escape(home) + r"(?![\w.-])"), lambda _: stand_in))
         for name in sorted(names):
-            found.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?![\w-])"), "USER"))
+            found.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?!\w)"), "USER"))
             # somebody's own repositories, as the stores of models write them
             found.append(
                 (re.compile(r"(?:(?<=models--)" + re.escape(name) + r"(?=--)|(?:(?<=[/=])|^)" + re.escape(name) + r"(?=[_=]|$))"), "USER")
@@ -350,7 +349,9 @@ class Recorder(Host):
             found.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
         found.append((re.compile(ID), self._id))
         found.append((re.compile(LXC_NAME), r"\1ID"))
-        found.extend((pattern, "ADDRESS") for pattern in _ADDRESSES)
+        found.append((_PEOPLES, self._person))
+        found.append((_SERVER, lambda match: f"{match[1]}HOST"))
+        found.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
         return found
 
     def _id(self, match: re.Match[str]) -> str:
@@ -360,6 +361,13 @@ class Recorder(Host):
         if match[0] not in self._ids:
             self._ids[match[0]] = f"ID{len(self._ids) + 1}" if self._ids else "ID"
         return self._ids[match[0]]
+
+    def _person(self, match: re.Match[str]) -> str:
+        """Somebody's folder, told from another's."""
+        name = match[2]
+        if name in COMMON_NAMES or name.startswith("USER"):
+            return match[0]
+        return match[1] + self._people.setdefault(name, f"USER{len(self._people) + 1}")
 
     def _content(self, path: str, raw: bytes, clean: Callable[[str], str]) -> bytes | None:
         """What may be kept of a file; None for nothing."""
