@@ -355,7 +355,9 @@ def _with_accelerators(
             seconds[end] += rest * _seconds(architecture, read_bytes, rate, threads * cores[end], cores[end], depth)
         how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
     else:
-        how = f"on {how}, of which decoding has been seen to use {_percent(min(shares), max(shares))}, and the launches of each layer"
+        how = f"on {how}, of which decoding has been seen to use {_percent(min(shares), max(shares))}; launching each layer takes time too"
+        if architecture is not None and depth:
+            how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
     slow, likely, fast = (1 / taken for taken in seconds)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
     return Speed(decode=decode, prompt=None, how=how + _by_llama(foreign))
