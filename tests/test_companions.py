@@ -14,6 +14,7 @@ from selfhost.asking import ask
 from selfhost.catalogue import Catalogue
 from selfhost.errors import SpecError, WorkloadError
 from selfhost.machine import Accelerator, Disk
+from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
 
 TRUTH = json.loads((Path(__file__).parent / "truth" / "llamacpp_companions.json").read_text(encoding="utf-8"))
@@ -233,7 +234,36 @@ def test_every_model_that_sees_says_what_a_picture_takes() -> None:
             if found.how == "assumed":
                 assumed.add(id)
                 assert found.high_bytes >= 1_984_987_136
-    assert assumed == {"gemma-3n-e2b-it", "gemma-3n-e4b-it", "gemma-4-12b-it", "minimax-m3", "mistral-medium-3.5-128b"}
+    others = {"gemma-4-12b-it", "minimax-m3", "mistral-large-3-675b-instruct-2512", "mistral-medium-3.5-128b"}
+    assert assumed == {"gemma-3n-e2b-it", "gemma-3n-e4b-it", *others}
+
+
+@pytest.mark.parametrize("runtime", ["llama.cpp", "transformers", "vllm"])
+@pytest.mark.parametrize("beside", ["vision_config", "audio_config"])
+def test_an_encoder_of_unknown_size_is_no_encoder_of_no_size(runtime: str, beside: str, tmp_path: Path) -> None:
+    """The catalogue's Qwen2.5 VL 7B has 676,550,144 parameters in its encoder, which its config.json does not tell."""
+    values = {
+        "model_type": "qwen2_5_vl", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "num_key_value_heads": 4, "vocab_size": 152064, "max_position_embeddings": 128000, "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16", beside: {"depth": 32, "hidden_size": 1280},
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    shelf = Catalogue.open()
+    spec = read_local(tmp_path, shelf.common("architectures")).spec
+    found = ask(spec, Workload(runtime=runtime), shelf, MACHINE).needs
+    assert found is not None
+    assert found.memory is None
+    assert found.download_bytes is None
+    assert {entry.fact for entry in found.unknown} >= {"download_bytes", "memory.projector" if runtime == "llama.cpp" else "memory.weights"}
+    assert all("encoder" in entry.reason for entry in found.unknown)
+
+
+def test_every_model_that_sees_counts_what_it_sees_with() -> None:
+    """No shipped vision model has a total in memory without its encoder."""
+    shelf = Catalogue.open()
+    for spec in shelf.specs():
+        if spec.modality == "vision" and spec.architecture is not None:
+            assert spec.parameters.encoders, spec.id
 
 
 def test_llama_cpp_python_computes_without_flash_attention_and_reserves_a_whole_batch() -> None:

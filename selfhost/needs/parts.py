@@ -125,6 +125,24 @@ def stated_size(found: tuple[int, PublishedFiles]) -> SizedWeights:
     )
 
 
+def why_no_encoders(spec: ModelSpec) -> str | None:
+    """Why nobody can say how large the encoder of a model that sees or hears is; None where that is stated, or it has none."""
+    if spec.parameters.encoders or spec.architecture is None:
+        return None
+    stated = "the spec does not state the size of its vision encoder" if spec.modality == "vision" else None
+    return spec.unknown.get("parameters.encoders", stated)
+
+
+def unread(spec: ModelSpec, fact: str, otherwise: str, remedy: str) -> Unread:
+    """What is missing of a model, with the reason that its spec gives, else `otherwise`."""
+    why = next((spec.unknown[key] for key in ("architecture", "parameters.total") if key in spec.unknown), otherwise)
+    return Unread(fact=fact, reason=why, remedy=remedy)
+
+
+ENCODER_REMEDY = "give the folder with its safetensors files, or state parameters.total and parameters.encoders in a spec of it"
+"""For a model whose encoder has no known size."""
+
+
 def times(count: int, what: str) -> str:
     """`32 layers`, `1 layer`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
