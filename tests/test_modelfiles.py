@@ -255,6 +255,26 @@ def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> 
     assert again(local.spec) == local.spec
 
 
+def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:
+    """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one may not."""
+    header, size = gguf(metadata("x", measured()["llama-3.2-1b"]), placed(measured()["llama-3.2-1b"]))
+    name = text("output_norm.weight")
+    place = header.index(name) + len(name) + 4 + 8
+    assert header[place : place + 4] == struct.pack("<I", 0)
+    path = write(tmp_path / "x.gguf", header[:place] + struct.pack("<I", 250) + header[place + 4 :], size)
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is None
+    assert "type 250" in spec.unknown["architecture"]
+
+
+def test_a_block_without_a_tensor_is_a_damaged_file(tmp_path: Path) -> None:
+    """llama.cpp looks for every tensor of every block and stops at the first that is not there."""
+    model = measured()["mistral-7b-v0.3"]
+    tensors = [one for one in placed(model) if not one[0].startswith(("blk.2.", "blk.7."))]
+    found = problem(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)))
+    assert "no tensor of block 2, 7" in found
+
+
 def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> None:
     """Four KV heads in a header whose key matrices have eight: unknown, not exact."""
     model = measured()["mistral-7b-v0.3"]
@@ -385,6 +405,8 @@ _BROKEN = {
     "shape 0": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 0, 0, 0) + bytes(99),
     "shape 18446744073709551615": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0) + bytes(99),
     "cannot be Q4_K": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 31, 12, 0) + bytes(99),
+    "Q4_0_4_4": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 32, 31, 0) + bytes(99),
+    "download the model in Q4_0:": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 32, 33, 0) + bytes(99),
     "begins 64": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 32, 0, 64) + bytes(999),
     "architecture is missing": gguf({"general.name": "x"}, [("t", [32], "F32")])[0] + bytes(128),
     "holds no weights": gguf({"general.architecture": "llama"}, [])[0],
