@@ -16,10 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfhost import Workload
+from selfhost.catalogue import Catalogue
 from selfhost.errors import Problem, SpecError
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
-from selfhost.needs import llamacpp
+from selfhost.needs import llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
 from selfhost.spec import ModelSpec, read_model_spec
@@ -545,7 +547,7 @@ def config(folder: Path, **changes: object) -> Path:
     [
         ({"model_type": "brandnew", "sliding_window": 512}, "sliding_window"),
         ({"layer_types": ["telepathic_attention"] * 32}, "telepathic_attention"),
-        ({"kv_compress_rate": 4}, "kv_compress_rate"),
+        ({"kv_lora_rank_of_a_new_kind": 4}, "kv_lora_rank_of_a_new_kind"),
         ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),
@@ -560,6 +562,23 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: di
     assert again(spec) == spec
 
 
+@pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
+def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str, object], tmp_path: Path) -> None:
+    """Mistral 7B v0.3: 7,248,023,552 parameters in 16 bits, whatever each layer keeps; what it keeps is unknown, with the key."""
+    path = config(tmp_path, model_type="llama", **changes)
+    spec = read_local(path, ROWS).spec
+    (key,) = changes
+    assert spec.architecture is not None
+    assert key in spec.unknown["architecture.attention"]
+    assert again(spec) == spec
+    shelf = Catalogue.open()
+    for runtime in map(shelf.runtime, ("llama.cpp", "transformers")):
+        needs = needs_of(spec, runtime, Workload(), ROWS)
+        assert needs.memory is None
+        assert [(entry.fact, key in entry.reason) for entry in needs.unknown] == [("memory.kv_cache", True)]
+    assert needs.download_bytes == pytest.approx(2 * 7_248_023_552, rel=1e-6)
+
+
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])
 def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
     """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""
@@ -569,6 +588,16 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
     assert next(iter(changes)) in spec.unknown["parameters.total"]
     assert row_of(spec.architecture, ROWS) is None
     assert sum(group.layers * (group.key_elements + group.value_elements) for group in cache_groups(spec.architecture, None)) == 65_536
+
+
+def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:
+    """ChatGLM3 and GLM-4 of THUDM: architectures is ChatGLMModel, and auto_map has AutoModelForCausalLM."""
+    bare = read_local(config(tmp_path, architectures=["ChatGLMModel"]), ROWS).spec
+    mapped = {"AutoModelForCausalLM": "modeling_chatglm.ChatGLMForConditionalGeneration"}
+    spec = read_local(config(tmp_path, architectures=["ChatGLMModel"], auto_map=mapped), ROWS).spec
+    assert (bare.modality, spec.modality) == ("embedding", "text")
+    assert spec.architecture is not None
+    assert spec.architecture.output_matrix
 
 
 def test_a_model_type_is_not_taken_for_a_row_of_the_same_name(tmp_path: Path) -> None:

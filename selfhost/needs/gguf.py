@@ -11,7 +11,20 @@ from ..spec import Architecture, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, states
 from .companions import block_terms
-from .parts import ENCODER_REMEDY, Asked, Encoder, Parts, Subject, published, stated_size, term, times, unread, why_no_encoders
+from .parts import (
+    ENCODER_REMEDY,
+    Asked,
+    Encoder,
+    Parts,
+    Subject,
+    published,
+    stated_size,
+    term,
+    times,
+    unread_cache,
+    unread_size,
+    why_no_encoders,
+)
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
 from .records import How, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
@@ -69,8 +82,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     projector, untold = _projector(subject), why_no_encoders(subject.spec)
     architecture = subject.architecture
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        why = "the spec has no architecture, so the size of its cache is not known"
-        unknown.append(unread(subject.spec, "memory.kv_cache", why, "state [architecture] or [needs] in a spec of it"))
+        unknown.append(unread_cache(subject.spec))
     else:
         row = subject.row or ArchitectureRow(name=architecture.row)
         room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
@@ -124,8 +136,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         return _computed_file(subject.architecture, subject.row, quantization)
     total = subject.spec.parameters.total
     if total is None:
-        why = "neither the architecture nor the number of parameters is known"
-        return unread(subject.spec, "download_bytes", why, "state the size under [[files]] or [needs] of a spec of it")
+        return unread_size(subject.spec)
     total -= subject.spec.parameters.encoders or 0
     bits = BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)

@@ -133,10 +133,18 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
     return spec.unknown.get("parameters.encoders", stated)
 
 
-def unread(spec: ModelSpec, fact: str, otherwise: str, remedy: str) -> Unread:
-    """What is missing of a model, with the reason that its spec gives, else `otherwise`."""
+def unread_cache(spec: ModelSpec) -> Unread:
+    """Why the size of the cache is not known, as the spec says it."""
+    otherwise = "the spec has no architecture, so the size of its cache is not known"
+    why = next((spec.unknown[key] for key in ("architecture.attention", "architecture") if key in spec.unknown), otherwise)
+    return Unread(fact="memory.kv_cache", reason=why, remedy="state [architecture] or [needs] in a spec of it")
+
+
+def unread_size(spec: ModelSpec) -> Unread:
+    """Why the size of the weights is not known, as the spec says it."""
+    otherwise = "neither the architecture nor the number of parameters is known"
     why = next((spec.unknown[key] for key in ("architecture", "parameters.total") if key in spec.unknown), otherwise)
-    return Unread(fact=fact, reason=why, remedy=remedy)
+    return Unread(fact="download_bytes", reason=why, remedy="state the size under [[files]] or [needs] of a spec of it")
 
 
 ENCODER_REMEDY = "give the folder with its safetensors files, or state parameters.total and parameters.encoders in a spec of it"
