@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost import Workload
+from selfhost import Workload, check
 from selfhost.catalogue import Catalogue
 from selfhost.errors import Problem, SpecError
 from selfhost.modelfiles import LocalModel, read_local, spec_text
@@ -588,6 +588,50 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
     assert next(iter(changes)) in spec.unknown["parameters.total"]
     assert row_of(spec.architecture, ROWS) is None
     assert sum(group.layers * (group.key_elements + group.value_elements) for group in cache_groups(spec.architecture, None)) == 65_536
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 8}, "8 experts"),
+        ({"num_key_value_heads": 7}, "num_key_value_heads is 7"),
+    ],
+)
+def test_a_config_of_an_impossible_model_is_not_believed(changes: dict[str, object], why: str, tmp_path: Path) -> None:
+    """Attention groups its heads evenly, and a router cannot choose more experts than there are."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.parameters.total is None
+    assert any(why in reason for reason in spec.unknown.values())
+
+
+@pytest.mark.parametrize(("keys", "why"), [({"expert_count": 2**32 - 1}, "4,294,967,295"), ({"expert_used_count": 9}, "9 of them")])
+def test_experts_that_are_not_in_the_file_are_damage(keys: dict[str, int], why: str, tmp_path: Path) -> None:
+    """Mixtral 8x7B has eight, in every tensor of experts."""
+    assert why in problem(make(tmp_path, "mixtral-8x7b", **{f"llama.{key}": count for key, count in keys.items()}))
+
+
+@pytest.mark.parametrize(("method", "runtime"), [("awq", "transformers"), ("superquant", "transformers"), ("fp8", "llama.cpp")])
+def test_quantized_weights_are_judged_as_they_are_stored(method: str, runtime: str, tmp_path: Path) -> None:
+    """AutoAWQ's packed weights are no source of a GGUF file; the FP8 of DeepSeek is what convert_hf_to_gguf.py reads."""
+    changes: dict[str, object] = {"quantization_config": {"quant_method": method, "weight_block_size": [128, 128]}}
+    local = read_local(config(tmp_path, **changes), ROWS)
+    answer = check(str(tmp_path))
+    assert answer.workload.runtime == runtime
+    assert local.requantized == (runtime == "transformers")
+    assert any("quantized from" in note for note in answer.notes) == local.requantized
+
+
+def test_a_quantized_config_without_a_number_of_layers_is_no_traceback(tmp_path: Path) -> None:
+    spec = read_local(config(tmp_path, num_hidden_layers=[], quantization_config={"quant_method": "mxfp4"}), ROWS).spec
+    assert "num_hidden_layers" in spec.unknown["architecture"]
+
+
+def test_mlx_weights_are_no_bfloat16(tmp_path: Path) -> None:
+    """What 16-bit files of the model would take does not follow from a config.json of mlx-lm."""
+    spec = read_local(config(tmp_path, quantization={"group_size": 64, "bits": 4}), ROWS).spec
+    shelf = Catalogue.open()
+    assert needs_of(spec, shelf.runtime("transformers"), Workload(), ROWS).download_bytes is None
+    assert needs_of(spec, shelf.runtime("mlx"), Workload(), ROWS).download_bytes
 
 
 def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class LocalModel(Record):
 
     `files_here`: all weights lie on this machine, whole. Of weights that are here in part `missing` names the files that are not,
     and `size_bytes` of `total_bytes` are (None: not known). `notes` are sentences for the user about what is odd.
+    `requantized`: a GGUF file is made of the weights that these were quantized from, so it is not what a config.json describes.
     """
 
     spec: ModelSpec
@@ -45,6 +46,7 @@ class LocalModel(Record):
     missing: tuple[str, ...] = ()
     size_bytes: int = 0
     total_bytes: int | None = None
+    requantized: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -194,9 +196,14 @@ def _lone_config(path: str, architectures: Mapping[str, Any], notes: tuple[str, 
     from .config import read_config
 
     found = read_config(path, architectures)
+    stored = found.stored
+    if stored.requantized:
+        how = f"as {stored.name}" if stored.name else "in a quantization that is not understood"
+        notes += (f"its weights are stored {how}; a GGUF file would be made of the model that they were quantized from",)
     return LocalModel(
-        spec=found.spec, format=found.stored.format, quantization=found.stored.name, files_here=False, notes=notes + found.notes
-    )
+        spec=found.spec, format=stored.format, quantization=stored.name, files_here=False, requantized=stored.requantized,
+        notes=notes + found.notes,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------ a folder

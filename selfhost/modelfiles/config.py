@@ -171,6 +171,11 @@ class Stored(Record):
     experts: str | None = None
     plain_parts: tuple[str, ...] = ()
 
+    @property
+    def requantized(self) -> bool:
+        """True but for weights in 16 bits or more, and for the narrow types that models are published in, which converters read."""
+        return self.quantized and not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
+
 
 class ConfigRead(Record):
     """What a config.json tells. `language_parameters`: of the language model alone, None where they do not follow from the file."""
@@ -654,7 +659,7 @@ class _Config:
                 "swa_head_dim",
             )
         )
-        if not 1 <= kv_heads <= heads:
+        if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
         return Attention(
             kind=kind if kind != "hybrid" else "full",
@@ -779,6 +784,8 @@ class _Config:
         if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
             experts = 0
         used = self.number(*_USED) or 0
+        if used > experts > 0:
+            raise _Unclear(f"a token uses {used:,} experts, and there are {experts:,}")
         if experts and not used:
             raise _Unclear(f"{experts:,} experts, and the file does not say how many a token uses")
         if not experts or not self.has_experts(number):
@@ -789,7 +796,7 @@ class _Config:
             layers=(),
             length=each,
             experts=experts,
-            used=min(used, experts),
+            used=used,
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
             router_bias=self.router_bias(),
@@ -1006,6 +1013,7 @@ class _Config:
         if isinstance(mlx, dict) and isinstance(mlx.get("bits"), int) and mlx.get("group_size"):
             bits = mlx["bits"]
             if bits in (2, 3, 4, 5, 6, 8):
+                self.unknown["architecture.matrix_dtype"] = f"config.json describes MLX's {bits}bit weights, and not those before them"
                 return Stored(name=f"{bits}bit", format="mlx")
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)

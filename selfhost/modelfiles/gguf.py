@@ -508,6 +508,16 @@ class _Model:
         if missing:
             self.damaged(f"it has no tensor of block {listed(map(str, missing))}, and says that it has {self.layers:,} blocks")
 
+    def refuse_other_experts(self) -> None:
+        """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
+        experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
+        stored = {shape[2] for name, shape in self.shapes.items() if name.endswith("ffn_down_exps.weight") and len(shape) == 3}
+        if used > experts or (stored and stored != {experts}):
+            there = f", and its tensors hold {max(stored):,}" if stored else ""
+            self.damaged(f"its header says {experts:,} experts, {used:,} of them used{there}")
+        if experts and not any("_exps." in name or ".ffn_down.0." in name for name in self.shapes):
+            self.damaged(f"its header says {experts:,} experts, and it has no tensor of any")
+
     def layer_of(self, tensor: Tensor) -> int:
         """-1 for a tensor outside the blocks."""
         found = _BLOCK.match(tensor.name)
@@ -534,6 +544,7 @@ class _Model:
         if strange is not None:
             raise _Unclear(f'the tensor "{clean(strange.name)}" is of {strange.type}, which no llama.cpp up to 2026 loads')
         self.refuse_missing_blocks()
+        self.refuse_other_experts()
         state = self.recurrent()
         attention = self.attention(state)
         if not attention and not state:
@@ -666,7 +677,7 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(latent, heads)
-        if not 1 <= kv_heads <= heads:
+        if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
             raise _Unclear(f"{self.name} has {heads:,} heads and a width of {width:,}, which leaves no room for a key")
