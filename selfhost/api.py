@@ -145,7 +145,7 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         local = read_local(typed, catalogue.common("architectures"))
         if local.quantization and local.files_here and workload.quantization is None:
             workload = workload.replace(quantization=local.quantization)
-        here = (local.format,) if local.files_here or local.missing else ()
+        here = (local.format,) if local.files_here or local.missing or local.requantized else ()
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
         part = Here(path=typed, size_bytes=local.size_bytes, missing_bytes=rest if rest > 0 else None, missing_files=local.missing)
         spec = _stored_as(local.spec, local.quantization) if local.files_here and local.format == "safetensors" else local.spec

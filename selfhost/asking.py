@@ -39,6 +39,8 @@ _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
 # modalities whose work is counted in tokens one after another
 GENERATING = ("text", "vision")
+# of an adapter, where the model's width is not known
+_MAX_RANK = 65_536
 
 
 def ask(
@@ -167,7 +169,7 @@ def _companions(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
         if kind not in runtime.companions:
             raise _problem("draft", f"{runtime.name} does not draft with {what}", _takes(shelf, kind))
         if kind == "draft":
-            made = _draft(spec, runtime, workload.draft, shelf)
+            made = _draft(spec, runtime, workload.draft, workload.quantization, shelf)
         elif spec.architecture is None or not spec.architecture.mtp_layers:
             message = f"{spec.name} brings no block that predicts more than one token"
             raise _problem("draft", message, "name a small model of the same family")
@@ -184,7 +186,7 @@ def _takes(shelf: Catalogue, kind: str) -> str:
     return f"these do: {', '.join(name for name in shelf.runtime_ids() if kind in shelf.runtime(name).companions)}"
 
 
-def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue) -> need.Companions:
+def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: str | None, shelf: Catalogue) -> need.Companions:
     from .names import is_path, resolve
 
     if is_path(typed):
@@ -195,15 +197,21 @@ def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue) 
     else:
         found = resolve(typed, shelf)
         draft, quantization, here = shelf.spec(found.spec_id), found.quantization, False
+    for one in (spec, draft):
+        if one.modality not in GENERATING:
+            raise _problem("draft", f"{one.name} writes no text, so nothing can be drafted", "leave --draft out")
     if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
         raise _problem("draft", f"{draft.name} cannot draft: {why if not draft.closed else 'its weights are not published'}", None)
     apart = need.vocabularies_differ(spec, draft)
     if apart is not None:
         message = f"{draft.name} cannot draft for {spec.name}: their vocabularies differ, {apart[1]:,} tokens and {apart[0]:,}"
         raise _problem("draft", message, "name a small model of the same family")
+    quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
+    if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, in_quantization):
+        raise _problem("draft", f"{draft.name} in {quantization} is the model itself", "name a smaller model of the same family")
     return need.Companions(
         draft=draft,
-        draft_quantization=quantization or need.default_format_and_quantization(draft, runtime)[1],
+        draft_quantization=quantization,
         draft_is_here=here,
     )
 
@@ -211,15 +219,22 @@ def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue) 
 def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue) -> Mapping[str, Any]:
     import re
 
-    ranked = re.fullmatch(r"rank=([1-9][0-9]{0,4})", typed)
+    ranked = re.fullmatch(r"rank=(.*)", typed, re.DOTALL)
     if ranked is None:
-        from .modelfiles import adapter_size
+        from .modelfiles import read_adapter
 
-        found, format = adapter_size(typed)
-        if format not in runtime.formats:
+        found = read_adapter(typed)
+        if found.format not in runtime.formats:
             fix = "convert it with llama.cpp's convert_lora_to_gguf.py" if "gguf" in runtime.formats else "give it as peft wrote it"
-            raise _problem("adapter", f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is {format}", fix)
-        return {"adapter": found, "adapter_is_here": True}
+            raise _problem("adapter", f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is {found.format}", fix)
+        if found.architecture is not None:
+            why = need.why_adapter_differs(spec, architectures(shelf), found.architecture, found.pairs)
+            if why is not None:
+                raise _problem("adapter", f"{runtime.name} refuses this adapter: {why}", "give the model that it was trained on")
+        return {"adapter": found.size, "adapter_is_here": True}
+    widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
+    if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
+        raise _problem("adapter", f'"{typed[:40]}" names no rank', f"a rank is a whole number from 1 to {widest:,}, for example rank=16")
     sized = need.adapter_of_rank(spec, architectures(shelf), int(ranked[1]))
     if not isinstance(sized, SizedWeights):
         raise _problem("adapter", sized.reason, sized.remedy)

@@ -473,14 +473,14 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     terms = _license(root.table("license"))
     openness = _openness(root.table("openness"))
     parameters = _parameters(root.table("parameters"))
-    architecture = _architecture(root.table("architecture"))
+    unknown = _texts(root.table("unknown"))
+    architecture = _architecture(root.table("architecture"), attention_untold="architecture.attention" in unknown)
     components = _counts(root.table("components"))
     components_dtype = root.string("components_dtype", choices=PLAIN_DTYPES)
     native_pixels = root.integer("native_pixels", minimum=1)
     embedding_length = _embedding(root)
     files = tuple(filter(None, map(_published_files, root.tables("files"))))
     sources = _texts(root.table("sources"))
-    unknown = _texts(root.table("unknown"))
     needs = _needs(root.table("needs"), disk_elsewhere="files" in root or "needs.disk_bytes" in unknown)
     upkeep = _upkeep(root.table("upkeep"))
     safety = _safety(root.table("safety"))
@@ -786,7 +786,7 @@ def _parameters(table: Table | None) -> Parameters:
     return found
 
 
-def _architecture(table: Table | None) -> Architecture | None:
+def _architecture(table: Table | None, *, attention_untold: bool) -> Architecture | None:
     if table is None:
         return None
     gguf = table.string("gguf")
@@ -810,7 +810,7 @@ def _architecture(table: Table | None) -> Architecture | None:
     recurrent = [_recurrent(line, at) for line, at in zip(recurrent_lines, places[1], strict=True)]
     places = _places((feed_forward_lines,), layers, pattern)
     feed_forward = [_feed_forward(line, at) for line, at in zip(feed_forward_lines, places[0], strict=True)]
-    if "attention" not in table and "recurrent" not in table:
+    if not attention_untold and "attention" not in table and "recurrent" not in table:
         table.problem("attention", "is missing", "write attention = [{ … }], recurrent = [{ … }] or both")
     found = Architecture(
         row=gguf or transformers or "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -14,6 +15,7 @@ from selfhost.asking import ask
 from selfhost.catalogue import Catalogue
 from selfhost.errors import SpecError, WorkloadError
 from selfhost.machine import Accelerator, Disk
+from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
 
 TRUTH = json.loads((Path(__file__).parent / "truth" / "llamacpp_companions.json").read_text(encoding="utf-8"))
@@ -85,6 +87,9 @@ def test_a_draft_is_downloaded_too() -> None:
         # SPEC_VOCAB_MAX_SIZE_DIFFERENCE is 128: 50,257 against 128,256 tokens
         ("llama-3.1-8b-instruct", "gpt2", None, "vocabularies differ"),
         ("llama-3.1-8b-instruct", "mtp", None, "brings no block"),
+        ("llama-3.1-8b-instruct", "bge-m3", None, "writes no text"),
+        ("bge-m3", "bge-m3", None, "writes no text"),
+        ("llama-3.3-70b-instruct", "llama-3.3-70b-instruct", None, "is the model itself"),
         ("llama-3.1-8b-instruct", "gpt-4o", None, "weights are not published"),
         ("qwen3.8-27b", "mtp", "ollama", "does not draft"),
         ("llama-3.3-70b-instruct", "llama-3.2-1b", "ollama", "does not draft"),
@@ -116,19 +121,23 @@ def test_a_draft_widens_the_speed_to_none_and_all_accepted() -> None:
     assert drafted.decode.low < alone.decode.low
 
 
-def adapter(path: Path, rank: int, *, kind: str = "adapter") -> int:
+def adapter(
+    path: Path, rank: int, *, kind: str = "adapter", made_for: str = "llama", changed: str = "blk.0.attn_q.weight",
+    shapes: Sequence[tuple[int, int]] | None = None,
+) -> int:  # fmt: skip
     """A GGUF adapter of two matrices; its bytes of tensors."""
 
     def text(value: str) -> bytes:
         return pack("<Q", len(value)) + value.encode()
 
-    shapes = [(2048, rank), (rank, 2048)]
-    head = b"GGUF" + pack("<IQQ", 3, 2, 2)
+    shapes = [(2048, rank), (rank, 2048)] if shapes is None else shapes
+    head = b"GGUF" + pack("<IQQ", 3, len(shapes), 3)
     head += text("general.type") + pack("<I", 8) + text(kind)
-    head += text("general.architecture") + pack("<I", 8) + text("llama")
+    head += text("general.architecture") + pack("<I", 8) + text(made_for)
+    head += text("adapter.type") + pack("<I", 8) + text("lora")
     at = 0
     for number, shape in enumerate(shapes):
-        head += text(f"blk.0.attn_q.weight.lora_{'ab'[number]}") + pack("<I2Q", 2, *shape) + pack("<IQ", 0, at)
+        head += text(f"{changed}.lora_{'ab'[number]}") + pack("<I2Q", 2, *shape) + pack("<IQ", 0, at)
         at += -(-shape[0] * shape[1] * 4 // 32) * 32
     path.write_bytes(head + bytes(-len(head) % 32) + bytes(at))
     return sum(4 * one * two for one, two in shapes)
@@ -160,6 +169,39 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
     for name in ("model.gguf", "model.safetensors", "nowhere.gguf"):
         with pytest.raises(SpecError):
             needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("model", "made", "why"),
+    [
+        ("gemma-2-9b-it", {}, "the architecture llama"),
+        ("llama-3.2-1b-instruct", {"changed": "blk.99.attn_q.weight"}, "blk.99.attn_q.weight"),
+        ("llama-3.2-1b-instruct", {"changed": "blk.0.attn_k.weight"}, "2048 × 512"),
+        ("llama-3.2-3b-instruct", {}, "3072 × 3072"),
+        ("llama-3.2-1b-instruct", {"shapes": [(2048, 16), (8, 2048)]}, "2048 × 16 and 8 × 2048"),
+        ("llama-3.2-1b-instruct", {"shapes": [(2048, 16)]}, "not the other"),
+        ("llama-3.2-1b-instruct", {"shapes": []}, "without a tensor"),
+    ],
+)
+def test_an_adapter_of_another_model_is_refused(model: str, made: dict[str, Any], why: str, tmp_path: Path) -> None:
+    """ggml-org/llama.cpp, src/llama-adapter.cpp: architecture, names and shapes are compared with the model's before it is loaded."""
+    adapter(tmp_path / "other.gguf", 16, **made)
+    with pytest.raises((SpecError, WorkloadError), match=why):
+        needs_of(model, adapter=str(tmp_path / "other.gguf"))
+
+
+def test_an_adapter_of_the_token_table_has_its_matrices_the_other_way_round(tmp_path: Path) -> None:
+    """As llm_build_inp_embd of llama.cpp looks them up."""
+    made: dict[str, Any] = {"changed": "token_embd.weight", "shapes": [(16, 128_256), (16, 2048)]}
+    size = adapter(tmp_path / "table.gguf", 16, **made)
+    assert terms("llama-3.2-1b-instruct", adapter=str(tmp_path / "table.gguf"))["adapter"].low_bytes == size
+
+
+@pytest.mark.parametrize("rank", ["0", "-3", "99999999", "many", ""])
+def test_a_rank_that_is_none_is_refused_as_a_rank(rank: str) -> None:
+    """No path is looked for, and no adapter wider than the model is counted."""
+    with pytest.raises(WorkloadError, match="a whole number from 1 to 2,048"):
+        needs_of("llama-3.2-1b-instruct", adapter=f"rank={rank}")
 
 
 def test_peft_writes_safetensors_and_llama_cpp_wants_gguf(tmp_path: Path) -> None:
@@ -233,7 +275,36 @@ def test_every_model_that_sees_says_what_a_picture_takes() -> None:
             if found.how == "assumed":
                 assumed.add(id)
                 assert found.high_bytes >= 1_984_987_136
-    assert assumed == {"gemma-3n-e2b-it", "gemma-3n-e4b-it", "gemma-4-12b-it", "minimax-m3", "mistral-medium-3.5-128b"}
+    others = {"gemma-4-12b-it", "minimax-m3", "mistral-large-3-675b-instruct-2512", "mistral-medium-3.5-128b"}
+    assert assumed == {"gemma-3n-e2b-it", "gemma-3n-e4b-it", *others}
+
+
+@pytest.mark.parametrize("runtime", ["llama.cpp", "transformers", "vllm"])
+@pytest.mark.parametrize("beside", ["vision_config", "audio_config"])
+def test_an_encoder_of_unknown_size_is_no_encoder_of_no_size(runtime: str, beside: str, tmp_path: Path) -> None:
+    """The catalogue's Qwen2.5 VL 7B has 676,550,144 parameters in its encoder, which its config.json does not tell."""
+    values = {
+        "model_type": "qwen2_5_vl", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "num_key_value_heads": 4, "vocab_size": 152064, "max_position_embeddings": 128000, "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16", beside: {"depth": 32, "hidden_size": 1280},
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    shelf = Catalogue.open()
+    spec = read_local(tmp_path, shelf.common("architectures")).spec
+    found = ask(spec, Workload(runtime=runtime), shelf, MACHINE).needs
+    assert found is not None
+    assert found.memory is None
+    assert found.download_bytes is None
+    assert {entry.fact for entry in found.unknown} >= {"download_bytes", "memory.projector" if runtime == "llama.cpp" else "memory.weights"}
+    assert all("encoder" in entry.reason for entry in found.unknown)
+
+
+def test_every_model_that_sees_counts_what_it_sees_with() -> None:
+    """No shipped vision model has a total in memory without its encoder."""
+    shelf = Catalogue.open()
+    for spec in shelf.specs():
+        if spec.modality == "vision" and spec.architecture is not None:
+            assert spec.parameters.encoders, spec.id
 
 
 def test_llama_cpp_python_computes_without_flash_attention_and_reserves_a_whole_batch() -> None:

@@ -16,10 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfhost import Workload, check
+from selfhost.catalogue import Catalogue
 from selfhost.errors import Problem, SpecError
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
-from selfhost.needs import llamacpp
+from selfhost.needs import llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
 from selfhost.spec import ModelSpec, read_model_spec
@@ -255,6 +257,26 @@ def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> 
     assert again(local.spec) == local.spec
 
 
+def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:
+    """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one may not."""
+    header, size = gguf(metadata("x", measured()["llama-3.2-1b"]), placed(measured()["llama-3.2-1b"]))
+    name = text("output_norm.weight")
+    place = header.index(name) + len(name) + 4 + 8
+    assert header[place : place + 4] == struct.pack("<I", 0)
+    path = write(tmp_path / "x.gguf", header[:place] + struct.pack("<I", 250) + header[place + 4 :], size)
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is None
+    assert "type 250" in spec.unknown["architecture"]
+
+
+def test_a_block_without_a_tensor_is_a_damaged_file(tmp_path: Path) -> None:
+    """llama.cpp looks for every tensor of every block and stops at the first that is not there."""
+    model = measured()["mistral-7b-v0.3"]
+    tensors = [one for one in placed(model) if not one[0].startswith(("blk.2.", "blk.7."))]
+    found = problem(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)))
+    assert "no tensor of block 2, 7" in found
+
+
 def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> None:
     """Four KV heads in a header whose key matrices have eight: unknown, not exact."""
     model = measured()["mistral-7b-v0.3"]
@@ -385,6 +407,8 @@ _BROKEN = {
     "shape 0": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 0, 0, 0) + bytes(99),
     "shape 18446744073709551615": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0) + bytes(99),
     "cannot be Q4_K": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 31, 12, 0) + bytes(99),
+    "Q4_0_4_4": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 32, 31, 0) + bytes(99),
+    "download the model in Q4_0:": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 32, 33, 0) + bytes(99),
     "begins 64": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<IQIQ", 1, 32, 0, 64) + bytes(999),
     "architecture is missing": gguf({"general.name": "x"}, [("t", [32], "F32")])[0] + bytes(128),
     "holds no weights": gguf({"general.architecture": "llama"}, [])[0],
@@ -523,7 +547,7 @@ def config(folder: Path, **changes: object) -> Path:
     [
         ({"model_type": "brandnew", "sliding_window": 512}, "sliding_window"),
         ({"layer_types": ["telepathic_attention"] * 32}, "telepathic_attention"),
-        ({"kv_compress_rate": 4}, "kv_compress_rate"),
+        ({"kv_lora_rank_of_a_new_kind": 4}, "kv_lora_rank_of_a_new_kind"),
         ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),
@@ -538,6 +562,23 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: di
     assert again(spec) == spec
 
 
+@pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
+def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str, object], tmp_path: Path) -> None:
+    """Mistral 7B v0.3: 7,248,023,552 parameters in 16 bits, whatever each layer keeps; what it keeps is unknown, with the key."""
+    path = config(tmp_path, model_type="llama", **changes)
+    spec = read_local(path, ROWS).spec
+    (key,) = changes
+    assert spec.architecture is not None
+    assert key in spec.unknown["architecture.attention"]
+    assert again(spec) == spec
+    shelf = Catalogue.open()
+    for runtime in map(shelf.runtime, ("llama.cpp", "transformers")):
+        needs = needs_of(spec, runtime, Workload(), ROWS)
+        assert needs.memory is None
+        assert [(entry.fact, key in entry.reason) for entry in needs.unknown] == [("memory.kv_cache", True)]
+    assert needs.download_bytes == pytest.approx(2 * 7_248_023_552, rel=1e-6)
+
+
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])
 def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
     """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""
@@ -547,6 +588,60 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
     assert next(iter(changes)) in spec.unknown["parameters.total"]
     assert row_of(spec.architecture, ROWS) is None
     assert sum(group.layers * (group.key_elements + group.value_elements) for group in cache_groups(spec.architecture, None)) == 65_536
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 8}, "8 experts"),
+        ({"num_key_value_heads": 7}, "num_key_value_heads is 7"),
+    ],
+)
+def test_a_config_of_an_impossible_model_is_not_believed(changes: dict[str, object], why: str, tmp_path: Path) -> None:
+    """Attention groups its heads evenly, and a router cannot choose more experts than there are."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.parameters.total is None
+    assert any(why in reason for reason in spec.unknown.values())
+
+
+@pytest.mark.parametrize(("keys", "why"), [({"expert_count": 2**32 - 1}, "4,294,967,295"), ({"expert_used_count": 9}, "9 of them")])
+def test_experts_that_are_not_in_the_file_are_damage(keys: dict[str, int], why: str, tmp_path: Path) -> None:
+    """Mixtral 8x7B has eight, in every tensor of experts."""
+    assert why in problem(make(tmp_path, "mixtral-8x7b", **{f"llama.{key}": count for key, count in keys.items()}))
+
+
+@pytest.mark.parametrize(("method", "runtime"), [("awq", "transformers"), ("superquant", "transformers"), ("fp8", "llama.cpp")])
+def test_quantized_weights_are_judged_as_they_are_stored(method: str, runtime: str, tmp_path: Path) -> None:
+    """AutoAWQ's packed weights are no source of a GGUF file; the FP8 of DeepSeek is what convert_hf_to_gguf.py reads."""
+    changes: dict[str, object] = {"quantization_config": {"quant_method": method, "weight_block_size": [128, 128]}}
+    local = read_local(config(tmp_path, **changes), ROWS)
+    answer = check(str(tmp_path))
+    assert answer.workload.runtime == runtime
+    assert local.requantized == (runtime == "transformers")
+    assert any("quantized from" in note for note in answer.notes) == local.requantized
+
+
+def test_a_quantized_config_without_a_number_of_layers_is_no_traceback(tmp_path: Path) -> None:
+    spec = read_local(config(tmp_path, num_hidden_layers=[], quantization_config={"quant_method": "mxfp4"}), ROWS).spec
+    assert "num_hidden_layers" in spec.unknown["architecture"]
+
+
+def test_mlx_weights_are_no_bfloat16(tmp_path: Path) -> None:
+    """What 16-bit files of the model would take does not follow from a config.json of mlx-lm."""
+    spec = read_local(config(tmp_path, quantization={"group_size": 64, "bits": 4}), ROWS).spec
+    shelf = Catalogue.open()
+    assert needs_of(spec, shelf.runtime("transformers"), Workload(), ROWS).download_bytes is None
+    assert needs_of(spec, shelf.runtime("mlx"), Workload(), ROWS).download_bytes
+
+
+def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:
+    """ChatGLM3 and GLM-4 of THUDM: architectures is ChatGLMModel, and auto_map has AutoModelForCausalLM."""
+    bare = read_local(config(tmp_path, architectures=["ChatGLMModel"]), ROWS).spec
+    mapped = {"AutoModelForCausalLM": "modeling_chatglm.ChatGLMForConditionalGeneration"}
+    spec = read_local(config(tmp_path, architectures=["ChatGLMModel"], auto_map=mapped), ROWS).spec
+    assert (bare.modality, spec.modality) == ("embedding", "text")
+    assert spec.architecture is not None
+    assert spec.architecture.output_matrix
 
 
 def test_a_model_type_is_not_taken_for_a_row_of_the_same_name(tmp_path: Path) -> None:

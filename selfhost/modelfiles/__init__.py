@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..needs.records import SizedWeights
+    from .gguf import Header
 
-__all__ = ["LocalModel", "adapter_size", "read_local", "spec_text"]
+__all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text"]
 
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000
@@ -35,6 +36,7 @@ class LocalModel(Record):
 
     `files_here`: all weights lie on this machine, whole. Of weights that are here in part `missing` names the files that are not,
     and `size_bytes` of `total_bytes` are (None: not known). `notes` are sentences for the user about what is odd.
+    `requantized`: a GGUF file is made of the weights that these were quantized from, so it is not what a config.json describes.
     """
 
     spec: ModelSpec
@@ -44,6 +46,7 @@ class LocalModel(Record):
     missing: tuple[str, ...] = ()
     size_bytes: int = 0
     total_bytes: int | None = None
+    requantized: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -65,15 +68,29 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     return _file(named, architectures)
 
 
-def adapter_size(path: str) -> tuple[SizedWeights, str]:
-    """What a LoRA adapter takes, and its format: the tensors of a GGUF file, or of what peft wrote (a file or its folder).
+class AdapterFile(Record):
+    """A LoRA adapter. Of a GGUF file also the architecture it was made for, and by the tensor that they change the shapes of both
+    matrices, the row length first.
+    """
 
-    Raises `SpecError` for a file that is no adapter.
+    size: SizedWeights
+    format: str
+    architecture: str | None = None
+    pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+
+
+def read_adapter(path: str) -> AdapterFile:
+    """A LoRA adapter in a GGUF file, or in what peft wrote (a file or its folder), from its header.
+
+    Raises `SpecError` for a file that is no adapter, and for one that llama.cpp refuses whatever the model (src/llama-adapter.cpp).
     """
     import stat
 
     from ..needs.records import How, SizedWeights
     from .source import fail, open_file, read_some, shown, status_of
+
+    name: str | None = None
+    pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     if stat.S_ISDIR(status_of(path).st_mode):
         path = os.path.join(path, _ADAPTER)
@@ -82,6 +99,7 @@ def adapter_size(path: str) -> tuple[SizedWeights, str]:
         start = read_some(path, stream, min(size, 4096))
     if start.startswith(b"GGUF"):
         from .gguf import read_header
+        from .naming import clean
 
         header, format = read_header(path), "gguf"
         if header.values.get("general.type") != "adapter":
@@ -90,6 +108,7 @@ def adapter_size(path: str) -> tuple[SizedWeights, str]:
         if unsized is not None:
             fail(path, f"stores a tensor as {unsized.type}, whose size is not known", "convert the adapter again with a plain type")
         stored = sum(tensor.bytes or 0 for tensor in header.tensors)
+        name, pairs = clean(header.values.get("general.architecture")), _pairs(path, header)
     else:
         from .safetensors import read_weights
 
@@ -100,7 +119,29 @@ def adapter_size(path: str) -> tuple[SizedWeights, str]:
     sized = SizedWeights(
         bytes=stored, low_bytes=stored, high_bytes=stored, how=How.EXACT, source=f"header of {shown(path)}", arithmetic=line
     )
-    return sized, format
+    return AdapterFile(size=sized, format=format, architecture=name, pairs=pairs)
+
+
+def _pairs(path: str, header: Header) -> Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    from .naming import clean
+    from .source import fail
+
+    again = "convert the adapter again with llama.cpp's convert_lora_to_gguf.py"
+    if header.values.get("adapter.type") != "lora":
+        fail(path, "does not say that it is a LoRA adapter (adapter.type)", again)
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for tensor in header.tensors:
+        changed, _, matrix = tensor.name.rpartition(".")
+        if matrix in ("lora_a", "lora_b"):
+            found.setdefault(changed, {})[matrix] = tensor.shape
+        elif not tensor.name.endswith("_norm.weight"):
+            fail(path, f'has the tensor "{clean(tensor.name)}", which is neither lora_a nor lora_b', again)
+    if not found:
+        fail(path, "is an adapter without a tensor", again)
+    lone = next((changed for changed, both in found.items() if len(both) < 2), None)
+    if lone is not None:
+        fail(path, f'has {next(iter(found[lone]))} of "{clean(lone)}" and not the other matrix', "the file is damaged: download it again")
+    return {clean(changed): (both["lora_a"], both["lora_b"]) for changed, both in found.items()}
 
 
 def spec_text(model: ModelSpec) -> str:
@@ -155,9 +196,14 @@ def _lone_config(path: str, architectures: Mapping[str, Any], notes: tuple[str, 
     from .config import read_config
 
     found = read_config(path, architectures)
+    stored = found.stored
+    if stored.requantized:
+        how = f"as {stored.name}" if stored.name else "in a quantization that is not understood"
+        notes += (f"its weights are stored {how}; a GGUF file would be made of the model that they were quantized from",)
     return LocalModel(
-        spec=found.spec, format=found.stored.format, quantization=found.stored.name, files_here=False, notes=notes + found.notes
-    )
+        spec=found.spec, format=stored.format, quantization=stored.name, files_here=False, requantized=stored.requantized,
+        notes=notes + found.notes,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------ a folder

@@ -140,6 +140,8 @@ _CACHE_KEY = re.compile(
     r"window|chunk|latent|lora_rank|mamba|ssm|linear_|conv|hybrid|block_config|layer_types|block_type|pattern|compress|kv_shared|cross_attention"
     r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|^cla_|use_cla$|kv_heads|key_value|global_(head|attn|window|key)|swa_|state_size|head_dim|kv_channels|attn_layer|full_att"
 )
+# of these the ones that say how much is kept, and not which matrices a layer has
+_KEEPING_KEY = re.compile(r"window|max_chunk|kv_(?:cache_)?compress|compress_rate")
 _WEIGHT_KEY = re.compile(r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate")
 # Keys that match and change neither: training, initial values, numeric details, other parts of the model.
 _HARMLESS = re.compile(
@@ -169,6 +171,11 @@ class Stored(Record):
     experts: str | None = None
     plain_parts: tuple[str, ...] = ()
 
+    @property
+    def requantized(self) -> bool:
+        """True but for weights in 16 bits or more, and for the narrow types that models are published in, which converters read."""
+        return self.quantized and not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
+
 
 class ConfigRead(Record):
     """What a config.json tells. `language_parameters`: of the language model alone, None where they do not follow from the file."""
@@ -181,6 +188,10 @@ class ConfigRead(Record):
 
 class _Unclear(Exception):
     """What the model remembers does not follow from the file; the text says why."""
+
+
+class _UnclearWindow(_Unclear):
+    """The layers are as their shapes say, but not how many tokens each of them keeps."""
 
 
 def read_config(path: str, architectures: Mapping[str, Any], *, name: str | None = None) -> ConfigRead:
@@ -348,6 +359,8 @@ class _Config:
         )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
+            if "architecture.attention" in self.unknown:
+                architecture = _without_cache(architecture, row)
         language = total
         if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
             self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
@@ -383,7 +396,11 @@ class _Config:
             raise _Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*_WIDTH)
-        kinds = self.layer_kinds()
+        try:
+            kinds = self.layer_kinds()
+        except _UnclearWindow as why:
+            self.unknown["architecture.attention"] = str(why)
+            kinds = ["full"] * layers
         state = [self.state(kind, width) if kind in _STATES else None for kind in kinds]
         attention = [self.attention(number, kind, width) if kind in _ATTENDING else None for number, kind in enumerate(kinds)]
         incomplete: str | None = None
@@ -411,7 +428,11 @@ class _Config:
             raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
         odd = sorted(key for key in self.left_over(_CACHE_KEY))
         if odd:
-            raise _Unclear(f"{listed(odd)}: not understood, and it may change what the model keeps of its context")
+            message = f"{listed(odd)}: not understood, and it may change what the model keeps of its context"
+            if not all(_KEEPING_KEY.search(key) for key in odd):
+                raise _Unclear(message)
+            self.unknown["architecture.attention"] = message
+            self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
@@ -427,6 +448,8 @@ class _Config:
         if tied is None and incomplete is None:
             incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
+        if incomplete is not None and "architecture.attention" in self.unknown:
+            raise _Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
             self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
             if row_values(self.architectures, name) is not None:
@@ -598,7 +621,7 @@ class _Config:
             return [number >= first for number in range(layers)]
         every = _FULL_EVERY.get(self.kind)
         if every is None:
-            raise _Unclear(f"sliding_window: {self.window():,} tokens, and the file does not say in which layers")
+            raise _UnclearWindow(f"sliding_window: {self.window():,} tokens, and the file does not say in which layers")
         return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
 
     # -------- what a layer has
@@ -636,7 +659,7 @@ class _Config:
                 "swa_head_dim",
             )
         )
-        if not 1 <= kv_heads <= heads:
+        if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
         return Attention(
             kind=kind if kind != "hybrid" else "full",
@@ -761,6 +784,8 @@ class _Config:
         if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
             experts = 0
         used = self.number(*_USED) or 0
+        if used > experts > 0:
+            raise _Unclear(f"a token uses {used:,} experts, and there are {experts:,}")
         if experts and not used:
             raise _Unclear(f"{experts:,} experts, and the file does not say how many a token uses")
         if not experts or not self.has_experts(number):
@@ -771,7 +796,7 @@ class _Config:
             layers=(),
             length=each,
             experts=experts,
-            used=min(used, experts),
+            used=used,
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
             router_bias=self.router_bias(),
@@ -913,8 +938,11 @@ class _Config:
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
-        names = self.outer.get("architectures")
+        names, mapped = self.outer.get("architectures"), self.outer.get("auto_map")
         name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+        if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
+            # ChatGLM names its bare class, and generates with that of auto_map
+            return False
         return not self.nested and bool(re.search(r"(?<!LMHead)Model$|ForSequenceClassification$|ForTokenClassification$", name))
 
     def deepstack(self) -> int | None:
@@ -985,6 +1013,7 @@ class _Config:
         if isinstance(mlx, dict) and isinstance(mlx.get("bits"), int) and mlx.get("group_size"):
             bits = mlx["bits"]
             if bits in (2, 3, 4, 5, 6, 8):
+                self.unknown["architecture.matrix_dtype"] = f"config.json describes MLX's {bits}bit weights, and not those before them"
                 return Stored(name=f"{bits}bit", format="mlx")
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
@@ -1062,6 +1091,14 @@ _CLASSES: Mapping[str, str] = {
     "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
     "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3",
 }  # fmt: skip
+
+
+def _without_cache(architecture: Architecture, row: Mapping[str, Any]) -> Architecture:
+    """The same weights, tensor by tensor, with nothing said of what a layer keeps."""
+    from ..needs.tensors import ArchitectureRow, gguf_tensors
+
+    tensors = gguf_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
+    return architecture.replace(attention=(), recurrent=(), tensors=tensors)
 
 
 def _kind_of_class(values: Mapping[str, Any]) -> str:

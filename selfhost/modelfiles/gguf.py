@@ -69,6 +69,11 @@ _TYPES: Mapping[int, tuple[str, int, int]] = {
     29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
     40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
 }  # fmt: skip
+# ids of types that ggml.h has retired -> name, and the type that is left of it: the layouts are made of it while loading
+_RETIRED: Mapping[int, tuple[str, str]] = {
+    4: ("Q4_2", "Q4_0"), 5: ("Q4_3", "Q4_1"), 31: ("Q4_0_4_4", "Q4_0"), 32: ("Q4_0_4_8", "Q4_0"), 33: ("Q4_0_8_8", "Q4_0"),
+    36: ("IQ4_NL_4_4", "IQ4_NL"), 37: ("IQ4_NL_4_8", "IQ4_NL"), 38: ("IQ4_NL_8_8", "IQ4_NL"),
+}  # fmt: skip
 # general.file_type -> name of the quantization, and the type that most of its tensors have
 _FILE_TYPES: Mapping[int, tuple[str, str]] = {
     0: ("F32", "F32"), 1: ("F16", "F16"), 2: ("Q4_0", "Q4_0"), 3: ("Q4_1", "Q4_1"), 7: ("Q8_0", "Q8_0"), 8: ("Q5_0", "Q5_0"),
@@ -296,7 +301,14 @@ def _table(source: _Stream, count: int, alignment: int, values: dict[str, Any], 
         shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
         if min(shape) < 1 or prod(shape) >= 1 << 48:
             fail(path, f'is damaged: the tensor "{clean(name)}" has the shape {" × ".join(map(str, shape))}', "download it again")
-        entries.append((name, shape, source.number(4, "I"), source.number(8, "Q")))
+        type_id, offset = source.number(4, "I"), source.number(8, "Q")
+        if type_id in _RETIRED:
+            old, left = _RETIRED[type_id]
+            fail(
+                path, f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads',
+                f"download the model in {left}" + (": it is brought into that layout while loading" if type_id > 5 else ""),
+            )  # fmt: skip
+        entries.append((name, shape, type_id, offset))
     first = -(-source.position // alignment) * alignment
     tensors: list[Tensor] = []
     end, sure = 0, True
@@ -488,6 +500,24 @@ class _Model:
             self.unknown["architecture"] = str(why)
             return None
 
+    def refuse_missing_blocks(self) -> None:
+        """llama.cpp looks for the tensors of every block; Nemotron NAS alone has empty ones, whose heads its header counts as 0."""
+        there = {self.layer_of(tensor) for tensor in self.tensors}
+        heads = self.per_layer("attention.head_count", self.layers)
+        missing = [layer for layer in range(self.layers) if layer not in there and (heads is None or heads[layer])]
+        if missing:
+            self.damaged(f"it has no tensor of block {listed(map(str, missing))}, and says that it has {self.layers:,} blocks")
+
+    def refuse_other_experts(self) -> None:
+        """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
+        experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
+        stored = {shape[2] for name, shape in self.shapes.items() if name.endswith("ffn_down_exps.weight") and len(shape) == 3}
+        if used > experts or (stored and stored != {experts}):
+            there = f", and its tensors hold {max(stored):,}" if stored else ""
+            self.damaged(f"its header says {experts:,} experts, {used:,} of them used{there}")
+        if experts and not any("_exps." in name or ".ffn_down.0." in name for name in self.shapes):
+            self.damaged(f"its header says {experts:,} experts, and it has no tensor of any")
+
     def layer_of(self, tensor: Tensor) -> int:
         """-1 for a tensor outside the blocks."""
         found = _BLOCK.match(tensor.name)
@@ -510,6 +540,11 @@ class _Model:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
         if any(name.startswith(("enc.", "dec.", "a.", "v.")) for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
+        strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
+        if strange is not None:
+            raise _Unclear(f'the tensor "{clean(strange.name)}" is of {strange.type}, which no llama.cpp up to 2026 loads')
+        self.refuse_missing_blocks()
+        self.refuse_other_experts()
         state = self.recurrent()
         attention = self.attention(state)
         if not attention and not state:
@@ -642,7 +677,7 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(latent, heads)
-        if not 1 <= kv_heads <= heads:
+        if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
             raise _Unclear(f"{self.name} has {heads:,} heads and a width of {width:,}, which leaves no room for a key")

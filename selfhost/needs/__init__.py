@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .checkpoint import loads_sixteen_bits
-    from .companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ
+    from .companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ, why_adapter_differs
     from .estimate import (
         QUANTIZATIONS,
         canonical_quantization,
@@ -40,6 +40,7 @@ __all__ = [
     "quantizations_of",
     "vocabularies_differ",
     "weights_bytes",
+    "why_adapter_differs",
     "why_not_loaded",
 ]
 
@@ -48,6 +49,7 @@ _HOME = {
     "default_format_and_quantization": "estimate", "needs_of": "estimate", "quantizations_of": "estimate", "weights_bytes": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
+    "why_adapter_differs": "companions",
 }  # fmt: skip
 
 

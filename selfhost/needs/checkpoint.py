@@ -11,7 +11,7 @@ from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec, TensorGro
 from .cache import CacheGroup, cache_groups, states
 from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, is_linear, linear_bytes, mlx_size, part_of, scheme_of
 from .packed import size_of as packed_size
-from .parts import Asked, Parts, Subject, published, stated_size, term, times
+from .parts import ENCODER_REMEDY, Asked, Parts, Subject, published, stated_size, term, times, unread_cache, unread_size, why_no_encoders
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 
@@ -48,6 +48,9 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         found = published(subject.spec, format, "native")
     if found is not None:
         return stated_size(found)
+    no_encoders = why_no_encoders(subject.spec) if subject.whole else None
+    if no_encoders is not None:
+        return Unread(fact="download_bytes", reason=no_encoders, remedy=ENCODER_REMEDY)
     if format == "mlx":
         return mlx_size(subject, quantization)
     own = name_of(subject.architecture)
@@ -99,11 +102,7 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
 def _by_count(subject: Subject) -> SizedWeights | Unread:
     total, architecture = subject.spec.parameters.total, subject.architecture
     if total is None:
-        return Unread(
-            fact="download_bytes",
-            reason="neither the architecture nor the number of parameters is known",
-            remedy="state the size under [[files]] or [needs] of the spec",
-        )
+        return unread_size(subject.spec)
     if architecture is None and "architecture" in subject.spec.unknown:
         # looked for and not found: models of this kind are published in 4 bits a weight as often as in 16
         return Unread(
@@ -184,11 +183,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         missing = tuple(one for one in dict.fromkeys((files, loaded)) if isinstance(one, Unread))
         return Parts(files=files, unknown=(*missing, missing[-1].replace(fact="memory.weights")))
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        unknown = Unread(
-            fact="memory.kv_cache",
-            reason="the spec has no architecture, so the size of its cache is not known",
-            remedy="add [architecture] to the spec, or state [needs]",
-        )
+        unknown = unread_cache(subject.spec)
         found = (_weights(subject, loaded, runtime, format, asked.quantization), overhead(runtime))
         return Parts(files=files, terms=found, largest_file_bytes=min(files.bytes, _SHARD_BYTES), unknown=(unknown,))
     row = subject.row or ArchitectureRow(name=architecture.row)

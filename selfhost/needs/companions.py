@@ -41,6 +41,39 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return sizes[0], sizes[1]
 
 
+def why_adapter_differs(
+    model: ModelSpec, architectures: Mapping[str, Any], made_for: str, pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+) -> str | None:
+    """Why llama.cpp refuses this adapter for the model, None where it takes it or the model's tensors are not known.
+
+    llama.cpp 0c1e570, src/llama-adapter.cpp: the same architecture, every changed tensor in the model, both matrices of its shape.
+    """
+    from .tensors import gguf_tensors, row_of
+
+    made = model.architecture
+    if made is None or not made.runs_in_gguf:
+        return None
+    if made_for != made.row:
+        return f"it was made for the architecture {made_for}, and {model.name} is {made.row}"
+    row = row_of(made, architectures)
+    if row is None and not made.tensors:
+        return None
+    groups = gguf_tensors(made, row or ArchitectureRow(name=made.row))
+    shapes = {group.name.replace("*", str(layer)): group.shape for group in groups for layer in group.layers or (0,)}
+    for name, (first, second) in pairs.items():
+        shape = shapes.get(name)
+        if shape is None:
+            return f"it changes {name}, which {model.name} does not have"
+        (into, rank), (rank_again, out) = (*first, 1)[:2], (*second, 1)[:2]
+        if name == "token_embd.weight":
+            # looked up, not multiplied: its matrices have changed places
+            (into, rank), (rank_again, out) = (out, rank_again), (rank_again, rank)
+        if (into, out) != (*shape, 1)[:2] or rank != rank_again:
+            sizes = " and ".join(" × ".join(map(str, one)) for one in (first, second))
+            return f"its matrices for {name} are {sizes}, and that tensor of {model.name} is {' × '.join(map(str, shape))}"
+    return None
+
+
 def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, runtime: RuntimeSpec, format: str) -> Parts:
     """The model's parts with those of the draft and the adapter beside them. The draft shares the program, so of its own
     overhead only what is not the program's counts.

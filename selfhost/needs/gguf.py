@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from .. import units
 from ..facts import Unread
 from ..spec import Architecture, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, states
 from .companions import block_terms
-from .parts import Asked, Encoder, Parts, Subject, published, stated_size, term, times
+from .parts import (
+    ENCODER_REMEDY,
+    Asked,
+    Encoder,
+    Parts,
+    Subject,
+    published,
+    stated_size,
+    term,
+    times,
+    unread_cache,
+    unread_size,
+    why_no_encoders,
+)
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
 from .records import How, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
@@ -65,16 +79,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     made: list[Term] = []
     weights, evictable = _weights(subject, quantization, files, instruction_sets)
     made += weights
-    projector = _projector(subject)
+    projector, untold = _projector(subject), why_no_encoders(subject.spec)
     architecture = subject.architecture
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        unknown.append(
-            Unread(
-                fact="memory.kv_cache",
-                reason="the spec has no architecture, so the size of its cache is not known",
-                remedy="add [architecture] to the spec, or state [needs]",
-            )
-        )
+        unknown.append(unread_cache(subject.spec))
     else:
         row = subject.row or ArchitectureRow(name=architecture.row)
         room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
@@ -100,6 +108,13 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
             arithmetic=f"{files.arithmetic}; and the projector: {projector.arithmetic}",
         )
     largest = min(files.bytes, _LARGEST_FILE_BYTES)
+    if untold is not None:
+        alone = units.binary(sum(item.high_bytes for item in made))
+        missing = Unread(fact="memory.projector", reason=f"{untold}; all but that takes up to {alone}", remedy=ENCODER_REMEDY)
+        beside = missing.replace(fact="download_bytes", reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}")
+        return Parts(
+            files=beside, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=(*unknown, missing, beside)
+        )
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
 
 
@@ -121,11 +136,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         return _computed_file(subject.architecture, subject.row, quantization)
     total = subject.spec.parameters.total
     if total is None:
-        return Unread(
-            fact="download_bytes",
-            reason="neither the architecture nor the number of parameters is known",
-            remedy="state the size under [[files]] or [needs] of the spec",
-        )
+        return unread_size(subject.spec)
     total -= subject.spec.parameters.encoders or 0
     bits = BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)

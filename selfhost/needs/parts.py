@@ -125,6 +125,32 @@ def stated_size(found: tuple[int, PublishedFiles]) -> SizedWeights:
     )
 
 
+def why_no_encoders(spec: ModelSpec) -> str | None:
+    """Why nobody can say how large the encoder of a model that sees or hears is; None where that is stated, or it has none."""
+    if spec.parameters.encoders or spec.architecture is None:
+        return None
+    stated = "the spec does not state the size of its vision encoder" if spec.modality == "vision" else None
+    return spec.unknown.get("parameters.encoders", stated)
+
+
+def unread_cache(spec: ModelSpec) -> Unread:
+    """Why the size of the cache is not known, as the spec says it."""
+    otherwise = "the spec has no architecture, so the size of its cache is not known"
+    why = next((spec.unknown[key] for key in ("architecture.attention", "architecture") if key in spec.unknown), otherwise)
+    return Unread(fact="memory.kv_cache", reason=why, remedy="state [architecture] or [needs] in a spec of it")
+
+
+def unread_size(spec: ModelSpec) -> Unread:
+    """Why the size of the weights is not known, as the spec says it."""
+    otherwise = "neither the architecture nor the number of parameters is known"
+    why = next((spec.unknown[key] for key in ("architecture", "parameters.total") if key in spec.unknown), otherwise)
+    return Unread(fact="download_bytes", reason=why, remedy="state the size under [[files]] or [needs] of a spec of it")
+
+
+ENCODER_REMEDY = "give the folder with its safetensors files, or state parameters.total and parameters.encoders in a spec of it"
+"""For a model whose encoder has no known size."""
+
+
 def times(count: int, what: str) -> str:
     """`32 layers`, `1 layer`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
