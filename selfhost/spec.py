@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from .facts import Record
 from .tomlfile import Document, Table, kind_of, shortened
 from .units import parse_bytes
+from .workload import KV_CACHE_TYPES
 
 TYPE_CHECKING = False
 
@@ -86,7 +87,7 @@ _LICENSE_WORD = re.compile(r"[()]|[^\s()]+")
 _LICENSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 # what a workload may ask of a runtime beyond its defaults
 COMPANIONS = ("draft", "mtp", "adapter")
-ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", *COMPANIONS)
+ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", "whole_batch", *COMPANIONS)
 _LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length")
 _INDEXER_KEYS = ("indexer_heads", "indexer_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
@@ -379,13 +380,18 @@ class RuntimeSpec(Record):
     `repository_command` the same where no tag names the model; `gpu_only` where it cannot run on a CPU; `splits_layers` where
     part of the layers can be on an accelerator and the rest in RAM.
 
-    Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are appended to the command;
+    Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are appended to the command
+    (`whole_batch`: for an encoder, which reads a text in one batch, `{batch_tokens}` of them);
     `settings` are environment variables, `NAME=value` with a space between two, for `serve`, the command that starts the
     server. A key in neither is in `command`, or cannot be asked for. `default_context_tokens` is the context it takes unless
     told; None where the command says it, or the model's own is taken.
 
     `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
     an adapter.
+
+    `kv_cache_types` are those that it can be asked for beside the type it takes by itself, of workload.KV_CACHE_TYPES.
+
+    `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
     tokens it reserves logits: the last of each "sequence", or of a whole "batch".
@@ -421,6 +427,8 @@ class RuntimeSpec(Record):
     gpu_only: bool = False
     splits_layers: bool = False
     companions: tuple[str, ...] = ()
+    kv_cache_types: tuple[str, ...] = ()
+    most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
     quantizations: Mapping[str, QuantizationRule] = {}
@@ -547,6 +555,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     gpu_only = root.boolean("gpu_only")
     splits_layers = root.boolean("splits_layers")
     companions = root.strings("companions", choices=COMPANIONS)
+    kv_cache_types = root.strings("kv_cache_types", choices=KV_CACHE_TYPES)
+    most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
     quantizations = _quantization_rules(root.table("quantization"))
@@ -590,6 +600,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         gpu_only=bool(gpu_only),
         splits_layers=bool(splits_layers),
         companions=companions,
+        kv_cache_types=kv_cache_types,
+        most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
         quantizations=quantizations,

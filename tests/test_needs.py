@@ -551,3 +551,70 @@ def test_a_size_left_out_is_not_counted_as_nothing() -> None:
             bare = asked(plain.replace(architecture=gap, parameters=Parameters()), runtime(program))
             assert bare.download_bytes is None
             assert bare.memory is None
+
+
+@pytest.mark.parametrize(
+    ("id", "context_tokens", "each", "layers_with_window", "layers_without", "window"),
+    [
+        # without make_cache in mlx_lm/models: every layer gets a KVCache
+        ("gemma-2-9b-it", 8192, 2 * 8 * 256 * 2, 0, 42, 0),
+        ("phi-3-mini-4k-instruct", 4096, 2 * 32 * 96 * 2, 0, 32, 0),
+        ("starcoder2-7b", 16384, 2 * 4 * 128 * 2, 0, 32, 0),
+        # MODEL_REMAPPING gives mistral to llama.py, which windows by layer_types alone
+        ("mistral-7b-instruct-v0.1", 32768, 2 * 8 * 128 * 2, 0, 32, 0),
+        # with make_cache: RotatingKVCache, whose largest size is max_size + S - 1, S being the 2,048 tokens of prefill_step_size
+        ("gemma-3-27b-it", 32768, 2 * 16 * 128 * 2, 52, 10, 1024),
+        ("gpt-oss-20b", 32768, 2 * 8 * 64 * 2, 12, 12, 128),
+        ("olmo-3-7b-instruct", 32768, 2 * 32 * 128 * 2, 24, 8, 4096),
+    ],
+)
+def test_mlx_keeps_all_tokens_where_its_model_has_no_rotating_cache(
+    id: str, context_tokens: int, each: int, layers_with_window: int, layers_without: int, window: int
+) -> None:
+    """mlx_lm 0.32.2: make_cache of the model's module decides, whatever window the config names; a prompt is read in long pieces."""
+    spec = catalogue().spec(id)
+    found = memory(asked(spec, runtime("mlx"), context_tokens=context_tokens, quantization="4bit"))
+    cache = next(term for term in found.terms if term.name == "kv_cache")
+    assert cache.bytes == each * (layers_without * context_tokens + layers_with_window * window)
+    assert cache.high_bytes == each * (layers_without * context_tokens + layers_with_window * (window + 2048 - 1 if window else 0))
+
+
+def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
+    """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16 models"; the files stay as published."""
+    spec, program = catalogue().spec("gpt2-xl"), runtime("vllm")
+    found = {term.name: term for term in memory(asked(spec, program, context_tokens=1024)).terms}
+    # 1,557,611,200 parameters; 48 layers × K and V of 1,600
+    assert found["weights"].bytes == 2 * 1_557_611_200
+    assert found["weights"].high_bytes < 1.1 * found["weights"].bytes
+    assert found["kv_cache"].bytes == 2 * 48 * 1600 * 1024 * 2
+    download = asked(spec, program, context_tokens=1024).download_bytes
+    assert download is not None
+    # openai-community/gpt2-xl, model.safetensors: 6.43 GB
+    assert download == pytest.approx(6.43e9, rel=0.001)
+
+
+def test_what_is_not_loaded_stands_in_the_arithmetic() -> None:
+    """A person who adds the bytes in the line, and takes off those that are not loaded, gets the bytes of the weights."""
+    checked = 0
+    for spec in specs():
+        for id in ("vllm", "transformers"):
+            if spec.architecture is None or needs.why_not_loaded(spec, runtime(id)) is not None:
+                continue
+            for term in (asked(spec, runtime(id)).memory or MemoryNeed(terms=())).terms:
+                line = term.arithmetic.split(";")[0]
+                if term.name != "weights" or "that are not loaded" not in line or spec.architecture.dtype == "float32":
+                    continue
+                parts = re.findall(r"([+-] )?([\d,]+) bytes", line)
+                found = sum((-1 if sign == "- " else 1) * int(number.replace(",", "")) for sign, number in parts)
+                # each part of a fraction of a byte is cut off
+                assert abs(found - term.bytes) <= len(parts), (spec.id, id, line, term.bytes)
+                checked += 1
+    assert checked > 50
+
+
+def test_an_exact_buffer_beside_a_range_says_why() -> None:
+    """What llama.cpp reserves is known to the byte; pages that no token reached are not resident, so the low end is below."""
+    found = {term.name: term for term in memory(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"))).terms}["compute"]
+    assert found.how is How.EXACT
+    assert found.low_bytes < found.bytes == found.high_bytes
+    assert "reserved to the byte, touched only as far as tokens come" in found.arithmetic

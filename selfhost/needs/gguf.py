@@ -72,7 +72,7 @@ _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(asked.quantization) or asked.quantization
-    files = size_of(subject, quantization)
+    files = size_of(subject, quantization, own_block=asked.companions.own_block)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     unknown: list[Unread] = []
@@ -85,7 +85,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         unknown.append(unread_cache(subject.spec))
     else:
         row = subject.row or ArchitectureRow(name=architecture.row)
-        room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
+        batch = llamacpp.batch_of(row, asked.context_tokens)
+        room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
         cache = _cache(architecture, row, room, asked, runtime)
         if isinstance(cache, Unread):
             unknown.append(cache)
@@ -121,8 +122,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
 # ------------------------------------------------------------------ files
 
 
-def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
-    """The GGUF file, without the projector of a vision model: as published, else by the recipe, else by bits per weight."""
+def size_of(subject: Subject, quantization: str, *, own_block: bool = False) -> SizedWeights | Unread:
+    """The GGUF file, without the projector of a vision model: as published, else by the recipe, else by bits per weight.
+
+    `own_block`: of a model that is to draft with its own block, which the file has to bring.
+    """
     found = published(subject.spec, "gguf", quantization)
     if found is not None:
         return stated_size(found)
@@ -133,7 +137,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
             remedy="take a quantization with a known recipe, for example Q4_K_M",
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
-        return _computed_file(subject.architecture, subject.row, quantization)
+        return _computed_file(subject.architecture, subject.row, quantization, own_block)
     total = subject.spec.parameters.total
     if total is None:
         return unread_size(subject.spec)
@@ -152,20 +156,25 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
 
 
 @lru_cache(maxsize=1024)
-def _computed_file(architecture: Architecture, row: ArchitectureRow, quantization: str) -> SizedWeights:
+def _computed_file(architecture: Architecture, row: ArchitectureRow, quantization: str, own_block: bool = False) -> SizedWeights:
     tensors = _usual(architecture, row, quantization)
-    data = sum(tensor.bytes for tensor in tensors)
     less, more = _spread(architecture, row, quantization)
     low, high = _header(architecture, row, tensors)
     header = (low + high) // 2
+    counted = tuple(tensor for tensor in tensors if not tensor.extra or own_block or row.mtp_in_gguf is not False)
+    block = sum(tensor.bytes for tensor in tensors if tensor.extra)
+    line = f"{by_type(counted)} + {header:,} bytes of header"
+    if len(counted) < len(tensors):
+        line += f"; a file that brings the multi-token-prediction block has {block:,} more"
+    elif block and row.mtp_in_gguf is None:
+        line += f"; a file without the multi-token-prediction block has {block:,} less"
     return SizedWeights(
-        bytes=data + header,
-        # older conversions leave multi-token-prediction blocks out
-        low_bytes=less - sum(tensor.bytes for tensor in tensors if tensor.extra) + low,
+        bytes=sum(tensor.bytes for tensor in counted) + header,
+        low_bytes=less - (0 if own_block or row.mtp_in_gguf else block) + low,
         high_bytes=more + high,
         how=How.COMPUTED,
         source=_RECIPE,
-        arithmetic=f"{by_type(tensors)} + {header:,} bytes of header",
+        arithmetic=line,
     )
 
 
@@ -358,20 +367,24 @@ def _compute(
         replayed = graphs.exact_compute(architecture, row, room, rows, flash, asked.key_type, asked.value_type)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
-            # what is reserved is touched only as far as tokens come: at the least one batch of each sequence
+            # what is reserved is touched only as far as tokens come
             least = graphs.exact_compute_bytes(
-                architecture, row, _one_batch(room, asked.parallel), touched_rows, flash, asked.key_type, asked.value_type
+                architecture, row, _one_batch(room, row), touched_rows, flash, asked.key_type, asked.value_type
             )
             low = replayed.bytes if least is None else min(least, replayed.bytes)
             how = How.COMPUTED if whole else How.EXACT
-            line = f"{replayed.arithmetic}; rows of logits never asked for are not touched" if whole else replayed.arithmetic
+            line = replayed.arithmetic
+            if whole:
+                line += "; rows of logits never asked for are not touched"
+            elif low < replayed.bytes:
+                line += "; reserved to the byte, touched only as far as tokens come"
             high = replayed.bytes + _rolled_back(architecture, asked)
             if high > replayed.bytes:
                 how = How.COMPUTED
             return term("compute", replayed.bytes, how, source, line, low=low, high=high)
     reserved = llamacpp.compute(architecture, row, room, rows, flash)
     # as above, with the logits of the last token
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, asked.parallel), parallel, flash).bytes)
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash).bytes)
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
     line = reserved.arithmetic
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
@@ -388,8 +401,10 @@ def _compute(
 
 def _own_block(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, quantization: str, compute: Term) -> list[Term]:
     tensors = tuple(tensor for tensor in _usual(architecture, row, quantization) if tensor.extra) if quantization in BITS_PER_WEIGHT else ()
-    size = sum(tensor.bytes for tensor in tensors)
-    return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), by_type(tensors)), compute)
+    size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
+    if not row.mtp_in_gguf:
+        line += "; published files may lack the block: take one that was converted with it"
+    return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), line), compute)
 
 
 def _rolled_back(architecture: Architecture, asked: Asked) -> int:
@@ -403,8 +418,9 @@ def _rolled_back(architecture: Architecture, asked: Asked) -> int:
     return 4 * kept * asked.parallel * max((state.memory for state in states(architecture)), default=0) * 5 // 4
 
 
-def _one_batch(room: llamacpp.Cells, parallel: int) -> llamacpp.Cells:
-    """The cells in use once each sequence has had one batch."""
+def _one_batch(room: llamacpp.Cells, row: ArchitectureRow) -> llamacpp.Cells:
+    """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch up to its sequences, once one had."""
+    parallel = 1 if row.encoder else room.sequences
     return llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)
 
 
