@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from selfhost.needs import llamacpp, needs_of, weights_bytes
+from selfhost.catalogue import Catalogue
+from selfhost.needs import Companions, llamacpp, needs_of, weights_bytes
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
@@ -256,7 +257,7 @@ def test_every_row_documents_its_keys() -> None:
     text = (SPECS / "common" / "architectures.toml").read_text(encoding="utf-8")
     explained = dict(re.findall(r"^# (\w+)  +(\S.*?)  +\S", text, re.MULTILINE))
     explained.pop("key")
-    defaults = {"false": False, "true": True, '""': "", "0": 0, "none": None}
+    defaults = {"false": False, "true": True, '""': "", "0": 0, "none": None, "unknown": None}
     fields = [name for name in ArchitectureRow._fields if name != "name"]
     assert sorted(explained) == sorted(fields)
     for name in fields:
@@ -274,7 +275,6 @@ def test_every_row_documents_its_keys() -> None:
 def test_models_whose_graph_is_not_replayed_are_within_the_stated_range(case: dict[str, Any]) -> None:
     """The cache to the byte, the indexer's included; the compute buffer within the range that the term states."""
     from selfhost.asking import ask
-    from selfhost.catalogue import Catalogue
     from selfhost.machine import Machine
 
     shelf = Catalogue.open()
@@ -294,3 +294,37 @@ def test_models_whose_graph_is_not_replayed_are_within_the_stated_range(case: di
         assert compute.low_bytes <= case["compute_bytes"] <= compute.high_bytes
         if case["kv_cache_type"] == "f16":
             assert compute.bytes == pytest.approx(case["compute_bytes"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("model", "published_bytes", "within"),
+    [
+        # ollama.com/library/deepseek-r1:671b, which states three digits
+        ("deepseek-r1", 404e9, 0.0015),
+        # huggingface.co/Qwen/Qwen3-Next-80B-A3B-Instruct-GGUF, its Q4_K_M
+        ("qwen3-next-80b-a3b-instruct", 48_410_988_384, 0.002),
+    ],
+)
+def test_gguf_files_lack_the_block_that_the_conversion_left_out(model: str, published_bytes: float, within: float) -> None:
+    """Published GGUF files of these models have no multi-token-prediction block; one that drafts with it needs a file that has."""
+    spec, program = Catalogue.open().spec(model), Catalogue.open().runtime("llama.cpp")
+    sized = weights_bytes(spec, "gguf", "Q4_K_M", rows())
+    assert isinstance(sized, SizedWeights)
+    assert sized.bytes == pytest.approx(published_bytes, rel=within)
+    assert sized.low_bytes <= published_bytes * (1 + within)
+    workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096, kv_cache_type="f16")
+    drafting = needs_of(spec, program, workload, rows(), companions=Companions(own_block=True))
+    assert drafting.memory is not None and drafting.download_bytes is not None
+    block = next(term for term in drafting.memory.terms if term.name == "mtp_weights")
+    assert "published files may lack the block" in block.arithmetic
+    assert drafting.download_bytes == sized.bytes + block.bytes
+
+
+def test_gguf_files_of_glm_bring_the_block() -> None:
+    """llama.cpp's conversion of GLM-4.5 keeps the block, from the pull request on that brought the architecture (14939)."""
+    spec = Catalogue.open().spec("glm-4.5-air")
+    sized = weights_bytes(spec, "gguf", "Q4_K_M", rows())
+    assert isinstance(sized, SizedWeights)
+    assert "multi-token" not in sized.arithmetic
+    # unsloth/GLM-4.5-Air-GGUF, Q4_K_M: 72.9 GB in its list
+    assert sized.bytes == pytest.approx(72.9e9, rel=0.005)

@@ -58,7 +58,7 @@ _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(asked.quantization) or asked.quantization
-    files = size_of(subject, quantization)
+    files = size_of(subject, quantization, own_block=asked.companions.own_block)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     unknown: list[Unread] = []
@@ -106,8 +106,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
 # ------------------------------------------------------------------ files
 
 
-def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
-    """The GGUF file, without the projector of a vision model: as published, else by the recipe, else by bits per weight."""
+def size_of(subject: Subject, quantization: str, *, own_block: bool = False) -> SizedWeights | Unread:
+    """The GGUF file, without the projector of a vision model: as published, else by the recipe, else by bits per weight.
+
+    `own_block`: of a model that is to draft with its own block, which the file has to bring.
+    """
     found = published(subject.spec, "gguf", quantization)
     if found is not None:
         return stated_size(found)
@@ -118,7 +121,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
             remedy="take a quantization with a known recipe, for example Q4_K_M",
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
-        return _computed_file(subject.architecture, subject.row, quantization)
+        return _computed_file(subject.architecture, subject.row, quantization, own_block)
     total = subject.spec.parameters.total
     if total is None:
         return Unread(
@@ -141,20 +144,25 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
 
 
 @lru_cache(maxsize=1024)
-def _computed_file(architecture: Architecture, row: ArchitectureRow, quantization: str) -> SizedWeights:
+def _computed_file(architecture: Architecture, row: ArchitectureRow, quantization: str, own_block: bool = False) -> SizedWeights:
     tensors = _usual(architecture, row, quantization)
-    data = sum(tensor.bytes for tensor in tensors)
     less, more = _spread(architecture, row, quantization)
     low, high = _header(architecture, row, tensors)
     header = (low + high) // 2
+    counted = tuple(tensor for tensor in tensors if not tensor.extra or own_block or row.mtp_in_gguf is not False)
+    block = sum(tensor.bytes for tensor in tensors if tensor.extra)
+    line = f"{by_type(counted)} + {header:,} bytes of header"
+    if len(counted) < len(tensors):
+        line += f"; a file that brings the multi-token-prediction block has {block:,} more"
+    elif block and row.mtp_in_gguf is None:
+        line += f"; a file without the multi-token-prediction block has {block:,} less"
     return SizedWeights(
-        bytes=data + header,
-        # older conversions leave multi-token-prediction blocks out
-        low_bytes=less - sum(tensor.bytes for tensor in tensors if tensor.extra) + low,
+        bytes=sum(tensor.bytes for tensor in counted) + header,
+        low_bytes=less - (0 if own_block or row.mtp_in_gguf else block) + low,
         high_bytes=more + high,
         how=How.COMPUTED,
         source=_RECIPE,
-        arithmetic=f"{by_type(tensors)} + {header:,} bytes of header",
+        arithmetic=line,
     )
 
 
@@ -377,8 +385,10 @@ def _compute(
 
 def _own_block(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, quantization: str, compute: Term) -> list[Term]:
     tensors = tuple(tensor for tensor in _usual(architecture, row, quantization) if tensor.extra) if quantization in BITS_PER_WEIGHT else ()
-    size = sum(tensor.bytes for tensor in tensors)
-    return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), by_type(tensors)), compute)
+    size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
+    if not row.mtp_in_gguf:
+        line += "; published files may lack the block: take one that was converted with it"
+    return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), line), compute)
 
 
 def _rolled_back(architecture: Architecture, asked: Asked) -> int:

@@ -57,6 +57,7 @@ class ArchitectureRow(Record):
     cross_attention_gates: int = 0
     encoder: bool = False
     mtp_vocabulary: bool = False
+    mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
     tokenizer: str = ""
 
