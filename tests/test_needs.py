@@ -551,3 +551,29 @@ def test_a_size_left_out_is_not_counted_as_nothing() -> None:
             bare = asked(plain.replace(architecture=gap, parameters=Parameters()), runtime(program))
             assert bare.download_bytes is None
             assert bare.memory is None
+
+
+@pytest.mark.parametrize(
+    ("id", "context_tokens", "each", "layers_with_window", "layers_without", "window"),
+    [
+        # without make_cache in mlx_lm/models: every layer gets a KVCache
+        ("gemma-2-9b-it", 8192, 2 * 8 * 256 * 2, 0, 42, 0),
+        ("phi-3-mini-4k-instruct", 4096, 2 * 32 * 96 * 2, 0, 32, 0),
+        ("starcoder2-7b", 16384, 2 * 4 * 128 * 2, 0, 32, 0),
+        # MODEL_REMAPPING gives mistral to llama.py, which windows by layer_types alone
+        ("mistral-7b-instruct-v0.1", 32768, 2 * 8 * 128 * 2, 0, 32, 0),
+        # with make_cache: RotatingKVCache, whose largest size is max_size + S - 1, S being the 2,048 tokens of prefill_step_size
+        ("gemma-3-27b-it", 32768, 2 * 16 * 128 * 2, 52, 10, 1024),
+        ("gpt-oss-20b", 32768, 2 * 8 * 64 * 2, 12, 12, 128),
+        ("olmo-3-7b-instruct", 32768, 2 * 32 * 128 * 2, 24, 8, 4096),
+    ],
+)
+def test_mlx_keeps_all_tokens_where_its_model_has_no_rotating_cache(
+    id: str, context_tokens: int, each: int, layers_with_window: int, layers_without: int, window: int
+) -> None:
+    """mlx_lm 0.32.2: make_cache of the model's module decides, whatever window the config names; a prompt is read in long pieces."""
+    spec = catalogue().spec(id)
+    found = memory(asked(spec, runtime("mlx"), context_tokens=context_tokens, quantization="4bit"))
+    cache = next(term for term in found.terms if term.name == "kv_cache")
+    assert cache.bytes == each * (layers_without * context_tokens + layers_with_window * window)
+    assert cache.high_bytes == each * (layers_without * context_tokens + layers_with_window * (window + 2048 - 1 if window else 0))

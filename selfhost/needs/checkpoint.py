@@ -23,6 +23,10 @@ _STEPS = {"vllm": 16, "mlx": 256}
 # tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at
 # most that by default
 _PROMPT_STEPS = {"mlx": 2048, "vllm": 8192}
+# mlx_lm 0.32.2: models whose make_cache gives windowed layers a RotatingKVCache, or Llama 4's ChunkedKVCache; others keep every token
+_MLX_ROTATES = frozenset({"cohere2", "exaone4", "gemma3", "gemma3n", "gemma4", "gpt-oss", "llama4", "olmo2"})
+# the same, where the config lists layer_types: that is, where some layers have no window (llama.py, to which it maps mistral)
+_MLX_ROTATES_MIXED = frozenset({"llama", "mistral3"})
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
 _TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
@@ -283,14 +287,11 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     size = high = 0
     lines: list[str] = []
     for group in cache_groups(architecture, row):
-        # DynamicSlidingWindowLayer gives a prompt back once the second token is answered
-        whole = group.window_tokens is None or runtime.id == "transformers"
-        kept = tokens if whole else min(tokens, -(-(group.window_tokens or 0) // step) * step)
+        kept, reach = _kept(architecture, group, runtime, tokens)
         elements, line = _elements(group)
-        lines.append(f"{times(group.layers, 'layer')} × {line} × {width} bytes × {kept:,} tokens{ending}")
+        reading = f", {reach:,} while a prompt is read" if runtime.id == "mlx" and reach > kept else ""
+        lines.append(f"{times(group.layers, 'layer')} × {line} × {width} bytes × {kept:,} tokens{reading}{ending}")
         size += group.layers * elements * width * kept * asked.parallel
-        # vLLM may give every layer the room of the longest
-        reach = tokens if runtime.id == "vllm" else kept
         high += group.layers * (elements + group.indexer_elements) * width * reach * asked.parallel
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
@@ -305,6 +306,24 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     if state:
         line = " + ".join(f"{times(item.layers, 'layer')} × {item.arithmetic} × 4 bytes{ending}" for item in states(architecture))
         yield term("recurrent_state", state * 4, How.COMPUTED, "states in float32; some runtimes halve it", line, low=state * 2)
+
+
+def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, tokens: int) -> tuple[int, int]:
+    """Tokens for which a layer has room, and the most; `tokens` are those of the context, in steps of the runtime."""
+    window = group.window_tokens
+    # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
+    if window is None or runtime.id == "transformers":
+        return tokens, tokens
+    if runtime.id == "mlx":
+        mixed = any(other.kind != "sliding" for other in architecture.attention)
+        if architecture.row not in _MLX_ROTATES and not (mixed and architecture.row in _MLX_ROTATES_MIXED):
+            return tokens, tokens
+        # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than the window, in Llama 4's the whole
+        before = window if architecture.row == "llama4" else window - 1
+        return min(tokens, window), min(tokens, before + _PROMPT_STEPS["mlx"])
+    step = _STEPS.get(runtime.id, 1)
+    # vLLM may give every layer the room of the longest
+    return min(tokens, -(-window // step) * step), tokens
 
 
 def _elements(group: CacheGroup) -> tuple[int, str]:
