@@ -577,3 +577,36 @@ def test_mlx_keeps_all_tokens_where_its_model_has_no_rotating_cache(
     cache = next(term for term in found.terms if term.name == "kv_cache")
     assert cache.bytes == each * (layers_without * context_tokens + layers_with_window * window)
     assert cache.high_bytes == each * (layers_without * context_tokens + layers_with_window * (window + 2048 - 1 if window else 0))
+
+
+def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
+    """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16 models"; the files stay as published."""
+    spec, program = catalogue().spec("gpt2-xl"), runtime("vllm")
+    found = {term.name: term for term in memory(asked(spec, program, context_tokens=1024)).terms}
+    # 1,557,611,200 parameters; 48 layers × K and V of 1,600
+    assert found["weights"].bytes == 2 * 1_557_611_200
+    assert found["weights"].high_bytes < 1.1 * found["weights"].bytes
+    assert found["kv_cache"].bytes == 2 * 48 * 1600 * 1024 * 2
+    download = asked(spec, program, context_tokens=1024).download_bytes
+    assert download is not None
+    # openai-community/gpt2-xl, model.safetensors: 6.43 GB
+    assert download == pytest.approx(6.43e9, rel=0.001)
+
+
+def test_what_is_not_loaded_stands_in_the_arithmetic() -> None:
+    """A person who adds the bytes in the line, and takes off those that are not loaded, gets the bytes of the weights."""
+    checked = 0
+    for spec in specs():
+        for id in ("vllm", "transformers"):
+            if spec.architecture is None or needs.why_not_loaded(spec, runtime(id)) is not None:
+                continue
+            for term in (asked(spec, runtime(id)).memory or MemoryNeed(terms=())).terms:
+                line = term.arithmetic.split(";")[0]
+                if term.name != "weights" or "that are not loaded" not in line or spec.architecture.dtype == "float32":
+                    continue
+                parts = re.findall(r"([+-] )?([\d,]+) bytes", line)
+                found = sum((-1 if sign == "- " else 1) * int(number.replace(",", "")) for sign, number in parts)
+                # each part of a fraction of a byte is cut off
+                assert abs(found - term.bytes) <= len(parts), (spec.id, id, line, term.bytes)
+                checked += 1
+    assert checked > 50

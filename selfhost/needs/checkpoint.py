@@ -235,7 +235,10 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         if not (architecture.matrix_dtype or architecture.expert_dtype):
             unneeded += int((parameters.extra_in_files or 0) * plain / 8)
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
-    line = files.arithmetic
+    line = files.arithmetic + (f" - {unneeded:,} bytes that are not loaded" if unneeded else "")
+    if own and architecture is not None and quantization == "float32" and runtime.id == "vllm":
+        size, low, high = size // 2, low // 2, high // 2
+        line = f"({line}) / 2, for it loads 32-bit weights as 16-bit ones (--dtype auto)"
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
         likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
         if most:
@@ -276,12 +279,13 @@ def _quantized_while_loading(
     return term("weights", size, files.how, source, line, low=files.low_bytes, high=max(files.high_bytes, int(size * 1.005)))
 
 
-def _width(architecture: Architecture) -> int:
-    return 4 if architecture.dtype == "float32" else 2
+def _width(architecture: Architecture, runtime: RuntimeSpec) -> int:
+    """Bytes of a number that is computed with. vLLM's --dtype auto is 16-bit for 32-bit models (vllm/config/model.py)."""
+    return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
 
 
 def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
-    width, step = _width(architecture), _STEPS.get(runtime.id, 1)
+    width, step = _width(architecture, runtime), _STEPS.get(runtime.id, 1)
     tokens = -(-asked.context_tokens // step) * step
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
@@ -336,7 +340,7 @@ def _elements(group: CacheGroup) -> tuple[int, str]:
 
 
 def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
-    width = _width(architecture)
+    width = _width(architecture, runtime)
     tokens = min(asked.context_tokens, _PROMPT_STEPS.get(runtime.id, asked.context_tokens)) * asked.parallel
     inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
