@@ -75,6 +75,8 @@ def ask(
         found += error.problems
     if quantization in PACKED and workload.runtime is None and runtime is not None and runtime.rule_of(quantization) is None:
         runtime = _runtime_for(spec, quantization, shelf) or runtime
+    if runtime is not None and workload.task == "generate" and workload.parallel > (runtime.most_sequences or workload.parallel):
+        found.append(_too_many(workload, runtime, shelf))
     if found:
         raise WorkloadError(found)
     asked = workload.context_tokens is not None
@@ -178,6 +180,13 @@ def _companions(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
             raise _problem("adapter", f"{runtime.name} loads no adapter", _takes(shelf, "adapter"))
         made = made.replace(**_adapter(spec, runtime, workload.adapter, shelf))
     return made
+
+
+def _too_many(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Problem:
+    most = runtime.most_sequences or workload.parallel
+    others = [one.id for name in PACKED_RUNTIMES if ((one := shelf.runtime(name)).most_sequences or workload.parallel) >= workload.parallel]
+    message = f"{runtime.name} serves at most {most:,} sequences at once, not {workload.parallel:,}"
+    return Problem(file="workload", key="parallel", message=message, remedy=f"ask for {most:,}, or take --runtime {', '.join(others)}")
 
 
 def _takes(shelf: Catalogue, kind: str) -> str:

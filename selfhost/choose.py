@@ -267,7 +267,8 @@ def _most_parallel(question: Question, machine: Machine, shelf: Catalogue) -> in
     def fits(number: int) -> bool:
         return _holds(question, question.workload.replace(parallel=number), machine, shelf)
 
-    return _largest(MOST_PARALLEL, fits, guess=_parallel_by_slope(question, machine, shelf))
+    most = (question.runtime.most_sequences if question.runtime else None) or MOST_PARALLEL
+    return _largest(most, fits, guess=_parallel_by_slope(question, machine, shelf))
 
 
 def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -> int:

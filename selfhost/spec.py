@@ -387,6 +387,8 @@ class RuntimeSpec(Record):
     `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
     an adapter.
 
+    `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
+
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
     tokens it reserves logits: the last of each "sequence", or of a whole "batch".
 
@@ -421,6 +423,7 @@ class RuntimeSpec(Record):
     gpu_only: bool = False
     splits_layers: bool = False
     companions: tuple[str, ...] = ()
+    most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
     quantizations: Mapping[str, QuantizationRule] = {}
@@ -547,6 +550,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     gpu_only = root.boolean("gpu_only")
     splits_layers = root.boolean("splits_layers")
     companions = root.strings("companions", choices=COMPANIONS)
+    most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
     quantizations = _quantization_rules(root.table("quantization"))
@@ -590,6 +594,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         gpu_only=bool(gpu_only),
         splits_layers=bool(splits_layers),
         companions=companions,
+        most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
         quantizations=quantizations,

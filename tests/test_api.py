@@ -248,7 +248,8 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert longest == most or memory(context_tokens=longest + 1) in ("fail", "unknown")
     if sequences is not None:
         assert memory(parallel=sequences) in ("pass", "warn")
-        assert sequences == 4096 or memory(parallel=sequences + 1) in ("fail", "unknown")
+        # LLAMA_MAX_SEQ of llama.cpp
+        assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
 
 
 def test_a_closed_model_in_service_is_offered_by_its_provider() -> None:
@@ -410,3 +411,16 @@ def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_ask
     named = {other.id: other for other in check("gpt-4o", Workload(license="MIT"), machine=VM).open_alternatives}
     assert "license-not-accepted" in named["gpt-oss-20b"].failed
     assert check("gpt-2", machine=VM).open_alternatives == ()
+
+def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
+    """llama.cpp, src/llama-cparams.h: LLAMA_MAX_SEQ is 256, and a context for more is refused, however small the model."""
+    for runtime in ("llama.cpp", "ollama"):
+        verdict = check("gemma-3-270m", Workload(runtime=runtime), machine=VM)
+        assert verdict.room is not None
+        assert verdict.room.most_parallel == 256
+        with pytest.raises(WorkloadError, match="at most 256 sequences") as refused:
+            check("gemma-3-270m", Workload(runtime=runtime, parallel=257), machine=VM)
+        assert "transformers" in (refused.value.problems[0].remedy or "")
+    assert check("gemma-3-270m", Workload(parallel=256), machine=VM).route is Route.LOCAL
+    # a batch in training is no server's
+    assert check("gemma-3-270m", Workload(task="finetune", parallel=300), machine=VM).needs is not None
