@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import needs as need
+from .asking import architectures
 from .catalogue import Catalogue
 from .machine import Machine
 from .spec import COMPANIONS, ModelSpec, RuntimeSpec
@@ -22,20 +23,21 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     """
     if not judged.fits or question.runtime is None or question.workload.task != "generate":
         return ()
+    batch = need.batch_tokens(question.spec, question.workload, architectures(shelf))
     if question.local_files:
-        return _of_a_file(question, question.runtime, question.spec.origin)
+        return _of_a_file(question, question.runtime, question.spec.origin, batch)
     scaled = any(finding.code == "context-scaled" for finding in judged.findings)
     if question.here is not None and question.here.by_path and question.here.missing_bytes == 0:
-        return () if scaled else _of_a_file(question, question.runtime, question.here.path)
+        return () if scaled else _of_a_file(question, question.runtime, question.here.path, batch)
     if scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
     large = any((device.memory_total_bytes or 0) >= OLLAMA_LARGE_GPU_BYTES for device in machine.accelerators or ())
     devices = {term.where for term in judged.needs.memory.terms if term.where != "host"} if judged.needs and judged.needs.memory else set()
     parallel = f" --tensor-parallel-size {len(devices)}" if question.runtime.id == "vllm" and len(devices) > 1 else ""
-    lines = [line + parallel for line in _lines(question.runtime, question, large, tag, scaled)]
+    lines = [line + parallel for line in _lines(question.runtime, question, large, tag, scaled, batch)]
     if question.runtime.id == "llama.cpp" and question.missing_bytes != 0:
-        other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled))
+        other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled, batch))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []
     return tuple(lines)
@@ -63,7 +65,7 @@ def _known_files(spec: ModelSpec, format: str, quantization: str) -> bool:
     return need.published(spec, format, quantization) is not None or spec.repository_of(format, quantization) is not None
 
 
-def _of_a_file(question: Question, runtime: RuntimeSpec, path: str) -> tuple[str, ...]:
+def _of_a_file(question: Question, runtime: RuntimeSpec, path: str, batch: int | None) -> tuple[str, ...]:
     """llama.cpp on the very file that was judged; the other runtimes want code around it."""
     workload = question.workload
     # what stands in for a person's or computer's name in a record is no path
@@ -74,22 +76,22 @@ def _of_a_file(question: Question, runtime: RuntimeSpec, path: str) -> tuple[str
     cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
     home = "~/" if path.startswith("~/") else ""
     shown = f"{home}'{path[len(home) :]}'" if " " in path else path
-    if workload.draft or workload.adapter:
-        departs = [key for key in _departures(runtime, workload, False) if key in COMPANIONS]
-        extra = [_filled(runtime.options.get(key, ""), _values(question)) for key in departs]
+    if workload.draft or workload.adapter or batch:
+        departs = [key for key in _departures(runtime, workload, False, batch) if key in (*COMPANIONS, "whole_batch")]
+        extra = [_filled(runtime.options.get(key, ""), _values(question, batch)) for key in departs]
         if not all(extra):
             return ()
         cache += "".join(f" {text}" for text in extra)
     return (f"llama-server -m {shown} -c {total} -np {workload.parallel}{cache}",)
 
 
-def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None, scaled: bool) -> tuple[str, ...]:
+def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None, scaled: bool, batch: int | None) -> tuple[str, ...]:
     """A server to start first, where the workload departs from its defaults, then the runtime's command."""
     spec, workload = question.spec, question.workload
-    departs = [*_departures(runtime, workload, large), *(("yarn",) if scaled else ())]
+    departs = [*_departures(runtime, workload, large, batch), *(("yarn",) if scaled else ())]
     if any(key not in runtime.options and key not in runtime.settings and not _carried(runtime, key) for key in departs):
         return ()
-    values = _values(question)
+    values = _values(question, batch)
     by_tag = "{tag}" in runtime.command and workload.format == "gguf"
     if by_tag and tag is None and question.here is not None and runtime.id == workload.runtime:
         tag = question.here.tag
@@ -118,13 +120,15 @@ def _yarn(spec: ModelSpec) -> dict[str, str]:
     return {"yarn_factor": factor, "yarn_original_tokens": str(made.yarn_original_tokens)}
 
 
-def _departures(runtime: RuntimeSpec, workload: Workload, large: bool) -> list[str]:
+def _departures(runtime: RuntimeSpec, workload: Workload, large: bool, batch: int | None) -> list[str]:
     """What the workload asks that the runtime would not do by itself."""
     found = []
     if workload.kv_cache_type not in (None, "f16"):
         found.append("kv_cache_type")
     if workload.parallel > 1:
         found.append("parallel")
+    if batch:
+        found.append("whole_batch")
     if workload.draft:
         found.append("mtp" if workload.draft == need.OWN_BLOCK else "draft")
     if workload.adapter:
@@ -144,7 +148,7 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, workload: Workl
     return workload.quantization == need.default_format_and_quantization(spec, runtime)[1]
 
 
-def _values(question: Question) -> Mapping[str, str]:
+def _values(question: Question, batch: int | None) -> Mapping[str, str]:
     spec, workload = question.spec, question.workload
     found = need.published(spec, workload.format or "", workload.quantization or "")
     # a publisher's own name of the quantization is the tag that downloads it
@@ -164,6 +168,7 @@ def _values(question: Question) -> Mapping[str, str]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
+        "batch_tokens": batch,
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
         "adapter": workload.adapter if question.companions is not None and question.companions.adapter_is_here else None,
@@ -194,6 +199,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
         "context_tokens",
         "total_context_tokens",
         "parallel",
+        "batch_tokens",
         "kv_cache_type",
         "draft",
         "adapter",

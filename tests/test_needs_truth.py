@@ -314,7 +314,8 @@ def test_gguf_files_lack_the_block_that_the_conversion_left_out(model: str, publ
     assert sized.low_bytes <= published_bytes * (1 + within)
     workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096, kv_cache_type="f16")
     drafting = needs_of(spec, program, workload, rows(), companions=Companions(own_block=True))
-    assert drafting.memory is not None and drafting.download_bytes is not None
+    assert drafting.memory is not None
+    assert drafting.download_bytes is not None
     block = next(term for term in drafting.memory.terms if term.name == "mtp_weights")
     assert "published files may lack the block" in block.arithmetic
     assert drafting.download_bytes == sized.bytes + block.bytes
@@ -328,3 +329,35 @@ def test_gguf_files_of_glm_bring_the_block() -> None:
     assert "multi-token" not in sized.arithmetic
     # unsloth/GLM-4.5-Air-GGUF, Q4_K_M: 72.9 GB in its list
     assert sized.bytes == pytest.approx(72.9e9, rel=0.005)
+
+
+# a BERT of the shape of bge-m3, 24 layers of 1,024, loaded by llama-bench of llama.cpp 0c1e570 with -embd 1 and -b and -ub as given:
+# "CPU compute buffer size" that it logs, MiB, with flash attention and without
+@pytest.mark.parametrize(
+    ("tokens", "flash_mib", "plain_mib"), [(512, 14.51, 29.01), (1024, 30.01, 92.01), (2048, 64.02, 320.02), (8192, 352.09, 4544.09)]
+)
+def test_an_encoder_reads_a_text_in_one_batch(tokens: int, flash_mib: float, plain_mib: float) -> None:
+    """llama.cpp asserts n_ubatch >= n_tokens of an encoder: its buffer is that of the whole context, not of 512 tokens."""
+    shelf = Catalogue.open()
+    for id, wanted in (("llama.cpp", flash_mib), ("llama-cpp-python", plain_mib)):
+        workload = Workload(runtime=id, format="gguf", quantization="F16", context_tokens=tokens)
+        memory = needs_of(shelf.spec("bge-m3"), shelf.runtime(id), workload, rows()).memory
+        assert memory is not None
+        compute = next(term for term in memory.terms if term.name == "compute")
+        assert round(compute.bytes / 2**20, 2) == wanted
+        assert compute.low_bytes <= compute.bytes <= compute.high_bytes
+
+
+def test_more_sequences_never_lower_the_low_end_of_an_encoder() -> None:
+    """llama.cpp rounds an encoder's batch up to a multiple of its sequences; what one text touches does not depend on them."""
+    shelf = Catalogue.open()
+    for spec in shelf.specs():
+        if spec.modality != "embedding" or spec.architecture is None:
+            continue
+        ends = []
+        for parallel in (1, 2, 3, 5, 8, 16):
+            workload = Workload(runtime="llama.cpp", format="gguf", quantization="F16", context_tokens=512, parallel=parallel)
+            memory = needs_of(spec, shelf.runtime("llama.cpp"), workload, rows()).memory
+            assert memory is not None
+            ends.append(memory.low_bytes)
+        assert ends == sorted(ends), (spec.id, ends)

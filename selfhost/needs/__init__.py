@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ
     from .estimate import (
         QUANTIZATIONS,
+        batch_tokens,
         canonical_quantization,
         decode_bytes,
         decode_bytes_by_type,
@@ -29,6 +30,7 @@ __all__ = [
     "OWN_BLOCK",
     "QUANTIZATIONS",
     "adapter_of_rank",
+    "batch_tokens",
     "canonical_quantization",
     "decode_bytes",
     "decode_bytes_by_type",
@@ -45,7 +47,8 @@ __all__ = [
 
 _HOME = {
     "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes": "estimate", "decode_bytes_by_type": "estimate",
-    "default_format_and_quantization": "estimate", "needs_of": "estimate", "quantizations_of": "estimate", "weights_bytes": "estimate",
+    "batch_tokens": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
+    "quantizations_of": "estimate", "weights_bytes": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
 }  # fmt: skip

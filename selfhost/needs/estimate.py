@@ -9,6 +9,7 @@ from ..facts import Unread
 from ..spec import PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
+from .llamacpp import MICRO_BATCH_TOKENS, batch_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
@@ -168,6 +169,15 @@ def canonical_quantization(text: str) -> str | None:
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
         known = spelled if mlx_scheme(spelled) is not None else None
     return known or canonical_packed(text)
+
+
+def batch_tokens(spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]) -> int | None:
+    """Tokens of one batch of llama.cpp that has to hold a whole text, where that is more than it takes unless told; else None."""
+    row = _subject(spec, architectures).row
+    if row is None or workload.format != "gguf":
+        return None
+    found = batch_of(row, workload.context_tokens or 0)
+    return found if found > MICRO_BATCH_TOKENS else None
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:

@@ -77,7 +77,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         )
     else:
         row = subject.row or ArchitectureRow(name=architecture.row)
-        room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
+        batch = llamacpp.batch_of(row, asked.context_tokens)
+        room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
         cache = _cache(architecture, row, room, asked, runtime)
         if isinstance(cache, Unread):
             unknown.append(cache)
@@ -355,9 +356,9 @@ def _compute(
         replayed = graphs.exact_compute(architecture, row, room, rows, flash, asked.key_type, asked.value_type)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
-            # what is reserved is touched only as far as tokens come: at the least one batch of each sequence
+            # what is reserved is touched only as far as tokens come
             least = graphs.exact_compute_bytes(
-                architecture, row, _one_batch(room, asked.parallel), touched_rows, flash, asked.key_type, asked.value_type
+                architecture, row, _one_batch(room, row), touched_rows, flash, asked.key_type, asked.value_type
             )
             low = replayed.bytes if least is None else min(least, replayed.bytes)
             how = How.COMPUTED if whole else How.EXACT
@@ -368,7 +369,7 @@ def _compute(
             return term("compute", replayed.bytes, how, source, line, low=low, high=high)
     reserved = llamacpp.compute(architecture, row, room, rows, flash)
     # as above, with the logits of the last token
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, asked.parallel), parallel, flash).bytes)
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash).bytes)
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
     line = reserved.arithmetic
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
@@ -402,8 +403,9 @@ def _rolled_back(architecture: Architecture, asked: Asked) -> int:
     return 4 * kept * asked.parallel * max((state.memory for state in states(architecture)), default=0) * 5 // 4
 
 
-def _one_batch(room: llamacpp.Cells, parallel: int) -> llamacpp.Cells:
-    """The cells in use once each sequence has had one batch."""
+def _one_batch(room: llamacpp.Cells, row: ArchitectureRow) -> llamacpp.Cells:
+    """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch up to its sequences, once one had."""
+    parallel = 1 if row.encoder else room.sequences
     return llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)
 
 

@@ -56,6 +56,11 @@ def padded(tokens: int) -> int:
     return -(-tokens // _CELL_STEP) * _CELL_STEP
 
 
+def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
+    """`n_ubatch` for texts of that length: an encoder takes each whole (src/llama-context.cpp: n_ubatch >= n_tokens)."""
+    return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
+
+
 def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, micro_batch: int = MICRO_BATCH_TOKENS) -> Cells:
     """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream that all share."""
     total = padded(context_tokens)
