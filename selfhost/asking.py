@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from . import needs as need
 from .catalogue import Catalogue
@@ -75,8 +75,8 @@ def ask(
         found += error.problems
     if quantization in PACKED and workload.runtime is None and runtime is not None and runtime.rule_of(quantization) is None:
         runtime = _runtime_for(spec, quantization, shelf) or runtime
-    if runtime is not None and workload.task == "generate" and workload.parallel > (runtime.most_sequences or workload.parallel):
-        found.append(_too_many(workload, runtime, shelf))
+    if runtime is not None and workload.task == "generate":
+        found += _beyond(workload, runtime, shelf)
     if found:
         raise WorkloadError(found)
     asked = workload.context_tokens is not None
@@ -182,11 +182,18 @@ def _companions(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
     return made
 
 
-def _too_many(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Problem:
-    most = runtime.most_sequences or workload.parallel
-    others = [one.id for name in PACKED_RUNTIMES if ((one := shelf.runtime(name)).most_sequences or workload.parallel) >= workload.parallel]
-    message = f"{runtime.name} serves at most {most:,} sequences at once, not {workload.parallel:,}"
-    return Problem(file="workload", key="parallel", message=message, remedy=f"ask for {most:,}, or take --runtime {', '.join(others)}")
+def _beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterator[Problem]:
+    """What that program cannot be asked for, whatever the model: more sequences than it serves, a type its cache does not take."""
+    most, wanted = runtime.most_sequences or workload.parallel, workload.parallel
+    if wanted > most:
+        message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
+        others = [name for name in PACKED_RUNTIMES if (shelf.runtime(name).most_sequences or wanted) >= wanted]
+        yield Problem(file="workload", key="parallel", message=message, remedy=f"ask for {most:,}, or take --runtime {', '.join(others)}")
+    type = workload.kv_cache_type
+    if type not in (None, "f16", *runtime.kv_cache_types):
+        message = f"{runtime.name} keeps its cache in the type of the model and takes no {type}"
+        others = [name for name in shelf.runtime_ids() if type in shelf.runtime(name).kv_cache_types]
+        yield Problem(file="workload", key="kv_cache_type", message=message, remedy=f"leave it out; these take it: {', '.join(others)}")
 
 
 def _takes(shelf: Catalogue, kind: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from .facts import Record
 from .tomlfile import Document, Table, kind_of, shortened
 from .units import parse_bytes
+from .workload import KV_CACHE_TYPES
 
 TYPE_CHECKING = False
 
@@ -388,6 +389,8 @@ class RuntimeSpec(Record):
     `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
     an adapter.
 
+    `kv_cache_types` are those that it can be asked for beside the type it takes by itself, of workload.KV_CACHE_TYPES.
+
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
@@ -424,6 +427,7 @@ class RuntimeSpec(Record):
     gpu_only: bool = False
     splits_layers: bool = False
     companions: tuple[str, ...] = ()
+    kv_cache_types: tuple[str, ...] = ()
     most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
@@ -551,6 +555,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     gpu_only = root.boolean("gpu_only")
     splits_layers = root.boolean("splits_layers")
     companions = root.strings("companions", choices=COMPANIONS)
+    kv_cache_types = root.strings("kv_cache_types", choices=KV_CACHE_TYPES)
     most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
@@ -595,6 +600,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         gpu_only=bool(gpu_only),
         splits_layers=bool(splits_layers),
         companions=companions,
+        kv_cache_types=kv_cache_types,
         most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",

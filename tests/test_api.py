@@ -424,3 +424,16 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
     assert check("gemma-3-270m", Workload(parallel=256), machine=VM).route is Route.LOCAL
     # a batch in training is no server's
     assert check("gemma-3-270m", Workload(task="finetune", parallel=300), machine=VM).needs is not None
+
+
+@pytest.mark.parametrize("runtime", ["vllm", "transformers", "mlx", "llama.cpp", "ollama"])
+def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str) -> None:
+    """q8_0 is a type of ggml: vLLM's --kv-cache-dtype, transformers and mlx-lm's --kv-bits know no such name."""
+    workload = Workload(runtime=runtime, kv_cache_type="q8_0")
+    if runtime in ("llama.cpp", "ollama"):
+        assert check("llama-3.2-1b", workload, machine=VM).route is Route.LOCAL
+        return
+    with pytest.raises(WorkloadError, match="takes no q8_0") as refused:
+        check("llama-3.2-1b", workload, machine=VM)
+    assert "llama.cpp" in (refused.value.problems[0].remedy or "")
+    assert "q8_0" not in str(check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands)

@@ -381,7 +381,7 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.present or runtime.distributions
     blanks = {"repository": "owner/name", "quantization": "Q4_K_M", "tag": "name:7b", "kv_cache_type": "q8_0"}
     blanks |= {"draft": "owner/small", "adapter": "mine.gguf", "yarn_factor": "4", "yarn_original_tokens": "32768"}
-    numbers = {"context_tokens": 4096, "total_context_tokens": 8192, "parallel": 2}
+    numbers = {"context_tokens": 4096, "total_context_tokens": 8192, "parallel": 2, "batch_tokens": 8192}
     filled = runtime.command.format(**blanks, **numbers)
     assert "owner/name" in filled or "name:7b" in filled
     if "{repository}" not in runtime.command and "{tag}" in runtime.command and runtime.repository_command:
@@ -390,6 +390,7 @@ def test_runtime_is_usable(id: str) -> None:
         "context_tokens": "4096",
         "parallel": "2",
         "kv_cache_type": "q8_0",
+        "whole_batch": "-b 8192 -ub 8192",
         "draft": "owner/small",
         "mtp": "mtp",
         "adapter": "mine.gguf",
