@@ -610,3 +610,11 @@ def test_what_is_not_loaded_stands_in_the_arithmetic() -> None:
                 assert abs(found - term.bytes) <= len(parts), (spec.id, id, line, term.bytes)
                 checked += 1
     assert checked > 50
+
+
+def test_an_exact_buffer_beside_a_range_says_why() -> None:
+    """What llama.cpp reserves is known to the byte; pages that no token reached are not resident, so the low end is below."""
+    found = {term.name: term for term in memory(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"))).terms}["compute"]
+    assert found.how is How.EXACT
+    assert found.low_bytes < found.bytes == found.high_bytes
+    assert "reserved to the byte, touched only as far as tokens come" in found.arithmetic

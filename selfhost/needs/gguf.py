@@ -362,7 +362,11 @@ def _compute(
             )
             low = replayed.bytes if least is None else min(least, replayed.bytes)
             how = How.COMPUTED if whole else How.EXACT
-            line = f"{replayed.arithmetic}; rows of logits never asked for are not touched" if whole else replayed.arithmetic
+            line = replayed.arithmetic
+            if whole:
+                line += "; rows of logits never asked for are not touched"
+            elif low < replayed.bytes:
+                line += "; reserved to the byte, touched only as far as tokens come"
             high = replayed.bytes + _rolled_back(architecture, asked)
             if high > replayed.bytes:
                 how = How.COMPUTED
