@@ -412,6 +412,7 @@ def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_ask
     assert "license-not-accepted" in named["gpt-oss-20b"].failed
     assert check("gpt-2", machine=VM).open_alternatives == ()
 
+
 def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
     """llama.cpp, src/llama-cparams.h: LLAMA_MAX_SEQ is 256, and a context for more is refused, however small the model."""
     for runtime in ("llama.cpp", "ollama"):
