@@ -327,8 +327,11 @@ def test_gguf_files_of_glm_bring_the_block() -> None:
     sized = weights_bytes(spec, "gguf", "Q4_K_M", rows())
     assert isinstance(sized, SizedWeights)
     assert "multi-token" not in sized.arithmetic
-    # unsloth/GLM-4.5-Air-GGUF, Q4_K_M: 72.9 GB in its list
-    assert sized.bytes == pytest.approx(72.9e9, rel=0.005)
+    # what llama-quantize writes of it, the block included (tests/truth/memory.json); the header comes on top
+    written = next(
+        record["tensor_bytes"] for record in records("memory") if (record["model"], record["quant"]) == ("glm-4.5-air", "Q4_K_M")
+    )
+    assert 0 < sized.bytes - written < 16_000_000
 
 
 # a BERT of the shape of bge-m3, 24 layers of 1,024, loaded by llama-bench of llama.cpp 0c1e570 with -embd 1 and -b and -ub as given:
