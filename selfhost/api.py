@@ -376,6 +376,8 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     if needs is None or needs.download_bytes is None or runtime is None or quantization is None:
         return None
     judged = judge(question, machine)
+    # as it would lie: where layers are shared out, each place has a compute buffer of its own
+    memory = judged.needs.memory if judged.needs is not None else needs.memory
     return Size(
         quantization=quantization,
         family=question.workload.format or "",
@@ -383,7 +385,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         bytes=needs.download_bytes,
         how=needs.download_how.value if needs.download_how else "assumed",
         source=needs.download_source or "",
-        memory_bytes=needs.memory.high_bytes if needs.memory else None,
+        memory_bytes=memory.high_bytes if memory else None,
         fits=True if judged.fits else False if judged.failed else None,
         quality=quality_of(quantization, catalogue, question.spec.architecture),
     )

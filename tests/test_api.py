@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import selfhost
 from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
-from selfhost.api import judge_all, open_catalogue
+from selfhost.api import describe, judge_all, open_catalogue
 from selfhost.errors import NotAModelError
+from selfhost.machine import Accelerator
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict import Answer
@@ -438,3 +439,15 @@ def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str
         check("llama-3.2-1b", workload, machine=VM)
     assert "llama.cpp" in (refused.value.problems[0].remedy or "")
     assert "q8_0" not in str(check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands)
+
+
+def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
+    """Split with a card both sides need a compute buffer: what `show` lists for BF16 is what `check --quant BF16` takes."""
+    card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=16 * GIB, memory_free_bytes=16 * GIB, unified=False)
+    machine = VM.replace(memory_total_bytes=64 * GIB, memory_limit_bytes=64 * GIB, memory_available_bytes=60 * GIB, accelerators=(card,))
+    sizes = {size.quantization: size.memory_bytes for size in describe(open_catalogue(), "llama-3.1-8b", Workload(), machine).sizes}
+    for quantization in ("BF16", "Q4_K_M"):
+        needs = check("llama-3.1-8b", Workload(quantization=quantization), machine=machine).needs
+        assert needs is not None
+        assert needs.memory is not None
+        assert sizes[quantization] == needs.memory.high_bytes
