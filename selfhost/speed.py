@@ -194,6 +194,10 @@ _SHARED_VENDORS = ("apple", "nvidia")
 _RUNS_ON_SHARED = (None, "llama.cpp", "ollama", "llama-cpp-python", "mlx", "vllm")
 
 
+# the smallest model measured reads over 100 times as much; below, what a program does beside it decides
+_LEAST_READ_BYTES = 1 << 20
+
+
 def predict(
     machine: Machine,
     architecture: Architecture | None,
@@ -211,6 +215,8 @@ def predict(
     """
     if sum(read_bytes.values()) <= 0:
         return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
+    if sum(read_bytes.values()) < _LEAST_READ_BYTES:
+        return Speed(decode=None, prompt=None, how="so small a model is paced by its program, not by its weights")
     depth = (context_tokens or 0) / 2
     foreign = runtime not in (None, *_SAME_RULES)
     if offloaded:

@@ -481,3 +481,10 @@ def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) 
         return found.low, found.likely, found.high
 
     assert all(less <= more for less, more in zip(paces(min(one, other)), paces(max(one, other)), strict=True))
+
+
+def test_a_file_of_a_few_bytes_has_no_pace() -> None:
+    """Two hundred bytes of weights at any bandwidth are millions of tokens a second, which no program gives."""
+    machine = Machine(memory_bandwidth_bytes_per_second=30 * 10**9, cpu_cores_usable=2.0)
+    assert speed.predict(machine, None, {"F32": 200}).decode is None
+    assert speed.predict(machine, None, {"F32": 2 * 10**8}).decode is not None
