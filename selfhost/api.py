@@ -18,8 +18,7 @@ from .machine import Machine
 from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, elsewhere
-from .quality import quality_of
-from .questions import Questions
+from .quality import loss_by_size, quality_of
 from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
@@ -282,6 +281,8 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
     """
     day = today or utc_today()
     asked: list[tuple[Question, Judged]] = []
+    from .questions import Questions
+
     ready = Questions.open(catalogue, workload, machine)
     refused: WorkloadError | None = None
     if ready is None:
@@ -351,10 +352,11 @@ def _rank(answer: Answer, recent: str) -> tuple[int, int, bool, int, bool, int]:
 
 
 class Shown(Record):
-    """What `selfhost show` tells: the verdict of the default and every size."""
+    """What `selfhost show` tells: the verdict of the default, every size, how the loss depends on the model's size (text, source)."""
 
     verdict: Verdict
     sizes: tuple[Size, ...]
+    loss_by_size: tuple[str, str]
 
 
 # beside the one that is judged: the programs whose files people download
@@ -414,4 +416,5 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     families = list(dict.fromkeys(size.family for size in sizes))
     # best quality first, what is not in the list last
     sizes.sort(key=lambda size: (families.index(size.family), order.index(size.quantization) if size.quantization in order else len(order)))
-    return Shown(verdict=_answer(catalogue, question, understood, machine, instead=True, prices=prices), sizes=tuple(sizes))
+    verdict = _answer(catalogue, question, understood, machine, instead=True, prices=prices)
+    return Shown(verdict=verdict, sizes=tuple(sizes), loss_by_size=loss_by_size(catalogue))

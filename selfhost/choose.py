@@ -234,6 +234,9 @@ def _takes(found: _Fit) -> str:
         parts.append(f"{units.binary(needs.memory.high_bytes)} of memory")
     if needs is not None and needs.download_bytes is not None:
         parts.append(f"{units.decimal(needs.download_bytes)} to download" if needs.download_bytes else "already here")
+    pace = found[1].speed.decode if found[1].speed is not None else None
+    if pace is not None:
+        parts.append(f"{units.pace(pace.low, pace.high)} tokens/s")
     return ", ".join(parts)
 
 

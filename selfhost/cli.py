@@ -794,7 +794,15 @@ def _show(words: list[str]) -> int:
         from .reports.show_text import show_document
 
         about = shown.verdict
-        document = show_document(about.model, shown.sizes, about.api_offers, about, verbose=options.verbose, today=utc_today())
+        document = show_document(
+            about.model,
+            shown.sizes,
+            about.api_offers,
+            about,
+            verbose=options.verbose,
+            today=utc_today(),
+            loss_by_size=shown.loss_by_size,
+        )
         _present(options, document)
     return 0
 

@@ -473,9 +473,9 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
         return
     host = [term for term in memory.terms if term.where == "host"]
     # runtimes that map the weights need no private memory for them; which do is not known here
-    unmapped = sum(term.low_bytes for term in host if term.name != "weights")
+    unmapped = sum(term.low_bytes for term in host if not term.may_be_mapped)
     mapped = memory.evictable_bytes
-    copied = sum(term.low_bytes for term in host if term.name == "repacked_weights")
+    copied = sum(term.low_bytes for term in host if term.is_copy)
     counted = f" of address space, the {units.binary(mapped)} that stay mapped included" if mapped else " of address space"
     for fact, option, least, most, what in (
         ("address_space_bytes", "-v", low + mapped, high + mapped, counted),

@@ -94,7 +94,7 @@ def placements(
 def _on_accelerators(needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither holds a layer."""
     known = [place for place in found if place.room_bytes is not None]
-    moving = sum(term.high_bytes for term in memory.terms if term.name != "runtime")
+    moving = sum(term.high_bytes for term in memory.terms if not term.is_program)
     one = max(known, key=lambda place: place.room_bytes or 0, default=None)
     if one is not None and moving <= (one.room_bytes or 0):
         yield _on_one(needs, one.where)
@@ -180,7 +180,7 @@ def _tensor_parallel(needs: Needs, memory: MemoryNeed, places_: Sequence[str]) -
     number = len(places_)
     terms: list[Term] = []
     for term in memory.terms:
-        if term.name == "runtime":
+        if term.is_program:
             terms.append(term)
         for index, where in enumerate(places_):
             part = {name: (getattr(term, name) + index) // number for name in ("bytes", "low_bytes", "high_bytes")}
@@ -196,7 +196,7 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     known = [place for place in places(machine) if place.room_bytes is not None and not owned[place.index].is_part]
     known.sort(key=lambda place: -(place.room_bytes or 0))
     shared = sum(term.high_bytes for term in memory.terms if term.name in SHARED_OUT)
-    whole = gathered.high_bytes + sum(term.high_bytes for term in memory.terms if term.name not in (*SHARED_OUT, "runtime"))
+    whole = gathered.high_bytes + sum(term.high_bytes for term in memory.terms if term.name not in SHARED_OUT and not term.is_program)
     for number in range(2, len(known) + 1):
         if -(-shared // number) + whole <= (known[number - 1].room_bytes or 0):
             break
@@ -205,7 +205,7 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     terms: list[Term] = []
     for term in (*memory.terms, gathered):
         sizes = {name: getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
-        if term.name == "runtime":
+        if term.is_program:
             together = {name: number * size for name, size in sizes.items()}
             terms.append(term.replace(arithmetic=f"{number} processes of: {term.arithmetic}", **together))
             continue
@@ -221,12 +221,12 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
 def _on_one(needs: Needs, where: str) -> Needs:
     terms = needs.memory.terms if needs.memory else ()
     # the originals of repacked weights are a matter of the page cache: none lie there once the weights are on the device
-    return _placed(needs, "accelerator", [term if term.name == "runtime" else term.replace(where=where) for term in terms], 0)
+    return _placed(needs, "accelerator", [term if term.is_program else term.replace(where=where) for term in terms], 0)
 
 
 def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers: int) -> Iterator[Needs]:
     """Whole layers on each accelerator, the first ones first; what is left stays in RAM. Nothing where not one layer fits."""
-    fixed = sum(term.high_bytes for term in memory.terms if term.name not in _BY_LAYER and term.name != "runtime")
+    fixed = sum(term.high_bytes for term in memory.terms if term.name not in _BY_LAYER and not term.is_program)
     each = -(-sum(term.high_bytes for term in memory.terms if term.name in _BY_LAYER) // layers)
     left, shares = layers, []
     for place in known:
@@ -244,7 +244,7 @@ def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers
 
 
 def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int) -> Iterator[Term]:
-    if term.name == "runtime":
+    if term.is_program:
         yield term
         return
     if term.name.startswith(_ONCE):

@@ -142,10 +142,10 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
     quantization = question.workload.quantization
     gpu_only = runtime is not None and runtime.wants_gpu(quantization)
     rule = runtime.rule_of(quantization) if runtime is not None else None
-    on_card = sum(term.high_bytes for term in needs.memory.terms if term.name != "runtime") + DEVICE_MARGIN_BYTES
+    on_card = sum(term.high_bytes for term in needs.memory.terms if not term.is_program) + DEVICE_MARGIN_BYTES
     if gpu_only:
         on_card = smallest_device_bytes(needs.memory.high_bytes)
-    beside = sum(term.high_bytes for term in needs.memory.terms if term.name == "runtime")
+    beside = sum(term.high_bytes for term in needs.memory.terms if term.is_program)
     reserve, _ = reserve_of(vast, workload)
     alone = needs.memory.high_bytes + reserve
     unified = system == "macos" and architecture == "aarch64"

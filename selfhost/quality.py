@@ -80,7 +80,7 @@ def quality_of(quantization: str, shelf: Catalogue, made: Architecture | None = 
     )
 
 
-def by_size(shelf: Catalogue) -> tuple[str, str]:
+def loss_by_size(shelf: Catalogue) -> tuple[str, str]:
     """How the cost depends on the model, and the source of that."""
     size = shelf.common("quantizations")["size"]
     return size["text"], size["source"]

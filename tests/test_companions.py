@@ -75,6 +75,23 @@ def test_a_draft_is_a_model_with_the_same_context() -> None:
     assert pair["weights"].bytes == terms("llama-3.3-70b-instruct", **asked)["weights"].bytes
 
 
+def test_a_draft_brings_its_own_vocabulary_and_no_second_program() -> None:
+    """One process, two models: each has a vocabulary of 128,256 tokens (155 to 410 bytes each, measured), the program counts once."""
+    alone = terms("llama-3.2-1b-instruct")["runtime"]
+    beside = terms("llama-3.3-70b-instruct", draft="llama-3.2-1b")["draft_runtime"]
+    program = Catalogue.open().runtime("llama.cpp")
+    assert beside.low_bytes == alone.low_bytes - program.overhead_low_bytes >= 128_256 * 155
+    assert beside.high_bytes == alone.high_bytes - program.overhead_high_bytes
+    # a Python runtime keeps no such table of its own that is counted
+    assert "draft_runtime" not in terms("llama-3.3-70b-instruct", draft="llama-3.2-1b", runtime="transformers")
+    # on a card the program's side stays in RAM
+    card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=80 * GIB, memory_free_bytes=80 * GIB, unified=False)
+    placed = check("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b"), machine=MACHINE.replace(accelerators=(card,))).needs
+    assert placed is not None
+    assert placed.memory is not None
+    assert {term.where for term in placed.memory.terms if term.name in ("runtime", "draft_runtime")} == {"host"}
+
+
 def test_a_draft_is_downloaded_too() -> None:
     big, small = needs_of("llama-3.3-70b-instruct"), needs_of("llama-3.2-1b-instruct", quantization="Q8_0")
     both = needs_of("llama-3.3-70b-instruct", draft="llama3.2:1b-instruct-q8_0")

@@ -84,10 +84,11 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
     if draft is not None and companions.draft is not None:
         name = companions.draft.name
         unknown += tuple(entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown)
+        beside = (_without_program(item, runtime) if item.is_program else item for item in draft.terms if item.name != "activations")
         terms += [
             item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; as a draft: {source}")
-            for item in draft.terms
-            if item.name not in ("runtime", "activations")
+            for item in beside
+            if item is not None
         ]
         evictable += draft.evictable_bytes
         if not companions.draft_is_here and isinstance(files, SizedWeights):
@@ -110,17 +111,36 @@ def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[
     size = parameters * 2
     low = size if made.matrix_dtype is None and made.expert_dtype is None else parameters // 2
     line = f"{parameters:,} parameters × 2 bytes" + ("" if low == size else "; less where the block is stored in the model's narrow type")
-    found = [term("mtp_weights", size, How.COMPUTED, source, line, low=low)]
-    groups = cache_groups(made, subject.row)
-    if groups:
-        group = groups[-1]
-        each = 2 * (group.key_elements + group.value_elements)
-        cached = made.mtp_layers * each * asked.context_tokens * asked.parallel
-        ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
-        shape = f"({group.key_elements:,} + {group.value_elements:,}) × 2 bytes"
-        line = f"{times(made.mtp_layers, 'block')} × {shape} × {asked.context_tokens:,} tokens{ending}"
-        found.append(term("mtp_kv_cache", cached, How.COMPUTED, source, line))
-    return found
+    cached, cache_line = _block_cache(made, subject.row, asked.context_tokens, asked.parallel)
+    return [
+        term("mtp_weights", size, How.COMPUTED, source, line, low=low),
+        term("mtp_kv_cache", cached, How.COMPUTED, source, cache_line),
+    ]
+
+
+def _block_cache(architecture: Architecture, row: ArchitectureRow | None, tokens: int, sequences: int) -> tuple[int, str]:
+    """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token; bytes and arithmetic."""
+    groups = cache_groups(architecture, row)
+    group = next((one for one in reversed(groups) if one.window_tokens is None), groups[-1])
+    blocks = architecture.mtp_layers or 0
+    size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
+    shape = f"{group.key_length:,}" if group.latent else f"({group.key_elements:,} + {group.value_elements:,})"
+    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
+    return size, f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens{ending}"
+
+
+def _without_program(item: Term, runtime: RuntimeSpec) -> Term | None:
+    """What a second model adds to a program that runs already: its vocabulary and scratch; None where nothing is left."""
+    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
+    program = (low + high) // 2
+    if item.bytes <= program:
+        return None
+    return item.replace(
+        bytes=item.bytes - program,
+        low_bytes=max(0, item.low_bytes - low),
+        high_bytes=item.high_bytes - high,
+        arithmetic=f"{item.arithmetic} - {program:,} bytes of program",
+    )
 
 
 def _with(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
@@ -143,13 +163,7 @@ def block_terms(
     `weights` are the bytes of its tensors, the error of that, and the arithmetic; `compute` is the model's own buffer.
     """
     tensors, error, line = weights
-    blocks = architecture.mtp_layers or 0
-    groups = [group for group in cache_groups(architecture, row) if group.window_tokens is None] or list(cache_groups(architecture, row))
-    group = groups[-1]
-    each = 2 * (group.key_elements + group.value_elements)
-    size = room.full * room.streams * blocks * each
-    shape = f"{group.key_length:,}" if group.latent else f"({group.key_elements:,} + {group.value_elements:,})"
-    ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
+    size, cache_line = _block_cache(architecture, row, room.full, room.streams)
     return [
         term(
             "mtp_weights",
@@ -160,7 +174,7 @@ def block_terms(
             low=tensors - error,
             high=tensors + error,
         ),
-        term("mtp_kv_cache", size, How.EXACT, _SOURCE, f"{times(blocks, 'block')} × {shape} × 2 bytes × {room.full:,} tokens{ending}"),
+        term("mtp_kv_cache", size, How.EXACT, _SOURCE, cache_line),
         term(
             "mtp_compute",
             int(compute.bytes * _BLOCK_COMPUTE),

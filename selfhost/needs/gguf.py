@@ -10,7 +10,6 @@ from ..facts import Unread
 from ..spec import Architecture, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, states
-from .companions import block_terms
 from .parts import (
     ENCODER_REMEDY,
     Asked,
@@ -404,6 +403,8 @@ def _own_block(architecture: Architecture, row: ArchitectureRow, room: llamacpp.
     size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
     if not row.mtp_in_gguf:
         line += "; published files may lack the block: take one that was converted with it"
+    from .companions import block_terms
+
     return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), line), compute)
 
 

@@ -26,7 +26,8 @@ class Term(Record):
     """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal where it is exact.
 
     `name`: weights, repacked_weights, kv_cache, recurrent_state, compute, runtime, projector, activations, gradients,
-    optimizer, gathered (of training shared out over devices). `arithmetic` is one line that a person can check with a calculator.
+    optimizer, gathered (of training shared out over devices), adapter, projector_compute; of a draft model the same with `draft_`
+    in front, of a multi-token-prediction block with `mtp_`. `arithmetic` is one line that a person can check with a calculator.
     """
 
     name: str
@@ -37,6 +38,21 @@ class Term(Record):
     how: How
     source: str
     arithmetic: str
+
+    @property
+    def is_program(self) -> bool:
+        """The program's own, in RAM wherever the rest lies."""
+        return self.name in ("runtime", "draft_runtime")
+
+    @property
+    def may_be_mapped(self) -> bool:
+        """Weights as they lie in the file: a runtime may map them instead of holding them in private memory."""
+        return self.name in ("weights", "draft_weights", "mtp_weights")
+
+    @property
+    def is_copy(self) -> bool:
+        """Weights in a second layout, which llama.cpp leaves out with --no-repack."""
+        return self.name in ("repacked_weights", "draft_repacked_weights")
 
 
 class SizedWeights(Record):

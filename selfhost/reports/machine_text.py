@@ -76,6 +76,8 @@ def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
         ("memory limit", "memory_limit_bytes"),
         ("memory total", "memory_total_bytes"),
         ("swap free", "swap_free_bytes"),
+        ("address space left", "address_space_bytes"),
+        ("private memory left", "private_memory_bytes"),
     ):
         value = getattr(machine, fact)
         yield label, fact, "" if value is None else units.binary(value)
@@ -93,6 +95,8 @@ def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
         yield "accelerators", "accelerators", "none"
     if machine.runtimes is not None and not machine.runtimes:
         yield "runtimes", "runtimes", "none found"
+    if machine.models_present is not None and not machine.models_present:
+        yield "models here", "models_present", "none found"
 
 
 # what decides how fast a build of llama.cpp runs; a kernel lists a hundred more

@@ -34,8 +34,11 @@ def show_document(
     *,
     verbose: bool = False,
     today: str | None = None,
+    loss_by_size: tuple[str, str] = ("", ""),
 ) -> Document:
-    """What is known of a model. `sizes` are listed by family, in the order given; with `verbose` each with what it costs and why."""
+    """What is known of a model. `sizes` are listed by family, in the order given; with `verbose` each with what it costs and why, and
+    `loss_by_size`, how that depends on the model's size, with its source.
+    """
     blocks: list[Block] = [line(Span(text=spec.name, style="strong"), _by(spec))]
     blocks.append(say(", ".join(part for part in (spec.id, spec.modality, f"family {spec.family}" if spec.family else "") if part)))
     if spec.aliases:
@@ -51,7 +54,7 @@ def show_document(
         _closed(blocks, spec)
     told = _open(blocks, spec)
     _inside(blocks, spec)
-    _sizes(blocks, sizes, verdict, verbose=verbose)
+    _sizes(blocks, sizes, verdict, verbose=verbose, loss_by_size=loss_by_size)
     if verdict is not None and verdict.needs is not None and verdict.needs.memory is not None:
         memory_blocks(blocks, verdict.needs.memory, verdict.needs.placement)
     elif spec.needs is not None:
@@ -74,7 +77,7 @@ _FAMILIES = {
 }
 
 
-def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, *, verbose: bool) -> None:
+def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, *, verbose: bool, loss_by_size: tuple[str, str]) -> None:
     """One table a family: what travels, what it takes, whether it fits here, what it costs in quality."""
     families = tuple(dict.fromkeys(size.family for size in sizes))
     if families:
@@ -117,6 +120,7 @@ def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, 
     if families:
         why = "Losses were measured with other models" if verbose else "Losses were measured with other models, see --verbose"
         blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
+        blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part and verbose)
 
 
 def _sources_of(sizes: Sequence[Size]) -> list[Block]:
