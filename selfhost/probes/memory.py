@@ -78,13 +78,20 @@ def parse_job_limits(raw: bytes) -> int | None:
 class Ulimit(Record):
     """A limit of the shell: its name for people, and what the process already takes of it (None: not readable).
 
-    `mapped`: model files that are mapped count too, so that nothing larger loads at all.
+    `mapped`: model files that are mapped count too, so that nothing larger loads at all. `lift` is a clause that says how to lift
+    a limit that may be lifted.
     """
 
     limit_bytes: int
     name: str
     used_bytes: int | None
     mapped: bool
+    lift: str = ""
+
+    @property
+    def room(self) -> str:
+        """What is left of it, and how to lift it, in words."""
+        return f"{self.name} less what is in use{self.lift}"
 
 
 class Limits:
@@ -125,8 +132,8 @@ def read_limits(host: Host) -> Limits:
         if soft is None:
             found.why = found.why or (host.why(LIMITS) if text is None else f"{LIMITS} does not state {line!r}")
         elif soft[0] >= 0:
-            lift = f", which `ulimit {name[7:9]} unlimited` lifts" if soft[1] else ""
-            found.ulimits.append(Ulimit(limit_bytes=soft[0], name=name + lift, used_bytes=used.get(taken), mapped=mapped))
+            lift = f"; `ulimit {name[7:9]} unlimited` lifts it" if soft[1] else ""
+            found.ulimits.append(Ulimit(limit_bytes=soft[0], name=name, used_bytes=used.get(taken), mapped=mapped, lift=lift))
     return found
 
 
@@ -314,7 +321,7 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
         ceilings.append((size, f"limited by the memory nodes this process is bound to ({len(nodes)}): {binary(size)}"))
     for limit in limits.ulimits:
         if limit.mapped:
-            ceilings.append((limit.limit_bytes, f"limited by {limit.name}: {binary(limit.limit_bytes)}"))
+            ceilings.append((limit.limit_bytes, f"limited by {limit.name}: {binary(limit.limit_bytes)}{limit.lift}"))
     for level in limits.levels:
         ceilings.append((level.limit_bytes, f"limited by control group {level.group}: {level.file} {binary(level.limit_bytes)}"))
     size, source = min(ceilings, key=lambda pair: pair[0])
@@ -382,7 +389,7 @@ def read_process_limits(found: Found, limits: Limits | None) -> None:
     for limit in limits.ulimits if limits else ():
         if limit.used_bytes is not None and limit.limit_bytes <= MAX_MEMORY_BYTES:
             left = max(0, limit.limit_bytes - limit.used_bytes)
-            found.put(ADDRESS_SPACE if limit.mapped else PRIVATE, left, f"{limit.name} less what is in use")
+            found.put(ADDRESS_SPACE if limit.mapped else PRIVATE, left, limit.room)
 
 
 def _other_available(host: Host, found: Found) -> None:
@@ -421,7 +428,7 @@ def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
             raise ValueError(f"{limit.name} is set, and {host.why(STATUS)}")
         # what is mapped, as the weights may be, does not count against the other one: it bounds no memory as such
         if limit.mapped:
-            rooms.append((max(0, limit.limit_bytes - limit.used_bytes), f"{limit.name} less what is in use"))
+            rooms.append((max(0, limit.limit_bytes - limit.used_bytes), limit.room))
     for node in _bound_nodes(host):
         free = _free_estimate(host, node)
         if free is None:
