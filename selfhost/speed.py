@@ -116,9 +116,11 @@ class _Kind(Record):
 # From runs that others published (tests/truth/speed.json). Prompts: of the rates above, four cores of a Core i5-1135G7 reached
 # 0.37, a Core i3-14100 0.47, an N100 0.09, a Threadripper 3970X 0.28; the eight of a Radxa Dragon Q8B 0.2, of a Q6A 0.03.
 # Decode: of its memory a Core i5-6500 used what the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half
-# The ends of _SAME: 53 of 54 runs lay within a fifth. On a second machine (Zen 4, 2 vCPUs) it went 7 to 15 % faster than predicted while
-# neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not
-_SAME = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
+# The ends of _ZEN5: 53 of 54 runs lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted while
+# neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not; prompts at 0.36 to 0.65 of the rates above
+# (24 runs of 11 types): its vector units work on half as many bits at once
+_ZEN5 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
+_ZEN4 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.33, 0.48, 0.7))
 _AVX512 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
 _AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 0.8))
 _AT_LEAST_AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 1.3))
@@ -153,6 +155,7 @@ _FIXED: tuple[tuple[frozenset[str], str, float, float], ...] = (
 _SERVER_WORDS = frozenset((
     "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan", "power8", "power9", "power10",
 ))  # fmt: skip
+_ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 # Peaks of GPU memory in GB/s by the words of the name that its driver gives, from whichllm data/gpu.py, llmfit hardware.rs and the
 # pages of the clouds that rent them; H100: 2,619 MHz x 2 x 5,120 bits, as one reports. Where a row is wanted, these words must be
 # the same in both: a 4090 Laptop is no 4090
@@ -595,8 +598,9 @@ def _kind(machine: Machine) -> _Kind:
         return _AT_LEAST_AVX2 if "avx2" in sets else _ARM if "asimddp" in sets else _UNREAD
     if machine.architecture == "aarch64":
         return _ARM if "asimddp" in sets else _OLD
-    if "avx512_bf16" in sets:
-        return _SAME
+    if "avx512_bf16" in sets and _words(machine) & _ZEN_WORDS:
+        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
+        return _ZEN5 if "avx_vnni" in sets else _ZEN4
     return _AVX512 if "avx512f" in sets else _AVX2 if "avx2" in sets else _OLD
 
 

@@ -30,6 +30,7 @@ SPEC_OF = {
     "mistral-7b-v0.3": "mistral-7b-instruct-v0.3",
     "llama-3.1-8b": "llama-3.1-8b-instruct",
     "gpt-oss-20b": "gpt-oss-20b",
+    "qwen3-8b": "qwen3-8b",
 }
 
 
@@ -62,7 +63,7 @@ def recorded(threads: int, **other: Any) -> Machine:
     """The machine of the measurements, with the bandwidth that was read there by as many threads."""
     facts: dict[str, Any] = {
         "system": "linux", "architecture": "x86_64", "scope": "vm", "cpu_model": "AMD EPYC", "cpu_cores_physical": threads,
-        "cpu_cores_usable": float(threads), "instruction_sets": ("avx2", "avx512_bf16", "avx512f"),
+        "cpu_cores_usable": float(threads), "instruction_sets": ("avx2", "avx512_bf16", "avx512f", "avx_vnni"),
         FACT: truth()["bandwidth"][str(threads)], "sources": {FACT: "measured: a C program"},
     }  # fmt: skip
     return Machine(**{**facts, **other})
@@ -104,6 +105,30 @@ def test_the_range_holds_the_truth_in_19_of_20_measured_runs(kind: str, least_ru
     assert len(runs) >= least_runs
     missed = [run for run in runs if not prediction_of(run).low <= run["tokens_per_second"] <= prediction_of(run).high]
     assert len(missed) <= len(runs) * 0.05, missed
+
+
+def test_prompts_on_zen_4_take_about_twice_as_long() -> None:
+    """Its AVX-512 works on half as many bits at once: all runs measured there lie in its own range, and outside Zen 5's."""
+    machine = recorded(2, instruction_sets=("avx2", "avx512_bf16", "avx512f"))
+    runs = rows("measured_zen4")
+    assert len(runs) >= 20
+    for run in runs:
+        asked = {"context_tokens": run["tokens"], "runtime": "llama.cpp"}
+        found = predicted(machine, SPEC_OF[run["model"]], run["quantization"], **asked).prompt
+        other = prediction_of(run)
+        assert found is not None
+        assert found.low <= run["tokens_per_second"] <= found.high, run
+        assert run["tokens_per_second"] < other.low, run
+
+
+def test_other_processors_with_avx512_get_a_wide_range() -> None:
+    """A Xeon with the same instruction sets was not measured: it may be as slow as half of Zen 4."""
+    xeon = recorded(2, cpu_model="Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz")
+    zen = recorded(2, instruction_sets=("avx2", "avx512_bf16", "avx512f"))
+    wide, narrow = (predicted(at, "llama-3.2-1b-instruct", "Q4_K_M", runtime="llama.cpp").prompt for at in (xeon, zen))
+    assert wide is not None
+    assert narrow is not None
+    assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> None:
