@@ -157,21 +157,44 @@ _SERVER_WORDS = frozenset((
 ))  # fmt: skip
 _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 # Peaks of GPU memory in GB/s by the words of the name that its driver gives, from whichllm data/gpu.py, llmfit hardware.rs and the
-# pages of the clouds that rent them; H100: 2,619 MHz x 2 x 5,120 bits, as one reports. Where a row is wanted, these words must be
+# pages of the clouds that rent them; H100: 2,619 MHz x 2 x 5,120 bits, as one reports, PCIe: NVIDIA PB-11133; RTX 6000 Ada:
+# grafikkarten.com. Where a row is wanted, these words must be
 # the same in both: a 4090 Laptop is no 4090
 _GPU_VARIANTS = frozenset((
     "ti", "super", "laptop", "mobile", "max", "xt", "xtx", "gre", "d", "nvl", "pcie", "sxm4", "sxm5", "40gb", "hbm3", "mig", "ada",
 ))  # fmt: skip
 _GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()), peak) for name, peak in (
-    ("rtx 3060", 360), ("rtx 3070", 448), ("rtx 3080", 760), ("rtx 3090", 936), ("rtx 4060", 272), ("rtx 4060 laptop", 256),
-    ("rtx 4060 ti", 288), ("rtx 4070", 504), ("rtx 4070 ti super", 672), ("rtx 4080", 717), ("rtx 4080 super", 736), ("rtx 4090", 1008),
-    ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti", 896), ("rtx 5080", 960), ("rtx 5090", 1792),
-    ("rtx pro 6000 blackwell", 1597), ("tesla t4", 320), ("a10g", 600), ("l4", 300), ("l40s", 864), ("a100 sxm4 40gb", 1555),
-    ("a100 sxm4 80gb", 2039), ("a100 pcie 80gb", 1935), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900), ("h200", 4800), ("h200 nvl", 4800),
-    ("b200", 8000), ("gh200", 4000), ("mi300x", 5300), ("radeon 7900 xtx", 960), ("radeon 9070 xt", 640), ("arc b580", 456),
+    ("gtx 1650", 128), ("gtx 1660", 192), ("gtx 1660 super", 336), ("gtx 1660 ti", 288), ("rtx 2060", 336), ("rtx 2060 super", 448),
+    ("rtx 2070", 448), ("rtx 2070 super", 448), ("rtx 2080", 448), ("rtx 2080 super", 496), ("rtx 2080 ti", 616), ("rtx 3050", 224),
+    ("rtx 3060", 360), ("rtx 3060 ti", 448), ("rtx 3070", 448), ("rtx 3070 ti", 608), ("rtx 3080", 760), ("rtx 3080 ti", 912),
+    ("rtx 3090", 936), ("rtx 3090 ti", 1008), ("rtx 4060", 272), ("rtx 4060 laptop", 256), ("rtx 4060 ti", 288), ("rtx 4070", 504),
+    ("rtx 4070 super", 504), ("rtx 4070 ti", 504), ("rtx 4070 ti super", 672), ("rtx 4080", 717), ("rtx 4080 super", 736),
+    ("rtx 4090", 1008), ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti", 896), ("rtx 5080", 960),
+    ("rtx 5090", 1792), ("rtx pro 6000 blackwell", 1597), ("rtx a4000", 448), ("rtx a5000", 768), ("rtx a6000", 768), ("rtx 6000 ada", 960),
+    ("tesla t4", 320), ("tesla v100", 900), ("a10g", 600), ("l4", 300), ("l40", 864), ("l40s", 864), ("a100 sxm4 40gb", 1555),
+    ("a100 sxm4 80gb", 2039),
+    ("a100 pcie 80gb", 1935), ("h100 pcie", 2000), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900), ("h200", 4800), ("h200 nvl", 4800),
+    ("b200", 8000), ("gh200", 4000), ("mi210", 1638), ("mi300x", 5300), ("radeon 6600", 224), ("radeon 6600 xt", 256),
+    ("radeon 6700 xt", 384), ("radeon 6750 xt", 432), ("radeon 6800", 512), ("radeon 6800 xt", 512), ("radeon 6900 xt", 512),
+    ("radeon 6950 xt", 576), ("radeon 7600", 288), ("radeon 7700 xt", 432), ("radeon 7800 xt", 624), ("radeon 7900 xt", 800),
+    ("radeon 7900 xtx", 960), ("radeon 9060 xt", 320), ("radeon 9070", 560), ("radeon 9070 xt", 640), ("arc b580", 456),
     # of the RAM beside them: Ryzen AI Max, DGX Spark, Jetson by the name of its board (specs/machines)
     ("radeon 8060s", 256), ("radeon 8050s", 256), ("gb10", 273), ("jetson agx orin", 204.8), ("jetson orin nx", 102.4),
 ))  # fmt: skip
+
+
+# What GPUs did on prompts of 512 to 2,048 tokens of dense models, in 10^12 operations a second: two for each parameter but the token
+# table and the output matrix. From runs that others published (tests/truth/speed.json), with CUDA, Metal or ROCm; a GPU of which no
+# run was found has no figure. Builds of 2023 were half as fast as ones of 2024, on data centre cards a third
+_GPU_PROMPT: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()), rate) for name, rate in (
+    ("rtx 2080 ti", 38), ("rtx 3070", 33), ("rtx 3080", 52), ("rtx 3080 ti", 52), ("rtx 3090", 58), ("rtx 4070 ti", 55), ("rtx 4080", 85),
+    ("rtx 4090", 115), ("rtx a6000", 44), ("rtx 6000 ada", 60), ("a100 sxm4 80gb", 75),
+    ("a100 pcie 80gb", 80), ("h100 pcie", 100), ("radeon 7900 xtx", 45), ("gb10", 31), ("apple m1 gpu", 1.5), ("apple m1 max gpu", 5),
+    ("apple m1 ultra gpu", 11.5), ("apple m2 ultra gpu", 15), ("apple m3 gpu", 2.5), ("apple m3 max gpu", 9.5), ("apple m4 gpu", 3.1),
+))  # fmt: skip
+# of that, slow end, likely, fast end; experts see few tokens of a prompt each: of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512
+# tokens, 0.55 to 0.75 on 2,048. A context filled before halves it at 8,000 to 32,000 tokens
+_PROMPT_DENSE, _PROMPT_EXPERTS = (0.4, 1.0, 1.8), (0.1, 0.45, 1.2)
 
 
 class _Gpu(Record):
@@ -338,16 +361,18 @@ def _with_accelerators(
     offloaded: Mapping[int, float],
     foreign: str | None,
 ) -> Speed:
-    """Accelerators one after the other, then the layers in RAM. How fast they read prompts is not estimated."""
+    """Accelerators one after the other, then the layers in RAM. Prompts are estimated where nothing is left for the RAM."""
     devices = machine.accelerators or ()
     seconds = [0.0, 0.0, 0.0]
     names, shares = [], []
+    held: dict[str, float] = {}
     for number, share in offloaded.items():
         peak = device_bandwidth(devices[number]) if number < len(devices) else None
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
             return Speed(decode=None, prompt=None, how=f"how fast the memory of {name} is is not known")
         kind = _gpu_kind(devices[number])
+        held[devices[number].name] = held.get(devices[number].name, 0.0) + share
         names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
         shares += [kind.weights[0], kind.weights[2]]
         own = _gpu_seconds(kind, (peak, peak, peak), architecture, read_bytes, depth, foreign is not None)
@@ -369,7 +394,8 @@ def _with_accelerators(
             how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
     slow, likely, fast = (1 / taken for taken in seconds)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-    return Speed(decode=decode, prompt=None, how=how + _by_llama(foreign))
+    prompt = None if foreign or rest > 1e-6 else _gpu_prompt(architecture, read_bytes, held)
+    return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
 
 def _percent(low: float, high: float) -> str:
@@ -417,7 +443,7 @@ def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, 
 def _on_shared_gpu(
     gpu: _SharedGpu, architecture: Architecture | None, read_bytes: Mapping[str, int], depth: float, foreign: str | None
 ) -> Speed:
-    """All of it read from RAM by the GPU. How fast that reads prompts is not estimated."""
+    """All of it read from RAM by the GPU."""
     slow, likely, fast = (1 / taken for taken in _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, depth, foreign is not None))
     low, high = gpu.peaks[0], gpu.peaks[2]
     rate = f"{units.decimal(int(high))}/s" if low == high else f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s, not measured"
@@ -427,7 +453,8 @@ def _on_shared_gpu(
         empty, full = (1 / _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, False)[1] for at in (0.0, 2 * depth))
         how += _in_context(depth, empty, full)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-    return Speed(decode=decode, prompt=None, how=how + _by_llama(foreign))
+    prompt = None if foreign else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
+    return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
 
 def _cache_bytes(architecture: Architecture, depth: float) -> float:
@@ -639,12 +666,15 @@ def _attention_flops(architecture: Architecture, depth: float) -> float:
     return found
 
 
-def _prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], threads: float, kind: _Kind) -> PaceRange | None:
-    """A prompt of some hundred tokens. The output matrix is not among its work: only the last token needs it."""
+def _prompt_parameters(architecture: Architecture | None, read_bytes: Mapping[str, int]) -> dict[str, float]:
+    """Parameters that each token of a prompt meets, by stored type; {} where they cannot be told.
+
+    The output matrix is not among them: only the last token needs it.
+    """
     from .needs.quantization import BLOCKS
 
     if architecture is None or architecture.vocabulary is None or not all(name in BLOCKS for name in read_bytes):
-        return None
+        return {}
     left = {name: size / BLOCKS[name][1] * BLOCKS[name][0] for name, size in read_bytes.items() if name != "F32"}
     # llama-quantize gives the output matrix one of these types, else the file's main one
     output = architecture.vocabulary * architecture.embedding_length if architecture.output_matrix else 0
@@ -652,12 +682,35 @@ def _prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], th
         largest = max(left, key=lambda name: left[name])
         holder = next((name for name in ("Q6_K", "Q8_0") if name in left and left[name] >= output), largest)
         left[holder] = max(0.0, left[holder] - output)
-    experts = any(group.experts for group in architecture.feed_forward)
+    return left
+
+
+def _has_experts(architecture: Architecture | None) -> bool:
+    return architecture is not None and any(group.experts for group in architecture.feed_forward)
+
+
+def _prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], threads: float, kind: _Kind) -> PaceRange | None:
+    """A prompt of some hundred tokens, on the processor."""
     taken = 0.0
-    for name, count in left.items():
-        share = EXPERT_PROMPT_SHARE if experts and name != "MXFP4" else 1.0
+    for name, count in _prompt_parameters(architecture, read_bytes).items():
+        share = EXPERT_PROMPT_SHARE if _has_experts(architecture) and name != "MXFP4" else 1.0
         taken += 2 * count / (PROMPT_FLOPS.get(name, PROMPT_FLOPS["F16"]) * share * threads)
     if taken <= 0:
         return None
     low, likely, high = kind.prompt
+    return PaceRange(low=low / taken, likely=likely / taken, high=high / taken)
+
+
+def _gpu_prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], shares: Mapping[str, float]) -> PaceRange | None:
+    """A prompt of some hundred tokens, on GPUs that hold all of it: name -> share of the layers. None where one was not measured."""
+    count = sum(_prompt_parameters(architecture, read_bytes).values())
+    taken = 0.0
+    for name, share in shares.items():
+        rate = gpu_entry(name, _GPU_PROMPT)
+        if rate is None:
+            return None
+        taken += share * 2 * count / (rate * 1e12)
+    if taken <= 0:
+        return None
+    low, likely, high = _PROMPT_EXPERTS if _has_experts(architecture) else _PROMPT_DENSE
     return PaceRange(low=low / taken, likely=likely / taken, high=high / taken)

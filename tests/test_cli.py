@@ -52,7 +52,7 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-speech": (("check", "whisper-small", *ON_RECORD), 0),
     "check-unread": (("check", "mistral-7b", "--machine", str(HERE / "data" / "records" / "memory-only.json")), 3),
     "check-verbose": (("check", "mistral-7b", "-v", *ON_RECORD), 0),
-    "check-load": (("check", "mistral-7b", "--tokens-per-day", "2M:500k", "--watts", "90", "--electricity", "0.3", *ON_RECORD), 0),
+    "check-load": (("check", "mistral-7b", "--tokens-per-day", "500k:250k", "--watts", "90", "--electricity", "0.3", *ON_RECORD), 0),
     "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
     "check-load-several": (("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD), 1),
     "check-here": (("check", "mistral-7b", *WITH_MODELS), 0),

@@ -205,18 +205,26 @@ def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
     assert verdict.monthly_cost is not None
     assert verdict.monthly_cost.here is not None
     assert verdict.monthly_cost.here.watts_high == watts
-    # how fast a GPU reads prompts is not estimated: between no time and that of writing as much
+
+
+def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> None:
+    """No published run has an RTX 5090's prompts: between no time and that of writing as much."""
+    from selfhost.profiles import load as profile_of
+
+    verdict = check("llama-3.1-8b", Workload(load=Load.parse("10k:10k")), machine=profile_of("desktop-rtx5090-32gb").machine)
+    assert verdict.monthly_cost is not None
+    assert verdict.monthly_cost.here is not None
     assert "reading in no time" in verdict.monthly_cost.here.arithmetic[1]
     assert verdict.monthly_cost.here.hours_are_bounds
     assert "a day at most" in plain(check_document([verdict]))
 
 
 def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
-    """On a processor reading prompts is estimated as well; and what is only written needs no speed of reading."""
+    """On a processor and on measured GPUs reading prompts is estimated as well; and what is only written needs no speed of reading."""
     from selfhost.profiles import load as profile_of
 
-    card = profile_of("desktop-rtx4090-24gb").machine
-    for machine, text, bounds in ((RECORD, "10k:10k", False), (card, "10k:10k", True), (card, "0:10k", False)):
+    card, other = (profile_of(name).machine for name in ("desktop-rtx4090-24gb", "desktop-rtx5090-32gb"))
+    for machine, text, bounds in ((RECORD, "10k:10k", False), (card, "10k:10k", False), (other, "10k:10k", True), (other, "0:10k", False)):
         cost = check("llama-3.1-8b", Workload(load=Load.parse(text)), machine=machine).monthly_cost
         assert cost is not None
         assert cost.here is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def on_a_gpu() -> list[tuple[float, PaceRange]]:
     found = []
     for run in rows("published"):
         machine = published(run["machine"])
-        if machine.accelerators:
+        if machine.accelerators and run["kind"] == "decode":
             offloaded = None if machine.accelerators[0].unified else {0: 1.0}
             asked = {"context_tokens": 2 * run["depth"] or None, "runtime": run["runtime"], "offloaded": offloaded}
             found.append((run["tokens_per_second"], span(predicted(machine, run["model"], run["quantization"], **asked), "decode")))
@@ -174,14 +175,37 @@ def test_ranges_on_gpus_are_no_wider_than_the_runs_need() -> None:
     assert all(found.high <= 6 * found.low for _, found in runs)
 
 
+def test_prompts_on_gpus_are_estimated_where_all_of_it_lies_on_measured_ones() -> None:
+    """Not for a part in RAM, a card that no published run has, or another program; two cards in turn are as fast as their mean."""
+    ask = {"context_tokens": 4096, "runtime": "llama.cpp"}
+    model = ("llama-3.1-8b-instruct", "Q4_K_M")
+
+    def prompt(cards: Sequence[str], offloaded: dict[int, float], **other: Any) -> PaceRange | None:
+        machine = recorded(2, accelerators=tuple(Accelerator(vendor="nvidia", name=name) for name in cards))
+        return predicted(machine, *model, **{**ask, "offloaded": offloaded, **other}).prompt
+
+    fast, slow = "NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3070"
+    alone = prompt([fast], {0: 1.0})
+    both = prompt([fast, slow], {0: 0.5, 1: 0.5})
+    last = prompt([slow], {0: 1.0})
+    assert alone is not None
+    assert both is not None
+    assert last is not None
+    assert last.likely < both.likely < alone.likely
+    assert both.likely == pytest.approx(2 / (1 / alone.likely + 1 / last.likely))
+    assert prompt([fast], {0: 0.5}) is None
+    assert prompt(["NVIDIA GeForce RTX 5090"], {0: 1.0}) is None
+    assert prompt([fast], {0: 1.0}, runtime="vllm") is None
+
+
 @pytest.mark.parametrize("name", ["dgx-spark", "mac-mini-M4", "jetson-agx-orin"])
 def test_a_gpu_that_shares_the_ram_is_not_timed_as_cores(name: str) -> None:
-    """Where the runtime uses it, neither the cores nor their instruction sets change the pace; prompts are not estimated."""
+    """Where the runtime uses it, neither the cores nor their instruction sets change the pace of decoding or of prompts."""
     machine = published(name)
     bare = machine.replace(cpu_cores_usable=1.0, cpu_cores_physical=1, instruction_sets=("asimd",))
     one, other = (predicted(each, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp") for each in (machine, bare))
-    assert one.decode == other.decode
-    assert one.prompt is None
+    assert (one.decode, one.prompt) == (other.decode, other.prompt)
+    assert (one.prompt is None) == (name == "jetson-agx-orin"), "no published run has an Orin's"
     assert "shares the RAM" in one.how
     measured = machine.replace(**{FACT: 50 * 10**9}, sources={FACT: "measured: 8 threads"})
     assert predicted(measured, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp").decode == one.decode
@@ -343,13 +367,17 @@ def test_other_runtimes_get_a_lower_slow_end_and_no_prompt_pace() -> None:
         ("NVIDIA A100-SXM4-80GB", 2039),
         ("NVIDIA A10G", 600),
         ("NVIDIA L40S", 864),
+        ("NVIDIA H100 PCIe", 2000),
+        ("NVIDIA GeForce RTX 4070 Ti", 504),
+        ("NVIDIA RTX 6000 Ada Generation", 960),
+        ("NVIDIA RTX 6000", None),
         ("Tesla T4", 320),
         ("NVIDIA GeForce RTX 4060 Laptop GPU", 256),
         # a variant that the table lacks, or a part of a card, is not the card
         ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
-        ("NVIDIA GeForce RTX 4070 Ti", None),
+        ("NVIDIA GeForce RTX 5070 SUPER", None),
         ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
-        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA H100", None),
         ("NVIDIA GPU", None),
         ("AMD GPU 0x73df", None),
         ("", None),

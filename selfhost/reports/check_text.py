@@ -324,7 +324,9 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
     for entry in needs.unknown if needs is not None else ():
         reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
     if verdict.speed is not None:
-        blocks.append(line(Span(text="speed", style="strong"), f": {verdict.speed.how}", indent=2, hang=2))
+        reads = verdict.speed.prompt
+        prompt = f"; a prompt is read at {units.speed(reads.low, reads.high)}" if reads is not None else ""
+        blocks.append(line(Span(text="speed", style="strong"), f": {verdict.speed.how}{prompt}", indent=2, hang=2))
 
 
 def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, today: str | None) -> None:
