@@ -718,6 +718,8 @@ def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | Non
         gives = f"lets its GPU use {units.binary(limit)} of the RAM"
     else:
         gives = f"lets its GPU use about {units.binary(least)} to {units.binary(most)} of the RAM by default"
+    # no setting gives it more than there is
+    fits = total is None or high <= total
     return Finding(
         check="accelerator",
         outcome=Outcome.WARN,
@@ -727,7 +729,9 @@ def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | Non
         short=high - least,
         unit="bytes",
         reason=f"It takes up to {units.binary(high)}, and macOS {gives}; what is left over runs on the CPU, slower.",
-        remedy=f"give the GPU more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`",
+        remedy=f"give the GPU more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
+        if fits
+        else "a smaller quantization, a shorter context or a smaller model needs less",
     )
 
 

@@ -655,6 +655,17 @@ def test_metal_gives_the_gpu_a_share_of_the_ram(needed: int, limit: int | None, 
         assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
 
 
+def test_no_setting_gives_metal_more_than_the_ram() -> None:
+    """For 20 GiB on a Mac with 16, `sysctl` is no remedy."""
+    asked = question(
+        needs=needs_of(20 * GIB, 20 * GIB, cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={})), runtime=None
+    )
+    finding = found("accelerator", asked, MAC)
+    assert finding.code == "accelerator-partly"
+    assert "sysctl" not in (finding.remedy or "")
+    assert "smaller" in (finding.remedy or "")
+
+
 def test_graphics_of_a_processor_do_not_run_what_needs_a_gpu() -> None:
     """vLLM is built for few of AMD's chips that share the RAM; NVIDIA's that do all run it."""
     for vendor, chip, fits in (("amd", "gfx1036", False), ("amd", None, False), ("amd", "gfx1151", True), ("nvidia", "12.1", True)):
