@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from ..facts import Record
-from ..machine import MAX_MEMORY_BYTES
+from ..machine import MAX_MEMORY_BYTES, normal_architecture
 from ..units import binary
 from .cgroups import NO_LIMIT, Groups, Level, groups, parse_number, parse_pairs
 from .host import Found, Host
+from .nvidia import GPUS
 
 ADDRESS_SPACE, PRIVATE = "address_space_bytes", "private_memory_bytes"
 TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
-OVERCOMMIT, NODES = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node"
+OVERCOMMIT, NODES, PCI = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node", "/sys/bus/pci/devices"
 SET_MEMORY = "state it: --set memory=16GiB"
 
 
@@ -253,7 +257,13 @@ def read_total(host: Host, found: Found) -> None:
     if host.system == "linux":
         total = parse_meminfo(host.read_text(MEMINFO) or "").get("MemTotal")
         if total:
-            found.put(TOTAL, total, f"{MEMINFO}, MemTotal{_whose(host)}")
+            try:
+                graphics = sum(_node(host, node)["MemTotal"] for node in _gpu_nodes(host))
+            except ValueError as error:
+                found.miss(TOTAL, str(error), SET_MEMORY)
+                return
+            less = f" less {binary(graphics)} that are GPUs' own" if graphics else ""
+            found.put(TOTAL, max(0, total - graphics), f"{MEMINFO}, MemTotal{less}{_whose(host)}")
         else:
             found.miss(TOTAL, host.why(MEMINFO) if host.read_text(MEMINFO) is None else f"{MEMINFO} has no MemTotal", SET_MEMORY)
         return
@@ -272,25 +282,86 @@ def _hugetlb(info: dict[str, int]) -> int:
     return info.get("Hugetlb", info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0))
 
 
-def _bound_nodes(host: Host) -> list[dict[str, int]]:
-    """What node*/meminfo says of each NUMA node this process is bound to; empty where it may use all. `ValueError` where unreadable."""
-    online = parse_list(host.read_text(f"{NODES}/online") or "") or frozenset()
-    online |= {int(name[4:]) for name in host.listdir(NODES, r"node\d{1,5}$") or ()}
+class Nodes(Record):
+    """The memory nodes whose memory this process may use: what node*/meminfo says of all of them together, and how many they are.
+
+    `bound`: it may not use all RAM there is.
+    """
+
+    info: Mapping[str, int]
+    count: int
+    bound: bool
+
+
+def _online(host: Host) -> frozenset[int]:
+    listed = parse_list(host.read_text(f"{NODES}/online") or "") or frozenset()
+    return listed | {int(name[4:]) for name in host.listdir(NODES, r"node\d{1,5}$") or ()}
+
+
+def _node(host: Host, node: int) -> dict[str, int]:
+    """A node's meminfo in bytes. `ValueError` where it cannot be read."""
+    path = f"{NODES}/node{node}/meminfo"
+    info = parse_meminfo((host.read_text(path) or "").replace(f"Node {node} ", ""))
+    if "MemTotal" not in info:
+        raise ValueError(f"the memory of some memory nodes counts apart, and {host.why(path)}")
+    return info
+
+
+def parse_numa_status(text: str) -> int | None:
+    """The memory node in /proc/driver/nvidia/gpus/*/numa_status; None where the GPU's memory is none (nv-procfs.c of NVIDIA's driver)."""
+    match = re.search(r"^Node:\s*(\d{1,5})$", text, re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def _gpu_nodes(host: Host) -> frozenset[int]:
+    """Memory nodes that are a GPU's own: the kernel counts them in MemTotal (Grace Hopper, Grace Blackwell, POWER9).
+
+    NVIDIA's driver names them; open-mpi/hwloc asks it the same way. `ValueError` where a node may be a GPU's and nothing tells.
+    """
+    online = _online(host)
     if len(online) < 2:
-        return []
+        return frozenset()
+    named = set()
+    for slot in host.listdir(GPUS) or ():
+        path = f"{GPUS}/{slot}/numa_status"
+        text = host.read_text(path)
+        node = parse_numa_status(text or "")
+        if node is not None:
+            named.add(node)
+        elif text is None and not host.missing(path):
+            raise ValueError(f"which memory nodes are a GPU's is not known: {host.why(path)}")
+    # memory of a card on any other bus is never a node
+    if normal_architecture(host.machine() or "") not in ("aarch64", "ppc64le") or not _has_nvidia(host):
+        return online & named
+    with_memory, with_cpus = f"{NODES}/has_memory", f"{NODES}/has_cpu"
+    memory, cpus = (parse_list(host.read_text(path) or "") for path in (with_memory, with_cpus))
+    if memory is None or cpus is None:
+        raise ValueError(f"which memory nodes are a GPU's is not known: {host.why(with_memory if memory is None else with_cpus)}")
+    if bare := memory - cpus - named:
+        raise ValueError(f"memory node {min(bare)} has no CPUs, and NVIDIA's driver does not tell here whether it is a GPU's own memory")
+    return online & named
+
+
+def _has_nvidia(host: Host) -> bool:
+    return host.exists(GPUS) or any(host.read_text(f"{PCI}/{slot}/vendor", 256) == "0x10de\n" for slot in host.listdir(PCI) or ())
+
+
+def _nodes(host: Host) -> Nodes | None:
+    """The nodes that count for this process; None where all memory does. `ValueError` where that cannot be told."""
+    online = _online(host)
+    if len(online) < 2:
+        return None
     allowed = parse_list(parse_status(host.read_text(STATUS) or "").get("Mems_allowed_list", ""))
     if allowed is None:
         raise ValueError(f"there are {len(online)} memory nodes, and which of them this process may use is not known")
-    if online <= allowed:
-        return []
-    found = []
-    for node in sorted(allowed & online):
-        path = f"{NODES}/node{node}/meminfo"
-        info = parse_meminfo((host.read_text(path) or "").replace(f"Node {node} ", ""))
-        if "MemTotal" not in info:
-            raise ValueError(f"the process is bound to some memory nodes, and {host.why(path)}")
-        found.append(info)
-    return found
+    ram = online - _gpu_nodes(host)
+    if online <= allowed and ram == online:
+        return None
+    every = [_node(host, node) for node in sorted(ram & allowed)]
+    # what one of them does not state is not known of all
+    names = set.intersection(*(set(info) for info in every)) if every else {"MemTotal"}
+    info = {name: sum(info[name] for info in every) for name in names}
+    return Nodes(info=info, count=len(every), bound=not ram <= allowed)
 
 
 def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
@@ -305,20 +376,21 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
     if limits.why:
         found.miss(LIMIT, f"a limit may exist unseen: {limits.why}", SET_MEMORY)
         return
-    reserved = _hugetlb(parse_meminfo(host.read_text(MEMINFO) or ""))
+    info = parse_meminfo(host.read_text(MEMINFO) or "")
+    reserved = _hugetlb(info)
     shared = "; the pod has no limit: the node's memory is shared, and what takes more than its request is ended first"
     pod = shared if "KUBERNETES_SERVICE_HOST" in host.env else ""
     ceilings = [(total, f"{MEMINFO}, MemTotal: no lower limit in any control group{pod}")]
     if reserved:
         ceilings.append((max(0, total - reserved), f"MemTotal less {binary(reserved)} set aside as huge pages"))
     try:
-        nodes = _bound_nodes(host)
+        nodes = _nodes(host)
     except ValueError as error:
         found.miss(LIMIT, str(error), SET_MEMORY)
         return
-    if nodes:
-        size = sum(node["MemTotal"] for node in nodes)
-        ceilings.append((size, f"limited by the memory nodes this process is bound to ({len(nodes)}): {binary(size)}"))
+    if nodes and nodes.bound:
+        size = max(0, nodes.info["MemTotal"] - nodes.info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0))
+        ceilings.append((size, f"limited by the memory nodes this process is bound to ({nodes.count}): {binary(size)}"))
     for limit in limits.ulimits:
         if limit.mapped:
             ceilings.append((limit.limit_bytes, f"limited by {limit.name}: {binary(limit.limit_bytes)}{limit.lift}"))
@@ -348,10 +420,10 @@ def _other_limit(host: Host, found: Found, total: int) -> None:
 _FREE_AND_FILES = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
 
 
-def _free_estimate(host: Host, info: dict[str, int]) -> int | None:
+def _free_estimate(host: Host, info: Mapping[str, int]) -> int | None:
     """What could be had without swapping, by the kernel's own formula (its commit 34e431b0ae39); None where something is missing.
 
-    For a single node the watermarks of all are kept back.
+    For some nodes the watermarks of all are kept back.
     """
     pages = parse_low_watermarks(host.read_text("/proc/zoneinfo") or "")
     size = host.page_bytes()
@@ -429,11 +501,13 @@ def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
         # what is mapped, as the weights may be, does not count against the other one: it bounds no memory as such
         if limit.mapped:
             rooms.append((max(0, limit.limit_bytes - limit.used_bytes), limit.room))
-    for node in _bound_nodes(host):
-        free = _free_estimate(host, node)
+    if nodes := _nodes(host):
+        free = _free_estimate(host, nodes.info)
         if free is None:
-            raise ValueError("what is free on the memory nodes this process is bound to could not be read")
-        rooms.append((free, "free and file pages of the memory nodes this process is bound to"))
+            raise ValueError("what is free on the memory nodes that count for this process could not be read")
+        rooms.append(
+            (free, "free and file pages of the memory nodes " + ("this process is bound to" if nodes.bound else "that are no GPU's"))
+        )
     if not _emulated(host):
         rooms.append(_free(host, info))
     elif not rooms:
