@@ -672,6 +672,70 @@ def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
         assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
+def test_several_memory_nodes_add_up(build: Callable[..., RecordedHost]) -> None:
+    """Bound to two of three nodes: the memory of both, free on both, without the huge pages that are set aside there."""
+    node = NODE + "Node 1 SReclaimable: 0 kB\nNode 1 HugePages_Total: 512\n"
+    folder = "/sys/devices/system/node"
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/meminfo": MEMINFO + "HugePages_Total: 1024\nHugepagesize: 2048 kB\n",
+        "/proc/self/status": "Mems_allowed_list:\t1-2\n",
+        "/proc/zoneinfo": "Node 0, zone Normal\n        low      1000\n",
+        f"{folder}/online": "0-2\n",
+        f"{folder}/node1/meminfo": node,
+        f"{folder}/node2/meminfo": node.replace("Node 1", "Node 2"),
+    }
+    machine = read_machine(build(files))
+    assert machine.memory_limit_bytes == 8 * GIB - 2 * GIB
+    assert machine.memory_available_bytes == 3 * GIB - 2 * 1000 * 4096
+
+
+# hwloc's recording of a POWER9 server (tests/hwloc/linux/nvidiagpunumanodes): 252 GiB of RAM in two nodes, six GPUs of 15 GiB in six more
+POWER9 = {"0": 124, "8": 128} | {str(node): 15 for node in range(250, 256)}
+POWER9_SLOTS = ("0035:05:00.0", "0035:04:00.0", "0007:00:00.0", "0006:00:00.0", "0004:06:00.0", "0004:05:00.0")
+
+
+def power9() -> dict[str, str]:
+    folder = "/sys/devices/system/node"
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/meminfo": f"MemTotal: {342 * 2**20} kB\nMemFree: {330 * 2**20} kB\nMemAvailable: {330 * 2**20} kB\n",
+        "/proc/self/status": "Mems_allowed_list:\t0,8,250-255\n",
+        "/proc/zoneinfo": "Node 0, zone Normal\n        low      0\n",
+        f"{folder}/online": "0,8,250-255\n",
+        f"{folder}/has_memory": "0,8,250-255\n",
+        f"{folder}/has_cpu": "0,8\n",
+    }
+    for node, gib in POWER9.items():
+        size = gib * 2**20
+        lines = (f"MemTotal: {size} kB", f"MemFree: {size} kB", "Active(file): 0 kB", "Inactive(file): 0 kB", "SReclaimable: 0 kB")
+        files[f"{folder}/node{node}/meminfo"] = "".join(f"Node {node} {line}\n" for line in lines)
+    for node, slot in zip(range(250, 256), POWER9_SLOTS, strict=True):
+        files[f"/proc/driver/nvidia/gpus/{slot}/numa_status"] = f"Node:      {node}\nStatus:    online\n"
+        files[f"/sys/bus/pci/devices/{slot}/vendor"] = "0x10de\n"
+    return files
+
+
+def test_memory_of_a_gpu_is_no_ram(build: Callable[..., RecordedHost]) -> None:
+    """The kernel counts a coherent GPU's memory as its own (POWER9, Grace Hopper): 342 GiB are 252 GiB of RAM, as hwloc tells too."""
+    machine = read_machine(build(power9(), machine="ppc64le"))
+    assert machine.memory_total_bytes == machine.memory_limit_bytes == machine.memory_available_bytes == 252 * GIB
+    assert "less 90.0 GiB" in machine.sources["memory_total_bytes"]
+    # bound to the first socket and the GPUs
+    bound = read_machine(build(power9() | {"/proc/self/status": "Mems_allowed_list:\t0,253-255\n"}, machine="ppc64le"))
+    assert (bound.memory_total_bytes, bound.memory_limit_bytes) == (252 * GIB, 124 * GIB)
+
+
+@pytest.mark.parametrize("gone", [f"/proc/driver/nvidia/gpus/{POWER9_SLOTS[2]}/numa_status", "/sys/devices/system/node/has_cpu"])
+def test_memory_that_may_be_a_gpus_is_unread(build: Callable[..., RecordedHost], gone: str) -> None:
+    """A container that was handed some of the GPUs: the memory nodes of the others are not told from RAM."""
+    files = {path: text for path, text in power9().items() if path != gone}
+    machine = read_machine(build(files, machine="aarch64"))
+    lawful(machine)
+    assert machine.memory_total_bytes is machine.memory_limit_bytes is machine.memory_available_bytes is None
+    assert "GPU's" in machine.why_unread("memory_total_bytes").reason
+    # a PC's card is never a memory node: what has no CPUs there is memory all the same (CXL)
+    assert read_machine(build({path: text for path, text in files.items() if "nvidia" not in path})).memory_total_bytes == 342 * GIB
+
+
 @pytest.mark.parametrize(("mode", "available"), [("0", 12), ("1", 12), ("2", 3), (None, None), ("3", None)])
 def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode: str | None, available: int | None) -> None:
     """Overcommit mode 2 refuses what is above CommitLimit, whatever is free; mapped files do not count, so the limit stays what it is."""
