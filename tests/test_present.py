@@ -277,6 +277,27 @@ def test_lm_studios_folder_may_be_elsewhere(tmp_path: Path) -> None:
     assert [model.file for model in models(tmp_path)] == ["o-Q4_K_M.gguf"]
 
 
+def test_lm_studios_models_may_be_moved(tmp_path: Path) -> None:
+    """Its settings name another folder of models (lmstudio-ai/lmstudio-bug-tracker#1601); what they cannot tell is said."""
+    sized(tmp_path / ".lmstudio" / "models" / "a" / "b" / "n-Q4_K_M.gguf", 10)
+    sized(tmp_path / "big disk" / "a" / "b" / "o-Q4_K_M.gguf", 10)
+    settings = tmp_path / ".lmstudio" / "settings.json"
+    moved = json.dumps({"language": "en", "downloadsFolder": str(tmp_path / "big disk"), "userName": "somebody"}, indent=2)
+    text(settings, moved)
+    assert [model.file for model in models(tmp_path)] == ["o-Q4_K_M.gguf"]
+    record = Recorder(host_of(tmp_path))
+    read(record)
+    record.write(str(tmp_path / "record"))
+    assert [path.read_text().count("somebody") for path in (tmp_path / "record").rglob("settings.json")] == [0]
+    text(settings, "{}")
+    assert [model.file for model in models(tmp_path)] == ["n-Q4_K_M.gguf"]
+    for spoilt in ('{"downloadsFolder": "models"}', '{"downloadsFolder": "\\q"}', "\0\0\0"):
+        text(settings, spoilt)
+        found = read(host_of(tmp_path))
+        assert [model.file for model in found.values["models_present"]] == ["n-Q4_K_M.gguf"]
+        assert "settings.json" in found.unread["models_present.lm-studio"].reason
+
+
 @pytest.mark.parametrize(("short", "code"), [(0, "disk-nothing-missing"), (1, "disk-fits")])
 def test_whisper_files_count_by_their_published_size_alone(tmp_path: Path, short: int, code: str) -> None:
     """The download script writes under the last name from the first byte on (specs/whisper-small.toml: 487,601,967 bytes)."""

@@ -274,8 +274,11 @@ def _flat(search: _Search, folder: str) -> None:
             )  # fmt: skip
 
 
-def _lm_studio(search: _Search, folder: str) -> None:
-    """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by hand; so no file is known to be whole."""
+def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
+    """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by hand; so no file is known to be whole.
+
+    `unsure`: why they may lie elsewhere, which is told after those that were found.
+    """
     for publisher, size in sorted(search.names(folder).items()):
         for name, inner in sorted(search.names(search.join(folder, publisher)).items()) if size is None else ():
             if inner is not None:
@@ -288,6 +291,8 @@ def _lm_studio(search: _Search, folder: str) -> None:
                     size_bytes=bytes_here, repository=f"{publisher}/{name}", file=file, complete=None if complete else False,
                     store=LM_STUDIO, total_bytes=total, quantization=quantization_in(file) if file else None,
                 )  # fmt: skip
+    if unsure:
+        raise _Enough(unsure)
 
 
 def _lm_studio_home(host: Host) -> str | None:
@@ -298,6 +303,25 @@ def _lm_studio_home(host: Host) -> str | None:
     pointer = (host.read_text(host.paths.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
     older = str(host.paths.join(home, ".cache", "lm-studio"))
     return pointer if host.paths.isabs(pointer) else older if host.exists(older) else str(host.paths.join(home, ".lmstudio"))
+
+
+def _lm_studio_models(host: Host, home: str) -> tuple[str, str]:
+    """Its folder of models, and why there may be another one; empty where that is known.
+
+    The folder may be moved: `downloadsFolder` in settings.json (lmstudio-ai/lmstudio-bug-tracker#1601, v1ckxy/LMSPLS#2).
+    """
+    import json
+
+    own, settings = str(host.paths.join(home, "models")), str(host.paths.join(home, "settings.json"))
+    text = host.read_text(settings, MAX_MANIFEST_BYTES)
+    if text is None:
+        return own, "" if host.missing(settings) else host.why(settings)
+    named = re.search(r'"downloadsFolder"\s*:\s*("(?:[^"\\]|\\.)*")', text)
+    try:
+        moved = json.loads(named[1]) if named else own
+    except ValueError:
+        moved = ""
+    return (moved, "") if host.paths.isabs(moved) else (own, f"{settings} names no folder")
 
 
 def _whisper(search: _Search, folder: str) -> None:
@@ -423,8 +447,8 @@ def _stores(host: Host) -> Iterator[_Store]:
         yield "ollama", (joined(store, "manifests"),), lambda search: _ollama(search, store)
     home = _lm_studio_home(host)
     if home:
-        studio = joined(home, "models")
-        yield LM_STUDIO, (studio,), lambda search: _lm_studio(search, studio)
+        studio, unsure = _lm_studio_models(host, home)
+        yield LM_STUDIO, (studio,), lambda search: _lm_studio(search, studio, unsure)
 
     def whisper(search: _Search) -> None:
         _whisper(search, "")

@@ -447,10 +447,12 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     (r"/proc/self/status", lambda text: _lines(text, lambda line: line.startswith(_STATUS))),
     (r"/proc/cpuinfo", lambda text: _lines(text, lambda line: not line.startswith("Serial"))),
     (r"/proc/swaps", _swaps),
-    (r"/proc/driver/nvidia/gpus/.*", lambda text: _lines(text, lambda line: line.startswith("Model:"))),
+    (r"/proc/driver/nvidia/gpus/.*", lambda text: _lines(text, lambda line: line.startswith(("Model:", "Node:", "Status:")))),
     # the line ends in who built it, and where
     (r"/proc/driver/nvidia/version", lambda text: re.sub(r"(?m)\s\(\S+@\S+\)|^GCC.*\n", "", text)),
     (r".*\.service(?:\.d/.*)?", _unit),
+    # LM Studio's: what else it holds is nobody's business
+    (r".*[/\\]settings\.json", lambda text: "{" + (re.findall(r'"downloadsFolder"\s*:\s*"(?:[^"\\]|\\.)*"', text) or [""])[0] + "}\n"),
 )
 
 
