@@ -168,8 +168,15 @@ def read_instruction_sets(host: Host, found: Found) -> None:
 
 
 def _mac_instruction_sets(host: Host, found: Found) -> None:
-    words = " ".join(host.sysctl(f"machdep.cpu.{name}") or "" for name in ("features", "leaf7_features", "extfeatures")).lower().split()
-    if words:
+    lists = {name: (host.sysctl(f"machdep.cpu.{name}") or "").lower().split() for name in ("features", "leaf7_features", "extfeatures")}
+    if any(lists.values()):
+        # every 64-bit Mac has these; leaf7_features is missing where it would be empty, but what has FMA has AVX2 too (Haswell)
+        signs = {"features": "fpu", "extfeatures": "em64t", **({"leaf7_features": "avx2"} if "fma" in lists["features"] else {})}
+        lacking = next((name for name, sign in signs.items() if sign not in lists[name]), None)
+        if lacking:
+            found.miss(SETS, f"sysctl machdep.cpu.{lacking} is not there or names no {signs[lacking]}")
+            return
+        words = {word for words in lists.values() for word in words}
         found.put(SETS, tuple(sorted({_MAC_X86.get(word, word) for word in words})), "sysctl machdep.cpu.features, leaf7_features")
         return
     names = {linux for name, linux in _MAC_ARM.items() if host.sysctl(name) == "1"}
