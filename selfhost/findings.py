@@ -6,6 +6,7 @@ first. Every figure a person reads goes through `units`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -466,8 +467,24 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
     return max((made, *_shell_limits(needs, machine, made)), key=lambda one: list(Outcome).index(one.outcome))
 
 
+# what glibc sets aside for the stack of each thread: the usual soft limit of the stack (pthread_create(3)). Both limits count all of
+# it: 14 more threads of llama-bench took 118 and 121 MiB more (llama.cpp 0c1e5709, measured by bisection).
+STACK_BYTES = 8 * MIB
+# threads beside those that compute: of a server one a core and some more (llama.cpp 0c1e5709: tools/server, n_threads_http): assumed
+OTHER_THREADS = 16
+
+
+def _stacks(machine: Machine) -> tuple[int, int]:
+    """Bytes of threads' stacks, low and high: one thread a core computes; a server has as many again and OTHER_THREADS."""
+    cores = math.ceil(machine.cpu_cores_usable or 1)
+    return (cores - 1) * STACK_BYTES, (2 * cores + OTHER_THREADS) * STACK_BYTES
+
+
 def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Finding]:
-    """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped files, the second none."""
+    """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped files, the second none.
+
+    Both count the stacks of threads whole. What glibc reserves for arenas does not count: where it gets none it shares one.
+    """
     low, high, memory = host_low(needs), host_high(needs), needs.memory
     if low is None or high is None or memory is None:
         return
@@ -477,9 +494,10 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
     mapped = memory.evictable_bytes
     copied = sum(term.low_bytes for term in host if term.is_copy)
     counted = f" of address space, the {units.binary(mapped)} that stay mapped included" if mapped else " of address space"
+    few, many = _stacks(machine)
     for fact, option, least, most, what in (
-        ("address_space_bytes", "-v", low + mapped, high + mapped, counted),
-        ("private_memory_bytes", "-d", unmapped, high, " of private memory"),
+        ("address_space_bytes", "-v", low + mapped + few, high + mapped + many, counted),
+        ("private_memory_bytes", "-d", unmapped + few, high + many, " of private memory"),
     ):
         left = getattr(machine, fact)
         if left is None or most <= left:

@@ -324,10 +324,12 @@ def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(basis
     ("limits", "code", "needs", "told"),
     [
         # 4 to 5 GiB resident, of which 2 are mapped and 1 is a copy whose 3 GiB of originals stay mapped
-        ({"address_space_bytes": 8 * GIB}, "memory-fits", 5, ""),
+        ({"address_space_bytes": int(8.25 * GIB)}, "memory-fits", 5, ""),
+        ({"address_space_bytes": 8 * GIB}, "memory-close", 8, "too close to call"),
         ({"address_space_bytes": int(7.5 * GIB)}, "memory-close", 8, "too close to call"),
         ({"address_space_bytes": 6 * GIB}, "memory-too-small", 8, "`ulimit -v` leaves 6.00 GiB"),
-        ({"private_memory_bytes": 5 * GIB}, "memory-fits", 5, ""),
+        ({"private_memory_bytes": int(5.25 * GIB)}, "memory-fits", 5, ""),
+        ({"private_memory_bytes": 5 * GIB}, "memory-close", 5, "too close to call"),
         ({"private_memory_bytes": 3 * GIB}, "memory-close", 5, "too close to call"),
         ({"private_memory_bytes": GIB}, "memory-too-small", 5, "`ulimit -d` leaves 1.00 GiB"),
     ],
@@ -335,12 +337,13 @@ def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(basis
 def test_limits_of_the_shell_count_otherwise_than_memory(limits: dict[str, int], code: str, needs: int, told: str) -> None:
     """setrlimit(2): RLIMIT_AS counts every mapping, so originals beside their copies too; RLIMIT_DATA none of a file.
 
-    Neither is memory that others hold, so closing programs is no remedy.
+    Both count each thread's stack of 8 MiB whole (pthread_create(3)): two a core of four, and 16. Neither is memory that others
+    hold, so closing programs is no remedy.
     """
     terms = (term(2 * GIB, 2 * GIB), term(GIB, GIB, "repacked_weights"), term(GIB, 2 * GIB, "kv_cache"))
     asked = question(needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB)))
-    finding = found("memory", asked, MACHINE.replace(**limits))
-    assert (finding.code, finding.needs) == (code, needs * GIB)
+    finding = found("memory", asked, MACHINE.replace(cpu_cores_usable=4, **limits))
+    assert (finding.code, finding.needs) == (code, needs * GIB + (24 * 8 * 2**20 if told else 0))
     assert told in finding.reason
     assert ("unlimited" in (finding.remedy or "")) is bool(told)
     # where memory itself is too small that is told
