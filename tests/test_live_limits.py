@@ -324,6 +324,59 @@ def test_a_read_only_volume(read: Read, tmp_path: Path) -> None:
     assert disk_of(found)["writable"] is False
 
 
+def test_a_read_only_bind_mount(read: Read, tmp_path: Path) -> None:
+    """A folder of a disk that is writable elsewhere, bound read-only, as containers are handed caches."""
+    _alone()
+    (tmp_path / "shown").mkdir()
+    (tmp_path / "own").mkdir()
+    shown, own = tmp_path / "shown", tmp_path / "own"
+    mount = f'mount --bind "{own}" "{shown}" && mount -o remount,bind,ro "{shown}"'
+    found = read(before=mount, env={"HF_HOME": str(shown)}, wrap=("unshare", "-m"))
+    assert disk_of(found)["writable"] is False
+    assert disk_of(found)["free_bytes"]
+    assert disk_of(read(env={"HF_HOME": str(own)}))["writable"] is True
+
+
+def _image(folder: Path, make: str) -> str:
+    """A line that mounts a new file system of 64 MiB at `folder`/mount."""
+    (folder / "mount").mkdir()
+    (folder / "image").write_bytes(b"")
+    os.truncate(folder / "image", 64 * MIB)
+    if shutil.which(make.split()[0]) is None or subprocess.run([*make.split(), str(folder / "image")], capture_output=True).returncode:
+        pytest.skip(f"{make} is not to be had here")
+    return f'mount -o loop "{folder}/image" "{folder}/mount"'
+
+
+def _mountable(line: str) -> None:
+    _alone()
+    if subprocess.run(["unshare", "-m", "sh", "-c", line], capture_output=True).returncode:
+        pytest.skip("no image of a file system can be mounted here")
+
+
+def test_a_disk_that_is_full_but_for_what_root_may_use(read: Read, tmp_path: Path) -> None:
+    """ext4 keeps a tenth for root here: `df` says that an ordinary account has nothing left, while the blocks are free."""
+    mount = _image(tmp_path, "mkfs.ext4 -q -m 10")
+    _mountable(mount)
+    fill = f'(dd if=/dev/zero of="{tmp_path}/mount/file" bs=1M count=45 2>/dev/null; true)'
+    shown = f'df -B1 --output=avail "{tmp_path}/mount" | tail -1 > "{tmp_path}/df"'
+    found = read(before=f"{mount} && {fill} && {shown}", env={"HF_HOME": str(tmp_path / "mount")}, wrap=("unshare", "-m"))
+    disk = disk_of(found)
+    assert disk["filesystem"] == "ext4"
+    assert disk["free_bytes"] == int((tmp_path / "df").read_text()) < 10 * MIB
+    assert disk["total_bytes"] > 50 * MIB
+    full = f'{mount} && (dd if=/dev/zero of="{tmp_path}/mount/more" bs=1M 2>/dev/null; true)'
+    found = read(before=full, env={"HF_HOME": str(tmp_path / "mount")}, wrap=("unshare", "-m"))
+    assert disk_of(found)["free_bytes"] == 0
+
+
+def test_a_file_system_that_holds_no_large_file(read: Read, tmp_path: Path) -> None:
+    """FAT holds 4 GiB less a byte in one file: its name is read, by which the largest file is judged."""
+    mount = _image(tmp_path, "mkfs.vfat")
+    _mountable(mount)
+    found = read(before=mount, env={"HF_HOME": str(tmp_path / "mount")}, wrap=("unshare", "-m"))
+    assert disk_of(found)["filesystem"] == "vfat"
+
+
 @pytest.mark.parametrize("kind", ["circle", "nowhere", "long name", "long path"])
 def test_a_store_that_cannot_be_made(read: Read, tmp_path: Path, kind: str) -> None:
     """A link in a circle or to nothing, and a name no file system takes: not the free space of the folder above, and not writable."""
