@@ -66,7 +66,7 @@ CODES: Mapping[str, str] = {
     "disk-fits": "the download fits and the margin stays free",
     "disk-tight": "the download fits, but little stays free",
     "disk-slow-or-volatile": "the download fits on a network volume or in RAM",
-    "disk-assumed": "the free space is assumed: a profile does not state it",
+    "disk-assumed": "the free space is assumed: a profile does not state it, or a quota may leave less",
     "disk-unread": "the free space could not be read",
     "disk-size-not-known": "the size of the download is not known",
     "disk-too-small": "the download does not fit",
@@ -404,6 +404,12 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
             f"{where} is on a network volume ({kind}): loading is slow there, and a quota would not be visible.",
             _move_store(purpose, "on a local disk"),
         )
+    quota = next((entry for entry in machine.unread if entry.fact == f"disks.{purpose}.quota"), None)
+    if quota is not None:
+        reason = (
+            f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free, of which less may be yours: {quota.reason}."
+        )
+        return found(Outcome.WARN, "disk-assumed", reason, quota.remedy)
     if size + margin > free:
         return found(
             Outcome.WARN,

@@ -146,6 +146,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
         elif key == "disk":
             put("disks", _with_free(machine.disks, value), text)
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]
+            unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota)", entry.fact)]
         elif key == "bandwidth":
             put("memory_bandwidth_bytes_per_second", value, text)
         elif key == "gpu":

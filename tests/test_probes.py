@@ -23,6 +23,8 @@ from selfhost.machine import FACTS, Machine
 from selfhost.probes import Host, accelerators, cgroups, cpu, disk, memory, nvidia, read_machine, software
 from selfhost.probes.host import Mount, Space, parse_mountinfo
 from selfhost.probes.recorded import RecordedHost
+from selfhost.probes.recorder import Recorder
+from selfhost.whatif import apply
 
 HERE = Path(__file__).parent / "machines"
 CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
@@ -952,6 +954,34 @@ def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedH
     assert place(machine, "ollama").on_network
     assert (place(machine, "whisper.cpp").filesystem, place(machine, "whisper.cpp").free_bytes) == ("ext4", 50)
     assert "server" not in json.dumps(machine.to_json())
+
+
+@pytest.mark.parametrize(
+    ("options", "on"),
+    [
+        ("rw,usrquota", True), ("rw,attr2,inode64,logbufs=8,usrquota,grpquota", True), ("rw,usrjquota=aquota.user,jqfmt=vfsv1", True),
+        ("rw,attr2,inode64,noquota", False), ("rw,inode64,prjquota", False), ("rw,usrquotas", False),
+    ],
+)  # fmt: skip
+def test_quotas_are_told(build: Callable[..., RecordedHost], options: str, on: bool) -> None:
+    """statvfs knows nothing of a user's quota (a cluster's home folder): that there are some is said. A project's quota it knows."""
+    mounts = ROOT_MOUNT + f"50 22 8:17 / /home rw,relatime - xfs /dev/sdb1 {options}\n"
+    space = SPACE | {"/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}}
+    host = build({"/proc/self/mountinfo": mounts}, {"HOME": "/home/ada"}, space=space, writable={"/home": True})
+    record = Recorder(host)
+    machine = read_machine(record)
+    lawful(machine)
+    finding = check("qwen3-0.6b", machine=machine).finding("disk")
+    assert finding is not None
+    assert (finding.code, "`quota -s`" in (finding.remedy or "")) == (("disk-assumed", True) if on else ("disk-fits", False))
+    stated = check("qwen3-0.6b", machine=apply(machine, ["disk=100GB"])).finding("disk")
+    assert stated is not None
+    assert stated.code == "disk-fits"
+    folder = Path(host.folder) / "again"
+    record.write(str(folder))
+    assert [entry.fact for entry in read_machine(RecordedHost(str(folder))).unread if entry.fact.endswith(".quota")] == [
+        entry.fact for entry in machine.unread if entry.fact.endswith(".quota")
+    ]
 
 
 def test_free_space_that_is_not_known_is_not_zero(build: Callable[..., RecordedHost]) -> None:

@@ -9,6 +9,8 @@ from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
 from .host import FILL_IN, Found, Host, Space
 
 DISKS = "disks"
+# options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
+QUOTAS = ("usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grpjquota")
 MAX_SHOWN = 300
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
@@ -168,6 +170,11 @@ def read_disks(host: Host, found: Found) -> None:
         found.miss(DISKS, "no place where a runtime stores models is known", "set HOME")
 
 
+def has_quotas(options: str) -> bool:
+    """Whether quotas of users or groups are on, by a mount's own options: `rw,usrquota`, `rw,usrjquota=aquota.user,jqfmt=vfsv1`."""
+    return any(option.partition("=")[0] in QUOTAS for option in options.split(","))
+
+
 def _said(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
@@ -194,6 +201,11 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
     if space is None:
         found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", FILL_IN)
+    if space is not None and mount and has_quotas(mount.options):
+        reason = (
+            f"{mount.point} has quotas, and what they leave to {'that service account' if place.account else 'this account'} is not read"
+        )
+        found.miss(f"{fact}.quota", reason, "`quota -s` tells it")
     if writable is None:
         reason = "is not told by the system" if space else f"is not known: {failure}"
         found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", FILL_IN)

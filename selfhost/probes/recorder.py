@@ -395,6 +395,7 @@ class Recorder(Host):
 
     def _mount_lines(self, text: str) -> Iterator[str]:
         """The mounts that decided something, without what is mounted there: servers, disks and keys stand in those fields."""
+        from .disk import has_quotas
         from .host import parse_mountinfo
 
         for line in text.splitlines():
@@ -402,7 +403,9 @@ class Recorder(Host):
             if parsed and self._matters(parsed[0].point, parsed[0].filesystem):
                 head, _, tail = line.partition(" - ")
                 kind, _, options = tail.split(" ", 2) if tail.count(" ") > 1 else (tail.split(" ")[0], "", "rw")
-                kept = options if kind in ("tmpfs", "cgroup", "cgroup2") else options.split(",")[0]
+                every = kind in ("tmpfs", "cgroup", "cgroup2")
+                words = [word.partition("=")[0] for word in options.split(",")]
+                kept = options if every else ",".join([words[0], *(word for word in words[1:] if has_quotas(word))])
                 yield f"{' '.join(head.split(' ')[:6])} - {kind} none {kept}\n"
 
     def _accounts(self, text: str) -> Iterator[str]:
