@@ -933,6 +933,10 @@ def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHo
     machine = read_machine(build({path: plain}, env, space=SPACE))
     assert machine.disk_for("ollama") is None
     assert machine.why_unread("disks.ollama").reason
+    # the snap's service has a folder of its own; a unit that people wrote goes before it
+    snap = {"/snap/ollama/current/meta/snap.yaml": "name: ollama\n"}
+    assert place(read_machine(build(snap, env, space=SPACE)), "ollama").path == "/var/snap/ollama/common/models"
+    assert place(read_machine(build(snap | {path: unit}, env, space=SPACE)), "ollama").path == "/data2/models"
 
 
 def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedHost]) -> None:

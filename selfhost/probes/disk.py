@@ -15,6 +15,9 @@ MAX_SHOWN = 300
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
+SNAP_MODELS = "/var/snap/ollama/common/models"
+
+
 class Place(Record):
     """Where models of one purpose go, and what decided it. `account` stores them, where it is not the one asking."""
 
@@ -109,6 +112,9 @@ def ollama(host: Host) -> Place | None:
             if home:
                 return Place(path=_join(host, home, ".ollama", "models"), why=f"home of {folder}/ollama.service's account", account=account)
             return None
+        if host.exists("/snap/ollama/current"):
+            # the snap's service makes it when it is installed (ollama/ollama#2432: snap/hooks/install)
+            return Place(path=SNAP_MODELS, why="the snap's own folder, unless `snap get ollama models` says another", account="root")
     if host.env.get("OLLAMA_MODELS"):
         return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
     home = host.home()
