@@ -99,9 +99,13 @@ class Ulimit(Record):
 
 
 class Limits:
-    """What control groups and rlimits say about memory; `why` is set where a limit may exist unseen."""
+    """What control groups and rlimits say about memory; `why` is set where a limit may exist unseen.
+
+    `inside`: what shows as the top is a group of its own, a container's, and those above it do not show.
+    """
 
     def __init__(self) -> None:
+        self.inside = False
         self.levels: list[Level] = []
         self.swap: list[int] = []
         self.ulimits: list[Ulimit] = []
@@ -163,6 +167,7 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
                 # they exist together: a group without them has no memory controller, nor has one below it
                 found.why = host.why(path)
         counted = counted or bool(limits)
+        found.inside = found.inside or (folder == top and bool(limits))
         lowest = min(limits, default=(NO_LIMIT, ""))
         if lowest[0] < NO_LIMIT:
             stat = host.read_text(f"{folder}/memory.stat")
@@ -380,7 +385,8 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
     reserved = _hugetlb(info)
     shared = "; the pod has no limit: the node's memory is shared, and what takes more than its request is ended first"
     pod = shared if "KUBERNETES_SERVICE_HOST" in host.env else ""
-    ceilings = [(total, f"{MEMINFO}, MemTotal: no lower limit in any control group{pod}")]
+    shown = " that shows inside the container" if limits.inside else ""
+    ceilings = [(total, f"{MEMINFO}, MemTotal: no lower limit in any control group{shown}{pod}")]
     if reserved:
         ceilings.append((max(0, total - reserved), f"MemTotal less {binary(reserved)} set aside as huge pages"))
     try:
