@@ -310,15 +310,17 @@ def _lm_studio_models(host: Host, home: str) -> tuple[str, str]:
 
     The folder may be moved: `downloadsFolder` in settings.json (lmstudio-ai/lmstudio-bug-tracker#1601, v1ckxy/LMSPLS#2).
     """
-    import json
-
     own, settings = str(host.paths.join(home, "models")), str(host.paths.join(home, "settings.json"))
     text = host.read_text(settings, MAX_MANIFEST_BYTES)
     if text is None:
         return own, "" if host.missing(settings) else host.why(settings)
     named = re.search(r'"downloadsFolder"\s*:\s*("(?:[^"\\]|\\.)*")', text)
+    if named is None:
+        return own, ""
+    import json
+
     try:
-        moved = json.loads(named[1]) if named else own
+        moved = json.loads(named[1])
     except ValueError:
         moved = ""
     return (moved, "") if host.paths.isabs(moved) else (own, f"{settings} names no folder")
