@@ -893,7 +893,7 @@ def _spec(words: list[str]) -> int:
         return _spec_new(options, catalogue)
     from .speccheck import check_spec_files
 
-    problems, good = check_spec_files(options.files, catalogue.specs())
+    problems, good = check_spec_files(options.files, catalogue.specs(), catalogue.common("architectures"))
     code = 1 if problems else 0
     if options.format == "json":
         from .reports import json

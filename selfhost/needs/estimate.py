@@ -14,7 +14,7 @@ from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
-from .tensors import row_of
+from .tensors import checkpoint_tensors, count, idle, row_of
 
 TYPE_CHECKING = False
 
@@ -102,6 +102,16 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures
 
         return size_of(subject, quantization)
     return checkpoint.size_of(subject, format, quantization)
+
+
+def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Parameters of the architecture without encoders, all and those used for one token; None where not every tensor follows."""
+    subject = _subject(spec, architectures)
+    if subject.architecture is None or subject.row is None or not subject.whole:
+        return None
+    groups = checkpoint_tensors(subject.architecture, subject.row)
+    total = count(groups)
+    return total, total - idle(groups, subject.architecture)
 
 
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:
