@@ -107,7 +107,7 @@ def ask(
         alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets)
     read = None
     if spec.modality in GENERATING and workload.task == "generate":
-        read = need.decode_bytes_by_type(spec, workload.format or "", workload.quantization or "", rows) if runtime else {}
+        read = need.decode_bytes_by_type(spec, runtime, workload.format or "", workload.quantization or "", rows) if runtime else {}
     if part is not None and part.missing_bytes is None and (alone.download_bytes or 0) > part.size_bytes:
         part = part.replace(missing_bytes=(alone.download_bytes or 0) - part.size_bytes)
     made = spec.architecture

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         batch_tokens,
         canonical_quantization,
         counted_parameters,
-        decode_bytes,
         decode_bytes_by_type,
         default_format_and_quantization,
         needs_of,
@@ -34,7 +33,6 @@ __all__ = [
     "batch_tokens",
     "canonical_quantization",
     "counted_parameters",
-    "decode_bytes",
     "decode_bytes_by_type",
     "default_format_and_quantization",
     "from_sixteen_bits",
@@ -49,7 +47,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes": "estimate", "decode_bytes_by_type": "estimate",
+    "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes_by_type": "estimate",
     "batch_tokens": "estimate", "counted_parameters": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
     "quantizations_of": "estimate", "weights_bytes": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
