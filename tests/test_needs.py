@@ -181,13 +181,15 @@ def test_padding_is_said() -> None:
 CHAINS = (("Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32"), ("Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_more_is_never_less(data: st.DataObject) -> None:
     """A longer context, more sequences or a wider cache type never needs less memory: best estimate, low and high.
 
-    The compute buffer apart where llama.cpp itself needs more for less: a quantized cache is rotated in buffers of its own, and
-    an encoder's batch is rounded up to a multiple of the sequences.
+    The compute buffer apart where llama.cpp itself takes less for more, as tests/truth has it: gpt-oss 20B 456,415,232 bytes at
+    8,192 tokens and 429,524,992 at 32,768, with logits for the whole batch; a quantized cache is rotated in buffers of its own
+    (Falcon-H1 34B 180,641,856 bytes with q8_0 and 175,317,056 with f16); an encoder's batch is rounded up to a multiple of the
+    sequences. Even there the sum never falls by more than 2 %.
     """
     spec, program = data.draw(st.sampled_from([pair for pair in _paired() if pair[0].architecture]))
     context = data.draw(st.integers(1, 200_000))
@@ -205,12 +207,13 @@ def test_more_is_never_less(data: st.DataObject) -> None:
     if less.memory is None or more.memory is None:
         return
     made = rows()["architecture"].get(spec.architecture.row, {}) if spec.architecture else {}
-    apart = "compute" if low != high or made.get("encoder") else ""
+    apart = "compute" if low != high or made.get("encoder") or program.logits_rows == "batch" else ""
     for part in ("bytes", "low_bytes", "high_bytes"):
-        first, second = (
-            sum(getattr(term, part) for term in needs.memory.terms if term.name != apart) for needs in (less, more) if needs.memory
-        )
+        sums = [[(term.name, getattr(term, part)) for term in memory(answer).terms] for answer in (less, more)]
+        first, second = (sum(size for name, size in terms if name != apart) for terms in sums)
         assert first <= second, (spec.id, program.id, part)
+        whole, then = (sum(size for _, size in terms) for terms in sums)
+        assert then >= 0.98 * whole, (spec.id, program.id, part)
 
 
 @cache
