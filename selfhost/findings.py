@@ -875,6 +875,9 @@ def runtime_check(
             if first and present.version and _is_older(present.version, first):
                 reason = f"{has} is installed, too old for this model: the architecture {architecture} came with {first}."
                 return found(Outcome.WARN, "runtime-too-old", has, reason, _update(runtime, first))
+            if runtime.command_version and present.version and _is_older(present.version, runtime.command_version):
+                reason = f"{has} is installed, and the command that loads this model right came with {runtime.command_version}."
+                return found(Outcome.WARN, "runtime-too-old", has, reason, _update(runtime, runtime.command_version))
             build = runtime.minimum_builds.get(architecture or "")
             hint = f" Builds cannot be compared; {architecture} was there by {build}." if build and version else ""
             return found(Outcome.PASS, "runtime-present", has, f"{has} is installed.{hint}")

@@ -397,7 +397,8 @@ class RuntimeSpec(Record):
     tokens it reserves logits: the last of each "sequence", or of a whole "batch".
 
     `minimum_versions` by architecture row: the first release that knows it, which not every model of it can do with; what is
-    missing is not known. `minimum_builds`: the same where versions cannot be compared, as a hint.
+    missing is not known. `minimum_builds`: the same where versions cannot be compared, as a hint. `command_version` is the first
+    release that takes the commands as they stand here, whatever the model.
 
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,
     assumed) and `overhead_source`.
@@ -422,6 +423,7 @@ class RuntimeSpec(Record):
     settings: Mapping[str, str] = {}
     serve: str = ""
     default_context_tokens: int | None = None
+    command_version: str | None = None
     minimum_versions: Mapping[str, str] = {}
     minimum_builds: Mapping[str, str] = {}
     gpu_only: bool = False
@@ -552,6 +554,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     settings = _asked(root.table("settings"))
     serve = root.string("serve")
     default_context_tokens = root.integer("default_context_tokens", minimum=1)
+    command_version = root.string("command_version")
     minimum_versions = _texts(root.table("minimum_versions"))
     minimum_builds = _texts(root.table("minimum_builds"))
     gpu_only = root.boolean("gpu_only")
@@ -597,6 +600,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         settings=settings,
         serve=serve or "",
         default_context_tokens=default_context_tokens,
+        command_version=command_version,
         minimum_versions=minimum_versions,
         minimum_builds=minimum_builds,
         gpu_only=bool(gpu_only),

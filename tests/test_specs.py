@@ -432,7 +432,8 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
     for table in ("minimum_versions", "minimum_builds"):
         assert set(runtime.get(table, {})) <= set(rows)
         assert (table in runtime) == (table in runtime["sources"])
-    for version in runtime.get("minimum_versions", {}).values():
+    assert ("command_version" in runtime) == ("command_version" in runtime["sources"])
+    for version in (*runtime.get("minimum_versions", {}).values(), runtime.get("command_version", "0")):
         Version(version)
     assert all(re.fullmatch(r"b\d+", build) for build in runtime.get("minimum_builds", {}).values())
 
