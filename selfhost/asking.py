@@ -294,7 +294,9 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
         return shelf.runtime(FINETUNING_RUNTIME)
     candidates = [shelf.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality]]
     fitting = [runtime for runtime in candidates if need.why_not_loaded(spec, runtime) is None]
-    for runtime in fitting:
+    # files in a format of their own go before what the modality usually runs in
+    others = (shelf.runtime(name) for name in PACKED_RUNTIMES) if formats else ()
+    for runtime in (*fitting, *(other for other in others if need.why_not_loaded(spec, other) is None)):
         if not formats or set(formats) & set(runtime.formats):
             return runtime
     return fitting[0] if fitting else candidates[0]

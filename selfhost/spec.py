@@ -386,6 +386,8 @@ class RuntimeSpec(Record):
     server. A key in neither is in `command`, or cannot be asked for. `default_context_tokens` is the context it takes unless
     told; None where the command says it, or the model's own is taken.
 
+    `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it does.
+
     `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
     an adapter.
 
@@ -410,6 +412,7 @@ class RuntimeSpec(Record):
     name: str
     formats: tuple[str, ...]
     systems: tuple[str, ...]
+    elsewhere: str | None = None
     modalities: tuple[str, ...]
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
     recommended_instruction_sets: Mapping[str, tuple[str, ...]] = {}
@@ -541,6 +544,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     name = root.string("name", required=True)
     formats = root.strings("formats", required=True, choices=FORMATS)
     systems = root.strings("systems", required=True)
+    elsewhere = root.text("elsewhere")
     modalities = root.strings("modalities", required=True, choices=MODALITIES)
     instruction_sets = _string_lists(root.table("instruction_sets"))
     recommended = _string_lists(root.table("recommended_instruction_sets"))
@@ -587,6 +591,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         name=name,
         formats=formats,
         systems=systems,
+        elsewhere=elsewhere,
         modalities=modalities,
         instruction_sets=instruction_sets,
         recommended_instruction_sets=recommended,
