@@ -539,32 +539,13 @@ def _in_flags(error: WorkloadError) -> WorkloadError:
 
 
 def _workload(options: argparse.Namespace) -> Workload:
-    from .workload import Workload
+    from .workload import FLAGS, Workload
 
-    return Workload(
-        runtime=options.runtime,
-        quantization=options.quant,
-        context_tokens=options.context,
-        parallel=options.parallel,
-        kv_cache_type=options.kv_cache,
-        draft=options.draft,
-        adapter=options.adapter,
-        min_tokens_per_second=options.min_speed,
-        memory_basis=options.memory or "default",
-        reserve_bytes=options.reserve,
-        download_bytes_per_second=options.download_speed,
-        private=options.private,
-        commercial=options.commercial,
-        modify=options.modify,
-        auditable=options.auditable,
-        license=options.license,
-        task=options.task,
-        finetune_method=options.method,
-        lora_rank=options.lora_rank,
-        optimizer=options.optimizer,
-        checkpointing=False if options.no_checkpointing else None,
-        load=_load(options),
-    )
+    asked = {field: getattr(options, flag.removeprefix("--").replace("-", "_")) for field, flag in FLAGS.items()}
+    asked["memory_basis"] = options.memory or "default"
+    asked["checkpointing"] = False if options.no_checkpointing else None
+    asked["load"] = _load(options)
+    return Workload(**asked)
 
 
 def _load(options: argparse.Namespace) -> Load | None:
@@ -931,6 +912,7 @@ def _audit(words: list[str]) -> int:
     options = _parse("audit", words)
     from .audit import MAX_FLEET_BYTES, load_machines, run_audit, utc_today
     from .policy import read_policy, starter_policy
+    from .tomlfile import Document
 
     if options.init:
         if os.path.lexists(options.policy):
@@ -946,7 +928,7 @@ def _audit(words: list[str]) -> int:
     today = options.today or utc_today()
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
-    policy = read_policy(options.policy)
+    policy = read_policy(Document.read(options.policy))
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
