@@ -338,7 +338,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     if command in ("check", "list", "show", "compare", "plan"):
         _judging(parser)
         _machine_options(parser, command)
-    if command in ("check", "show"):
+    if command in ("check", "show", "compare"):
         _cost(parser)
     else:
         parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
