@@ -88,6 +88,19 @@ def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
     return Catalogue.open(folders) if folders else _shipped()
 
 
+def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
+    """A sentence for each of the user's spec files that cannot be read: a model that it states is not known."""
+    faults: dict[str, list[Problem]] = {}
+    for problem in catalogue.own_faults:
+        faults.setdefault(problem.file, []).append(problem)
+    return tuple(
+        f"{file} is left aside, for it is wrong: {f'{found[0].key}: ' if found[0].key else ''}{found[0].message}"
+        + (f", and {len(found) - 1:,} more" if len(found) > 1 else "")
+        + f" (`selfhost spec check {file}`)."
+        for file, found in faults.items()
+    )
+
+
 @lru_cache(maxsize=1)
 def _shipped() -> Catalogue:
     return Catalogue.open()
@@ -239,6 +252,7 @@ def _answer(
         ratings = catalogue.common("power")
         offers = tuple(sorted(offers, key=partial(dearness, workload.load, spec.modality)))
         cost = monthly_cost(workload.load, spec.modality, offers, machine, judged.needs, judged.speed, ratings, runs=runs)
+    notes = (*notes, *left_aside(catalogue))
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     if workload.draft and question.companions is not None:

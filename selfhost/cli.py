@@ -735,6 +735,7 @@ def _list(words: list[str]) -> int:
         from .reports.list_text import list_document
 
         _present(options, list_document(rows, machine))
+    _tell_left_aside(catalogue)
     return 0
 
 
@@ -888,6 +889,8 @@ def _spec(words: list[str]) -> int:
             options,
             problems_text(problems, encoding=encoding) if problems else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good),
         )
+    if not code:
+        _tell_left_aside(catalogue)
     return code
 
 
@@ -959,6 +962,7 @@ def _audit(words: list[str]) -> int:
         _present(options, document(audit))
     elif shown is not None:
         _deliver(options, _audit_report(shown, audit))
+    _tell_left_aside(catalogue)
     return audit.exit_code
 
 
@@ -1030,6 +1034,14 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
 
 
 # ------------------------------------------------------------------ output
+
+
+def _tell_left_aside(catalogue: Catalogue) -> None:
+    """What is wrong with the user's own specs, to standard error, where the answer itself has no place for it."""
+    if catalogue.own_faults and sys.stderr is not None:
+        from .reports.text import problems_text
+
+        sys.stderr.write("note: left aside, for this is wrong:\n" + problems_text(catalogue.own_faults, encoding=sys.stderr.encoding))
 
 
 def _write(text: str) -> None:

@@ -289,6 +289,24 @@ def test_a_folder_named_like_a_model_changes_nothing(
     assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
 
 
+def test_a_broken_spec_stops_no_other_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One wrong file of --specs: other models are answered, and the fault is told; itself asked for it is no answer, checked it is 1."""
+    bad = tmp_path / "bad.toml"
+    bad.write_text('schema = 1\nid = "bad"\nnam = "X"\n')
+    own = ("--specs", str(tmp_path))
+    code, out, err = run(capsys, "check", "gpt2", *own, *ON_RECORD, "--format", "json")
+    assert (code, err) == (0, "")
+    assert [note for note in json.loads(out)["notes"] if str(bad) in note and "name: is missing" in note]
+    for command in (("check", "gpt2"), ("show", "gpt2"), ("compare", "gpt2", "gpt-4o"), ("plan", "gpt2")):
+        code, out, err = run(capsys, *command, *own, *(ON_RECORD if command[0] != "plan" else ()))
+        assert (code, str(bad) in out, err) == (0, True, "")
+    code, out, err = run(capsys, "list", "--family", "gpt2", *own, *ON_RECORD)
+    assert (code, str(bad) in out) == (0, False)
+    assert f"{bad}:3: nam: is not a known key" in err
+    assert run(capsys, "check", "bad", *own, *ON_RECORD)[:2] == (2, "")
+    assert run(capsys, "spec", "check", str(bad), *own)[0] == 1
+
+
 def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 0 whatever the routes; one model, an unknown one and several machines are bad usage; its options are those of check."""
     assert run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
