@@ -388,6 +388,8 @@ class RuntimeSpec(Record):
 
     `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it does.
 
+    `tags`: the quantization that the runtime's own name of a model loads, where it is not the one that selfhost takes by default.
+
     `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
     an adapter.
 
@@ -427,6 +429,7 @@ class RuntimeSpec(Record):
     serve: str = ""
     default_context_tokens: int | None = None
     command_version: str | None = None
+    tags: Mapping[str, str] = {}
     minimum_versions: Mapping[str, str] = {}
     minimum_builds: Mapping[str, str] = {}
     gpu_only: bool = False
@@ -559,6 +562,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     serve = root.string("serve")
     default_context_tokens = root.integer("default_context_tokens", minimum=1)
     command_version = root.string("command_version")
+    tags = _texts(root.table("tags"))
     minimum_versions = _texts(root.table("minimum_versions"))
     minimum_builds = _texts(root.table("minimum_builds"))
     gpu_only = root.boolean("gpu_only")
@@ -606,6 +610,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         serve=serve or "",
         default_context_tokens=default_context_tokens,
         command_version=command_version,
+        tags=tags,
         minimum_versions=minimum_versions,
         minimum_builds=minimum_builds,
         gpu_only=bool(gpu_only),

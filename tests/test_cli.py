@@ -56,7 +56,7 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
     "check-load-several": (("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD), 1),
     "check-here": (("check", "mistral-7b", *WITH_MODELS), 0),
-    "check-here-otherwise": (("check", "llama3.2:1b", "--download-speed", "100Mbit/s", *WITH_MODELS), 0),
+    "check-here-otherwise": (("check", "llama-3.2-1b", "--download-speed", "100Mbit/s", *WITH_MODELS), 0),
     "check-here-in-part": (("check", "qwen2.5-7b", "--runtime", "transformers", "--download-speed", "12MB/s", *WITH_MODELS), 0),
     "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
     "compare": (("compare", "gpt-oss-20b", "mistral-7b", "gpt-4o", *ON_RECORD), 0),
