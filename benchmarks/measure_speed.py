@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = shelf.common("architectures")
     for model, quantization, file in options.run:
         architecture = shelf.spec(model).architecture
-        weights = need.decode_bytes_by_type(shelf.spec(model), "gguf", quantization, rows)
+        weights = need.decode_bytes_by_type(shelf.spec(model), None, "gguf", quantization, rows)
         for kind in ("decode", "prompt"):
             before = bandwidth.measure(machine := Machine.read())
             pace = bench(options.llama_bench, file, machine.cpu_cores_physical or 1, kind, options.depth if kind == "decode" else 0)

@@ -88,6 +88,19 @@ def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
     return Catalogue.open(folders) if folders else _shipped()
 
 
+def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
+    """A sentence for each of the user's spec files that cannot be read: a model that it states is not known."""
+    faults: dict[str, list[Problem]] = {}
+    for problem in catalogue.own_faults:
+        faults.setdefault(problem.file, []).append(problem)
+    return tuple(
+        f"{file} is left aside, for it is wrong: {f'{found[0].key}: ' if found[0].key else ''}{found[0].message}"
+        + (f", and {len(found) - 1:,} more" if len(found) > 1 else "")
+        + f" (`selfhost spec check {file}`)."
+        for file, found in faults.items()
+    )
+
+
 @lru_cache(maxsize=1)
 def _shipped() -> Catalogue:
     return Catalogue.open()
@@ -158,11 +171,25 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
             part=part if local.missing else None,
         )
     found = resolve(typed, catalogue)
-    if found.quantization and workload.quantization is None:
-        workload = workload.replace(quantization=found.quantization)
+    quantization, notes = found.quantization, found.notes
+    loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
+    if loaded is not None:
+        quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
+    if quantization and workload.quantization is None:
+        workload = workload.replace(quantization=quantization)
     # what Ollama itself calls it, quantization and all, is the line to type
-    tag = typed if found.quantization and ":" in typed and "/" not in typed else None
-    return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=found.notes, tag=tag)
+    tag = typed if quantization and quantization == workload.quantization and ":" in typed and "/" not in typed else None
+    return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=notes, tag=tag)
+
+
+def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str | None:
+    """What Ollama loads by that name, where it is a tag whose quantization is another than the usual one and GGUF files are asked for."""
+    if ":" not in typed or workload.quantization is not None or workload.task != "generate":
+        return None
+    ollama = catalogue.runtime("ollama")
+    if workload.runtime is not None and catalogue.runtime(workload.runtime.strip().lower()).formats != ollama.formats:
+        return None
+    return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
 
 
 TRAINING_NOTE = (
@@ -239,6 +266,7 @@ def _answer(
         ratings = catalogue.common("power")
         offers = tuple(sorted(offers, key=partial(dearness, workload.load, spec.modality)))
         cost = monthly_cost(workload.load, spec.modality, offers, machine, judged.needs, judged.speed, ratings, runs=runs)
+    notes = (*notes, *left_aside(catalogue))
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     if workload.draft and question.companions is not None:

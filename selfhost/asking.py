@@ -107,7 +107,7 @@ def ask(
         alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets)
     read = None
     if spec.modality in GENERATING and workload.task == "generate":
-        read = need.decode_bytes_by_type(spec, workload.format or "", workload.quantization or "", rows) if runtime else {}
+        read = need.decode_bytes_by_type(spec, runtime, workload.format or "", workload.quantization or "", rows) if runtime else {}
     if part is not None and part.missing_bytes is None and (alone.download_bytes or 0) > part.size_bytes:
         part = part.replace(missing_bytes=(alone.download_bytes or 0) - part.size_bytes)
     made = spec.architecture
@@ -243,10 +243,11 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
         if found.format not in runtime.formats:
             fix = "convert it with llama.cpp's convert_lora_to_gguf.py" if "gguf" in runtime.formats else "give it as peft wrote it"
             raise _problem("adapter", f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is {found.format}", fix)
-        if found.architecture is not None:
-            why = need.why_adapter_differs(spec, architectures(shelf), found.architecture, found.pairs)
-            if why is not None:
-                raise _problem("adapter", f"{runtime.name} refuses this adapter: {why}", "give the model that it was trained on")
+        why = need.why_adapter_differs(spec, architectures(shelf), found.architecture, found.pairs) or _other_base(
+            spec, found.base_model, shelf
+        )
+        if why is not None:
+            raise _problem("adapter", f"{runtime.name} refuses this adapter: {why}", "give the model that it was trained on")
         return {"adapter": found.size, "adapter_is_here": True}
     widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
     if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
@@ -255,6 +256,21 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
     if not isinstance(sized, SizedWeights):
         raise _problem("adapter", sized.reason, sized.remedy)
     return {"adapter": sized}
+
+
+def _other_base(spec: ModelSpec, base: str | None, shelf: Catalogue) -> str | None:
+    """Why an adapter of that base is not for the model: the base is known, and of another architecture."""
+    from .names import id_of
+
+    # peft writes the folder where a model was trained from one
+    trained_on = id_of(base, shelf) if base is not None and base.count("/") == 1 else None
+    if trained_on is None:
+        return None
+    trained = shelf.spec(trained_on)
+    made, own = trained.architecture, spec.architecture
+    if made is None or own is None or made.row == own.row:
+        return None
+    return f"it was trained on {trained.name}, whose architecture is {made.row}, and {spec.name} is {own.row}"
 
 
 def _problem(key: str, message: str, remedy: str | None) -> WorkloadError:
@@ -278,7 +294,9 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
         return shelf.runtime(FINETUNING_RUNTIME)
     candidates = [shelf.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality]]
     fitting = [runtime for runtime in candidates if need.why_not_loaded(spec, runtime) is None]
-    for runtime in fitting:
+    # files in a format of their own go before what the modality usually runs in
+    others = (shelf.runtime(name) for name in PACKED_RUNTIMES) if formats else ()
+    for runtime in (*fitting, *(other for other in others if need.why_not_loaded(spec, other) is None)):
         if not formats or set(formats) & set(runtime.formats):
             return runtime
     return fitting[0] if fitting else candidates[0]

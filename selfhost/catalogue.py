@@ -82,12 +82,14 @@ class Catalogue:
         self._specs: dict[str, ModelSpec] = {}
         self._common: dict[str, Mapping[str, Any]] = {}
         self._runtimes: dict[str, RuntimeSpec] = {}
+        self._own_faults: tuple[Problem, ...] = ()
 
     @classmethod
     def open(cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None) -> Catalogue:
         """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`, where a later one overrides an earlier.
 
-        Raises `SpecError` with every fault of every file in `extra`; a faulty shipped spec is only met when it is asked for.
+        A faulty spec spoils no other: it is met when it is asked for, and `own_faults` tells those of `extra`. Raises `SpecError`
+        for a folder that is none.
         """
         catalogue = cls(_Folder(shipped or shipped_folder(), _SUBFOLDERS), [_Folder(os.fspath(path), ("",)) for path in extra])
         catalogue._read_own()
@@ -103,8 +105,7 @@ class Catalogue:
                     found.extend(error.problems)
                 else:
                     self._specs.setdefault(spec_id, self._with_overrides(folder, spec))
-        if found:
-            raise SpecError(found)
+        self._own_faults = tuple(found)
 
     def _with_overrides(self, folder: _Folder, spec: ModelSpec) -> ModelSpec:
         for below in self._folders[self._folders.index(folder) + 1 :]:
@@ -197,6 +198,11 @@ class Catalogue:
     def has_own(self) -> bool:
         """Whether there are folders of the user's beside the shipped one."""
         return len(self._folders) > 1
+
+    @property
+    def own_faults(self) -> tuple[Problem, ...]:
+        """Every fault of every file in the user's folders."""
+        return self._own_faults
 
     def names(self) -> tuple[Names, ...]:
         """One map a folder, the overriding one first and the shipped one last.

@@ -338,7 +338,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     if command in ("check", "list", "show", "compare", "plan"):
         _judging(parser)
         _machine_options(parser, command)
-    if command in ("check", "show"):
+    if command in ("check", "show", "compare"):
         _cost(parser)
     else:
         parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
@@ -539,32 +539,13 @@ def _in_flags(error: WorkloadError) -> WorkloadError:
 
 
 def _workload(options: argparse.Namespace) -> Workload:
-    from .workload import Workload
+    from .workload import FLAGS, Workload
 
-    return Workload(
-        runtime=options.runtime,
-        quantization=options.quant,
-        context_tokens=options.context,
-        parallel=options.parallel,
-        kv_cache_type=options.kv_cache,
-        draft=options.draft,
-        adapter=options.adapter,
-        min_tokens_per_second=options.min_speed,
-        memory_basis=options.memory or "default",
-        reserve_bytes=options.reserve,
-        download_bytes_per_second=options.download_speed,
-        private=options.private,
-        commercial=options.commercial,
-        modify=options.modify,
-        auditable=options.auditable,
-        license=options.license,
-        task=options.task,
-        finetune_method=options.method,
-        lora_rank=options.lora_rank,
-        optimizer=options.optimizer,
-        checkpointing=False if options.no_checkpointing else None,
-        load=_load(options),
-    )
+    asked = {field: getattr(options, flag.removeprefix("--").replace("-", "_")) for field, flag in FLAGS.items()}
+    asked["memory_basis"] = options.memory or "default"
+    asked["checkpointing"] = False if options.no_checkpointing else None
+    asked["load"] = _load(options)
+    return Workload(**asked)
 
 
 def _load(options: argparse.Namespace) -> Load | None:
@@ -754,6 +735,7 @@ def _list(words: list[str]) -> int:
         from .reports.list_text import list_document
 
         _present(options, list_document(rows, machine))
+    _tell_left_aside(catalogue)
     return 0
 
 
@@ -893,7 +875,7 @@ def _spec(words: list[str]) -> int:
         return _spec_new(options, catalogue)
     from .speccheck import check_spec_files
 
-    problems, good = check_spec_files(options.files, catalogue.specs())
+    problems, good = check_spec_files(options.files, catalogue.specs(), catalogue.common("architectures"))
     code = 1 if problems else 0
     if options.format == "json":
         from .reports import json
@@ -907,6 +889,8 @@ def _spec(words: list[str]) -> int:
             options,
             problems_text(problems, encoding=encoding) if problems else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good),
         )
+    if not code:
+        _tell_left_aside(catalogue)
     return code
 
 
@@ -931,6 +915,7 @@ def _audit(words: list[str]) -> int:
     options = _parse("audit", words)
     from .audit import MAX_FLEET_BYTES, load_machines, run_audit, utc_today
     from .policy import read_policy, starter_policy
+    from .tomlfile import Document
 
     if options.init:
         if os.path.lexists(options.policy):
@@ -946,7 +931,7 @@ def _audit(words: list[str]) -> int:
     today = options.today or utc_today()
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
-    policy = read_policy(options.policy)
+    policy = read_policy(Document.read(options.policy))
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
@@ -977,6 +962,7 @@ def _audit(words: list[str]) -> int:
         _present(options, document(audit))
     elif shown is not None:
         _deliver(options, _audit_report(shown, audit))
+    _tell_left_aside(catalogue)
     return audit.exit_code
 
 
@@ -1048,6 +1034,14 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
 
 
 # ------------------------------------------------------------------ output
+
+
+def _tell_left_aside(catalogue: Catalogue) -> None:
+    """What is wrong with the user's own specs, to standard error, where the answer itself has no place for it."""
+    if catalogue.own_faults and sys.stderr is not None:
+        from .reports.text import problems_text
+
+        sys.stderr.write("note: left aside, for this is wrong:\n" + problems_text(catalogue.own_faults, encoding=sys.stderr.encoding))
 
 
 def _write(text: str) -> None:

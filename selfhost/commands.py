@@ -98,8 +98,8 @@ def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | Non
     typed = runtime.command.replace("{tag}", tag) if by_tag and tag else ""
     rule = runtime.rule_of(workload.quantization)
     command = rule.command if rule is not None and rule.command and not values.get("quantized") else runtime.command
-    # a bare tag loads the default quantization, whatever was asked
-    line = typed or "" if by_tag and not _default_quantization(spec, runtime, workload) else _filled(command, values)
+    # a bare tag loads its own quantization, whatever was asked
+    line = typed or "" if by_tag and not _loaded_by_tag(spec, runtime, workload) else _filled(command, values)
     line = line or _filled(runtime.repository_command, values)
     if not line:
         return ()
@@ -144,8 +144,9 @@ def _carried(runtime: RuntimeSpec, key: str) -> bool:
     return "{" + key + "}" in runtime.command or (key == "context_tokens" and "{total_context_tokens}" in runtime.command)
 
 
-def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
-    return workload.quantization == need.default_format_and_quantization(spec, runtime)[1]
+def _loaded_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
+    default = need.default_format_and_quantization(spec, runtime)[1]
+    return workload.quantization == runtime.tags.get(_tag(spec, workload) or "", default)
 
 
 def _values(question: Question, batch: int | None) -> Mapping[str, str]:

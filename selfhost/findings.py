@@ -875,11 +875,15 @@ def runtime_check(
         return found(Outcome.FAIL, "runtime-cannot-load", None, loads, "leave --runtime out to take one that loads it")
     system, processor = machine.system, machine.architecture
     exists = [entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system]
-    if not exists:
-        return found(Outcome.FAIL, "runtime-no-build", system, f"{name} does not exist for {system}.", "choose another with --runtime")
-    if system and processor and f"{system}-{processor}" not in exists:
-        reason = f"{name} does not exist for {system} on {processor}."
-        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{processor}", reason, "choose another with --runtime")
+    if not exists or (system and processor and f"{system}-{processor}" not in exists):
+        where = f"{system} on {processor}" if exists else system
+        reason = f"{name} does not exist for {where}."
+        if runtime.elsewhere:
+            reason = f"{name} is not judged for {where}: {runtime.elsewhere}."
+        remedy = "choose another with --runtime"
+        if "gguf" not in runtime.formats and "text" in runtime.modalities:
+            remedy = "take a GGUF file of the same model: --runtime llama.cpp"
+        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{processor}" if exists else system, reason, remedy)
     if unfamiliar is not None:
         reason = f"Whether {name} knows the architecture {unfamiliar} is not known: it may refuse the file."
         return found(Outcome.WARN, "runtime-unfamiliar", None, reason, f"look for {unfamiliar} among the models that {name} supports")
@@ -899,6 +903,9 @@ def runtime_check(
             if first and present.version and _is_older(present.version, first):
                 reason = f"{has} is installed, too old for this model: the architecture {architecture} came with {first}."
                 return found(Outcome.WARN, "runtime-too-old", has, reason, _update(runtime, first))
+            if runtime.command_version and present.version and _is_older(present.version, runtime.command_version):
+                reason = f"{has} is installed, and the command that loads this model right came with {runtime.command_version}."
+                return found(Outcome.WARN, "runtime-too-old", has, reason, _update(runtime, runtime.command_version))
             build = runtime.minimum_builds.get(architecture or "")
             hint = f" Builds cannot be compared; {architecture} was there by {build}." if build and version else ""
             return found(Outcome.PASS, "runtime-present", has, f"{has} is installed.{hint}")

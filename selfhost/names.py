@@ -323,6 +323,8 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
             )
     message = f"{_shown(typed)} is not in the catalogue"
+    if wrong := dict.fromkeys(problem.file for problem in catalogue.own_faults):
+        message += f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong: {', '.join(wrong)}"
     owner, slash, rest = name.rpartition("/")
     other = _other_format(name, catalogue)
     if other is not None:

@@ -269,4 +269,16 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
 
 
 def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
-    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms), evictable_bytes=evictable_bytes))
+    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(_as_stored(terms)), evictable_bytes=evictable_bytes))
+
+
+def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
+    """On a device weights lie as they are stored: what only a CPU has in a second layout is part of them."""
+    copies = {(term.name.replace("repacked_", ""), term.where): term for term in terms if term.is_copy and term.where != "host"}
+    for term in terms:
+        copy = copies.get((term.name, term.where))
+        if copy is not None:
+            sizes = {name: getattr(term, name) + getattr(copy, name) for name in ("bytes", "low_bytes", "high_bytes")}
+            yield term.replace(arithmetic=f"{term.arithmetic} + {copy.arithmetic.rpartition(' layers of: ')[2]}", **sizes)
+        elif not term.is_copy or term.where == "host":
+            yield term

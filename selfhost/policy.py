@@ -96,21 +96,16 @@ class MachineClass(Record):
 
 
 class Wanted(Record):
-    """One `[[model]]`: what must run, how, and where. None and () mean what they mean in `Workload`, and every machine.
+    """One `[[model]]`: what must run, how, and where; () of `machines` means every machine.
 
-    `label` is the name, with the conditions after it where the policy names the model several times. `index` is the
-    entry's place in the file, from 0.
+    `asked` is the entry with what the policy needs of every model. `label` is the name, with the conditions after it where the
+    policy names the model several times. `index` is the entry's place in the file, from 0.
     """
 
     index: int
     name: str
     label: str
-    context_tokens: int | None = None
-    quantization: str | None = None
-    runtime: str | None = None
-    min_tokens_per_second: float | None = None
-    parallel: int = 1
-    kv_cache_type: str | None = None
+    asked: Workload
     machines: tuple[Selector, ...] = ()
     severity: Severity = Severity.ERROR
 
@@ -132,38 +127,21 @@ class Exemption(Record):
 
 
 class Policy(Record):
-    """A whole `audit.toml`. `text` is its content, kept so that later problems can name a line."""
+    """A whole `audit.toml`. `needs` holds for every model; `text` is the content, kept so that later problems can name a line."""
 
     file: str
     text: str
     fail_on: FailOn = FailOn.ERROR
     on_unknown: OnUnknown = OnUnknown.UNKNOWN
-    private: bool = False
-    commercial: bool = False
-    modify: bool = False
-    auditable: bool = False
-    license: str | None = None
+    needs: Workload = Workload()
     models: tuple[Wanted, ...]
     classes: tuple[MachineClass, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
 
     def workload(self, wanted: Wanted, machine: Machine) -> Workload:
-        """What is asked of the model there: the entry, the policy's needs, the memory basis of the first class that states one."""
+        """What is asked of the model there, with the memory basis of the first class that states one."""
         basis = next((each.memory for each in self.classes if each.memory and each.holds(machine)), None)
-        return Workload(
-            context_tokens=wanted.context_tokens,
-            quantization=wanted.quantization,
-            runtime=wanted.runtime,
-            min_tokens_per_second=wanted.min_tokens_per_second,
-            parallel=wanted.parallel,
-            kv_cache_type=wanted.kv_cache_type,
-            memory_basis=basis or "default",
-            private=self.private,
-            commercial=self.commercial,
-            modify=self.modify,
-            auditable=self.auditable,
-            license=self.license,
-        )
+        return wanted.asked.replace(memory_basis=basis or "default")
 
     def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
         """Whether any selector takes the machine (no selectors: yes); None where only a fact that was not read could tell."""
@@ -186,17 +164,8 @@ class Policy(Record):
         return document.problems[0]
 
 
-def read_policy(path: str) -> Policy:
-    """Read a policy file. `PolicyError` holds every problem; a file that is not there is one too."""
-    return _read(Document.read(path))
-
-
-def parse_policy(file: str, content: bytes) -> Policy:
-    """`file` is the name that problems carry. Raises `PolicyError` with every problem found."""
-    return _read(Document.parse(file, content))
-
-
-def _read(document: Document) -> Policy:
+def read_policy(document: Document) -> Policy:
+    """The policy that `document` states. `PolicyError` holds every problem; a file that is not there is one too."""
     if document.problems:
         # a fault without a line is one of the whole file
         raise PolicyError(each.replace(remedy=INIT) if each.line is None and not each.remedy else each for each in document.problems)
@@ -206,16 +175,10 @@ def _read(document: Document) -> Policy:
         root.problem("schema", f"is {version}, and this selfhost reads schema {SCHEMA}", f"write schema = {SCHEMA}")
     fail_on = root.string("fail_on", choices=tuple(FailOn))
     on_unknown = root.string("on_unknown", choices=tuple(OnUnknown))
-    needs = root.table("needs")
-    wishes = dict.fromkeys(_NEEDS, False)
-    license_wanted = None
-    if needs is not None:
-        wishes = {key: bool(needs.boolean(key)) for key in _NEEDS}
-        license_wanted = _license(needs)
-        needs.close()
+    needs = _read_needs(root.table("needs"))
     classes = _read_classes(root)
     names = _Names(each.name for each in classes)
-    models = _read_models(root, names)
+    models = _read_models(root, names, needs)
     exceptions = _read_exceptions(root, names, models)
     root.close()
     if "model" not in root.values or root.values["model"] == []:
@@ -227,25 +190,26 @@ def _read(document: Document) -> Policy:
         text=document.text or "",
         fail_on=FailOn(fail_on or FailOn.ERROR),
         on_unknown=OnUnknown(on_unknown or OnUnknown.UNKNOWN),
-        private=wishes["private"],
-        commercial=wishes["commercial"],
-        modify=wishes["modify"],
-        auditable=wishes["auditable"],
-        license=license_wanted,
+        needs=needs,
         models=_labelled(models),
         classes=tuple(classes),
         exceptions=tuple(exceptions),
     )
 
 
-def _license(needs: Table) -> str | None:
-    text = needs.string("license")
+def _read_needs(table: Table | None) -> Workload:
+    if table is None:
+        return Workload()
+    wishes = {key: bool(table.boolean(key)) for key in _NEEDS}
+    text = table.string("license")
     try:
-        return None if text is None else canonical_expression(text)
+        license_wanted = None if text is None else canonical_expression(text)
     except WorkloadError as error:
+        license_wanted = None
         for fault in error.problems:
-            needs.problem("license", fault.message, fault.remedy)
-        return None
+            table.problem("license", fault.message, fault.remedy)
+    table.close()
+    return Workload().replace(license=license_wanted, **wishes)
 
 
 class _Names:
@@ -321,40 +285,38 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     return tuple(bounds)
 
 
-def _read_models(root: Table, classes: _Names) -> list[Wanted]:
+def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
     kept: list[Wanted] = []
     seen: dict[object, int] = {}
     for table in root.tables("model"):
         name = table.string("name", required=True)
-        wanted = Wanted(
-            index=int(table.path[-1]),
-            name=name or "",
-            label=name or "",
+        asked = needs.replace(
             context_tokens=table.integer("context_tokens", minimum=1, maximum=10**9),
             quantization=table.string("quantization"),
             runtime=table.string("runtime"),
             min_tokens_per_second=table.number("min_tokens_per_second", maximum=1e6),
             parallel=table.integer("parallel", minimum=1, maximum=10**6) or 1,
             kv_cache_type=table.string("kv_cache_type", choices=KV_CACHE_TYPES),
+            draft=table.string("draft"),
+            adapter=table.string("adapter"),
+        )
+        wanted = Wanted(
+            index=int(table.path[-1]),
+            name=name or "",
+            label=name or "",
+            asked=asked,
             machines=_read_selectors(table, classes),
             severity=Severity(table.string("severity", choices=tuple(Severity)) or Severity.ERROR),
         )
         table.close()
         if name is None:
             continue
-        same = (*_asked(wanted), frozenset(map(str, wanted.machines)))
+        same = (name, asked, frozenset(map(str, wanted.machines)))
         earlier = seen.setdefault(same, wanted.index)
         if earlier != wanted.index:
             table.problem("name", f'"{name}" is wanted under the same conditions by model[{earlier}]', "remove one of the two")
         kept.append(wanted)
     return kept
-
-
-def _asked(wanted: Wanted) -> tuple[object, ...]:
-    return (
-        wanted.name, wanted.context_tokens, wanted.quantization, wanted.runtime,
-        wanted.min_tokens_per_second, wanted.parallel, wanted.kv_cache_type,
-    )  # fmt: skip
 
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
@@ -366,14 +328,17 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     for wanted in models:
         parts = [wanted.name]
         if names[wanted.name] > 1:
-            pace = wanted.min_tokens_per_second
+            asked = wanted.asked
+            pace = asked.min_tokens_per_second
             parts += [
-                f"{wanted.context_tokens} tokens" if wanted.context_tokens else "",
-                wanted.quantization or "",
-                wanted.runtime or "",
+                f"{asked.context_tokens} tokens" if asked.context_tokens else "",
+                asked.quantization or "",
+                asked.runtime or "",
                 f"{pace:g} tokens/s" if pace is not None else "",
-                f"{wanted.parallel} in parallel" if wanted.parallel > 1 else "",
-                f"{wanted.kv_cache_type} cache" if wanted.kv_cache_type else "",
+                f"{asked.parallel} in parallel" if asked.parallel > 1 else "",
+                f"{asked.kv_cache_type} cache" if asked.kv_cache_type else "",
+                f"drafted by {asked.draft}" if asked.draft else "",
+                f"adapter {asked.adapter}" if asked.adapter else "",
                 f"on {' '.join(map(str, wanted.machines))}" if wanted.machines else "",
             ]
         labels.append(", ".join(part for part in parts if part))
@@ -464,6 +429,8 @@ on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a
 # min_tokens_per_second = 5
 # parallel = 1
 # kv_cache_type = "f16"
+# draft = "llama-3.2-1b"   # a small model that proposes tokens, or "mtp" for the model's own block
+# adapter = "rank=16"      # a LoRA adapter: its rank, or its file
 # machines = ["class:edge", "host:build-*", "label:site=s*"]   # left out: every machine
 # severity = "warning"     # error | warning
 

@@ -386,6 +386,10 @@ class RuntimeSpec(Record):
     server. A key in neither is in `command`, or cannot be asked for. `default_context_tokens` is the context it takes unless
     told; None where the command says it, or the model's own is taken.
 
+    `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it does.
+
+    `tags`: the quantization that the runtime's own name of a model loads, where it is not the one that selfhost takes by default.
+
     `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own multi-token-prediction block,
     an adapter.
 
@@ -397,7 +401,8 @@ class RuntimeSpec(Record):
     tokens it reserves logits: the last of each "sequence", or of a whole "batch".
 
     `minimum_versions` by architecture row: the first release that knows it, which not every model of it can do with; what is
-    missing is not known. `minimum_builds`: the same where versions cannot be compared, as a hint.
+    missing is not known. `minimum_builds`: the same where versions cannot be compared, as a hint. `command_version` is the first
+    release that takes the commands as they stand here, whatever the model.
 
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,
     assumed) and `overhead_source`.
@@ -409,6 +414,7 @@ class RuntimeSpec(Record):
     name: str
     formats: tuple[str, ...]
     systems: tuple[str, ...]
+    elsewhere: str | None = None
     modalities: tuple[str, ...]
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
     recommended_instruction_sets: Mapping[str, tuple[str, ...]] = {}
@@ -422,6 +428,8 @@ class RuntimeSpec(Record):
     settings: Mapping[str, str] = {}
     serve: str = ""
     default_context_tokens: int | None = None
+    command_version: str | None = None
+    tags: Mapping[str, str] = {}
     minimum_versions: Mapping[str, str] = {}
     minimum_builds: Mapping[str, str] = {}
     gpu_only: bool = False
@@ -539,6 +547,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     name = root.string("name", required=True)
     formats = root.strings("formats", required=True, choices=FORMATS)
     systems = root.strings("systems", required=True)
+    elsewhere = root.text("elsewhere")
     modalities = root.strings("modalities", required=True, choices=MODALITIES)
     instruction_sets = _string_lists(root.table("instruction_sets"))
     recommended = _string_lists(root.table("recommended_instruction_sets"))
@@ -552,6 +561,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     settings = _asked(root.table("settings"))
     serve = root.string("serve")
     default_context_tokens = root.integer("default_context_tokens", minimum=1)
+    command_version = root.string("command_version")
+    tags = _texts(root.table("tags"))
     minimum_versions = _texts(root.table("minimum_versions"))
     minimum_builds = _texts(root.table("minimum_builds"))
     gpu_only = root.boolean("gpu_only")
@@ -584,6 +595,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         name=name,
         formats=formats,
         systems=systems,
+        elsewhere=elsewhere,
         modalities=modalities,
         instruction_sets=instruction_sets,
         recommended_instruction_sets=recommended,
@@ -597,6 +609,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         settings=settings,
         serve=serve or "",
         default_context_tokens=default_context_tokens,
+        command_version=command_version,
+        tags=tags,
         minimum_versions=minimum_versions,
         minimum_builds=minimum_builds,
         gpu_only=bool(gpu_only),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from . import needs as need
 from .catalogue import canonical
 from .errors import Problem
+from .needs.records import SizedWeights
 from .spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
 from .tomlfile import Document, Path
 from .tomlfile import shortened as _short
@@ -21,16 +23,25 @@ from .tomlfile import shortened as _short
 SOURCED = ("license", "openness", "parameters", "architecture", "components", "embedding", "safety", "availability")
 # the time of packaging's parser grows faster than the text
 MAX_EXPRESSION = 1000
+# a stated count of parameters lies that near to the sum over the architecture
+PARAMETERS_SHARE = 0.005
+# a figure of one digit ("7_000_000_000") may be that far from what it rounds
+ROUNDED_SHARE = 0.1
+# what publishers leave in another type makes files of one quantization differ by up to 8 %; one of another model by far more
+FILES_SHARE = 0.25
 
 # how a spec answers to a name (id, alias, repository), the name as written, and the spec's id
 _Owner = tuple[str, str, str]
 
 
-def check_spec_files(paths: Sequence[str], catalogue_specs: Iterable[ModelSpec]) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
+def check_spec_files(
+    paths: Sequence[str], catalogue_specs: Iterable[ModelSpec], architectures: Mapping[str, Any]
+) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
     """Every fault of the files, in their order, and the specs of those without one.
 
-    A file replaces the spec of the same id in the catalogue, so that a shipped file can be checked against the rest. The same
-    file named twice is read once. Raises nothing.
+    `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and sizes are counted again. A file
+    replaces the spec of the same id in the catalogue, so that a shipped file can be checked against the rest. The same file named
+    twice is read once. Raises nothing.
     """
     read: list[tuple[Document, ModelSpec | None]] = []
     seen: set[str] = set()
@@ -59,6 +70,10 @@ def check_spec_files(paths: Sequence[str], catalogue_specs: Iterable[ModelSpec])
         _check_references(document, ids)
         _check_license(document)
         _check_sources(document)
+    for document, made in read:
+        if made is not None and document.ok:
+            _check_counts(document, made, architectures)
+            _check_files(document, made, architectures)
     problems = tuple(problem for document, _ in read for problem in document.problems)
     return problems, tuple(spec for document, spec in read if spec is not None and document.ok)
 
@@ -121,6 +136,61 @@ def _check_references(document: Document, ids: Sequence[str]) -> None:
         elif text not in ids:
             guess = document.guess(text, ids)
             document.add(path, f'no spec has the id "{_short(text)}"', f'did you mean "{guess}"?' if guess else None)
+
+
+def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+    """That the parameters stated are those that the architecture has; nothing where it does not tell them all."""
+    parameters = spec.parameters
+    counted = need.counted_parameters(spec, architectures)
+    if counted is None or parameters.total is None:
+        return
+    total, active = counted
+    beside = parameters.encoders or 0
+    if parameters.encoders is None and "parameters.encoders" in spec.unknown:
+        # the encoders are inside `total`: no less than the rest is all that can be told
+        beside = max(0, parameters.total - total)
+    apart = total + beside - parameters.total
+    what = "the sum over [architecture]" + (" with the encoders" if parameters.encoders else "")
+    if abs(apart) > _allowed(parameters.total):
+        remedy = f"write total = {total + beside:_}, or correct [architecture]: one of the two is of another model"
+        message = f"is {parameters.total:,}, and {what} is {total + beside:,}: {_share(apart, parameters.total)}"
+        document.add(("parameters", "total"), message, remedy)
+    elif parameters.active is not None:
+        used = active + beside
+        if abs(used - parameters.active) > _allowed(parameters.active) + abs(apart):
+            remedy = f"write active = {used:_}, or correct experts and used of feed_forward"
+            message = f"is {parameters.active:,}, and what [architecture] uses for a token is {used:,}: "
+            document.add(("parameters", "active"), message + _share(used - parameters.active, parameters.active), remedy)
+
+
+def _allowed(stated: int) -> int:
+    """How far the true count may be from a stated one: its share, or half of its last digit where it was rounded."""
+    digits = str(stated)
+    rounded = int("1" + "0" * (len(digits) - len(digits.rstrip("0")))) // 2
+    return max(int(stated * PARAMETERS_SHARE), min(rounded, int(stated * ROUNDED_SHARE)))
+
+
+def _share(apart: int, stated: int) -> str:
+    """`87 % less`, of the figure that was computed against the one stated."""
+    return f"{abs(apart) / stated:.{0 if abs(apart) * 10 > stated else 1}%} {'more' if apart > 0 else 'less'}".replace("%", " %")
+
+
+def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+    """That files whose size is stated can be this model's in that quantization; nothing where no size can be computed."""
+    alone = spec.replace(files=())
+    # a listing may count the projector in, which is a file of its own in 16 bits
+    beside = 3 * (spec.parameters.encoders or 0)
+    if "parameters.encoders" in spec.unknown and not beside:
+        return
+    for index, files in enumerate(spec.files):
+        for name, size in files.bytes.items():
+            sized = need.weights_bytes(alone, files.format, name, architectures)
+            if not isinstance(sized, SizedWeights):
+                continue
+            if not sized.low_bytes * (1 - FILES_SHARE) <= size <= sized.high_bytes * (1 + FILES_SHARE) + beside:
+                message = f"is {size:,}, and this model's files in {name} have {sized.bytes:,} ({sized.arithmetic})"
+                remedy = "look the size up again, of all parts together, or correct [architecture] and [parameters]"
+                document.add(("files", index, "bytes", name), message, remedy)
 
 
 def _check_license(document: Document) -> None:

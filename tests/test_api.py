@@ -451,3 +451,33 @@ def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
         assert needs is not None
         assert needs.memory is not None
         assert sizes[quantization] == needs.memory.high_bytes
+
+
+ROOMY = Machine.from_file(str(Path(__file__).parent / "data" / "records" / "vm-24gib.json"))
+# what /api/tags of Ollama answered, as people published it: the tag, its quantization_level and size (license and template included)
+OLLAMA_TAGS = [
+    ("llama3.2:1b", "Q8_0", 1_321_098_329), ("llama3.2:3b", "Q4_K_M", 2_019_393_189), ("gemma2:2b", "Q4_0", 1_629_518_495),
+    ("mistral:7b", "Q4_K_M", 4_372_824_384), ("llama3:8b", "Q4_0", 4_661_224_676), ("llama3:latest", "Q4_0", 4_661_224_676),
+    ("phi3:mini", "Q4_0", 2_176_178_913), ("gemma3:270m", "Q8_0", 291_554_930), ("smollm2:360m", "F16", 725_566_512),
+    ("deepseek-coder-v2:16b", "Q4_0", 8_905_126_121), ("codellama:7b", "Q4_0", 3_825_910_662), ("qwen2.5-coder:7b", "Q4_K_M", 4_683_087_561),
+    ("nomic-embed-text:latest", "F16", 274_302_450), ("deepseek-r1:1.5b", "Q4_K_M", 1_117_322_768),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tag", "quantization", "size"), OLLAMA_TAGS)
+def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str, size: int) -> None:
+    """The type and the size that `ollama run TAG` downloads, within 0.5 %; another type where that is asked for."""
+    found = check(tag, machine=ROOMY)
+    assert found.workload.quantization == quantization
+    assert found.needs is not None
+    assert found.needs.download_bytes == pytest.approx(size, rel=0.005)
+    assert not any(command == f"ollama run {tag}" for command in check(tag, Workload(quantization="Q6_K"), machine=ROOMY).commands)
+
+
+def test_a_tag_says_nothing_of_other_files() -> None:
+    """vLLM loads the published checkpoint, whatever Ollama calls the model; the name without a tag keeps the usual type."""
+    assert check("llama3.2:1b", Workload(runtime="vllm"), machine=ROOMY).workload.quantization == "bfloat16"
+    plain = check("llama-3.2-1b", machine=ROOMY)
+    assert plain.workload.quantization == "Q4_K_M"
+    assert not any("llama3.2:1b" in command for command in plain.commands)
+    assert "ollama run llama3.2:1b" in check("llama-3.2-1b", Workload(quantization="Q8_0"), machine=ROOMY).commands

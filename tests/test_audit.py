@@ -21,9 +21,10 @@ from selfhost.audit import Audit, Result, Use, load_machines, run_audit
 from selfhost.errors import Problem, SelfhostError, UnknownModelError, WorkloadError
 from selfhost.findings import CHECKS, Finding, Outcome
 from selfhost.machine import Machine
-from selfhost.policy import parse_policy, read_policy
+from selfhost.policy import read_policy
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.spec import ModelSpec
+from selfhost.tomlfile import Document
 from selfhost.verdict import Route, Verdict
 from selfhost.workload import Workload
 
@@ -84,7 +85,7 @@ def judging(table: Mapping[tuple[str, str], Outcomes]) -> Judge:
 def audit(
     text: str, machines: int | list[Machine] = 1, table: Mapping[tuple[str, str], Outcomes] | None = None, today: str = TODAY
 ) -> Audit:
-    policy = parse_policy("audit.toml", ("schema = 1\n" + text).encode())
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
     fleet = [Machine(name=f"m{number}") for number in range(1, machines + 1)] if isinstance(machines, int) else machines
     return run_audit(policy, fleet, judging(table or {}), today=today)
 
@@ -193,7 +194,9 @@ def test_a_model_that_no_machine_is_selected_for_is_no_answer() -> None:
 )
 def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(error: SelfhostError, message: str, remedy: str | None) -> None:
     """A wrong name or quantization is told once, with the policy's line, not once per machine; the other models are judged."""
-    policy = parse_policy("audit.toml", b'schema = 1\n[[model]]\nname = "mistral-7b"\nquantization = "Q9"\n[[model]]\nname = "gpt2"\n')
+    policy = read_policy(
+        Document.parse("audit.toml", b'schema = 1\n[[model]]\nname = "mistral-7b"\nquantization = "Q9"\n[[model]]\nname = "gpt2"\n')
+    )
 
     def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
         if asked == "mistral-7b":
@@ -221,7 +224,7 @@ def test_the_judge_gets_what_the_policy_asks() -> None:
         '[[class]]\nname = "edge"\nmatch = { label = { site = "s*" } }\nmemory = "total"\n'
     )
     edge, other = Machine(name="edge", labels={"site": "s1"}), Machine(name="other")
-    made = run_audit(parse_policy("audit.toml", text.encode()), [edge, other], judge, today=TODAY)
+    made = run_audit(read_policy(Document.parse("audit.toml", text.encode())), [edge, other], judge, today=TODAY)
     assert [(row.machine, row.wanted.name) for row in made.rows] == [("edge", "x"), ("edge", "y"), ("other", "x")]
     assert all(workload.private for workload in seen.values())
     assert {key: (each.context_tokens, each.memory_basis) for key, each in seen.items()} == {
@@ -302,7 +305,7 @@ def test_a_wrong_day_is_refused(today: str) -> None:
 
 def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None:
     """Same results for the same reasons, whatever the figures: one class, its count, first names and largest shortfall."""
-    policy = parse_policy("audit.toml", ("schema = 1\n" + ONE).encode())
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
 
     def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
         number = int(machine.name[1:])
@@ -427,7 +430,7 @@ HOSTILE = "m\x1b[2J\u202e\0 <&\"'>\ud800\ufffe]]>"
 
 def test_hostile_names_and_reasons_reach_no_terminal_and_break_no_report() -> None:
     """Control characters, markup and half characters in a record or a reason come out visible, never as they are."""
-    policy = parse_policy("audit.toml", ("schema = 1\n" + ONE).encode())
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
 
     def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
         return verdict(asked, workload, machine, (finding("memory", FAIL, text=HOSTILE),))
@@ -574,7 +577,7 @@ def test_the_same_audit_prints_the_same() -> None:
 
 def test_the_example_policy_is_valid() -> None:
     """What people copy reads without a problem, and its exception has an end."""
-    policy = read_policy(str(ROOT / "examples" / "audit.toml"))
+    policy = read_policy(Document.read(str(ROOT / "examples" / "audit.toml")))
     assert [wanted.name for wanted in policy.models] == ["mistral-7b", "gpt2"]
     assert policy.exceptions[0].expires
 

@@ -224,15 +224,29 @@ def test_a_name_of_two_models_is_refused(folder: Path) -> None:
 
 
 def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) -> None:
-    """A user's broken specs are errors at once, all of them in one run, whatever was asked for."""
+    """A user's broken specs spoil no other, as a broken shipped one does not; all of their faults are there to be told."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "bad.toml").write_text("schema = 1\n")
     (tmp_path / "one" / "worse.toml").write_text("[\n")
-    with pytest.raises(SpecError) as caught:
-        open_folder(folder, tmp_path / "one", tmp_path / "two")
-    files = {problem.file for problem in caught.value.problems}
+    catalogue = open_folder(folder, tmp_path / "one", tmp_path / "two")
+    files = {problem.file for problem in catalogue.own_faults}
     assert files == {str(tmp_path / "one" / "bad.toml"), str(tmp_path / "one" / "worse.toml"), str(tmp_path / "two" / "bad.toml")}
+    assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
+    with pytest.raises(SpecError):
+        catalogue.spec("bad")
+
+
+def test_a_broken_spec_of_the_users_does_not_give_way_to_the_shipped_one(folder: Path, tmp_path: Path) -> None:
+    """Whoever overrides a model asks for his own figures: a fault in them is an error, by the id and by an alias it states."""
+    (tmp_path / "alpha-7b.toml").write_text('schema = 1\nid = "alpha-7b"\naliases = ["mine"]\n')
+    catalogue = open_folder(folder, tmp_path)
+    for typed in ("alpha-7b", "mine"):
+        with pytest.raises(SpecError):
+            catalogue.spec(resolve(typed, catalogue).spec_id)
+    assert catalogue.spec("beta-1.5b").id == "beta-1.5b"
+    with pytest.raises(UnknownModelError, match=r"left aside, for it is wrong: .*alpha-7b\.toml"):
+        resolve("gamma", catalogue)
 
 
 @pytest.mark.parametrize("path", ["missing", "shipped/alpha-7b.toml", "dead", "nul\0l"])
@@ -260,8 +274,8 @@ def test_a_huge_file_is_refused_in_bounded_memory(folder: Path, tmp_path: Path) 
     (tmp_path / "mine").mkdir()
     with open(tmp_path / "mine" / "huge.toml", "wb") as file:
         file.truncate(1 << 30)
-    with pytest.raises(SpecError, match="larger than"):
-        open_folder(folder, tmp_path / "mine")
+    (fault,) = open_folder(folder, tmp_path / "mine").own_faults
+    assert "larger than" in fault.message
 
 
 def test_unknown_ids_and_runtimes_are_errors_with_a_remedy(folder: Path) -> None:

@@ -56,10 +56,14 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
     "check-load-several": (("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD), 1),
     "check-here": (("check", "mistral-7b", *WITH_MODELS), 0),
-    "check-here-otherwise": (("check", "llama3.2:1b", "--download-speed", "100Mbit/s", *WITH_MODELS), 0),
+    "check-here-otherwise": (("check", "llama-3.2-1b", "--download-speed", "100Mbit/s", *WITH_MODELS), 0),
     "check-here-in-part": (("check", "qwen2.5-7b", "--runtime", "transformers", "--download-speed", "12MB/s", *WITH_MODELS), 0),
     "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
     "compare": (("compare", "gpt-oss-20b", "mistral-7b", "gpt-4o", *ON_RECORD), 0),
+    "compare-load": (
+        ("compare", "gpt-oss-20b", "gpt-4o", "--tokens-per-day", "20k:5k", "--watts", "90", "--electricity", "0.3", *ON_RECORD),
+        0,
+    ),
     "compare-many": (("compare", "llama3.1:8b", "qwen3:8b", "olmo-2-13b", "whisper-small", "gpt-3.5-turbo", "--private", *ON_RECORD), 0),
     "show-closed": (("show", "gpt-3.5-turbo", *ON_RECORD), 0),
 }
@@ -285,6 +289,24 @@ def test_a_folder_named_like_a_model_changes_nothing(
     assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
 
 
+def test_a_broken_spec_stops_no_other_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One wrong file of --specs: other models are answered, and the fault is told; itself asked for it is no answer, checked it is 1."""
+    bad = tmp_path / "bad.toml"
+    bad.write_text('schema = 1\nid = "bad"\nnam = "X"\n')
+    own = ("--specs", str(tmp_path))
+    code, out, err = run(capsys, "check", "gpt2", *own, *ON_RECORD, "--format", "json")
+    assert (code, err) == (0, "")
+    assert [note for note in json.loads(out)["notes"] if str(bad) in note and "name: is missing" in note]
+    for command in (("check", "gpt2"), ("show", "gpt2"), ("compare", "gpt2", "gpt-4o"), ("plan", "gpt2")):
+        code, out, err = run(capsys, *command, *own, *(ON_RECORD if command[0] != "plan" else ()))
+        assert (code, str(bad) in out, err) == (0, True, "")
+    code, out, err = run(capsys, "list", "--family", "gpt2", *own, *ON_RECORD)
+    assert (code, str(bad) in out) == (0, False)
+    assert f"{bad}:3: nam: is not a known key" in err
+    assert run(capsys, "check", "bad", *own, *ON_RECORD)[:2] == (2, "")
+    assert run(capsys, "spec", "check", str(bad), *own)[0] == 1
+
+
 def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 0 whatever the routes; one model, an unknown one and several machines are bad usage; its options are those of check."""
     assert run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
@@ -297,7 +319,7 @@ def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixtu
         command: {flag for action in cli.parser_of(command)._actions for flag in action.option_strings} for command in ("check", "compare")
     }
     # what a month costs is for one model at a time
-    assert flags["check"] - flags["compare"] == {"-v", "--verbose", "--tokens-per-day", "--watts", "--electricity", "--prices"}
+    assert flags["check"] - flags["compare"] == {"-v", "--verbose"}
 
 
 def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> None:

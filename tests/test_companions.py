@@ -230,6 +230,77 @@ def test_peft_writes_safetensors_and_llama_cpp_wants_gguf(tmp_path: Path) -> Non
     assert found.low_bytes == 131072
 
 
+# what peft writes for a LoRA of rank 16 on Llama 3.2 1B (config.json: 2,048 wide, 8 of 32 heads of 64 keep keys, 8,192 inside)
+PEFT_SHAPES = {"self_attn.q_proj": (2048, 2048), "self_attn.k_proj": (512, 2048), "mlp.down_proj": (2048, 8192)}
+
+
+def peft(folder: Path, *, layer: int = 0, rank: int = 16, shapes: dict[str, tuple[int, int]] = PEFT_SHAPES, **config: Any) -> int:
+    """adapter_model.safetensors and adapter_config.json; its bytes of tensors."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for module, (outputs, inputs) in shapes.items():
+        for matrix, shape in (("lora_A", [rank, inputs]), ("lora_B", [outputs, rank])):
+            size = 4 * shape[0] * shape[1]
+            name = f"base_model.model.model.layers.{layer}.{module}.{matrix}.weight"
+            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+            end += size
+    content = json.dumps(header).encode()
+    (folder / "adapter_model.safetensors").write_bytes(pack("<Q", len(content)) + content + bytes(end))
+    stated = {"peft_type": "LORA", "r": 16, "base_model_name_or_path": "meta-llama/Llama-3.2-1B-Instruct", **config}
+    (folder / "adapter_config.json").write_text(json.dumps(stated))
+    return end
+
+
+@pytest.mark.parametrize("runtime", ["transformers", "vllm"])
+def test_what_peft_trained_on_the_model_is_taken(runtime: str, tmp_path: Path) -> None:
+    """Its tensors count to the byte, whether its base is a repository, a folder or a model that nobody knows."""
+    for base in ("meta-llama/Llama-3.2-1B-Instruct", "/home/me/llama", "someone/unheard-of", "unsloth/Llama-3.2-1B", None):
+        size = peft(tmp_path, base_model_name_or_path=base)
+        found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime=runtime)["adapter"]
+        assert found.low_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("model", "made", "why"),
+    [
+        ("llama-3.2-3b-instruct", {}, "2048 × 16 and 16 × 2048, and that tensor of Llama 3.2 3B Instruct is 3072 × 3072"),
+        ("llama-3.2-1b-instruct", {"layer": 16}, r"layers\.16\.self_attn\.q_proj, and .* has 16 layers"),
+        ("llama-3.2-1b-instruct", {"shapes": {"self_attn.k_proj": (2048, 2048)}}, "is 2048 × 512"),
+        ("llama-3.2-1b-instruct", {"rank": 8}, "rank 8, and its adapter_config.json says r = 16"),
+        ("llama-3.2-1b-instruct", {"peft_type": "IA3"}, "of the type IA3"),
+        ("llama-3.2-1b-instruct", {"shapes": {}, "base_model_name_or_path": "Qwen/Qwen3-8B"}, "holds no weights"),
+        ("llama-3.2-1b-instruct", {"shapes": {"other": (8, 8)}, "base_model_name_or_path": "Qwen/Qwen3-8B"}, "qwen3, and .* is llama"),
+    ],
+)
+def test_what_peft_trained_on_another_model_is_refused(model: str, made: dict[str, Any], why: str, tmp_path: Path) -> None:
+    """peft compares shapes while it loads (huggingface/peft#460: "size mismatch"); a layer that is not there would go unused."""
+    peft(tmp_path, **made)
+    with pytest.raises((SpecError, WorkloadError), match=why):
+        needs_of(model, adapter=str(tmp_path), runtime="transformers")
+
+
+def test_half_a_pair_is_a_damaged_adapter(tmp_path: Path) -> None:
+    """One matrix without the other changes nothing."""
+    header = json.dumps(
+        {
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": {
+                "dtype": "F32",
+                "shape": [16, 2048],
+                "data_offsets": [0, 131072],
+            }
+        }
+    ).encode()
+    (tmp_path / "adapter_model.safetensors").write_bytes(pack("<Q", len(header)) + header + bytes(131072))
+    with pytest.raises(SpecError, match="not the other matrix"):
+        needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime="transformers")
+
+
+def test_modules_whose_tensors_are_fused_are_not_compared(tmp_path: Path) -> None:
+    """What the specs list otherwise than the modules have it decides nothing: GLM-4's gate and up are one tensor."""
+    peft(tmp_path, shapes={"mlp.up_proj": (13696, 4096)}, base_model_name_or_path="THUDM/GLM-4-9B-0414")
+    assert "adapter" in terms("glm-4-9b-0414", adapter=str(tmp_path), runtime="transformers")
+
+
 def test_the_command_to_type_carries_draft_and_adapter(tmp_path: Path) -> None:
     """ggml-org/llama.cpp 0c1e570, common/arg.cpp: -hfd, --spec-type draft-mtp, --lora."""
     adapter(tmp_path / "mine.gguf", 16)

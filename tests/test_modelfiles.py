@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost import Workload, check
+from selfhost import Machine, Workload, check
 from selfhost.catalogue import Catalogue
 from selfhost.errors import Problem, SpecError
 from selfhost.modelfiles import LocalModel, read_local, spec_text
@@ -24,6 +24,7 @@ from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
 from selfhost.needs import llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
+from selfhost.profiles import load
 from selfhost.spec import ModelSpec, read_model_spec
 from selfhost.tomlfile import Document
 
@@ -632,6 +633,22 @@ def test_mlx_weights_are_no_bfloat16(tmp_path: Path) -> None:
     shelf = Catalogue.open()
     assert needs_of(spec, shelf.runtime("transformers"), Workload(), ROWS).download_bytes is None
     assert needs_of(spec, shelf.runtime("mlx"), Workload(), ROWS).download_bytes
+
+
+@pytest.mark.parametrize("named", ["", "config.json"])
+def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
+    """The keys of mlx-lm's own config.json name its runtime, for a folder or the file; without a Mac the answer says what to take."""
+    config(tmp_path, quantization={"group_size": 64, "bits": 4})
+    mac = load("macbook-pro-m4-max-48gb").machine
+    answer = check(str(tmp_path / named), machine=mac)
+    assert (answer.workload.runtime, answer.workload.quantization) == ("mlx", "4bit")
+    assert not any(finding.outcome == "fail" for finding in answer.findings)
+    answer = check(str(tmp_path / named), machine=Machine(planning=True, system="linux", architecture="x86_64"))
+    (why,) = (finding for finding in answer.findings if finding.check == "runtime")
+    assert (why.outcome, why.code) == ("fail", "runtime-no-build")
+    assert "mlx[cpu]" in why.reason
+    assert "--runtime llama.cpp" in (why.remedy or "")
+    assert check(str(tmp_path / named), Workload(runtime="llama.cpp"), machine=mac).workload.quantization == "Q4_K_M"
 
 
 def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:

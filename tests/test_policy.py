@@ -16,7 +16,8 @@ from jsonschema import Draft202012Validator
 
 from selfhost.errors import PolicyError, Problem
 from selfhost.machine import Machine
-from selfhost.policy import FailOn, OnUnknown, Policy, Severity, parse_policy, read_policy, starter_policy
+from selfhost.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
+from selfhost.tomlfile import Document
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_policies").glob("*.toml"))
@@ -55,7 +56,7 @@ expires = 2027-03-31              # from that day on (UTC) it no longer holds
 
 
 def policy(text: str) -> Policy:
-    return parse_policy("audit.toml", ("schema = 1\n" + text).encode())
+    return read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
 
 
 def as_json(text: str) -> Any:
@@ -66,7 +67,7 @@ def as_json(text: str) -> Any:
 def faults(content: bytes) -> tuple[Problem, ...] | None:
     """None where the content is a policy."""
     try:
-        parse_policy("audit.toml", content)
+        read_policy(Document.parse("audit.toml", content))
     except PolicyError as error:
         return error.problems
     return None
@@ -78,8 +79,8 @@ def messages(caught: pytest.ExceptionInfo[PolicyError]) -> list[str]:
 
 def test_the_contracts_example_is_read_whole() -> None:
     """Every key of the published schema means what its comment there says."""
-    read = parse_policy("audit.toml", CONTRACT.encode())
-    assert (read.fail_on, read.on_unknown, read.private, read.commercial, read.license) == (
+    read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
+    assert (read.fail_on, read.on_unknown, read.needs.private, read.needs.commercial, read.needs.license) == (
         FailOn.ERROR,
         OnUnknown.UNKNOWN,
         True,
@@ -87,8 +88,13 @@ def test_the_contracts_example_is_read_whole() -> None:
         None,
     )
     (model,) = read.models
-    assert (model.name, model.context_tokens, model.quantization, model.runtime) == ("mistral-7b", 8192, "Q4_K_M", "llama.cpp")
-    assert (model.min_tokens_per_second, model.severity, model.label) == (5, Severity.ERROR, "mistral-7b")
+    assert (model.name, model.asked.context_tokens, model.asked.quantization, model.asked.runtime) == (
+        "mistral-7b",
+        8192,
+        "Q4_K_M",
+        "llama.cpp",
+    )
+    assert (model.asked.min_tokens_per_second, model.severity, model.label) == (5, Severity.ERROR, "mistral-7b")
     assert list(map(str, model.machines)) == ["class:edge", "host:build-*"]
     (edge,) = read.classes
     assert (dict(edge.labels), edge.memory_total, edge.architecture, edge.memory) == (
@@ -120,7 +126,7 @@ def test_what_is_left_out_is_the_strict_choice() -> None:
 def test_each_bad_policy_says_exactly_what_is_wrong_and_where(path: Path) -> None:
     """All faults of a file in one run, each with its line, its key and what to write instead."""
     with pytest.raises(PolicyError) as caught:
-        parse_policy(path.name, path.read_bytes())
+        read_policy(Document.parse(path.name, path.read_bytes()))
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     assert [str(problem) for problem in caught.value.problems] == expected
 
@@ -149,7 +155,7 @@ def test_editors_accept_good_policies(text: str) -> None:
     """The JSON Schema refuses nothing that the reader takes."""
     Draft202012Validator.check_schema(SCHEMA)
     Draft202012Validator(SCHEMA).validate(as_json(text))
-    parse_policy("audit.toml", text.encode())
+    read_policy(Document.parse("audit.toml", text.encode()))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,7 @@ def test_no_usable_file_is_one_clear_problem(tmp_path: Path, name: str, message:
             pytest.skip("no named pipes on this system")
         os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PolicyError) as caught:
-        read_policy(f"{tmp_path}{os.sep}{name}")
+        read_policy(Document.read(f"{tmp_path}{os.sep}{name}"))
     assert messages(caught) == [message]
     assert caught.value.problems[0].remedy
 
@@ -187,13 +193,13 @@ def test_no_usable_file_is_one_clear_problem(tmp_path: Path, name: str, message:
 def test_a_missing_policy_names_the_command_that_writes_one(tmp_path: Path) -> None:
     """The first thing a newcomer sees tells how to begin."""
     with pytest.raises(PolicyError, match="selfhost audit --init"):
-        read_policy(str(tmp_path / "audit.toml"))
+        read_policy(Document.read(str(tmp_path / "audit.toml")))
 
 
 @pytest.mark.parametrize("models", [[], ["gpt2"], ["gpt2", "mistral-7b", "gpt2"], ['quote " and \\', "zwölf €"]])
 def test_the_starter_policy_reads_itself(models: list[str]) -> None:
     """What --init writes is valid as it stands and names each model once, whatever its name."""
-    read = parse_policy("audit.toml", starter_policy(models).encode())
+    read = read_policy(Document.parse("audit.toml", starter_policy(models).encode()))
     assert [wanted.name for wanted in read.models] == (list(dict.fromkeys(models)) or ["mistral-7b"])
 
 
@@ -201,9 +207,9 @@ def test_the_starter_policy_stays_valid_when_its_comments_are_taken_up() -> None
     """Every commented setting that --init suggests is one the reader knows."""
     lines = starter_policy(["mistral-7b"]).split("\n")
     taken = "\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines)
-    read = parse_policy("audit.toml", taken.encode())
-    assert (read.private, len(read.exceptions), len(read.classes), len(read.models[0].machines)) == (True, 1, 1, 3)
-    assert read.models[0].kv_cache_type == "f16"
+    read = read_policy(Document.parse("audit.toml", taken.encode()))
+    assert (read.needs.private, len(read.exceptions), len(read.classes), len(read.models[0].machines)) == (True, 1, 1, 3)
+    assert read.models[0].asked.kv_cache_type == "f16"
 
 
 EDGE = '[[model]]\nname = "x"\nmachines = ["class:edge"]\n[[class]]\nname = "edge"\nmatch = { %s }\n'
@@ -270,6 +276,19 @@ def test_the_first_class_that_states_a_memory_basis_decides_it() -> None:
     assert read.workload(read.models[0], Machine()).memory_basis == "available"
 
 
+def test_a_policy_asks_for_a_draft_and_an_adapter() -> None:
+    """As `--draft` and `--adapter` of `check`: part of what is asked, of the label, and of what makes two entries the same."""
+    head = '[[model]]\nname = "llama-3.3-70b"\n'
+    read = policy(head + head + 'draft = "llama-3.2-1b"\nadapter = "rank=16"\n')
+    plain, drafted = (read.workload(wanted, Machine()) for wanted in read.models)
+    assert (plain.draft, plain.adapter) == (None, None)
+    assert (drafted.draft, drafted.adapter) == ("llama-3.2-1b", "rank=16")
+    assert drafted.options() == " --draft llama-3.2-1b --adapter rank=16"
+    assert read.models[1].label == "llama-3.3-70b, drafted by llama-3.2-1b, adapter rank=16"
+    Draft202012Validator(SCHEMA).validate(as_json("schema = 1\n" + head + 'draft = "mtp"\nadapter = "./mine.gguf"\n'))
+    assert faults(f"schema = 1\n{head}draft = 3\nadapter = ' '\n".encode()) is not None
+
+
 def test_a_model_wanted_twice_keeps_two_labels() -> None:
     """Reports that keep the first of two equal names must lose nothing."""
     read = policy(
@@ -292,7 +311,7 @@ def test_needs_and_conditions_reach_every_workload() -> None:
 
 def test_a_later_problem_has_the_line_of_its_entry() -> None:
     """What shows only when models are judged is still found in the file: at its key, or at its entry where the key is left out."""
-    read = parse_policy("audit.toml", CONTRACT.encode())
+    read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
     assert read.problem(0, "quantization", "nobody makes it").line == 11
     assert read.problem(0, "parallel", "too many").line == 8
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selfhost.api import open_catalogue
 from selfhost.spec import ModelSpec
 from selfhost.speccheck import check_spec_files
 
@@ -14,11 +15,12 @@ HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_specs").glob("*.toml"))
 GOOD = sorted((HERE / "good_specs").glob("*.toml"))
 SHIPPED = sorted((HERE.parent / "specs").glob("*.toml"))
+ROWS = open_catalogue().common("architectures")
 NEEDS = "[needs]\nmemory_bytes = 1\ndisk_bytes = 1\n"
 
 
 def _messages(paths: list[str], catalogue: tuple[ModelSpec, ...] = ()) -> list[str]:
-    return [str(problem) for problem in check_spec_files(paths, catalogue)[0]]
+    return [str(problem) for problem in check_spec_files(paths, catalogue, ROWS)[0]]
 
 
 def _write(folder: Path, name: str, text: str = "", needs: str = NEEDS) -> str:
@@ -33,7 +35,7 @@ def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(path.parent)
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     assert _messages([path.name]) == expected
-    assert check_spec_files([path.name], ())[1] == ()
+    assert check_spec_files([path.name], (), ROWS)[1] == ()
 
 
 @pytest.mark.parametrize("path", [path for path in BAD if path.stem not in ("binary", "utf-16")], ids=lambda path: path.stem)
@@ -53,14 +55,14 @@ def test_every_bad_spec_has_its_messages() -> None:
 
 def test_good_specs_have_no_problem() -> None:
     """Specs that point at each other are checked together and given back, in the order named."""
-    problems, specs = check_spec_files([str(path) for path in GOOD], ())
+    problems, specs = check_spec_files([str(path) for path in GOOD], (), ROWS)
     assert problems == ()
     assert [spec.id for spec in specs] == [path.stem for path in GOOD]
 
 
 def test_shipped_specs_have_no_problem() -> None:
     """The catalogue is clean: unique names, SPDX ids, alternatives that exist, a source for every table."""
-    problems, specs = check_spec_files([str(path) for path in SHIPPED], ())
+    problems, specs = check_spec_files([str(path) for path in SHIPPED], (), ROWS)
     assert [str(problem) for problem in problems] == []
     assert len(specs) == len(SHIPPED) >= 30
 
@@ -74,7 +76,7 @@ def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
     (tmp_path / "large.toml").write_bytes(b"#" * 2_000_000)
     good = _write(tmp_path, "good")
     names = ["missing", "folder", "link", "empty", "binary", "large"]
-    problems, specs = check_spec_files([*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], ())
+    problems, specs = check_spec_files([*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], (), ROWS)
     assert [spec.id for spec in specs] == ["good"]
     assert [problem.message.partition(":")[0] for problem in problems] == [
         "does not exist",
@@ -89,7 +91,7 @@ def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
 
 def test_a_name_means_one_model(tmp_path: Path) -> None:
     """An id, alias or repository that another spec answers to is a fault of the later file, whatever its case and separators."""
-    _, (known,) = check_spec_files([_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')], ())
+    _, (known,) = check_spec_files([_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')], (), ROWS)
     other = _write(tmp_path, "other", 'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n')
     assert _messages([other], (known,)) == [
         f'{other}:6: aliases[1]: "LLAMA3" already means llama-3: its id, "llama-3" (case and separators make no difference)'
@@ -119,7 +121,7 @@ def test_given_files_are_checked_against_each_other(tmp_path: Path) -> None:
 def test_a_file_replaces_the_catalogue_s_spec_of_its_id(tmp_path: Path) -> None:
     """A shipped file can be checked beside the catalogue it is in, and a user may override a shipped id."""
     path = _write(tmp_path, "first", 'aliases = ["same"]\n')
-    _, specs = check_spec_files([path], ())
+    _, specs = check_spec_files([path], (), ROWS)
     assert _messages([path], specs) == []
 
 
@@ -128,9 +130,41 @@ def test_aliases_of_one_model_may_differ_by_separators_only(tmp_path: Path) -> N
     assert _messages([_write(tmp_path, "mistral", 'aliases = ["mistral-7b", "mistral:7b", "Mistral"]\n')]) == []
 
 
+@pytest.mark.parametrize(
+    ("total", "right"),
+    [
+        (7_248_023_552, True),  # published
+        (7_250_000_000, True),  # as the publisher rounds it
+        (7_200_000_000, True),
+        (7_000_000_000, True),  # "7B"
+        (7_284_023_552, True),  # 0.5 %
+        (7_285_023_552, False),
+        (7_100_000_000, False),
+        (6_000_000_000, False),
+        (10_000_000_000, False),  # no digit of ten thousand million is that coarse
+    ],
+)
+def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: Path) -> None:
+    """A count lies within 0.5 % of the architecture's, or is what that rounds to at the digits it is written with (Mistral 7B v0.3)."""
+    text = (HERE / "bad_specs" / "total-of-another-model.toml").read_text(encoding="utf-8")
+    path = tmp_path / "total-of-another-model.toml"
+    path.write_text(text.replace("942_243_060", str(total)), encoding="utf-8")
+    assert (_messages([str(path)]) == []) == right
+
+
+def test_an_encoder_of_unknown_size_may_be_any_part_of_the_total(tmp_path: Path) -> None:
+    """Where the spec says why the encoders are not counted, a total above the language model's is right, one below is not."""
+    text = (HERE / "bad_specs" / "total-of-another-model.toml").read_text(encoding="utf-8")
+    for total, faults in ((9_000_000_001, 0), (6_000_000_001, 1)):
+        path = tmp_path / "total-of-another-model.toml"
+        made = text.replace("942_243_060", str(total)).replace('"text"', '"vision"')
+        path.write_text(f'{made}\n[unknown]\n"parameters.encoders" = "not published"\n', encoding="utf-8")
+        assert len(_messages([str(path)])) == faults
+
+
 def test_pointers_lead_somewhere(tmp_path: Path) -> None:
     """A successor or alternative is the id of a spec, here or in the catalogue; a slip is told from a stranger."""
-    _, catalogue = check_spec_files([_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], ())
+    _, catalogue = check_spec_files([_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], (), ROWS)
     path = _write(
         tmp_path,
         "closed",

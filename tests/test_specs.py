@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from selfhost.catalogue import canonical
+from selfhost.catalogue import Catalogue, canonical
 from selfhost.licenses import canonical_expression
+from selfhost.names import resolve
+from selfhost.needs import default_format_and_quantization
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
-from selfhost.spec import Architecture, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
+from selfhost.spec import QUANTIZATIONS, Architecture, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
 from selfhost.tomlfile import Document
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -432,9 +434,22 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
     for table in ("minimum_versions", "minimum_builds"):
         assert set(runtime.get(table, {})) <= set(rows)
         assert (table in runtime) == (table in runtime["sources"])
-    for version in runtime.get("minimum_versions", {}).values():
+    assert ("command_version" in runtime) == ("command_version" in runtime["sources"])
+    for version in (*runtime.get("minimum_versions", {}).values(), runtime.get("command_version", "0")):
         Version(version)
     assert all(re.fullmatch(r"b\d+", build) for build in runtime.get("minimum_builds", {}).values())
+
+
+def test_tags_are_names_of_models_in_another_type() -> None:
+    """Each tag is a name that somebody may type, and its quantization none that would be taken anyway."""
+    shelf = Catalogue.open()
+    ollama = shelf.runtime("ollama")
+    assert ollama.tags
+    assert "tags" in ollama.sources
+    for tag, quantization in ollama.tags.items():
+        spec = shelf.spec(resolve(tag, shelf).spec_id)
+        assert quantization in QUANTIZATIONS["gguf"]
+        assert quantization != default_format_and_quantization(spec, ollama)[1], tag
 
 
 def test_first_releases_of_transformers_are_those_that_publishers_name() -> None:

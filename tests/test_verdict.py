@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfhost import findings
+from selfhost.catalogue import Catalogue
 from selfhost.facts import Unread
 from selfhost.findings import CODES, Finding, Outcome
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
@@ -852,6 +853,17 @@ def test_a_runtime_from_before_the_architecture_is_too_old(installed: str | None
     assert (
         found("runtime", question(runtime=runtime, spec=SPEC.replace(safety=Safety(remote_code=True))), machine).code != "runtime-too-old"
     )
+
+
+@pytest.mark.parametrize(("installed", "code"), [("0.39.0", "runtime-too-old"), ("0.40.0", "runtime-present"), (None, "runtime-present")])
+def test_a_runtime_that_does_not_take_the_command_is_too_old(installed: str | None, code: str) -> None:
+    """huggingface/diffusers#14205, in 0.40.0: an older one passes over `dtype` and loads twice the bytes. The command printed has it."""
+    runtime = Catalogue.open().runtime("diffusers")
+    assert ", dtype=torch." in runtime.command
+    machine = MACHINE.replace(runtimes=(PresentRuntime(id="diffusers", version=installed),))
+    finding = found("runtime", question(runtime=runtime), machine)
+    assert finding.code == code
+    assert (finding.remedy or "") == ("pip install --upgrade 'diffusers>=0.40.0'" if code == "runtime-too-old" else "")
 
 
 def test_builds_are_not_compared() -> None:

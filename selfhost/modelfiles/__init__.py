@@ -25,6 +25,7 @@ __all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text
 _MAX_ENTRIES = 20_000
 _CONFIG = "config.json"
 _ADAPTER = "adapter_model.safetensors"
+_MAX_ADAPTER_CONFIG_BYTES = 1 << 20
 _INDEX_ENDING = ".safetensors.index.json"
 _UNFINISHED = (".incomplete", ".part", ".crdownload", ".aria2")
 # what lies beside a model's weights and is none of them
@@ -69,13 +70,16 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
 
 
 class AdapterFile(Record):
-    """A LoRA adapter. Of a GGUF file also the architecture it was made for, and by the tensor that they change the shapes of both
+    """A LoRA adapter, and by the tensor that they change (in a GGUF file) or the module (in what peft wrote) the shapes of both
     matrices, the row length first.
+
+    `architecture` is the one that a GGUF file was made for, `base_model` the repository or folder that peft trained on.
     """
 
     size: SizedWeights
     format: str
     architecture: str | None = None
+    base_model: str | None = None
     pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
 
@@ -90,6 +94,7 @@ def read_adapter(path: str) -> AdapterFile:
     from .source import fail, open_file, read_some, shown, status_of
 
     name: str | None = None
+    base: str | None = None
     pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     if stat.S_ISDIR(status_of(path).st_mode):
@@ -115,11 +120,44 @@ def read_adapter(path: str) -> AdapterFile:
         if not os.path.basename(path).startswith("adapter_model") and _beside(path, "adapter_config.json") is None:
             fail(path, "is no LoRA adapter", f"give the {_ADAPTER} that peft wrote, or a GGUF file made of it")
         stored, format = read_weights(path, (path,)).data_bytes, "safetensors"
+        base, pairs = _of_peft(path)
     line = f"{stored:,} bytes of tensors"
     sized = SizedWeights(
         bytes=stored, low_bytes=stored, high_bytes=stored, how=How.EXACT, source=f"header of {shown(path)}", arithmetic=line
     )
-    return AdapterFile(size=sized, format=format, architecture=name, pairs=pairs)
+    return AdapterFile(size=sized, format=format, architecture=name, base_model=base, pairs=pairs)
+
+
+def _of_peft(path: str) -> tuple[str | None, Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]]:
+    """What peft trained on, as its config beside the file says, and the pairs of matrices by module.
+
+    peft, tuners/lora/layer.py: `lora_A` is rank × inputs, `lora_B` outputs × rank, under the module's name in `base_model.model`.
+    """
+    from .naming import clean
+    from .safetensors import read_shapes
+    from .source import fail, read_json
+
+    beside = _beside(path, "adapter_config.json")
+    stated = read_json(beside, _MAX_ADAPTER_CONFIG_BYTES, what="adapter_config.json") if beside is not None else None
+    config = stated if isinstance(stated, dict) else {}
+    kind, base, rank = (config.get(key) for key in ("peft_type", "base_model_name_or_path", "r"))
+    if isinstance(kind, str) and kind != "LORA":
+        fail(path, f"is an adapter of the type {clean(kind)}, not LoRA", "give a LoRA adapter")
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for name, shape in read_shapes(path).items():
+        module, _, matrix = name.removesuffix(".weight").removeprefix("base_model.model.").rpartition(".")
+        if matrix in ("lora_A", "lora_B") and module and len(shape) == 2:
+            found.setdefault(module, {})[matrix] = (shape[1], shape[0])
+    pairs: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    for module, both in found.items():
+        if len(both) < 2:
+            fail(path, f'has {next(iter(both))} of "{module}" and not the other matrix', "the file is damaged: download it again")
+        pairs[module] = both["lora_A"], both["lora_B"]
+    ranks = sorted({first[1] for module, (first, _) in pairs.items() if ".experts" not in module})
+    if isinstance(rank, int) and not config.get("rank_pattern") and ranks and ranks != [rank]:
+        other = next(one for one in ranks if one != rank)
+        fail(path, f"has matrices of rank {other:,}, and its adapter_config.json says r = {rank:,}", "take both from the same place")
+    return clean(base) if isinstance(base, str) else None, pairs
 
 
 def _pairs(path: str, header: Header) -> Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]:

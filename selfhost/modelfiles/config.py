@@ -978,7 +978,7 @@ class _Config:
         ]
 
     def parameters(self, architecture: Architecture, row: Mapping[str, Any]) -> tuple[int, int]:
-        from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count
+        from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count, idle
 
         groups = checkpoint_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
         total = count(groups)
@@ -988,13 +988,7 @@ class _Config:
                 f"is no usable config.json: it describes {total:.1e} parameters",
                 "give the model's config.json as it was published",
             )
-        idle = 0
-        for layer in architecture.feed_forward:
-            if layer.experts and layer.used:
-                where = set(layer.layers)
-                each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
-                idle += each * (layer.experts - layer.used) // layer.experts
-        return total, max(1, total - idle)
+        return total, max(1, total - idle(groups, architecture))
 
     # -------- how it is stored
 

@@ -66,6 +66,18 @@ class Weights(Record):
 
 def read_file(path: str) -> tuple[int, dict[str, int]]:
     """Size of one file, and its elements by dtype. Raises `SpecError`; reads no weights."""
+    size, room, header = _header(path)
+    return size, _elements(path, room, header)
+
+
+def read_shapes(path: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of a file's tensors by name, of a file that `read_file` has read: outputs first, as PyTorch has them."""
+    _, _, header = _header(path)
+    return {clean(name): tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+
+
+def _header(path: str) -> tuple[int, int, Any]:
+    """Size of a file, the bytes behind its header, and the header's values."""
     stream, size = open_file(path)
     with stream:
         start = read_some(path, stream, min(size, 4096))
@@ -84,7 +96,7 @@ def read_file(path: str) -> tuple[int, dict[str, int]]:
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
         if len(header) < length:
             fail(path, "became shorter while it was read", "wait until nothing writes to it any more")
-    return size, _elements(path, size - 8 - length, parse_json(path, header, what="safetensors header"))
+    return size, size - 8 - length, parse_json(path, header, what="safetensors header")
 
 
 def _elements(path: str, room: int, header: Any) -> dict[str, int]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         QUANTIZATIONS,
         batch_tokens,
         canonical_quantization,
-        decode_bytes,
+        counted_parameters,
         decode_bytes_by_type,
         default_format_and_quantization,
         needs_of,
@@ -32,7 +32,7 @@ __all__ = [
     "adapter_of_rank",
     "batch_tokens",
     "canonical_quantization",
-    "decode_bytes",
+    "counted_parameters",
     "decode_bytes_by_type",
     "default_format_and_quantization",
     "from_sixteen_bits",
@@ -47,8 +47,8 @@ __all__ = [
 ]
 
 _HOME = {
-    "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes": "estimate", "decode_bytes_by_type": "estimate",
-    "batch_tokens": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
+    "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes_by_type": "estimate",
+    "batch_tokens": "estimate", "counted_parameters": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
     "quantizations_of": "estimate", "weights_bytes": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",

@@ -52,7 +52,8 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         found = published(subject.spec, format, "native")
     if found is not None:
         return stated_size(found)
-    no_encoders = why_no_encoders(subject.spec) if subject.whole else None
+    # without its tensors a model is sized by its total, which has the encoders in it; files for MLX keep them in 16 bits
+    no_encoders = why_no_encoders(subject.spec) if subject.whole or format == "mlx" else None
     if no_encoders is not None:
         return Unread(fact="download_bytes", reason=no_encoders, remedy=ENCODER_REMEDY)
     if format == "mlx":
@@ -218,20 +219,14 @@ def overhead(runtime: RuntimeSpec) -> Term:
 
 
 def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str) -> Term:
-    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
-    unneeded = 0
+    architecture, row = subject.architecture, subject.row
     own = quantization == name_of(architecture)
     if not own and row is not None and architecture is not None and loads_sixteen_bits(subject.spec, runtime, format, quantization):
         return _quantized_while_loading(files, architecture, row, runtime, quantization)
-    if files.how is not How.STATED and architecture is not None and format != "mlx" and own:
-        # in the files (not those made for MLX), by default not loaded: blocks that predict more tokens, a tied matrix stored twice
-        plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-        unneeded = int((parameters.mtp or 0) * _bits(architecture.matrix_dtype, plain) / 8)
-        if not (architecture.matrix_dtype or architecture.expert_dtype):
-            unneeded += int((parameters.extra_in_files or 0) * plain / 8)
+    unneeded = _unneeded(subject, files, format, quantization)
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
     line = files.arithmetic + (f" - {unneeded:,} bytes that are not loaded" if unneeded else "")
-    if own and architecture is not None and quantization == "float32" and runtime.id == "vllm":
+    if _halves(runtime, architecture, quantization):
         size, low, high = size // 2, low // 2, high // 2
         line = f"({line}) / 2, for it loads 32-bit weights as 16-bit ones (--dtype auto)"
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
@@ -245,6 +240,18 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         high = max(high, count(checkpoint_tensors(architecture, row)) * 2)
         line += "; up to 2 bytes per parameter where this machine has no kernel for the type"
     return term("weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high)
+
+
+def _unneeded(subject: Subject, files: SizedWeights, format: str, quantization: str) -> int:
+    """In the files (not those made for MLX), by default not loaded: blocks that predict more tokens, a tied matrix stored twice."""
+    architecture, parameters = subject.architecture, subject.spec.parameters
+    if files.how is How.STATED or architecture is None or format == "mlx" or quantization != name_of(architecture):
+        return 0
+    plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
+    size = int((parameters.mtp or 0) * _bits(architecture.matrix_dtype, plain) / 8)
+    if not (architecture.matrix_dtype or architecture.expert_dtype):
+        size += int((parameters.extra_in_files or 0) * plain / 8)
+    return size
 
 
 def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int:
@@ -274,9 +281,15 @@ def _quantized_while_loading(
     return term("weights", size, files.how, source, line, low=files.low_bytes, high=max(files.high_bytes, int(size * 1.005)))
 
 
+def _halves(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> bool:
+    """True for 32-bit weights that vLLM loads in 16 bits: its --dtype auto (vllm/config/model.py)."""
+    own = architecture is not None and quantization == name_of(architecture) == "float32"
+    return own and runtime is not None and runtime.id == "vllm"
+
+
 def _width(architecture: Architecture, runtime: RuntimeSpec) -> int:
-    """Bytes of a number that is computed with. vLLM's --dtype auto is 16-bit for 32-bit models (vllm/config/model.py)."""
-    return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
+    """Bytes of a number that is computed with."""
+    return 4 if architecture.dtype == "float32" and not _halves(runtime, architecture, "float32") else 2
 
 
 def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
@@ -463,7 +476,9 @@ def _torch_activations(
     return term("activations", found.bytes, How.ASSUMED, source, line, low=low, high=high)
 
 
-def decode_bytes(subject: Subject, format: str, quantization: str, sized: SizedWeights | Unread) -> dict[str, int]:
+def decode_bytes(
+    subject: Subject, format: str, quantization: str, sized: SizedWeights | Unread, runtime: RuntimeSpec | None
+) -> dict[str, int]:
     """Bytes read for one decoded token: the files scaled to the active parameters, less an untied token table."""
     parameters, architecture = subject.spec.parameters, subject.architecture
     if isinstance(sized, Unread) or not parameters.total:
@@ -471,4 +486,5 @@ def decode_bytes(subject: Subject, format: str, quantization: str, sized: SizedW
     active = (parameters.active or parameters.total) - (parameters.encoders or 0)
     if architecture is not None and not architecture.tied_embeddings and architecture.output_matrix:
         active -= (architecture.vocabulary or 0) * architecture.embedding_length
-    return {quantization: max(0, sized.bytes * active // parameters.total)}
+    read = max(0, (sized.bytes - _unneeded(subject, sized, format, quantization)) * active // parameters.total)
+    return {"bfloat16": read // 2} if _halves(runtime, architecture, quantization) else {quantization: read}

@@ -8,6 +8,7 @@ per sequence, and the model for `1 + DRAFTED_TOKENS`. An adapter's tensors are c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..facts import Unread
@@ -30,6 +31,11 @@ OWN_BLOCK = "mtp"
 _BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW = 0.82, 0.45
 # what loading two adapters of 224 matrices added to their tensors: 1.5 MB each (the same build)
 _ADAPTER_TABLES_BYTES, _ADAPTER_TABLES_HIGH_BYTES = 1_500_000, 4_194_304
+# linear layers that most models in transformers have under the same names
+_MODULES = {
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+    "self_attn.qkv_proj": "attn_qkv", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+}  # fmt: skip
 _SOURCE = f"{llamacpp.SOURCE}: common/speculative.cpp"
 
 
@@ -42,26 +48,38 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
 
 
 def why_adapter_differs(
-    model: ModelSpec, architectures: Mapping[str, Any], made_for: str, pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    model: ModelSpec, architectures: Mapping[str, Any], made_for: str | None, pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 ) -> str | None:
-    """Why llama.cpp refuses this adapter for the model, None where it takes it or the model's tensors are not known.
+    """Why the adapter is not for the model, None where it is or the model's tensors are not known.
 
-    llama.cpp 0c1e570, src/llama-adapter.cpp: the same architecture, every changed tensor in the model, both matrices of its shape.
+    `made_for` is the architecture of a GGUF adapter, which llama.cpp compares with the model's (0c1e570, src/llama-adapter.cpp): the
+    same architecture, every changed tensor in the model, both matrices of its shape. None of what peft wrote: `pairs` go by module
+    then, and peft compares the shapes of those that are there (torch's load_state_dict: "size mismatch").
     """
-    from .tensors import gguf_tensors, row_of
+    from .tensors import checkpoint_tensors, gguf_tensors, row_of
 
     made = model.architecture
-    if made is None or not made.runs_in_gguf:
+    if made is None or (made_for is not None and not made.runs_in_gguf):
         return None
-    if made_for != made.row:
+    if made_for not in (None, made.row):
         return f"it was made for the architecture {made_for}, and {model.name} is {made.row}"
     row = row_of(made, architectures)
     if row is None and not made.tensors:
         return None
-    groups = gguf_tensors(made, row or ArchitectureRow(name=made.row))
+    row = row or ArchitectureRow(name=made.row)
+    groups = checkpoint_tensors(made, row) if made_for is None else gguf_tensors(made, row)
     shapes = {group.name.replace("*", str(layer)): group.shape for group in groups for layer in group.layers or (0,)}
     for name, (first, second) in pairs.items():
-        shape = shapes.get(name)
+        if made_for is None:
+            layer, tensor = _of_module(name, row)
+            if layer is not None and layer >= made.layers:
+                return f"it changes {name}, and {model.name} has {made.layers:,} layers, counted from 0"
+            if tensor not in shapes:
+                # in modules of other names, or of a part that the specs do not list
+                continue
+        else:
+            tensor = name
+        shape = shapes.get(tensor)
         if shape is None:
             return f"it changes {name}, which {model.name} does not have"
         (into, rank), (rank_again, out) = (*first, 1)[:2], (*second, 1)[:2]
@@ -72,6 +90,17 @@ def why_adapter_differs(
             sizes = " and ".join(" × ".join(map(str, one)) for one in (first, second))
             return f"its matrices for {name} are {sizes}, and that tensor of {model.name} is {' × '.join(map(str, shape))}"
     return None
+
+
+def _of_module(name: str, row: ArchitectureRow) -> tuple[int | None, str]:
+    """The layer of a module of the language model, and the tensor that it is under the names of GGUF; "" where names do not tell."""
+    found = re.search(r"(?:^|\.)layers\.(\d{1,6})\.([a-z_.]+)$", name)
+    if found is None or re.search(r"vision|visual|audio|encoder|decoder|mtp", name):
+        return None, ""
+    if row.gate == "fused" and found[2] in ("mlp.gate_proj", "mlp.up_proj"):
+        return int(found[1]), ""
+    tensor = _MODULES.get(found[2])
+    return int(found[1]), f"blk.{int(found[1])}.{tensor}.weight" if tensor else ""
 
 
 def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, runtime: RuntimeSpec, format: str) -> Parts:

@@ -14,7 +14,7 @@ from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
-from .tensors import row_of
+from .tensors import checkpoint_tensors, count, idle, row_of
 
 TYPE_CHECKING = False
 
@@ -104,6 +104,16 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures
     return checkpoint.size_of(subject, format, quantization)
 
 
+def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Parameters of the architecture without encoders, all and those used for one token; None where not every tensor follows."""
+    subject = _subject(spec, architectures)
+    if subject.architecture is None or subject.row is None or not subject.whole:
+        return None
+    groups = checkpoint_tensors(subject.architecture, subject.row)
+    total = count(groups)
+    return total, total - idle(groups, subject.architecture)
+
+
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:
     """What the model can be had in for that runtime, best quality first; only names whose size is known or can be computed."""
     format, default = default_format_and_quantization(spec, runtime)
@@ -191,17 +201,13 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     return None
 
 
-def decode_bytes(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, architectures: Mapping[str, Any]) -> int | None:
-    """Bytes of weights read for one decoded token; None where the weights are not known."""
-    if runtime is None or spec.closed or not _describes(spec):
-        return None
-    default = default_format_and_quantization(spec, runtime)
-    by_type = decode_bytes_by_type(spec, workload.format or default[0], workload.quantization or default[1], architectures)
-    return sum(by_type.values()) if by_type else None
+def decode_bytes_by_type(
+    spec: ModelSpec, runtime: RuntimeSpec | None, format: str, quantization: str, architectures: Mapping[str, Any]
+) -> dict[str, int]:
+    """Bytes of weights read for one decoded token, by the type they are in while that runtime computes; {} where unknown.
 
-
-def decode_bytes_by_type(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> dict[str, int]:
-    """The same by stored type: all but an untied token table, and of routed experts the share that is used; {} where unknown."""
+    All but an untied token table, and of routed experts the share that is used.
+    """
     subject = _subject(spec, architectures)
     quantization = canonical_gguf(quantization) or quantization
     architecture, row = subject.architecture, subject.row
@@ -210,7 +216,7 @@ def decode_bytes_by_type(spec: ModelSpec, format: str, quantization: str, archit
         total, active = spec.parameters.total, spec.parameters.active
         return {} if isinstance(sized, Unread) or not total else {quantization: sized.bytes * (active or total) // total}
     if format != "gguf" or row is None or not subject.whole or quantization not in GGUF_QUANTIZATIONS:
-        return checkpoint.decode_bytes(subject, format, quantization, weights_bytes(spec, format, quantization, architectures))
+        return checkpoint.decode_bytes(subject, format, quantization, weights_bytes(spec, format, quantization, architectures), runtime)
     used = {layer: (group.used or 1, group.experts) for group in architecture.feed_forward if group.experts for layer in group.layers}
     share = next(iter(used.values()), (1, 1))
     tied = architecture.tied_embeddings

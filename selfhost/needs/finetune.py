@@ -20,7 +20,7 @@ from ..facts import Record, Unread
 from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
 from .checkpoint import name_of, overhead, size_of
-from .parts import Subject, term, times
+from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 
@@ -166,6 +166,9 @@ def finetune_needs(
         return _known_files(cpu, files, f"what training a {spec.modality} model takes is not computed")
     if architecture is None or row is None or not subject.whole:
         return _known_files(cpu, files, "the tensors of the model are not known, so neither are its gradients and activations")
+    no_encoders = why_no_encoders(spec)
+    if no_encoders is not None:
+        return _known_files(cpu, files, f"{no_encoders}, so neither are the weights and gradients of all of it", ENCODER_REMEDY)
     terms = [*_states(subject, architecture, row, plan), _activations(subject, architecture, row, plan), overhead(runtime)]
     saved, largest, line = _checkpoint(terms, subject, architecture, row, plan)
     unknown = (files,) if isinstance(files, Unread) else ()
@@ -227,9 +230,9 @@ def _nothing(cpu: CpuNeed, reason: str, remedy: str | None) -> Needs:
     return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=unknown)
 
 
-def _known_files(cpu: CpuNeed, files: SizedWeights | Unread, reason: str) -> Needs:
+def _known_files(cpu: CpuNeed, files: SizedWeights | Unread, reason: str, remedy: str | None = None) -> Needs:
     """The download alone: how much the checkpoints of a run add is not known either."""
-    unknown = tuple(Unread(fact=fact, reason=reason, remedy=None) for fact in ("disk_bytes", "memory"))
+    unknown = tuple(Unread(fact=fact, reason=reason, remedy=remedy) for fact in ("disk_bytes", "memory"))
     if isinstance(files, Unread):
         return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=(files, *unknown))
     return Needs(

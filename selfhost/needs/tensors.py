@@ -83,6 +83,17 @@ def count(groups: Iterable[TensorGroup]) -> int:
     return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
 
 
+def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
+    """Parameters of routed experts that one token leaves out: what `total` has more than `active`."""
+    groups, found = tuple(groups), 0
+    for layer in architecture.feed_forward:
+        if layer.experts and layer.used:
+            where = set(layer.layers)
+            each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
+            found += each * (layer.experts - layer.used) // layer.experts
+    return found
+
+
 @lru_cache(maxsize=512)
 def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
     """The tensors of the GGUF file, multi-token-prediction blocks last, their layers numbered from `layers` on."""

@@ -14,20 +14,18 @@ from .words import (
     MACHINE,
     api_words,
     asked_words,
-    bill_words,
     command_line,
     download_of,
     failed_words,
     headline,
     line,
-    load_words,
     memory_blocks,
     memory_of,
     month_blocks,
+    months_table,
     offers_blocks,
     on_machine,
     ordered,
-    pace_words,
     planned_words,
     price_words,
     reason_blocks,
@@ -379,7 +377,7 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, to
     if served:
         blocks.append(BLANK)
         blocks.extend(api_words(served))
-    _months(blocks, verdicts)
+    months_table(blocks, verdicts)
     local = [verdict for verdict in verdicts if verdict.can_run]
     warned: dict[tuple[str, str, str | None], list[str]] = {}
     for verdict in local if not verbose else ():
@@ -394,25 +392,6 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, to
     if commands:
         section(blocks, "To run them" if len(local) > 1 else _to_run(tuple(commands)))
         blocks.extend(command_line(command) for command in commands)
-
-
-def _months(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
-    """The cost of a month of each, where a load was stated."""
-    costs = [(verdict, verdict.monthly_cost) for verdict in verdicts if verdict.monthly_cost is not None]
-    loads = dict.fromkeys(load_words(cost) for _, cost in costs if cost.reason is None)
-    if not costs:
-        return
-    section(blocks, f"A month of {costs[0][1].days_per_month} days" + (f", {next(iter(loads))}" if len(loads) == 1 else ""))
-    rows = []
-    for verdict, cost in costs:
-        by_api = "" if cost.reason else bill_words(cost) or "no price known"
-        here = cost.reason or ("does not run" if cost.here is None else pace_words(cost.here) or "not known")
-        rows.append((Span(text=verdict.model.id, style="strong"), Span(text=by_api), Span(text=here)))
-    where = on_machine(verdicts[0].machine, short=True)
-    columns = (Column(title="model"), Column(title="by API", right=True, wrap=True), Column(title=where, wrap=True))
-    blocks.append(Table(columns=columns, rows=tuple(rows)))
-    for load in loads if len(loads) > 1 else ():
-        blocks.append(say(load, indent=2))
 
 
 def _shifted(block: Block) -> Block:

@@ -14,6 +14,7 @@ from .words import (
     command_line,
     download_of,
     memory_of,
+    months_table,
     on_machine,
     planned_words,
     price_words,
@@ -42,6 +43,7 @@ def compare_document(verdicts: Sequence[Verdict], *, carry: str = "", today: str
         blocks.append(say("private: nothing may leave the machine, so an API is no answer"))
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
         blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], today)]
+    months_table(blocks, verdicts)
     notes = [(verdict.asked, note) for verdict in verdicts for note in verdict.notes]
     if notes:
         section(blocks, "Notes")

@@ -252,6 +252,19 @@ def pace_words(here: LocalCost) -> str:
     return f"{units.hours(low, high)} a day{' at most' if here.hours_are_bounds else ''}{verdict}"
 
 
+def energy_words(here: LocalCost) -> str:
+    """`1.3 to 5.6 kWh, 0.39 to 1.68 in your currency`, of the fast end alone where the slow end is not known; "" where neither is."""
+    low, high = here.kwh_per_month_low, here.kwh_per_month_high
+    first, last = here.electricity_per_month_low, here.electricity_per_month_high
+    if low is None or here.watts_low is None or here.watts_high is None:
+        return ""
+    if high is None:
+        high, last = low, first
+    bill = f", {_amounts(first, last)} in your currency" if first is not None and last is not None else ""
+    most = " at most" if here.hours_are_bounds and here.kwh_per_month_high is not None else ""
+    return f"{units.energy(low, high)}{most}{bill}"
+
+
 def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, verbose: bool) -> None:
     """The month by API beside the month on this machine, each with its arithmetic."""
     if cost is None:
@@ -274,20 +287,44 @@ def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, v
     if pace := pace_words(here):
         blocks.append(say(f"{where}: {pace}, one request after another", indent=2, hang=2))
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[:2])
-    low, high = here.kwh_per_month_low, here.kwh_per_month_high
     for entry in here.unknown:
         topic = {"hours_per_day": where, "kwh_per_month_high": "energy at the slow end"}.get(entry.fact, "energy")
         blocks.append(say(f"{topic}: not known: {entry.reason}", indent=2, hang=2))
         if entry.remedy:
             blocks.append(say(f"→ {entry.remedy}", indent=4, hang=2))
-    if low is not None and here.watts_low is not None and here.watts_high is not None:
-        first, last = here.electricity_per_month_low, here.electricity_per_month_high
-        topic, watts, most = "energy", here.watts_high, " at most" if here.hours_are_bounds else ""
-        if high is None:
-            topic, watts, most, high, last = "energy at the fast end", here.watts_low, "", low, first
-        bill = f", {_amounts(first, last)} in your currency" if first is not None and last is not None else ""
-        blocks.append(say(f"{topic}: {units.energy(low, high)}{most}{bill}, at {watts:g} W: {here.watts_source}", indent=2, hang=2))
+    if energy := energy_words(here):
+        fast = here.kwh_per_month_high is None
+        watts = here.watts_low if fast else here.watts_high
+        topic = "energy at the fast end" if fast else "energy"
+        blocks.append(say(f"{topic}: {energy}, at {watts:g} W: {here.watts_source}", indent=2, hang=2))
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
+
+
+def months_table(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
+    """The cost of a month of each, where a load was stated."""
+    costs = [(verdict, verdict.monthly_cost) for verdict in verdicts if verdict.monthly_cost is not None]
+    loads = dict.fromkeys(load_words(cost) for _, cost in costs if cost.reason is None)
+    if not costs:
+        return
+    section(blocks, f"A month of {costs[0][1].days_per_month} days" + (f", {next(iter(loads))}" if len(loads) == 1 else ""))
+    rows = []
+    for verdict, cost in costs:
+        by_api = "" if cost.reason else bill_words(cost) or "no price known"
+        here = cost.reason or ("does not run" if cost.here is None else pace_words(cost.here) or "not known")
+        energy = energy_words(cost.here) if cost.here is not None else ""
+        if energy and cost.here is not None and cost.here.kwh_per_month_high is None:
+            energy += " at the fast end"
+        rows.append((Span(text=verdict.model.id, style="strong"), Span(text=by_api), Span(text=here), Span(text=energy)))
+    where = on_machine(verdicts[0].machine, short=True)
+    columns = (
+        Column(title="model"),
+        Column(title="by API", right=True, wrap=True),
+        Column(title=where, wrap=True),
+        Column(title="energy", wrap=True),
+    )
+    blocks.append(Table(columns=columns, rows=tuple(rows)))
+    for load in loads if len(loads) > 1 else ():
+        blocks.append(say(load, indent=2))
 
 
 def _amounts(low: float, high: float) -> str:
