@@ -316,6 +316,11 @@ def _cache(
             notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
         elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
             notes.append(f"{asked.context_tokens:,} tokens padded to a multiple of 256")
+    idle = llamacpp.idle_layers(architecture)
+    if widest and idle:
+        size += room.full * room.streams * idle * row_bytes(asked.value_type, widest)
+        ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
+        lines.append(f"{times(idle, 'layer')} without attention × {widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens{ending}")
     line = " + ".join(lines)
     if unsure:
         notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")

@@ -94,15 +94,21 @@ def window_known(architecture: Architecture, group: CacheGroup) -> bool:
 def cache_bytes(
     architecture: Architecture, row: ArchitectureRow, room: Cells, *, key_type: str, value_type: str, flash_attention: bool = True
 ) -> int:
-    """The KV cache. Without flash attention every V row of a model with several widths gets the largest."""
+    """The KV cache. Without flash attention every V row of a model with several widths gets the largest, and so do idle layers."""
     groups = cache_groups(architecture, row)
-    widths = {group.value_elements for group in groups}
-    widest = max(widths) if len(widths) > 1 and not flash_attention else None
-    return sum(
+    widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
+    size = sum(
         room.of(window_of(architecture, group)) * room.streams * group.layers
         * (row_bytes(key_type, group.key_elements) + row_bytes(value_type, group.value_elements if widest is None else widest))
         for group in groups
     )  # fmt: skip
+    return size + room.full * room.streams * idle_layers(architecture) * row_bytes(value_type, widest or 0)
+
+
+def idle_layers(architecture: Architecture) -> int:
+    """Layers that do not attend and yet have a V row without flash attention: of a model without a state, whose cache leaves out none."""
+    attending = {layer for group in architecture.attention for layer in group.layers}
+    return 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
 
 
 def state_bytes(architecture: Architecture, sequences: int) -> int:
