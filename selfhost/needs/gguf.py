@@ -54,7 +54,7 @@ _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token
 _INDEXER_VALUES = frozenset({"minimax-m3"})
 # architectures whose compute buffer was measured
 _MEASURED = frozenset({
-    "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deepseek2", "deepseek32",
+    "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deci", "deepseek2", "deepseek32",
     "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma", "gemma-embedding", "gemma2", "gemma3",
     "gemma3n", "gemma4", "glm-dsa", "glm4", "glm4moe", "gpt-oss", "gpt2", "gptneox", "granite", "granitehybrid", "granitemoe",
     "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4", "mamba", "minicpm", "minimax-m2",
@@ -320,7 +320,9 @@ def _cache(
     if widest and idle:
         size += room.full * room.streams * idle * row_bytes(asked.value_type, widest)
         ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
-        lines.append(f"{times(idle, 'layer')} without attention × {widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens{ending}")
+        lines.append(
+            f"{times(idle, 'layer')} without attention × {widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens{ending}"
+        )
     line = " + ".join(lines)
     if unsure:
         notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
