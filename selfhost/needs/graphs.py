@@ -204,8 +204,8 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
 
 def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int) -> tuple[int, int, int, int]:
     window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
-    # an encoder hands all its tokens to the pooling
-    rows = _tokens(row, room) if row.encoder else min(room.micro_batch, logits_rows)
+    # an encoder hands all its tokens to the pooling, less those that fill up the sequences
+    rows = room.encoded if row.encoder else min(room.micro_batch, logits_rows)
     return 1, room.full, room.of(window), rows
 
 
