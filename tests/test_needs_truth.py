@@ -233,6 +233,15 @@ def test_published_files_are_within_half_a_percent() -> None:
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
 
 
+@pytest.mark.parametrize("published_bytes", [14_700_000_000, 15_100_000_000])
+def test_hybrids_of_both_versions_of_llama_quantize_lie_in_the_range(published_bytes: int) -> None:
+    """IQ4_XS of Qwen3.5 27B, and of Qwen3.6 27B after llama.cpp 1dab5f5a44: model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF."""
+    sized = weights_bytes(Catalogue.open().spec("qwen3.6-27b").replace(files=()), "gguf", "IQ4_XS", rows())
+    assert isinstance(sized, SizedWeights)
+    assert sized.low_bytes <= published_bytes <= sized.high_bytes
+    assert sized.high_bytes - sized.low_bytes <= 0.06 * sized.bytes
+
+
 # bits per weight of Llama 3.1 8B: llama.cpp tools/quantize/README.md at 311c2c9f; made without an importance matrix
 # except for the types that need one
 README_BITS = {

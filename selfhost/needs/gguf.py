@@ -24,7 +24,7 @@ from .parts import (
     unread_size,
     why_no_encoders,
 )
-from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
+from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, fused_in_base_type, row_bytes, stored
 from .records import How, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
@@ -184,8 +184,15 @@ def _usual(architecture: Architecture, row: ArchitectureRow, quantization: str) 
 
 @lru_cache(maxsize=1024)
 def _spread(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[int, int]:
-    """Tensor bytes with and without an importance matrix, less and more the error of the recipe; multi-token prediction included."""
-    sizes = [sum(tensor.bytes for tensor in _usual(architecture, row, quantization))]
+    """Tensor bytes with and without an importance matrix, less and more the error of the recipe; multi-token prediction included.
+
+    Of Qwen3-Next, 3.5 and 3.6 published files were made by two versions of llama-quantize: 14.7 and 15.1 GB are IQ4_XS files of the
+    same shapes (model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF).
+    """
+    usual = _usual(architecture, row, quantization)
+    sizes = [sum(tensor.bytes for tensor in usual)]
+    if any(group.kind == "delta" for group in architecture.recurrent):
+        sizes.append(fused_in_base_type(usual, quantization))
     if quantization in ("Q4_0", "Q5_0") or quantization.startswith("IQ"):
         sizes.append(sum(tensor.bytes for tensor in stored(architecture, row, quantization, not quantization.startswith("IQ"))))
     return int(min(sizes) * (1 - _RECIPE_ERROR)), int(max(sizes) * (1 + _RECIPE_ERROR))

@@ -104,6 +104,14 @@ def stored(architecture: Architecture, row: ArchitectureRow, quantization: str, 
     return tuple(_typed(architecture, row, groups, quantization, importance_matrix))
 
 
+def fused_in_base_type(tensors: Iterable[Stored], quantization: str) -> int:
+    """Bytes of these tensors where fused matrices have the type of most others, as llama-quantize gave them before 1dab5f5a44 (2026)."""
+    return sum(
+        tensor_bytes(_fit(_BASE[quantization], tensor.shape[0]), tensor.shape) * tensor.count if "attn_qkv" in tensor.name else tensor.bytes
+        for tensor in tensors
+    )
+
+
 def _typed(
     architecture: Architecture, row: ArchitectureRow, groups: Iterable[TensorGroup], quantization: str, importance_matrix: bool
 ) -> Iterable[Stored]:
