@@ -16,6 +16,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import test_catalogue_truth as catalogue
 import test_needs_truth as truth
 
 from selfhost.needs import graphs, llamacpp, weights_bytes
@@ -32,7 +33,7 @@ def main() -> int:
     parser.add_argument("--by-model", action="store_true", help="one line an architecture too, where anything is off")
     options = parser.parse_args()
     found: dict[tuple[str, str], list[float]] = {}
-    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published()):
+    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published(), *_of_the_catalogue()):
         found.setdefault((quantity, ""), []).append(error)
         if options.by_model:
             found.setdefault((quantity, architecture), []).append(error)
@@ -92,6 +93,24 @@ def _published() -> Iterator[Error]:
             sized = weights_bytes(ModelSpec(id="model", name="Model", architecture=made), "gguf", quantization, truth.rows())
             if isinstance(sized, SizedWeights):
                 yield "published GGUF size", made.row, _off(sized.bytes, size)
+
+
+def _of_the_catalogue() -> Iterator[Error]:
+    """The catalogue's own models, with options drawn by chance."""
+    found = catalogue.truth()
+    for name, cases in found["memory"].items():
+        made, _ = catalogue.model(name)
+        for kept, buffer, case in catalogue.answered(name, cases):
+            yield "catalogue: cache and state", made.row, _off(kept, case["context_bytes"])
+            yield "catalogue: compute buffer", made.row, _off(buffer, case["compute_bytes"])
+    for name, sizes in found["tensor_bytes"].items():
+        made, row = catalogue.model(name)
+        for quantization, size in sizes.items():
+            tensors = stored(made, row, quantization, quantization.startswith("IQ"))
+            yield "catalogue: tensor bytes", made.row, _off(sum(tensor.bytes for tensor in tensors), size)
+    for load in found["loads"]:
+        predicted, peak = catalogue.peak_of(load)
+        yield "catalogue: peak resident memory", catalogue.model(load["model"])[0].row, _off(predicted.total_bytes, peak)
 
 
 if __name__ == "__main__":

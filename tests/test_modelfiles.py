@@ -25,7 +25,7 @@ from selfhost.needs import llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
 from selfhost.profiles import load
-from selfhost.spec import ModelSpec, read_model_spec
+from selfhost.spec import Architecture, ModelSpec, read_model_spec
 from selfhost.tomlfile import Document
 
 HERE = Path(__file__).parent
@@ -462,6 +462,53 @@ def test_no_mutation_of_a_gguf_header_is_a_traceback(data: st.DataObject, tmp_pa
 def header_of(name: str) -> tuple[bytes, int]:
     model = measured()[name]
     return gguf(metadata(name, model), placed(model))
+
+
+@pytest.mark.parametrize("model", ["minimax-m3", "glm-5.3", "deepseek-v3.2"])
+def test_layers_with_an_indexer_are_those_that_hold_its_tensors(model: str, tmp_path: Path) -> None:
+    """Of MiniMax M3 the first three layers have none, of GLM 5.3 three in four, as in the catalogue, whose caches were measured."""
+    architecture = Catalogue.open().spec(model).architecture
+    assert architecture is not None
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    heads = architecture.attention[0]
+    indexed = next(group for group in architecture.attention if group.indexer_heads)
+    keys: dict[str, object] = {
+        "block_count": architecture.layers + (architecture.mtp_layers or 0),
+        "nextn_predict_layers": architecture.mtp_layers or 0,
+        "embedding_length": architecture.embedding_length,
+        "context_length": architecture.context_tokens,
+        "attention.head_count": heads.heads,
+        "attention.head_count_kv": 1 if heads.latent_length else heads.kv_heads,
+        "attention.indexer.head_count": indexed.indexer_heads,
+        "attention.indexer.key_length": indexed.indexer_length,
+        "expert_count": architecture.feed_forward[-1].experts,
+        "expert_used_count": architecture.feed_forward[-1].used,
+    }
+    if heads.latent_length and heads.rope_length:
+        keys |= {
+            "attention.kv_lora_rank": heads.latent_length,
+            "attention.q_lora_rank": heads.query_latent_length,
+            "attention.key_length_mla": heads.key_length + heads.rope_length,
+            "attention.value_length_mla": heads.value_length,
+            "rope.dimension_count": heads.rope_length,
+        }
+    else:
+        keys |= {"attention.key_length": heads.key_length, "attention.value_length": heads.value_length}
+    tensors = [
+        (group.name if layer is None else group.name.replace("*", str(layer)), list(group.shape), "F16")
+        for group in gguf_tensors(architecture, row)
+        for layer in group.layers or (None,)
+    ]
+    name = architecture.row
+    header = {"general.architecture": name, "general.file_type": 1, **{f"{name}.{key}": item for key, item in keys.items()}}
+    read = read_local(write(tmp_path / "model.gguf", *gguf(header, tensors)), ROWS).spec.architecture
+    assert read is not None
+
+    def indexers(of: Architecture) -> dict[int, tuple[int | None, int | None]]:
+        return {layer: (group.indexer_heads, group.indexer_length) for group in of.attention for layer in group.layers}
+
+    assert indexers(read) == indexers(architecture)
 
 
 # ------------------------------------------------------------------ config.json

@@ -18,7 +18,7 @@ from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
 from selfhost.needs.packed import DTYPES, linear_bytes
 from selfhost.needs.quantization import GGUF_QUANTIZATIONS
-from selfhost.needs.records import SizedWeights
+from selfhost.needs.records import How, SizedWeights
 from selfhost.placement import capability_by_name
 from selfhost.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
 
@@ -45,6 +45,15 @@ def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
     apart = max(0, abs(found.bytes - row["bytes"]) - row["open"])
     assert apart <= 0.005 * row["bytes"], f"{found.bytes:,} against {row['bytes']:,}"
     assert found.low_bytes - row["open"] <= row["bytes"] <= found.high_bytes + row["open"]
+
+
+@pytest.mark.parametrize("row", TRUTH["parts_left"], ids=lambda row: f"{row['model']}-{row['quantization']}")
+def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(row: dict[str, Any]) -> None:
+    """Of experts and hybrids some publish all matrices quantized and some the experts alone: the range holds what its card says."""
+    found = computed(row["model"], row["format"], row["quantization"])
+    assert found.how is How.ASSUMED
+    assert found.low_bytes <= row["most"]
+    assert row["least"] <= found.high_bytes
 
 
 @pytest.mark.parametrize("row", TRUTH["layers"], ids=lambda row: row["quantization"])

@@ -676,7 +676,7 @@ class _Model:
         value = self.number("attention.value_length") or width // heads
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
-            return self.latent(latent, heads)
+            return self.latent(layer, latent, heads)
         if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
@@ -690,6 +690,7 @@ class _Model:
                 f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the keys of {self.name} {kv_heads:,} × {key:,}"
             )
         lacks_values = self.has(layer, "attn_k.weight") and not self.has(layer, "attn_v.weight")
+        indexer_heads, indexer_length = self.indexer(layer)
         return Attention(
             kind="full" if window is None else "sliding",
             layers=(),
@@ -699,13 +700,15 @@ class _Model:
             value_length=value,
             window_tokens=window,
             values_from_keys=lacks_values,
+            indexer_heads=indexer_heads,
+            indexer_length=indexer_length,
         )
 
-    def latent(self, latent: int, heads: int) -> Attention:
+    def latent(self, layer: int, latent: int, heads: int) -> Attention:
         rope, whole = self.needed("rope.dimension_count"), self.needed("attention.key_length_mla")
         if rope >= whole:
             raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length_mla")
-        indexer = self.number("attention.indexer.head_count") or None
+        indexer_heads, indexer_length = self.indexer(layer)
         return Attention(
             kind="latent",
             layers=(),
@@ -716,9 +719,15 @@ class _Model:
             latent_length=latent,
             query_latent_length=self.number("attention.q_lora_rank") or None,
             rope_length=rope,
-            indexer_heads=indexer,
-            indexer_length=self.needed("attention.indexer.key_length") if indexer else None,
+            indexer_heads=indexer_heads,
+            indexer_length=indexer_length,
         )
+
+    def indexer(self, layer: int) -> tuple[int | None, int | None]:
+        """Heads and key length of the sparse indexer of that layer; other layers share an earlier one's choice, or look at everything."""
+        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight"):
+            return None, None
+        return self.needed("attention.indexer.head_count"), self.needed("attention.indexer.key_length")
 
     def window(self) -> tuple[int | None, list[bool]]:
         """The window in tokens, and which layers it is of."""

@@ -24,7 +24,7 @@ from .parts import (
     unread_size,
     why_no_encoders,
 )
-from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, row_bytes, stored
+from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, fused_in_base_type, row_bytes, stored
 from .records import How, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
@@ -54,7 +54,7 @@ _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token
 _INDEXER_VALUES = frozenset({"minimax-m3"})
 # architectures whose compute buffer was measured
 _MEASURED = frozenset({
-    "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deepseek2", "deepseek32",
+    "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deci", "deepseek2", "deepseek32",
     "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma", "gemma-embedding", "gemma2", "gemma3",
     "gemma3n", "gemma4", "glm-dsa", "glm4", "glm4moe", "gpt-oss", "gpt2", "gptneox", "granite", "granitehybrid", "granitemoe",
     "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4", "mamba", "minicpm", "minimax-m2",
@@ -184,8 +184,15 @@ def _usual(architecture: Architecture, row: ArchitectureRow, quantization: str) 
 
 @lru_cache(maxsize=1024)
 def _spread(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[int, int]:
-    """Tensor bytes with and without an importance matrix, less and more the error of the recipe; multi-token prediction included."""
-    sizes = [sum(tensor.bytes for tensor in _usual(architecture, row, quantization))]
+    """Tensor bytes with and without an importance matrix, less and more the error of the recipe; multi-token prediction included.
+
+    Of Qwen3-Next, 3.5 and 3.6 published files were made by two versions of llama-quantize: 14.7 and 15.1 GB are IQ4_XS files of the
+    same shapes (model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF).
+    """
+    usual = _usual(architecture, row, quantization)
+    sizes = [sum(tensor.bytes for tensor in usual)]
+    if any(group.kind == "delta" for group in architecture.recurrent):
+        sizes.append(fused_in_base_type(usual, quantization))
     if quantization in ("Q4_0", "Q5_0") or quantization.startswith("IQ"):
         sizes.append(sum(tensor.bytes for tensor in stored(architecture, row, quantization, not quantization.startswith("IQ"))))
     return int(min(sizes) * (1 - _RECIPE_ERROR)), int(max(sizes) * (1 + _RECIPE_ERROR))
@@ -316,6 +323,13 @@ def _cache(
             notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
         elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
             notes.append(f"{asked.context_tokens:,} tokens padded to a multiple of 256")
+    idle = llamacpp.idle_layers(architecture)
+    if widest and idle:
+        size += room.full * room.streams * idle * row_bytes(asked.value_type, widest)
+        ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
+        lines.append(
+            f"{times(idle, 'layer')} without attention × {widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens{ending}"
+        )
     line = " + ".join(lines)
     if unsure:
         notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")

@@ -29,7 +29,7 @@ _STYLES = {
     "gemma2": _PLAIN,
     "gemma3": _PLAIN,
     "gemma3n": Style(values_normed=True),
-    "gemma4": Style(late_rows="after norm", values_normed=True),
+    "gemma4": Style(late_rows="after norm", values_normed=True, normalized=True),
     "phi3": Style(sums=("residual", "made"), normalized=True),
     "phimoe": Style(sums=("residual", "made"), normalized=True),
     "falcon": Style(centred=True, beside="norm", sums=("made", "attended", "residual")),
@@ -86,23 +86,28 @@ _STYLES = {
     "qwen3vl": Style(positions=4),
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
+    "apertus": _PLAIN,
+    "bitnet": _PLAIN,
+    "deci": _PLAIN,
+    "gemma-embedding": _PLAIN,
+    "hunyuan-moe": _NORMALIZED,
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {"jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear"}
-_PLAIN_TYPES = ("f16", "f32", "bf16")
+_STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 
 
 @lru_cache(maxsize=1024)
 def _program(
-    model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, quantized: tuple[bool, bool]
+    model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, stored: tuple[str, str]
 ) -> tuple[Program, list[str]] | None:
     style = _STYLES.get(model.row)
     if style is None or not _covered(model):
         return None
     builder = Alternating if model.row == "gemma3n" else Builder
-    return builder(model, row, style, tokens, streams, sequences, flash, quantized).program()
+    return builder(model, row, style, tokens, streams, sequences, flash, stored).program()
 
 
 def _covered(model: Architecture) -> bool:
@@ -117,7 +122,7 @@ def _covered(model: Architecture) -> bool:
     if model.row in _ONE_A_LAYER:
         whole = mixing | set(feed_forward) == layers and len(attention) + len(recurrent) + len(feed_forward) == model.layers
     else:
-        whole = mixing == layers == set(feed_forward)
+        whole = set(feed_forward) == layers and (mixing == layers or (model.row == "deci" and bool(mixing)))
     return (
         whole
         and (not recurrent or model.row in _RECURRENT)
@@ -125,7 +130,8 @@ def _covered(model: Architecture) -> bool:
         and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
         and all(group.kind != "cross" for group in model.attention)
-        and all((group.used or 1) <= _MOST_EXPERTS and not group.beside_dense for group in model.feed_forward)
+        and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
+        and (model.row == "gemma4" or not any(group.beside_dense for group in model.feed_forward))
     )
 
 
@@ -198,13 +204,13 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
 
 def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int) -> tuple[int, int, int, int]:
     window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
-    # an encoder hands all its tokens to the pooling
-    rows = _tokens(row, room) if row.encoder else min(room.micro_batch, logits_rows)
+    # an encoder hands all its tokens to the pooling, less those that fill up the sequences
+    rows = room.encoded if row.encoder else min(room.micro_batch, logits_rows)
     return 1, room.full, room.of(window), rows
 
 
 def _program_of(
     model: Architecture, row: ArchitectureRow, room: Cells, flash_attention: bool, key_type: str, value_type: str
 ) -> tuple[Program, list[str]] | None:
-    quantized = key_type not in _PLAIN_TYPES, value_type not in _PLAIN_TYPES
-    return _program(model, row, _tokens(row, room), room.streams, room.sequences, flash_attention, quantized)
+    stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
+    return _program(model, row, _tokens(row, room), room.streams, room.sequences, flash_attention, stored)

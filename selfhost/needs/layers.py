@@ -95,10 +95,11 @@ class Builder:
         streams: int,
         sequences: int,
         flash: bool,
-        quantized: tuple[bool, bool],
+        stored: tuple[str, str],
     ) -> None:
+        """`stored`: of keys and values in the cache, "quantized", "32 bits", or "16 bits"."""
         self.model, self.row, self.style = model, row, style
-        self.tokens, self.streams, self.sequences, self.flash, self.quantized = tokens, streams, sequences, flash, quantized
+        self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
@@ -107,7 +108,7 @@ class Builder:
         self.states = self.record.input(sequences)
         groups = [group for group in model.recurrent if group.layers]
         self.memories = {id(group): state for group, state in zip(groups, states(model), strict=True)}
-        self.encoded: Tensor | None = None
+        self.encoded: dict[bool, Tensor] = {}
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
         self.found = self.positions
@@ -223,11 +224,12 @@ class Builder:
         """One vector per sequence. Which pooling a model has is not in its spec; the other differs by 4 bytes per token and sequence."""
         record, tokens, sequences = self.record, self.tokens, self.sequences
         record.moment = "the pooling"
-        entry.kept = True
+        found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
+        found.kept = True
         if self.row.name == "bert":
-            vectors = record.result((self.width, sequences), entry, record.input(sequences))
+            vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
-            turned = record.result((tokens, self.width), record.view(entry, strided=True))
+            turned = record.result((tokens, self.width), record.view(found, strided=True))
             vectors = record.result((self.width, sequences), turned, record.input(tokens, sequences))
         vectors.kept = True
         return record.section((entry,), vectors)
@@ -266,7 +268,7 @@ class Builder:
         normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
         if style.expanded:
             record.expand(normed)
-        if self.row.encoder and heads is not None and wide is not None:
+        if "layer_output_norm" in norms and heads is not None and wide is not None:
             return self.encoder(heads, wide, residual, rotated, last)
         if (wide is None or (heads is None and state is None)) and not style.beside:
             made = self.mix(heads, state, normed, rotated) if wide is None else self.feed_forward(wide, normed, side)
@@ -299,7 +301,7 @@ class Builder:
                 residual = record.over((width, side), *pair)
             read = residual if after_attention and "ffn_norm" not in norms else self.norm(residual, width, side)
         assert wide is not None
-        made = self.feed_forward(wide, read, side)
+        made = self.experts_beside_dense(wide, residual) if wide.beside_dense else self.feed_forward(wide, read, side)
         if "post_ffw_norm" in norms:
             made = self.norm(made, width, side)
         terms = {"made": made, "residual": residual, "attended": attended}
@@ -512,8 +514,8 @@ class Builder:
             while heads.key_length % (2 * block) == 0:
                 block *= 2
             rotated = [
-                quantized and not latent and length % _ROTATION == 0
-                for quantized, length in zip(self.quantized, (heads.key_length, heads.value_length), strict=True)
+                kind == "quantized" and not latent and length % _ROTATION == 0
+                for kind, length in zip(self.stored, (heads.key_length, heads.value_length), strict=True)
             ]
             self.attending[key] = _Attending(
                 cells=cells,
@@ -571,13 +573,15 @@ class Builder:
             if groups * value < widest:
                 values = record.result((widest, tokens), values)
             record.expand(record.elsewhere(record.view(values), shared.value_places))
-        looked = self.look(shared, queries, count, value)
+        looked = self.look(shared, queries, count, value, (groups * size, groups * value))
         record.expand(looked)
         if shared.value_rotation is not None:
             looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
         if self.row.gated_query:
             gate = record.result((count * size, tokens), record.view(joined, strided=True))
             looked = record.over((count * size, tokens), looked, gate)
+        if "attn_sub_norm" in self.row.norms:
+            looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
 
     def without_cache(self, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -585,15 +589,17 @@ class Builder:
         record, tokens, count = self.record, self.tokens, heads.heads
         for tensor in (queries, keys, values):
             record.expand(tensor)
-        if self.encoded is None:
-            self.encoded = record.input(tokens, tokens, width=2 if self.flash else 4)
+        windowed = heads.window_tokens is not None
+        if windowed not in self.encoded:
+            self.encoded[windowed] = record.input(tokens, tokens, width=2 if self.flash else 4)
+        mask = self.encoded[windowed]
         queries = record.view(record.view(queries))
         if self.flash:
             halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
-            looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, self.encoded))
+            looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, mask))
         else:
             scores = record.result((tokens, tokens, count), record.view(keys), queries)
-            scores = record.over((tokens, tokens, count), scores, self.encoded)
+            scores = record.over((tokens, tokens, count), scores, mask)
             turned = record.result((tokens, heads.value_length, heads.kv_heads), record.view(record.view(values)))
             looked = record.result((heads.value_length, tokens, count), turned, scores)
             looked = record.result((count * heads.value_length, tokens), record.view(looked))
@@ -601,17 +607,23 @@ class Builder:
         return record.result((self.width, tokens), looked)
 
     def hadamard(self, tensor: Tensor, elements: int, rotation: Tensor, block: int) -> Tensor:
-        """A rotation in blocks; rows that do not follow each other are copied first."""
+        """A rotation in blocks; rows that do not follow each other are copied first, and a single one does."""
         record, sides = self.record, (block, elements // block)
-        rows = record.result(sides, tensor) if tensor.strided else record.view(tensor)
+        rows = record.result(sides, tensor) if tensor.strided and self.tokens > 1 else record.view(tensor)
         return record.view(record.result(sides, rotation, rows))
 
-    def look(self, shared: _Attending, queries: Tensor, count: int, value: int, unpacked: int = 0) -> Tensor:
-        """Attention itself. `unpacked`: the size to which latent values are multiplied out."""
+    def look(self, shared: _Attending, queries: Tensor, count: int, value: int, widths: tuple[int, int], unpacked: int = 0) -> Tensor:
+        """Attention itself. `widths` of a cell's keys and values; `unpacked`: the size to which latent values are multiplied out."""
         record, tokens, streams = self.record, self.tokens, self.streams
         queries = record.view(record.view(queries))
         if self.flash:
-            found = record.result((value, count, tokens), queries, shared.mask)
+            # it reads 16 bits: a cache of 32 is copied whole
+            halved = [
+                record.result((width, shared.cells, streams), width=2)
+                for width, kind in zip(widths, self.stored, strict=True)
+                if kind == "32 bits"
+            ]
+            found = record.result((value, count, tokens), queries, *halved, shared.mask)
             if unpacked:
                 found = record.result((unpacked, tokens, count), record.view(found))
                 found = record.result((unpacked, count, tokens), record.view(found))
@@ -619,7 +631,7 @@ class Builder:
         scores = record.result((shared.cells, tokens // streams, count, streams), queries)
         scores = record.over((shared.cells, tokens // streams, count, streams), scores, shared.mask)
         # the latent row is key and value, so the values have to be turned
-        turned = record.result((shared.cells, value, streams), width=2) if unpacked else None
+        turned = record.result((shared.cells, value, streams), width=4 if self.stored[0] == "32 bits" else 2) if unpacked else None
         found = record.result((value, tokens, count), turned, scores)
         if unpacked:
             found = record.result((unpacked, tokens, count), found)
@@ -650,7 +662,7 @@ class Builder:
         for tensor in (queries, values, keys):
             record.expand(tensor)
         record.expand(record.elsewhere(record.view(keys), shared.key_places))
-        looked = self.look(shared, queries, count, latent, heads.value_length)
+        looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
         record.expand(looked)
         return record.result((self.width, tokens), looked)
 
@@ -686,9 +698,18 @@ class Builder:
             made = record.result((length, side), read)
         return record.result((self.width, side), made)
 
-    def experts(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
+    def experts_beside_dense(self, wide: FeedForward, residual: Tensor) -> Tensor:
+        """Gemma 4: a dense feed-forward and experts, each with norms of its own; the router reads what comes before them."""
+        record, width, tokens, experts = self.record, self.width, self.tokens, wide.experts or 1
+        dense = self.norm(self.dense(wide.beside_dense or 0, self.norm(residual, width, tokens), tokens), width, tokens)
+        read = self.norm(residual, width, tokens)
+        scores = record.result((experts, tokens), self.norm(residual, width, tokens))
+        made = self.norm(self.experts(wide, experts, wide.used or 1, read, tokens, scores), width, tokens)
+        return record.over((width, tokens), dense, made)
+
+    def experts(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int, scores: Tensor | None = None) -> Tensor:
         record, width, style, length = self.record, wide.latent_length or self.width, self.style, wide.length
-        scores = record.result((count, side), read)
+        scores = scores or record.result((count, side), read)
         chances = record.over((count, side), scores) if not style.chosen_first else scores
         ranked = scores if style.before_experts else chances
         if wide.router_bias or self.row.router_bias:
@@ -717,6 +738,9 @@ class Builder:
                 gate = record.over((length, used, side), gate, chosen)
             gate = record.result((length, used, side), gate, up)
         made = record.result((width, used, side), gate, chosen)
+        if self.row.expert_norms:
+            scales = record.result((1, used, side), record.result((1, count, side)), chosen)
+            made = record.over((width, used, side), made, scales)
         if self.row.feed_forward_bias:
             made = record.over((width, used, side), made, chosen)
         if not style.before_experts:

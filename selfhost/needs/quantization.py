@@ -48,6 +48,8 @@ _FALLBACK = {
     "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL",
     "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0",
 }  # fmt: skip
+# hybrids whose header has one number of key heads for all layers, those without attention too
+_KEYS_STATED_ONCE = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
 _UP_TO_FOUR_BIT = frozenset({"Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S", "IQ3_M", "IQ4_XS"})
 
@@ -102,6 +104,14 @@ def stored(architecture: Architecture, row: ArchitectureRow, quantization: str, 
     return tuple(_typed(architecture, row, groups, quantization, importance_matrix))
 
 
+def fused_in_base_type(tensors: Iterable[Stored], quantization: str) -> int:
+    """Bytes of these tensors where fused matrices have the type of most others, as llama-quantize gave them before 1dab5f5a44 (2026)."""
+    return sum(
+        tensor_bytes(_fit(_BASE[quantization], tensor.shape[0]), tensor.shape) * tensor.count if "attn_qkv" in tensor.name else tensor.bytes
+        for tensor in tensors
+    )
+
+
 def _typed(
     architecture: Architecture, row: ArchitectureRow, groups: Iterable[TensorGroup], quantization: str, importance_matrix: bool
 ) -> Iterable[Stored]:
@@ -125,16 +135,16 @@ class _Recipe:
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        first = next((group for group in architecture.attention if 0 in group.layers), None)
-        # heads that share one key; 0 where the first layer has no attention, as in llama.cpp
+        # heads that share one key, in the first layer; 0 where it has no attention and the header states that layer by layer
+        first = next((group for group in architecture.attention if 0 in group.layers or row.name in _KEYS_STATED_ONCE), None)
         self.sharing = 0 if first is None else first.heads if first.kind == "latent" else first.heads // max(1, first.kv_heads)
-        grouped = first is not None and self.sharing != 1
-        self.seventy = row.name in ("llama", "qwen2") and self.blocks == 80 and grouped
+        # what llama.cpp takes for a model of 70B (src/models)
+        self.seventy = architecture.layers == 80 and (row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1))
         values = sorted(layer for group in groups if _is_value(group.name) for layer in group.layers)
-        downs = sorted(layer for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
-        # llama-quantize counts these tensors in the order of their layers
+        downs = sorted((layer, group.name) for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
+        # llama-quantize counts these tensors in the order of their layers, and of their names in one layer
         self.value_index = {layer: index for index, layer in enumerate(values)}
-        self.down_index = {layer: index for index, layer in enumerate(downs)}
+        self.down_index = {tensor: index for index, tensor in enumerate(downs)}
 
     def more_bits(self, index: int, total: int) -> bool:
         return index < total // 8 or index >= 7 * total // 8 or (index - total // 8) % 3 == 2
@@ -150,9 +160,10 @@ class _Recipe:
         if _is_value(name) and name != "output.weight" and self.name != "MXFP4":
             chosen = [self.value_type(self.value_index[layer]) for layer in group.layers]
         elif "ffn_down" in name and self.name != "MXFP4":
-            indices = group.layers if self.experts > 1 else [self.down_index[layer] for layer in group.layers]
-            chosen = [self.down_type(index) for index in indices]
-        elif name.startswith("blk.*.ffn_") and self.name == "IQ3_XS":
+            # with experts by number of the layer, but the types of about two bits are given before that is looked at
+            by_layer = self.experts > 1 and self.name not in _TWO_BIT
+            chosen = [self.down_type(layer if by_layer else self.down_index[layer, name]) for layer in group.layers]
+        elif name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")) and self.name == "IQ3_XS":
             chosen = [self.middle_type(layer) for layer in group.layers]
         else:
             chosen = [self.plain_type(group)]
@@ -252,7 +263,7 @@ class _Recipe:
 
     def output_type(self) -> str:
         quantization, base = self.name, self.base
-        if self.falcon:
+        if self.falcon and quantization not in _TWO_BIT:
             return "Q4_K" if quantization == "Q3_K_L" else base
         if self.experts == 8:
             return "Q5_K" if quantization in _UP_TO_FOUR_BIT or quantization in _TWO_BIT else base

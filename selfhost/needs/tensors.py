@@ -398,7 +398,9 @@ class _Builder:
         """Blocks shaped like the last layer, with one matrix that joins the hidden state and the next token."""
         model, width = self.architecture, self.width
         layers = tuple(range(model.layers, model.layers + blocks))
-        for name in self.row.norms:
+        # where layers attend or feed forward, the block does both and has a second norm
+        norms = self.row.norms if len(self.row.norms) > 1 else (*self.row.norms, "post_attention_norm")
+        for name in norms:
             self.add(f"blk.*.{name}", width, layers=layers, bias=self.row.norm_bias)
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
         self.attention(max(model.attention, key=lambda group: group.layers[-1] if group.layers else -1), layers)

@@ -1,0 +1,96 @@
+"""The catalogue's own models against llama.cpp: sizes, contexts and options that no rule was made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_needs_truth import BARE
+
+from selfhost.catalogue import Catalogue
+from selfhost.needs import graphs, llamacpp, needs_of
+from selfhost.needs.quantization import stored
+from selfhost.needs.records import MemoryNeed
+from selfhost.needs.tensors import ArchitectureRow, row_of
+from selfhost.spec import Architecture, ModelSpec
+from selfhost.workload import Workload
+
+
+@cache
+def truth() -> dict[str, Any]:
+    found = json.loads((Path(__file__).parent / "truth" / "llamacpp_catalogue.json").read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+@cache
+def model(id: str) -> tuple[Architecture, ArchitectureRow]:
+    shelf = Catalogue.open()
+    architecture = shelf.spec(id).architecture
+    assert architecture is not None
+    row = row_of(architecture, shelf.common("architectures"))
+    assert row is not None
+    return architecture, row
+
+
+def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """What is computed as cache and state, and as compute buffer, and the case."""
+    architecture, row = model(name)
+    for values in cases:
+        case = dict(zip(truth()["columns"], values, strict=True))
+        context, batch, flash = case["n_ctx"], case["n_batch"], case["flash_attn"] != 0
+        room = llamacpp.cells(
+            context, sequences=case["n_seq_max"], unified=bool(case["kv_unified"]), micro_batch=min(batch, case["n_ubatch"])
+        )
+        keys, kinds = case["type_k"], case["type_v"]
+        kept = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=kinds, flash_attention=flash)
+        kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
+        buffer = graphs.exact_compute_bytes(architecture, row, room, case["n_outputs_max"] or min(context, batch), flash, keys, kinds)
+        assert buffer is not None, name
+        yield kept, buffer, case
+
+
+@pytest.mark.parametrize("name", sorted(truth()["memory"]))
+def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> None:
+    """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with or without flash attention."""
+    found = answered(name, truth()["memory"][name])
+    assert not [values for values in found if values[:2] != (values[2]["context_bytes"], values[2]["compute_bytes"])]
+
+
+@pytest.mark.parametrize("name", sorted(truth()["tensor_bytes"]))
+def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str) -> None:
+    """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
+    architecture, row = model(name)
+    found = {}
+    for quantization in truth()["tensor_bytes"][name]:
+        tensors = stored(architecture, row, quantization, quantization.startswith("IQ"))
+        found[quantization] = sum(tensor.bytes for tensor in tensors)
+    assert found == truth()["tensor_bytes"][name]
+
+
+def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
+    """What is stated for such a load, and its peak less what may be evicted."""
+    asked = Workload(
+        runtime="llama.cpp",
+        format="gguf",
+        quantization=load["quant"],
+        context_tokens=load["n_ctx"],
+        parallel=1,
+        kv_cache_type=load["kv_cache_type"],
+    )
+    spec = ModelSpec(id="model", name="Model", architecture=model(load["model"])[0])
+    memory = needs_of(spec, BARE, asked, Catalogue.open().common("architectures"), instruction_sets=("avx2", "avx512f")).memory
+    assert memory is not None
+    return memory, load["peak_rss_bytes"] - memory.evictable_bytes
+
+
+@pytest.mark.parametrize("load", truth()["loads"], ids=lambda load: f"{load['model']}-{load['quant']}")
+def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) -> None:
+    """Resident memory after 512 tokens of prompt and 4 of answer, less what may be evicted: in the stated range, 5 % off at most."""
+    memory, peak = peak_of(load)
+    assert memory.low_bytes <= peak <= memory.high_bytes
+    assert memory.total_bytes == pytest.approx(peak, rel=0.05)
