@@ -226,10 +226,11 @@ def permission(spec: ModelSpec, name: str) -> Row:
     }[answer]
     if name == "fine-tuning" and answer != "unknown":
         why += ": a tuned model is a modified one"
+    source = spec.sources.get("license")
     if terms is not None and terms.id in OSI_APPROVED and answer == "yes":
         approved = f"the Open Source Initiative approved {terms.id}: any use, change and sharing"
-        return Row(name=name, answer=answer, why=why, sources=(approved,))
-    source = spec.sources.get("license")
+        # what the license allows is known; that the model is under it takes a source of its own
+        return Row(name=name, answer=answer, why=why, sources=(approved, *_known(source)), assumed=_unconfirmed(source))
     # the tag of a repository names the license, not what its text allows
     assumed = source is None or any(word in source for word in _UNCONFIRMED)
     return Row(name=name, answer=answer, why=why, sources=_known(source), assumed=assumed and answer != "unknown")

@@ -125,8 +125,10 @@ def test_general_knowledge_is_marked() -> None:
         sources={**SOURCES, "license": "the repository's tag; what it allows from general knowledge"},
     )
     assert row("free to use", tagged).assumed
-    # the Open Source Definition says what an approved license allows, whoever typed it
+    # the Open Source Definition says what an approved license allows; that the model is under it still takes a source
     assert not row("free to use", tagged.replace(license=FREE)).assumed
+    typed = tagged.replace(license=FREE, sources={**SOURCES, "license": "typed from general knowledge"})
+    assert row("free to use", typed).assumed
     assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
 
 
