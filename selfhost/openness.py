@@ -131,7 +131,8 @@ def _part(spec: ModelSpec, name: str) -> Row:
         # a listing of its files, or a repository that was read, says more than a classification
         listed = spec.files[0].source if spec.files else None
         read = spec.sources.get("gated") if spec.gated is False else None
-        source = next((text for text in (listed, read) if text and not _unconfirmed(text)), source)
+        seen = spec.sources.get("safety") if spec.safety.formats else None
+        source = next((text for text in (listed, read, seen) if text and not _unconfirmed(text)), source)
     if name == "inference_code" and answer == "yes" and _unconfirmed(source):
         source = _runs_in(spec) or source
     words = name.replace("_", " ")

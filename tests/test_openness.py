@@ -132,6 +132,17 @@ def test_general_knowledge_is_marked() -> None:
     assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
 
 
+@pytest.mark.parametrize("key", ["safety", "gated"])
+def test_weights_that_somebody_listed_are_known(key: str) -> None:
+    """Who saw the files of a repository, or read it without a login, knows that the weights are published."""
+    alone = SPEC.replace(gated=None, sources={"openness": "classified by family from general knowledge"})
+    assert row("self-hostable", alone).assumed
+    seen = alone.replace(sources={**alone.sources, key: "a listing", "license": "the page of license"})
+    found = seen.replace(gated=False) if key == "gated" else seen.replace(safety=Safety(formats=("safetensors",)))
+    assert row("self-hostable", found).sources[0] == "a listing"
+    assert not row("self-hostable", found).assumed
+
+
 @pytest.mark.parametrize("data", OPENNESS)
 def test_the_findings_decide_by_the_rows(data: str) -> None:
     """`--auditable` and `--modify` have one rule with the table: yes passes, partly warns, no fails, unknown is unknown."""
