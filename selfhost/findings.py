@@ -132,8 +132,12 @@ class Finding(Record):
 # ------------------------------------------------------------------ what the model is
 
 
-def weights(spec: ModelSpec, *, local_files: bool = False, here: Here | None = None) -> Finding:
-    """Can the weights be had at all? `local_files`: the model was read from files on this machine; `here`: its files lie there."""
+def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = False, here: Here | None = None) -> Finding:
+    """Can the weights be had at all, and does loading them run code?
+
+    `format` is the files' that would be loaded, where one was chosen: GGUF and GGML hold no code and call for none of the repository,
+    MLX is never pickle. `local_files`: the model was read from files on this machine; `here`: its files lie there.
+    """
     state = spec.openness.weights
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
@@ -156,12 +160,9 @@ def weights(spec: ModelSpec, *, local_files: bool = False, here: Here | None = N
         own = spec.origin.endswith(".toml")
         remedy = f"look at the publisher's page, then set openness.weights in {spec.origin if own else 'a spec of it'}"
         return found(Outcome.UNKNOWN, "weights-not-known", "Whether the weights were published is not known.", remedy)
-    if spec.safety.formats == ("pickle",) or spec.safety.remote_code:
-        danger = (
-            "loading them runs code from the repository"
-            if spec.safety.remote_code
-            else "they come only as pickle files, which can run code"
-        )
+    remote_code = spec.safety.remote_code and format not in ("gguf", "ggml")
+    if remote_code or (spec.safety.formats == ("pickle",) and format not in ("gguf", "ggml", "mlx")):
+        danger = "loading them runs code from the repository" if remote_code else "they come only as pickle files, which can run code"
         return found(
             Outcome.WARN,
             "weights-unsafe",

@@ -27,10 +27,11 @@ _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
 class OtherPrice(Record):
-    """Another price of the same offer, US dollars: of a source more than 5 % away, or, with `when`, of other hours of the day."""
+    """Another price of the same offer, US dollars: of a source more than 5 % away, or, with `when`, of other hours or qualities."""
 
     input_usd_per_million_tokens: float | None = None
     output_usd_per_million_tokens: float | None = None
+    usd_per_image: float | None = None
     when: str | None = None
     source: str
 
@@ -38,10 +39,12 @@ class OtherPrice(Record):
 class Offer(Record):
     """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another model than the one asked for.
 
-    Prices in US dollars; None is not known. They are for prompts of up to `price_holds_to_tokens`, and longer ones cost more; None
-    where no such limit is known. Where sources differ the dearest is the price and `other_prices` has the others. `as_of` is
-    the day of the list that has the price, not one on which the provider was asked; `ends` the day from which the offer is
-    announced to be gone, both `YYYY-MM-DD`; `ends` is None where no end is announced.
+    Prices in US dollars; None is not known. They are for prompts of up to `price_holds_to_tokens`, and longer ones cost more,
+    the two `long_` prices where they are known; None where no such limit is known. In their place `price_holds_above_tokens`
+    says that the price is that of longer prompts. `price_is_for` says which of a provider's pictures a price is for. Where
+    sources differ the dearest is the price and `other_prices` has the others. `as_of` is the day of the list that has the price,
+    not one on which the provider was asked; `ends` the day from which the offer is announced to be gone, both `YYYY-MM-DD`;
+    `ends` is None where no end is announced.
     """
 
     provider: str
@@ -53,7 +56,11 @@ class Offer(Record):
     output_usd_per_million_tokens: float | None = None
     usd_per_audio_minute: float | None = None
     usd_per_image: float | None = None
+    price_is_for: str | None = None
     price_holds_to_tokens: int | None = None
+    price_holds_above_tokens: int | None = None
+    long_input_usd_per_million_tokens: float | None = None
+    long_output_usd_per_million_tokens: float | None = None
     other_prices: tuple[OtherPrice, ...] = ()
     as_of: str
     ends: str | None = None
@@ -102,13 +109,19 @@ def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
 
 
 def at_context(offers: Iterable[Offer], context_tokens: int) -> tuple[Offer, ...]:
-    """The same with prompts as long as that: a price that does not hold there is not known, and comes last."""
+    """The same with prompts as long as that: where a price does not hold there it is that of longer ones, or not known and last."""
     return cheapest_first(
-        offer.replace(input_usd_per_million_tokens=None, output_usd_per_million_tokens=None, other_prices=())
+        _of_long_prompts(offer, offer.price_holds_to_tokens)
         if offer.price_holds_to_tokens is not None and context_tokens > offer.price_holds_to_tokens
         else offer
         for offer in offers
     )
+
+
+def _of_long_prompts(offer: Offer, limit: int) -> Offer:
+    into, out = offer.long_input_usd_per_million_tokens, offer.long_output_usd_per_million_tokens
+    dearer = offer.replace(input_usd_per_million_tokens=into, output_usd_per_million_tokens=out, other_prices=())
+    return dearer if into is None else dearer.replace(price_holds_to_tokens=None, price_holds_above_tokens=limit)
 
 
 def end_days(path: str) -> tuple[str, ...]:
@@ -160,11 +173,15 @@ def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today
         output_usd_per_million_tokens=price("output_usd_per_million_tokens"),
         usd_per_audio_minute=price("usd_per_audio_minute"),
         usd_per_image=price("usd_per_image"),
+        price_is_for=text("price_is_for") if "price_is_for" in item else None,
         price_holds_to_tokens=tokens("price_holds_to_tokens"),
+        long_input_usd_per_million_tokens=price("long_input_usd_per_million_tokens"),
+        long_output_usd_per_million_tokens=price("long_output_usd_per_million_tokens"),
         other_prices=tuple(
             OtherPrice(
                 input_usd_per_million_tokens=price("input_usd_per_million_tokens", other),
                 output_usd_per_million_tokens=price("output_usd_per_million_tokens", other),
+                usd_per_image=price("usd_per_image", other),
                 when=text("when", other) if "when" in other else None,
                 source=text("source", other),
             )

@@ -131,7 +131,8 @@ def _part(spec: ModelSpec, name: str) -> Row:
         # a listing of its files, or a repository that was read, says more than a classification
         listed = spec.files[0].source if spec.files else None
         read = spec.sources.get("gated") if spec.gated is False else None
-        source = next((text for text in (listed, read) if text and not _unconfirmed(text)), source)
+        seen = spec.sources.get("safety") if spec.safety.formats else None
+        source = next((text for text in (listed, read, seen) if text and not _unconfirmed(text)), source)
     if name == "inference_code" and answer == "yes" and _unconfirmed(source):
         source = _runs_in(spec) or source
     words = name.replace("_", " ")
@@ -226,10 +227,11 @@ def permission(spec: ModelSpec, name: str) -> Row:
     }[answer]
     if name == "fine-tuning" and answer != "unknown":
         why += ": a tuned model is a modified one"
+    source = spec.sources.get("license")
     if terms is not None and terms.id in OSI_APPROVED and answer == "yes":
         approved = f"the Open Source Initiative approved {terms.id}: any use, change and sharing"
-        return Row(name=name, answer=answer, why=why, sources=(approved,))
-    source = spec.sources.get("license")
+        # what the license allows is known; that the model is under it takes a source of its own
+        return Row(name=name, answer=answer, why=why, sources=(approved, *_known(source)), assumed=_unconfirmed(source))
     # the tag of a repository names the license, not what its text allows
     assumed = source is None or any(word in source for word in _UNCONFIRMED)
     return Row(name=name, answer=answer, why=why, sources=_known(source), assumed=assumed and answer != "unknown")

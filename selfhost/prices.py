@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    # dollars in and out for a short prompt, and the longest prompt that they are for
-    _Price = tuple[float, float | None, int | None]
+    # dollars in and out for a short prompt, the longest prompt that they are for, and dollars in and out for a longer one
+    _Price = tuple[float, float | None, int | None, float | None, float | None]
 
 PACKAGE = "genai-prices"
 # of a price: a source that is further off states another one, as in the snapshot
@@ -68,11 +68,13 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
     fresh = []
     for offer, price in zip(offers, found, strict=True):
         if price is not None:
-            into, out, holds_to = price
+            into, out, holds_to, long_into, long_out = price
             offer = offer.replace(
                 input_usd_per_million_tokens=into,
                 output_usd_per_million_tokens=out,
                 price_holds_to_tokens=holds_to,
+                long_input_usd_per_million_tokens=long_into,
+                long_output_usd_per_million_tokens=long_out,
                 other_prices=_still_other(offer, into, out),
                 as_of=max(as_of, offer.as_of),
                 source=f"{PACKAGE} {installed}, the data in the installed package, at least as new as its day",
@@ -130,11 +132,21 @@ def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
     # what sells another thing there, or nothing, is not the same offer; a price of nothing is a trial's
     if not into or offer.input_usd_per_million_tokens is None or not (out or offer.output_usd_per_million_tokens is None):
         return None
-    steps = [step.start for price in sides for step in getattr(price, "tiers", ())]
-    holds_to = min(steps, default=None)
-    if holds_to is not None and offer.context_tokens is not None and holds_to >= offer.context_tokens:
-        holds_to = None
-    return into, out if offer.output_usd_per_million_tokens is not None else None, holds_to
+    starts = {step.start for price in sides for step in getattr(price, "tiers", ())}
+    steps = sorted(start for start in starts if offer.context_tokens is None or start < offer.context_tokens)
+    if offer.output_usd_per_million_tokens is None:
+        out = None
+    if not steps:
+        return into, out, None, None, None
+    # with a second step no one price is that of every longer prompt
+    long_into, long_out = (_beyond(price, steps[0]) if len(steps) == 1 else None for price in sides)
+    return into, out, steps[0], long_into, None if out is None else long_out
+
+
+def _beyond(price: Any, start: int) -> float | None:
+    """Past that step; the base of a price that does not rise there."""
+    found = next((step.price for step in getattr(price, "tiers", ()) if step.start == start), None)
+    return _base(price) if found is None else float(found)
 
 
 def _base(price: Any) -> float | None:

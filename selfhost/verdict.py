@@ -277,7 +277,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     spec, workload = question.spec, question.workload
     needs = question.needs
     about: list[Finding | None] = [
-        check.weights(spec, local_files=question.local_files, here=question.here),
+        check.weights(spec, format=workload.format, local_files=question.local_files, here=question.here),
         check.license_check(spec, workload),
         check.openness_check(spec, workload),
     ]

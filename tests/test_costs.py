@@ -232,19 +232,40 @@ def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
 
 
 def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
-    """Gemini 2.5 Pro costs $1.25 and $10 up to 200,000 tokens of prompt, $2.50 and $15 above (genai-prices 0.2.3, litellm 1.109.1)."""
+    """Gemini 3.1 Pro: $2 and $12 up to 200,000 tokens of prompt, $4 and $18 above (genai-prices 0.2.3, litellm 1.109.1)."""
     short, long = (
-        check("gemini-2.5-pro", Workload(load=Load.parse("2M:500k"), context_tokens=context), machine=RECORD)
+        check("gemini-3.1-pro-preview", Workload(load=Load.parse("2M:500k"), context_tokens=context), machine=RECORD)
         for context in (200_000, 200_001)
     )
-    for verdict, price, bill in ((short, 1.25, 225.0), (long, None, None)):
+    for verdict, prices, limits, bill in ((short, (2.0, 12.0), (200_000, None), 300.0), (long, (4.0, 18.0), (None, 200_000), 510.0)):
         (offer,) = verdict.api_offers
-        assert (offer.input_usd_per_million_tokens, offer.price_holds_to_tokens) == (price, 200_000)
+        assert (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens) == prices
+        assert (offer.price_holds_to_tokens, offer.price_holds_above_tokens) == limits
         assert verdict.monthly_cost is not None
         assert verdict.monthly_cost.offers[0].usd_per_month == bill
         assert verdict.route == "api"
-    assert "up to 200,000 tokens of prompt" in plain(check_document([short]))
-    assert "google: above 200,000 tokens of prompt it costs more, how much is not known here." in plain(check_document([long]))
+    told = plain(check_document([short]))
+    assert "google: up to 200,000 tokens of prompt; a longer one costs $4.00 in, $18.00 out." in told
+    assert "google: the price of more than 200,000 tokens of prompt; a shorter one costs less." in plain(check_document([long]))
+
+
+def test_a_price_of_longer_prompts_that_no_list_has_is_not_known() -> None:
+    """MiniMax M3 at Novita: genai-prices 0.2.3 has a step at 524,288 tokens, litellm 1.109.1 none, so no bill is made from either."""
+    verdict = check("minimax-m3", Workload(load=Load.parse("2M:500k"), context_tokens=600_000), machine=RECORD)
+    offer = next(one for one in verdict.api_offers if one.provider == "novita")
+    assert (offer.input_usd_per_million_tokens, offer.price_holds_to_tokens, offer.price_holds_above_tokens) == (None, 524_288, None)
+    text = plain(check_document([verdict], verbose=True))
+    assert "novita: above 524,288 tokens of prompt it costs more, how much is not known here." in text
+
+
+def test_an_image_is_priced_for_what_the_list_says() -> None:
+    """GPT Image 2 at fal.ai: $0.211, $0.053 and $0.006 for 1024 × 1024 in high, medium and low quality (litellm 1.109.1)."""
+    verdict = check("gpt-image-2", machine=RECORD)
+    (offer,) = verdict.api_offers
+    assert (offer.usd_per_image, [other.usd_per_image for other in offer.other_prices]) == (0.211, [0.053, 0.006])
+    text = plain(check_document([verdict]))
+    assert "fal_ai: an image of 1024 × 1024 in high quality." in text
+    assert "$0.053 per image in medium quality." in text
 
 
 def test_sources_that_disagree_are_told() -> None:

@@ -125,9 +125,22 @@ def test_general_knowledge_is_marked() -> None:
         sources={**SOURCES, "license": "the repository's tag; what it allows from general knowledge"},
     )
     assert row("free to use", tagged).assumed
-    # the Open Source Definition says what an approved license allows, whoever typed it
+    # the Open Source Definition says what an approved license allows; that the model is under it still takes a source
     assert not row("free to use", tagged.replace(license=FREE)).assumed
+    typed = tagged.replace(license=FREE, sources={**SOURCES, "license": "typed from general knowledge"})
+    assert row("free to use", typed).assumed
     assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
+
+
+@pytest.mark.parametrize("key", ["safety", "gated"])
+def test_weights_that_somebody_listed_are_known(key: str) -> None:
+    """Who saw the files of a repository, or read it without a login, knows that the weights are published."""
+    alone = SPEC.replace(gated=None, sources={"openness": "classified by family from general knowledge"})
+    assert row("self-hostable", alone).assumed
+    seen = alone.replace(sources={**alone.sources, key: "a listing", "license": "the page of license"})
+    found = seen.replace(gated=False) if key == "gated" else seen.replace(safety=Safety(formats=("safetensors",)))
+    assert row("self-hostable", found).sources[0] == "a listing"
+    assert not row("self-hostable", found).assumed
 
 
 @pytest.mark.parametrize("data", OPENNESS)

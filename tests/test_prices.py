@@ -142,9 +142,14 @@ def test_a_price_that_rises_with_the_prompt_says_up_to_where(package: Any) -> No
     for context, holds_to in ((1_000_000, 200_000), (None, 200_000), (128_000, None)):
         (found,) = refreshed([offer(context_tokens=context)], SHIPPED, today=TODAY).offers
         assert found.price_holds_to_tokens == holds_to
+        # two steps: no one price is that of every longer prompt
+        assert found.long_input_usd_per_million_tokens is None
+    package("0.9.0", "openai", Model("gpt-4o", Prices(rising(3, 272_000), 12)))
+    (one_step,) = refreshed([offer(context_tokens=1_000_000)], SHIPPED, today=TODAY).offers
+    assert (one_step.long_input_usd_per_million_tokens, one_step.long_output_usd_per_million_tokens) == (6.0, 12.0)
     package("0.9.0", "openai", Model("gpt-4o", Prices(3, 12)))
     (flat,) = refreshed([offer(context_tokens=1_000_000, price_holds_to_tokens=200_000)], SHIPPED, today=TODAY).offers
-    assert flat.price_holds_to_tokens is None
+    assert (flat.price_holds_to_tokens, flat.long_input_usd_per_million_tokens) == (None, None)
 
 
 def test_a_newer_price_settles_only_its_own_disagreement(package: Any) -> None:
@@ -231,6 +236,8 @@ def test_the_real_package_agrees_with_the_snapshot_made_from_it(tmp_path: Path) 
                 assert other.input_usd_per_million_tokens == pytest.approx(one.input_usd_per_million_tokens), one
                 assert other.output_usd_per_million_tokens == pytest.approx(one.output_usd_per_million_tokens), one
                 assert other.price_holds_to_tokens == one.price_holds_to_tokens, one
+                if one.long_input_usd_per_million_tokens is not None:
+                    assert other.long_input_usd_per_million_tokens == pytest.approx(one.long_input_usd_per_million_tokens), one
     assert compared > 100
 
 
@@ -246,7 +253,7 @@ def test_the_real_package_opens_no_socket_and_starts_no_thread(source_environmen
         "one = Offer(provider='openai', model='gpt-4o', model_id='gpt-4o', input_usd_per_million_tokens=1.0,\n"
         "            output_usd_per_million_tokens=1.0, as_of='2026-11-20', source='s')\n"
         "found, newest = _prices([one], '2026-11-20')\n"
-        "assert found == [(2.5, 10.0, None)], found\n"
+        "assert found == [(2.5, 10.0, None, None, None)], found\n"
         "assert not opened, opened\n"
         "assert threading.active_count() == 1\n"
     )

@@ -763,9 +763,25 @@ def test_a_build_is_asked_for_by_system_and_processor_together() -> None:
 
 
 def test_remote_code_is_a_warning() -> None:
-    """Loading that runs code from the repository is said, whatever the format."""
+    """Loading that runs code from the repository is said, whatever its files' format."""
     assert found("weights", spec(safety=Safety(formats=("safetensors",), remote_code=True))).code == "weights-unsafe"
     assert found("weights", spec(safety=Safety(formats=("safetensors", "pickle"), remote_code=False))).code == "weights-published"
+
+
+@pytest.mark.parametrize(
+    ("format", "pickled", "remote"),
+    [
+        ("gguf", "published", "published"),
+        ("ggml", "published", "published"),
+        ("mlx", "published", "unsafe"),
+        ("safetensors", "unsafe", "unsafe"),
+    ],
+)
+def test_a_conversion_holds_no_code(format: str, pickled: str, remote: str) -> None:
+    """llama.cpp runs nothing of the repository, and no converted file is a pickle: no sandbox is asked for."""
+    for safety, expected in ((Safety(formats=("pickle",)), pickled), (Safety(remote_code=True), remote)):
+        asked = question(spec=SPEC.replace(safety=safety), workload=WORK.replace(format=format))
+        assert found("weights", asked).code == f"weights-{expected}"
 
 
 @pytest.mark.parametrize(

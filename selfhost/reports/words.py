@@ -169,13 +169,21 @@ def offers_blocks(
         if offer.price_holds_to_tokens is not None:
             limit = f"{units.tokens(offer.price_holds_to_tokens)} of prompt"
             known = offer.input_usd_per_million_tokens is not None
-            told = f"up to {limit}; a longer one costs more" if known else f"above {limit} it costs more, how much is not known here"
+            longer = _rates(offer.long_input_usd_per_million_tokens, offer.long_output_usd_per_million_tokens)
+            told = f"up to {limit}; a longer one costs {longer or 'more'}"
+            told = told if known else f"above {limit} it costs more, how much is not known here"
             steps.setdefault(told, []).append(offer.provider)
+        if offer.price_holds_above_tokens is not None:
+            told = f"the price of more than {units.tokens(offer.price_holds_above_tokens)} of prompt; a shorter one costs less"
+            steps.setdefault(told, []).append(offer.provider)
+        if offer.price_is_for is not None:
+            steps.setdefault(f"an image of {offer.price_is_for}", []).append(offer.provider)
     for told, whose_step in steps.items():
         blocks.append(say(f"{', '.join(dict.fromkeys(whose_step))}: {told}.", indent=2, hang=2))
     for offer in shown:
         for other in offer.other_prices:
             price = _rates(other.input_usd_per_million_tokens, other.output_usd_per_million_tokens)
+            price = price if other.usd_per_image is None else f"{_price(other.usd_per_image)} per image"
             doubt = f"{price} {other.when}" if other.when else f"{other.source} has {price}: ask the provider"
             blocks.append(say(f"{offer.provider}, {offer.model}: {doubt}.", indent=2, hang=2))
         if offer.ends:
@@ -216,6 +224,9 @@ def price_words(offer: Offer, today: str | None = None) -> str:
     if offer.input_usd_per_million_tokens is not None:
         text += " per million tokens"
         text += f" up to {units.tokens(offer.price_holds_to_tokens)} of prompt" if offer.price_holds_to_tokens is not None else ""
+        text += f" above {units.tokens(offer.price_holds_above_tokens)} of prompt" if offer.price_holds_above_tokens is not None else ""
+    if offer.price_is_for is not None:
+        text += f" of {offer.price_is_for}"
     if not text or today is None:
         return text
     age = _old(offer.as_of, today)
