@@ -336,6 +336,10 @@ def _elements(group: CacheGroup) -> tuple[int, str]:
 
 def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
     width = _width(architecture, runtime)
+    if runtime.id == "mlx":
+        from . import mlx_memory
+
+        return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
     tokens = min(asked.context_tokens, _PROMPT_STEPS.get(runtime.id, asked.context_tokens)) * asked.parallel
     inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
