@@ -27,9 +27,9 @@ _KEPT_BYTES = 1_680
 _BEAMS = 5
 # caches of the text while beams change places, in times what they hold: where weights were converted the heap has more holes
 _REORDERED = {"int8": 2.0, "float32": 1.25, "float16": 1.25}
-# what the encoder leaves: arrays of all its positions in 32 bits, and the rest: least, likely, most
+# what the encoder leaves: at most so many arrays of all its positions in 32 bits; the rest, by how holes fall: least, likely, most
 _ENCODER_ARRAYS = 19
-_LEFT = (-15_000_000, 22_000_000, 60_000_000)
+_LEFT = (-100_000_000, -25_000_000, 60_000_000)
 # the same on a GPU, with what cuBLAS and cuDNN take and the context of CUDA
 _LEFT_ON_GPU = (450_000_000, 655_000_000, 860_000_000)
 # of a 16-bit file whose weights became int8 the heap keeps this share: 0.01 to 0.05
