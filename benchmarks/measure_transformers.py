@@ -101,6 +101,25 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
         {},
     ),
     "bert": ("BertConfig", {"vocab_size": 30522, "max_position_embeddings": 2048}, {"dtype": "float32"}),
+    "xlm-roberta": (
+        "XLMRobertaConfig",
+        {"hidden_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 16, "intermediate_size": 4096, "vocab_size": 100000,
+         "max_position_embeddings": 8194, "type_vocab_size": 1},
+        {"dtype": "float32"},
+    ),
+    "nomic-bert": ("NomicBertConfig", {"num_hidden_layers": 12, "max_position_embeddings": 2048}, {"dtype": "float32"}),
+    "embeddinggemma": (
+        "Gemma3TextConfig",
+        {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 256,
+         "intermediate_size": 1152, "vocab_size": 100000, "sliding_window": 512, "use_bidirectional_attention": True},
+        {},
+    ),
+    "qwen3-embedding": (
+        "Qwen3Config",
+        {"hidden_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+         "intermediate_size": 3072, "vocab_size": 100000, "tie_word_embeddings": True},
+        {},
+    ),
     "llama-train": ("LlamaConfig", {"hidden_size": 768, "num_hidden_layers": 8, "num_attention_heads": 12, "num_key_value_heads": 4,
                                     "intermediate_size": 2048, "vocab_size": 32000}, {}),
 }  # fmt: skip
@@ -113,6 +132,9 @@ def _generate(model: str, prompt: int, dtype: str = "bfloat16", **more: Any) -> 
 def _train(method: str, tokens: int, **more: Any) -> dict[str, Any]:
     case = {"kind": "train", "model": "llama-train", "method": method, "dtype": "float32", "batch": 1, "tokens": tokens}
     return {**case, "checkpointing": False, **more}
+
+
+_ENCODERS = ("bert", "xlm-roberta", "nomic-bert", "embeddinggemma", "qwen3-embedding")
 
 
 def cases() -> list[dict[str, Any]]:
@@ -184,6 +206,13 @@ def cases() -> list[dict[str, Any]]:
             ("float32", 1, 128, False), ("float32", 8, 128, False), ("float32", 32, 128, False), ("float32", 32, 128, True),
             ("float32", 8, 512, False), ("float32", 8, 512, True), ("float32", 1, 2048, False), ("bfloat16", 8, 512, False),
         )
+    ]  # fmt: skip
+    made += [
+        {"kind": "encode", "model": model, "dtype": dtype, "batch": batch, "tokens": tokens, "padded": False}
+        for model, dtype in (
+            ("xlm-roberta", "float32"), ("nomic-bert", "float32"), ("embeddinggemma", "bfloat16"), ("qwen3-embedding", "bfloat16"),
+        )
+        for batch, tokens in ((1, 512), (1, 2048), (4, 512))
     ]  # fmt: skip
     made += [
         _train("full", 512),
@@ -371,9 +400,9 @@ def make(model: str, folder: str) -> None:
     torch, transformers = import_module("torch"), import_module("transformers")
     torch.manual_seed(1)
     kind, values, saved = MODELS[model]
-    defaults = {} if kind in ("GPT2Config", "BertConfig") else {"max_position_embeddings": 8192}
+    defaults = {} if kind in ("GPT2Config", "BertConfig", "XLMRobertaConfig", "NomicBertConfig") else {"max_position_embeddings": 8192}
     config = getattr(transformers, kind)(**{**defaults, **values})
-    auto = transformers.AutoModel if kind == "BertConfig" else transformers.AutoModelForCausalLM
+    auto = transformers.AutoModel if model in _ENCODERS else transformers.AutoModelForCausalLM
     made = auto.from_config(config, dtype=getattr(torch, saved.get("dtype", "bfloat16")))
     if saved.get("format") == "bin":
         # the name of the class, which save_pretrained would have added

@@ -209,16 +209,22 @@ def write_ctranslate2(size: str, folder: Path, quantization: str) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps({"feature_size": mels}))
 
 
-def transcribe(folder: str, compute: str, beams: int) -> dict[str, Any]:
-    """One answer of faster-whisper in this process."""
+def transcribe(folder: str, compute: str, beams: int, seconds: int) -> dict[str, Any]:
+    """One answer of faster-whisper in this process. Of more than 30 seconds the first 30 are written down, with as much text before
+    and after as the program allows; the spectrum is made of all.
+    """
     numpy, faster = import_module("numpy"), import_module("faster_whisper")
 
     stages = Stages()
     stages.note("imported")
     model: Any = faster.WhisperModel(folder, device="cpu", compute_type=compute, cpu_threads=1)
     stages.note("loaded")
-    audio = numpy.random.default_rng(1).standard_normal(30 * 16000).astype("f4") * 0.1
-    segments, _ = model.transcribe(audio, language="en", beam_size=beams, temperature=0.0, max_new_tokens=64, without_timestamps=True)
+    audio = numpy.random.default_rng(1).standard_normal(seconds * 16000, dtype="f4") * numpy.float32(0.1)
+    short = {"max_new_tokens": 64, "without_timestamps": True}
+    whole = {"clip_timestamps": "0,30", "initial_prompt": [100] * 300, "suppress_tokens": [50257]}
+    asked = short if seconds <= 30 else whole
+    segments, _ = model.transcribe(audio, language="en", beam_size=beams, temperature=0.0, **asked)
+    stages.note("spectrum")
     list(segments)
     stages.note("done")
     return {"stages": stages.seen}
@@ -230,21 +236,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the JSON file to write or to go on with")
     parser.add_argument("--program", help="whisper-bench of whisper.cpp")
     parser.add_argument("--only", default="", help="only runs whose name has this text")
-    parser.add_argument("--transcribe", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--transcribe", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.transcribe:
-        folder, compute, beams = given.transcribe
-        print(json.dumps(transcribe(folder, compute, int(beams))))
+        folder, compute, beams, seconds = given.transcribe
+        print(json.dumps(transcribe(folder, compute, int(beams), int(seconds))))
         return
     record = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     made = about(
         "benchmarks/measure_whisper.py: models with random weights, each run in a fresh process on one CPU thread; whisper.cpp 1.8.5",
-        "buffers as whisper.cpp prints them, to 10,000 bytes; peak_bytes: ru_maxrss, stages from /proc/self/status; 30 s of noise",
+        "buffers as whisper.cpp prints them, to 10,000 bytes; peak_bytes: ru_maxrss, stages from /proc/self/status; noise",
         ("ctranslate2", "faster-whisper", "numpy"),
     )
     found = {"about": made, "whisper.cpp": record.get("whisper.cpp", []), "faster-whisper": record.get("faster-whisper", [])}
     # figures of others stay
-    found |= {key: record[key] for key in ("published", "readme") if key in record}
+    found |= {key: record[key] for key in ("published", "readme", "faster-whisper on a GPU") if key in record}
     seen = {run["name"] for key in ("whisper.cpp", "faster-whisper") for run in found[key]}
 
     def keep(key: str, name: str, run: dict[str, Any]) -> None:
@@ -264,17 +270,21 @@ def main() -> None:
                 if given.program and given.only in name and name not in seen:
                     keep("whisper.cpp", name, whisper_cpp(given.program, size, room, flash=flash))
             (room / f"{size}.bin").unlink(missing_ok=True)
-            for stored, compute in (("float16", "int8"), ("float16", "float32"), ("int8", "int8")):
-                for beams in (5, 1) if size in ("tiny", "small") else (5,):
+            for stored, compute, seconds in (
+                ("float16", "int8", 30), ("float16", "float32", 30), ("int8", "int8", 30),
+                ("float16", "int8", 600), ("float16", "float32", 600),
+            ):  # fmt: skip
+                for beams in (5, 1) if size in ("tiny", "small") and seconds == 30 else (5,):
                     name = f"faster-whisper {size} {stored} compute={compute} beams={beams}"
-                    if given.only not in name or name in seen or (size in ("large-v3",)):
+                    name += f" audio={seconds}" if seconds > 30 else ""
+                    if given.only not in name or name in seen or size == "large-v3":
                         continue
                     folder = room / f"{size}-{stored}"
                     if not folder.exists():
                         folder.mkdir()
                         write_ctranslate2(size, folder, stored)
-                    said, _ = _run([sys.executable, __file__, "--transcribe", str(folder), compute, str(beams)])
-                    run: dict[str, Any] = {"size": size, "stored": stored, "compute": compute, "beams": beams}
+                    said, _ = _run([sys.executable, __file__, "--transcribe", str(folder), compute, str(beams), str(seconds)])
+                    run: dict[str, Any] = {"size": size, "stored": stored, "compute": compute, "beams": beams, "audio_seconds": seconds}
                     keep(
                         "faster-whisper",
                         name,

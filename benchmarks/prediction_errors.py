@@ -3,6 +3,8 @@
     python benchmarks/prediction_errors.py              # one line a quantity
     python benchmarks/prediction_errors.py --by-model   # and one an architecture, where anything is off
 
+Then one line a runtime: how many peaks of whole runs lie inside the range that is told, how wide that is, and how far off its middle.
+
 The measurements are those in tests/truth; the same functions are asked as in the tests.
 """
 
@@ -13,15 +15,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import test_catalogue_truth as catalogue
 import test_needs_truth as truth
+import test_runtimes_truth as others
+import test_torch_memory as torch
 
+from selfhost.catalogue import Catalogue
 from selfhost.needs import graphs, llamacpp, weights_bytes
 from selfhost.needs.quantization import stored
-from selfhost.needs.records import SizedWeights
+from selfhost.needs.records import MemoryNeed, SizedWeights
 from selfhost.spec import ModelSpec
 
 Error = tuple[str, str, float]
@@ -46,7 +52,65 @@ def main() -> int:
         exact = sum(error == 0 for error in ordered)
         line = f"{quantity:36} {architecture or 'all':16} {len(ordered):5} {exact:6} "
         print(line + f"{100 * median(ordered):9.2f} {100 * high:8.2f} {100 * ordered[-1]:8.2f}")
+    _print_ranges()
     return 0
+
+
+Told = tuple[int, int, int, float]
+"""Least, likely and most that is told, and what was measured, in bytes."""
+
+
+def _print_ranges() -> None:
+    print(f"\n{'whole runs in':36} {'n':>5} {'inside':>7} {'± median':>9} {'± worst':>8} {'off median':>11} {'off worst':>10}  outside")
+    for name, found in _ranges():
+        widths = sorted((high - low) / (high + low) for _, (low, _, high, _) in found)
+        off = sorted(_off(likely, seen) for _, (_, likely, _, seen) in found)
+        outside = [run for run, (low, _, high, seen) in found if not low <= seen <= high]
+        line = (
+            f"{name:36} {len(found):5} {100 * (1 - len(outside) / len(found)):6.1f}% {100 * median(widths):8.1f}% {100 * widths[-1]:7.1f}%"
+        )
+        print(f"{line} {100 * median(off):10.1f}% {100 * off[-1]:9.1f}%  {', '.join(outside)}")
+
+
+def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
+    """What users are told of whole runs, per runtime, against their peaks."""
+    found = [
+        (f"{run['model']} {run['quant']} {run['n_ctx']}", _told(need, run["peak_rss_bytes"] - need.evictable_bytes))
+        for run in truth.records("run")
+        if run["mmap"] and (need := truth.judged(run, repacked=bool(run["repack"])).memory) is not None
+    ]
+    yield "llama.cpp", found
+    for kind in ("generate", "encode"):
+        runs = [run for run in torch.truth()[kind] if torch.as_users_run_it(run)]
+        yield f"transformers, {kind}", [(run["name"], _told(torch.answered(run)[0].memory, torch.resident(run))) for run in runs]
+    attention: list[tuple[str, Told]] = []
+    recurrent: list[tuple[str, Told]] = []
+    for run in others.truth("mlx")["published"]:
+        architecture = Catalogue.open().spec(run["model"]).architecture
+        into = recurrent if architecture is not None and architecture.recurrent else attention
+        into.append((f"{run['model']} {run['quantization']} {run['prompt_tokens']}", (*others.on_a_mac(run), run["peak_gb"] * 1e9)))
+    yield "mlx on Macs, attention (no program)", attention
+    yield "mlx on Macs, recurrent (no program)", recurrent
+    whisper = others.truth("whisper")
+    seen = [run for run in whisper["whisper.cpp"] if run["flash_attention"] and run["peak_bytes"]]
+    stated = [(f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"])) for run in whisper["readme"]]
+    yield "whisper.cpp", [*((run["name"], _told(others.speech(run)[0], run["peak_bytes"])) for run in seen), *stated]
+    long = [run for run in whisper["faster-whisper"] if run.get("audio_seconds") == 600]
+    yield "faster-whisper", [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long]
+    pictures = [
+        (run["name"], _told(others.pipeline(run)[0], _peak(run, "loaded", "encoded") + others.shortened_tables(run)))
+        for run in others.truth("diffusers")["runs"]
+    ]
+    yield "diffusers", pictures
+
+
+def _told(memory: MemoryNeed | None, seen: float) -> Told:
+    assert memory is not None
+    return memory.low_bytes, memory.total_bytes, memory.high_bytes, seen
+
+
+def _peak(run: dict[str, Any], *left_out: str) -> int:
+    return max(int(stage["peak_bytes"]) for name, stage in run["stages"].items() if name not in left_out)
 
 
 def _off(predicted: float, measured: float) -> float:

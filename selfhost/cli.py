@@ -408,7 +408,8 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     work.add_argument(
         "--runtime",
         metavar="R",
-        help="llama.cpp, ollama, llama-cpp-python, transformers, vllm, mlx, whisper.cpp, diffusers (default: one that loads it)",
+        help="llama.cpp, ollama, llama-cpp-python, transformers, vllm, mlx, whisper.cpp, faster-whisper or diffusers (default: one that"
+        " loads it)",
     )
     work.add_argument("--kv-cache", choices=KV_CACHE_TYPES, help="type of the KV cache (default: f16)")
     work.add_argument(

@@ -157,7 +157,7 @@ def _values(question: Question, batch: int | None) -> Mapping[str, str]:
     rule = question.runtime.rule_of(workload.quantization) if question.runtime else None
     # files that somebody quantized lie elsewhere than the published ones
     quantized = spec.repository_of(workload.format or "", workload.quantization or "") or (found[1].repository if found else None)
-    elsewhere = workload.format in ("gguf", "ggml", "mlx") or (rule is not None and not rule.at_load)
+    elsewhere = workload.format in ("gguf", "ggml", "mlx", "ctranslate2") or (rule is not None and not rule.at_load)
     if question.here is not None and question.here.repository not in (None, quantized) and workload.format == "gguf":
         # another conversion than the one known best is here already
         quantized, named = question.here.repository, None

@@ -30,7 +30,7 @@ OSI_APPROVED = frozenset((
 ROWS = ("open source", "open access", "free to use", "self-hostable", "auditable", "safe files", "current")
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 # file formats that hold numbers and no code; a pickle can run any (https://docs.python.org/3/library/pickle.html)
-_WITHOUT_CODE = ("gguf", "safetensors", "mlx", "ggml")
+_WITHOUT_CODE = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2")
 _PARTS = {"published": "yes", "partial": "partly", "closed": "no", "unknown": "unknown"}
 _PARTS_WORDS = {"yes": "published", "partly": "published in part", "no": "not published", "unknown": "not known"}
 # what stands in a source where nobody looked it up

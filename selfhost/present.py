@@ -184,5 +184,5 @@ def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) ->
     found = published(spec, format, quantization)
     own = spec.repository_of(format, quantization) or (found[1].repository if found else None)
     rule = runtime.rule_of(workload.quantization)
-    elsewhere = format == "mlx" or (rule is not None and not rule.at_load)
+    elsewhere = format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
     return own or ("" if elsewhere else spec.repository or "")

@@ -32,12 +32,14 @@ RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "convolution")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 HOW = ("exact", "computed", "measured", "stated", "assumed")
-FORMATS = ("gguf", "safetensors", "mlx", "ggml", "pickle")
+FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 DTYPES = (
     "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4", "int8", "int4", "int4_32", "ternary",
 )  # fmt: skip
 # types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
+# CTranslate2 computes in these, whatever type the file has, best quality first
+CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 # quantized by others than the publisher, as needs/packed.py lays them out; 4 bits in groups of 128 where the name does not say
 PACKED = (
     "awq", "awq-64g", "awq-32g", "gptq", "gptq-64g", "gptq-32g", "gptq-channel", "gptq-8bit", "gptq-8bit-64g", "gptq-8bit-32g",
@@ -59,6 +61,7 @@ _GGUF_QUANTIZATIONS = (
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": _GGUF_QUANTIZATIONS,
     "ggml": ("F16", "F32", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1"),
+    "ctranslate2": CTRANSLATE2_TYPES,
     "safetensors": (*DTYPES, *PACKED),
     "pickle": DTYPES,
     "mlx": (

@@ -17,7 +17,7 @@ from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
 from selfhost.machine import Accelerator, Machine
-from selfhost.needs.finetune import adapters, finetune_needs
+from selfhost.needs.finetune import adapters, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
@@ -367,6 +367,29 @@ def test_training_is_shared_out_where_no_card_holds_it() -> None:
             assert one.bytes == alone["activations"].bytes
     # each card has a process of its own
     assert next(one for one in found if one.name == "runtime").bytes == len(places) * alone["runtime"].bytes
+
+
+@pytest.mark.parametrize("record", TRUTH["sharded"], ids=lambda record: f"{record['processes']}-{record['mixed']}")
+def test_fsdp_shares_states_out_in_equal_parts(record: dict[str, Any]) -> None:
+    """In float32: 4 bytes of weights, 4 of gradients and 8 of AdamW a parameter, an Nth of them in each of N processes, exactly."""
+    held = [record[name] * record["processes"] for name in ("parameters_bytes", "gradients_bytes", "optimizer_bytes")]
+    assert held == [4 * record["parameters"], 4 * record["parameters"], 8 * record["parameters"]]
+
+
+def test_what_is_gathered_lies_beside_the_shares() -> None:
+    """Two processes in mixed precision: the step's peak less the gradients that stay is gathered weights and gradients, within 15 %."""
+    record = next(record for record in TRUTH["sharded"] if record["processes"] == 2 and record["mixed"])
+    shape = record["shape"]
+    made = llama(
+        shape["num_hidden_layers"], shape["hidden_size"], shape["intermediate_size"], shape["num_attention_heads"], 64,
+        shape["vocab_size"], kv_heads=shape["num_key_value_heads"],
+    )  # fmt: skip
+    made = made.replace(parameters=Parameters(total=record["parameters"], active=record["parameters"]))
+    found = gathered(made, Workload(task="finetune"))
+    seen = record["step_allocated_peak_bytes"] - record["gradients_bytes"]
+    assert found is not None
+    assert found.low_bytes <= seen <= found.high_bytes
+    assert found.bytes == pytest.approx(seen, rel=0.15)
 
 
 def judged_alone() -> MemoryNeed:

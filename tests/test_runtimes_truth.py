@@ -155,17 +155,108 @@ def test_whisper_cpp_takes_what_its_readme_says(run: dict[str, Any]) -> None:
     assert found.total_bytes == pytest.approx(run["memory_bytes"], rel=0.08)
 
 
+def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
+    """Whisper of that size in faster-whisper."""
+    return answer(Catalogue.open().spec(f"whisper-{run['size']}"), "faster-whisper", quantization=run["compute"])
+
+
+@pytest.mark.parametrize("run", cases("whisper", "faster-whisper"))
+def test_faster_whisper_holds_the_weights_in_the_type_asked_for(run: dict[str, Any]) -> None:
+    """Once loaded, weights and program are resident; of files that were converted the heap keeps up to 6 % beside them."""
+    terms, loaded = heard(run)[1], run["stages"]["loaded"]["resident_bytes"]
+    converted = run["stored"] == "float16" and run["compute"] == "int8"
+    kept = 0.06 * run["file_bytes"] if converted else 0
+    assert terms["weights"].bytes + terms["runtime"].low_bytes <= loaded <= terms["weights"].bytes + terms["runtime"].high_bytes + kept
+
+
+@pytest.mark.parametrize("run", [case for case in cases("whisper", "faster-whisper") if case.values[0].get("audio_seconds") == 600])
+def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
+    """Ten minutes of audio with as much text as it writes: the peak is between the ends, and within 8 % of the estimate."""
+    found = heard(run)[0]
+    peak = max(stage["peak_bytes"] for stage in run["stages"].values())
+    assert found.low_bytes <= peak <= found.high_bytes
+    assert found.total_bytes == pytest.approx(peak, rel=0.08)
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
+
+
+@pytest.mark.parametrize("run", [case for case in cases("whisper", "faster-whisper") if case.values[0].get("audio_seconds", 30) == 30])
+def test_half_a_minute_of_audio_takes_no_more(run: dict[str, Any]) -> None:
+    """What is told is for ten minutes, so no shorter audio takes more."""
+    assert max(stage["peak_bytes"] for stage in run["stages"].values()) <= heard(run)[0].high_bytes
+
+
+@pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on a GPU"))
+def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any]) -> None:
+    """float16 with 5 beams: weights, caches and buffers are between the ends."""
+    id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
+    terms = answer(Catalogue.open().spec(id), "faster-whisper", quantization="float16")[1]
+    parts = (terms["weights"], terms["compute"])
+    assert sum(part.low_bytes for part in parts) <= seen["gpu_bytes"] <= sum(part.high_bytes for part in parts)
+
+
+@pytest.mark.parametrize("id", [spec.id for spec in Catalogue.open().specs() if any(files.format == "ctranslate2" for files in spec.files)])
+def test_files_for_ctranslate2_hold_16_bits_a_number(id: str) -> None:
+    """model.bin with its vocabulary is two bytes for each parameter, and at most 4 MB more: all types are loaded from it."""
+    spec = Catalogue.open().spec(id)
+    for type in ("float32", "float16", "int8"):
+        found = needs.needs_of(spec, Catalogue.open().runtime("faster-whisper"), Workload(quantization=type), rows())
+        assert found.download_bytes is not None
+        assert spec.parameters.total is not None
+        # positions of the encoder are in the files as well: the count leaves them out where they are sinusoids
+        assert 2 * spec.parameters.total <= found.download_bytes <= 2 * spec.parameters.total + 9_000_000
+
+
 # ------------------------------------------------------------------ MLX and vLLM
+
+
+def on_a_mac(seen: dict[str, Any]) -> tuple[int, int, int]:
+    """Least, likely and most of what MLX itself counts: all but the program."""
+    tokens = seen["prompt_tokens"] + seen["new_tokens"]
+    spec = Catalogue.open().spec(seen["model"])
+    terms = answer(spec, "mlx", quantization=seen["quantization"], context_tokens=tokens)[1]
+    counted = [term for name, term in terms.items() if name != "runtime"]
+    return sum(term.low_bytes for term in counted), sum(term.bytes for term in counted), sum(term.high_bytes for term in counted)
+
+
+# printed by a release that worked out logits of the whole prompt
+MLX_BEFORE = ("llama-3.2-3b-instruct",)
+
+
+@pytest.mark.parametrize("seen", [case for case in cases("mlx", "published") if case.values[0]["model"] not in MLX_BEFORE])
+def test_mlx_takes_what_others_saw_on_a_mac(seen: dict[str, Any]) -> None:
+    """The peak that mlx_lm.benchmark prints is between the ends; within 6 % where every layer has attention."""
+    low, likely, high = on_a_mac(seen)
+    assert low <= seen["peak_gb"] * 1e9 <= high
+    made = Catalogue.open().spec(seen["model"]).architecture
+    if made is not None and not made.recurrent:
+        assert likely == pytest.approx(seen["peak_gb"] * 1e9, rel=0.06)
 
 
 @pytest.mark.parametrize("run", cases("mlx", "runs"))
 def test_mlx_caches_in_steps_of_256_tokens(run: dict[str, Any]) -> None:
-    """Keys and values of 16 bits in whole steps, as mlx_lm.models.cache.KVCache makes them, exactly."""
+    """Keys and values of 16 bits in whole steps, and a window once it is full, exactly: mlx_lm.models.cache."""
     config = truth("mlx")["models"][run["model"]]
     length = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    tokens = -(-(run["prompt_tokens"] + run["new_tokens"]) // 256) * 256
-    each = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * length * 2
-    assert each * tokens == run["held_cache_bytes"]
+    tokens = -(-(run["prompt_tokens"] + run["new_tokens"] - 1) // 256) * 256
+    layers, window = config["num_hidden_layers"], config.get("sliding_window")
+    whole = layers // config["sliding_window_pattern"] if window else layers
+    cells = whole * tokens + (layers - whole) * min(tokens, window or tokens)
+    assert 2 * config["num_key_value_heads"] * length * 2 * cells == run["held_cache_bytes"]
+
+
+@pytest.mark.parametrize("run", cases("mlx", "runs"))
+def test_mlx_quantizes_to_groups_of_64(run: dict[str, Any]) -> None:
+    """mlx.core.quantize: a 16-bit scale and bias for 64 weights, so 4.5 and 8.5 bits a weight of the 16 that it has else."""
+    same = [other for other in truth("mlx")["runs"] if other["model"] == run["model"] and other["bits"] == 16]
+    share = {4: 4.5 / 16, 8: 8.5 / 16, 16: 1.0}[run["bits"]]
+    assert all(run["weights_bytes"] == pytest.approx(share * other["weights_bytes"], rel=0.01) for other in same)
+
+
+@pytest.mark.parametrize("id", ["qwen3-8b", "llama-3.1-8b-instruct", "qwen3-30b-a3b", "mistral-small-3.2-24b-instruct-2506"])
+def test_ranges_of_mlx_are_narrow(id: str) -> None:
+    """At most ± 10 % with its defaults, the program included."""
+    found = answer(Catalogue.open().spec(id), "mlx", context_tokens=4096, quantization="4bit")[0]
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
 
 
 @pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])

@@ -72,6 +72,7 @@ BITS = {
     "Q5_K_M": (5.5, 8.5),
     "Q6_K": (6.5, 8.5),
     "Q8_0": (8.5, 16),
+    "float16": (16, 16),
     "F16": (16, 32),
     # mlx.core.quantize: two numbers of 16 bits for 128, 64 or 32 weights; tables and routers may keep more
     **{f"{bits}bit": (bits + 0.25, bits + 2) for bits in (3, 4, 5, 6, 8)},

@@ -73,7 +73,8 @@ def parts(run: dict[str, Any]) -> tuple[Span, Span, Span]:
     return (
         torch_memory.overhead(architecture, width),
         torch_memory.resident_weights(
-            architecture, row, run["weights_bytes"], width, converted=converted(run), fixed_threshold=fixed
+            architecture, row, run["weights_bytes"], width, converted=converted(run), fixed_threshold=fixed,
+            encodes=run["kind"] == "encode",
         ),
         torch_memory.prompt_bytes(
             architecture,
@@ -103,9 +104,9 @@ def resident(run: dict[str, Any]) -> int:
 def prompt_cache(run: dict[str, Any]) -> int:
     architecture, row = model(run["model"])
     width = WIDTH[run["dtype"]]
-    if "prompt_tokens" not in run:
-        return 0
-    return torch_memory.cache_bytes(cache_groups(architecture, row), run["prompt_tokens"], run["batch"], width, prompt=True)
+    # an encoder has none; a chat model that is made one fills it all the same
+    tokens = run.get("prompt_tokens") or run["tokens"]
+    return torch_memory.cache_bytes(cache_groups(architecture, row), tokens, run["batch"], width, prompt=True)
 
 
 @pytest.mark.parametrize("run", runs("generate"))

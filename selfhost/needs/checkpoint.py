@@ -32,7 +32,7 @@ _SHARD_BYTES = 5_000_000_000
 _TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
 # whose weights and prompts were measured
 _MEASURED_ROWS = frozenset(
-    {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2", "gpt-oss", "bert"}
+    {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2", "gpt-oss", "bert", "nomic-bert"}
 )
 # classes of transformers 5.23.0 without _supports_sdpa: their attention stores its scores
 _WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt"})
@@ -349,6 +349,10 @@ def _elements(group: CacheGroup) -> tuple[int, str]:
 
 def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
     width = _width(architecture, runtime)
+    if runtime.id == "mlx":
+        from . import mlx_memory
+
+        return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
     tokens = min(asked.context_tokens, _PROMPT_STEPS.get(runtime.id, asked.context_tokens)) * asked.parallel
     inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
@@ -405,7 +409,8 @@ def _torch_weights(subject: Subject, architecture: Architecture, row: Architectu
 
     parameters = count(checkpoint_tensors(architecture, row))
     whole = parameters * width
-    found = torch_memory.resident_weights(architecture, row, whole, width, converted=False, fixed_threshold=True)
+    encodes = row.encoder or subject.spec.modality == "embedding"
+    found = torch_memory.resident_weights(architecture, row, whole, width, converted=False, fixed_threshold=True, encodes=encodes)
     line = f"{parameters:,} parameters × {width} bytes"
     if found.bytes < whole:
         line += f" - {whole - found.bytes:,} bytes of tables that come in row by row; all their rows are {whole - found.low_bytes:,} bytes"

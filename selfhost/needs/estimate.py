@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ..facts import Unread
-from ..spec import PACKED, ModelSpec, RuntimeSpec
+from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of
@@ -25,7 +25,7 @@ WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *checkpoint.MLX_QUANTIZATIONS)
 """Every name that `canonical_quantization` may answer."""
 
-_FORMATS = ("gguf", "ggml", "mlx", "safetensors", "pickle")
+_FORMATS = ("gguf", "ggml", "ctranslate2", "mlx", "safetensors", "pickle")
 
 
 def needs_of(
@@ -97,6 +97,10 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures
         from .whisper import size_of
 
         return size_of(subject, quantization)
+    if format == "ctranslate2":
+        from .ctranslate2 import size_of
+
+        return size_of(subject, quantization)
     if spec.components:
         from .images import size_of
 
@@ -132,6 +136,8 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
         names = (*names, *(name for name in own if name not in GGUF_QUANTIZATIONS))
     elif format == "ggml":
         names = WHISPER_QUANTIZATIONS
+    elif format == "ctranslate2":
+        names = CTRANSLATE2_TYPES
     elif format == "mlx":
         names = (*(name for name in checkpoint.MLX_QUANTIZATIONS), *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS))
     elif spec.components:
@@ -159,6 +165,9 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         return format, "MXFP4" if _trained_in_mxfp4(spec) else "F16" if spec.modality == "embedding" else "Q4_K_M"
     if format == "ggml":
         return format, "F16"
+    if format == "ctranslate2":
+        # of the types that a CPU computes in, the one that the program's own README takes there
+        return format, "int8"
     if format == "mlx":
         return format, "4bit"
     if spec.components:
@@ -271,6 +280,10 @@ def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, in
         from .whisper import parts
 
         return parts(subject, runtime, asked)
+    if format == "ctranslate2":
+        from .ctranslate2 import parts
+
+        return parts(subject, runtime, asked)
     if subject.spec.components:
         from .images import parts
 
@@ -310,6 +323,9 @@ def _has_format(spec: ModelSpec, format: str) -> bool:
         return architecture.runs_in_gguf if architecture is not None else not spec.components
     if format == "ggml":
         return architecture is not None and architecture.audio is not None
+    if format == "ctranslate2":
+        # nobody but a publisher converts to it
+        return False
     if spec.safety.formats and format in ("safetensors", "pickle"):
         return format in spec.safety.formats
     return format != "pickle" and not (format == "mlx" and spec.components)

@@ -102,9 +102,14 @@ def term(name: str, size: int, how: How, source: str, arithmetic: str, *, low: i
 
 
 def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
-    """The size somebody states for these files, whatever the case and alias the spec writes."""
+    """The size somebody states for these files, whatever the case and alias the spec writes.
+
+    CTranslate2 files are published in 16 bits and loaded as any of its types.
+    """
     from .quantization import canonical_gguf
 
+    if format == "ctranslate2":
+        quantization = "float16"
     found = spec.published_bytes(format, quantization)
     if found is not None:
         return found

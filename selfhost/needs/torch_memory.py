@@ -82,6 +82,7 @@ def resident_weights(
     *,
     converted: bool,
     fixed_threshold: bool = False,
+    encodes: bool = False,
 ) -> Span:
     """The weights once answers were given; `converted` where the files are of another type than the model runs in.
 
@@ -89,14 +90,17 @@ def resident_weights(
     (safetensors, and torch.save's zip). In another type mapped files and copies are resident together while it loads; no answer
     converts, and the mapped pages may be dropped.
 
-    Of a mapped table only the rows that were used come in, and an untied token table and a position table are read row by row.
+    Of a mapped table only the rows that were used come in, and an untied token table and a position table are read row by row;
+    where the model `encodes`, answers with no token, so is a tied one, and few of its rows are ever used.
     Experts are stacked into one array per layer, hence copied in any case (MergeModulelist): see `stacked_experts_bytes`, and pieces
     of the size of single experts stay in the heap unless `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
     """
     rows = 0
     if not converted:
         for group in checkpoint_tensors(architecture, row):
-            if group.name == "position_embd.weight" or (group.name == "token_embd.weight" and not architecture.tied_embeddings):
+            if group.name == "position_embd.weight" or (
+                group.name == "token_embd.weight" and (encodes or not architecture.tied_embeddings)
+            ):
                 rows += prod(group.shape) * width
     experts = stacked_experts_bytes(architecture, row, width)
     one = max((group.length * architecture.embedding_length for group in architecture.feed_forward if group.experts), default=0)
@@ -110,7 +114,7 @@ def resident_weights(
     if high:
         line += f" + {low:,} to {high:,} left in the heap by stacking experts"
     return Span(
-        bytes=weights_bytes - rows // 2 + left,
+        bytes=weights_bytes - (rows if encodes else rows // 2) + left,
         low_bytes=weights_bytes - rows + low,
         high_bytes=weights_bytes + high,
         arithmetic=line,

@@ -15,7 +15,8 @@ COMMANDS = {
     "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
 DISTRIBUTIONS = {
-    "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers", "llama-cpp-python": "llama-cpp-python",
+    "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers", "faster-whisper": "faster-whisper",
+    "llama-cpp-python": "llama-cpp-python",
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
 _DIST_INFO = "(?i)(?:" + "|".join(name.replace("-", "[-_.]+") for name in DISTRIBUTIONS) + r")-[^-]*\.dist-info$"
