@@ -6,7 +6,7 @@ first. Every figure a person reads goes through `units`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
@@ -20,11 +20,6 @@ from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .openness import Row
-
 MIB, GIB = units.MIB, units.GIB
 
 
@@ -37,6 +32,7 @@ class Outcome(StrEnum):
     FAIL = "fail"
 
 
+_OUTCOMES = tuple(Outcome)
 CHECKS = ("weights", "license", "openness", "context", "disk", "memory", "accelerator", "cpu", "runtime", "speed")
 
 CODES: Mapping[str, str] = {
@@ -239,43 +235,50 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the respects decides."""
-    if not (workload.modify or workload.auditable):
-        return None
-    from . import openness
-
-    respects = []
-    if workload.modify:
-        respects.append(openness.permission(spec, "modification"))
-    if workload.auditable:
-        respects.append(openness.auditable(spec))
-    worst = max(respects, key=lambda row: _OPEN_ORDER.index(row.answer))
-    outcome, code = _OPEN[worst.answer]
-    return Finding(
-        check="openness",
-        outcome=outcome,
-        code=code,
-        needs=", ".join(name for name, asked in (("modification", workload.modify), ("audit", workload.auditable)) if asked),
-        has="; ".join(_open_words(row) for row in respects),
-        reason=" ".join(f"{_topic(row)}{row.why}." for row in respects),
-        remedy=None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects",
-    )
+    return worst_of([open_for(spec, purpose) for purpose in open_purposes(workload)])
 
 
+def open_purposes(workload: Workload) -> tuple[str, ...]:
+    """What a model was asked to be open for, of OPEN_PURPOSES."""
+    return tuple(name for name, asked in zip(OPEN_PURPOSES, (workload.modify, workload.auditable), strict=True) if asked)
+
+
+OPEN_PURPOSES = ("modification", "audit")
 _OPEN = {
     "yes": (Outcome.PASS, "openness-open"),
     "partly": (Outcome.WARN, "openness-partly"),
     "unknown": (Outcome.UNKNOWN, "openness-not-known"),
     "no": (Outcome.FAIL, "openness-closed"),
 }
-_OPEN_ORDER = tuple(_OPEN)
 
 
-def _open_words(row: Row) -> str:
-    return ", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,))
+def open_for(spec: ModelSpec, purpose: str) -> Finding:
+    """Open enough for one of OPEN_PURPOSES?"""
+    from . import openness
+
+    row = openness.auditable(spec) if purpose == "audit" else openness.permission(spec, "modification")
+    outcome, code = _OPEN[row.answer]
+    return Finding(
+        check="openness",
+        outcome=outcome,
+        code=code,
+        needs=purpose,
+        has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
+        reason=f"To {'audit' if purpose == 'audit' else 'modify'} it: {row.why}.",
+        remedy=None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects",
+    )
 
 
-def _topic(row: Row) -> str:
-    return "To modify it: " if row.name == "modification" else "To audit it: "
+def worst_of(found: Sequence[Finding]) -> Finding | None:
+    """Findings of `open_for` as one; None of none."""
+    if len(found) < 2:
+        return found[0] if found else None
+    worst = max(found, key=lambda one: _OUTCOMES.index(one.outcome))
+    return worst.replace(
+        needs=", ".join(str(one.needs) for one in found),
+        has="; ".join(str(one.has) for one in found),
+        reason=" ".join(one.reason for one in found),
+    )
 
 
 def context(spec: ModelSpec, workload: Workload, *, asked: bool) -> Finding | None:
@@ -463,7 +466,7 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
     files in RAM: they join the most that it may take, and the least where copies are made of them; else they are mapped, not held twice.
     """
     made = _memory(needs, machine, workload, stored_bytes)
-    return max((made, *_shell_limits(needs, machine, made)), key=lambda one: list(Outcome).index(one.outcome))
+    return max((made, *_shell_limits(needs, machine, made)), key=lambda one: _OUTCOMES.index(one.outcome))
 
 
 def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Finding]:

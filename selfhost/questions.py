@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, lru_cache, partial
 
-from .apiroute import usable_offers
+from .apiroute import usable_offers, whose_offers
 from .asking import ask
 from .catalogue import Catalogue, checksum_of
 from .errors import SelfhostError
 from .facts import FrozenDict, Record, Unread
-from .findings import Finding, Outcome
+from .findings import OPEN_PURPOSES, Finding, Outcome, open_for, open_purposes, worst_of
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import CpuNeed, How, MemoryNeed, Needs, Term
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUESTIONS_FILE = "questions.jsonl"
-_VERSION = 1
+_VERSION = 2
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
 _JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
@@ -89,17 +89,22 @@ class Questions:
         self,
         catalogue: Catalogue,
         machine: Machine,
+        workload: Workload,
+        header: Mapping[str, Any],
         rows: Mapping[str, Any],
         memory: Mapping[str, Any],
-        cpus: Sequence[Any],
+        opened: bytes,
         texts: bytes,
     ) -> None:
         self._catalogue = catalogue
+        self._has_wishes = not _default_but(workload, _JUDGED_BY)
+        self._served_until: Mapping[str, str | None] = header["served_until"]
         self._machine = machine
         self._folder = os.path.join(catalogue.folder, "")
         self._rows = rows
         self._memory = memory
-        self._cpus = [_revived(cpu) for cpu in cpus]
+        self._cpus = [_revived(cpu) for cpu in header["cpus"]]
+        self._unread_opened = opened
         self._unread_texts = texts
         self._texts: list[list[str]] = []
         self._workloads: dict[tuple[Workload, str], Workload] = {}
@@ -118,9 +123,9 @@ class Questions:
             header = json.loads(first)
             if header["version"] != _VERSION or header["body"] != crc32(body) or header["made_of"] != _made_of(catalogue):
                 return None
-            rows, *layouts, texts = body.split(b"\n")
+            rows, *layouts, opened, texts = body.split(b"\n")
             memory = json.loads(layouts[header["layouts"].index(layout_of(machine.instruction_sets))])
-            return cls(catalogue, machine, json.loads(rows), memory, header["cpus"], texts)
+            return cls(catalogue, machine, workload, header, json.loads(rows), memory, opened, texts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             return None
 
@@ -144,14 +149,38 @@ class Questions:
             "needs": needs,
             "read_bytes": None if read is None else FrozenDict(read),
             "here": found,
+            "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in open_purposes(asked)]),
         })  # fmt: skip
 
-    def offered(self, id: str, workload: Workload, today: str) -> bool | None:
-        """Whether an API offers the model or a stand-in, where it does not run here; None where what is asked may change that."""
-        if self._catalogue.has_own or not _default_but(workload, _JUDGED_BY) or id not in self._rows:
+    @cached_property
+    def _opened(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
+        """By model and purpose the finding of its openness, for whoever asks for openness."""
+        import json
+
+        found: Mapping[str, Mapping[str, dict[str, Any]]] = json.loads(self._unread_opened)
+        for purposes in found.values():
+            for values in purposes.values():
+                values["outcome"] = Outcome(values["outcome"])
+        return found
+
+    def offered(self, spec: ModelSpec, own: bool, met: Mapping[str, bool], workload: Workload, today: str) -> bool | None:
+        """Whether an API offers the model or a stand-in, where it does not run here; None where what is asked may change that.
+
+        `own`: the model itself is as was asked; `met` by id whether others are.
+        """
+        if self._catalogue.has_own or spec.id not in self._rows:
             return None
-        until = self._rows[id].get("offered_until", "")
-        return until is None or today < until
+        if workload.private:
+            return False
+        if not self._has_wishes:
+            until = self._rows[spec.id].get("offered_until", "")
+            return until is None or today < until
+
+        def serves(model_id: str) -> bool:
+            until = self._served_until.get(model_id, "")
+            return until is None or today < until
+
+        return whose_offers(spec, self._catalogue, serves, lambda model_id: met.get(model_id, False), own=own, instead=True) is not None
 
     def _spec(self, id: str, values: Mapping[str, Any]) -> ModelSpec:
         catalogue = self._catalogue
@@ -189,13 +218,12 @@ class Questions:
 
     def _term(self, values: Sequence[Any]) -> Term:
         name, size, low, high, number = values
-        known = {"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}
 
         def whole() -> Term:
-            how, source, arithmetic = self._text(number)
-            return Term(**known, how=How(how), source=source, arithmetic=arithmetic)
+            how, source, line = self._text(number)
+            return Term(name=name, bytes=size, low_bytes=low, high_bytes=high, how=How(how), source=source, arithmetic=line)
 
-        return Term.partly(known, whole)
+        return Term.partly({"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}, whole)
 
     def _text(self, number: int) -> list[str]:
         """How a term is known, its source and its arithmetic: parsed when the first is asked for."""
@@ -209,7 +237,8 @@ class Questions:
 def compile_questions(directory: str) -> str:
     """The text of `QUESTIONS_FILE` for a folder of specs; the same files and the same program always give the same text.
 
-    One line each: the header, the rows by model, the memory by model for each of LAYOUTS, the texts of all terms.
+    One line each: the header, the rows by model, the memory by model for each of LAYOUTS, the openness by model, the
+    texts of all terms.
     """
     import json
     from binascii import crc32
@@ -218,24 +247,29 @@ def compile_questions(directory: str) -> str:
     cpus: dict[str, int] = {}
     texts: dict[str, int] = {}
     rows: dict[str, Any] = {}
+    opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in LAYOUTS}
+    served: dict[str, str | None] = {}
     for spec in catalogue.specs():
+        served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
         try:
             asked = {name: ask(spec, Workload(), catalogue, Machine(instruction_sets=(name,) if name else None)) for name in LAYOUTS}
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
         rows[spec.id] = _row(asked[""], catalogue, cpus)
+        opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in asked.items():
             if question.needs is not None and question.needs.memory is not None:
                 memory[name][spec.id] = _memory(question.needs.memory, texts)
-    body = "\n".join([*(json.dumps(value, separators=(",", ":")) for value in (rows, *memory.values())), f"[{','.join(texts)}]"])
+    body = "\n".join([*(json.dumps(value, separators=(",", ":")) for value in (rows, *memory.values(), opened)), f"[{','.join(texts)}]"])
     header = {
         "version": _VERSION,
         "made_of": _made_of(catalogue),
         "body": crc32(body.encode()),
         "layouts": list(LAYOUTS),
         "cpus": [json.loads(text) for text in cpus],
+        "served_until": {name: until for name, until in served.items() if until != ""},
     }
     return f"{json.dumps(header, separators=(',', ':'))}\n{body}"
 
@@ -254,7 +288,7 @@ def _row(question: Question, catalogue: Catalogue, cpus: dict[str, int]) -> dict
     row: dict[str, Any] = {
         "spec": {name: _packed(own, part) for name, part in _OF_SPEC.items() if (own := getattr(question.spec, name)) != _DEFAULTS[name]},
         "workload": {name: value for name in Workload._fields if (value := getattr(question.workload, name)) != Workload._defaults[name]},
-        "offered_until": _offered_until(question, catalogue),
+        "offered_until": _offered_until(question, _RULED_OUT, catalogue),
     }
     if question.runtime is not None:
         row["runtime"] = question.runtime.id
@@ -285,23 +319,31 @@ def _number(known: dict[str, int], value: Any) -> int:
 
 _RULED_OUT = Judged(findings=(Finding(check="memory", outcome=Outcome.FAIL, code="memory-too-small", reason=""),), needs=None, speed=None)
 
+_RUNS = Judged(findings=(), needs=None, speed=None)
 
-def _offered_until(question: Question, catalogue: Catalogue) -> str | None:
-    """The day from which no API offers the model or a stand-in: offers only end. None for no such day, "" where none ever did."""
+
+def _offered_until(question: Question, judged: Judged, catalogue: Catalogue) -> str | None:
+    """The day from which no API offers the model: offers only end. None for no such day, "" where none ever did.
+
+    Stand-ins count where the machine rules the model out.
+    """
 
     def offered(today: str) -> bool:
         def priced(model_id: str, day: str = today) -> Any:
             return offers_of(catalogue.offers_path, model_id, today=day)
 
-        return bool(
-            usable_offers(question, _RULED_OUT, catalogue, priced, lambda model_id: priced(model_id, ""), today=today, priced_on="")
-        )
+        return bool(usable_offers(question, judged, catalogue, priced, lambda model_id: priced(model_id, ""), today=today, priced_on=""))
 
     if offered("9999"):
         return None
+    return next(day for day in _end_days(catalogue) if not offered(day))
+
+
+@lru_cache(maxsize=1)
+def _end_days(catalogue: Catalogue) -> Sequence[str]:
+    """ "" and every day on which an offer ends or a model retires."""
     retired = {spec.availability.retired for spec in catalogue.specs() if spec.availability and spec.availability.retired}
-    days = ["", *sorted(retired | set(end_days(catalogue.offers_path)))]
-    return next(day for day in days if not offered(day))
+    return ["", *sorted(retired | set(end_days(catalogue.offers_path)))]
 
 
 # ------------------------------------------------------------------ records as JSON, without what is at its default
@@ -315,9 +357,7 @@ def _packed(value: Any, part: tuple[str, ...] = ()) -> Any:
     if isinstance(value, Record) and part:
         return {"": type(value).__name__, **{name: _packed(getattr(value, name)) for name in part}}
     if isinstance(value, Record):
-        kind = type(value)
-        changed = {name: own for name in kind._fields if (own := getattr(value, name)) != kind._defaults.get(name, ...)}
-        return {"": kind.__name__, **{name: _packed(own) for name, own in changed.items()}}
+        return {"": type(value).__name__, **{name: _packed(own) for name, own in _changed(value).items()}}
     if isinstance(value, Mapping):
         return {"": "of", "of": {key: _packed(own) for key, own in value.items()}}
     if isinstance(value, tuple):
@@ -327,6 +367,12 @@ def _packed(value: Any, part: tuple[str, ...] = ()) -> Any:
                 return {"": "run", "of": [run.start, run.stop, run.step]}
         return [_packed(item) for item in value]
     return value
+
+
+def _changed(record: Record) -> dict[str, Any]:
+    """The fields of a record that are not at their defaults."""
+    kind = type(record)
+    return {name: own for name in kind._fields if (own := getattr(record, name)) != kind._defaults.get(name, ...)}
 
 
 def _revived(value: Any, rest: Callable[[], Any] | None = None) -> Any:
