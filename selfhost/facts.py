@@ -45,6 +45,8 @@ class _RecordType(type):
     _fields: tuple[str, ...]
     _names: frozenset[str]
     _defaults: dict[str, Any]
+    # fields in which a dict may be given
+    _mappings: tuple[str, ...]
     # the class that its author wrote, of one for records known in part
     _kind: _RecordType
     # those, by the fields that are known
@@ -62,9 +64,11 @@ class _RecordType(type):
                 if key in body:
                     value = body.pop(key)
                     defaults[key] = FrozenDict(value) if type(value) is dict else value
+        mappings = {name for base in bases for name in getattr(base, "_mappings", ())}
+        mappings.update(key for key, kind in body.get("__annotations__", {}).items() if "Mapping" in str(kind))
         made = super().__new__(cls, name, bases, body)
         made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
-        made._kind, made._in_part = made, {}
+        made._mappings, made._kind, made._in_part = tuple(mappings), made, {}
         return made
 
 
@@ -93,7 +97,8 @@ class _Missing:
 class Record(metaclass=_RecordType):
     """A frozen value with named fields.
 
-    Subclasses annotate their fields; a value assigned in the class body is the default. A dict becomes a `FrozenDict`.
+    Subclasses annotate their fields; a value assigned in the class body is the default. A dict in a field that is a Mapping
+    becomes a `FrozenDict`.
     All arguments are keywords. `TypeError` names a missing or unknown field, `AttributeError` an attempt to assign.
     """
 
@@ -109,8 +114,9 @@ class Record(metaclass=_RecordType):
             missing = next((name for name in kind._fields if name not in values and name not in kind._defaults), None)
             unknown = sorted(values.keys() - kind._names)
             raise TypeError(f"{kind.__name__} needs {missing}" if missing else f"{kind.__name__} has no {', '.join(unknown)}")
-        if dict in map(type, values.values()):
-            values = {name: FrozenDict(value) if type(value) is dict else value for name, value in values.items()}
+        for name in kind._mappings:
+            if type(values[name]) is dict:
+                values[name] = FrozenDict(values[name])
         # all fields at once, and not copied: thousands of records are made in one run
         _set(self, "__dict__", values)
         self._check()
