@@ -12,7 +12,10 @@ def main() -> int:
         gc.set_threshold(200_000)
         from .cli import main as run
 
-        return run()
+        code = run()
+        # the interpreter looks once more before it ends, at all there is: nothing of it needs to be found
+        gc.freeze()
+        return code
     except KeyboardInterrupt:
         return 130
 

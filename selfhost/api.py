@@ -334,7 +334,8 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
             continue
         offered = False
         if judged.failed:
-            known = ready.offered(question.spec.id, workload, day) if ready is not None else None
+            own = met[question.spec.id]
+            known = ready.offered(question.spec, own, met, workload, day) if ready is not None else None
             offered = bool(_offers(catalogue, question, judged, day, met)) if known is None else known
         answers.append(
             Answer(

@@ -39,26 +39,44 @@ def usable_offers(
     """
     if question.workload.private or question.workload.task == "finetune":
         return ()
-    offers = offers_of(question.spec.id) or _by_its_provider(question.spec, today, priced_on, was_priced)
-    kept = _long_enough(question, question.spec, offers) if offers and meets(judged.findings) else ()
-    if kept or not judged.failed:
-        return kept
     met = {} if met is None else met
-    for model_id, closed in _stand_ins(question.spec, shelf):
-        # what nobody serves stands in for nothing, and most models are served by nobody
-        if met.get(model_id) is False or (not closed and not offers_of(model_id)):
-            continue
-        spec = _read(shelf, model_id)
-        if spec is None:
-            continue
+    found: tuple[Offer, ...] = ()
+
+    def serves(model_id: str) -> bool:
+        nonlocal found
+        if met.get(model_id) is False:
+            return False
+        offers, spec = offers_of(model_id), question.spec if model_id == question.spec.id else None
+        if not offers and spec is None and not shelf.is_closed(model_id):
+            # what nobody serves stands in for nothing, and most models are served by nobody
+            return False
+        spec = spec or _read(shelf, model_id)
+        found = () if spec is None else _long_enough(question, spec, offers or _by_its_provider(spec, today, priced_on, was_priced))
+        return bool(found)
+
+    def complies(model_id: str) -> bool:
         if model_id not in met:
+            spec = shelf.spec(model_id)
             asked = (license_check(spec, question.workload), openness_check(spec, question.workload))
             met[model_id] = meets(finding for finding in asked if finding)
-        if met[model_id]:
-            offers = offers_of(model_id) or _by_its_provider(spec, today, priced_on, was_priced)
-            if kept := _long_enough(question, spec, offers):
-                return tuple(offer.replace(stands_in=True) for offer in kept)
-    return ()
+        return met[model_id]
+
+    server = whose_offers(question.spec, shelf, serves, complies, own=meets(judged.findings), instead=judged.failed)
+    if server is None:
+        return ()
+    return found if server == question.spec.id else tuple(offer.replace(stands_in=True) for offer in found)
+
+
+def whose_offers(
+    spec: ModelSpec, shelf: Catalogue, serves: Callable[[str], bool], complies: Callable[[str], bool], *, own: bool, instead: bool
+) -> str | None:
+    """The model whose offers count: this one, if its `own` do, or what stands in for it, if something may `instead`; by id.
+
+    `serves` is whether anybody offers a model, `complies` whether it is as was asked.
+    """
+    if own and serves(spec.id):
+        return spec.id
+    return next((one for one in _stand_ins(spec, shelf) if serves(one) and complies(one)), None) if instead else None
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -88,37 +106,34 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
     return tuple(offer for offer in offers if offer.context_tokens is not None and offer.context_tokens >= wanted)
 
 
-def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, bool]]:
-    """What stands in for a model, by id and whether it is closed, or may be.
+def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[str]:
+    """What stands in for a model, by id.
 
     Its successors one after another, then its family's next larger ones, then any next larger one.
     """
     seen = {spec.id}
-    current: ModelSpec | None = spec
+    successor = (spec.availability.successor if spec.availability else None) or spec.upkeep.superseded_by
     for _ in range(MOST_SUCCESSORS):
+        current = shelf.outline(successor) if successor and successor not in seen else None
         if current is None:
             break
-        successor = (current.availability.successor if current.availability else None) or current.upkeep.superseded_by
-        current = _read(shelf, successor) if successor and successor not in seen else None
-        if current is not None:
-            seen.add(current.id)
-            yield current.id, current.closed
+        seen.add(current.id)
+        yield current.id
+        successor = current.successor or current.superseded_by
     if spec.closed:
         yield from _beside_closed(spec, shelf, seen)
         return
     size = spec.parameters.total
     if size is None:
         return
-    larger = [
-        outline
-        for outline in shelf.outlines()
-        if outline.id not in seen and not outline.closed and outline.modality == spec.modality and (outline.parameters_total or 0) >= size
-    ]
-    for outline in sorted(larger, key=lambda outline: (outline.family != spec.family, outline.parameters_total or 0, outline.id)):
-        yield outline.id, False
+    larger = [outline for outline in shelf.open_by_size() if (outline.parameters_total or 0) >= size and outline.modality == spec.modality]
+    for of_family in (True, False):
+        for outline in larger:
+            if (outline.family == spec.family) is of_family and outline.id not in seen:
+                yield outline.id
 
 
-def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[tuple[str, bool]]:
+def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[str]:
     """The same line's other models, the newest first, then the nearest open-weight models that somebody hosts."""
     line = [
         outline
@@ -126,9 +141,8 @@ def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterato
         if outline.closed and outline.id not in seen and outline.family == spec.family and outline.modality == spec.modality
     ]
     for outline in sorted(line, key=lambda outline: (outline.released or "", outline.id), reverse=True):
-        yield outline.id, True
-    for model_id in spec.availability.open_alternatives if spec.availability else ():
-        yield model_id, False
+        yield outline.id
+    yield from spec.availability.open_alternatives if spec.availability else ()
 
 
 def _read(shelf: Catalogue, model_id: str) -> ModelSpec | None:

@@ -8,6 +8,7 @@ from . import needs as need
 from .catalogue import Catalogue
 from .errors import Problem, WorkloadError
 from .facts import Unread
+from .findings import openness_check
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import Needs, SizedWeights
@@ -81,17 +82,18 @@ def ask(
         found += _beyond(workload, runtime, shelf)
     if found:
         raise WorkloadError(found)
-    asked = workload.context_tokens is not None
+    asked, opened = workload.context_tokens is not None, openness_check(spec, workload)
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
-        return Question(spec=spec, workload=bare, context_asked=asked)
+        return Question(spec=spec, workload=bare, context_asked=asked, opened=opened)
     loads = need.why_not_loaded(spec, runtime) if runtime else None
     if workload.task == "finetune" and runtime is not None and runtime.id != FINETUNING_RUNTIME:
         loads = f"{runtime.name} does not train; fine-tuning is judged for transformers with peft."
     if runtime is None and quantization is not None:
         raise _problem("quantization", f"{spec.name} states its needs, not its quantizations", "leave --quant out")
     if runtime is not None and loads is not None:
-        return Question(spec=spec, workload=workload.replace(runtime=runtime.id), runtime=runtime, loads=loads, context_asked=asked)
+        named = workload.replace(runtime=runtime.id)
+        return Question(spec=spec, workload=named, runtime=runtime, loads=loads, context_asked=asked, opened=opened)
     rows = architectures(shelf)
     if runtime is not None:
         file_format, default = need.default_format_and_quantization(spec, runtime)
@@ -123,6 +125,7 @@ def ask(
         local_files=local_files,
         companions=companions,
         beside_bytes=max(0, (needs.download_bytes or 0) - (alone.download_bytes or 0)),
+        opened=opened,
         here=part or (here(spec, runtime, workload, alone, machine, shelf) if runtime is not None and not local_files else None),
     )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.jsonl"
 MAX_FILES = 10_000
-_VERSION = 1
+_VERSION = 2
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -70,6 +70,8 @@ class Outline(Record):
     parameters_total: int | None
     released: str | None
     superseded_by: str | None
+    # of a model that is served, what its provider names after it
+    successor: str | None
 
 
 class Catalogue:
@@ -83,6 +85,8 @@ class Catalogue:
         self._common: dict[str, Mapping[str, Any]] = {}
         self._runtimes: dict[str, RuntimeSpec] = {}
         self._own_faults: tuple[Problem, ...] = ()
+        self._outlines: Mapping[str, Outline] | None = None
+        self._open_by_size: tuple[Outline, ...] | None = None
 
     @classmethod
     def open(cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None) -> Catalogue:
@@ -217,11 +221,29 @@ class Catalogue:
 
     def outlines(self) -> tuple[Outline, ...]:
         """Every model in a few words, by id, without reading its spec."""
-        found: dict[str, Outline] = {}
-        for folder in self._folders:
-            for outline in folder.outlines():
-                found.setdefault(outline.id, outline)
-        return tuple(found[spec_id] for spec_id in sorted(found))
+        return tuple(self._outlined().values())
+
+    def outline(self, id: str) -> Outline | None:
+        """That of one model; None where there is none."""
+        return self._outlined().get(id)
+
+    def is_closed(self, id: str) -> bool:
+        """Whether the weights of that model were never published; False for one that is not there."""
+        found = self.outline(id)
+        return found is not None and found.closed
+
+    def _outlined(self) -> Mapping[str, Outline]:
+        if self._outlines is None:
+            found = {outline.id: outline for folder in reversed(self._folders) for outline in folder.outlines()}
+            self._outlines = {spec_id: found[spec_id] for spec_id in sorted(found)}
+        return self._outlines
+
+    def open_by_size(self) -> tuple[Outline, ...]:
+        """Those whose weights are not closed, by their parameters, the smallest first, then by id."""
+        if self._open_by_size is None:
+            found = [outline for outline in self.outlines() if not outline.closed]
+            self._open_by_size = tuple(sorted(found, key=lambda outline: outline.parameters_total or 0))
+        return self._open_by_size
 
     def refresh(self, id: str | None = None) -> bool:
         """Compare the spec `id`, or every file, with the index; True if the index was out of date and is now left aside."""
@@ -229,7 +251,7 @@ class Catalogue:
         if dropped:
             own = {spec_id for folder in self._folders[:-1] for spec_id in folder.ids()}
             self._specs = {spec_id: spec for spec_id, spec in self._specs.items() if spec_id in own}
-            self._common, self._runtimes = {}, {}
+            self._common, self._runtimes, self._outlines, self._open_by_size = {}, {}, None, None
         return dropped
 
 
@@ -619,6 +641,7 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         parameters_total=inner("parameters", "total", int),
         released=None if released is None else str(released),
         superseded_by=inner("upkeep", "superseded_by", str),
+        successor=inner("availability", "successor", str),
     )
 
 

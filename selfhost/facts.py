@@ -10,7 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # type checkers take this name as true; at run time `typing` costs more than all else here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any, Self, dataclass_transform
 else:
 
@@ -35,6 +35,9 @@ class FrozenDict(dict):  # type: ignore[type-arg]
         return FrozenDict, (dict(self),)
 
 
+_set = object.__setattr__
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _RecordType(type):
     """Turns the annotations of a class body into fields and its assignments into defaults."""
@@ -42,6 +45,12 @@ class _RecordType(type):
     _fields: tuple[str, ...]
     _names: frozenset[str]
     _defaults: dict[str, Any]
+    # fields in which a dict may be given
+    _mappings: tuple[str, ...]
+    # the class that its author wrote, of one for records known in part
+    _kind: _RecordType
+    # those, by the fields that are known
+    _in_part: dict[tuple[str, ...], _RecordType]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
         fields: dict[str, None] = {}
@@ -53,16 +62,43 @@ class _RecordType(type):
             if not key.startswith("_"):
                 fields[key] = None
                 if key in body:
-                    defaults[key] = body.pop(key)
+                    value = body.pop(key)
+                    defaults[key] = FrozenDict(value) if type(value) is dict else value
+        mappings = {name for base in bases for name in getattr(base, "_mappings", ())}
+        mappings.update(key for key, kind in body.get("__annotations__", {}).items() if "Mapping" in str(kind))
         made = super().__new__(cls, name, bases, body)
         made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
+        made._mappings, made._kind, made._in_part = tuple(mappings), made, {}
         return made
+
+
+class _Missing:
+    """A field without a value, on the class of records known in part: asked for, it completes the record, which then is as any other.
+
+    The records that are whole must not pay for it: a `__getattr__` would slow down every field of all of them by some ten times.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, record: Record | None, owner: type[Record]) -> Any:
+        if record is None:
+            return self
+        own = record.__dict__
+        whole = own["_rest"]()
+        for name in owner._fields:
+            if name not in own:
+                own[name] = getattr(whole, name)
+        del own["_rest"]
+        _set(record, "__class__", owner._kind)
+        return own[self._name]
 
 
 class Record(metaclass=_RecordType):
     """A frozen value with named fields.
 
-    Subclasses annotate their fields; a value assigned in the class body is the default. A dict becomes a `FrozenDict`.
+    Subclasses annotate their fields; a value assigned in the class body is the default. A dict in a field that is a Mapping
+    becomes a `FrozenDict`.
     All arguments are keywords. `TypeError` names a missing or unknown field, `AttributeError` an attempt to assign.
     """
 
@@ -72,45 +108,46 @@ class Record(metaclass=_RecordType):
 
     def __init__(self, **values: Any) -> None:
         kind = type(self)
-        if values.keys() != kind._names:
+        if len(values) < len(kind._names):
             values = {**kind._defaults, **values}
-            if values.keys() != kind._names:
-                missing = next((name for name in kind._fields if name not in values), None)
-                unknown = sorted(values.keys() - kind._names)
-                raise TypeError(f"{kind.__name__} needs {missing}" if missing else f"{kind.__name__} has no {', '.join(unknown)}")
-        if dict in map(type, values.values()):
-            values = {name: FrozenDict(value) if type(value) is dict else value for name, value in values.items()}
-        # all fields at once: thousands of records are made in one run
-        self.__dict__.update(values)
+        if values.keys() != kind._names:
+            missing = next((name for name in kind._fields if name not in values and name not in kind._defaults), None)
+            unknown = sorted(values.keys() - kind._names)
+            raise TypeError(f"{kind.__name__} needs {missing}" if missing else f"{kind.__name__} has no {', '.join(unknown)}")
+        for name in kind._mappings:
+            if type(values[name]) is dict:
+                values[name] = FrozenDict(values[name])
+        # all fields at once, and not copied: thousands of records are made in one run
+        _set(self, "__dict__", values)
         self._check()
 
     def _check(self) -> None:
         """Overridden where some values make no sense; raises then."""
 
     @classmethod
-    def partly(cls, values: Mapping[str, Any], rest: Callable[[], Self] | None = None) -> Self:
+    def partly(cls, values: dict[str, Any], rest: Callable[[], Self] | None = None) -> Self:
         """A record of which some fields are known; the first that is asked for beyond them is taken, as are all, from `rest()`.
 
-        Without `rest` those are the defaults. Nothing is checked: the values must be those of a record that was.
+        Without `rest` those are the defaults. Nothing is checked: the values must be those of a record that was. `values` is the
+        record's from then on.
         """
-        made = object.__new__(cls)
-        made.__dict__.update(values, _rest=rest)
+        kind: Any = cls
+        if rest is None:
+            values = {**cls._defaults, **values}
+        else:
+            known = tuple(values)
+            values["_rest"] = rest
+            kind = cls._in_part.get(known) or cls._missing_all_but(known)
+        made: Self = object.__new__(kind)
+        _set(made, "__dict__", values)
         return made
 
-    if not TYPE_CHECKING:  # else every attribute would seem to be there
-
-        def __getattr__(self, name: str) -> Any:
-            # reached only for what has no value yet
-            kind = type(self)
-            if name not in kind._names:
-                raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
-            rest = self._rest
-            whole = rest and rest()
-            for field in kind._fields:
-                if field not in self.__dict__:
-                    value = getattr(whole, field) if rest else kind._defaults[field]
-                    self.__dict__[field] = FrozenDict(value) if type(value) is dict else value
-            return self.__dict__[name]
+    @classmethod
+    def _missing_all_but(cls, known: tuple[str, ...]) -> _RecordType:
+        made = _RecordType(cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(known)})
+        made._kind = cls
+        cls._in_part[known] = made
+        return made
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
@@ -119,7 +156,7 @@ class Record(metaclass=_RecordType):
         raise AttributeError(f"{type(self).__name__} is frozen")
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        if not isinstance(other, Record) or type(other)._kind is not type(self)._kind:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in type(self)._fields)
 
@@ -127,7 +164,7 @@ class Record(metaclass=_RecordType):
         # records are keys of caches, and large ones take long to hash
         value: int | None = self.__dict__.get("_hash")
         if value is None:
-            value = hash((type(self), *(getattr(self, name) for name in type(self)._fields)))
+            value = hash((type(self)._kind, *(getattr(self, name) for name in type(self)._fields)))
             self.__dict__["_hash"] = value
         return value
 
@@ -136,11 +173,13 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__name__}({inner})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), {name: getattr(self, name) for name in type(self)._fields})
+        return _rebuild, (type(self)._kind, {name: getattr(self, name) for name in type(self)._fields})
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
-        return type(self)(**{name: getattr(self, name) for name in type(self)._fields} | changes)
+        kind: Any = type(self)._kind
+        made: Self = kind(**{name: getattr(self, name) for name in kind._fields} | changes)
+        return made
 
 
 def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:

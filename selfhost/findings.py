@@ -7,7 +7,7 @@ first. Every figure a person reads goes through `units`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
@@ -21,11 +21,6 @@ from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .openness import Row
-
 MIB, GIB = units.MIB, units.GIB
 
 
@@ -38,6 +33,7 @@ class Outcome(StrEnum):
     FAIL = "fail"
 
 
+_OUTCOMES = tuple(Outcome)
 CHECKS = ("weights", "license", "openness", "context", "disk", "memory", "accelerator", "cpu", "runtime", "speed")
 
 CODES: Mapping[str, str] = {
@@ -241,52 +237,63 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the respects decides."""
-    if not (workload.modify or workload.auditable):
-        return None
-    from . import openness
-
-    respects = []
-    if workload.modify:
-        respects.append(openness.permission(spec, "modification"))
-    if workload.auditable:
-        respects.append(openness.auditable(spec))
-    worst = max(respects, key=lambda row: _OPEN_ORDER.index(row.answer))
-    outcome, code = _OPEN[worst.answer]
-    return Finding(
-        check="openness",
-        outcome=outcome,
-        code=code,
-        needs=", ".join(name for name, asked in (("modification", workload.modify), ("audit", workload.auditable)) if asked),
-        has="; ".join(_open_words(row) for row in respects),
-        reason=" ".join(f"{_topic(row)}{row.why}." for row in respects),
-        remedy=None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects",
-    )
+    return worst_of([open_for(spec, purpose) for purpose in open_purposes(workload)])
 
 
+def open_purposes(workload: Workload) -> tuple[str, ...]:
+    """What a model was asked to be open for, of OPEN_PURPOSES."""
+    return tuple(name for name, asked in zip(OPEN_PURPOSES, (workload.modify, workload.auditable), strict=True) if asked)
+
+
+OPEN_PURPOSES = ("modification", "audit")
 _OPEN = {
     "yes": (Outcome.PASS, "openness-open"),
     "partly": (Outcome.WARN, "openness-partly"),
     "unknown": (Outcome.UNKNOWN, "openness-not-known"),
     "no": (Outcome.FAIL, "openness-closed"),
 }
-_OPEN_ORDER = tuple(_OPEN)
 
 
-def _open_words(row: Row) -> str:
-    return ", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,))
+def open_for(spec: ModelSpec, purpose: str) -> Finding:
+    """Open enough for one of OPEN_PURPOSES?"""
+    from . import openness
+
+    row = openness.auditable(spec) if purpose == "audit" else openness.permission(spec, "modification")
+    outcome, code = _OPEN[row.answer]
+    return Finding(
+        check="openness",
+        outcome=outcome,
+        code=code,
+        needs=purpose,
+        has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
+        reason=f"To {'audit' if purpose == 'audit' else 'modify'} it: {row.why}.",
+        remedy=None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects",
+    )
 
 
-def _topic(row: Row) -> str:
-    return "To modify it: " if row.name == "modification" else "To audit it: "
+def worst_of(found: Sequence[Finding]) -> Finding | None:
+    """Findings of `open_for` as one; None of none."""
+    if len(found) < 2:
+        return found[0] if found else None
+    worst = max(found, key=lambda one: _OUTCOMES.index(one.outcome))
+    return worst.replace(
+        needs=", ".join(str(one.needs) for one in found),
+        has="; ".join(str(one.has) for one in found),
+        reason=" ".join(one.reason for one in found),
+    )
 
 
 def context(spec: ModelSpec, workload: Workload, *, asked: bool) -> Finding | None:
     """Was it trained for that much? `asked`: the context was given, not taken by default. None where tokens make no sense."""
-    wanted = workload.context_tokens
+    made, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
         return None
-    trained = spec.architecture.context_tokens if spec.architecture else None
-    scaled = spec.architecture.scaled_context_tokens if spec.architecture else None
+    return _context(wanted, made.context_tokens if made else None, made.scaled_context_tokens if made else None, asked)
+
+
+# many models were trained for as much
+@lru_cache(maxsize=256)
+def _context(wanted: int, trained: int | None, scaled: int | None, asked: bool) -> Finding:
     most = max((limit for limit in (trained, scaled) if limit is not None), default=None)
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
@@ -471,7 +478,9 @@ def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int
     files in RAM: they join the most that it may take, and the least where copies are made of them; else they are mapped, not held twice.
     """
     made = _memory(needs, machine, workload, stored_bytes)
-    return max((made, *_shell_limits(needs, machine, made)), key=lambda one: list(Outcome).index(one.outcome))
+    if machine.address_space_bytes is None and machine.private_memory_bytes is None:
+        return made
+    return max((made, *_shell_limits(needs, machine, made)), key=lambda one: _OUTCOMES.index(one.outcome))
 
 
 # what glibc sets aside for the stack of each thread: the usual soft limit of the stack (pthread_create(3)). Both limits count all of
@@ -539,11 +548,14 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they stay
         low += min(stored_bytes, needs.memory.evictable_bytes)
     could = None if limit is None else max(0, limit - reserve)
-    kept = f"after {units.binary(reserve)} kept back, {reserve_source}"
     # what was asked to stay free does, also where the memory is free now
     if workload.reserve_bytes is not None and now is not None and could is not None:
         now = min(now, could)
-    told = f" {kept}" if workload.reserve_bytes is not None and could is not None else ""
+
+    def kept() -> str:
+        return f"after {units.binary(reserve)} kept back, {reserve_source}"
+
+    told = f" {kept()}" if workload.reserve_bytes is not None and could is not None else ""
     ceiling = now if basis == "available" else could if basis == "total" else max((x for x in (now, could) if x is not None), default=None)
 
     def found(outcome: Outcome, code: str, has: int | None, reason: str, remedy: str | None = None) -> Finding:
@@ -565,7 +577,8 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
         why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
         reason = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}."
         return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, reason, why.remedy if why else "state it in [needs] of a spec")
-    need = f"{units.binary(high)}" if units.binary(high) == units.binary(low) else f"{units.binary(low)} to {units.binary(high)}"
+    most, least = units.binary(high), units.binary(low)
+    need = most if most == least else f"{least} to {most}"
     if stored_bytes:
         need += f" (with the {units.decimal(stored_bytes)} of files, which would lie in memory too)"
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"
@@ -601,7 +614,7 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
     if basis == "default":
         free = "how much is free now could not be read" if now is None else f"only {units.binary(now)} are free now"
         remedy = "close other programs first" if now is not None else machine.why_unread("memory_available_bytes").remedy
-        reason = f"It takes {need}; {_giver(machine, basis)} has {units.binary(ceiling)} for it ({kept}), but {free}."
+        reason = f"It takes {need}; {_giver(machine, basis)} has {units.binary(ceiling)} for it ({kept()}), but {free}."
         return found(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
     return found(
         Outcome.PASS, "memory-fits", ceiling, f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{told}."
@@ -643,6 +656,9 @@ _BUILT_FOR = frozenset(("gfx942", "gfx950", "gfx1150", "gfx1151"))
 METAL_SHARE = (0.66, 0.85)
 
 
+_NONE_NEEDED = Finding(check="accelerator", outcome=Outcome.PASS, code="accelerator-not-needed", reason="None is needed: judged in RAM.")
+
+
 def accelerator(
     needs: Needs, machine: Machine, runtime: RuntimeSpec | None, rule: QuantizationRule | None = None, *, now_only: bool = False
 ) -> Finding:
@@ -652,6 +668,8 @@ def accelerator(
     hold of an accelerator does not count, even if they may leave it.
     """
     needed = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
+    if needs.placement == "host" and not needed and not machine.accelerators:
+        return _NONE_NEEDED
     terms = [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
     share = sum(term.high_bytes for term in terms)
     devices = {f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())}
@@ -697,8 +715,9 @@ def accelerator(
             what = " for that quantization" if rule is not None and runtime is not None and not runtime.gpu_only else ""
             remedy = "choose another quantization: leave --quant out" if what else remedy
             return found(Outcome.FAIL, "accelerator-missing", f"{program} needs a GPU{what}, and none was found.", remedy, counted=False)
-        without = "None is needed" if largest is None else f"{largest.name} is not needed, or holds too little of it"
-        return found(Outcome.PASS, "accelerator-not-needed", f"{without}: judged in RAM.", counted=False)
+        unused = largest.name if largest is not None else name
+        reason = f"{unused} is not needed, or holds too little of it: judged in RAM."
+        return found(Outcome.PASS, "accelerator-not-needed", reason, counted=False)
     if has is None:
         blank = "unified" if any(device and device.memory_total_bytes is not None for device in used) else "memory_total_bytes"
         why = machine.why_unread("accelerators" if machine.accelerators is None else f"accelerators.{blank}")

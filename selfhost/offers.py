@@ -8,7 +8,7 @@ Only the line of the model asked for is parsed: one question needs one line of s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from .errors import Problem, SpecError
@@ -79,13 +79,11 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
 # a list with needs asks for the same stand-ins again and again
 @lru_cache(maxsize=4096)
 def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) -> tuple[Offer, ...]:
-    content, days = _parsed(path, changed, size)
-    start = content.find(b'\n{"model": "%s", ' % model_id.encode("utf-8", "replace"))
-    if start < 0:
+    lines, days, places = _parsed(path, changed, size)
+    number = places.get(b'{"model": "%s"' % model_id.encode("utf-8", "replace"))
+    if number is None:
         return ()
-    end = content.find(b"\n", start + 1)
-    number = content.count(b"\n", 0, start + 1) + 1
-    row = _object(path, number, content[start + 1 : end if end >= 0 else len(content)])
+    row = _object(path, number, lines[number - 1])
     found = row.get("offers")
     if row.get("model") != model_id or not isinstance(found, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
@@ -126,9 +124,8 @@ def _of_long_prompts(offer: Offer, limit: int) -> Offer:
 
 def end_days(path: str) -> tuple[str, ...]:
     """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a damaged line."""
-    content, _ = _parsed(path, *_state(path))
-    lines = content.splitlines()[1:]
-    found = {item.get("ends") for number, line in enumerate(lines, 2) for item in _object(path, number, line).get("offers", ())}
+    lines = _parsed(path, *_state(path))[0]
+    found = {item.get("ends") for number, line in enumerate(lines[1:], 2) if line for item in _object(path, number, line).get("offers", ())}
     return tuple(sorted(day for day in found if day))
 
 
@@ -234,11 +231,15 @@ def _state(path: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def _parsed(path: str, _changed: int, _size: int) -> tuple[bytes, Mapping[str, str]]:
+def _parsed(path: str, _changed: int, _size: int) -> tuple[Sequence[bytes], Mapping[str, str], Mapping[bytes, int]]:
+    """The lines, the days of the sources, and by how it begins, up to the first comma, the number of each model's line."""
     content = _read(path)
     if len(content) > MAX_BYTES:
         raise _damaged(path, None, f"larger than {MAX_BYTES:,} bytes")
-    return content, _days(path, content.partition(b"\n")[0])
+    lines = content.split(b"\n")
+    # of two lines of one model the first counts
+    places = {lines[number - 1].partition(b",")[0]: number for number in range(len(lines), 1, -1)}
+    return lines, _days(path, lines[0]), places
 
 
 def _read(path: str) -> bytes:

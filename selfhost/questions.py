@@ -8,15 +8,15 @@ the checksum of all it was made from, specs, runtimes, prices and this program; 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 
-from .apiroute import usable_offers
+from .apiroute import usable_offers, whose_offers
 from .asking import ask
 from .catalogue import Catalogue, checksum_of
 from .errors import SelfhostError
 from .facts import FrozenDict, Record, Unread
-from .findings import Finding, Outcome
+from .findings import OPEN_PURPOSES, Finding, Outcome, open_for, open_purposes, worst_of
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import CpuNeed, How, MemoryNeed, Needs, Term
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUESTIONS_FILE = "questions.jsonl"
-_VERSION = 1
+_VERSION = 3
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
 _JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
@@ -67,7 +67,10 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
         "feed_forward",
     ),
 }  # fmt: skip
-_DEFAULTS: Mapping[str, Any] = {name: ModelSpec._defaults.get(name) for name in _OF_SPEC}
+# of those, what is kept once for all models that have the same
+_SHARED = ("parameters", "needs", "upkeep", "safety", "availability")
+_IN_PART = tuple(name for name, part in _OF_SPEC.items() if part)
+_OF_NEEDS = ("download_bytes", "disk_bytes", "largest_file_bytes", "download_how", "download_source", "cpu", "unknown")
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
@@ -75,6 +78,9 @@ _KINDS: Mapping[str, type[Record]] = {
         StatedNeeds, TensorGroup, Unread, Upkeep,
     )
 }  # fmt: skip
+
+
+_HOW = {how.value: how for how in How}
 
 
 def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
@@ -89,20 +95,25 @@ class Questions:
         self,
         catalogue: Catalogue,
         machine: Machine,
-        rows: Mapping[str, Any],
+        workload: Workload,
+        header: Mapping[str, Any],
+        rows: Mapping[str, Sequence[Any]],
         memory: Mapping[str, Any],
-        cpus: Sequence[Any],
+        values: Sequence[Any],
+        opened: bytes,
         texts: bytes,
     ) -> None:
         self._catalogue = catalogue
         self._machine = machine
+        self._has_wishes = not _default_but(workload, _JUDGED_BY)
+        self._served_until: Mapping[str, str | None] = header["served_until"]
         self._folder = os.path.join(catalogue.folder, "")
         self._rows = rows
         self._memory = memory
-        self._cpus = [_revived(cpu) for cpu in cpus]
+        self._values = _Values(values)
+        self._unread_opened = opened
         self._unread_texts = texts
-        self._texts: list[list[str]] = []
-        self._workloads: dict[tuple[Workload, str], Workload] = {}
+        self._workloads: dict[tuple[Workload, int], Workload] = {}
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
@@ -118,9 +129,9 @@ class Questions:
             header = json.loads(first)
             if header["version"] != _VERSION or header["body"] != crc32(body) or header["made_of"] != _made_of(catalogue):
                 return None
-            rows, *layouts, texts = body.split(b"\n")
+            rows, values, *layouts, opened, texts = body.split(b"\n")
             memory = json.loads(layouts[header["layouts"].index(layout_of(machine.instruction_sets))])
-            return cls(catalogue, machine, json.loads(rows), memory, header["cpus"], texts)
+            return cls(catalogue, machine, workload, header, json.loads(rows), memory, json.loads(values), opened, texts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             return None
 
@@ -129,9 +140,9 @@ class Questions:
         row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
         if row is None:
             return None
-        needed, read = row.get("needs"), row.get("read")
-        spec, asked = self._spec(id, row["spec"]), self._workload(workload, row["workload"])
-        runtime = None if row.get("runtime") is None else self._catalogue.runtime(row["runtime"])
+        of_spec, number, _, runtime_id, loads, read, needed = row
+        spec, asked = self._spec(id, of_spec), self._workload(workload, number)
+        runtime = None if runtime_id is None else self._catalogue.runtime(runtime_id)
         needs = None if needed is None else self._needs(needed, self._memory.get(id))
         found = None
         if runtime is not None and needs is not None:
@@ -140,102 +151,130 @@ class Questions:
             "spec": spec,
             "workload": asked,
             "runtime": runtime,
-            "loads": row.get("loads"),
+            "loads": loads,
             "needs": needs,
-            "read_bytes": None if read is None else FrozenDict(read),
+            "read_bytes": self._values[read],
             "here": found,
+            "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in open_purposes(asked)]),
         })  # fmt: skip
 
-    def offered(self, id: str, workload: Workload, today: str) -> bool | None:
-        """Whether an API offers the model or a stand-in, where it does not run here; None where what is asked may change that."""
-        if self._catalogue.has_own or not _default_but(workload, _JUDGED_BY) or id not in self._rows:
-            return None
-        until = self._rows[id].get("offered_until", "")
-        return until is None or today < until
+    @cached_property
+    def _opened(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
+        """By model and purpose the finding of its openness, for whoever asks for openness."""
+        import json
 
-    def _spec(self, id: str, values: Mapping[str, Any]) -> ModelSpec:
-        catalogue = self._catalogue
-        made = dict(_DEFAULTS)
-        for name, value in values.items():
-            if _OF_SPEC[name]:
-                value = _revived(value, partial(self._whole, id, name))
-            elif type(value) in (dict, list):
-                value = _revived(value)
-            made[name] = value
+        found: Mapping[str, Mapping[str, dict[str, Any]]] = json.loads(self._unread_opened)
+        for purposes in found.values():
+            for values in purposes.values():
+                values["outcome"] = Outcome(values["outcome"])
+        return found
+
+    def offered(self, spec: ModelSpec, own: bool, met: Mapping[str, bool], workload: Workload, today: str) -> bool | None:
+        """Whether an API offers the model or a stand-in, where it does not run here; None where what is asked may change that.
+
+        `own`: the model itself is as was asked; `met` by id whether others are.
+        """
+        if self._catalogue.has_own or spec.id not in self._rows:
+            return None
+        if workload.private:
+            return False
+        if not self._has_wishes:
+            until = self._rows[spec.id][2]
+            return until is None or today < until
+
+        def serves(model_id: str) -> bool:
+            until = self._served_until.get(model_id, "")
+            return until is None or today < until
+
+        return whose_offers(spec, self._catalogue, serves, lambda model_id: met.get(model_id, False), own=own, instead=True) is not None
+
+    def _spec(self, id: str, row: Sequence[Any]) -> ModelSpec:
+        catalogue, values = self._catalogue, self._values
+        made = dict(zip(_OF_SPEC, row, strict=True))
+        for name in _SHARED:
+            made[name] = values[made[name]]
+        for name in _IN_PART:
+            known = values.fields(made[name])
+            made[name] = None if known is None else known[0].partly(known[1].copy(), partial(self._whole, id, name))
         made["origin"] = f"{self._folder}{id}.toml"
         return ModelSpec.partly(made, lambda: catalogue.spec(id))
 
     def _whole(self, id: str, name: str) -> Any:
         return getattr(self._catalogue.spec(id), name)
 
-    def _workload(self, asked: Workload, filled: Mapping[str, Any]) -> Workload:
-        key = asked, repr(filled)
+    def _workload(self, asked: Workload, number: int) -> Workload:
+        """What was asked, with the defaults of that number filled in."""
+        key = asked, number
         if key not in self._workloads:
-            blank = {name: value for name, value in filled.items() if getattr(asked, name) is None}
+            blank = {name: value for name, value in self._values[number].items() if getattr(asked, name) is None}
             expression = None if asked.license is None else canonical_expression(asked.license)
             self._workloads[key] = asked.replace(license=expression, **blank)
         return self._workloads[key]
 
-    def _needs(self, values: Mapping[str, Any], memory: Any) -> Needs:
-        made = {name: _revived(value) if type(value) is list else value for name, value in values.items()}
-        made["cpu"] = self._cpus[values["cpu"]]
-        if values["download_how"] is not None:
-            made["download_how"] = How(values["download_how"])
+    def _needs(self, row: Sequence[Any], memory: Any) -> Needs:
+        made = dict(zip(_OF_NEEDS, row, strict=True))
+        for name in ("download_source", "cpu", "unknown"):
+            made[name] = self._values[made[name]]
+        if made["download_how"] is not None:
+            made["download_how"] = _HOW[made["download_how"]]
         if memory is not None:
             evictable, terms = memory
-            memory = MemoryNeed.partly({"terms": tuple(map(self._term, terms)), "evictable_bytes": evictable})
+            memory = MemoryNeed.partly({"terms": tuple([self._term(*term) for term in terms]), "evictable_bytes": evictable})
         made["memory"] = memory
         return Needs.partly(made)
 
-    def _term(self, values: Sequence[Any]) -> Term:
-        name, size, low, high, number = values
-        known = {"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}
-
+    def _term(self, name: str, size: int, low: int, high: int, number: int) -> Term:
         def whole() -> Term:
-            how, source, arithmetic = self._text(number)
-            return Term(**known, how=How(how), source=source, arithmetic=arithmetic)
+            how, source, line = self._texts[number]
+            return Term(name=name, bytes=size, low_bytes=low, high_bytes=high, how=How(how), source=source, arithmetic=line)
 
-        return Term.partly(known, whole)
+        return Term.partly({"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}, whole)
 
-    def _text(self, number: int) -> list[str]:
+    @cached_property
+    def _texts(self) -> Sequence[Sequence[str]]:
         """How a term is known, its source and its arithmetic: parsed when the first is asked for."""
-        if not self._texts:
-            import json
+        import json
 
-            self._texts = json.loads(self._unread_texts)
-        return self._texts[number]
+        found: Sequence[Sequence[str]] = json.loads(self._unread_texts)
+        return found
 
 
 def compile_questions(directory: str) -> str:
     """The text of `QUESTIONS_FILE` for a folder of specs; the same files and the same program always give the same text.
 
-    One line each: the header, the rows by model, the memory by model for each of LAYOUTS, the texts of all terms.
+    One line each: the header, the rows by model, the values that rows share, the memory by model for each of LAYOUTS, the openness
+    by model, the texts of all terms.
     """
     import json
     from binascii import crc32
 
     catalogue = Catalogue.open(shipped=directory)
-    cpus: dict[str, int] = {}
+    values: dict[str, int] = {}
     texts: dict[str, int] = {}
     rows: dict[str, Any] = {}
+    opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in LAYOUTS}
+    served: dict[str, str | None] = {}
     for spec in catalogue.specs():
+        served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
         try:
             asked = {name: ask(spec, Workload(), catalogue, Machine(instruction_sets=(name,) if name else None)) for name in LAYOUTS}
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
-        rows[spec.id] = _row(asked[""], catalogue, cpus)
+        rows[spec.id] = _row(asked[""], catalogue, values)
+        opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in asked.items():
             if question.needs is not None and question.needs.memory is not None:
                 memory[name][spec.id] = _memory(question.needs.memory, texts)
-    body = "\n".join([*(json.dumps(value, separators=(",", ":")) for value in (rows, *memory.values())), f"[{','.join(texts)}]"])
+    tables = [json.dumps(table, separators=(",", ":")) for table in (rows, *memory.values(), opened)]
+    body = "\n".join([tables[0], f"[{','.join(values)}]", *tables[1:], f"[{','.join(texts)}]"])
     header = {
         "version": _VERSION,
         "made_of": _made_of(catalogue),
         "body": crc32(body.encode()),
         "layouts": list(LAYOUTS),
-        "cpus": [json.loads(text) for text in cpus],
+        "served_until": {name: until for name, until in served.items() if until != ""},
     }
     return f"{json.dumps(header, separators=(',', ':'))}\n{body}"
 
@@ -250,22 +289,25 @@ def _made_of(catalogue: Catalogue) -> list[int]:
     return [catalogue.checksum(), checksum_of(package, modules)]
 
 
-def _row(question: Question, catalogue: Catalogue, cpus: dict[str, int]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "spec": {name: _packed(own, part) for name, part in _OF_SPEC.items() if (own := getattr(question.spec, name)) != _DEFAULTS[name]},
-        "workload": {name: value for name in Workload._fields if (value := getattr(question.workload, name)) != Workload._defaults[name]},
-        "offered_until": _offered_until(question, catalogue),
-    }
-    if question.runtime is not None:
-        row["runtime"] = question.runtime.id
-    if question.loads is not None:
-        row["loads"] = question.loads
-    if question.read_bytes is not None:
-        row["read"] = dict(question.read_bytes)
-    if question.needs is not None:
-        row["needs"] = {name: _packed(getattr(question.needs, name)) for name in Needs._fields if name not in ("memory", "placement")}
-        row["needs"]["cpu"] = _number(cpus, row["needs"]["cpu"])
-    return row
+def _row(question: Question, catalogue: Catalogue, values: dict[str, int]) -> list[Any]:
+    def number(value: Any, part: tuple[str, ...] = ()) -> int:
+        return _number(values, _packed(value, values, part))
+
+    spec, needs, filled = question.spec, question.needs, question.workload
+    of_spec = [number(getattr(spec, name), part) if part or name in _SHARED else getattr(spec, name) for name, part in _OF_SPEC.items()]
+    of_needs = None
+    if needs is not None:
+        of_needs = [needs.download_bytes, needs.disk_bytes, needs.largest_file_bytes, needs.download_how]
+        of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
+    return [
+        of_spec,
+        number(FrozenDict({name: value for name in Workload._fields if (value := getattr(filled, name)) != Workload._defaults[name]})),
+        _offered_until(question, _RULED_OUT, catalogue),
+        None if question.runtime is None else question.runtime.id,
+        question.loads,
+        number(question.read_bytes),
+        of_needs,
+    ]
 
 
 def _memory(memory: MemoryNeed, texts: dict[str, int]) -> list[Any]:
@@ -285,56 +327,97 @@ def _number(known: dict[str, int], value: Any) -> int:
 
 _RULED_OUT = Judged(findings=(Finding(check="memory", outcome=Outcome.FAIL, code="memory-too-small", reason=""),), needs=None, speed=None)
 
+_RUNS = Judged(findings=(), needs=None, speed=None)
 
-def _offered_until(question: Question, catalogue: Catalogue) -> str | None:
-    """The day from which no API offers the model or a stand-in: offers only end. None for no such day, "" where none ever did."""
+
+def _offered_until(question: Question, judged: Judged, catalogue: Catalogue) -> str | None:
+    """The day from which no API offers the model: offers only end. None for no such day, "" where none ever did.
+
+    Stand-ins count where the machine rules the model out.
+    """
 
     def offered(today: str) -> bool:
         def priced(model_id: str, day: str = today) -> Any:
             return offers_of(catalogue.offers_path, model_id, today=day)
 
-        return bool(
-            usable_offers(question, _RULED_OUT, catalogue, priced, lambda model_id: priced(model_id, ""), today=today, priced_on="")
-        )
+        return bool(usable_offers(question, judged, catalogue, priced, lambda model_id: priced(model_id, ""), today=today, priced_on=""))
 
     if offered("9999"):
         return None
+    return next(day for day in _end_days(catalogue) if not offered(day))
+
+
+@lru_cache(maxsize=1)
+def _end_days(catalogue: Catalogue) -> Sequence[str]:
+    """ "" and every day on which an offer ends or a model retires."""
     retired = {spec.availability.retired for spec in catalogue.specs() if spec.availability and spec.availability.retired}
-    days = ["", *sorted(retired | set(end_days(catalogue.offers_path)))]
-    return next(day for day in days if not offered(day))
+    return ["", *sorted(retired | set(end_days(catalogue.offers_path)))]
 
 
 # ------------------------------------------------------------------ records as JSON, without what is at its default
 
 
-def _packed(value: Any, part: tuple[str, ...] = ()) -> Any:
+def _packed(value: Any, shared: dict[str, int], part: tuple[str, ...] = ()) -> Any:
     """Records as objects with the name of their kind under "", mappings under "of"; runs of numbers by their ends.
 
-    Of a record with only `part` of its fields those are written at their defaults too.
+    Of a record with only `part` of its fields those are written at their defaults too. What several may have in common is put in
+    `shared`, and its number there stands under "at".
     """
-    if isinstance(value, Record) and part:
-        return {"": type(value).__name__, **{name: _packed(getattr(value, name)) for name in part}}
     if isinstance(value, Record):
-        kind = type(value)
-        changed = {name: own for name in kind._fields if (own := getattr(value, name)) != kind._defaults.get(name, ...)}
-        return {"": kind.__name__, **{name: _packed(own) for name, own in changed.items()}}
+        own = {name: getattr(value, name) for name in part} if part else _changed(value)
+        return {"": type(value).__name__, **{name: _packed(field, shared) for name, field in own.items()}}
     if isinstance(value, Mapping):
-        return {"": "of", "of": {key: _packed(own) for key, own in value.items()}}
+        return {"": "of", "of": {key: _packed(own, shared) for key, own in value.items()}}
     if isinstance(value, tuple):
         if len(value) > 3 and all(type(item) is int for item in value) and value[1] > value[0]:
             run = range(value[0], value[-1] + 1, value[1] - value[0])
             if tuple(run) == value:
                 return {"": "run", "of": [run.start, run.stop, run.step]}
-        return [_packed(item) for item in value]
+        items = [_packed(item, shared) for item in value]
+        return {"": "at", "of": _number(shared, items)} if any(isinstance(item, Record) for item in value) else items
     return value
 
 
-def _revived(value: Any, rest: Callable[[], Any] | None = None) -> Any:
-    if type(value) is list:
-        return tuple([_revived(item) if type(item) in (dict, list) else item for item in value])
-    name = value[""]
-    if name == "run":
-        return tuple(range(*value["of"]))
-    if name == "of":
-        return FrozenDict({key: _revived(own) if type(own) in (dict, list) else own for key, own in value["of"].items()})
-    return _KINDS[name].partly({key: _revived(own) if type(own) in (dict, list) else own for key, own in value.items() if key}, rest)
+def _changed(record: Record) -> dict[str, Any]:
+    """The fields of a record that are not at their defaults."""
+    kind = type(record)
+    return {name: own for name in kind._fields if (own := getattr(record, name)) != kind._defaults.get(name, ...)}
+
+
+class _Values:
+    """What `_packed` wrote, by number; each is made once, when it is asked for."""
+
+    def __init__(self, packed: Sequence[Any]) -> None:
+        self._packed = packed
+        self._made: dict[int, Any] = {}
+        self._fields: dict[int, tuple[type[Record], dict[str, Any]] | None] = {}
+
+    def __getitem__(self, number: int) -> Any:
+        made = self._made
+        if number not in made:
+            made[number] = self._revived(self._packed[number])
+        return made[number]
+
+    def fields(self, number: int) -> tuple[type[Record], dict[str, Any]] | None:
+        """Of a record that is known in part its kind and those fields; None of None."""
+        if number not in self._fields:
+            packed = self._packed[number]
+            self._fields[number] = None if packed is None else (_KINDS[packed[""]], self._inside(packed))
+        return self._fields[number]
+
+    def _inside(self, packed: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: self._revived(own) if type(own) in (dict, list) else own for key, own in packed.items() if key}
+
+    def _revived(self, value: Any) -> Any:
+        if type(value) is list:
+            return tuple([self._revived(item) if type(item) in (dict, list) else item for item in value])
+        if type(value) is not dict:
+            return value
+        name = value[""]
+        if name == "at":
+            return self[value["of"]]
+        if name == "run":
+            return tuple(range(*value["of"]))
+        if name == "of":
+            return FrozenDict({key: self._revived(own) for key, own in value["of"].items()})
+        return _KINDS[name].partly(self._inside(value))

@@ -454,7 +454,7 @@ class RuntimeSpec(Record):
         """The rule for a quantization, whatever the size of its groups; None for a model's own stored type."""
         name = quantization or ""
         while name and name not in self.quantizations:
-            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name)
+            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name) if "-" in name else name
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 

@@ -239,9 +239,10 @@ def predict(
     architecture the cost of layers and context is not known and the slow end is lower. `runtime` is the id of a `RuntimeSpec`.
     `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on it (`shares_of`).
     """
-    if sum(read_bytes.values()) <= 0:
+    size = sum(read_bytes.values())
+    if size <= 0:
         return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
-    if sum(read_bytes.values()) < _LEAST_READ_BYTES:
+    if size < _LEAST_READ_BYTES:
         return Speed(decode=None, prompt=None, how="so small a model is paced by its program, not by its weights")
     depth = (context_tokens or 0) / 2
     foreign = runtime not in (None, *_SAME_RULES)

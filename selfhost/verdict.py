@@ -137,7 +137,8 @@ class Question(Record):
     stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
     not load the model, None when it does; `unfamiliar` an architecture that no row describes. `context_asked`: the context
     was given, not taken by default. `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
-    on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded.
+    on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is
+    it as open as was asked (`findings.openness_check`)?
     """
 
     spec: ModelSpec
@@ -152,6 +153,7 @@ class Question(Record):
     companions: Companions | None = None
     beside_bytes: int = 0
     here: Here | None = None
+    opened: Finding | None = None
 
     @property
     def missing_bytes(self) -> int | None:
@@ -279,7 +281,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     about: list[Finding | None] = [
         check.weights(spec, format=workload.format, local_files=question.local_files, here=question.here),
         check.license_check(spec, workload),
-        check.openness_check(spec, workload),
+        question.opened,
     ]
     if needs is None:
         if question.loads is not None:

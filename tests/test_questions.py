@@ -16,6 +16,7 @@ from selfhost.needs.repack import LAYOUTS
 from selfhost.profiles import load
 from selfhost.questions import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.reports import json as json_report
+from selfhost.reports.html import catalogue_page
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
 from selfhost.workload import Load
@@ -127,6 +128,8 @@ def test_offers_end_on_their_day(packed: Path, specs: Catalogue, today: str) -> 
         Workload(private=True),
         Workload(commercial=True, license="apache-2.0 or MIT"),
         Workload(modify=True, auditable=True),
+        Workload(auditable=True),
+        Workload(modify=True, commercial=True),
         Workload(min_tokens_per_second=30.0, memory_basis="total", reserve_bytes=GIB),
         Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000)),
         Workload(context_tokens=32_768),
@@ -141,6 +144,35 @@ def test_what_is_asked_counts_both_ways(packed: Path, specs: Catalogue, workload
     slow = judge_all(specs, workload, machine, today=DAY)
     assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
     assert [(answer.findings, answer.workload) for answer in fast] == [(answer.findings, answer.workload) for answer in slow]
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        Workload(),
+        Workload(private=True),
+        Workload(commercial=True),
+        Workload(license="MIT"),
+        Workload(modify=True),
+        Workload(auditable=True),
+        Workload(memory_basis="available", min_tokens_per_second=9.0),
+    ],
+    ids=Workload.options,
+)
+def test_a_list_reads_no_spec(packed: Path, monkeypatch: pytest.MonkeyPatch, workload: Workload) -> None:
+    """All that judging, sorting and printing read is in the file, whatever is needed: reading hundreds of specs is what would be slow."""
+
+    def read(_: Catalogue, id: str) -> object:
+        raise AssertionError(f"the spec of {id} was read")
+
+    monkeypatch.setattr(Catalogue, "spec", read)
+    for name in ("small server", "desktop-2x-rtx3090", "macbook-air-m2-8gb"):
+        # but for models that may be those on the machine, by their size
+        machine = MACHINES[name].replace(models_present=None)
+        answers = judge_all(Catalogue.open(shipped=str(packed)), workload, machine, today=DAY)
+        assert plain(list_document(answers, machine))
+        assert json_report.dumps(json_report.listing(answers, machine))
+        assert catalogue_page(answers, machine, {})
 
 
 @pytest.mark.parametrize("change", ["context_tokens", "parallel", "kv_cache_type", "quantization", "runtime", "task"])

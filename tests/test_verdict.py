@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from selfhost import findings
 from selfhost.catalogue import Catalogue
 from selfhost.facts import Unread
-from selfhost.findings import CODES, Finding, Outcome
+from selfhost.findings import CODES, Finding, Outcome, openness_check
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.spec import (
@@ -92,7 +92,8 @@ WORK = Workload(context_tokens=4096, min_tokens_per_second=2.0)
 
 
 def question(**changes: Any) -> Question:
-    return Question(spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), read_bytes={"Q4_K": 4 * GB}).replace(**changes)
+    made = Question(spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), read_bytes={"Q4_K": 4 * GB}).replace(**changes)
+    return made.replace(opened=openness_check(made.spec, made.workload))
 
 
 def found(check: str, asked: Question | None = None, machine: Machine = MACHINE) -> Finding:

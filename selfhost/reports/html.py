@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from html import escape
 
 from .. import __version__, units
 from ..machine import Machine
@@ -89,10 +91,10 @@ def _hash(content: str) -> str:
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
+# most of what stands in a cell stands in others as well
+@lru_cache(maxsize=4096)
 def _text(words: str) -> str:
     """Safe as the content of an element and as an attribute between double quotes."""
-    from html import escape
-
     return escape(clean(words))
 
 
