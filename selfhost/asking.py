@@ -14,6 +14,7 @@ from .machine import Machine
 from .needs.records import Needs, SizedWeights
 from .present import Here, here
 from .spec import PACKED, ModelSpec, RuntimeSpec
+from .speed import instruction_sets_for_layout
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 
@@ -103,10 +104,10 @@ def ask(
         workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
     workload = _in_tokens(spec, workload)
     companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
-    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets, companions=companions)
+    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine), companions=companions)
     alone = needs
     if companions is not None:
-        alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=machine.instruction_sets)
+        alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine))
     read = None
     if spec.modality in GENERATING and workload.task == "generate":
         read = need.decode_bytes_by_type(spec, runtime, workload.format or "", workload.quantization or "", rows) if runtime else {}
@@ -137,7 +138,7 @@ def needs_under(question: Question, workload: Workload, shelf: Catalogue, machin
         question.runtime,
         workload,
         architectures(shelf),
-        instruction_sets=machine.instruction_sets,
+        instruction_sets=instruction_sets_for_layout(machine),
         companions=question.companions,
     )
 

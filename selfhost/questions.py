@@ -39,6 +39,7 @@ from .spec import (
     TensorGroup,
     Upkeep,
 )
+from .speed import instruction_sets_for_layout
 from .verdict import Judged, Question
 from .workload import Workload
 
@@ -130,7 +131,7 @@ class Questions:
             if header["version"] != _VERSION or header["body"] != crc32(body) or header["made_of"] != _made_of(catalogue):
                 return None
             rows, values, *layouts, opened, texts = body.split(b"\n")
-            memory = json.loads(layouts[header["layouts"].index(layout_of(machine.instruction_sets))])
+            memory = json.loads(layouts[header["layouts"].index(layout_of(instruction_sets_for_layout(machine)))])
             return cls(catalogue, machine, workload, header, json.loads(rows), memory, json.loads(values), opened, texts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             return None

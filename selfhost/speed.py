@@ -423,6 +423,12 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     return _SharedGpu(name=device.name if device else "its GPU", peaks=peaks, used=used)
 
 
+def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
+    """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU that shares the RAM reads them as they are."""
+    shared = _shared_gpu(machine, "llama.cpp")
+    return () if shared is not None and shared.used else machine.instruction_sets
+
+
 def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, float, float] | None:
     told = device_bandwidth(device) if device is not None else None
     fact = "memory_bandwidth_bytes_per_second"

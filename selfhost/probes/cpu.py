@@ -287,7 +287,8 @@ def _cores(host: Host, cpus: frozenset[int]) -> tuple[list[frozenset[int]], str]
         first = min(left)
         folder = f"/sys/devices/system/cpu/cpu{first}/topology"
         text = host.read_text(f"{folder}/thread_siblings_list") or host.read_text(f"{folder}/core_cpus_list")
-        siblings = parse_list(text) if text else None
+        # a list that does not end its line was cut off
+        siblings = parse_list(text) if text and text.endswith("\n") else None
         if siblings is None or first not in siblings:
             break
         left -= siblings
