@@ -80,7 +80,6 @@ _KINDS: Mapping[str, type[Record]] = {
     )
 }  # fmt: skip
 
-
 _HOW = {how.value: how for how in How}
 
 
@@ -180,7 +179,7 @@ class Questions:
         if workload.private:
             return False
         if not self._has_wishes:
-            until = self._rows[spec.id][2]
+            _, _, until, *_ = self._rows[spec.id]
             return until is None or today < until
 
         def serves(model_id: str) -> bool:
