@@ -158,7 +158,7 @@ _SERVER_WORDS = frozenset((
 _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 # Peaks of GPU memory in GB/s by the words of the name that its driver gives, from whichllm data/gpu.py, llmfit hardware.rs and the
 # pages of the clouds that rent them; H100: 2,619 MHz x 2 x 5,120 bits, as one reports, PCIe: NVIDIA PB-11133; RTX 6000 Ada:
-# grafikkarten.com. Where a row is wanted, these words must be
+# grafikkarten.com; RX 9070: 256 bits x 20 Gbit/s, RTX PRO 6000 Workstation: 512 x 28. Where a row is wanted, these words must be
 # the same in both: a 4090 Laptop is no 4090
 _GPU_VARIANTS = frozenset((
     "ti", "super", "laptop", "mobile", "max", "xt", "xtx", "gre", "d", "nvl", "pcie", "sxm4", "sxm5", "40gb", "hbm3", "mig", "ada",
@@ -170,14 +170,15 @@ _GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.spli
     ("rtx 3090", 936), ("rtx 3090 ti", 1008), ("rtx 4060", 272), ("rtx 4060 laptop", 256), ("rtx 4060 ti", 288), ("rtx 4070", 504),
     ("rtx 4070 super", 504), ("rtx 4070 ti", 504), ("rtx 4070 ti super", 672), ("rtx 4080", 717), ("rtx 4080 super", 736),
     ("rtx 4090", 1008), ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti", 896), ("rtx 5080", 960),
-    ("rtx 5090", 1792), ("rtx pro 6000 blackwell", 1597), ("rtx a4000", 448), ("rtx a5000", 768), ("rtx a6000", 768), ("rtx 6000 ada", 960),
+    ("rtx 5090", 1792), ("rtx pro 6000 blackwell", 1597), ("rtx pro 6000 blackwell workstation", 1792),
+    ("rtx a4000", 448), ("rtx a5000", 768), ("rtx a6000", 768), ("rtx 6000 ada", 960),
     ("tesla t4", 320), ("tesla v100", 900), ("a10g", 600), ("l4", 300), ("l40", 864), ("l40s", 864), ("a100 sxm4 40gb", 1555),
     ("a100 sxm4 80gb", 2039),
     ("a100 pcie 80gb", 1935), ("h100 pcie", 2000), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900), ("h200", 4800), ("h200 nvl", 4800),
     ("b200", 8000), ("gh200", 4000), ("mi210", 1638), ("mi300x", 5300), ("radeon 6600", 224), ("radeon 6600 xt", 256),
     ("radeon 6700 xt", 384), ("radeon 6750 xt", 432), ("radeon 6800", 512), ("radeon 6800 xt", 512), ("radeon 6900 xt", 512),
     ("radeon 6950 xt", 576), ("radeon 7600", 288), ("radeon 7700 xt", 432), ("radeon 7800 xt", 624), ("radeon 7900 xt", 800),
-    ("radeon 7900 xtx", 960), ("radeon 9060 xt", 320), ("radeon 9070", 560), ("radeon 9070 xt", 640), ("arc b580", 456),
+    ("radeon 7900 xtx", 960), ("radeon 9060 xt", 320), ("radeon 9070", 640), ("radeon 9070 xt", 640), ("arc b580", 456),
     # of the RAM beside them: Ryzen AI Max, DGX Spark, Jetson by the name of its board (specs/machines)
     ("radeon 8060s", 256), ("radeon 8050s", 256), ("gb10", 273), ("jetson agx orin", 204.8), ("jetson orin nx", 102.4),
 ))  # fmt: skip
@@ -189,12 +190,17 @@ _GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.spli
 _GPU_PROMPT: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()), rate) for name, rate in (
     ("rtx 2080 ti", 38), ("rtx 3070", 33), ("rtx 3080", 52), ("rtx 3080 ti", 52), ("rtx 3090", 58), ("rtx 4070 ti", 55), ("rtx 4080", 85),
     ("rtx 4090", 115), ("rtx a6000", 44), ("rtx 6000 ada", 60), ("a100 sxm4 80gb", 75),
-    ("a100 pcie 80gb", 80), ("h100 pcie", 100), ("radeon 7900 xtx", 45), ("gb10", 31), ("apple m1 gpu", 1.5), ("apple m1 max gpu", 5),
+    ("a100 pcie 80gb", 80), ("h100 pcie", 100), ("radeon 7900 xtx", 45), ("radeon 8060s", 17.5), ("gb10", 31),
+    ("apple m1 gpu", 1.5), ("apple m1 max gpu", 5),
     ("apple m1 ultra gpu", 11.5), ("apple m2 ultra gpu", 15), ("apple m3 gpu", 2.5), ("apple m3 max gpu", 9.5), ("apple m4 gpu", 3.1),
 ))  # fmt: skip
 # of that, slow end, likely, fast end; experts see few tokens of a prompt each: of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512
 # tokens, 0.55 to 0.75 on 2,048. A context filled before halves it at 8,000 to 32,000 tokens
 _PROMPT_DENSE, _PROMPT_EXPERTS = (0.4, 1.0, 1.8), (0.1, 0.45, 1.2)
+
+
+# Cards of one name and two memories: that of the smaller or the larger, in GiB, by the width and rate of its memory (general knowledge)
+_GPU_PEAK_WITH: Mapping[tuple[str, int], float] = {("rtx 3080", 12): 912, ("rtx 3060", 8): 240, ("rtx 3050", 6): 168}
 
 
 class _Gpu(Record):
@@ -265,6 +271,11 @@ def predict(
     # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth hold the rest
     decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
     prompt = None if foreign or _on_apple_gpu(machine) else _prompt(architecture, read_bytes, threads, kind)
+    if prompt is not None and shared is not None:
+        beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
+        prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
+    if prompt is not None:
+        prompt = _no_slower(prompt, decode)
     how = memory.how
     if architecture is None:
         how += "; with an empty context, as its layers are not known"
@@ -274,6 +285,11 @@ def predict(
     if shared is not None:
         how += f"; up to the pace of {shared.name}, if it is used"
     return Speed(decode=decode, prompt=prompt, how=how + _by_llama(runtime if foreign else None))
+
+
+def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
+    """A prompt can be read one token at a time."""
+    return PaceRange(**{end: max(getattr(prompt, end), getattr(decode, end)) for end in ("low", "likely", "high")})
 
 
 def _in_context(depth: float, empty: float, full: float) -> str:
@@ -320,7 +336,12 @@ def gpu_entry(name: str, rows: Iterable[tuple[frozenset[str], Entry]]) -> Entry 
 
 def device_bandwidth(device: Accelerator) -> float | None:
     """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name; None where neither does."""
-    return device.memory_bandwidth_bytes_per_second or gpu_bandwidth(device.name)
+    if device.memory_bandwidth_bytes_per_second:
+        return device.memory_bandwidth_bytes_per_second
+    size = round((device.memory_total_bytes or 0) / units.GIB)
+    rows = [(frozenset(name.split()), peak) for (name, memory), peak in _GPU_PEAK_WITH.items() if memory == size]
+    found = gpu_entry(device.name, rows)
+    return gpu_bandwidth(device.name) if found is None else found * _GB
 
 
 def _gpu_kind(device: Accelerator) -> _Gpu:
@@ -528,6 +549,10 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
             return Bandwidth(low=known * low, likely=known, high=fast, measured=True, how=how)
         low, likely, high = STATED_SHARE
         how = f"{rate} as stated, of which processors use a third to all"
+        cores = machine.cpu_cores_usable
+        if cores is not None and _chip(machine) is None and _CORE_HIGH * cores < known:
+            known = int(_CORE_HIGH * cores)
+            how = f"{rate} as stated, of which {units.cores(cores)} read {units.decimal(known)}/s at most"
         return Bandwidth(low=known * low, likely=known * likely, high=known * high, measured=False, how=how)
     assumed = assumed_bandwidth(machine)
     if assumed is None:
@@ -547,7 +572,8 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
     cores = machine.cpu_cores_usable
     if cores is None:
         return None
-    high = _CORE_HIGH * max(1.0, cores)
+    # a quota stops what is read as it stops what is computed
+    high = _CORE_HIGH * cores
     server = bool(words & _SERVER_WORDS)
     count = units.cores(cores)
     if server or guest:
@@ -566,7 +592,7 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
         # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135 (LPDDR5X-8448 on 128)
         return 2 * _GB, int(min(high, _CLIENT_HIGH)), f"as {count} of a board or laptop may have"
     if machine.architecture == "riscv64":
-        return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * max(1.0, cores)), f"as {count} of a RISC-V board may have"
+        return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * cores), f"as {count} of a RISC-V board may have"
     return _RISC_V_LOW, int(min(high, _SOCKETS_HIGH)), f"as {count} of a computer of its kind may have"
 
 

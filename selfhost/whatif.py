@@ -143,6 +143,9 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
             put("cpu_cores_usable", value, text)
             clear("cpu_cores_physical", f"{text} says how many are usable")
             clear("cpu_cores_performance", f"{text} says how many are usable")
+            measured = machine.sources.get("memory_bandwidth_bytes_per_second", "").startswith("measured")
+            if measured and value != machine.cpu_cores_usable and "bandwidth" not in found:
+                clear("memory_bandwidth_bytes_per_second", "it was measured with other cores", "--set bandwidth=80GB/s")
         elif key == "disk":
             put("disks", _with_free(machine.disks, value), text)
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]

@@ -270,6 +270,49 @@ def test_the_answer_says_what_it_rests_on() -> None:
     assert "not measured" in assumed.how
 
 
+def test_few_cores_do_not_read_all_that_a_server_could() -> None:
+    """One core of a current server reads some 42 GB/s (measured, Zen 5): of 461 GB/s that a socket has, one core and a quarter of one
+    get that much, and a quarter of it."""
+    server = recorded(2, cpu_cores_physical=96, cpu_cores_usable=96.0, **{FACT: 461 * 10**9}, sources={FACT: "profile"})
+    model = ("llama-3.1-8b-instruct", "Q4_K_M")
+    whole, one, quarter = (
+        span(predicted(server.replace(cpu_cores_usable=cores), *model, context_tokens=256), "decode") for cores in (96.0, 1.0, 0.25)
+    )
+    bytes_read = sum(weights(*model).values())
+    assert one.high * bytes_read <= 50e9
+    assert quarter.high * bytes_read <= 12.5e9
+    assert one.high < whole.low
+
+
+def test_a_prompt_is_read_no_slower_than_it_would_be_written() -> None:
+    """It may be read one token at a time (gpt-oss: experts in MXFP4 are slow with few vector units)."""
+    machine = Machine(architecture="x86_64", scope="host", cpu_cores_usable=4.0, cpu_cores_physical=4, instruction_sets=("avx2",))
+    answer = predicted(machine, "gpt-oss-20b", "MXFP4_MOE", context_tokens=4096, runtime="llama.cpp")
+    assert answer.prompt is not None
+    assert answer.decode is not None
+    assert all(getattr(answer.prompt, end) >= getattr(answer.decode, end) for end in ("low", "likely", "high"))
+
+
+def test_graphics_that_may_be_used_raise_the_fast_end_of_prompts_too() -> None:
+    """Qwen3 8B and Llama 2 7B in Q4_K_M: prompts at 1,268 and 1,327 tokens/s on a Radeon 8060S (AMD-Ecosystem/llama.cpp#59)."""
+    machine = published("strix-halo-385-vulkan").replace(accelerators=(Accelerator(vendor="amd", name="AMD Radeon 8060S", unified=True),))
+    for model, told in (("qwen3-8b", 1268), ("llama-2-7b-chat", 1327)):
+        found = predicted(machine, model, "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt
+        assert found is not None
+        assert found.low <= told <= found.high
+    unknown = machine.replace(accelerators=(Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),))
+    assert predicted(unknown, "qwen3-8b", "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt is None
+
+
+@pytest.mark.parametrize(
+    ("name", "gib", "peak"), [("RTX 3080", 12, 912), ("RTX 3080", 10, 760), ("RTX 3060", 8, 240), ("RTX 3060", 12, 360)]
+)
+def test_cards_of_one_name_are_told_apart_by_their_memory(name: str, gib: int, peak: float) -> None:
+    """384 and 320 bits at 19 Gbit/s; 128 and 192 bits at 15."""
+    card = Accelerator(vendor="nvidia", name=f"NVIDIA GeForce {name}", memory_total_bytes=gib * 2**30)
+    assert speed.device_bandwidth(card) == peak * 1e9
+
+
 def test_a_stated_figure_is_taken_for_a_peak() -> None:
     """Nobody decodes above the peak of the memory, and a stated figure mostly is one: Strix Halo got 98 of 256 GB/s."""
     machine = published("strix-halo-395").replace(**{FACT: 256 * 10**9})
