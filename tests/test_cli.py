@@ -205,7 +205,9 @@ def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> Non
         ("--modality", "speech"): lambda row: row["model"]["modality"] == "speech",
         ("--route", "local"): lambda row: row["route"] == "local",
         # a license that nobody knows is not ruled out, and said to be unknown
-        ("--license", "mit"): lambda row: row["model"]["license"] in ("MIT", "MIT OR Apache-2.0", None) and row["model"]["weights_published"] is not False,
+        ("--license", "mit"): lambda row: (
+            row["model"]["license"] in ("MIT", "MIT OR Apache-2.0", None) and row["model"]["weights_published"] is not False
+        ),
         ("--openness", "closed"): lambda row: row["model"]["weights_published"] is False,
         ("--max-size", "2GB"): lambda row: row["download_bytes"] is not None and row["download_bytes"] <= 2_000_000_000,
     }
