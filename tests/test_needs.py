@@ -270,6 +270,7 @@ def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
 ON_A_CARD = [
     ("llama-3.1-8b-instruct", 128_256 * 4_096 // 256 * 144, 4403.49),
     ("llama-3.2-3b-instruct", 128_256 * 3_072 // 256 * 210, 1918.35),
+    ("llama-3.3-70b-instruct", 128_256 * 8_192 // 256 * 144, 39979.48),
     ("gemma-4-e4b-it", (262_144 * 2_560 + 262_144 * 42 * 256) // 256 * 210, None),
     ("gpt2", 50_257 * 768 // 256 * 210 + 1_024 * 768 * 4, None),
 ]
@@ -279,7 +280,7 @@ ON_A_CARD = [
 @pytest.mark.parametrize(("model", "tables", "device_mib"), ON_A_CARD)
 def test_llama_cpp_keeps_tables_in_ram(model: str, tables: int, device_mib: float | None, program: str) -> None:
     """The input layer is never given to a device (llama.cpp, load_tensors). A token reads one row, so the system may drop the rest."""
-    machine = apply(Machine(planning=True), ["gpu=24GiB", "memory=64GiB"])
+    machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
     placed = next(placements(asked(catalogue().spec(model), runtime(program)), machine, 32, splits=True))
     assert placed.placement == "accelerator"
     found = {term.name: term for term in memory(placed).terms}
