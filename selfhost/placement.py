@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .facts import Record
 from .machine import Accelerator, Machine
-from .needs.records import SHARED_OUT, MemoryNeed, Needs, Term
+from .needs.records import SHARED_OUT, MemoryNeed, Needs, Offload, Term
 from .units import GIB
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)
@@ -19,6 +19,7 @@ TENSOR_PARALLEL = (2, 4, 8)
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
 # loaded once, wherever the layers go: on the first device
 _ONCE = ("projector", "draft_", "mtp_")
+_OUTPUT = " bytes of output matrix + "
 
 
 class Place(Record):
@@ -85,19 +86,19 @@ def placements(
             if other not in at_once and (other.placement == "accelerator" or not at_once):
                 yield other
     if machine.accelerators is None:
-        yield _on_one(needs, "accelerator:0")
+        yield on_one(needs, "accelerator:0")
     for place in places(machine):
         if place.room_bytes is None:
-            yield _on_one(needs, place.where)
+            yield on_one(needs, place.where)
 
 
 def _on_accelerators(needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither holds a layer."""
     known = [place for place in found if place.room_bytes is not None]
-    moving = sum(term.high_bytes for term in memory.terms if not term.is_program)
+    moving = sum(_moving_bytes(term) for term in memory.terms if not term.is_program)
     one = max(known, key=lambda place: place.room_bytes or 0, default=None)
     if one is not None and moving <= (one.room_bytes or 0):
-        yield _on_one(needs, one.where)
+        yield on_one(needs, one.where)
     elif one is not None and layers:
         # a program gets one instance of MIG, and no other accelerator beside it
         parts = [place for place in known if machine.accelerators and machine.accelerators[place.index].is_part]
@@ -218,19 +219,67 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     yield _placed(needs, "accelerator", terms, 0)
 
 
-def _on_one(needs: Needs, where: str) -> Needs:
+def on_one(needs: Needs, where: str) -> Needs:
+    """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
     terms = needs.memory.terms if needs.memory else ()
+    stored = _as_stored([term if term.is_program else term.replace(where=where) for term in terms])
     # the originals of repacked weights are a matter of the page cache: none lie there once the weights are on the device
-    return _placed(needs, "accelerator", [term if term.is_program else term.replace(where=where) for term in terms], 0)
+    return _placed(needs, "accelerator", [part for term in stored for part in _whole(term)], 0)
+
+
+def _moving_bytes(term: Term) -> int:
+    """The most that a device holds of a term that is given to it whole."""
+    parts = term.offload
+    return term.high_bytes if parts is None else term.high_bytes - term.bytes + parts.layer_bytes + parts.output_bytes
+
+
+def _whole(term: Term) -> Iterator[Term]:
+    """A term that a device holds, and what of it stays in RAM."""
+    parts = term.offload
+    if parts is None or not parts.table_bytes:
+        yield term.replace(offload=None)
+        return
+    moved, line = parts.layer_bytes + parts.output_bytes, term.arithmetic
+    again = moved + parts.table_bytes - term.bytes
+    if again != parts.table_bytes:
+        line += f" - {parts.table_bytes:,} bytes of embeddings" + (f" + {again:,} of them as the output matrix" if again else "")
+    yield _resized(term, moved, line)
+    yield _embeddings(term, parts.table_bytes)
+
+
+def _resized(term: Term, size: int, line: str) -> Term:
+    """The term with another size; its range is as wide as before."""
+    change = size - term.bytes
+    return term.replace(
+        bytes=size, low_bytes=max(0, term.low_bytes + change), high_bytes=term.high_bytes + change, arithmetic=line, offload=None
+    )
+
+
+def _embeddings(term: Term, size: int) -> Term:
+    """Tables that are mapped from the file: a token reads one row of each, and the system may drop the others."""
+    return term.replace(
+        name=term.name.replace("weights", "embeddings"),
+        bytes=size,
+        low_bytes=0,
+        high_bytes=size,
+        where="host",
+        source=f"{term.source}; llama.cpp keeps the input layer in RAM (src/llama-model.cpp, load_tensors)",
+        arithmetic=f"{size:,} bytes of tables, mapped; a token reads a row of each, the rest may be dropped",
+        offload=None,
+    )
 
 
 def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers: int) -> Iterator[Needs]:
     """Whole layers on each accelerator, the first ones first; what is left stays in RAM. Nothing where not one layer fits."""
-    fixed = sum(term.high_bytes for term in memory.terms if term.name not in _BY_LAYER and not term.is_program)
-    each = -(-sum(term.high_bytes for term in memory.terms if term.name in _BY_LAYER) // layers)
-    left, shares = layers, []
+    fixed = sum(_moving_bytes(term) for term in memory.terms if term.name not in _BY_LAYER and not term.is_program)
+    by_layer = [term for term in memory.terms if term.name in _BY_LAYER]
+    each = -(-sum(_of_layers(term).high_bytes for term in by_layer) // layers)
+    output = sum(term.offload.output_bytes for term in by_layer if term.offload is not None)
+    left = layers
+    shares: list[tuple[str, int]] = []
     for place in known:
-        count = min(left, max(0, ((place.room_bytes or 0) - fixed) // each)) if each else 0
+        room = (place.room_bytes or 0) - fixed - (0 if shares else output)
+        count = min(left, max(0, room // each)) if each else 0
         if count:
             shares.append((place.where, count))
             left -= count
@@ -239,8 +288,16 @@ def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers
     terms: list[Term] = []
     for term in memory.terms:
         terms.extend(_parts(term, shares, left, layers))
-    evictable = memory.evictable_bytes * left // layers
+    evictable = sum(term.bytes for term in terms if term.is_copy and term.where == "host")
     yield _placed(needs, "split" if left else "accelerator", terms, evictable)
+
+
+def _of_layers(term: Term) -> Term:
+    """What of a term is shared out by layer."""
+    if term.offload is None or term.offload.layer_bytes == term.bytes:
+        return term
+    apart = term.bytes - term.offload.layer_bytes
+    return _resized(term, term.offload.layer_bytes, f"{term.arithmetic} - {apart:,} bytes outside the layers")
 
 
 def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int) -> Iterator[Term]:
@@ -248,7 +305,7 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
         yield term
         return
     if term.name.startswith(_ONCE):
-        yield term.replace(where=shares[0][0])
+        yield from _whole(term.replace(where=shares[0][0]))
         return
     if term.name not in _BY_LAYER:
         # a compute buffer is needed wherever layers run
@@ -257,15 +314,23 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
         for where, _ in shares:
             yield term.replace(where=where)
         return
-    rest = {name: getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
+    shared = _of_layers(term)
+    rest = {name: getattr(shared, name) for name in ("bytes", "low_bytes", "high_bytes")}
+    # it goes with the last layer, whichever device that is on: the first one counts it
+    output = term.offload.output_bytes if term.offload is not None else 0
     counted = [*shares, ("host", left)]
     for number, (where, count) in enumerate(counted):
         # the last part takes what rounding leaves
         last = number == len(counted) - 1 or not any(later for _, later in counted[number + 1 :])
-        part = dict(rest) if last else {name: getattr(term, name) * count // layers for name in rest}
+        part = dict(rest) if last else {name: getattr(shared, name) * count // layers for name in rest}
         rest = {name: rest[name] - part[name] for name in rest}
         if count:
-            yield term.replace(where=where, arithmetic=f"{count} of {layers} layers of: {term.arithmetic}", **part)
+            made = shared.replace(where=where, arithmetic=f"{count} of {layers} layers of: {shared.arithmetic}", offload=None, **part)
+            if output and not number:
+                made = _resized(made, made.bytes + output, f"{output:,}{_OUTPUT}{made.arithmetic}")
+            yield made
+    if term.offload is not None and term.offload.table_bytes:
+        yield _embeddings(term, term.offload.table_bytes)
 
 
 def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
@@ -279,6 +344,14 @@ def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
         copy = copies.get((term.name, term.where))
         if copy is not None:
             sizes = {name: getattr(term, name) + getattr(copy, name) for name in ("bytes", "low_bytes", "high_bytes")}
-            yield term.replace(arithmetic=f"{term.arithmetic} + {copy.arithmetic.rpartition(' layers of: ')[2]}", **sizes)
+            output, plus, copied = copy.arithmetic.rpartition(_OUTPUT)
+            line = f"{output}{plus}{term.arithmetic} + {copied.rpartition(' layers of: ')[2]}"
+            yield term.replace(arithmetic=line, offload=_together(term.offload, copy.offload), **sizes)
         elif not term.is_copy or term.where == "host":
             yield term
+
+
+def _together(own: Offload | None, copied: Offload | None) -> Offload | None:
+    if own is None or copied is None:
+        return own
+    return Offload(**{name: getattr(own, name) + getattr(copied, name) for name in Offload._fields})

@@ -11,7 +11,7 @@ from .facts import Record
 from .findings import Finding, Outcome, disk_margin_bytes, reserve_of
 from .machine import PURPOSES, Accelerator, Disk, Machine
 from .needs.records import Needs
-from .placement import DEVICE_MARGIN_BYTES, smallest_device_bytes
+from .placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from .profiles import Profile, size_of
 from .spec import ModelSpec
 from .speed import PaceRange
@@ -142,10 +142,12 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
     quantization = question.workload.quantization
     gpu_only = runtime is not None and runtime.wants_gpu(quantization)
     rule = runtime.rule_of(quantization) if runtime is not None else None
-    on_card = sum(term.high_bytes for term in needs.memory.terms if not term.is_program) + DEVICE_MARGIN_BYTES
+    placed = on_one(needs, "accelerator:0").memory
+    moved = placed.terms if placed is not None else ()
+    on_card = sum(term.high_bytes for term in moved if term.where != "host") + DEVICE_MARGIN_BYTES
     if gpu_only:
         on_card = smallest_device_bytes(needs.memory.high_bytes)
-    beside = sum(term.high_bytes for term in needs.memory.terms if term.is_program)
+    beside = sum(term.high_bytes for term in moved if term.where == "host")
     reserve, _ = reserve_of(vast, workload)
     alone = needs.memory.high_bytes + reserve
     unified = system == "macos" and architecture == "aarch64"

@@ -19,7 +19,7 @@ from .facts import FrozenDict, Record, Unread
 from .findings import OPEN_PURPOSES, Finding, Outcome, open_for, open_purposes, worst_of
 from .licenses import canonical_expression
 from .machine import Machine
-from .needs.records import CpuNeed, How, MemoryNeed, Needs, Term
+from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
 from .needs.repack import LAYOUTS, layout_of
 from .offers import end_days, offers_of
 from .present import here
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUESTIONS_FILE = "questions.jsonl"
-_VERSION = 3
+_VERSION = 4
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
 _JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
@@ -223,12 +223,20 @@ class Questions:
         made["memory"] = memory
         return Needs.partly(made)
 
-    def _term(self, name: str, size: int, low: int, high: int, number: int) -> Term:
+    def _term(
+        self, name: str, size: int, low: int, high: int, number: int, layers: int | None = None, output: int = 0, tables: int = 0
+    ) -> Term:
+        offload = None
+        if layers is not None:
+            offload = Offload.partly({"layer_bytes": layers, "output_bytes": output, "table_bytes": tables})
+
         def whole() -> Term:
             how, source, line = self._texts[number]
-            return Term(name=name, bytes=size, low_bytes=low, high_bytes=high, how=How(how), source=source, arithmetic=line)
+            return Term(
+                name=name, bytes=size, low_bytes=low, high_bytes=high, how=How(how), source=source, arithmetic=line, offload=offload
+            )
 
-        return Term.partly({"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}, whole)
+        return Term.partly({"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host", "offload": offload}, whole)
 
     @cached_property
     def _texts(self) -> Sequence[Sequence[str]]:
@@ -311,10 +319,12 @@ def _row(question: Question, catalogue: Catalogue, values: dict[str, int]) -> li
 
 
 def _memory(memory: MemoryNeed, texts: dict[str, int]) -> list[Any]:
-    terms = [
-        [term.name, term.bytes, term.low_bytes, term.high_bytes, _number(texts, [term.how, term.source, term.arithmetic])]
-        for term in memory.terms
-    ]
+    terms = []
+    for term in memory.terms:
+        row = [term.name, term.bytes, term.low_bytes, term.high_bytes, _number(texts, [term.how, term.source, term.arithmetic])]
+        if term.offload is not None:
+            row += [getattr(term.offload, name) for name in Offload._fields]
+        terms.append(row)
     return [memory.evictable_bytes, terms]
 
 

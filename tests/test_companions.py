@@ -90,6 +90,9 @@ def test_a_draft_brings_its_own_vocabulary_and_no_second_program() -> None:
     assert placed is not None
     assert placed.memory is not None
     assert {term.where for term in placed.memory.terms if term.name in ("runtime", "draft_runtime")} == {"host"}
+    # so do its tables: 128,256 × 2,048 values of Q6_K, which are on the card as its output matrix as well
+    tables = next(term for term in placed.memory.terms if term.name == "draft_embeddings")
+    assert (tables.where, tables.bytes) == ("host", 128_256 * 2_048 // 256 * 210)
 
 
 def test_a_draft_is_downloaded_too() -> None:

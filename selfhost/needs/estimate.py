@@ -231,9 +231,8 @@ def decode_bytes_by_type(
     tied = architecture.tied_embeddings
     read: dict[str, int] = {}
     for tensor in stored(architecture, row, quantization, quantization.startswith("IQ")):
-        # of tables one row is read
-        table = tensor.name in ("position_embd.weight", "per_layer_token_embd.weight") or (tensor.name == "token_embd.weight" and not tied)
-        if table or tensor.extra:
+        # of tables one row is read, of a tied one all of it again as the output matrix
+        if tensor.extra or (tensor.is_table and not (tied and tensor.name == "token_embd.weight")):
             continue
         size = tensor.bytes * share[0] // share[1] if "_exps." in tensor.name else tensor.bytes
         read[tensor.type] = read.get(tensor.type, 0) + size

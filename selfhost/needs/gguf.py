@@ -25,7 +25,7 @@ from .parts import (
     why_no_encoders,
 )
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, fused_in_base_type, row_bytes, stored
-from .records import How, SizedWeights, Term
+from .records import How, Offload, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
 
@@ -243,16 +243,20 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     less, more = loaded - least, most - loaded
     tensors = tuple(tensor for tensor in whole if not tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
+    # a decoder without an output matrix of its own, whatever its checkpoint has
+    tied = not row.encoder and all(tensor.name != "output.weight" for tensor in tensors)
     layout = LAYOUTS[layout_of(instruction_sets)]
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
     if not copied:
-        return [term("weights", size, How.COMPUTED, source, by_type(tensors), low=size - less, high=size + more)], 0
+        made = term("weights", size, How.COMPUTED, source, by_type(tensors), low=size - less, high=size + more)
+        return [made.replace(offload=_offload(tensors, tied))], 0
     rest = tuple(tensor for tensor in tensors if not _repacked(tensor, layout))
     kept = size - copied
     share = kept / size
+    own = term("weights", kept, How.COMPUTED, source, by_type(rest), low=kept - int(less * share), high=kept + int(more * share))
     return [
-        term("weights", kept, How.COMPUTED, source, by_type(rest), low=kept - int(less * share), high=kept + int(more * share)),
+        own.replace(offload=_offload(rest, tied)),
         term(
             "repacked_weights",
             copied,
@@ -261,8 +265,20 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
             by_type(moved),
             low=copied - (less - int(less * share)),
             high=copied + (more - int(more * share)),
-        ),
+        ).replace(offload=_offload(moved, tied)),
     ], copied
+
+
+def _offload(tensors: tuple[Stored, ...], tied: bool) -> Offload:
+    """The input layer is never given to a device, and the output matrix goes with the last layer (src/llama-model.cpp, load_tensors).
+
+    `tied`: the token table is the output matrix too, and a device has a copy of it (TENSOR_DUPLICATED).
+    """
+    output = sum(tensor.bytes for tensor in tensors if tensor.name.startswith("output."))
+    tables = sum(tensor.bytes for tensor in tensors if tensor.is_table)
+    again = sum(tensor.bytes for tensor in tensors if tied and tensor.name == "token_embd.weight")
+    layers = sum(tensor.bytes for tensor in tensors) - output - tables
+    return Offload(layer_bytes=layers, output_bytes=output + again, table_bytes=tables)
 
 
 def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:

@@ -63,6 +63,10 @@ BITS_PER_WEIGHT: Mapping[str, float] = {
 }  # fmt: skip
 
 
+# of the input layer, read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in llama.cpp's src/llama-arch.cpp
+_TABLES = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight"})
+
+
 class Stored(Record):
     """Equal tensors of a file: `count` of them, together `bytes`. `extra` is true for multi-token-prediction blocks."""
 
@@ -72,6 +76,11 @@ class Stored(Record):
     count: int
     bytes: int
     extra: bool = False
+
+    @property
+    def is_table(self) -> bool:
+        """A table of which one row is read for a token."""
+        return self.name in _TABLES
 
 
 def canonical_gguf(text: str) -> str | None:

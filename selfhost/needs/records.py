@@ -22,12 +22,25 @@ class How(StrEnum):
 SHARED_OUT = ("weights", "gradients", "optimizer")
 
 
+class Offload(Record):
+    """Weights once a device takes layers of llama.cpp. A tied token table is in the last two: RAM and device each have it.
+
+    `layer_bytes` are shared out by layer, `output_bytes` go with the last layer, `table_bytes` stay in RAM, looked up by rows.
+    """
+
+    layer_bytes: int
+    output_bytes: int = 0
+    table_bytes: int = 0
+
+
 class Term(Record):
     """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal where it is exact.
 
-    `name`: weights, repacked_weights, kv_cache, recurrent_state, compute, runtime, projector, activations, gradients,
-    optimizer, gathered (of training shared out over devices), adapter, projector_compute; of a draft model the same with `draft_`
-    in front, of a multi-token-prediction block with `mtp_`. `arithmetic` is one line that a person can check with a calculator.
+    `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds), kv_cache, recurrent_state, compute,
+    runtime, projector, activations, gradients, optimizer, gathered (of training shared out over devices), adapter,
+    projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction block with `mtp_`.
+    `arithmetic` is one line that a person can check with a calculator.
+    `offload` is None where all of it lies in one place, or shared out evenly.
     """
 
     name: str
@@ -38,6 +51,7 @@ class Term(Record):
     how: How
     source: str
     arithmetic: str
+    offload: Offload | None = None
 
     @property
     def is_program(self) -> bool:
@@ -47,7 +61,7 @@ class Term(Record):
     @property
     def may_be_mapped(self) -> bool:
         """Weights as they lie in the file: a runtime may map them instead of holding them in private memory."""
-        return self.name in ("weights", "draft_weights", "mtp_weights")
+        return self.name in ("weights", "embeddings", "draft_weights", "draft_embeddings", "mtp_weights")
 
     @property
     def is_copy(self) -> bool:
