@@ -109,7 +109,8 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
 def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[str]:
     """What stands in for a model, by id.
 
-    Its successors one after another, then its family's next larger ones, then any next larger one.
+    Its successors one after another, then its family's next larger ones, then any next larger one; of these what has been
+    superseded comes after all that has not, though it is still served.
     """
     seen = {spec.id}
     successor = (spec.availability.successor if spec.availability else None) or spec.upkeep.superseded_by
@@ -127,10 +128,10 @@ def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[str]:
     if size is None:
         return
     larger = [outline for outline in shelf.open_by_size() if (outline.parameters_total or 0) >= size and outline.modality == spec.modality]
-    for of_family in (True, False):
-        for outline in larger:
-            if (outline.family == spec.family) is of_family and outline.id not in seen:
-                yield outline.id
+    # what nothing supersedes before what is still sold
+    for outline in sorted(larger, key=lambda outline: (outline.superseded_by is not None, outline.family != spec.family)):
+        if outline.id not in seen:
+            yield outline.id
 
 
 def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[str]:

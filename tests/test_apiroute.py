@@ -71,6 +71,16 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
     assert served("whisper-large-v3", offer("llama-3.1-70b-instruct")) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "superseded", "current"),
+    [("yi-1.5-34b-chat", "yi-34b-chat", "phi-3.5-moe-instruct"), ("jamba2-mini", "jamba-mini-1.6", "jamba-large-1.6")],
+)
+def test_what_is_superseded_stands_in_last(asked: str, superseded: str, current: str) -> None:
+    """Nobody is sent to a model's own predecessor while something current is served; but what is sold is an API all the same."""
+    assert served(asked, offer(superseded), offer(current)) == [(current, True)]
+    assert served(asked, offer(superseded)) == [(superseded, True)]
+
+
 def test_nobody_serves_anything() -> None:
     """Then there is no API, and the route is neither."""
     assert served("opt-13b") == []
