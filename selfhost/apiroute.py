@@ -135,7 +135,10 @@ def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[str]:
 
 
 def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[str]:
-    """The same line's other models, the newest first, then the nearest open-weight models that somebody hosts."""
+    """The same line's other models, the newest first, then the open-weight ones that its spec names, then any, the largest first.
+
+    How large a closed model is nobody knows, so of the others the largest is nearest to it.
+    """
     line = [
         outline
         for outline in shelf.outlines()
@@ -144,6 +147,8 @@ def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterato
     for outline in sorted(line, key=lambda outline: (outline.released or "", outline.id), reverse=True):
         yield outline.id
     yield from spec.availability.open_alternatives if spec.availability else ()
+    others = [outline for outline in reversed(shelf.open_by_size()) if outline.modality == spec.modality]
+    yield from (outline.id for outline in sorted(others, key=lambda outline: outline.superseded_by is not None))
 
 
 def _read(shelf: Catalogue, model_id: str) -> ModelSpec | None:

@@ -142,6 +142,18 @@ def test_auditable_wants_training_data() -> None:
     assert served("llama-3.1-8b-instruct", *offers[:2], auditable=True) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "needs"),
+    [("gpt-4o", {"auditable": True}), ("chatgpt", {"auditable": True}), ("gpt-4o", {"license": "CC-BY-4.0 OR Apache-2.0"})],
+)
+def test_whatever_meets_the_needs_stands_in_for_a_closed_model(asked: str, needs: dict[str, Any]) -> None:
+    """The contract: `neither` only where no offer of a named stand-in meets what was asked, whether or not the spec names it."""
+    offers = (offer(asked), offer("olmo-3-7b-instruct"), offer("olmo-3.1-32b-instruct"), offer("whisper-large-v3"))
+    assert served(asked, *offers[:2], offers[3], **needs) == [("olmo-3-7b-instruct", True)]
+    assert served(asked, *offers, **needs) == [("olmo-3.1-32b-instruct", True)]
+    assert served(asked, *offers) == [(asked, False)]
+
+
 @pytest.mark.parametrize("asked", ["gpt-4o", "gpt-3.5-turbo", "opt-13b", "llama-3.1-8b-instruct", "whisper-large-v3"])
 def test_private_rules_out_every_offer(asked: str) -> None:
     """Nothing may leave the machine: neither the model's own offer nor a stand-in's."""
