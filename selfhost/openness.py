@@ -31,6 +31,8 @@ ROWS = ("open source", "open access", "free to use", "self-hostable", "auditable
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 # file formats that hold numbers and no code; a pickle can run any (https://docs.python.org/3/library/pickle.html)
 _WITHOUT_CODE = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2")
+# of those, what a program loads that has no way to run code of the repository; transformers and mlx-lm have one (trust_remote_code)
+_LOADED_WITHOUT = ("gguf", "ggml", "ctranslate2")
 _PARTS = {"published": "yes", "partial": "partly", "closed": "no", "unknown": "unknown"}
 _PARTS_WORDS = {"yes": "published", "partly": "published in part", "no": "not published", "unknown": "not known"}
 # what stands in a source where nobody looked it up
@@ -241,23 +243,33 @@ def permission(spec: ModelSpec, name: str) -> Row:
 
 
 def safe_files(spec: ModelSpec) -> Row:
-    """Whether loading can run code: pickle files and code of the repository can, GGUF and safetensors hold numbers alone."""
+    """Whether loading can run code: pickle files and code of the repository can, GGUF and safetensors hold numbers alone.
+
+    Where it is not known whether the repository asks for code of its own, only files that are loaded without any are safe.
+    """
     formats = spec.safety.formats
     safety = _sourced("", spec, "safety")
     if spec.safety.remote_code:
         return _row("safe files", "no", "loading runs code from the repository (trust_remote_code)", (safety,))
     if formats and not set(formats) & set(_WITHOUT_CODE):
         return _row("safe files", "no", "published as pickle alone, which can run code", (safety,))
-    code = "" if spec.safety.remote_code is False else "; whether transformers needs code of the repository is not known"
-    if formats:
-        beside = ", beside pickle: take the others" if "pickle" in formats else ""
-        good = [_format_name(one) for one in formats if one in _WITHOUT_CODE]
-        return _row("safe files", "yes", f"{_listed(good)} hold no code{beside}{code}", (safety,))
-    listed = next((files for files in spec.files if files.format in _WITHOUT_CODE), None)
+    good = [one for one in formats if one in _WITHOUT_CODE]
+    without = _WITHOUT_CODE if spec.safety.remote_code is False else _LOADED_WITHOUT
+    safe = [one for one in good if one in without]
+    beside = ", beside pickle: take the others" if "pickle" in formats else ""
+    if safe:
+        other = "" if safe == good else "; whether transformers needs code of the repository is not known"
+        return _row("safe files", "yes", f"{_listed([_format_name(one) for one in safe])} hold no code{beside}{other}", (safety,))
+    listed = next((files for files in spec.files if files.format in without), None)
     if listed is not None:
         where = f" of {listed.repository}" if listed.repository else ""
-        why = f"the {_format_name(listed.format)} files{where} hold no code; the publisher's own files are not known"
+        other = "whether the publisher's own need code of the repository" if good else "the publisher's own files"
+        why = f"the {_format_name(listed.format)} files{where} hold no code; {other} {'is' if good else 'are'} not known"
         return Row(name="safe files", answer="yes", why=why, sources=(listed.source,), assumed=_unconfirmed(listed.source))
+    if good:
+        names = _listed([_format_name(one) for one in good])
+        why = f"{names} hold no code{beside}; whether transformers needs code of the repository is not known"
+        return _row("safe files", "unknown", why, (safety,))
     return Row(
         name="safe files", answer="unknown", why="which files the publisher offers is not known: take safetensors or GGUF, not pickle"
     )

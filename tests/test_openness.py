@@ -98,6 +98,11 @@ def test_files() -> None:
         (SPEC.replace(files=(gguf,), safety=Safety(remote_code=True)), "no"),
         (SPEC.replace(safety=Safety(formats=("pickle",), remote_code=False)), "no"),
         (SPEC.replace(safety=Safety(formats=("safetensors", "pickle"), remote_code=False)), "yes"),
+        # whether transformers needs code of the repository is not known; llama.cpp runs none
+        (SPEC.replace(safety=Safety(formats=("safetensors", "pickle"))), "unknown"),
+        (SPEC.replace(safety=Safety(formats=("safetensors", "gguf"))), "yes"),
+        (SPEC.replace(files=(gguf,), safety=Safety(formats=("safetensors",))), "yes"),
+        (SPEC.replace(files=(gguf.replace(format="safetensors"),)), "unknown"),
     ]
     assert [row("safe files", spec).answer for spec, _ in cases] == [answer for _, answer in cases]
 
