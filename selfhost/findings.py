@@ -52,6 +52,7 @@ CODES: Mapping[str, str] = {
     "license-forbids": "the license forbids what was asked",
     "openness-open": "what was asked to be open is open",
     "openness-partly": "what was asked to be open is open in part",
+    "openness-assumed": "what was asked to be open is open by general knowledge, which no source confirms",
     "openness-not-known": "whether it is open is not known",
     "openness-closed": "what was asked to be open is closed",
     "context-trained": "the context is within what the model was trained for",
@@ -252,22 +253,29 @@ _OPEN = {
     "unknown": (Outcome.UNKNOWN, "openness-not-known"),
     "no": (Outcome.FAIL, "openness-closed"),
 }
+# instead, where no source confirms the answer
+_OPEN_AS_ASSUMED = {"yes": (Outcome.WARN, "openness-assumed"), "no": (Outcome.UNKNOWN, "openness-not-known")}
 
 
 def open_for(spec: ModelSpec, purpose: str) -> Finding:
-    """Open enough for one of OPEN_PURPOSES?"""
+    """Open enough for one of OPEN_PURPOSES? Of what no source confirms a yes is a `warn` and a no is `unknown`."""
     from . import openness
 
     row = openness.auditable(spec) if purpose == "audit" else openness.permission(spec, "modification")
-    outcome, code = _OPEN[row.answer]
+    outcome, code = _OPEN_AS_ASSUMED.get(row.answer, _OPEN[row.answer]) if row.assumed else _OPEN[row.answer]
+    remedy = None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects"
+    doubt = " (general knowledge, not confirmed)" if row.assumed else ""
+    if row.assumed:
+        part = "license" if purpose == "modification" else "openness"
+        remedy = f"look at the publisher's page, then set [{part}] in a spec of it, and where that is from under [sources]"
     return Finding(
         check="openness",
         outcome=outcome,
         code=code,
         needs=purpose,
         has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
-        reason=f"To {'audit' if purpose == 'audit' else 'modify'} it: {row.why}.",
-        remedy=None if outcome is Outcome.PASS else "`selfhost list` shows models that are open in more respects",
+        reason=f"To {'audit' if purpose == 'audit' else 'modify'} it: {row.why}{doubt}.",
+        remedy=remedy,
     )
 
 

@@ -73,6 +73,7 @@ SPEC = ModelSpec(
     license=License(id="Apache-2.0", commercial_use="yes", modification="yes"),
     architecture=Architecture(row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, context_tokens=32768),
     origin="m.toml",
+    sources={"openness": "the model card", "license": "the model card"},
 )
 DISK = Disk(purpose="llama.cpp", path="~/.cache", free_bytes=100 * GB, total_bytes=500 * GB, filesystem="ext4", writable=True)
 MACHINE = Machine(
@@ -165,6 +166,9 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
         question(spec=SPEC.replace(license=License(id="CC-BY-NC-4.0", commercial_use="no")), workload=WORK.replace(commercial=True)),
     ),
     ("openness", "pass", "openness-open"): lambda: found("openness", work(modify=True)),
+    ("openness", "warn", "openness-assumed"): lambda: found(
+        "openness", question(spec=SPEC.replace(sources={"license": "general knowledge"}), workload=WORK.replace(modify=True))
+    ),
     ("openness", "warn", "openness-partly"): lambda: found(
         "openness",
         question(
