@@ -79,6 +79,24 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
     assert "\x1b" not in out
 
 
+@pytest.mark.parametrize(
+    ("needs", "told"),
+    [
+        (("--private",), "ruled out, nothing may leave the machine"),
+        (("--task", "finetune"), "not known, these prices do not cover fine-tuning"),
+    ],
+)
+@pytest.mark.parametrize("asked", ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "compare gpt-4o llama-3.1-8b"])
+def test_offers_that_do_not_count_are_not_called_unknown(
+    asked: str, needs: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Offers of Llama 3.1 8B and of GPT-4o are known: the month by API says why none counts."""
+    _, out, _ = run(capsys, *asked.split(), *needs, "--tokens-per-day", "2M", *ON_RECORD)
+    assert told in out[out.index("A month of") :]
+    assert "offer is known" not in out
+    assert "no price" not in out
+
+
 ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
     "unknown model": (("check", "no-such"), "no-such", "selfhost list"),
     "typo": (("check", "mistral-7bb"), "mistral-7bb", "mistral"),

@@ -23,6 +23,7 @@ from .words import (
     memory_of,
     month_blocks,
     months_table,
+    no_api_words,
     offers_blocks,
     on_machine,
     ordered,
@@ -82,7 +83,7 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today
     cost = verdict.monthly_cost
     if verdict.route is not Route.LOCAL or cost is not None:
         offers_blocks(blocks, verdict.api_offers, verdict.model.modality, verbose=verbose, today=today, cost=cost)
-    month_blocks(blocks, cost, on_machine(verdict.machine, short=True), verbose=verbose)
+    month_blocks(blocks, verdict, verbose=verbose)
     if verdict.commands:
         section(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
         blocks.extend(command_line(command) for command in verdict.commands)
@@ -115,13 +116,7 @@ def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
         prices = price_words(offer, today) or "at a price that is not known here"
         blocks.append(line("By API: ", Span(text=what, style="strong"), f", {prices}", hang=2))
     elif verdict.route is Route.NEITHER:
-        blocks.append(
-            say(
-                "By API: ruled out, nothing may leave the machine"
-                if verdict.workload.private
-                else "By API: no offer is known that meets what was asked"
-            )
-        )
+        blocks.append(say(f"By API: {no_api_words(verdict.workload)}"))
 
 
 def _alternative(verdict: Verdict, other: Alternative) -> str:

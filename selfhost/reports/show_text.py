@@ -62,7 +62,7 @@ def show_document(
     cost = verdict.monthly_cost if verdict is not None else None
     offers_blocks(blocks, offers, spec.modality, verbose=verbose, today=today, cost=cost)
     if verdict is not None:
-        month_blocks(blocks, cost, on_machine(verdict.machine, short=True), verbose=verbose)
+        month_blocks(blocks, verdict, verbose=verbose)
     pairs_block(blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in told})
     pairs_block(blocks, "Not known", spec.unknown)
     section(blocks, "Next")

@@ -9,7 +9,7 @@ from ..machine import Machine
 from ..needs.records import MemoryNeed
 from ..offers import Offer
 from ..verdict import Answer, Finding, Outcome, Route, Verdict
-from ..workload import INPUT_PER_OUTPUT_TOKEN
+from ..workload import INPUT_PER_OUTPUT_TOKEN, Workload
 from .layout import Blank, Block, Column, Paragraph, Span, Table
 
 TYPE_CHECKING = False
@@ -276,8 +276,18 @@ def energy_words(here: LocalCost) -> str:
     return f"{units.energy(low, high)}{most}{bill}"
 
 
-def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, verbose: bool) -> None:
+def no_api_words(workload: Workload) -> str:
+    """Why no API is named, where none is."""
+    if workload.private:
+        return "ruled out, nothing may leave the machine"
+    if workload.task == "finetune":
+        return "not known, these prices do not cover fine-tuning"
+    return "no offer is known that meets what was asked"
+
+
+def month_blocks(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> None:
     """The month by API beside the month on this machine, each with its arithmetic."""
+    cost, where = verdict.monthly_cost, on_machine(verdict.machine, short=True)
     if cost is None:
         return
     if cost.reason is not None:
@@ -285,9 +295,7 @@ def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, v
         blocks.append(say(f"{cost.reason[0].upper()}{cost.reason[1:]}.", indent=2, hang=2))
         return
     section(blocks, f"A month of {cost.days_per_month} days, {load_words(cost)}")
-    bills = bill_words(cost)
-    none = "no offer is known" if not cost.offers else "no price is known"
-    blocks.append(say(f"by API: {bills or none}", indent=2, hang=2))
+    blocks.append(say(f"by API: {_by_api(verdict, cost)}", indent=2, hang=2))
     told = [one for one in cost.offers if one.arithmetic is not None]
     for one in told if verbose else told[:1]:
         blocks.append(say(f"{one.provider}{f', {one.model}' if verbose else ''}: {one.arithmetic}", indent=4, hang=2))
@@ -311,6 +319,10 @@ def month_blocks(blocks: list[Block], cost: MonthlyCost | None, where: str, *, v
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
 
 
+def _by_api(verdict: Verdict, cost: MonthlyCost) -> str:
+    return bill_words(cost) or ("no price is known" if cost.offers else no_api_words(verdict.workload))
+
+
 def months_table(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
     """The cost of a month of each, where a load was stated."""
     costs = [(verdict, verdict.monthly_cost) for verdict in verdicts if verdict.monthly_cost is not None]
@@ -320,7 +332,7 @@ def months_table(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
     section(blocks, f"A month of {costs[0][1].days_per_month} days" + (f", {next(iter(loads))}" if len(loads) == 1 else ""))
     rows = []
     for verdict, cost in costs:
-        by_api = "" if cost.reason else bill_words(cost) or "no price known"
+        by_api = "" if cost.reason else _by_api(verdict, cost)
         here = cost.reason or ("does not run" if cost.here is None else pace_words(cost.here) or "not known")
         energy = energy_words(cost.here) if cost.here is not None else ""
         if energy and cost.here is not None and cost.here.kwh_per_month_high is None:
