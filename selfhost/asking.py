@@ -66,7 +66,7 @@ def ask(
     quantization: str | None = None
     try:
         if workload.license is not None:
-            workload = workload.replace(license=canonical_expression(workload.license))
+            workload = workload.replace(license=canonical_expression(workload.license, shelf.license_ids))
     except WorkloadError as error:
         found += error.problems
     try:

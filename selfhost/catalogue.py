@@ -145,6 +145,10 @@ class Catalogue:
             except SpecError:
                 continue
 
+    def license_ids(self) -> tuple[str, ...]:
+        """What its models are under, each once. Reads every spec."""
+        return tuple(sorted({spec.license.id for spec in self.specs() if spec.license and spec.license.id}))
+
     def expect_all(self) -> None:
         """Many specs are about to be asked for: read the index as a whole."""
         self._shipped.expect_all()

@@ -7,11 +7,14 @@ https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 
 from .errors import Problem, WorkloadError
 
 # a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its clauses and has none
 _VERSIONED = r"(.+?)-([0-9]+(?:\.[0-9]+)+[a-z]?)((?:-.+)?)"
+# what SPDX puts before the name of a license that is not on its list
+_REFERENCE = "LicenseRef-"
 # more ways to combine licenses than anybody means
 MOST_CHOICES = 256
 
@@ -19,8 +22,12 @@ MOST_CHOICES = 256
 Choices = list[frozenset[str]]
 
 
-def canonical_expression(text: str) -> str:
-    """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
+def canonical_expression(text: str, named: Callable[[], Iterable[str]] | None = None) -> str:
+    """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license.
+
+    `named` gives the license ids that models are under, asked only where the expression is none: a `LicenseRef-…` among them
+    whose name was typed alone, as the tables print it, is proposed.
+    """
     if len(text) > 500:
         raise _wrong("is longer than any license expression")
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -28,11 +35,30 @@ def canonical_expression(text: str) -> str:
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
-        raise _wrong(str(error)) from None
+        meant = "" if named is None else _with_references(text, named())
+        try:
+            proposed = str(canonicalize_license_expression(meant)) if meant else None
+        except InvalidLicenseExpression:
+            proposed = None
+        raise _wrong(str(error), proposed) from None
 
 
-def _wrong(message: str) -> WorkloadError:
+def _with_references(text: str, named: Iterable[str]) -> str:
+    """The expression with `LicenseRef-` before each name that is so named, or begins only one that is; "" where none is."""
+    references = {word[len(_REFERENCE) :].casefold(): word for text in named for word in text.split() if word.startswith(_REFERENCE)}
+
+    def meant(match: re.Match[str]) -> str:
+        typed = match[0].casefold()
+        begun = [typed] if typed in references else [name for name in references if name.startswith(f"{typed}-")]
+        return references[begun[0]] if len(begun) == 1 else match[0]
+
+    found = re.sub(r"[^\s()]+", meant, text)
+    return found if found != text else ""
+
+
+def _wrong(message: str, proposed: str | None = None) -> WorkloadError:
     remedy = "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'"
+    remedy = f"did you mean '{proposed}'?" if proposed else f"{remedy}; a license that is not SPDX's is LicenseRef- and its name"
     return WorkloadError([Problem(file="workload", key="license", message=message, remedy=remedy)])
 
 

@@ -207,7 +207,7 @@ class Questions:
         key = asked, number
         if key not in self._workloads:
             blank = {name: value for name, value in self._values[number].items() if getattr(asked, name) is None}
-            expression = None if asked.license is None else canonical_expression(asked.license)
+            expression = None if asked.license is None else canonical_expression(asked.license, self._catalogue.license_ids)
             self._workloads[key] = asked.replace(license=expression, **blank)
         return self._workloads[key]
 

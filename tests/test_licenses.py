@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from selfhost.api import open_catalogue
 from selfhost.errors import WorkloadError
 from selfhost.licenses import canonical_expression, satisfies
 
@@ -70,3 +73,32 @@ def test_what_is_no_expression_is_refused(wrong: str) -> None:
     """A slip is an error that shows how to write one."""
     with pytest.raises(WorkloadError, match="SPDX ids joined by AND, OR"):
         canonical_expression(wrong)
+
+
+@pytest.mark.parametrize(
+    ("typed", "proposed"),
+    [
+        ("Llama-3.1-Community", "'LicenseRef-Llama-3.1-Community'"),
+        ("gemma OR mit", "'LicenseRef-Gemma OR MIT'"),
+        ("(llama-3.1 AND Apache-2.0)", "'(LicenseRef-Llama-3.1-Community AND Apache-2.0)'"),
+        # one of several, none of them, and no expression whatever the names mean
+        ("llama", None),
+        ("no-such-license", None),
+        ("gemma OR", None),
+    ],
+)
+def test_a_license_as_the_tables_print_it_is_understood(typed: str, proposed: str | None) -> None:
+    """`list` and `compare` print `Gemma` for LicenseRef-Gemma: who types that is told the id."""
+    named = ["Apache-2.0", "LicenseRef-Gemma", "LicenseRef-Llama-3-Community", "LicenseRef-NVIDIA AND LicenseRef-Llama-3.1-Community"]
+    with pytest.raises(WorkloadError) as caught:
+        canonical_expression(typed, lambda: named)
+    remedy = caught.value.problems[0].remedy or ""
+    assert remedy == f"did you mean {proposed}?" if proposed else remedy.startswith("write SPDX ids")
+
+
+def test_every_name_that_the_catalogue_prints_is_understood() -> None:
+    """None of its own licenses is refused without its id."""
+    named = open_catalogue().license_ids()
+    for reference in {word for text in named for word in text.split() if word.startswith("LicenseRef-")}:
+        with pytest.raises(WorkloadError, match=f"did you mean '{re.escape(reference)}'"):
+            canonical_expression(reference.removeprefix("LicenseRef-"), lambda: named)
