@@ -16,7 +16,7 @@ from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TextIO
 
     from .audit import Audit
     from .catalogue import Catalogue
@@ -182,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_code([], interrupted=True)
     except BrokenPipeError:
         # whoever read standard output has gone: there is nobody to tell
-        _abandon_output()
+        _abandon(sys.stdout)
         return exit_code([], no_answer=True)
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
@@ -210,14 +210,14 @@ def _unwritable(error: OSError) -> Exception:
     # a pipe whose reader has gone is EINVAL on Windows
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return BrokenPipeError()
-    _abandon_output()
+    _abandon(sys.stdout)
     return UsageError(f"standard output cannot be written: {error.strerror or error}", remedy="--output FILE writes the report to a file")
 
 
-def _abandon_output() -> None:
+def _abandon(stream: TextIO | None) -> None:
     """What is left in the buffer must not complain at exit."""
     try:  # noqa: SIM105 - contextlib would be loaded for this alone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
     except (OSError, ValueError, AttributeError):
         pass
 
@@ -239,21 +239,26 @@ def _bug(error: BaseException) -> SelfhostError:
 
 
 def _complain(error: SelfhostError, code: int, wants_json: bool) -> None:
-    """To standard error, where there is one."""
+    """What went wrong, as a person or a program reads it."""
+    if wants_json:
+        from .reports import json
+
+        _to_standard_error(json.dumps(json.error(error, code)))
+    elif sys.stderr is not None:
+        from .reports.text import error_text
+
+        _to_standard_error(error_text(error, encoding=sys.stderr.encoding))
+
+
+def _to_standard_error(text: str) -> None:
+    """Where there is one, and somebody reads it."""
     if sys.stderr is None:
         return
     try:
-        if wants_json:
-            from .reports import json
-
-            sys.stderr.write(json.dumps(json.error(error, code)))
-        else:
-            from .reports.text import error_text
-
-            sys.stderr.write(error_text(error, encoding=sys.stderr.encoding))
+        sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        pass
+        _abandon(sys.stderr)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -266,8 +271,7 @@ def _dispatch(words: list[str]) -> int:
         _write(_overview())
         return 0
     if not words:
-        if sys.stderr is not None:
-            sys.stderr.write(_overview())
+        _to_standard_error(_overview())
         return exit_code([], no_answer=True)
     command, rest = words[0], words[1:]
     if command == "_complete":
@@ -806,8 +810,8 @@ def _machine_command(words: list[str]) -> int:
         remedy = "leave --measure out; `selfhost machine --measure --format json` keeps what was measured"
         raise UsageError("--measure measures this machine now, and a tree keeps what was read", remedy=remedy)
     machine = Machine.read(measure=options.measure, root=options.root, record=options.record).replace(labels=labels)
-    if options.record is not None and sys.stderr is not None:
-        sys.stderr.write(f"note: recorded in {options.record}; look through it before you pass it on\n")
+    if options.record is not None:
+        _note(f"recorded in {options.record}; look through it before you pass it on\n")
     if options.name is not None:
         machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":
@@ -908,7 +912,7 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
         return 0
     _deliver(options, spec_text(local.spec))
     for note in local.notes:
-        sys.stderr.write(f"note: {note}\n")
+        _note(f"{note}\n")
     return 0
 
 
@@ -1042,7 +1046,13 @@ def _tell_left_aside(catalogue: Catalogue) -> None:
     if catalogue.own_faults and sys.stderr is not None:
         from .reports.text import problems_text
 
-        sys.stderr.write("note: left aside, for this is wrong:\n" + problems_text(catalogue.own_faults, encoding=sys.stderr.encoding))
+        _note("left aside, for this is wrong:\n" + problems_text(catalogue.own_faults, encoding=sys.stderr.encoding))
+
+
+def _note(text: str) -> None:
+    """A remark beside the answer, after what of it is written so far; where nobody reads it the answer stands."""
+    _flush()
+    _to_standard_error(f"note: {text}")
 
 
 def _write(text: str) -> None:

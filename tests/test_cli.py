@@ -425,6 +425,25 @@ def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
     assert done.returncode != 0
 
 
+def test_a_note_that_nobody_reads_is_no_error(tmp_path: Path, source_environment: dict[str, str]) -> None:
+    """`selfhost list --specs DIR 2>&1 | head -1`: the answer is out before the note on a faulty spec, and stands."""
+    (tmp_path / "x.toml").write_text("schema = 1\n", encoding="utf-8")
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "selfhost", "list", "--specs", str(tmp_path), *ON_RECORD],
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            env=source_environment,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.stdout.endswith(b"\n")
+    assert done.returncode == 0
+
+
 @pytest.mark.skipif(os.name == "nt", reason="closes a file descriptor in a POSIX shell")
 @pytest.mark.parametrize("words", ["machine", "check gpt2", "--help", "list --format json"])
 def test_without_standard_output_there_is_no_answer(words: str, source_environment: dict[str, str]) -> None:
