@@ -82,6 +82,11 @@ class Plan(Record):
         """The profiles that run it, smallest first."""
         return tuple(one for one in self.known if one.route is Route.LOCAL)
 
+    def fast_enough(self, one: Known) -> bool:
+        """The slow end of its pace reaches the wanted speed too; where it does not, or is not told, a profile that fits only may do."""
+        wanted = self.workload.min_tokens_per_second
+        return not wanted or (one.pace is not None and one.pace.low >= wanted)
+
     @property
     def exit_code(self) -> int:
         """0 a known machine does it, 1 none does, 3 none does for sure but one may."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -306,3 +307,25 @@ def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
     assert all(any(one.profile.kind == kind and one.profile.name in short for one in plan.fitting) for kind in kinds)
     assert all(one.profile.name in full for one in plan.fitting)
     assert "check your configuration" in short
+
+
+def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
+    """A profile whose range begins below the wanted speed only may do it; the line to type next names one that does."""
+    plan = plan_of("llama-3.1-8b", Workload(min_tokens_per_second=10))
+    sure = [one for one in plan.fitting if one.pace is not None and one.pace.low >= 10]
+    shown = plain(plan_document(plan))
+    assert 0 < len(sure) < len(plan.fitting)
+    assert f"runs on {len(sure)} of {len(plan.known)} known machines, and may on {len(plan.fitting) - len(sure)} more" in shown
+    assert shown.rstrip().endswith(f"--machine {sure[0].profile.name}")
+    for kind in {one.profile.kind for one in sure}:
+        assert any(one.profile.kind == kind and re.search(rf"^  {re.escape(one.profile.name)} ", shown, re.M) for one in sure)
+    plain_answer = plain(plan_document(plan_of("llama-3.1-8b", Workload(min_tokens_per_second=0))))
+    assert ", and may on" not in plain_answer
+
+
+def test_a_limit_is_not_shown_as_all_of_the_memory() -> None:
+    """Azure's hosted agents have 7 GiB, of which a job gets 6 GB: less than the least machine's RAM, and it runs there."""
+    shown = plain(plan_document(plan_of("llama-3.1-8b", Workload()), verbose=True))
+    row = next(line for line in shown.splitlines() if line.startswith("  azure-pipelines-hosted"))
+    assert "5.59 GiB*" in row
+    assert "* what a limit leaves to programs, of 7.00 GiB: azure-pipelines-hosted" in shown

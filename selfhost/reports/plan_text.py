@@ -23,7 +23,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
     `carry` goes behind the `selfhost check …` that is proposed.
     """
     fitting = plan.fitting
-    blocks: list[Block] = [_headline(plan, len(fitting))]
+    blocks: list[Block] = [_headline(plan)]
     if asked := _asked(plan):
         blocks.append(say(asked))
     blocks += [say(note) for note in plan.notes]
@@ -37,17 +37,22 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
             if finding.remedy:
                 blocks.append(say(f"→ {finding.remedy}", indent=4, hang=2))
     if fitting:
-        _known(blocks, fitting, plan.workload.min_tokens_per_second or 0.0, verbose)
+        _known(blocks, plan, verbose)
         section(blocks, "Ask about one")
-        command = f"selfhost check {plan.model.id}{carry} --machine {fitting[0].profile.name}"
+        command = f"selfhost check {plan.model.id}{carry} --machine {next(filter(plan.fast_enough, fitting), fitting[0]).profile.name}"
         blocks.append(command_line(command))
     return Document(blocks=tuple(blocks))
 
 
-def _headline(plan: Plan, fitting: int) -> Paragraph:
+def _headline(plan: Plan) -> Paragraph:
     name = Span(text=plan.model.name, style="strong")
-    if fitting:
-        return line(name, f" runs on {fitting} of {len(plan.known)} known machines")
+    if plan.fitting:
+        sure = sum(map(plan.fast_enough, plan.fitting))
+        perhaps = len(plan.fitting) - sure
+        of = f"of {len(plan.known)} known machines"
+        if not sure:
+            return line(name, f" may run on {perhaps} {of}, on none for sure as fast as wanted")
+        return line(name, f" runs on {sure} {of}" + (f", and may on {perhaps} more" if perhaps else ""))
     if any(one.route is Route.UNKNOWN for one in plan.known):
         return line(name, ": no known machine runs it for sure")
     return line(name, " runs on no known machine" if plan.least is not None else " runs on no machine, however large")
@@ -113,17 +118,20 @@ def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
     yield "bandwidth", f"{units.decimal(sure)}/s", f"of RAM as --measure finds it, for {wanted:g} tokens/s{less}"
 
 
-def _known(blocks: list[Block], fitting: Sequence[Known], wanted: float, verbose: bool) -> None:
-    shown = list(fitting) if verbose else _some_of_each(fitting)
-    section(blocks, "Known machines that run it, smallest first")
+def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
+    fitting = plan.fitting
+    shown = list(fitting) if verbose else _some_of_each(plan)
+    sure, perhaps = (any(plan.fast_enough(one) is answer for one in fitting) for answer in (True, False))
+    does = "run it, or may" if sure and perhaps else "run it" if sure else "may run it"
+    section(blocks, f"Known machines that {does}, smallest first")
     columns = (
         Column(title="machine"),
-        Column(title="kind", drop=3),
+        Column(title="kind", drop=4),
         Column(title="RAM", right=True),
-        Column(title="GPU memory", right=True),
+        Column(title="GPU memory", right=True, drop=1),
         Column(title="tokens/s", right=True),
-        Column(title="where", drop=2),
-        Column(title="confidence", drop=1),
+        Column(title="where", drop=3),
+        Column(title="confidence", drop=2),
     )
     rows = []
     for one in shown:
@@ -138,24 +146,43 @@ def _known(blocks: list[Block], fitting: Sequence[Known], wanted: float, verbose
     unsure = sorted({one.profile.machine.confidence or "" for one in shown} & {"medium", "low"}, reverse=True)
     if unsure:
         blocks.append(say(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2))
-    if any(one.pace is not None and one.pace.low < wanted for one in shown):
+    if perhaps:
         blocks.append(say("Where the range begins below the wanted speed, it may be too slow.", indent=2))
+    _limits(blocks, [one.profile for one in shown], indent=2)
     if any(finding.code == "disk-assumed" for one in shown for finding in one.findings if finding.outcome is Outcome.WARN):
         blocks.append(say("Where a profile does not state the free space, enough of it is assumed.", indent=2))
 
 
-def _some_of_each(fitting: Sequence[Known]) -> list[Known]:
-    """The smallest, but not more than a few of one kind."""
-    kept: list[Known] = []
-    for one in fitting:
-        if sum(other.profile.kind == one.profile.kind for other in kept) < _SHOWN_PER_KIND:
-            kept.append(one)
-    return kept
+def _some_of_each(plan: Plan) -> list[Known]:
+    """The smallest, but not more than a few of one kind: among them the smallest that is fast enough for sure."""
+    kept = set()
+    for kind in dict.fromkeys(one.profile.kind for one in plan.fitting):
+        own = [one for one in plan.fitting if one.profile.kind == kind]
+        first = own[:_SHOWN_PER_KIND]
+        if not any(map(plan.fast_enough, first)):
+            first[-1] = next(filter(plan.fast_enough, own), first[-1])
+        kept |= {one.profile.name for one in first}
+    return [one for one in plan.fitting if one.profile.name in kept]
+
+
+def _limited(machine: Machine) -> bool:
+    """Programs get less than all of its RAM."""
+    return (machine.memory_limit_bytes or 0) < (machine.memory_total_bytes or 0)
+
+
+def _limits(blocks: list[Block], shown: Sequence[Profile], *, indent: int = 0) -> None:
+    """What a star behind the RAM means."""
+    for one in shown:
+        if _limited(one.machine):
+            told = f"* what a limit leaves to programs, of {units.binary(one.machine.memory_total_bytes or 0)}: {one.name}"
+            blocks.append(say(told, indent=indent, hang=2))
 
 
 def _memory(machine: Machine) -> tuple[str, str]:
-    """RAM and the accelerators' own memory."""
-    ram = units.binary(machine.memory_limit_bytes) if machine.memory_limit_bytes is not None else "-"
+    """RAM, with a star where that is a limit, and the accelerators' own memory."""
+    ram = "-"
+    if machine.memory_limit_bytes is not None:
+        ram = units.binary(machine.memory_limit_bytes) + ("*" if _limited(machine) else "")
     cards = [card for card in machine.accelerators or () if card.memory_total_bytes is not None and not card.unified]
     if not cards:
         return ram, "shared" if any(card.unified for card in machine.accelerators or ()) else ""
@@ -188,5 +215,7 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
         )
         rows.append((Span(text=one.name, style="strong"), *(Span(text=text) for text in texts)))
     blocks.append(Table(columns=columns, rows=tuple(rows), indent=0))
-    blocks += [BLANK, say("Of medium and low confidence: check your configuration. --format json has the sources.")]
+    blocks.append(BLANK)
+    _limits(blocks, profiles)
+    blocks += [say("Of medium and low confidence: check your configuration. --format json has the sources.")]
     return Document(blocks=tuple(blocks))
