@@ -141,6 +141,30 @@ def test_cache_is_available(groups: Groups, read: Read, tmp_path: Path) -> None:
     assert found["memory_available_bytes"] > GIB - 100 * MIB
 
 
+def test_cache_that_was_read_again_is_available(groups: Groups, read: Read, tmp_path: Path) -> None:
+    """300 MiB of a file read four times are active; a process may touch 450 of the 512 MiB all the same. A tmpfs gives nothing back."""
+    folder = groups.make("memory", memory__limit_in_bytes=512 * MIB)
+    file = tmp_path / "file"
+    write = f'dd if=/dev/zero of="{file}" bs=1M count=300 conv=fsync 2>/dev/null'
+    found = read(folder, before=f'{write}; for i in 1 2 3 4; do cat "{file}" >/dev/null; done')
+    stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    if int(stat["total_active_file"]) < 250 * MIB:
+        pytest.skip("the cache was dropped meanwhile, or the folder is not on a disk")
+    assert found["memory_available_bytes"] > 450 * MIB
+    touched = read(folder, code=f"held = bytearray({450 * MIB}); held[::4096] = b'x' * len(held[::4096]); print(len(held))")
+    assert touched == 450 * MIB
+
+
+def test_files_on_a_tmpfs_are_not_available(groups: Groups, read: Read, tmp_path: Path) -> None:
+    """200 MiB on a tmpfs are RAM that the kernel cannot take back, however often they are read."""
+    _alone()
+    folder = groups.make("memory", memory__limit_in_bytes=512 * MIB)
+    file = tmp_path / "file"
+    mount = f'mount -t tmpfs -o size=300M none "{tmp_path}" && dd if=/dev/zero of="{file}" bs=1M count=200 2>/dev/null'
+    found = read(folder, wrap=("unshare", "-m"), before=f'{mount}; cat "{file}" "{file}" >/dev/null')
+    assert 200 * MIB < found["memory_available_bytes"] < 312 * MIB
+
+
 def test_a_group_of_version_2(read: Read) -> None:
     """The same where version 2 counts memory: a group without a limit inside one of 2 GiB."""
     folder = V2 / f"selfhost-test-{os.getpid()}-{next(_numbers)}"

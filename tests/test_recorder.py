@@ -114,7 +114,7 @@ def private(tmp_path: Path) -> Path:
         f"/sys/fs/cgroup{group}/memory.max": "4294967296\n",
         f"/sys/fs/cgroup{group}/memory.high": "max\n",
         f"/sys/fs/cgroup{group}/memory.current": "1048576\n",
-        f"/sys/fs/cgroup{group}/memory.stat": "inactive_file 4096\n",
+        f"/sys/fs/cgroup{group}/memory.stat": "inactive_file 4096\nactive_file 0\n",
         f"/sys/fs/cgroup{group}/cpu.max": "200000 100000\n",
         "/sys/devices/system/cpu/online": "0-3\n",
         "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000:Bob Analytical:/home/bob:/bin/sh\nada-lovelace:x:1:1:Ada:/x:/y\n",

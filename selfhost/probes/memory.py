@@ -173,9 +173,7 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
             stat = host.read_text(f"{folder}/memory.stat")
             current = parse_number(host.read_text(f"{folder}/memory.current") or "")
             pairs = parse_pairs(stat or "")
-            used = None
-            if current is not None and "inactive_file" in pairs:
-                used = max(0, current - pairs["inactive_file"] - pairs.get("slab_reclaimable", 0))
+            used = _in_use(current, pairs, "")
             dirty = pairs.get("file_dirty", 0) + pairs.get("file_writeback", 0)
             found.levels.append(Level(limit_bytes=lowest[0], group=name, file=lowest[1], used_bytes=used, dirty_bytes=dirty))
         swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
@@ -188,6 +186,18 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
     hidden = bool(chain.folders) and not host.exists(chain.folders[0])
     if hidden and not found.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
         found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
+
+
+def _in_use(current: int | None, stat: Mapping[str, int], prefix: str) -> int | None:
+    """What a group could not give up: its use less file pages, active or not, and slab that says it is reclaimable.
+
+    What MemAvailable counts, but that a group has no watermarks to keep back. tmpfs, shared memory and locked pages are on other
+    lists; dirty pages are written first (700 of 754 MB in use dirty in a group of 1 GiB: 900 MiB were then had, none killed).
+    """
+    inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
+    if current is None or inactive is None or active is None:
+        return None
+    return max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
 
 
 def _pair(host: Host, folder: str, limit: str, used: str, found: Limits) -> tuple[int | None, int | None]:
@@ -219,9 +229,7 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
             found.why = f"{path} is not a number" if text else host.why(path)
         if own is not None and own < NO_LIMIT:
             current = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
-            used = None
-            if current is not None and "total_inactive_file" in stat:
-                used = max(0, current - stat["total_inactive_file"])
+            used = _in_use(current, stat, "total_")
             dirty = stat.get("total_dirty", 0) + stat.get("total_writeback", 0)
             found.levels.append(Level(limit_bytes=own, group=name, file="memory.limit_in_bytes", used_bytes=used, dirty_bytes=dirty))
         if inherited is not None and inherited < min([NO_LIMIT, *(level.limit_bytes for level in found.levels)]):
@@ -497,7 +505,7 @@ def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
             continue
         if level.used_bytes is None:
             raise ValueError(f"what control group {level.group} uses could not be read")
-        source = f"room in control group {level.group}: {level.file} less what is in use"
+        source = f"room in control group {level.group}: {level.file} less what is in use besides file cache"
         if level.dirty_bytes > level.limit_bytes // 5:
             source += f"; {binary(level.dirty_bytes)} must be written to disk first"
         rooms.append((max(0, level.limit_bytes - level.used_bytes), source))
