@@ -479,13 +479,23 @@ def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, missing_by
     return _to_store(needs, missing_bytes) or 0 if place is not None and place.in_memory else 0
 
 
-def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0) -> Finding:
+def held_in_memory(here: Here | None, machine: Machine, purpose: str) -> int:
+    """Bytes of files that lie on a volume that is RAM already; 0 on a disk."""
+    place = machine.disk_for(here.store or purpose) if here is not None else None
+    if here is None or place is None or not place.in_memory:
+        return 0
+    # whisper.cpp's place is the current folder, whose files are named without it
+    return here.size_bytes if place.path == "." or here.path.startswith(place.path) else 0
+
+
+def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0, held_bytes: int = 0) -> Finding:
     """The host's share of the need against what this machine gives now, and what it could give if other programs closed.
 
     A limit of the shell counts otherwise than memory does, and holds beside it: the worse of the two is told. `stored_bytes` are
-    files in RAM: they join the most that it may take, and the least where copies are made of them; else they are mapped, not held twice.
+    files to come in RAM: they join the most that it may take, and the least where copies are made of them; else they are mapped, not
+    held twice. `held_bytes` are files that lie in RAM already: what is free now lacks them, so they join only against the limits.
     """
-    made = _memory(needs, machine, workload, stored_bytes)
+    made = _memory(needs, machine, workload, stored_bytes, held_bytes)
     if machine.address_space_bytes is None and machine.private_memory_bytes is None:
         return made
     return max((made, *_shell_limits(needs, machine, made)), key=lambda one: _OUTCOMES.index(one.outcome))
@@ -542,19 +552,12 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
         )
 
 
-def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int) -> Finding:
+def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int, held_bytes: int) -> Finding:
     reserve, reserve_source = reserve_of(machine, workload)
     total, limit, now = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
     basis = workload.memory_basis
     if basis == "default" and machine.planning:
         basis = "total"
-    low = host_low(needs)
-    high = host_high(needs)
-    if high is not None:
-        high += stored_bytes
-    if low is not None and needs.memory is not None:
-        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they stay
-        low += min(stored_bytes, needs.memory.evictable_bytes)
     could = None if limit is None else max(0, limit - reserve)
     # what was asked to stay free does, also where the memory is free now
     if workload.reserve_bytes is not None and now is not None and could is not None:
@@ -564,7 +567,18 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
         return f"after {units.binary(reserve)} kept back, {reserve_source}"
 
     told = f" {kept()}" if workload.reserve_bytes is not None and could is not None else ""
-    ceiling = now if basis == "available" else could if basis == "total" else max((x for x in (now, could) if x is not None), default=None)
+    low, high = host_low(needs), host_high(needs)
+    # what is free now lacks the files that are held, and the limits do not
+    held = 0 if basis == "available" or (basis == "default" and now is not None and (high or 0) + stored_bytes <= now) else held_bytes
+    most_now = None if now is None else now + held
+    could_now = max((x for x in (most_now, could) if x is not None), default=None)
+    ceiling = now if basis == "available" else could if basis == "total" else could_now
+    files = stored_bytes + held
+    if high is not None:
+        high += files
+    if low is not None and needs.memory is not None:
+        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they stay
+        low += min(files, needs.memory.evictable_bytes)
 
     def found(outcome: Outcome, code: str, has: int | None, reason: str, remedy: str | None = None) -> Finding:
         short = None if has is None or high is None else max(0, high - has)
@@ -587,8 +601,8 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
         return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, reason, why.remedy if why else "state it in [needs] of a spec")
     most, least = units.binary(high), units.binary(low)
     need = most if most == least else f"{least} to {most}"
-    if stored_bytes:
-        need += f" (with the {units.decimal(stored_bytes)} of files, which would lie in memory too)"
+    if files:
+        need += f" (with the {units.decimal(files)} of files, which {'would lie' if stored_bytes else 'lie'} in memory too)"
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"
     # any ceiling that was read is enough to say no, even where the binding one was not
     read = [x for x in ((ceiling,) if basis != "default" or limit is not None else ()) if x is not None] + [

@@ -367,6 +367,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
     purpose = question.runtime.store if question.runtime else "huggingface"
     stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
+    kept = check.held_in_memory(question.here, machine, purpose)
     whole: Term | None = None
     if question.workload.task == "finetune":
         from .needs.finetune import gathered
@@ -374,7 +375,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
         whole = gathered(question.spec, question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
         accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available")
-        yield candidate, [check.memory(candidate, machine, question.workload, stored), accelerator]
+        yield candidate, [check.memory(candidate, machine, question.workload, stored, kept), accelerator]
 
 
 def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, Finding | None]:

@@ -15,6 +15,7 @@ from selfhost.facts import Unread
 from selfhost.findings import CODES, Finding, Outcome, openness_check
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
+from selfhost.present import Here
 from selfhost.spec import (
     Architecture,
     Availability,
@@ -369,6 +370,26 @@ def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     assert "(with the 4.00 GB of files, which would lie in memory too)" in finding.reason
     # those that no copy is made of are mapped where they lie
     assert found("memory", question(), ram).code == "memory-close"
+
+
+@pytest.mark.parametrize("basis", ["default", "total", "available"])
+@pytest.mark.parametrize("limit", range(3, 15))
+@pytest.mark.parametrize("copied", [0, 3 * GIB])
+def test_a_download_to_ram_does_not_change_the_answer(basis: str, limit: int, copied: int) -> None:
+    """The files are in RAM afterwards, so that less is free: what was too close to call still is, and no other program holds it."""
+    size = 4 * GB
+    needs = needs_of().replace(memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=copied))
+    asked = question(needs=needs, workload=WORK.replace(memory_basis=basis))
+    ram = with_disk(filesystem="tmpfs").replace(memory_limit_bytes=limit * GIB, memory_available_bytes=limit * GIB - 2**26)
+    before = found("memory", asked, ram)
+    here = Here(path=f"{DISK.path}/model.gguf", size_bytes=size, missing_bytes=0, store=DISK.purpose)
+    after = found("memory", asked.replace(here=here), ram.replace(memory_available_bytes=max(0, limit * GIB - 2**26 - size)))
+    if basis != "available":
+        assert after.code == before.code
+        assert "lie in memory too" in after.reason or after.code == "memory-fits"
+    # on a disk the same files take no memory that is to be kept
+    disk = with_disk().replace(memory_limit_bytes=limit * GIB, memory_available_bytes=limit * GIB - 2**26)
+    assert found("memory", asked.replace(here=here), disk) == found("memory", asked, disk)
 
 
 def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:
