@@ -80,7 +80,7 @@ CODES: Mapping[str, str] = {
     "accelerator-not-needed": "the model runs without an accelerator",
     "accelerator-partly": "some layers fit, the rest stays in RAM",
     "accelerator-shared-out": "it fits only in parts on several accelerators, as FSDP or ZeRO-3 train",
-    "accelerator-unread": "an accelerator is there but could not be read, and it decides",
+    "accelerator-unread": "an accelerator is there but could not be read",
     "accelerator-missing": "the runtime needs an accelerator that is not there",
     "accelerator-too-small": "the runtime needs a larger accelerator",
     "accelerator-unsuitable": "the runtime has no kernels of that quantization for the accelerator",
@@ -721,6 +721,8 @@ def accelerator(
             shared = [device for device in shared if device.vendor != "amd" or device.compute_capability in _BUILT_FOR]
         largest = max((device for device in machine.accelerators or ()), key=lambda device: free_bytes(device) or 0, default=None)
         program = runtime.name if runtime else "The runtime"
+        if not needed and (made := _unread(machine)) is not None:
+            return made
         if shared:
             if needed and rule is not None and runtime is not None and (unfit := _unfit(rule, runtime, shared[0])):
                 return found(*unfit, counted=False)
@@ -769,6 +771,25 @@ def accelerator(
         return found(Outcome.WARN, "accelerator-partly", reason, "a smaller quantization or a shorter context may fit whole")
     fits = f"It all fits on {name}: {units.binary(share)} of {units.binary(has)}."
     return found(Outcome.PASS, "accelerator-fits", fits + _doubt(machine))
+
+
+def _unread(machine: Machine) -> Finding | None:
+    """That of some accelerator with memory of its own it was not read how much; None where each says."""
+    for device in machine.accelerators or ():
+        if device.unified is True or (device.unified is False and device.memory_total_bytes is not None):
+            continue
+        why = machine.why_unread(f"accelerators.{'unified' if device.memory_total_bytes is not None else 'memory_total_bytes'}")
+        reason = f"Whether {device.name} would hold it could not be read: {why.reason}. Judged in RAM."
+        return Finding(check="accelerator", outcome=Outcome.WARN, code="accelerator-unread", reason=reason, remedy=why.remedy)
+    return None
+
+
+def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) -> Finding:
+    """The accelerator's finding of what is judged, with that of the same accelerator once others have left it, and its pace there."""
+    there = held.reason + (f" Idle it would give {units.speed(*pace)}." if pace else "")
+    if chosen.outcome is Outcome.PASS:
+        return held.replace(reason=f"{there} Judged in RAM.")
+    return chosen.replace(reason=f"{chosen.reason} {there}", remedy=held.remedy)
 
 
 def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:

@@ -401,18 +401,34 @@ def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | 
 def _first_without_a_fail(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:
     slow: tuple[Needs, list[Finding], Speed | None, Finding | None] | None = None
     seen = []
-    for candidate, held in _held(question, needs, machine):
+    every = _held(question, needs, machine)
+    for candidate, held in every:
         seen.append((candidate, held))
         if _failed(held):
             continue
         pace, speed = _pace(question, candidate, machine)
         if not _failed([speed]):
+            if candidate.placement in ("host", "split") and machine.accelerators:
+                held = [held[0], _once_idle(question, machine, held[1], pace, every)]
             return candidate, held, pace, speed
         slow = slow or (candidate, held, pace, speed)
     if slow is not None:
         return slow
     candidate, held = _least_bad(question, seen)
     return candidate, held, *_pace(question, candidate, machine)
+
+
+def _once_idle(
+    question: Question, machine: Machine, chosen: Finding, pace: Speed | None, others: Iterator[tuple[Needs, list[Finding]]]
+) -> Finding:
+    """The accelerator's finding, with what an accelerator that others hold now would give, where that is faster."""
+    for candidate, held in others:
+        if held[1].code == "accelerator-not-now" and candidate.placement == "accelerator" and not _failed(held):
+            there = _pace(question, candidate, machine)[0]
+            decode = there.decode if there else None
+            if decode is None or pace is None or pace.decode is None or decode.likely > pace.decode.likely:
+                return check.once_idle(chosen, held[1], (decode.low, decode.high) if decode else None)
+    return chosen
 
 
 def exit_code(routes: Iterable[Route], *, no_answer: bool = False, crashed: bool = False, interrupted: bool = False) -> int:

@@ -29,6 +29,7 @@ from selfhost.spec import (
     Safety,
     StatedNeeds,
 )  # fmt: skip
+from selfhost.units import speed
 from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
 from selfhost.whatif import apply
 from selfhost.workload import Workload
@@ -645,6 +646,38 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
     # busy now: still no API
     busy = SLOW.replace(accelerators=(GPU.replace(memory_free_bytes=0),))
     assert judge(question(), busy).route(offered=True) is Route.LOCAL
+
+
+@pytest.mark.parametrize("changes", [{"memory_total_bytes": None, "memory_free_bytes": None}, {"unified": None}])
+def test_an_unread_accelerator_is_not_said_to_be_needless(changes: Mapping[str, Any]) -> None:
+    """The RAM is enough, so that it decides nothing; that it may hold the model is told with the reason and the remedy."""
+    fact = "accelerators.unified" if "unified" in changes else "accelerators.memory_total_bytes"
+    why = Unread(fact=fact, reason="no driver for it", remedy="install its driver")
+    card = GPU.replace(**changes)
+    for others in ((), (GPU.replace(memory_total_bytes=GIB, memory_free_bytes=GIB),)):
+        finding = found("accelerator", machine=MACHINE.replace(accelerators=(*others, card), unread=(why,)))
+        assert (finding.code, finding.outcome, finding.remedy) == ("accelerator-unread", Outcome.WARN, "install its driver")
+        assert "no driver for it" in finding.reason
+        assert "not needed" not in finding.reason
+
+
+def test_a_busy_accelerator_that_would_hold_it_is_told() -> None:
+    """The RAM is enough for the moment; what the idle card would give is told, with the pace that it is judged at once it is free."""
+    card = GPU.replace(name="NVIDIA GeForce RTX 4090", memory_bandwidth_bytes_per_second=1008 * 10**9)
+    idle = judge(question(), MACHINE.replace(accelerators=(card,)))
+    for free, code in ((GIB // 2, "accelerator-not-now"), (3 * GIB, "accelerator-partly")):
+        busy = MACHINE.replace(accelerators=(card.replace(memory_free_bytes=free),))
+        finding = found("accelerator", machine=busy)
+        assert (finding.code, finding.outcome) == (code, Outcome.WARN)
+        assert idle.speed is not None
+        assert idle.speed.decode is not None
+        assert f"Idle it would give {speed(idle.speed.decode.low, idle.speed.decode.high)}." in finding.reason
+        assert finding.remedy == "end what else runs on it"
+        # where only what is free now counts, nobody is told to end anything
+        strict = found("accelerator", question(workload=WORK.replace(memory_basis="available")), busy)
+        assert "Idle" not in strict.reason
+    small = card.replace(memory_total_bytes=2 * GIB, memory_free_bytes=GIB // 2)
+    assert found("accelerator", machine=MACHINE.replace(accelerators=(small,))).code == "accelerator-not-needed"
 
 
 def test_instances_of_mig_are_used_one_at_a_time() -> None:
