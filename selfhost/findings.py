@@ -68,7 +68,7 @@ CODES: Mapping[str, str] = {
     "disk-size-not-known": "the size of the download is not known",
     "disk-too-small": "the download does not fit",
     "disk-not-writable": "the folder cannot be written to",
-    "disk-file-too-large": "one file is larger than the file system allows",
+    "disk-file-too-large": "one file is larger than the file system, or `ulimit -f`, allows",
     "memory-fits": "the memory is there now",
     "memory-not-now": "the machine has it, but not free now",
     "memory-close": "the need's range straddles what the machine can give",
@@ -389,6 +389,11 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
     if place and limit and largest is not None and largest > limit:
         reason = f"One file is {units.decimal(largest)}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
         return found(Outcome.FAIL, "disk-file-too-large", reason, _move_store(purpose, "on another file system"))
+    # Ollama's server stores what it is asked for, under limits of its own
+    shell = machine.file_size_limit_bytes if purpose != "ollama" else None
+    if shell is not None and largest is not None and largest > shell:
+        reason = f"One file is {units.decimal(largest)}, and `ulimit -f` lets this shell write {units.decimal(shell)} at most."
+        return found(Outcome.FAIL, "disk-file-too-large", reason, "lift it: `ulimit -f unlimited`, or ask who set it")
     if size is not None and free is not None and size > free:
         reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
         return found(Outcome.FAIL, "disk-too-small", reason + unless, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")

@@ -173,7 +173,8 @@ class Machine(Record):
     Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
     `address_space_bytes` and `private_memory_bytes` are what `ulimit -v` leaves to this process, mapped files included, and what
-    `ulimit -d` leaves, without them; None where there is no such limit.
+    `ulimit -d` leaves, without them; `file_size_limit_bytes` is the largest file that `ulimit -f` lets it write. None where there is no
+    such limit.
     `cpu_cores_usable` has affinity and quota applied and may be a fraction; `cpu_cores_performance` are those of `cpu_cores_physical` that
     are of the fastest kind, all of them where they are alike. `instruction_sets` are Linux kernel names.
     `accelerators` is None when it is not known whether there are any, () when there are none.
@@ -196,6 +197,7 @@ class Machine(Record):
     memory_available_bytes: int | None = None
     address_space_bytes: int | None = None
     private_memory_bytes: int | None = None
+    file_size_limit_bytes: int | None = None
     swap_free_bytes: int | None = None
     cpu_model: str | None = None
     cpu_cores_physical: int | None = None
@@ -298,7 +300,7 @@ def _plain(value: Any) -> Any:
 
 
 # facts whose None always has an Unread; that of the others says that there is none
-_NO_FACTS = ("address_space_bytes", "private_memory_bytes", "confidence")
+_NO_FACTS = ("address_space_bytes", "private_memory_bytes", "file_size_limit_bytes", "confidence")
 FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS)
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
@@ -405,6 +407,7 @@ _LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
     "memory_available_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "address_space_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "private_memory_bytes": (_INT, 0, MAX_MEMORY_BYTES),
+    "file_size_limit_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "swap_free_bytes": (_INT, 0, MAX_MEMORY_BYTES),
     "cpu_cores_physical": (_INT, 1, MAX_CORES),
     "cpu_cores_performance": (_INT, 1, MAX_CORES),
@@ -709,6 +712,7 @@ _FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
     "memory_available_bytes": _Reader.memory,
     "address_space_bytes": _Reader.memory,
     "private_memory_bytes": _Reader.memory,
+    "file_size_limit_bytes": _Reader.memory,
     "swap_free_bytes": _Reader.memory,
     "cpu_model": _Reader.name,
     "cpu_cores_physical": _Reader.count,

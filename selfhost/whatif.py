@@ -148,6 +148,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
                 clear("memory_bandwidth_bytes_per_second", "it was measured with other cores", "--set bandwidth=80GB/s")
         elif key == "disk":
             put("disks", _with_free(machine.disks, value), text)
+            changes["file_size_limit_bytes"] = None
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]
             unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota)", entry.fact)]
         elif key == "bandwidth":

@@ -223,6 +223,17 @@ def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
     assert (found["memory_available_bytes"] == found[own]) is limited
 
 
+def test_a_limit_on_the_size_of_files(read: Read, tmp_path: Path) -> None:
+    """`ulimit -f` stops a file at that size on any volume, as dd shows: a model of one larger file cannot be downloaded, parts can."""
+    file, limit = tmp_path / "file", f"ulimit -Sf {2**20 // 512}"
+    subprocess.run(["sh", "-c", f'{limit}; exec dd if=/dev/zero of="{file}" bs=64k count=20'], capture_output=True, check=False)
+    written = file.stat().st_size
+    found = read(before=limit)
+    assert found["file_size_limit_bytes"] == written == MIB
+    assert "`ulimit -f unlimited` lifts it" in found["sources"]["file_size_limit_bytes"]
+    assert read()["file_size_limit_bytes"] is None
+
+
 def test_what_is_mapped_and_copied_counts_twice_in_the_address_space(read: Read) -> None:
     """As mmap does: 4.37 GB mapped and 3.36 GB of copies do not fit in 6 GB of address space, though 4.8 GiB would stay in memory.
 

@@ -298,6 +298,19 @@ def test_nothing_missing_comes_before_every_other_disk_cell() -> None:
     assert found("disk", question(local_files=True), MACHINE.replace(disks=None)).outcome is Outcome.PASS
 
 
+def test_a_shell_that_may_not_write_so_large_a_file() -> None:
+    """The largest file is held against `ulimit -f`, not the sum of the parts; Ollama's server writes under limits of its own."""
+    limited = MACHINE.replace(file_size_limit_bytes=2 * GB)
+    finding = found("disk", machine=limited)
+    assert (finding.code, finding.outcome) == ("disk-file-too-large", Outcome.FAIL)
+    assert "`ulimit -f unlimited`" in (finding.remedy or "")
+    assert found("disk", question(needs=needs_of(largest=2 * GB)), limited).code == "disk-fits"
+    served = question(runtime=RUNTIME.replace(store="ollama"))
+    assert found("disk", served, limited.replace(disks=(DISK.replace(purpose="ollama"),))).code == "disk-fits"
+    # another disk is another computer's
+    assert found("disk", machine=apply(limited, ["disk=500GB"])).code == "disk-fits"
+
+
 @pytest.mark.parametrize("filesystem", ["tmpfs", "nfs4"])
 def test_a_full_volume_fails_before_it_is_called_slow(filesystem: str) -> None:
     """The rightmost cell wins: too small beats network or RAM."""

@@ -12,7 +12,7 @@ from .cgroups import NO_LIMIT, Groups, Level, groups, parse_number, parse_pairs
 from .host import Found, Host
 from .nvidia import GPUS
 
-ADDRESS_SPACE, PRIVATE = "address_space_bytes", "private_memory_bytes"
+ADDRESS_SPACE, PRIVATE, FILE_SIZE = "address_space_bytes", "private_memory_bytes", "file_size_limit_bytes"
 TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
 OVERCOMMIT, NODES, PCI = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node", "/sys/bus/pci/devices"
@@ -109,6 +109,7 @@ class Limits:
         self.levels: list[Level] = []
         self.swap: list[int] = []
         self.ulimits: list[Ulimit] = []
+        self.file_size: tuple[int, str] | None = None
         self.why: str | None = None
         self.swap_why: str | None = None
 
@@ -140,9 +141,17 @@ def read_limits(host: Host) -> Limits:
         if soft is None:
             found.why = found.why or (host.why(LIMITS) if text is None else f"{LIMITS} does not state {line!r}")
         elif soft[0] >= 0:
-            lift = f"; `ulimit {name[7:9]} unlimited` lifts it" if soft[1] else ""
+            lift = _lift(name, soft[1])
             found.ulimits.append(Ulimit(limit_bytes=soft[0], name=name, used_bytes=used.get(taken), mapped=mapped, lift=lift))
+    largest = parse_limit(text or "", "Max file size")
+    if largest is not None and largest[0] >= 0:
+        name = "ulimit -f (RLIMIT_FSIZE)"
+        found.file_size = largest[0], name + _lift(name, largest[1])
     return found
+
+
+def _lift(name: str, possible: bool) -> str:
+    return f"; `ulimit {name[7:9]} unlimited` lifts it" if possible else ""
 
 
 def _version_2(host: Host, chain: Groups, found: Limits) -> None:
@@ -476,6 +485,8 @@ def read_process_limits(found: Found, limits: Limits | None) -> None:
         if limit.used_bytes is not None and limit.limit_bytes <= MAX_MEMORY_BYTES:
             left = max(0, limit.limit_bytes - limit.used_bytes)
             found.put(ADDRESS_SPACE if limit.mapped else PRIVATE, left, limit.room)
+    if limits and limits.file_size and limits.file_size[0] <= MAX_MEMORY_BYTES:
+        found.put(FILE_SIZE, *limits.file_size)
 
 
 def _other_available(host: Host, found: Found) -> None:

@@ -81,6 +81,8 @@ def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
     ):
         value = getattr(machine, fact)
         yield label, fact, "" if value is None else units.binary(value)
+    largest = machine.file_size_limit_bytes
+    yield "largest file", "file_size_limit_bytes", "" if largest is None else units.decimal(largest)
     yield "processor", "cpu_model", machine.cpu_model or ""
     yield "cores usable", "cpu_cores_usable", "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable)
     yield "cores physical", "cpu_cores_physical", "" if machine.cpu_cores_physical is None else units.cores(machine.cpu_cores_physical)
