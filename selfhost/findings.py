@@ -975,8 +975,11 @@ def runtime_check(
                 reason = f"{has} is installed, and the command that loads this model right came with {runtime.command_version}."
                 return found(Outcome.WARN, "runtime-too-old", has, reason, _update(runtime, runtime.command_version))
             build = runtime.minimum_builds.get(architecture or "")
-            hint = f" Builds cannot be compared; {architecture} was there by {build}." if build and version else ""
-            return found(Outcome.PASS, "runtime-present", has, f"{has} is installed.{hint}")
+            if build and not _is_build_since(present.version, build):
+                which = "which may be too old" if present.version else "in a build that is not known"
+                reason = f"{has} is installed, {which}: the architecture {architecture} was there by {build}, and may have come earlier."
+                return found(Outcome.WARN, "runtime-unfamiliar", has, reason, _update(runtime, build))
+            return found(Outcome.PASS, "runtime-present", has, f"{has} is installed.")
     return found(
         Outcome.WARN,
         "runtime-not-installed",
@@ -996,6 +999,14 @@ def _is_older(installed: str, first: str) -> bool:
         return Version(Version(installed).base_version) < Version(first)
     except InvalidVersion:
         return False
+
+
+def _is_build_since(installed: str | None, first: str) -> bool:
+    """Whether an installed version names a build, as b6641, 6641, 6641-1 or 0.0.6641 do, and it is `first` or later."""
+    import re
+
+    match = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", installed or "")
+    return match is not None and int(match[1]) >= int(first.removeprefix("b"))
 
 
 def _update(runtime: RuntimeSpec, first: str) -> str:

@@ -404,7 +404,7 @@ class RuntimeSpec(Record):
     tokens it reserves logits: the last of each "sequence", or of a whole "batch".
 
     `minimum_versions` by architecture row: the first release that knows it, which not every model of it can do with; what is
-    missing is not known. `minimum_builds`: the same where versions cannot be compared, as a hint. `command_version` is the first
+    missing is not known. `minimum_builds`: a build that knew it, the first one or a later. `command_version` is the first
     release that takes the commands as they stand here, whatever the model.
 
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how` (exact, measured, stated,

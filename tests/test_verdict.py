@@ -954,9 +954,24 @@ def test_a_runtime_that_does_not_take_the_command_is_too_old(installed: str | No
     assert (finding.remedy or "") == ("pip install --upgrade 'diffusers>=0.40.0'" if code == "runtime-too-old" else "")
 
 
-def test_builds_are_not_compared() -> None:
-    """Packagers number llama.cpp each in their own way: the build that had it is a hint."""
+@pytest.mark.parametrize(
+    ("installed", "code"),
+    [
+        ("b9500", "runtime-present"),
+        ("b10361", "runtime-present"),
+        ("9501-1", "runtime-present"),
+        ("0.0.9500", "runtime-present"),
+        ("b3000", "runtime-unfamiliar"),
+        ("0.0.6641", "runtime-unfamiliar"),
+        ("1.20260101", "runtime-unfamiliar"),
+        (None, "runtime-unfamiliar"),
+    ],
+)
+def test_a_build_that_is_not_plainly_new_enough_is_told(installed: str | None, code: str) -> None:
+    """Packagers number llama.cpp each in their own way: 6641 is b6641, 0.0.6641, 6641-1. What is no such number is not known."""
     runtime = RUNTIME.replace(minimum_builds={"llama": "b9500"})
-    finding = found("runtime", question(runtime=runtime))
-    assert (finding.outcome, finding.code) == ("pass", "runtime-present")
-    assert "b9500" in finding.reason
+    machine = MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version=installed),))
+    finding = found("runtime", question(runtime=runtime), machine)
+    assert finding.code == code
+    assert ("was there by b9500" in finding.reason) is (code == "runtime-unfamiliar")
+    assert finding.outcome is (Outcome.PASS if code == "runtime-present" else Outcome.WARN)
