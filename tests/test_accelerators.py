@@ -157,6 +157,16 @@ def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., Recorde
     assert [card.name for card in cards(by_uuid)] == [NAME]
 
 
+@pytest.mark.parametrize(("mask", "known"), [("0,1", 2), ("1,0", 2), ("1, 0,7", 2), ("0,1,GPU-a", 2), ("0,0,1", 0), ("0,2,1", 0), ("1", 0)])
+def test_numbers_that_name_every_card_need_no_order(build: Callable[..., RecordedHost], mask: str, known: int) -> None:
+    """Of two unlike cards both are visible, whichever is 0; a number given again, or one too high, ends the list before."""
+    both = answer(device(4, uuid="GPU-a0000000"), device(0, uuid="GPU-b0000000"))
+    found = cards(read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, both)))
+    assert len([card for card in found if card.memory_total_bytes is not None]) == known
+    if known:
+        assert {card.name for card in found} == {CARDS[4][0], NAME}
+
+
 def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., RecordedHost]) -> None:
     """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used. A UUID selects one."""
     split = device(mig=True, instances=[instance(number) for number in range(4)])

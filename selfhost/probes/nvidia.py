@@ -241,16 +241,20 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
     """What CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order. The first word that names none, or one again, ends it.
 
     Words are numbers, or the beginning of one UUID alone (CUDA C++ Programming Guide, environment variables). None where numbers were
-    given and which GPU has which is not known: by default CUDA puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    given and which GPU has which is not known: by default CUDA puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID. Numbers
+    that name every GPU need no order.
     """
     chosen: list[_Gpu] = []
-    alike = len({(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}) <= 1
+    sure = by_bus or count == 1 or len({(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}) <= 1
+    first = [part.strip() for part in mask.split(",")][:count]
+    if not sure and {word.lstrip("0") or "0" for word in first if word} == set(map(str, range(count))):
+        return list(gpus)
     for word in (part.strip() for part in mask.split(",")):
         if word.isdecimal() and word.isascii():
             index = int(word) if len(word) < 6 else count
             if index >= count:
                 break
-            if not (alike or by_bus or count == 1):
+            if not sure:
                 return None
             found = [gpu for gpu in gpus if gpu.parent == index]
         elif word.startswith(("GPU-", "MIG-")):
