@@ -153,7 +153,8 @@ class PresentModel(Record):
     `path` has the home folder as `~`. `size_bytes` are there, of `total_bytes` where that is known; `complete`: every byte is
     there, None where that is not known. `repository` is Hugging Face's, `file` the GGUF or ggml file in it (of a split one the
     first part, None for a whole repository), `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or
-    `lm-studio`; `quantization` as the store or the file's name states it.
+    `lm-studio`; `quantization` as the store or the file's name states it. `by_path`: the runtime's command that downloads does not find
+    it there, only one that names its path.
     """
 
     path: str
@@ -165,6 +166,7 @@ class PresentModel(Record):
     tag: str | None = None
     quantization: str | None = None
     total_bytes: int | None = None
+    by_path: bool = False
 
 
 class Machine(Record):
@@ -690,6 +692,7 @@ class _Reader:
             tag=self.text_value(item, "tag", f"{path}.tag"),
             quantization=self.text_value(item, "quantization", f"{path}.quantization"),
             total_bytes=self.whole(item, "total_bytes", MAX_DISK_BYTES, 0, f"{path}.total_bytes"),
+            by_path=self.flag(item, "by_path", path) or False,
         )
 
     def unread(self, item: Mapping[str, Any], path: str) -> Unread:

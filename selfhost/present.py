@@ -94,7 +94,7 @@ def _found(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Nee
                 store=model.store,
                 repository=model.repository,
                 tag=model.tag,
-                by_path=model.store == LM_STUDIO,
+                by_path=model.by_path or model.store == LM_STUDIO,
             )
 
 

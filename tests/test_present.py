@@ -255,6 +255,21 @@ def test_llama_cpps_older_cache(tmp_path: Path) -> None:
     assert disk(verdict) == "disk-nothing-missing"
 
 
+@pytest.mark.parametrize(("tag", "by_path"), [(None, True), ("Q4_K_M", False), ("latest", False), ("Q8_0", True)])
+def test_what_no_manifest_names_is_named_by_its_path(tmp_path: Path, tag: str | None, by_path: bool) -> None:
+    """llama.cpp's -hf takes over what the manifests of its older cache name, and downloads anything else again."""
+    folder = tmp_path / ".cache" / "llama.cpp"
+    file = folder / f"bartowski_Mistral-7B-Instruct-v0.3-GGUF_{MISTRAL_FILE}"
+    sized(file, MISTRAL_BYTES)
+    if tag:
+        text(folder / f"manifest=bartowski=Mistral-7B-Instruct-v0.3-GGUF={tag}.json", "{}")
+    verdict = judged(tmp_path, "mistral-7b", free_bytes=0)
+    (line,) = verdict.commands
+    assert verdict.here is not None
+    assert verdict.here.by_path is by_path
+    assert line.startswith(f"llama-server -m ~/.cache/llama.cpp/{file.name} " if by_path else "llama-server -hf bartowski/")
+
+
 def test_lm_studios_file_is_named_by_its_path(tmp_path: Path) -> None:
     """llama.cpp does not look in LM Studio's folder: the line to type gives the path, with the home folder open to the shell."""
     studio = tmp_path / "LM Studio"

@@ -253,14 +253,18 @@ def _json(search: _Search, path: str, limit: int) -> dict[str, Any]:
 def _flat(search: _Search, folder: str) -> None:
     """llama.cpp before its move to Hugging Face's layout: `ORG_NAME_FILE.gguf`, and `manifest=ORG=NAME=TAG.json` beside it.
 
-    A file has its name only when it is whole: before, it ends in `.downloadInProgress` (common/download.cpp).
+    A file has its name only when it is whole: before, it ends in `.downloadInProgress` (common/download.cpp). `-hf` finds those that a
+    manifest names, no others (common/hf-cache.cpp, migrate_old_cache_to_hf_cache).
     """
     sizes = search.names(folder)
     known = {}
+    tags = set()
     for name in sizes:
         fields = name.split("=")
         if len(fields) == 4 and fields[0] == "manifest":
-            known[f"{fields[1]}_{fields[2]}_"] = f"{fields[1]}/{fields[2]}"
+            begin = f"{fields[1]}_{fields[2]}_"
+            known[begin] = f"{fields[1]}/{fields[2]}"
+            tags.add((begin, fields[3].removesuffix(".json").upper()))
     files = {name: _File(search.join(folder, name), size) for name, size in sizes.items() if size and size > 0}
     for file, size, complete, _ in _sets(search, {name: file for name, file in files.items() if name.lower().endswith(".gguf")}):
         if file is not None:
@@ -268,9 +272,11 @@ def _flat(search: _Search, folder: str) -> None:
             match = None if start else re.match(r"([^_/]+)_(.+?-GGUF)_", file, re.IGNORECASE)
             repository = known[start] if start else f"{match[1]}/{match[2]}" if match else None
             own = file[len(start) :] if start else file[match.end() :] if match else file
+            quantization = quantization_in(file)
             search.add(
                 files[file].path if file in files else folder,
-                size_bytes=size, repository=repository, file=own, complete=complete, store="llama.cpp", quantization=quantization_in(file),
+                size_bytes=size, repository=repository, file=own, complete=complete, store="llama.cpp", quantization=quantization,
+                by_path=not tags & {(start, quantization), (start, "LATEST")},
             )  # fmt: skip
 
 
@@ -303,6 +309,12 @@ def _lm_studio_home(host: Host) -> str | None:
     pointer = (host.read_text(host.paths.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
     older = str(host.paths.join(home, ".cache", "lm-studio"))
     return pointer if host.paths.isabs(pointer) else older if host.exists(older) else str(host.paths.join(home, ".lmstudio"))
+
+
+def lm_studio_models(host: Host) -> str | None:
+    """LM Studio's folder of models; None where no home folder is set."""
+    home = _lm_studio_home(host)
+    return _lm_studio_models(host, home)[0] if home else None
 
 
 def _lm_studio_models(host: Host, home: str) -> tuple[str, str]:
