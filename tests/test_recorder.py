@@ -63,8 +63,9 @@ def test_a_record_of_a_recording_gives_the_same_facts(tree: Path, tmp_path: Path
     assert facts_of(second) == facts_of(first) == facts_of(read_machine(RecordedHost(str(tree))))
 
 
-def test_a_record_of_this_machine_gives_the_same_facts(tmp_path: Path) -> None:
-    """The real one, whatever it is; and the record is small."""
+def test_a_record_of_this_machine_gives_the_same_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one, whatever it is, in a folder whose name is kept; and the record is small."""
+    monkeypatch.chdir("/")
     first, second = again(Host(), tmp_path / "new")
     assert facts_of(second) == facts_of(first)
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < recorder.MAX_BYTES
@@ -125,7 +126,7 @@ def private(tmp_path: Path) -> Path:
         "/sys/bus/pci/devices/0000%3A01%3A00.0/vendor": "0x10de\n",
         "/dev/nvidia0": "x",
         f"{HOME}/bin/llama-server": "",
-        f"{HOME}/analysis/notes": "",
+        f"{HOME}/work/notes": "",
     }
     for path, text in files.items():
         place = tmp_path / "private" / path.lstrip("/")
@@ -133,7 +134,7 @@ def private(tmp_path: Path) -> Path:
         place.write_text(text)
     env = {"HOME": HOME, "USER": "ada-lovelace", "HF_HOME": f"{HOME}/models", "KUBERNETES_SERVICE_HOST": "192.0.2.7", "LLAMA_CACHE": "/d/x"}
     facts = {
-        "system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3], "cwd": f"{HOME}/analysis",
+        "system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3], "cwd": f"{HOME}/work",
         "space": {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}, "writable": {"/": True},
         "links": {f"{HOME}/models/hub": "/mnt/at-fe80::1ff:fe23:4567:890a/hub"}, "runnable": [f"{HOME}/bin/llama-server"],
     }  # fmt: skip
@@ -157,6 +158,33 @@ def test_a_record_holds_no_names_and_addresses(private: Path, tmp_path: Path) ->
             told.append(path.read_text())
     whole = "\n".join(told)
     assert [secret for secret in SECRETS if secret in whole] == []
+
+
+def test_a_record_holds_no_names_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder and those of models may bear a client's name: the record has others in their place, and says the same."""
+    work = tmp_path / "projects" / "jane.doe" / "AcmeMerger"
+    cache = work / "big models"
+    cache.mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(work)
+    name = "bartowski_Mistral-7B-Instruct-v0.3-GGUF_Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
+    with (cache / name).open("wb") as stream:
+        stream.truncate(4_372_812_000)
+    env = {"HOME": str(tmp_path / "home"), "LLAMA_CACHE": str(cache), "HF_HOME": "../JaneShelf", "OLLAMA_MODELS": "~/SecretClient/models"}
+    noted = Recorder(Host(env, "linux"))
+    first = read_machine(noted)
+    noted.write(str(tmp_path / "record"))
+    every = list((tmp_path / "record").rglob("*"))
+    written = "".join(f"{path.relative_to(tmp_path)}\n{path.read_bytes() if path.is_file() else b''!r}" for path in every)
+    for word in ("jane.doe", "AcmeMerger", "big models", "JaneShelf", "SecretClient"):
+        assert word not in written, word
+    assert "FOLDER1" in written
+    replayed = read_machine(RecordedHost(str(tmp_path / "record")))
+    for machine in (first, replayed):
+        models = [(model.file, model.size_bytes) for model in machine.models_present or ()]
+        assert models == [("Mistral-7B-Instruct-v0.3-Q4_K_M.gguf", 4_372_812_000)]
+    told = [[(disk.purpose, disk.free_bytes, disk.filesystem, disk.writable) for disk in one.disks or ()] for one in (first, replayed)]
+    assert told[0] == told[1]
 
 
 def test_a_record_holds_no_other_peoples_names(tmp_path: Path) -> None:

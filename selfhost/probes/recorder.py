@@ -32,6 +32,15 @@ _SERVER = re.compile(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
 _NUMBERS_OF_UNITS = ("serial", "uuid", "unique_id", "address", "machine-id", "boot_id", "cmdline", "hostname")
 # of the kernel's files only these hold names, and are looked through
 _NAMING = re.compile(r"/proc/(?:self/(?:cgroup|mountinfo)|swaps)$|/(?!proc/|sys/)")
+# names of folders that say nothing of whose they are; any other in the way to the current folder or to models may be a client's
+_PLAIN_FOLDERS = {
+    *COMMON_NAMES, "", ".", "..", "~", "tmp", "temp", "var", "opt", "srv", "mnt", "media", "run", "usr", "etc", "dev", "lib", "local",
+    "share", "data", "disk", "ssd", "nvme", "scratch", "storage", "volumes", "cache", "caches", ".cache", "library", "appdata", "roaming",
+    "programs", "documents", "desktop", "downloads", "models", "model", "hub", "huggingface", "llama.cpp", "ollama", ".ollama", "snap",
+    "common", "project", "content", "github", "home", "lm-studio", ".lmstudio", "whisper", "work", "workspace", "workspaces", "projects",
+    "src", "code", "repos", "git", "app", "build", "builds", "private", "folders", "system", "containers", "shm",
+}  # fmt: skip
+_MODEL_VARIABLES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "LLAMA_CACHE", "OLLAMA_MODELS")
 _CONTROL_GROUPS = ("cgroup", "cgroup2", "fuse.lxcfs")
 
 
@@ -70,6 +79,7 @@ class Recorder(Host):
         self._pending: list[str] = []
         self._ids: dict[str, str] = {}
         self._people: dict[str, str] = {}
+        self._named: dict[str, str] = {}
 
     def _ask(self, path: str, work: Callable[[], T]) -> T:
         """`work()`; an error other than a missing file is noted, and a path that never answers stays pending."""
@@ -332,7 +342,8 @@ class Recorder(Host):
 
     def _replacements(self) -> list[tuple[re.Pattern[str], Any]]:
         """What `Host.clean` leaves out of what is shown, and addresses; an id keeps being told from another."""
-        found: list[tuple[re.Pattern[str], Any]] = []
+        # before the rest, which would change the folders' own paths
+        found = list(self._named_folders())
         home = self.inner.home()
         names = self.inner.names()
         stand_in = _HOMES.get(self.system, "/home/user")
@@ -353,6 +364,42 @@ class Recorder(Host):
         found.append((_SERVER, lambda match: f"{match[1]}HOST"))
         found.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
         return found
+
+    def _named_folders(self) -> Iterator[tuple[re.Pattern[str], Any]]:
+        """The current folder, the stores of models and the folders above them: what is no plain name becomes FOLDER1, FOLDER2, …"""
+        from .disk import PLACES
+        from .present import lm_studio_models
+
+        home, cwd = self.inner.home(), self.inner.cwd()
+        stated = [self.inner.env[name] for name in _MODEL_VARIABLES if name in self.noted_env.asked and self.inner.env.get(name)]
+        finders: tuple[Callable[[Host], Any], ...] = (*PLACES.values(), lm_studio_models)
+        places = []
+        for find in finders:
+            try:
+                place = self.inner.within(lambda find=find: find(self.inner))  # type: ignore[misc]
+                places.append(getattr(place, "path", place) or "")
+            except (OSError, ValueError):
+                continue
+        # a path may stand as it was given, from the current folder or from the home folder
+        given = [cwd, *stated, *places, *(self.paths.join(cwd, path) for path in (*stated, *places) if not self.paths.isabs(path))]
+        given += [home + path[1:] for path in stated if home and path.startswith("~")]
+        # people's own names have other words in their place
+        people, replaced = self.inner.names(), dict[str, str]()
+        for path in given:
+            before = after = home if home and len(home) > 1 and path.startswith(home) else ""
+            above = ""
+            for separator, name in re.findall(r"([/\\]*)([^/\\]*)", path[len(before) :]):
+                before += separator + name
+                plain = len(name) <= 2 or name.lower() in _PLAIN_FOLDERS or name.startswith(("models--", "$", "%"))
+                plain = plain or name in people or above in ("home", "Users", "media")
+                after += separator + (name if plain else self._named.setdefault(name, f"FOLDER{len(self._named) + 1}"))
+                above = name
+                if before != after:
+                    replaced[before] = after
+        for path in sorted(replaced, key=len, reverse=True):
+            # mountinfo writes a space as \040
+            for written in dict.fromkeys((path, path.replace(" ", "\\040"))):
+                yield re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"), lambda _, after=replaced[path]: after
 
     def _id(self, match: re.Match[str]) -> str:
         # a run of decimal digits is a number
