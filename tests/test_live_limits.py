@@ -296,6 +296,9 @@ def test_affinity(read: Read) -> None:
     shown = subprocess.run(["taskset", "-c", str(first), "nproc"], capture_output=True, text=True, check=True).stdout
     assert found["cpu_cores_usable"] == int(shown) == 1
     assert found["cpu_cores_physical"] == 1
+    online = os.cpu_count() or 1
+    # lscpu counts those of the whole computer
+    assert (f"only of the 1 of {online} CPUs that this process may use" in found["sources"]["cpu_cores_physical"]) is (online > 1)
 
 
 # mounts: each in a namespace of its own, which ends with the child

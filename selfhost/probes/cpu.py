@@ -308,8 +308,10 @@ def read_physical(host: Host, found: Found) -> None:
         return
     allowed = _allowed(host)
     cores = _cores(host, allowed[0]) if allowed else None
-    if cores:
-        found.put(PHYSICAL, len(cores[0]), cores[1])
+    if cores and allowed:
+        online = parse_list(host.read_text("/sys/devices/system/cpu/online") or "") or frozenset()
+        narrowed = f"; only of the {len(allowed[0])} of {len(online)} CPUs that this process may use" if allowed[0] < online else ""
+        found.put(PHYSICAL, len(cores[0]), cores[1] + narrowed)
     else:
         found.miss(PHYSICAL, "the kernel does not tell cores from threads" if allowed else UNALLOWED)
 
