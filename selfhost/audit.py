@@ -227,6 +227,10 @@ def load_machines(path: str, *, stdin: bytes | None = None) -> Fleet:
         except OSError as error:
             names = []
             problems.append(Problem(file=path, message=f"cannot be read: {error.strerror or error}"))
+        if "facts.json" in names and os.path.isfile(os.path.join(path, "env.json")):
+            remedy = f"make a record of it: `selfhost machine --root {path} --format json > machine.json`, then name machine.json"
+            problems.append(Problem(file=path, message="is a recorded tree, not a folder of records", remedy=remedy))
+            names = []
         if not names and not problems:
             problems.append(Problem(file=path, message="the folder holds no *.json file", remedy=_RECORD_IT))
         for name in names:

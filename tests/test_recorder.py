@@ -406,6 +406,18 @@ def test_a_tree_goes_by_its_folders_name(tmp_path: Path) -> None:
         Machine.read(root=tmp_path / "nowhere")
 
 
+def test_a_recorded_tree_is_no_folder_of_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--machine` takes records: a tree that --record wrote is named as what it is, with the command that makes a record of it."""
+    tree = tmp_path / "bundle"
+    again(RecordedHost(str(TREES[0])), tree)
+    for words in (["check", "mistral-7b", "--machine", str(tree)], ["list", "--machine", str(tree)]):
+        code, out, err = run(words, monkeypatch)
+        assert (code, out) == (2, "")
+        assert "is a recorded tree" in err
+        assert f"selfhost machine --root {tree} --format json" in err
+        assert "schema" not in err
+
+
 @pytest.mark.parametrize("words", [["--root", "."], ["--record", "new"], ["--profiles", "--root", "."], ["--profiles", "--record", "new"]])
 def test_options_that_exclude_each_other(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tree keeps what was read: nothing in it can be measured, and a list of profiles reads no machine."""
