@@ -566,6 +566,21 @@ def test_decoding_reads_only_the_experts_that_are_used() -> None:
     assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
 
 
+def test_vllm_works_on_no_more_tokens_at_once_for_more_sequences() -> None:
+    """max_num_batched_tokens is of one pass over all sequences (vllm 0.33.0, vllm/config/scheduler.py); their logits alone are more."""
+    spec = catalogue().spec("qwen2.5-1.5b-instruct")
+
+    def activations(context: int, parallel: int) -> int:
+        found = needs.needs_of(spec, runtime("vllm"), Workload(context_tokens=context, parallel=parallel), rows()).memory
+        assert found is not None
+        return next(term.bytes for term in found.terms if term.name == "activations")
+
+    # 151,936 logits of 32 bits for each sequence
+    assert activations(4096, 64) - activations(4096, 2) == 62 * 151_936 * 4
+    # up to its 8,192 tokens it is what both prompts take
+    assert activations(4096, 2) == 2 * activations(4096, 1)
+
+
 def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
     """vLLM's --dtype auto loads float32 checkpoints in bfloat16: of GPT-2's 124,439,808 published parameters 2 bytes each are read."""
     spec = catalogue().spec("gpt2")

@@ -353,7 +353,9 @@ def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked)
         from . import mlx_memory
 
         return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
-    tokens = min(asked.context_tokens, _PROMPT_STEPS.get(runtime.id, asked.context_tokens)) * asked.parallel
+    waiting = asked.context_tokens * asked.parallel
+    # vLLM's limit is of all sequences together
+    tokens = min(waiting, _PROMPT_STEPS.get(runtime.id, waiting))
     inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
     logits = 4 * (architecture.vocabulary or 0) * asked.parallel
