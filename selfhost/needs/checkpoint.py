@@ -18,6 +18,10 @@ from .tensors import ArchitectureRow, checkpoint_tensors, count
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 """Best quality first."""
 
+# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must divide the attention heads
+_TENSOR_PARALLEL = (2, 4, 8)
+# every device holds them whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py, routers, tables of positions
+_REPLICATED = ("attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "position_embd.", "norm.")
 # cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
 _STEPS = {"vllm": 16, "mlx": 256}
 # tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at
@@ -141,8 +145,15 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
 @lru_cache(maxsize=512)
 def _stored(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
     """Bytes by stored type."""
-    plain = architecture.dtype or "bfloat16"
     sizes: dict[str, float] = {}
+    for _, type, size in _sizes(architecture, row):
+        sizes[type] = sizes.get(type, 0.0) + size
+    return sizes
+
+
+def _sizes(architecture: Architecture, row: ArchitectureRow) -> Iterator[tuple[TensorGroup, str, float]]:
+    """Tensors with their stored type and bytes."""
+    plain = architecture.dtype or "bfloat16"
     for group in checkpoint_tensors(architecture, row):
         type, number = _type_of(group, architecture, plain), len(group.layers) or 1
         if type == plain:
@@ -151,8 +162,7 @@ def _stored(architecture: Architecture, row: ArchitectureRow) -> dict[str, float
             # further axes are experts, or heads of one matrix
             inputs, outputs = group.shape[0], group.shape[1]
             size = linear_bytes(type, inputs, outputs) * prod(group.shape[2:])
-        sizes[type] = sizes.get(type, 0.0) + size * number
-    return sizes
+        yield group, type, size * number
 
 
 def _bits(type: str | None, plain: float) -> float:
@@ -198,7 +208,60 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
     else:
         made = [_weights(subject, loaded, runtime, format, asked.quantization), *_cache(architecture, row, runtime, asked)]
         made += [_activations(architecture, runtime, asked), overhead(runtime)]
-    return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
+    devices: tuple[int, ...] = ()
+    if runtime.id == "vllm":
+        made = [_cut(item, subject, architecture, row) for item in made]
+        devices = tuple(number for number in _TENSOR_PARALLEL if _divides(number, architecture, asked.quantization))
+    return Parts(
+        files=files,
+        terms=tuple(made),
+        evictable_bytes=evictable,
+        largest_file_bytes=min(files.bytes, _SHARD_BYTES),
+        tensor_parallel=devices,
+    )
+
+
+def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
+    """True where vLLM can divide the model over so many devices.
+
+    The number divides the attention heads; it divides the KV heads, or they divide it and are held more than once (asserted in its
+    models); lengths of the feed-forward come in whole blocks or groups of a quantization
+    (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
+    """
+    scheme = scheme_of(quantization)
+    blocks = any((type or "").endswith("128x128") for type in (architecture.matrix_dtype, architecture.expert_dtype))
+    step = 128 if blocks else scheme.group if scheme is not None and scheme.method in ("awq", "gptq", "w4a16") and scheme.group else 1
+    for group in architecture.attention:
+        kv_heads = 1 if group.kind == "latent" else group.kv_heads
+        if group.heads % number or (kv_heads % number and number % kv_heads):
+            return False
+    return not any(length % (number * step) for group in architecture.feed_forward for length in (group.length, group.shared_length or 0))
+
+
+def _cut(item: Term, subject: Subject, architecture: Architecture, row: ArchitectureRow) -> Term:
+    """With what tensor parallelism divides of it: activations and the program are whole on every device, as its log of Llama 3 on two
+    says (tests/truth/vllm.json), and so are a latent cache and encoders."""
+    shares: dict[int, float] = {}
+    if item.name == "kv_cache":
+        for group in cache_groups(architecture, row):
+            most = 1 if group.latent else group.kv_heads
+            shares[most] = shares.get(most, 0.0) + group.layers * (group.key_elements + group.value_elements)
+        whole = sum(shares.values())
+    elif item.name == "weights":
+        heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
+        for tensor, _, size in _sizes(architecture, row) if subject.whole else ():
+            most = 0
+            if any(part in f"{tensor.name}." for part in _REPLICATED):
+                most = 1
+            elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
+                most = heads.get(tensor.layers[0], 0) if tensor.layers else 0
+            shares[most] = shares.get(most, 0.0) + size
+        shares = shares or {0: 1.0}
+        beside = min(0.9, 2 * (subject.spec.parameters.encoders or 0) / item.bytes) if item.bytes else 0.0
+        whole = sum(shares.values()) / (1 - beside)
+    elif item.name == "recurrent_state":
+        shares, whole = {0: 1.0}, 1.0
+    return item.replace(cut=tuple((size / whole, most) for most, size in sorted(shares.items()) if most != 1))
 
 
 def loads_sixteen_bits(spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str) -> bool:

@@ -108,11 +108,12 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
     overhead only what is not the program's counts.
     """
     terms, files, unknown, evictable = list(model.terms), model.files, model.unknown, model.evictable_bytes
-    largest, companions = model.largest_file_bytes, asked.companions
+    largest, companions, devices = model.largest_file_bytes, asked.companions, model.tensor_parallel
     source = _SOURCE if format == "gguf" else runtime.sources.get("companions", runtime.name)
     if draft is not None and companions.draft is not None:
         name = companions.draft.name
         unknown += tuple(entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown)
+        devices = tuple(number for number in devices if number in draft.tensor_parallel)
         beside = (_without_program(item, runtime) if item.is_program else item for item in draft.terms if item.name != "activations")
         terms += [
             item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; as a draft: {source}")
@@ -124,12 +125,16 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
             files = draft.files if isinstance(draft.files, Unread) else _with(files, draft.files, f"the draft, {name}")
             largest = max(largest or 0, draft.largest_file_bytes or 0) or None
     if companions.own_block and format != "gguf":
-        terms += _block_of_a_checkpoint(subject, asked, source)
+        # divided over devices as the model's own are
+        cuts = {f"mtp_{item.name}": item.cut for item in model.terms}
+        terms += [item.replace(cut=cuts.get(item.name, ())) for item in _block_of_a_checkpoint(subject, asked, source)]
     if companions.adapter is not None:
         terms.append(_adapter(companions.adapter, f"{llamacpp.SOURCE}: src/llama-adapter.cpp" if format == "gguf" else source))
         if not companions.adapter_is_here and isinstance(files, SizedWeights):
             files = _with(files, companions.adapter, "the adapter")
-    return model.replace(terms=tuple(terms), files=files, unknown=unknown, evictable_bytes=evictable, largest_file_bytes=largest)
+    return model.replace(
+        terms=tuple(terms), files=files, unknown=unknown, evictable_bytes=evictable, largest_file_bytes=largest, tensor_parallel=devices
+    )
 
 
 def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[Term]:

@@ -85,6 +85,7 @@ class Parts(Record):
     terms: tuple[Term, ...] = ()
     evictable_bytes: int = 0
     largest_file_bytes: int | None = None
+    tensor_parallel: tuple[int, ...] = ()
     unknown: tuple[Unread, ...] = ()
 
 
