@@ -375,6 +375,7 @@ class RuntimeSpec(Record):
     """One program that loads models: `specs/runtimes/<id>.toml`.
 
     `formats` in order of preference; `systems` as `linux-x86_64`, `macos-aarch64`, …; `modalities` it can serve;
+    `text_part`: by architecture row, or `*`, the families (all where none is named) of models that see, of which it runs the text alone;
     `instruction_sets` by architecture: the ones without which its shipped build crashes; `store` names the disk place
     (`Disk.purpose`) its downloads land in; `present` are command names or Python distributions that show it is installed;
     `install` is one line to get it; `command` the line that downloads and runs a model, with `{repository}`, `{quantization}`,
@@ -419,6 +420,7 @@ class RuntimeSpec(Record):
     systems: tuple[str, ...]
     elsewhere: str | None = None
     modalities: tuple[str, ...]
+    text_part: Mapping[str, tuple[str, ...]] = {}
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
     recommended_instruction_sets: Mapping[str, tuple[str, ...]] = {}
     store: str
@@ -552,6 +554,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     systems = root.strings("systems", required=True)
     elsewhere = root.text("elsewhere")
     modalities = root.strings("modalities", required=True, choices=MODALITIES)
+    text_part = _string_lists(root.table("text_part"))
     instruction_sets = _string_lists(root.table("instruction_sets"))
     recommended = _string_lists(root.table("recommended_instruction_sets"))
     store = root.string("store", required=True)
@@ -600,6 +603,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         systems=systems,
         elsewhere=elsewhere,
         modalities=modalities,
+        text_part=text_part,
         instruction_sets=instruction_sets,
         recommended_instruction_sets=recommended,
         store=store,

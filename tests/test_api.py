@@ -17,6 +17,7 @@ from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, Wor
 from selfhost.api import describe, judge_all, open_catalogue
 from selfhost.errors import NotAModelError
 from selfhost.machine import Accelerator
+from selfhost.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict import Answer
@@ -482,3 +483,12 @@ def test_a_tag_says_nothing_of_other_files() -> None:
     assert plain.workload.quantization == "Q4_K_M"
     assert not any("llama3.2:1b" in command for command in plain.commands)
     assert "ollama run llama3.2:1b" in check("llama-3.2-1b", Workload(quantization="Q8_0"), machine=ROOMY).commands
+
+
+def test_a_runtime_that_reads_no_images_says_so() -> None:
+    """The verdict is of the text part, and a sentence tells."""
+    mac = load("macbook-pro-m4-max-48gb").machine
+    verdict = check("gemma-3-12b-it", Workload(runtime="mlx"), machine=mac)
+    assert verdict.route is Route.LOCAL
+    assert any("takes no images" in note for note in verdict.notes)
+    assert not any("takes no images" in note for note in check("gemma-3-12b-it", machine=mac).notes)

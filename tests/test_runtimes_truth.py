@@ -224,12 +224,12 @@ MLX_BEFORE = ("llama-3.2-3b-instruct",)
 
 @pytest.mark.parametrize("seen", [case for case in cases("mlx", "published") if case.values[0]["model"] not in MLX_BEFORE])
 def test_mlx_takes_what_others_saw_on_a_mac(seen: dict[str, Any]) -> None:
-    """The peak that mlx_lm.benchmark prints is between the ends; within 6 % where every layer has attention."""
+    """The peak that mlx_lm.benchmark prints is between the ends; within 7 % where every layer has attention."""
     low, likely, high = on_a_mac(seen)
     assert low <= seen["peak_gb"] * 1e9 <= high
     made = Catalogue.open().spec(seen["model"]).architecture
     if made is not None and not made.recurrent:
-        assert likely == pytest.approx(seen["peak_gb"] * 1e9, rel=0.06)
+        assert likely == pytest.approx(seen["peak_gb"] * 1e9, rel=0.07)
 
 
 @pytest.mark.parametrize("run", cases("mlx", "runs"))

@@ -289,6 +289,13 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     unneeded = _unneeded(subject, files, format, quantization)
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
     line = files.arithmetic + (f" - {unneeded:,} bytes that are not loaded" if unneeded else "")
+    if subject.text_alone:
+        width = 2 if architecture is None or format == "mlx" else _width(architecture, runtime)
+        seeing = width * (subject.spec.parameters.encoders or 0)
+        # the least that files computed for MLX take is without encoders as it is
+        size, high = size - seeing, high - seeing
+        low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
+        line += f" - {seeing:,} bytes of encoders, for it runs the text alone"
     if _halves(runtime, architecture, quantization):
         size, low, high = size // 2, low // 2, high // 2
         line = f"({line}) / 2, for it loads 32-bit weights as 16-bit ones (--dtype auto)"

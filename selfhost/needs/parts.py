@@ -20,13 +20,14 @@ class Encoder(Record):
 class Subject(Record):
     """One model and what its architecture is known to be. `row` is None where the architecture is unknown.
 
-    `encoder` is None where the model has none, or none that was measured.
+    `encoder` is None where the model has none, or none that was measured. `text_alone`: what it sees with is not loaded.
     """
 
     spec: ModelSpec
     architecture: Architecture | None
     row: ArchitectureRow | None
     encoder: Encoder | None = None
+    text_alone: bool = False
 
     @property
     def whole(self) -> bool:
