@@ -93,7 +93,7 @@ def placements(
 def _on_accelerators(needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither holds a layer."""
     known = [place for place in found if place.room_bytes is not None]
-    moving = sum(_moving_bytes(term) for term in memory.terms if not term.is_program)
+    moving = sum(_moving_bytes(term.on_device or term) for term in memory.terms if not term.is_program)
     one = max(known, key=lambda place: place.room_bytes or 0, default=None)
     if one is not None and moving <= (one.room_bytes or 0):
         yield on_one(needs, one.where)
@@ -337,7 +337,15 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
 
 
 def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
-    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(_as_stored(terms)), evictable_bytes=evictable_bytes))
+    there = [_of_a_device(term, placement == "accelerator") for term in terms]
+    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(_as_stored(there)), evictable_bytes=evictable_bytes))
+
+
+def _of_a_device(term: Term, away: bool) -> Term:
+    """A term as it is where the model lies on an accelerator; the program stays in RAM, and is another build then."""
+    if term.on_device is None or (term.where == "host" and not (away and term.is_program)):
+        return term
+    return term.on_device.replace(where=term.where)
 
 
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:

@@ -492,3 +492,27 @@ def test_a_runtime_that_reads_no_images_says_so() -> None:
     assert verdict.route is Route.LOCAL
     assert any("takes no images" in note for note in verdict.notes)
     assert not any("takes no images" in note for note in check("gemma-3-12b-it", machine=mac).notes)
+
+
+@pytest.mark.parametrize(
+    ("id", "runtime", "stored_bytes"),
+    [("llama-3.1-8b-instruct", "transformers", 2 * 8_030_261_248), ("sd3.5-medium", "diffusers", None), ("flux.1-dev", "diffusers", None)],
+)
+def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None) -> None:
+    """What a CPU maps and never reads is copied to a GPU too: every parameter; what was measured on a CPU is a guess there."""
+    card = Accelerator(vendor="nvidia", name="NVIDIA A100 80GB", memory_total_bytes=80 * 2**30, unified=False, compute_capability="8.0")
+    machine = load("server-8x-h200").machine.replace(accelerators=(card,))
+    held, in_ram = (check(id, Workload(runtime=runtime), machine=machine.replace(accelerators=found)).needs for found in ((card,), ()))
+    assert held is not None
+    assert held.memory is not None
+    assert in_ram is not None
+    assert in_ram.memory is not None
+    assert held.placement == "accelerator"
+    there, here = ({term.name: term for term in found.memory.terms if found.memory} for found in (held, in_ram))
+    components = check(id, machine=machine).model.components
+    weights = there["weights"]
+    assert weights.low_bytes == weights.bytes == weights.high_bytes == (stored_bytes or 2 * sum(components.values()))
+    assert here["weights"].bytes < weights.bytes
+    assert here["runtime"].how == "measured"
+    assert there["runtime"].how == "assumed"
+    assert there["runtime"].high_bytes - there["runtime"].low_bytes > 2 * (here["runtime"].high_bytes - here["runtime"].low_bytes)

@@ -276,9 +276,13 @@ def overhead(runtime: RuntimeSpec) -> Term:
     """The program itself."""
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
-    return term(
-        "runtime", (low + high) // 2, how, runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes", low=low, high=high
-    )
+    source, line = runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes"
+    made = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
+    if how is not How.MEASURED:
+        return made
+    # measured with a build for CPUs; how much more the libraries of CUDA take was not
+    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
+    return made.replace(on_device=term("runtime", high, How.ASSUMED, source, f"{low:,} to 2 × {high:,} bytes", low=low, high=2 * high))
 
 
 def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str) -> Term:
@@ -470,7 +474,7 @@ def _torch(
     if cached is not None:
         made.append(cached)
     made.append(_torch_activations(architecture, row, widths, runtime, asked, measured=measured))
-    made.append(_torch_overhead(architecture, row, widths, measured=measured))
+    made.append(_torch_overhead(architecture, row, widths, runtime, measured=measured))
     # files map single experts, the model copies them into one array per layer: the mapped pages may go
     return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
 
@@ -491,10 +495,16 @@ def _torch_weights(subject: Subject, architecture: Architecture, row: Architectu
     apart = abs(stated - parameters) * width if stated else 0
     low, high = found.low_bytes - apart, found.high_bytes + apart
     how = How.EXACT if low == high else How.COMPUTED
-    return term("weights", found.bytes, how, f"parameters in the type of the files; {_TORCH}", line, low=max(0, low), high=high)
+    made = term("weights", found.bytes, how, f"parameters in the type of the files; {_TORCH}", line, low=max(0, low), high=high)
+    full = f"{parameters:,} parameters × {width} bytes"
+    ends = {"low": max(0, whole - apart), "high": whole + apart}
+    device = term("weights", whole, How.COMPUTED if apart else How.EXACT, "parameters in the type of the files", full, **ends)
+    return made.replace(on_device=device)
 
 
-def _torch_overhead(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], *, measured: bool) -> Term:
+def _torch_overhead(
+    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, *, measured: bool
+) -> Term:
     """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
     from . import torch_memory
 
@@ -508,7 +518,7 @@ def _torch_overhead(architecture: Architecture, row: ArchitectureRow, widths: tu
             line += f" + {left.bytes - none.bytes:,} bytes left in the heap by stacking experts"
             note += f", and up to {left.high_bytes:,} bytes left"
             size, low, high = size + left.bytes - none.bytes, low + left.low_bytes - none.low_bytes, high + left.high_bytes
-    return term("runtime", size, How.MEASURED, f"{_TORCH}; a CUDA build takes more", line + note, low=low, high=high)
+    return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(on_device=overhead(runtime))
 
 
 def _torch_cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
@@ -546,11 +556,15 @@ def _torch_activations(
     if any(group.kind == "latent" for group in architecture.attention):
         # a CPU composes attention of unlike heads and stores scores; what kernels of a GPU do was not measured
         low = min(low, wide.low_bytes)
-    if measured:
-        return term("activations", found.bytes, How.COMPUTED, _TORCH, line, low=low, high=high)
-    source = "as measured for other architectures or types; not measured for this one"
-    low, high = min(low, wide.low_bytes), max(high, wide.high_bytes)
-    return term("activations", found.bytes, How.ASSUMED, source, line, low=low, high=high)
+    how, source = How.COMPUTED, _TORCH
+    if not measured:
+        how, source = How.ASSUMED, "as measured for other architectures or types; not measured for this one"
+        low, high = min(low, wide.low_bytes), max(high, wide.high_bytes)
+    made = term("activations", found.bytes, how, source, line, low=low, high=high)
+    # no heap has holes there, and kernels may hold less or more
+    unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
+    ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
+    return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
 
 
 def decode_bytes(

@@ -42,7 +42,8 @@ class Term(Record):
     `arithmetic` is one line that a person can check with a calculator.
     `offload` is None where all of it lies in one place, or shared out evenly.
     `cut`: which shares of it tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and all of
-    it where nothing is said, is whole on every device.
+    it where nothing is said, is whole on every device. `on_device` is the term where the model lies on an accelerator, for what a
+    processor takes otherwise: parts of files that it maps and never reads.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Term(Record):
     arithmetic: str
     offload: Offload | None = None
     cut: tuple[tuple[float, int], ...] = ()
+    on_device: Term | None = None
 
     @property
     def is_program(self) -> bool:
