@@ -164,6 +164,7 @@ def _values(question: Question, batch: int | None) -> Mapping[str, str]:
         # another conversion than the one known best is here already
         quantized, named = question.here.repository, None
     values = {
+        "input": question.runtime.inputs.get(spec.modality) if question.runtime else None,
         "repository": quantized or (None if elsewhere else spec.repository),
         "quantized": quantized if rule is not None else None,
         "tag": _tag(spec, workload),
@@ -196,6 +197,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     for key, value in values.items():
         line = line.replace("{" + key + "}", value)
     blanks = (
+        "input",
         "repository",
         "tag",
         "quantization",

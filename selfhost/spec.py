@@ -381,8 +381,8 @@ class RuntimeSpec(Record):
     `install` is one line to get it; `command` the line that downloads and runs a model, with `{repository}`, `{quantization}`,
     `{context_tokens}` (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in;
-    `repository_command` the same where no tag names the model; `gpu_only` where it cannot run on a CPU; `splits_layers` where
-    part of the layers can be on an accelerator and the rest in RAM.
+    `inputs` by modality what fills `{input}` of it; `repository_command` the same where no tag names the model; `gpu_only` where it
+    cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator and the rest in RAM.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are appended to the command
     (`whole_batch`: for an encoder, which reads a text in one batch, `{batch_tokens}` of them);
@@ -429,6 +429,7 @@ class RuntimeSpec(Record):
     install: str = ""
     command: str = ""
     repository_command: str = ""
+    inputs: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
     settings: Mapping[str, str] = {}
     serve: str = ""
@@ -563,6 +564,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     install = root.string("install", empty=True)
     command = root.string("command", empty=True)
     repository_command = root.string("repository_command")
+    inputs = _texts(root.table("inputs"))
     options = _asked(root.table("options"))
     settings = _asked(root.table("settings"))
     serve = root.string("serve")
@@ -612,6 +614,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         install=install or "",
         command=command or "",
         repository_command=repository_command or "",
+        inputs=inputs,
         options=options,
         settings=settings,
         serve=serve or "",

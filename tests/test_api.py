@@ -502,13 +502,14 @@ def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None
     """What a CPU maps and never reads is copied to a GPU too: every parameter; what was measured on a CPU is a guess there."""
     card = Accelerator(vendor="nvidia", name="NVIDIA A100 80GB", memory_total_bytes=80 * 2**30, unified=False, compute_capability="8.0")
     machine = load("server-8x-h200").machine.replace(accelerators=(card,))
-    held, in_ram = (check(id, Workload(runtime=runtime), machine=machine.replace(accelerators=found)).needs for found in ((card,), ()))
-    assert held is not None
-    assert held.memory is not None
-    assert in_ram is not None
-    assert in_ram.memory is not None
-    assert held.placement == "accelerator"
-    there, here = ({term.name: term for term in found.memory.terms if found.memory} for found in (held, in_ram))
+    placed = []
+    for found in ((card,), ()):
+        needs = check(id, Workload(runtime=runtime), machine=machine.replace(accelerators=found)).needs
+        assert needs is not None
+        assert needs.memory is not None
+        assert needs.placement == ("accelerator" if found else "host")
+        placed.append({term.name: term for term in needs.memory.terms})
+    there, here = placed
     components = check(id, machine=machine).model.components
     weights = there["weights"]
     assert weights.low_bytes == weights.bytes == weights.high_bytes == (stored_bytes or 2 * sum(components.values()))
@@ -516,3 +517,19 @@ def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None
     assert here["runtime"].how == "measured"
     assert there["runtime"].how == "assumed"
     assert there["runtime"].high_bytes - there["runtime"].low_bytes > 2 * (here["runtime"].high_bytes - here["runtime"].low_bytes)
+
+
+@pytest.mark.parametrize(
+    ("id", "given"),
+    [
+        ("whisper-large-v3", "('audio.wav')"),
+        ("gemma-3-4b-it", "'path': 'image.jpg'"),
+        ("bge-m3", "('Hello')"),
+        ("llama-3.2-1b-instruct", "('Hello')"),
+    ],
+)
+def test_a_command_is_given_what_the_model_takes(id: str, given: str) -> None:
+    """A pipeline for speech opens a file of that name, one for images a chat; the line is Python."""
+    (line,) = check(id, Workload(runtime="transformers"), machine=load("server-8x-h200").machine).commands
+    assert given in line
+    compile(line.partition('"')[2].rpartition('"')[0], "line", "exec")
