@@ -48,7 +48,7 @@ _ROLLS_BACK = frozenset({"qwen35", "qwen35moe", "nemotron_h", "nemotron_h_moe", 
 
 class Companions(Record):
     """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the model that does, stored as
-    `draft_quantization`. `adapter` is the size of a LoRA adapter, `adapter_is_here` where its file is on this machine.
+    `draft_quantization`. `adapter` is the size of a LoRA adapter of `adapter_rank`, `adapter_is_here` where its file is on this machine.
     """
 
     draft: ModelSpec | None = None
@@ -56,6 +56,7 @@ class Companions(Record):
     draft_is_here: bool = False
     own_block: bool = False
     adapter: SizedWeights | None = None
+    adapter_rank: int = 0
     adapter_is_here: bool = False
 
     @property
