@@ -83,8 +83,7 @@ class Term(Record):
             # what is whole by default may be divided on request: encoders, by --mm-encoder-tp-mode of vLLM
             sizes["low_bytes"] = self.low_bytes // devices
         part = f"{left:.4g}" if self.cut else "all"
-        line = f"{part} on each of {devices} devices of: {self.arithmetic}"
-        return self.replace(arithmetic=f"1 of {devices} devices of: {self.arithmetic}" if abs(left * devices - 1) < 1e-9 else line, **sizes)
+        return self.replace(arithmetic=f"on each of {devices} devices {part} of: {self.arithmetic}", **sizes)
 
 
 class SizedWeights(Record):
