@@ -252,14 +252,15 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
         )
         if why is not None:
             raise _problem("adapter", f"{runtime.name} refuses this adapter: {why}", "give the model that it was trained on")
-        return {"adapter": found.size, "adapter_is_here": True}
+        rank = max((min(*first, *second) for first, second in found.pairs.values()), default=0)
+        return {"adapter": found.size, "adapter_rank": rank, "adapter_is_here": True}
     widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
     if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
         raise _problem("adapter", f'"{typed[:40]}" names no rank', f"a rank is a whole number from 1 to {widest:,}, for example rank=16")
     sized = need.adapter_of_rank(spec, architectures(shelf), int(ranked[1]))
     if not isinstance(sized, SizedWeights):
         raise _problem("adapter", sized.reason, sized.remedy)
-    return {"adapter": sized}
+    return {"adapter": sized, "adapter_rank": int(ranked[1])}
 
 
 def _other_base(spec: ModelSpec, base: str | None, shelf: Catalogue) -> str | None:

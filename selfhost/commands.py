@@ -50,6 +50,8 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
     if runtime is None or question.local_files or not quantization or workload.task != "generate":
         return ()
     rule, notes = runtime.rule_of(quantization), []
+    if need.takes_text_alone(spec, runtime):
+        notes.append(f"{runtime.name} runs the text part of {spec.name} alone: it takes no images.")
     if need.loads_sixteen_bits(spec, runtime, format, quantization):
         notes.append(f"{runtime.name} downloads the published 16-bit weights and makes {quantization} of them while loading.")
     elif fits and (format in ("gguf", "mlx") or rule is not None) and not _known_files(spec, format, quantization):
@@ -162,6 +164,7 @@ def _values(question: Question, batch: int | None) -> Mapping[str, str]:
         # another conversion than the one known best is here already
         quantized, named = question.here.repository, None
     values = {
+        "input": question.runtime.inputs.get(spec.modality) if question.runtime else None,
         "repository": quantized or (None if elsewhere else spec.repository),
         "quantized": quantized if rule is not None else None,
         "tag": _tag(spec, workload),
@@ -194,6 +197,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     for key, value in values.items():
         line = line.replace("{" + key + "}", value)
     blanks = (
+        "input",
         "repository",
         "tag",
         "quantization",

@@ -13,8 +13,6 @@ from .units import GIB
 DEVICE_MARGIN_BYTES = 1 * GIB
 # vLLM takes this share of each device and fails where that is not enough (vllm 0.33.0, vllm/config/cache.py lines 215-223)
 GPU_ONLY_SHARE = 0.92
-# tensor parallelism wants a power of two (vLLM's documentation of --tensor-parallel-size: it must divide the attention heads)
-TENSOR_PARALLEL = (2, 4, 8)
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's layout of the weights
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
 # loaded once, wherever the layers go: on the first device
@@ -95,7 +93,7 @@ def placements(
 def _on_accelerators(needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither holds a layer."""
     known = [place for place in found if place.room_bytes is not None]
-    moving = sum(_moving_bytes(term) for term in memory.terms if not term.is_program)
+    moving = sum(_moving_bytes(term.on_device or term) for term in memory.terms if not term.is_program)
     one = max(known, key=lambda place: place.room_bytes or 0, default=None)
     if one is not None and moving <= (one.room_bytes or 0):
         yield on_one(needs, one.where)
@@ -159,10 +157,11 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
         rooms = [(place, room_of(cards[place.index], gpu_only=True)) for place, device in devices if device.unified is False]
         known = sorted([(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1])
         largest = largest or (known[0] if known else None)
-        for number in (1, *TENSOR_PARALLEL):
+        for number in (1, *needs.tensor_parallel):
+            each = sum(term.on_one_of(number).high_bytes for term in memory.terms)
             # a program gets one instance of MIG, and no other accelerator beside it
             chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][:number]
-            if len(chosen) == number and all(-(-memory.high_bytes // number) <= room for _, room in chosen):
+            if len(chosen) == number and all(each <= room for _, room in chosen):
                 yield _tensor_parallel(needs, memory, [place.where for place, _ in chosen])
                 return
     if machine.accelerators is None:
@@ -177,17 +176,22 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
 
 
 def _tensor_parallel(needs: Needs, memory: MemoryNeed, places_: Sequence[str]) -> Needs:
-    """Every term in equal parts. The process itself takes memory on both sides: libraries in RAM, a context and graphs on the device."""
+    """Each device's part of every term. A process takes memory on both sides: libraries in RAM, a context and graphs on its device."""
     number = len(places_)
     terms: list[Term] = []
     for term in memory.terms:
         if term.is_program:
-            terms.append(term)
-        for index, where in enumerate(places_):
-            part = {name: (getattr(term, name) + index) // number for name in ("bytes", "low_bytes", "high_bytes")}
-            line = term.arithmetic if number == 1 else f"1 of {number} devices of: {term.arithmetic}"
-            terms.append(term.replace(where=where, arithmetic=line, **part))
+            terms.append(_processes(term, number))
+        terms += [term.on_one_of(number).replace(where=where) for where in places_]
     return _placed(needs, "accelerator", terms, 0)
+
+
+def _processes(term: Term, number: int) -> Term:
+    """The program's own memory in RAM, once for each device."""
+    if number == 1:
+        return term
+    together = {name: number * getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
+    return term.replace(arithmetic=f"{number} processes of: {term.arithmetic}", **together)
 
 
 def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term) -> Iterator[Needs]:
@@ -207,8 +211,7 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     for term in (*memory.terms, gathered):
         sizes = {name: getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
         if term.is_program:
-            together = {name: number * size for name, size in sizes.items()}
-            terms.append(term.replace(arithmetic=f"{number} processes of: {term.arithmetic}", **together))
+            terms.append(_processes(term, number))
             continue
         for index, place in enumerate(known[:number]):
             if term.name in SHARED_OUT:
@@ -334,7 +337,15 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
 
 
 def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
-    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(_as_stored(terms)), evictable_bytes=evictable_bytes))
+    there = [_of_a_device(term, placement == "accelerator") for term in terms]
+    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(_as_stored(there)), evictable_bytes=evictable_bytes))
+
+
+def _of_a_device(term: Term, away: bool) -> Term:
+    """A term as it is where the model lies on an accelerator; the program stays in RAM, and is another build then."""
+    if term.on_device is None or (term.where == "host" and not (away and term.is_program)):
+        return term
+    return term.on_device.replace(where=term.where)
 
 
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:

@@ -224,19 +224,18 @@ class Questions:
         return Needs.partly(made)
 
     def _term(
-        self, name: str, size: int, low: int, high: int, number: int, layers: int | None = None, output: int = 0, tables: int = 0
+        self, name: str, size: int, low: int, high: int, number: int, offload: Sequence[int] | None = None, device: Sequence[Any] = ()
     ) -> Term:
-        offload = None
-        if layers is not None:
-            offload = Offload.partly({"layer_bytes": layers, "output_bytes": output, "table_bytes": tables})
+        parts = None if offload is None else Offload.partly(dict(zip(Offload._fields, offload, strict=True)))
+        on_device = self._term(*device) if device else None
 
         def whole() -> Term:
             how, source, line = self._texts[number]
-            return Term(
-                name=name, bytes=size, low_bytes=low, high_bytes=high, how=How(how), source=source, arithmetic=line, offload=offload
-            )
+            made = Term(name=name, bytes=size, low_bytes=low, high_bytes=high, how=How(how), source=source, arithmetic=line)
+            return made.replace(offload=parts, on_device=on_device)
 
-        return Term.partly({"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host", "offload": offload}, whole)
+        known = {"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}
+        return Term.partly({**known, "offload": parts, "on_device": on_device}, whole)
 
     @cached_property
     def _texts(self) -> Sequence[Sequence[str]]:
@@ -319,13 +318,13 @@ def _row(question: Question, catalogue: Catalogue, values: dict[str, int]) -> li
 
 
 def _memory(memory: MemoryNeed, texts: dict[str, int]) -> list[Any]:
-    terms = []
-    for term in memory.terms:
+    def packed(term: Term) -> list[Any]:
         row = [term.name, term.bytes, term.low_bytes, term.high_bytes, _number(texts, [term.how, term.source, term.arithmetic])]
-        if term.offload is not None:
-            row += [getattr(term.offload, name) for name in Offload._fields]
-        terms.append(row)
-    return [memory.evictable_bytes, terms]
+        if term.offload is not None or term.on_device is not None:
+            row.append(None if term.offload is None else [getattr(term.offload, name) for name in Offload._fields])
+        return row if term.on_device is None else [*row, packed(term.on_device)]
+
+    return [memory.evictable_bytes, [packed(term) for term in memory.terms]]
 
 
 def _number(known: dict[str, int], value: Any) -> int:

@@ -375,13 +375,14 @@ class RuntimeSpec(Record):
     """One program that loads models: `specs/runtimes/<id>.toml`.
 
     `formats` in order of preference; `systems` as `linux-x86_64`, `macos-aarch64`, …; `modalities` it can serve;
+    `text_part`: by architecture row, or `*`, the families (all where none is named) of models that see, of which it runs the text alone;
     `instruction_sets` by architecture: the ones without which its shipped build crashes; `store` names the disk place
     (`Disk.purpose`) its downloads land in; `present` are command names or Python distributions that show it is installed;
     `install` is one line to get it; `command` the line that downloads and runs a model, with `{repository}`, `{quantization}`,
     `{context_tokens}` (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in;
-    `repository_command` the same where no tag names the model; `gpu_only` where it cannot run on a CPU; `splits_layers` where
-    part of the layers can be on an accelerator and the rest in RAM.
+    `inputs` by modality what fills `{input}` of it; `repository_command` the same where no tag names the model; `gpu_only` where it
+    cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator and the rest in RAM.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are appended to the command
     (`whole_batch`: for an encoder, which reads a text in one batch, `{batch_tokens}` of them);
@@ -419,6 +420,7 @@ class RuntimeSpec(Record):
     systems: tuple[str, ...]
     elsewhere: str | None = None
     modalities: tuple[str, ...]
+    text_part: Mapping[str, tuple[str, ...]] = {}
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
     recommended_instruction_sets: Mapping[str, tuple[str, ...]] = {}
     store: str
@@ -427,6 +429,7 @@ class RuntimeSpec(Record):
     install: str = ""
     command: str = ""
     repository_command: str = ""
+    inputs: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
     settings: Mapping[str, str] = {}
     serve: str = ""
@@ -552,6 +555,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     systems = root.strings("systems", required=True)
     elsewhere = root.text("elsewhere")
     modalities = root.strings("modalities", required=True, choices=MODALITIES)
+    text_part = _string_lists(root.table("text_part"))
     instruction_sets = _string_lists(root.table("instruction_sets"))
     recommended = _string_lists(root.table("recommended_instruction_sets"))
     store = root.string("store", required=True)
@@ -560,6 +564,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     install = root.string("install", empty=True)
     command = root.string("command", empty=True)
     repository_command = root.string("repository_command")
+    inputs = _texts(root.table("inputs"))
     options = _asked(root.table("options"))
     settings = _asked(root.table("settings"))
     serve = root.string("serve")
@@ -600,6 +605,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         systems=systems,
         elsewhere=elsewhere,
         modalities=modalities,
+        text_part=text_part,
         instruction_sets=instruction_sets,
         recommended_instruction_sets=recommended,
         store=store,
@@ -608,6 +614,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         install=install or "",
         command=command or "",
         repository_command=repository_command or "",
+        inputs=inputs,
         options=options,
         settings=settings,
         serve=serve or "",

@@ -17,6 +17,7 @@ from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, Wor
 from selfhost.api import describe, judge_all, open_catalogue
 from selfhost.errors import NotAModelError
 from selfhost.machine import Accelerator
+from selfhost.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict import Answer
@@ -482,3 +483,53 @@ def test_a_tag_says_nothing_of_other_files() -> None:
     assert plain.workload.quantization == "Q4_K_M"
     assert not any("llama3.2:1b" in command for command in plain.commands)
     assert "ollama run llama3.2:1b" in check("llama-3.2-1b", Workload(quantization="Q8_0"), machine=ROOMY).commands
+
+
+def test_a_runtime_that_reads_no_images_says_so() -> None:
+    """The verdict is of the text part, and a sentence tells."""
+    mac = load("macbook-pro-m4-max-48gb").machine
+    verdict = check("gemma-3-12b-it", Workload(runtime="mlx"), machine=mac)
+    assert verdict.route is Route.LOCAL
+    assert any("takes no images" in note for note in verdict.notes)
+    assert not any("takes no images" in note for note in check("gemma-3-12b-it", machine=mac).notes)
+
+
+@pytest.mark.parametrize(
+    ("id", "runtime", "stored_bytes"),
+    [("llama-3.1-8b-instruct", "transformers", 2 * 8_030_261_248), ("sd3.5-medium", "diffusers", None), ("flux.1-dev", "diffusers", None)],
+)
+def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None) -> None:
+    """What a CPU maps and never reads is copied to a GPU too: every parameter; what was measured on a CPU is a guess there."""
+    card = Accelerator(vendor="nvidia", name="NVIDIA A100 80GB", memory_total_bytes=80 * 2**30, unified=False, compute_capability="8.0")
+    machine = load("server-8x-h200").machine.replace(accelerators=(card,))
+    placed = []
+    for found in ((card,), ()):
+        needs = check(id, Workload(runtime=runtime), machine=machine.replace(accelerators=found)).needs
+        assert needs is not None
+        assert needs.memory is not None
+        assert needs.placement == ("accelerator" if found else "host")
+        placed.append({term.name: term for term in needs.memory.terms})
+    there, here = placed
+    components = check(id, machine=machine).model.components
+    weights = there["weights"]
+    assert weights.low_bytes == weights.bytes == weights.high_bytes == (stored_bytes or 2 * sum(components.values()))
+    assert here["weights"].bytes < weights.bytes
+    assert here["runtime"].how == "measured"
+    assert there["runtime"].how == "assumed"
+    assert there["runtime"].high_bytes - there["runtime"].low_bytes > 2 * (here["runtime"].high_bytes - here["runtime"].low_bytes)
+
+
+@pytest.mark.parametrize(
+    ("id", "given"),
+    [
+        ("whisper-large-v3", "('audio.wav')"),
+        ("gemma-3-4b-it", "'path': 'image.jpg'"),
+        ("bge-m3", "('Hello')"),
+        ("llama-3.2-1b-instruct", "('Hello')"),
+    ],
+)
+def test_a_command_is_given_what_the_model_takes(id: str, given: str) -> None:
+    """A pipeline for speech opens a file of that name, one for images a chat; the line is Python."""
+    (line,) = check(id, Workload(runtime="transformers"), machine=load("server-8x-h200").machine).commands
+    assert given in line
+    compile(line.partition('"')[2].rpartition('"')[0], "line", "exec")

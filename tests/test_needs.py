@@ -566,6 +566,48 @@ def test_decoding_reads_only_the_experts_that_are_used() -> None:
     assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
 
 
+def test_vllm_works_on_no_more_tokens_at_once_for_more_sequences() -> None:
+    """max_num_batched_tokens is of one pass over all sequences (vllm 0.33.0, vllm/config/scheduler.py); their logits alone are more."""
+    spec = catalogue().spec("qwen2.5-1.5b-instruct")
+
+    def activations(context: int, parallel: int) -> int:
+        found = needs.needs_of(spec, runtime("vllm"), Workload(context_tokens=context, parallel=parallel), rows()).memory
+        assert found is not None
+        return next(term.bytes for term in found.terms if term.name == "activations")
+
+    # 151,936 logits of 32 bits for each sequence
+    assert activations(4096, 64) - activations(4096, 2) == 62 * 151_936 * 4
+    # up to its 8,192 tokens it is what both prompts take
+    assert activations(4096, 2) == 2 * activations(4096, 1)
+
+
+@pytest.mark.parametrize("id", ["gemma-3-12b-it", "qwen3.5-2b", "mistral-small-3.2-24b-instruct-2506", "qwen3-vl-4b-instruct"])
+def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str) -> None:
+    """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is another file."""
+    spec = catalogue().spec(id)
+    for program in ("mlx", "llama-cpp-python"):
+        assert needs.why_not_loaded(spec, runtime(program)) is None
+        assert needs.takes_text_alone(spec, runtime(program))
+    found = needs.needs_of(spec, runtime("mlx"), Workload(), rows())
+    assert found.memory is not None
+    assert found.download_bytes is not None
+    weights = next(term for term in found.memory.terms if term.name == "weights")
+    assert weights.bytes == found.download_bytes - 2 * (spec.parameters.encoders or 0)
+    assert weights.low_bytes <= weights.bytes <= weights.high_bytes
+    seeing, text = (needs.needs_of(spec, runtime(program), Workload(), rows()) for program in ("llama.cpp", "llama-cpp-python"))
+    assert seeing.memory is not None
+    assert text.memory is not None
+    assert {"projector"} == {term.name for term in seeing.memory.terms} - {term.name for term in text.memory.terms} - {"projector_compute"}
+    projector = next(term for term in seeing.memory.terms if term.name == "projector")
+    assert (seeing.download_bytes or 0) - (text.download_bytes or 0) == projector.bytes
+
+
+@pytest.mark.parametrize(("id", "program"), [("llava-1.5-7b", "mlx"), ("llama-3.2-11b-vision-instruct", "llama-cpp-python")])
+def test_a_model_that_sees_does_not_run_where_nothing_loads_it(id: str, program: str) -> None:
+    """mlx-lm has no class for LLaVA, and llama.cpp no architecture for Llama 3.2 Vision."""
+    assert needs.why_not_loaded(catalogue().spec(id), runtime(program)) is not None
+
+
 def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
     """vLLM's --dtype auto loads float32 checkpoints in bfloat16: of GPT-2's 124,439,808 published parameters 2 bytes each are read."""
     spec = catalogue().spec("gpt2")

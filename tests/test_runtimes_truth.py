@@ -224,12 +224,12 @@ MLX_BEFORE = ("llama-3.2-3b-instruct",)
 
 @pytest.mark.parametrize("seen", [case for case in cases("mlx", "published") if case.values[0]["model"] not in MLX_BEFORE])
 def test_mlx_takes_what_others_saw_on_a_mac(seen: dict[str, Any]) -> None:
-    """The peak that mlx_lm.benchmark prints is between the ends; within 6 % where every layer has attention."""
+    """The peak that mlx_lm.benchmark prints is between the ends; within 7 % where every layer has attention."""
     low, likely, high = on_a_mac(seen)
     assert low <= seen["peak_gb"] * 1e9 <= high
     made = Catalogue.open().spec(seen["model"]).architecture
     if made is not None and not made.recurrent:
-        assert likely == pytest.approx(seen["peak_gb"] * 1e9, rel=0.06)
+        assert likely == pytest.approx(seen["peak_gb"] * 1e9, rel=0.07)
 
 
 @pytest.mark.parametrize("run", cases("mlx", "runs"))
@@ -261,19 +261,60 @@ def test_ranges_of_mlx_are_narrow(id: str) -> None:
 
 @pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])
 def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
-    """On one device between the ends; on several, which hold some tensors each, within 4 % of the sum."""
-    term = answer(Catalogue.open().spec(log["model"]), "vllm")[1]["weights"]
-    seen = log["weights_gib"] * GIB * log["devices"]
-    if log["devices"] == 1:
-        assert term.low_bytes <= seen <= term.high_bytes
-    assert term.bytes == pytest.approx(seen, rel=0.015 if log["devices"] < 4 else 0.04)
+    """On one device between the ends, and within 1.5 %; on each of several, where encoders are whole and communication counts, 2 %."""
+    term = answer(Catalogue.open().spec(log["model"]), "vllm")[1]["weights"].on_one_of(log["devices"])
+    seen = log["weights_gib"] * GIB
+    assert term.low_bytes <= seen <= term.high_bytes or log["devices"] > 1
+    assert term.bytes == pytest.approx(seen, rel=0.015 if log["devices"] == 1 else 0.02)
 
 
 @pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]])
 def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, within 2 %."""
-    term = answer(Catalogue.open().spec(log["model"]), "vllm", context_tokens=4096)[1]["kv_cache"]
-    assert log["cache_gib"] * GIB * log["devices"] / log["cache_tokens"] == pytest.approx(term.bytes / 4096, rel=0.02)
+    term = answer(Catalogue.open().spec(log["model"]), "vllm", context_tokens=4096)[1]["kv_cache"].on_one_of(log["devices"])
+    assert log["cache_gib"] * GIB / log["cache_tokens"] == pytest.approx(term.bytes / 4096, rel=0.02)
+
+
+def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:
+    """What each of so many devices holds in vLLM."""
+    return {name: term.on_one_of(number) for name, term in answer(Catalogue.open().spec(id), "vllm", **workload)[1].items()}
+
+
+def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
+    """A latent cache is whole on every device; of a cache with fewer KV heads than devices each holds one head of every layer."""
+    latent = {"context_tokens": 131_072, "parallel": 32}
+    # 61 layers, 512 + 64 numbers of 16 bits: DeepSeek-V3's config.json
+    assert on_devices("deepseek-v3", 8, **latent)["kv_cache"].bytes == 61 * 576 * 2 * 131_072 * 32
+    # 94 layers, 4 KV heads of 128: Qwen3-235B-A22B's config.json
+    assert on_devices("qwen3-235b-a22b", 8, context_tokens=4096)["kv_cache"].bytes == 94 * 2 * 128 * 2 * 4096
+    assert on_devices("qwen3-235b-a22b", 2, context_tokens=4096)["kv_cache"].bytes == 94 * 2 * 2 * 128 * 2 * 4096
+
+
+def test_activations_and_program_are_whole_on_every_device() -> None:
+    """vLLM logged 1.26 GiB of activations for Llama 3 8B on one device and on each of two."""
+    logged = {log["devices"]: log["activation_gib"] for log in truth("vllm")["logs"] if log.get("activation_gib")}
+    assert logged[1] == logged[2]
+    one, two = (on_devices("llama-3-8b-instruct", number, context_tokens=8192) for number in (1, 2))
+    assert [one[name].bytes for name in ("activations", "runtime")] == [two[name].bytes for name in ("activations", "runtime")]
+
+
+@pytest.mark.parametrize(
+    ("id", "quantization", "numbers"),
+    [
+        ("falcon-7b-instruct", None, ()),  # 71 heads
+        ("qwen2.5-7b-instruct", None, (2, 4)),  # 28 heads, 4 of keys and values
+        ("qwen2.5-0.5b-instruct", None, (2,)),  # 14 heads
+        ("llama-3.1-8b-instruct", None, (2, 4, 8)),
+        ("phi-3-medium-4k-instruct", None, (2,)),  # 10 KV heads: four devices can neither divide nor repeat them
+        ("deepseek-v3", None, (2, 4, 8)),  # 128 heads, experts of 2,048 in blocks of 128
+        ("qwen2.5-14b-instruct", "gptq", (2, 4)),  # 13,824 = 108 groups of 128
+    ],
+)
+def test_vllm_divides_what_it_can(id: str, quantization: str | None, numbers: tuple[int, ...]) -> None:
+    """The number of devices divides the attention heads and the rest that it cuts: numbers of the published config.json."""
+    program = Catalogue.open().runtime("vllm")
+    asked = Workload(runtime="vllm", quantization=quantization, context_tokens=2048)
+    assert needs.needs_of(Catalogue.open().spec(id), program, asked, rows()).tensor_parallel == numbers
 
 
 @pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if {"usable_gib", "cache_gib"} <= set(case.values[0])])

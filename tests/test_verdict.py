@@ -53,7 +53,8 @@ def needs_of(
         largest_file_bytes=largest or disk,
         cpu=cpu
         or CpuNeed(architectures=("x86_64", "aarch64"), instruction_sets={"x86_64": ("sse4_2",)}, recommended={"x86_64": ("avx2",)}),
-        memory=MemoryNeed(terms=(term(low, high),)),
+        memory=MemoryNeed(terms=(term(low, high).replace(cut=((1.0, 0),)),)),
+        tensor_parallel=(2, 4, 8),
     )
 
 

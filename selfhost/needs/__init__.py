@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         default_format_and_quantization,
         needs_of,
         quantizations_of,
+        takes_text_alone,
         weights_bytes,
         why_not_loaded,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "needs_of",
     "published",
     "quantizations_of",
+    "takes_text_alone",
     "vocabularies_differ",
     "weights_bytes",
     "why_adapter_differs",
@@ -49,7 +51,7 @@ __all__ = [
 _HOME = {
     "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes_by_type": "estimate",
     "batch_tokens": "estimate", "counted_parameters": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
-    "quantizations_of": "estimate", "weights_bytes": "estimate",
+    "quantizations_of": "estimate", "takes_text_alone": "estimate", "weights_bytes": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
     "why_adapter_differs": "companions",

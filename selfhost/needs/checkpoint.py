@@ -18,6 +18,10 @@ from .tensors import ArchitectureRow, checkpoint_tensors, count
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 """Best quality first."""
 
+# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must divide the attention heads
+_TENSOR_PARALLEL = (2, 4, 8)
+# every device holds them whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py, routers, tables of positions
+_REPLICATED = ("attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "position_embd.", "norm.")
 # cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
 _STEPS = {"vllm": 16, "mlx": 256}
 # tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at
@@ -141,8 +145,15 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
 @lru_cache(maxsize=512)
 def _stored(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
     """Bytes by stored type."""
-    plain = architecture.dtype or "bfloat16"
     sizes: dict[str, float] = {}
+    for _, type, size in _sizes(architecture, row):
+        sizes[type] = sizes.get(type, 0.0) + size
+    return sizes
+
+
+def _sizes(architecture: Architecture, row: ArchitectureRow) -> Iterator[tuple[TensorGroup, str, float]]:
+    """Tensors with their stored type and bytes."""
+    plain = architecture.dtype or "bfloat16"
     for group in checkpoint_tensors(architecture, row):
         type, number = _type_of(group, architecture, plain), len(group.layers) or 1
         if type == plain:
@@ -151,8 +162,7 @@ def _stored(architecture: Architecture, row: ArchitectureRow) -> dict[str, float
             # further axes are experts, or heads of one matrix
             inputs, outputs = group.shape[0], group.shape[1]
             size = linear_bytes(type, inputs, outputs) * prod(group.shape[2:])
-        sizes[type] = sizes.get(type, 0.0) + size * number
-    return sizes
+        yield group, type, size * number
 
 
 def _bits(type: str | None, plain: float) -> float:
@@ -198,7 +208,60 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
     else:
         made = [_weights(subject, loaded, runtime, format, asked.quantization), *_cache(architecture, row, runtime, asked)]
         made += [_activations(architecture, runtime, asked), overhead(runtime)]
-    return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
+    devices: tuple[int, ...] = ()
+    if runtime.id == "vllm":
+        made = [_cut(item, subject, architecture, row) for item in made]
+        devices = tuple(number for number in _TENSOR_PARALLEL if _divides(number, architecture, asked.quantization))
+    return Parts(
+        files=files,
+        terms=tuple(made),
+        evictable_bytes=evictable,
+        largest_file_bytes=min(files.bytes, _SHARD_BYTES),
+        tensor_parallel=devices,
+    )
+
+
+def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
+    """True where vLLM can divide the model over so many devices.
+
+    The number divides the attention heads; it divides the KV heads, or they divide it and are held more than once (asserted in its
+    models); lengths of the feed-forward come in whole blocks or groups of a quantization
+    (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
+    """
+    scheme = scheme_of(quantization)
+    blocks = any((type or "").endswith("128x128") for type in (architecture.matrix_dtype, architecture.expert_dtype))
+    step = 128 if blocks else scheme.group if scheme is not None and scheme.method in ("awq", "gptq", "w4a16") and scheme.group else 1
+    for group in architecture.attention:
+        kv_heads = 1 if group.kind == "latent" else group.kv_heads
+        if group.heads % number or (kv_heads % number and number % kv_heads):
+            return False
+    return not any(length % (number * step) for group in architecture.feed_forward for length in (group.length, group.shared_length or 0))
+
+
+def _cut(item: Term, subject: Subject, architecture: Architecture, row: ArchitectureRow) -> Term:
+    """With what tensor parallelism divides of it: activations and the program are whole on every device, as its log of Llama 3 on two
+    says (tests/truth/vllm.json), and so are a latent cache and encoders."""
+    shares: dict[int, float] = {}
+    if item.name == "kv_cache":
+        for group in cache_groups(architecture, row):
+            most = 1 if group.latent else group.kv_heads
+            shares[most] = shares.get(most, 0.0) + group.layers * (group.key_elements + group.value_elements)
+        whole = sum(shares.values())
+    elif item.name == "weights":
+        heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
+        for tensor, _, size in _sizes(architecture, row) if subject.whole else ():
+            most = 0
+            if any(part in f"{tensor.name}." for part in _REPLICATED):
+                most = 1
+            elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
+                most = heads.get(tensor.layers[0], 0) if tensor.layers else 0
+            shares[most] = shares.get(most, 0.0) + size
+        shares = shares or {0: 1.0}
+        beside = min(0.9, 2 * (subject.spec.parameters.encoders or 0) / item.bytes) if item.bytes else 0.0
+        whole = sum(shares.values()) / (1 - beside)
+    elif item.name == "recurrent_state":
+        shares, whole = {0: 1.0}, 1.0
+    return item.replace(cut=tuple((size / whole, most) for most, size in sorted(shares.items()) if most != 1))
 
 
 def loads_sixteen_bits(spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str) -> bool:
@@ -213,9 +276,13 @@ def overhead(runtime: RuntimeSpec) -> Term:
     """The program itself."""
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
-    return term(
-        "runtime", (low + high) // 2, how, runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes", low=low, high=high
-    )
+    source, line = runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes"
+    made = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
+    if how is not How.MEASURED:
+        return made
+    # measured with a build for CPUs; how much more the libraries of CUDA take was not
+    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
+    return made.replace(on_device=term("runtime", high, How.ASSUMED, source, f"{low:,} to 2 × {high:,} bytes", low=low, high=2 * high))
 
 
 def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str) -> Term:
@@ -226,6 +293,13 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     unneeded = _unneeded(subject, files, format, quantization)
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
     line = files.arithmetic + (f" - {unneeded:,} bytes that are not loaded" if unneeded else "")
+    if subject.text_alone:
+        width = 2 if architecture is None or format == "mlx" else _width(architecture, runtime)
+        seeing = width * (subject.spec.parameters.encoders or 0)
+        # the least that files computed for MLX take is without encoders as it is
+        size, high = size - seeing, high - seeing
+        low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
+        line += f" - {seeing:,} bytes of encoders, for it runs the text alone"
     if _halves(runtime, architecture, quantization):
         size, low, high = size // 2, low // 2, high // 2
         line = f"({line}) / 2, for it loads 32-bit weights as 16-bit ones (--dtype auto)"
@@ -353,7 +427,9 @@ def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked)
         from . import mlx_memory
 
         return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
-    tokens = min(asked.context_tokens, _PROMPT_STEPS.get(runtime.id, asked.context_tokens)) * asked.parallel
+    waiting = asked.context_tokens * asked.parallel
+    # vLLM's limit is of all sequences together
+    tokens = min(waiting, _PROMPT_STEPS.get(runtime.id, waiting))
     inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
     logits = 4 * (architecture.vocabulary or 0) * asked.parallel
@@ -398,7 +474,7 @@ def _torch(
     if cached is not None:
         made.append(cached)
     made.append(_torch_activations(architecture, row, widths, runtime, asked, measured=measured))
-    made.append(_torch_overhead(architecture, row, widths, measured=measured))
+    made.append(_torch_overhead(architecture, row, widths, runtime, measured=measured))
     # files map single experts, the model copies them into one array per layer: the mapped pages may go
     return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
 
@@ -419,10 +495,16 @@ def _torch_weights(subject: Subject, architecture: Architecture, row: Architectu
     apart = abs(stated - parameters) * width if stated else 0
     low, high = found.low_bytes - apart, found.high_bytes + apart
     how = How.EXACT if low == high else How.COMPUTED
-    return term("weights", found.bytes, how, f"parameters in the type of the files; {_TORCH}", line, low=max(0, low), high=high)
+    made = term("weights", found.bytes, how, f"parameters in the type of the files; {_TORCH}", line, low=max(0, low), high=high)
+    full = f"{parameters:,} parameters × {width} bytes"
+    ends = {"low": max(0, whole - apart), "high": whole + apart}
+    device = term("weights", whole, How.COMPUTED if apart else How.EXACT, "parameters in the type of the files", full, **ends)
+    return made.replace(on_device=device)
 
 
-def _torch_overhead(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], *, measured: bool) -> Term:
+def _torch_overhead(
+    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, *, measured: bool
+) -> Term:
     """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
     from . import torch_memory
 
@@ -436,7 +518,7 @@ def _torch_overhead(architecture: Architecture, row: ArchitectureRow, widths: tu
             line += f" + {left.bytes - none.bytes:,} bytes left in the heap by stacking experts"
             note += f", and up to {left.high_bytes:,} bytes left"
             size, low, high = size + left.bytes - none.bytes, low + left.low_bytes - none.low_bytes, high + left.high_bytes
-    return term("runtime", size, How.MEASURED, f"{_TORCH}; a CUDA build takes more", line + note, low=low, high=high)
+    return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(on_device=overhead(runtime))
 
 
 def _torch_cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
@@ -474,11 +556,15 @@ def _torch_activations(
     if any(group.kind == "latent" for group in architecture.attention):
         # a CPU composes attention of unlike heads and stores scores; what kernels of a GPU do was not measured
         low = min(low, wide.low_bytes)
-    if measured:
-        return term("activations", found.bytes, How.COMPUTED, _TORCH, line, low=low, high=high)
-    source = "as measured for other architectures or types; not measured for this one"
-    low, high = min(low, wide.low_bytes), max(high, wide.high_bytes)
-    return term("activations", found.bytes, How.ASSUMED, source, line, low=low, high=high)
+    how, source = How.COMPUTED, _TORCH
+    if not measured:
+        how, source = How.ASSUMED, "as measured for other architectures or types; not measured for this one"
+        low, high = min(low, wide.low_bytes), max(high, wide.high_bytes)
+    made = term("activations", found.bytes, how, source, line, low=low, high=high)
+    # no heap has holes there, and kernels may hold less or more
+    unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
+    ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
+    return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
 
 
 def decode_bytes(

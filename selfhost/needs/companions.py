@@ -31,6 +31,8 @@ OWN_BLOCK = "mtp"
 _BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW = 0.82, 0.45
 # what loading two adapters of 224 matrices added to their tensors: 1.5 MB each (the same build)
 _ADAPTER_TABLES_BYTES, _ADAPTER_TABLES_HIGH_BYTES = 1_500_000, 4_194_304
+# what --max-lora-rank takes, from its default on (vllm/config/lora.py)
+_LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)
 # linear layers that most models in transformers have under the same names
 _MODULES = {
     "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
@@ -108,11 +110,12 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
     overhead only what is not the program's counts.
     """
     terms, files, unknown, evictable = list(model.terms), model.files, model.unknown, model.evictable_bytes
-    largest, companions = model.largest_file_bytes, asked.companions
+    largest, companions, devices = model.largest_file_bytes, asked.companions, model.tensor_parallel
     source = _SOURCE if format == "gguf" else runtime.sources.get("companions", runtime.name)
     if draft is not None and companions.draft is not None:
         name = companions.draft.name
         unknown += tuple(entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown)
+        devices = tuple(number for number in devices if number in draft.tensor_parallel)
         beside = (_without_program(item, runtime) if item.is_program else item for item in draft.terms if item.name != "activations")
         terms += [
             item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; as a draft: {source}")
@@ -124,12 +127,16 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
             files = draft.files if isinstance(draft.files, Unread) else _with(files, draft.files, f"the draft, {name}")
             largest = max(largest or 0, draft.largest_file_bytes or 0) or None
     if companions.own_block and format != "gguf":
-        terms += _block_of_a_checkpoint(subject, asked, source)
+        # divided over devices as the model's own are
+        cuts = {f"mtp_{item.name}": item.cut for item in model.terms}
+        terms += [item.replace(cut=cuts.get(item.name, ())) for item in _block_of_a_checkpoint(subject, asked, source)]
     if companions.adapter is not None:
-        terms.append(_adapter(companions.adapter, f"{llamacpp.SOURCE}: src/llama-adapter.cpp" if format == "gguf" else source))
+        terms.append(_adapter(subject, companions.adapter, companions.adapter_rank, runtime, format, source))
         if not companions.adapter_is_here and isinstance(files, SizedWeights):
             files = _with(files, companions.adapter, "the adapter")
-    return model.replace(terms=tuple(terms), files=files, unknown=unknown, evictable_bytes=evictable, largest_file_bytes=largest)
+    return model.replace(
+        terms=tuple(terms), files=files, unknown=unknown, evictable_bytes=evictable, largest_file_bytes=largest, tensor_parallel=devices
+    )
 
 
 def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[Term]:
@@ -216,17 +223,49 @@ def block_terms(
     ]
 
 
-def _adapter(adapter: SizedWeights, source: str) -> Term:
-    """The adapter's tensors, copied as they are stored, and what is kept for each of them."""
+def _adapter(subject: Subject, adapter: SizedWeights, rank: int, runtime: RuntimeSpec, format: str, source: str) -> Term:
+    """What a runtime keeps of an adapter: llama.cpp its tensors as they are stored, and tables for each of them, measured."""
+    if runtime.id == "vllm" and subject.architecture is not None and subject.row is not None:
+        return _adapter_slot(subject.architecture, subject.row, rank)
     tables = _ADAPTER_TABLES_BYTES
+    if format != "gguf":
+        # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
+        line, high = adapter.arithmetic, adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES
+        if adapter.how is not How.ASSUMED:
+            line, high = f"{line}; up to twice as much where 16-bit weights are made 32-bit ones", high + adapter.high_bytes
+        return term("adapter", adapter.bytes, How.ASSUMED, f"{adapter.source}; {source}", line, low=adapter.low_bytes, high=high)
     return term(
         "adapter",
         adapter.bytes + tables,
         How.MEASURED if adapter.how is How.EXACT else adapter.how,
-        f"{adapter.source}; {source}",
+        f"{adapter.source}; {llamacpp.SOURCE}: src/llama-adapter.cpp",
         f"{adapter.arithmetic} + {tables:,} bytes of tables",
         low=adapter.low_bytes,
         high=adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES,
+    )
+
+
+def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -> Term:
+    """vLLM's room for one adapter, reserved whole whatever the adapter changes: both matrices of every linear layer in 16 bits.
+
+    Their rank is --max-lora-rank, of a few sizes. Releases differ in whether tables and routed experts have room too: the high end.
+    """
+    from .finetune import adapters
+
+    slot = next((one for one in _LORA_RANKS if one >= rank), rank)
+    found = adapters(architecture, row, slot)
+    wide = architecture.embedding_length
+    tables = 2 * slot * (wide + (architecture.vocabulary or 0))
+    experts = sum(
+        3 * slot * (wide + group.length) * group.experts * len(group.layers) for group in architecture.feed_forward if group.experts
+    )
+    return term(
+        "adapter",
+        found.parameters * 2,
+        How.ASSUMED,
+        "vllm: vllm/lora/layers/base_linear.py, create_lora_weights; vllm/config/lora.py, one adapter at once (max_loras)",
+        f"{found.parameters:,} parameters of rank {slot} on every linear layer × 2 bytes",
+        high=2 * (found.high_parameters + tables + experts) + _ADAPTER_TABLES_HIGH_BYTES,
     )
 
 

@@ -68,7 +68,7 @@ def needs_of(
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
     subject, wanted = _subject(spec, architectures), _asked(spec, workload, quantization, companions or Companions())
-    found = _parts(subject, runtime, format, wanted, instruction_sets)
+    found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
         found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)
     missing = [entry for entry in found.unknown if entry.fact.startswith("memory")]
@@ -84,6 +84,7 @@ def needs_of(
         download_source=files.source if files else None,
         cpu=cpu,
         memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
+        tensor_parallel=found.tensor_parallel,
         unknown=found.unknown,
     )
 
@@ -199,9 +200,17 @@ def batch_tokens(spec: ModelSpec, workload: Workload, architectures: Mapping[str
     return found if found > MICRO_BATCH_TOKENS else None
 
 
+def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
+    """True where the runtime loads a model that sees without what it sees with."""
+    if spec.modality != "vision" or "vision" in runtime.modalities or spec.architecture is None:
+        return False
+    families = runtime.text_part.get(spec.architecture.row, runtime.text_part.get("*"))
+    return families is not None and (not families or spec.family in families)
+
+
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     """The sentence why that program does not load this model; None where it does, or nothing says that it does not."""
-    if spec.modality not in runtime.modalities:
+    if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     if spec.architecture is not None and not any(_has_format(spec, format) for format in runtime.formats):
         if "gguf" in runtime.formats:
@@ -305,7 +314,8 @@ def _with_companions(
     if asked.companions.draft is not None:
         # its cache is 16-bit whatever the model's is
         alone = asked.replace(quantization=asked.companions.draft_quantization, key_type="f16", value_type="f16", companions=Companions())
-        beside = _parts(_subject(asked.companions.draft, architectures), runtime, format, alone, instruction_sets)
+        draft = _subject(asked.companions.draft, architectures).replace(text_alone=takes_text_alone(asked.companions.draft, runtime))
+        beside = _parts(draft, runtime, format, alone, instruction_sets)
     return joined(subject, found, beside, asked, runtime, format)
 
 

@@ -78,7 +78,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     made: list[Term] = []
     weights, evictable = _weights(subject, quantization, files, instruction_sets)
     made += weights
-    projector, untold = _projector(subject), why_no_encoders(subject.spec)
+    projector, untold = (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
     architecture = subject.architecture
     if architecture is None or not (architecture.attention or architecture.recurrent):
         unknown.append(unread_cache(subject.spec))

@@ -84,10 +84,11 @@ def _weights(subject: Subject, asked: Asked) -> Term:
     unread = int(
         (sum(_TOKEN_TABLES.get(number, 0) for number in components.values()) + _ENCODERS.get(components.get("vae", 0), 0)) * bits / 8
     )
+    device = term("weights", size, How.COMPUTED, "parameters of the components", line)
     if asked.quantization == (subject.spec.components_dtype or "float32") and unread:
-        line += f" - {unread:,} bytes that are mapped and not read: the image encoder and tables of tokens; a GPU holds them too"
-        return term("weights", size - unread, How.COMPUTED, _SOURCE, line, high=size)
-    return term("weights", size, How.COMPUTED, _SOURCE, line, low=size - unread)
+        less = f"{line} - {unread:,} bytes that are mapped and not read: the image encoder and tables of tokens"
+        return term("weights", size - unread, How.COMPUTED, _SOURCE, less, high=size).replace(on_device=device)
+    return term("weights", size, How.COMPUTED, _SOURCE, line, low=size - unread).replace(on_device=device)
 
 
 def _decoder(subject: Subject, asked: Asked) -> Term:

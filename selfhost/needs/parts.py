@@ -20,13 +20,14 @@ class Encoder(Record):
 class Subject(Record):
     """One model and what its architecture is known to be. `row` is None where the architecture is unknown.
 
-    `encoder` is None where the model has none, or none that was measured.
+    `encoder` is None where the model has none, or none that was measured. `text_alone`: what it sees with is not loaded.
     """
 
     spec: ModelSpec
     architecture: Architecture | None
     row: ArchitectureRow | None
     encoder: Encoder | None = None
+    text_alone: bool = False
 
     @property
     def whole(self) -> bool:
@@ -47,7 +48,7 @@ _ROLLS_BACK = frozenset({"qwen35", "qwen35moe", "nemotron_h", "nemotron_h_moe", 
 
 class Companions(Record):
     """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the model that does, stored as
-    `draft_quantization`. `adapter` is the size of a LoRA adapter, `adapter_is_here` where its file is on this machine.
+    `draft_quantization`. `adapter` is the size of a LoRA adapter of `adapter_rank`, `adapter_is_here` where its file is on this machine.
     """
 
     draft: ModelSpec | None = None
@@ -55,6 +56,7 @@ class Companions(Record):
     draft_is_here: bool = False
     own_block: bool = False
     adapter: SizedWeights | None = None
+    adapter_rank: int = 0
     adapter_is_here: bool = False
 
     @property
@@ -85,6 +87,7 @@ class Parts(Record):
     terms: tuple[Term, ...] = ()
     evictable_bytes: int = 0
     largest_file_bytes: int | None = None
+    tensor_parallel: tuple[int, ...] = ()
     unknown: tuple[Unread, ...] = ()
 
 

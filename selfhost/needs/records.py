@@ -41,6 +41,9 @@ class Term(Record):
     projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction block with `mtp_`.
     `arithmetic` is one line that a person can check with a calculator.
     `offload` is None where all of it lies in one place, or shared out evenly.
+    `cut`: which shares of it tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and all of
+    it where nothing is said, is whole on every device. `on_device` is the term where the model lies on an accelerator, for what a
+    processor takes otherwise: parts of files that it maps and never reads.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Term(Record):
     source: str
     arithmetic: str
     offload: Offload | None = None
+    cut: tuple[tuple[float, int], ...] = ()
+    on_device: Term | None = None
 
     @property
     def is_program(self) -> bool:
@@ -67,6 +72,18 @@ class Term(Record):
     def is_copy(self) -> bool:
         """Weights in a second layout, which llama.cpp leaves out with --no-repack."""
         return self.name in ("repacked_weights", "draft_repacked_weights")
+
+    def on_one_of(self, devices: int) -> Term:
+        """What each of several devices holds of it under tensor parallelism."""
+        if devices == 1:
+            return self
+        left = 1.0 - sum(share - share / (min(devices, most) if most else devices) for share, most in self.cut)
+        sizes = {name: -int(-getattr(self, name) * left // 1) for name in ("bytes", "low_bytes", "high_bytes")}
+        if self.may_be_mapped and self.cut:
+            # what is whole by default may be divided on request: encoders, by --mm-encoder-tp-mode of vLLM
+            sizes["low_bytes"] = self.low_bytes // devices
+        part = f"{left:.4g}" if self.cut else "all"
+        return self.replace(arithmetic=f"on each of {devices} devices {part} of: {self.arithmetic}", **sizes)
 
 
 class SizedWeights(Record):
@@ -114,7 +131,8 @@ class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the largest single file (file
-    systems have limits), `download_how` how that size is known, `download_source` where from.
+    systems have limits), `download_how` how that size is known, `download_source` where from. `tensor_parallel`: over how many
+    devices the runtime can divide it, beside one.
     """
 
     download_bytes: int | None
@@ -125,4 +143,5 @@ class Needs(Record):
     cpu: CpuNeed
     placement: str = "host"
     memory: MemoryNeed | None
+    tensor_parallel: tuple[int, ...] = ()
     unknown: tuple[Unread, ...] = ()
