@@ -902,6 +902,40 @@ def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> Non
     assert local.notes
 
 
+def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:
+    """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that are missing: unknown, by the tensor."""
+    folder = small(tmp_path / "m")
+    fits: dict[str, object] = {
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 100,
+    }  # fmt: skip
+    for change, why in (
+        ({"num_key_value_heads": 4}, "model.layers.0.self_attn.k_proj.weight is 32 × 64, and config.json makes it 64 × 64"),
+        ({"num_hidden_layers": 4}, "no tensor of layer 2, 3"),
+        ({"num_hidden_layers": 1}, "have a layer 1"),
+        ({"intermediate_size": 256}, "mlp.up_proj.weight is 128 × 64, and config.json makes it 256 × 64"),
+    ):
+        config(folder, **fits | change)
+        spec = read_local(folder, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        assert again(spec) == spec
+        assert check(str(folder), Workload(runtime="transformers"), machine=load("aws-m7i.2xlarge").machine).route == "unknown"
+    config(folder, **fits)
+    assert read_local(folder, ROWS).spec.architecture is not None
+
+
+def test_a_block_that_predicts_more_tokens_is_no_contradiction(tmp_path: Path) -> None:
+    """DeepSeek and GLM publish it as one more layer, known by its eh_proj, also where config.json does not count it."""
+    folder = small(tmp_path / "m")
+    safetensors(folder / "more.safetensors", {"model.layers.2.eh_proj.weight": ("BF16", [64, 128])})
+    index = folder / "model.safetensors.index.json"
+    values = json.loads(index.read_text())
+    values["weight_map"]["model.layers.2.eh_proj.weight"] = "more.safetensors"
+    index.write_text(json.dumps(values))
+    assert read_local(folder, ROWS).spec.architecture is not None
+
+
 def test_safetensors_without_a_config(tmp_path: Path) -> None:
     """Weights are known without the architecture, which is said to be unknown."""
     count = safetensors(tmp_path / "model.safetensors", {"a": ("F16", [10, 20]), "b": ("F32", [5])})
