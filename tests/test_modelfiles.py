@@ -237,14 +237,38 @@ def test_an_unknown_architecture_keeps_its_tensors(tmp_path: Path) -> None:
     assert again(local.spec) == local.spec
 
 
-def test_a_file_that_departs_from_its_row_keeps_its_tensors(tmp_path: Path) -> None:
-    """A tensor more or less than other models of the architecture have is counted, and said."""
+def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
+    """llama.cpp asks for most biases where they are there (TENSOR_NOT_REQUIRED): counted, and said."""
     model = measured()["mistral-7b-v0.3"]
-    tensors = [*placed(model), ("blk.0.surprise.weight", [4096, 4096], "F16")]
+    tensors = [*placed(model), ("blk.0.ffn_down.bias", [4096], "F32")]
     local = read_local(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)), ROWS)
-    assert local.spec.parameters.total == 7_248_023_552 + 4096 * 4096
-    assert any("surprise" in note for note in local.notes)
+    assert local.spec.parameters.total == 7_248_023_552 + 4096
+    assert any("ffn_down.bias" in note for note in local.notes)
     assert again(local.spec) == local.spec
+
+
+def test_a_file_that_llamacpp_refuses_is_of_no_known_model(tmp_path: Path) -> None:
+    """llama.cpp: missing tensor; wrong number of tensors; wrong shape (src/llama-model-loader.cpp). Unknown, with the tensor's name."""
+    model = measured()["mistral-7b-v0.3"]
+    all = placed(model)
+    for tensors, why in (
+        ([one for one in all if one[0] != "blk.3.ffn_up.weight"], "no tensor blk.3.ffn_up"),
+        ([*all, ("blk.0.surprise.weight", [4096, 4096], "F16")], "a tensor blk.0.surprise (4,096 × 4,096)"),
+        ([*all, ("surprise.weight", [4096], "F16")], "a tensor surprise (4,096)"),
+        ([(name, [4096, 64] if name == "blk.5.ffn_up.weight" else shape, type) for name, shape, type in all], "blk.5.ffn_up is 4,096 × 64"),
+    ):
+        path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors))
+        spec = read_local(path, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        assert check(str(path), machine=load("aws-m7i.2xlarge").machine).route == "unknown"
+
+
+def test_a_block_beyond_their_number_is_a_damaged_file(tmp_path: Path) -> None:
+    """Two blocks in the header, 32 in the file: llama.cpp's done_getting_tensors counts the others and stops."""
+    model = measured()["mistral-7b-v0.3"]
+    found = problem(write(tmp_path / "x.gguf", *gguf(metadata("x", model) | {"llama.block_count": 2}, placed(model))))
+    assert "has a block 31, and says that it has 2 blocks" in found
 
 
 def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> None:
