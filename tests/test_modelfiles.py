@@ -858,13 +858,13 @@ def safetensors(path: Path, tensors: Mapping[str, tuple[str, list[int]]], *, mis
     return sum(prod(shape) for _, shape in tensors.values())
 
 
-def small(folder: Path, **changes: object) -> Path:
+def small(folder: Path, *, stored: str = "BF16", **changes: object) -> Path:
     """A folder with the config.json and the sharded weights of a small Llama."""
     config(
         folder, model_type="llama", hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, vocab_size=100, max_position_embeddings=256, **changes,
     )  # fmt: skip
-    first = {"model.embed_tokens.weight": ("BF16", [100, 64]), "lm_head.weight": ("BF16", [100, 64]), "model.norm.weight": ("BF16", [64])}
+    first = {"model.embed_tokens.weight": (stored, [100, 64]), "lm_head.weight": (stored, [100, 64]), "model.norm.weight": (stored, [64])}
     second = {}
     for layer in range(2):
         prefix = f"model.layers.{layer}."
@@ -873,7 +873,7 @@ def small(folder: Path, **changes: object) -> Path:
             ("mlp.gate_proj", [128, 64]), ("mlp.up_proj", [128, 64]), ("mlp.down_proj", [64, 128]), ("input_layernorm", [64]),
             ("post_attention_layernorm", [64]),
         ):  # fmt: skip
-            second[f"{prefix}{name}.weight"] = ("BF16", shape)
+            second[f"{prefix}{name}.weight"] = (stored, shape)
     safetensors(folder / "model-00001-of-00002.safetensors", first)
     safetensors(folder / "model-00002-of-00002.safetensors", second)
     places = dict.fromkeys(first, "model-00001-of-00002.safetensors") | dict.fromkeys(second, "model-00002-of-00002.safetensors")
@@ -947,6 +947,27 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
         assert check(str(folder), Workload(runtime="transformers"), machine=load("aws-m7i.2xlarge").machine).route == "unknown"
     config(folder, **fits)
     assert read_local(folder, ROWS).spec.architecture is not None
+
+
+@pytest.mark.parametrize("stated", ["bfloat16", "float32"])
+def test_weights_are_loaded_in_the_type_of_the_config(stated: str, tmp_path: Path) -> None:
+    """transformers 5 loads files of 32 bits as the type config.json states (dtype "auto"), and caches in it; the files keep their size."""
+    folder = small(tmp_path / "m", stored="F32", torch_dtype=stated)
+    local, width = read_local(folder, ROWS), {"bfloat16": 2, "float32": 4}[stated]
+    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
+    asked = Workload(quantization=local.quantization, context_tokens=256)
+    found = needs_of(local.spec, Catalogue.open().runtime("transformers"), asked, ROWS)
+    assert local.quantization == "float32"
+    assert found.download_bytes == sum(shard.stat().st_size for shard in folder.glob("*.safetensors"))
+    assert found.memory is not None
+    terms = {term.name: term for term in found.memory.terms}
+    assert terms["weights"].high_bytes == parameters * width
+    # 2 layers, keys and values, 2 KV heads of 16 numbers
+    assert terms["kv_cache"].bytes == 2 * 2 * 2 * 16 * width * 256
+    # vLLM makes 16 bits of either
+    memory = needs_of(local.spec, Catalogue.open().runtime("vllm"), asked, ROWS).memory
+    assert memory is not None
+    assert {term.name: term.bytes for term in memory.terms}["weights"] == pytest.approx(parameters * 2, rel=0.1)
 
 
 def test_a_block_that_predicts_more_tokens_is_no_contradiction(tmp_path: Path) -> None:

@@ -392,7 +392,8 @@ def _weights(
             spec = spec.replace(architecture=None, unknown={**unread, "architecture": why})
         if not stored.quantized and weights.dtype is not None and stored.name != weights.dtype:
             if stored.name is not None:
-                notes += (f"config.json says {stored.name}, and most of the weights are {weights.dtype}",)
+                said = f"config.json says {stored.name}, and most of the weights are {weights.dtype}"
+                notes += (f"{said}: transformers loads them as {stored.name}",)
             stored = Stored(name=weights.dtype, quantized=False)
         if spec.architecture is not None:
             dtype = spec.architecture.dtype or (weights.dtype if not stored.quantized else None)
