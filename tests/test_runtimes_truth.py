@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from selfhost import needs
+from selfhost import Workload, check, needs
 from selfhost.catalogue import Catalogue
-from selfhost.needs.records import MemoryNeed, Term
+from selfhost.needs.records import MemoryNeed, Needs, Term
+from selfhost.profiles import load
 from selfhost.spec import ModelSpec, Parameters
-from selfhost.workload import Workload
 
 ROOT = Path(__file__).parents[1]
 GIB = 1 << 30
@@ -185,13 +185,47 @@ def test_half_a_minute_of_audio_takes_no_more(run: dict[str, Any]) -> None:
     assert max(stage["peak_bytes"] for stage in run["stages"].values()) <= heard(run)[0].high_bytes
 
 
+def others_heard(seen: dict[str, Any]) -> Needs:
+    """What faster-whisper takes in somebody else's run, of the audio that ours are for."""
+    id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
+    asked = Workload(quantization=seen["quantization"], parallel=seen["batch"])
+    return needs.needs_of(Catalogue.open().spec(id), Catalogue.open().runtime("faster-whisper"), asked, rows())
+
+
+def longer(seen: dict[str, Any]) -> int:
+    """What the audio beyond ten minutes takes, as the arithmetic says."""
+    return 936_000 * (int(seen["audio_seconds"]) - 600)
+
+
 @pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on a GPU"))
 def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any]) -> None:
-    """float16 with 5 beams: weights, caches and buffers are between the ends."""
-    id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
-    terms = answer(Catalogue.open().spec(id), "faster-whisper", quantization="float16")[1]
-    parts = (terms["weights"], terms["compute"])
-    assert sum(part.low_bytes for part in parts) <= seen["gpu_bytes"] <= sum(part.high_bytes for part in parts)
+    """In fp16 and int8, alone and in a batch: weights, caches and buffers are between the ends; what stays in RAM too."""
+    found = others_heard(seen)
+    moved, beside = found.on_accelerator, found.beside_accelerator
+    assert sum(term.low_bytes for term in moved) <= seen["gpu_bytes"] <= sum(term.high_bytes for term in moved)
+    assert sum(term.bytes for term in moved) == pytest.approx(seen["gpu_bytes"], rel=0.08)
+    if "ram_bytes" in seen:
+        more = longer(seen)
+        assert sum(term.low_bytes for term in beside) <= seen["ram_bytes"] <= sum(term.high_bytes for term in beside) + more
+    assert {term.how for term in (*moved, *beside) if term.name == "compute"} == {"stated"}
+
+
+def test_audio_stays_in_ram_beside_a_gpu() -> None:
+    """900 MB of RAM were seen beside fp16 on a GPU, none of them the model's; on a machine without one the weights lie in RAM."""
+    machine = load("desktop-rtx3090-24gb").machine
+    for quantization in ("float16", "int8"):
+        verdict = check("whisper-large-v3", Workload(runtime="faster-whisper", quantization=quantization), machine=machine)
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        assert verdict.needs.placement == "accelerator"
+        here = [term for term in verdict.needs.memory.terms if term.where == "host"]
+        assert {term.name for term in here} == {"compute", "runtime"}
+        assert sum(term.low_bytes for term in here) >= 561_600_000
+    without = machine.replace(accelerators=())
+    verdict = check("whisper-large-v3", Workload(runtime="faster-whisper", quantization="int8"), machine=without)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert {(term.name, term.where) for term in verdict.needs.memory.terms} == {(one, "host") for one in ("weights", "compute", "runtime")}
 
 
 @pytest.mark.parametrize("id", [spec.id for spec in Catalogue.open().specs() if any(files.format == "ctranslate2" for files in spec.files)])

@@ -84,6 +84,8 @@ def needs_of(
         download_source=files.source if files else None,
         cpu=cpu,
         memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
+        on_accelerator=() if missing else found.on_accelerator,
+        beside_accelerator=() if missing else found.beside_accelerator,
         unknown=found.unknown,
     )
 

@@ -114,7 +114,8 @@ class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the largest single file (file
-    systems have limits), `download_how` how that size is known, `download_source` where from.
+    systems have limits), `download_how` how that size is known, `download_source` where from. Where a runtime takes something else
+    on an accelerator than in RAM alone, `on_accelerator` is what it takes there, and `beside_accelerator` what then stays in RAM.
     """
 
     download_bytes: int | None
@@ -125,4 +126,6 @@ class Needs(Record):
     cpu: CpuNeed
     placement: str = "host"
     memory: MemoryNeed | None
+    on_accelerator: tuple[Term, ...] = ()
+    beside_accelerator: tuple[Term, ...] = ()
     unknown: tuple[Unread, ...] = ()
