@@ -119,12 +119,12 @@ def speech(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
 
 @pytest.mark.parametrize("run", [*cases("whisper", "whisper.cpp"), *cases("whisper", "published")])
 def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None:
-    """Caches for one beam, and the four graphs with flash attention: within 0.5 % of what the program prints at its start."""
+    """Caches, and the four graphs with flash attention: within 0.5 % of what the program prints at its start, before it makes six caches
+    of text more for 5 beams."""
     terms = speech(run)[1]
     printed = run["buffers"]
     if "kv self size" in printed:
         caches = sum(size for name, size in printed.items() if name.startswith("kv"))
-        assert terms["kv_cache"].low_bytes == pytest.approx(caches, rel=0.005)
         assert terms["kv_cache"].bytes == pytest.approx(caches + 6 * printed["kv self size"], rel=0.005)
     graphs = {name: size for name, size in printed.items() if name.startswith("compute")}
     if run.get("flash_attention"):
@@ -143,17 +143,26 @@ def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None
     "run", [case for case in cases("whisper", "whisper.cpp") if case.values[0]["flash_attention"] and case.values[0]["peak_bytes"]]
 )
 def test_whisper_cpp_takes_what_was_measured(run: dict[str, Any]) -> None:
-    """The peak of the whole program, which searches with one beam in its benchmark, is between the ends."""
-    found = speech(run)[0]
-    assert found.low_bytes <= run["peak_bytes"] <= found.high_bytes
+    """The peak of the whole program, with the caches of 5 beams where its benchmark has one, is between the ends, and within 1 %."""
+    found, peak = speech(run)[0], run["peak_bytes"] + 6 * run["buffers"]["kv self size"]
+    assert found.low_bytes <= peak <= found.high_bytes
+    assert found.total_bytes == pytest.approx(peak, rel=0.01)
+
+
+@pytest.mark.parametrize("size", ["small", "medium", "large-v3", "large-v3-turbo"])
+def test_ranges_of_whisper_cpp_are_narrow(size: str) -> None:
+    """At most ± 10 %: whisper-cli's own number of beams, and not from one to five. What is unsure is the same for all sizes."""
+    found = speech({"size": size})[0]
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
 
 
 @pytest.mark.parametrize("run", cases("whisper", "readme"))
 def test_whisper_cpp_takes_what_its_readme_says(run: dict[str, Any]) -> None:
-    """The memory its authors state is between the ends, and within 8 % of the estimate."""
+    """The memory its authors state is between the ends, and within 5 % of the estimate: 1.5 GiB on disk and 2.1 GB in memory are of
+    one unit, and in decimal units the caches of 5 beams would not be in them."""
     found = speech(run)[0]
     assert found.low_bytes <= run["memory_bytes"] <= found.high_bytes
-    assert found.total_bytes == pytest.approx(run["memory_bytes"], rel=0.08)
+    assert found.total_bytes == pytest.approx(run["memory_bytes"], rel=0.05)
 
 
 def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
