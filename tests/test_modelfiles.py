@@ -964,6 +964,10 @@ def test_weights_are_loaded_in_the_type_of_the_config(stated: str, tmp_path: Pat
     assert terms["weights"].high_bytes == parameters * width
     # 2 layers, keys and values, 2 KV heads of 16 numbers
     assert terms["kv_cache"].bytes == 2 * 2 * 2 * 16 * width * 256
+    judged = check(str(folder), Workload(context_tokens=256), machine=load("aws-m7i.2xlarge").machine).needs
+    assert judged is not None
+    assert judged.memory is not None
+    assert {term.name: term.bytes for term in judged.memory.terms}["kv_cache"] == terms["kv_cache"].bytes
     # vLLM makes 16 bits of either
     memory = needs_of(local.spec, Catalogue.open().runtime("vllm"), asked, ROWS).memory
     assert memory is not None
