@@ -19,7 +19,7 @@ from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, elsewhere
 from .quality import loss_by_size, quality_of
-from .spec import MODALITIES, PLAIN_DTYPES, ModelSpec, RuntimeSpec
+from .spec import MODALITIES, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
@@ -160,9 +160,8 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         here = (local.format,) if local.files_here or local.missing or local.requantized else ()
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
         part = Here(path=typed, size_bytes=local.size_bytes, missing_bytes=rest if rest > 0 else None, missing_files=local.missing)
-        spec = _stored_as(local.spec, local.quantization) if local.files_here and local.format == "safetensors" else local.spec
         return _Understood(
-            spec=spec,
+            spec=local.spec,
             asked=typed,
             workload=workload,
             notes=local.notes,
@@ -203,14 +202,6 @@ DRAFT_NOTE = (
     "How much faster a draft makes it depends on how many of its tokens are accepted, which differs from text to text: the range of the "
     "speed covers none and all."
 )
-
-
-def _stored_as(spec: ModelSpec, dtype: str | None) -> ModelSpec:
-    """The files' own type decides, whatever config.json says."""
-    made = spec.architecture
-    if made is None or dtype not in PLAIN_DTYPES or dtype == made.dtype:
-        return spec
-    return spec.replace(architecture=made.replace(dtype=dtype))
 
 
 def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:

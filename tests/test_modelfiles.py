@@ -237,14 +237,38 @@ def test_an_unknown_architecture_keeps_its_tensors(tmp_path: Path) -> None:
     assert again(local.spec) == local.spec
 
 
-def test_a_file_that_departs_from_its_row_keeps_its_tensors(tmp_path: Path) -> None:
-    """A tensor more or less than other models of the architecture have is counted, and said."""
+def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
+    """llama.cpp asks for most biases where they are there (TENSOR_NOT_REQUIRED): counted, and said."""
     model = measured()["mistral-7b-v0.3"]
-    tensors = [*placed(model), ("blk.0.surprise.weight", [4096, 4096], "F16")]
+    tensors = [*placed(model), ("blk.0.ffn_down.bias", [4096], "F32")]
     local = read_local(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)), ROWS)
-    assert local.spec.parameters.total == 7_248_023_552 + 4096 * 4096
-    assert any("surprise" in note for note in local.notes)
+    assert local.spec.parameters.total == 7_248_023_552 + 4096
+    assert any("ffn_down.bias" in note for note in local.notes)
     assert again(local.spec) == local.spec
+
+
+def test_a_file_that_llamacpp_refuses_is_of_no_known_model(tmp_path: Path) -> None:
+    """llama.cpp: missing tensor; wrong number of tensors; wrong shape (src/llama-model-loader.cpp). Unknown, with the tensor's name."""
+    model = measured()["mistral-7b-v0.3"]
+    all = placed(model)
+    for tensors, why in (
+        ([one for one in all if one[0] != "blk.3.ffn_up.weight"], "no tensor blk.3.ffn_up"),
+        ([*all, ("blk.0.surprise.weight", [4096, 4096], "F16")], "a tensor blk.0.surprise (4,096 × 4,096)"),
+        ([*all, ("surprise.weight", [4096], "F16")], "a tensor surprise (4,096)"),
+        ([(name, [4096, 64] if name == "blk.5.ffn_up.weight" else shape, type) for name, shape, type in all], "blk.5.ffn_up is 4,096 × 64"),
+    ):
+        path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors))
+        spec = read_local(path, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        assert check(str(path), machine=load("aws-m7i.2xlarge").machine).route == "unknown"
+
+
+def test_a_block_beyond_their_number_is_a_damaged_file(tmp_path: Path) -> None:
+    """Two blocks in the header, 32 in the file: llama.cpp's done_getting_tensors counts the others and stops."""
+    model = measured()["mistral-7b-v0.3"]
+    found = problem(write(tmp_path / "x.gguf", *gguf(metadata("x", model) | {"llama.block_count": 2}, placed(model))))
+    assert "has a block 31, and says that it has 2 blocks" in found
 
 
 def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> None:
@@ -834,13 +858,13 @@ def safetensors(path: Path, tensors: Mapping[str, tuple[str, list[int]]], *, mis
     return sum(prod(shape) for _, shape in tensors.values())
 
 
-def small(folder: Path, **changes: object) -> Path:
+def small(folder: Path, *, stored: str = "BF16", **changes: object) -> Path:
     """A folder with the config.json and the sharded weights of a small Llama."""
     config(
         folder, model_type="llama", hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, vocab_size=100, max_position_embeddings=256, **changes,
     )  # fmt: skip
-    first = {"model.embed_tokens.weight": ("BF16", [100, 64]), "lm_head.weight": ("BF16", [100, 64]), "model.norm.weight": ("BF16", [64])}
+    first = {"model.embed_tokens.weight": (stored, [100, 64]), "lm_head.weight": (stored, [100, 64]), "model.norm.weight": (stored, [64])}
     second = {}
     for layer in range(2):
         prefix = f"model.layers.{layer}."
@@ -849,7 +873,7 @@ def small(folder: Path, **changes: object) -> Path:
             ("mlp.gate_proj", [128, 64]), ("mlp.up_proj", [128, 64]), ("mlp.down_proj", [64, 128]), ("input_layernorm", [64]),
             ("post_attention_layernorm", [64]),
         ):  # fmt: skip
-            second[f"{prefix}{name}.weight"] = ("BF16", shape)
+            second[f"{prefix}{name}.weight"] = (stored, shape)
     safetensors(folder / "model-00001-of-00002.safetensors", first)
     safetensors(folder / "model-00002-of-00002.safetensors", second)
     places = dict.fromkeys(first, "model-00001-of-00002.safetensors") | dict.fromkeys(second, "model-00002-of-00002.safetensors")
@@ -900,6 +924,65 @@ def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> Non
     assert local.spec.parameters.total == 12_864 + 2 * (12_288 + 24_576 + 128)
     assert local.spec.parameters.difference
     assert local.notes
+
+
+def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:
+    """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that are missing: unknown, by the tensor."""
+    folder = small(tmp_path / "m")
+    fits: dict[str, object] = {
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 100,
+    }  # fmt: skip
+    for change, why in (
+        ({"num_key_value_heads": 4}, "model.layers.0.self_attn.k_proj.weight is 32 × 64, and config.json makes it 64 × 64"),
+        ({"num_hidden_layers": 4}, "no tensor of layer 2, 3"),
+        ({"num_hidden_layers": 1}, "have a layer 1"),
+        ({"intermediate_size": 256}, "mlp.up_proj.weight is 128 × 64, and config.json makes it 256 × 64"),
+    ):
+        config(folder, **fits | change)
+        spec = read_local(folder, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        assert again(spec) == spec
+        assert check(str(folder), Workload(runtime="transformers"), machine=load("aws-m7i.2xlarge").machine).route == "unknown"
+    config(folder, **fits)
+    assert read_local(folder, ROWS).spec.architecture is not None
+
+
+@pytest.mark.parametrize("stated", ["bfloat16", "float32"])
+def test_weights_are_loaded_in_the_type_of_the_config(stated: str, tmp_path: Path) -> None:
+    """transformers 5 loads files of 32 bits as the type config.json states (dtype "auto"), and caches in it; the files keep their size."""
+    folder = small(tmp_path / "m", stored="F32", torch_dtype=stated)
+    local, width = read_local(folder, ROWS), {"bfloat16": 2, "float32": 4}[stated]
+    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
+    asked = Workload(quantization=local.quantization, context_tokens=256)
+    found = needs_of(local.spec, Catalogue.open().runtime("transformers"), asked, ROWS)
+    assert local.quantization == "float32"
+    assert found.download_bytes == sum(shard.stat().st_size for shard in folder.glob("*.safetensors"))
+    assert found.memory is not None
+    terms = {term.name: term for term in found.memory.terms}
+    assert terms["weights"].high_bytes == parameters * width
+    # 2 layers, keys and values, 2 KV heads of 16 numbers
+    assert terms["kv_cache"].bytes == 2 * 2 * 2 * 16 * width * 256
+    judged = check(str(folder), Workload(context_tokens=256), machine=load("aws-m7i.2xlarge").machine).needs
+    assert judged is not None
+    assert judged.memory is not None
+    assert {term.name: term.bytes for term in judged.memory.terms}["kv_cache"] == terms["kv_cache"].bytes
+    # vLLM makes 16 bits of either
+    memory = needs_of(local.spec, Catalogue.open().runtime("vllm"), asked, ROWS).memory
+    assert memory is not None
+    assert {term.name: term.bytes for term in memory.terms}["weights"] == pytest.approx(parameters * 2, rel=0.1)
+
+
+def test_a_block_that_predicts_more_tokens_is_no_contradiction(tmp_path: Path) -> None:
+    """DeepSeek and GLM publish it as one more layer, known by its eh_proj, also where config.json does not count it."""
+    folder = small(tmp_path / "m")
+    safetensors(folder / "more.safetensors", {"model.layers.2.eh_proj.weight": ("BF16", [64, 128])})
+    index = folder / "model.safetensors.index.json"
+    values = json.loads(index.read_text())
+    values["weight_map"]["model.layers.2.eh_proj.weight"] = "more.safetensors"
+    index.write_text(json.dumps(values))
+    assert read_local(folder, ROWS).spec.architecture is not None
 
 
 def test_safetensors_without_a_config(tmp_path: Path) -> None:

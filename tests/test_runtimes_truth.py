@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from selfhost import needs
+from selfhost import Workload, check, needs
 from selfhost.catalogue import Catalogue
-from selfhost.needs.records import MemoryNeed, Term
+from selfhost.needs.records import MemoryNeed, Needs, Term
+from selfhost.profiles import load
 from selfhost.spec import ModelSpec, Parameters
-from selfhost.workload import Workload
 
 ROOT = Path(__file__).parents[1]
 GIB = 1 << 30
@@ -118,12 +119,12 @@ def speech(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
 
 @pytest.mark.parametrize("run", [*cases("whisper", "whisper.cpp"), *cases("whisper", "published")])
 def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None:
-    """Caches for one beam, and the four graphs with flash attention: within 0.5 % of what the program prints at its start."""
+    """Caches, and the four graphs with flash attention: within 0.5 % of what the program prints at its start, before it makes six caches
+    of text more for 5 beams."""
     terms = speech(run)[1]
     printed = run["buffers"]
     if "kv self size" in printed:
         caches = sum(size for name, size in printed.items() if name.startswith("kv"))
-        assert terms["kv_cache"].low_bytes == pytest.approx(caches, rel=0.005)
         assert terms["kv_cache"].bytes == pytest.approx(caches + 6 * printed["kv self size"], rel=0.005)
     graphs = {name: size for name, size in printed.items() if name.startswith("compute")}
     if run.get("flash_attention"):
@@ -142,17 +143,26 @@ def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None
     "run", [case for case in cases("whisper", "whisper.cpp") if case.values[0]["flash_attention"] and case.values[0]["peak_bytes"]]
 )
 def test_whisper_cpp_takes_what_was_measured(run: dict[str, Any]) -> None:
-    """The peak of the whole program, which searches with one beam in its benchmark, is between the ends."""
-    found = speech(run)[0]
-    assert found.low_bytes <= run["peak_bytes"] <= found.high_bytes
+    """The peak of the whole program, with the caches of 5 beams where its benchmark has one, is between the ends, and within 1 %."""
+    found, peak = speech(run)[0], run["peak_bytes"] + 6 * run["buffers"]["kv self size"]
+    assert found.low_bytes <= peak <= found.high_bytes
+    assert found.total_bytes == pytest.approx(peak, rel=0.01)
+
+
+@pytest.mark.parametrize("size", ["small", "medium", "large-v3", "large-v3-turbo"])
+def test_ranges_of_whisper_cpp_are_narrow(size: str) -> None:
+    """At most ± 10 %: whisper-cli's own number of beams, and not from one to five. What is unsure is the same for all sizes."""
+    found = speech({"size": size})[0]
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
 
 
 @pytest.mark.parametrize("run", cases("whisper", "readme"))
 def test_whisper_cpp_takes_what_its_readme_says(run: dict[str, Any]) -> None:
-    """The memory its authors state is between the ends, and within 8 % of the estimate."""
+    """The memory its authors state is between the ends, and within 5 % of the estimate: 1.5 GiB on disk and 2.1 GB in memory are of
+    one unit, and in decimal units the caches of 5 beams would not be in them."""
     found = speech(run)[0]
     assert found.low_bytes <= run["memory_bytes"] <= found.high_bytes
-    assert found.total_bytes == pytest.approx(run["memory_bytes"], rel=0.08)
+    assert found.total_bytes == pytest.approx(run["memory_bytes"], rel=0.05)
 
 
 def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
@@ -171,12 +181,26 @@ def test_faster_whisper_holds_the_weights_in_the_type_asked_for(run: dict[str, A
 
 @pytest.mark.parametrize("run", [case for case in cases("whisper", "faster-whisper") if case.values[0].get("audio_seconds") == 600])
 def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
-    """Ten minutes of audio with as much text as it writes: the peak is between the ends, and within 8 % of the estimate."""
+    """Ten minutes of audio with as much text as it writes, on one thread: the peak is between the ends, and within 8 % of the estimate.
+
+    The ends are at most 10 % from their middle but for what more threads take.
+    """
     found = heard(run)[0]
     peak = max(stage["peak_bytes"] for stage in run["stages"].values())
     assert found.low_bytes <= peak <= found.high_bytes
     assert found.total_bytes == pytest.approx(peak, rel=0.08)
-    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
+    more = re.search(r"8 threads take up to ([\d,]+) bytes more", heard(run)[1]["compute"].arithmetic)
+    assert more is not None
+    high = found.high_bytes - int(more[1].replace(",", ""))
+    assert (high - found.low_bytes) / (high + found.low_bytes) <= 0.1
+
+
+@pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on 8 threads"))
+def test_faster_whisper_takes_what_others_saw_on_eight_threads(seen: dict[str, Any]) -> None:
+    """A CPU with eight threads, alone and in a batch: what was seen is between the ends."""
+    found = others_heard(seen).memory
+    assert found is not None
+    assert found.low_bytes <= seen["ram_bytes"] <= found.high_bytes + longer(seen)
 
 
 @pytest.mark.parametrize("run", [case for case in cases("whisper", "faster-whisper") if case.values[0].get("audio_seconds", 30) == 30])
@@ -185,13 +209,47 @@ def test_half_a_minute_of_audio_takes_no_more(run: dict[str, Any]) -> None:
     assert max(stage["peak_bytes"] for stage in run["stages"].values()) <= heard(run)[0].high_bytes
 
 
+def others_heard(seen: dict[str, Any]) -> Needs:
+    """What faster-whisper takes in somebody else's run, of the audio that ours are for."""
+    id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
+    asked = Workload(quantization=seen["quantization"], parallel=seen["batch"])
+    return needs.needs_of(Catalogue.open().spec(id), Catalogue.open().runtime("faster-whisper"), asked, rows())
+
+
+def longer(seen: dict[str, Any]) -> int:
+    """What the audio beyond ten minutes takes, as the arithmetic says."""
+    return 936_000 * (int(seen["audio_seconds"]) - 600)
+
+
 @pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on a GPU"))
 def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any]) -> None:
-    """float16 with 5 beams: weights, caches and buffers are between the ends."""
-    id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
-    terms = answer(Catalogue.open().spec(id), "faster-whisper", quantization="float16")[1]
-    parts = (terms["weights"], terms["compute"])
-    assert sum(part.low_bytes for part in parts) <= seen["gpu_bytes"] <= sum(part.high_bytes for part in parts)
+    """In fp16 and int8, alone and in a batch: weights, caches and buffers are between the ends; what stays in RAM too."""
+    found = others_heard(seen)
+    moved, beside = found.on_accelerator, found.beside_accelerator
+    assert sum(term.low_bytes for term in moved) <= seen["gpu_bytes"] <= sum(term.high_bytes for term in moved)
+    assert sum(term.bytes for term in moved) == pytest.approx(seen["gpu_bytes"], rel=0.08)
+    if "ram_bytes" in seen:
+        more = longer(seen)
+        assert sum(term.low_bytes for term in beside) <= seen["ram_bytes"] <= sum(term.high_bytes for term in beside) + more
+    assert {term.how for term in (*moved, *beside) if term.name == "compute"} == {"stated"}
+
+
+def test_audio_stays_in_ram_beside_a_gpu() -> None:
+    """900 MB of RAM were seen beside fp16 on a GPU, none of them the model's; on a machine without one the weights lie in RAM."""
+    machine = load("desktop-rtx3090-24gb").machine
+    for quantization in ("float16", "int8"):
+        verdict = check("whisper-large-v3", Workload(runtime="faster-whisper", quantization=quantization), machine=machine)
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        assert verdict.needs.placement == "accelerator"
+        here = [term for term in verdict.needs.memory.terms if term.where == "host"]
+        assert {term.name for term in here} == {"compute", "runtime"}
+        assert sum(term.low_bytes for term in here) >= 561_600_000
+    without = machine.replace(accelerators=())
+    verdict = check("whisper-large-v3", Workload(runtime="faster-whisper", quantization="int8"), machine=without)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert {(term.name, term.where) for term in verdict.needs.memory.terms} == {(one, "host") for one in ("weights", "compute", "runtime")}
 
 
 @pytest.mark.parametrize("id", [spec.id for spec in Catalogue.open().specs() if any(files.format == "ctranslate2" for files in spec.files)])

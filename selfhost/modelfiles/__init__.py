@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..needs.records import SizedWeights
+    from ..spec import Architecture
     from .gguf import Header
 
 __all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text"]
@@ -385,9 +386,14 @@ def _weights(
             stored = _quantized_beside(config) or stored
         spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
         notes += more
+        why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
+        if why is not None:
+            unread = {key: text for key, text in spec.unknown.items() if not key.startswith("architecture.")}
+            spec = spec.replace(architecture=None, unknown={**unread, "architecture": why})
         if not stored.quantized and weights.dtype is not None and stored.name != weights.dtype:
             if stored.name is not None:
-                notes += (f"config.json says {stored.name}, and most of the weights are {weights.dtype}",)
+                said = f"config.json says {stored.name}, and most of the weights are {weights.dtype}"
+                notes += (f"{said}: transformers loads them as {stored.name}",)
             stored = Stored(name=weights.dtype, quantized=False)
         if spec.architecture is not None:
             dtype = spec.architecture.dtype or (weights.dtype if not stored.quantized else None)
@@ -454,6 +460,57 @@ def _counted(spec: ModelSpec, language: int | None, total: int | None, files: tu
         return spec.replace(parameters=known.replace(extra_in_files=gap), unknown=unknown), ()
     why = f"the files hold {total:,} parameters, and config.json describes {known.total:,}"
     return spec.replace(parameters=known.replace(total=total, active=None, difference=why), unknown=unknown), (why,)
+
+
+def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[int, ...]]]) -> str | None:
+    """Where the files are not of the model that config.json describes; None where nothing says so.
+
+    transformers refuses a shape that differs; of layers it drops those beyond the config's, and makes up those that are not there.
+    """
+    from .naming import listed
+
+    if not stored:
+        return None
+    groups = (
+        [part.layers for part in made.attention] + [part.layers for part in made.recurrent] + [part.layers for part in made.feed_forward]
+    )
+    busy = {layer for layers in groups for layer in layers}
+    missing = sorted(busy - stored.keys())
+    if missing:
+        return f"the files have no tensor of layer {listed(map(str, missing))}, and config.json says {made.layers:,} layers"
+    last = max(layer for layer, shapes in stored.items() if layer in busy or not any(name.endswith("eh_proj.weight") for name in shapes))
+    if last >= made.layers + (made.mtp_layers or 0):
+        return f"the files have a layer {last:,}, and config.json says {made.layers:,} layers, counted from 0"
+    wide = made.embedding_length
+    for attention in made.attention:
+        keys, values = attention.kv_heads * attention.key_length, attention.kv_heads * attention.value_length
+        latent = attention.kind == "latent"
+        shapes = {
+            "k_proj.weight": (keys, wide),
+            "v_proj.weight": (values, wide),
+            "qkv_proj.weight": (attention.heads * attention.key_length + keys + values, wide),
+            "query_key_value.weight": (attention.heads * attention.key_length + keys + values, wide),
+        }
+        if latent:
+            shapes = {"kv_a_proj_with_mqa.weight": ((attention.latent_length or 0) + (attention.rope_length or 0), wide)}
+        for layer in attention.layers:
+            if why := _odd(stored[layer], shapes):
+                return why
+    for part in made.feed_forward:
+        if not part.experts:
+            for layer in part.layers:
+                if why := _odd(stored[layer], {"up_proj.weight": (part.length, wide), "down_proj.weight": (wide, part.length)}):
+                    return why
+    return None
+
+
+def _odd(stored: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, int]]) -> str | None:
+    """What a tensor of one layer is and should be, of the first whose shape is not the expected one."""
+    for name, shape in stored.items():
+        wanted = next((wanted for ending, wanted in expected.items() if name.endswith("." + ending)), shape)
+        if shape != wanted:
+            return f"{name} is {' × '.join(f'{size:,}' for size in shape)}, and config.json makes it {wanted[0]:,} × {wanted[1]:,}"
+    return None
 
 
 def _quantized_beside(config: str) -> Any:

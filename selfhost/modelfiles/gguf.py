@@ -85,6 +85,13 @@ _FILE_TYPES: Mapping[int, tuple[str, str]] = {
     37: ("TQ2_0", "TQ2_0"), 38: ("MXFP4_MOE", "MXFP4"), 39: ("NVFP4", "NVFP4"), 40: ("Q1_0", "Q1_0"), 41: ("Q2_0", "Q2_0"),
 }  # fmt: skip
 _GUESSED = 1024
+# names, less .weight, of tensors that some architecture in llama.cpp's src/models takes where they are there and else does without
+_OPTIONAL = re.compile(
+    r"\.(?:bias|scale|input_scale)\Z|^(?:output|cls|dense_|rope_|token_types|position_embd)|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm"
+    r"|attn_rot_embd|attn_norm_2|attn_sinks|attn_gate|attn_sub_norm|ffn_sub_norm|ffn_latent|layer_|time_mix|ssm_)"
+)
+# one of these in a block stands for several others: merged while converting, or apart in files of before 2025
+_INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
 # what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
 _FALLBACKS: Mapping[str, str] = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
@@ -500,9 +507,12 @@ class _Model:
             self.unknown["architecture"] = str(why)
             return None
 
-    def refuse_missing_blocks(self) -> None:
-        """llama.cpp looks for the tensors of every block; Nemotron NAS alone has empty ones, whose heads its header counts as 0."""
+    def refuse_missing_blocks(self, blocks: int) -> None:
+        """llama.cpp looks for the tensors of every block, and refuses a file that has more tensors than it asked for
+        (src/llama-model-loader.cpp, done_getting_tensors); Nemotron NAS alone has empty blocks, whose heads its header counts as 0."""
         there = {self.layer_of(tensor) for tensor in self.tensors}
+        if max(there) >= blocks:
+            self.damaged(f"it has a block {max(there):,}, and says that it has {blocks:,} blocks, counted from 0")
         heads = self.per_layer("attention.head_count", self.layers)
         missing = [layer for layer in range(self.layers) if layer not in there and (heads is None or heads[layer])]
         if missing:
@@ -543,7 +553,7 @@ class _Model:
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
             raise _Unclear(f'the tensor "{clean(strange.name)}" is of {strange.type}, which no llama.cpp up to 2026 loads')
-        self.refuse_missing_blocks()
+        self.refuse_missing_blocks(blocks)
         self.refuse_other_experts()
         state = self.recurrent()
         attention = self.attention(state)
@@ -822,6 +832,7 @@ class _Model:
             actual = _by_place(self.groups(made))
             if expected == actual:
                 return made
+            self.refuse_other_tensors(expected, actual)
             odd = [place for place, _ in (expected.items() ^ actual.items())]
             names = listed(sorted({clean(_numbered(place)) for place in odd}), 3)
             self.notes.append(f"its tensors are not quite those of other {self.name} models ({names}); counted as they stand in the file")
@@ -833,6 +844,30 @@ class _Model:
         if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
             raise _Unclear(f"the tensors of {self.name} have more than {MAX_TENSOR_NAMES:,} names")
         return made.replace(tensors=groups)
+
+    def refuse_other_tensors(
+        self, expected: Mapping[tuple[str, int], tuple[int, ...]], actual: Mapping[tuple[str, int], tuple[int, ...]]
+    ) -> None:
+        """Raise `_Unclear` at a tensor that llama.cpp would not find, would find in another shape, or would not ask for.
+
+        It refuses all three (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors). Blocks that predict more tokens
+        are left out.
+        """
+        merged = {layer for name, layer in actual.keys() - expected.keys() if name.removeprefix("blk.*.") in _INSTEAD}
+        for name, layer in sorted(expected.keys() | actual.keys()):
+            needed, there = expected.get((name, layer)), actual.get((name, layer))
+            if needed == there or layer >= self.layers or layer in merged or _OPTIONAL.search(name):
+                continue
+            what = clean(_numbered((name, layer)))
+            if there is None:
+                raise _Unclear(f"the file has no tensor {what}, which {self.name} models have: llama.cpp refuses such a file")
+            shape = " × ".join(f"{size:,}" for size in there) or "1"
+            if needed is None:
+                raise _Unclear(f"the file has a tensor {what} ({shape}), which {self.name} models have not: llama.cpp refuses such a file")
+            raise _Unclear(
+                f"the tensor {what} is {shape}, and the header makes it {' × '.join(f'{size:,}' for size in needed) or '1'}: llama.cpp"
+                " refuses such a file"
+            )
 
     def groups(self, made: Architecture) -> tuple[TensorGroup, ...]:
         limit = made.layers + (made.mtp_layers or 0)

@@ -36,14 +36,31 @@ _TYPES: Mapping[str, tuple[int, str | None]] = {
     "F6_E2M3": (6, None), "F6_E3M2": (6, None),
 }  # fmt: skip
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
+# a weight in one of these has the shape of its matrix
+_TRUE_SHAPES = _PLAIN | {"F8_E4M3"}
+# tensors of the language model's layers, under the prefixes that classes of transformers write; those of encoders have others
+_IN_LAYER = re.compile(
+    r"(?:(?:model\.|language_model\.|model\.language_model\.|language_model\.model\.|gpt_neox\.|backbone\.|model\.decoder\.|decoder\."
+    r"|transformer\.encoder\.)?layers|(?:transformer\.)?h|transformer\.blocks|(?:bert\.|roberta\.)?encoder\.layer)\.(\d{1,6})\.(.+)\Z",
+    re.DOTALL,
+)
+# of which the shape follows from a config.json, outputs first, whatever the class; eh_proj marks a block that predicts more tokens
+_COMPARED = re.compile(
+    r"self_attn\.(?:[kv]_proj|qkv_proj|kv_a_proj_with_mqa)\.weight|mlp\.(?:up|down)_proj\.weight"
+    r"|(?:self_attention|attention)\.query_key_value\.weight|eh_proj\.weight"
+)
 
 
 class Weights(Record):
-    """The weights of one model: `size` of all files in bytes, and elements by dtype."""
+    """The weights of one model: `size` of all files in bytes, and elements by dtype.
+
+    `layers`: by number of a layer, name and shape of those of its tensors that a config.json tells the shape of, unless they are packed.
+    """
 
     files: tuple[str, ...]
     size: int
     elements: Mapping[str, int]
+    layers: Mapping[int, Mapping[str, tuple[int, ...]]] = {}
 
     @property
     def total(self) -> int | None:
@@ -68,6 +85,16 @@ def read_file(path: str) -> tuple[int, dict[str, int]]:
     """Size of one file, and its elements by dtype. Raises `SpecError`; reads no weights."""
     size, room, header = _header(path)
     return size, _elements(path, room, header)
+
+
+def _layers(header: Any, found: dict[int, dict[str, tuple[int, ...]]]) -> None:
+    """Add what `Weights.layers` has of one file, which `_elements` has read."""
+    for name, entry in header.items():
+        inside = _IN_LAYER.match(name)
+        if inside is not None:
+            layer = found.setdefault(int(inside[1]), {})
+            if entry["dtype"] in _TRUE_SHAPES and _COMPARED.fullmatch(inside[2]):
+                layer[clean(name)] = tuple(entry["shape"])
 
 
 def read_shapes(path: str) -> dict[str, tuple[int, ...]]:
@@ -177,11 +204,14 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
             "download the missing files",
         )
     elements: dict[str, int] = {}
+    layers: dict[int, dict[str, tuple[int, ...]]] = {}
     total = 0
     for path in paths:
         status_of(path)
-        size, found = read_file(path)
+        size, room, header = _header(path)
+        found = _elements(path, room, header)
+        _layers(header, layers)
         total += size
         for dtype, count in found.items():
             elements[dtype] = elements.get(dtype, 0) + count
-    return Weights(files=paths, size=total, elements=elements)
+    return Weights(files=paths, size=total, elements=elements, layers=layers)

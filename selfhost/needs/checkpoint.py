@@ -300,9 +300,10 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         size, high = size - seeing, high - seeing
         low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
         line += f" - {seeing:,} bytes of encoders, for it runs the text alone"
-    if _halves(runtime, architecture, quantization):
-        size, low, high = size // 2, low // 2, high // 2
-        line = f"({line}) / 2, for it loads 32-bit weights as 16-bit ones (--dtype auto)"
+    stored, loaded = _loaded(runtime, architecture, quantization)
+    if stored != loaded:
+        size, low, high = (int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high))
+        line = f"({line}) × {DTYPES[loaded]:g}/{DTYPES[stored]:g}, for it loads {stored} weights as {loaded} (dtype auto)"
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
         likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
         if most:
@@ -355,15 +356,20 @@ def _quantized_while_loading(
     return term("weights", size, files.how, source, line, low=files.low_bytes, high=max(files.high_bytes, int(size * 1.005)))
 
 
-def _halves(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> bool:
-    """True for 32-bit weights that vLLM loads in 16 bits: its --dtype auto (vllm/config/model.py)."""
-    own = architecture is not None and quantization == name_of(architecture) == "float32"
-    return own and runtime is not None and runtime.id == "vllm"
+def _loaded(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> tuple[str, str]:
+    """The type that plain weights are stored in, and the one that they are loaded as unless told: config.json's, whatever the files hold.
+
+    transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto makes 32 bits 16 (vllm/config/model.py).
+    """
+    stated = architecture.dtype if architecture is not None else None
+    if runtime is None or runtime.id not in ("transformers", "vllm") or quantization not in PLAIN_DTYPES or stated not in PLAIN_DTYPES:
+        return quantization, quantization
+    return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
 
 
 def _width(architecture: Architecture, runtime: RuntimeSpec) -> int:
     """Bytes of a number that is computed with."""
-    return 4 if architecture.dtype == "float32" and not _halves(runtime, architecture, "float32") else 2
+    return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
 
 
 def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
@@ -465,28 +471,33 @@ def _torch(
 
     narrow = asked.quantization not in PLAIN_DTYPES
     stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
-    type = architecture.dtype if narrow else asked.quantization
+    stored, loaded = _loaded(runtime, architecture, asked.quantization)
+    type = architecture.dtype if narrow else loaded
     # bytes of a number in the model; both where the type is not stated
     widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
     measured = row.name in _MEASURED_ROWS and not narrow and stated
-    made = [_torch_weights(subject, architecture, row, widths[0]) if measured else files]
+    converted = stored != loaded
+    made = [_torch_weights(subject, architecture, row, widths[0], converted=converted) if measured else files]
     cached = _torch_cache(architecture, row, widths, asked)
     if cached is not None:
         made.append(cached)
     made.append(_torch_activations(architecture, row, widths, runtime, asked, measured=measured))
     made.append(_torch_overhead(architecture, row, widths, runtime, measured=measured))
+    if converted:
+        # mapped files and the weights made of them are resident together while it loads: the mapped pages may go
+        return made, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
     # files map single experts, the model copies them into one array per layer: the mapped pages may go
     return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
 
 
-def _torch_weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int) -> Term:
-    """In the type of the files, which is the only one that `size_of` answers for: nothing is converted."""
+def _torch_weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int, *, converted: bool) -> Term:
+    """In the type that the model runs in; `converted` where the files are of another one."""
     from . import torch_memory
 
     parameters = count(checkpoint_tensors(architecture, row))
     whole = parameters * width
     encodes = row.encoder or subject.spec.modality == "embedding"
-    found = torch_memory.resident_weights(architecture, row, whole, width, converted=False, fixed_threshold=True, encodes=encodes)
+    found = torch_memory.resident_weights(architecture, row, whole, width, converted=converted, fixed_threshold=True, encodes=encodes)
     line = f"{parameters:,} parameters × {width} bytes"
     if found.bytes < whole:
         line += f" - {whole - found.bytes:,} bytes of tables that come in row by row; all their rows are {whole - found.low_bytes:,} bytes"
@@ -495,10 +506,11 @@ def _torch_weights(subject: Subject, architecture: Architecture, row: Architectu
     apart = abs(stated - parameters) * width if stated else 0
     low, high = found.low_bytes - apart, found.high_bytes + apart
     how = How.EXACT if low == high else How.COMPUTED
-    made = term("weights", found.bytes, how, f"parameters in the type of the files; {_TORCH}", line, low=max(0, low), high=high)
+    whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
+    made = term("weights", found.bytes, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
     full = f"{parameters:,} parameters × {width} bytes"
     ends = {"low": max(0, whole - apart), "high": whole + apart}
-    device = term("weights", whole, How.COMPUTED if apart else How.EXACT, "parameters in the type of the files", full, **ends)
+    device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
     return made.replace(on_device=device)
 
 
@@ -578,4 +590,5 @@ def decode_bytes(
     if architecture is not None and not architecture.tied_embeddings and architecture.output_matrix:
         active -= (architecture.vocabulary or 0) * architecture.embedding_length
     read = max(0, (sized.bytes - _unneeded(subject, sized, format, quantization)) * active // parameters.total)
-    return {"bfloat16": read // 2} if _halves(runtime, architecture, quantization) else {quantization: read}
+    stored, loaded = _loaded(runtime, architecture, quantization)
+    return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}

@@ -14,8 +14,12 @@ from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term
 from .tensors import checkpoint_tensors
 
-_SOURCE = "measured: faster-whisper 1.2.1 and ctranslate2 4.8.5 on a CPU, tests/truth/whisper.json"
-_ON_GPU = "stated: what others saw of four models in fp16 on NVIDIA GPUs, less weights and caches, tests/truth/whisper.json"
+_SOURCE = (
+    "measured on one CPU thread: faster-whisper 1.2.1 and ctranslate2 4.8.5; more threads as its README states; tests/truth/whisper.json"
+)
+_ON_GPU = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs, less weights and caches, tests/truth/whisper.json"
+_BESIDE_GPU = "stated: RAM that others saw beside NVIDIA GPUs, less the program, tests/truth/whisper.json"
+_BATCHED = "stated: what others saw of batches, tests/truth/whisper.json"
 AUDIO_SECONDS = 600
 """How long the audio is taken to be: the spectrum of the whole file is made at once (faster_whisper/feature_extractor.py)."""
 
@@ -23,6 +27,7 @@ _FRAMES_PER_SECOND = 100
 # bytes a frame: most while the spectrum is made (audio, windows in 32 and 64 bits, complex numbers), and what stays of it
 _SPECTRUM_BYTES = 9_360
 _KEPT_BYTES = 1_680
+_LONGER = f"audio of {AUDIO_SECONDS // 60} minutes, a longer one takes {_SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60:,} bytes a minute"
 # WhisperModel.transcribe: 5 beams; 448 cells of text are half of the text before and what is written at most
 _BEAMS = 5
 # caches of the text while beams change places, in times what they hold: where weights were converted the heap has more holes
@@ -30,8 +35,19 @@ _REORDERED = {"int8": 2.0, "float32": 1.25, "float16": 1.25}
 # what the encoder leaves: at most so many arrays of all its positions in 32 bits; the rest, by how holes fall: least, likely, most
 _ENCODER_ARRAYS = 19
 _LEFT = (-100_000_000, -25_000_000, 60_000_000)
-# the same on a GPU, with what cuBLAS and cuDNN take and the context of CUDA
-_LEFT_ON_GPU = (450_000_000, 655_000_000, 860_000_000)
+# the same on a GPU, with what cuBLAS and cuDNN take and the context of CUDA: 730 to 963 MB in fp16 and 621 to 813 in int8 were seen;
+# nobody states it of float32, which is assumed to take once to twice that of fp16
+_LEFT_ON_GPU = {
+    "float16": (600_000_000, 780_000_000, 980_000_000),
+    "int8": (520_000_000, 650_000_000, 830_000_000),
+    "float32": (600_000_000, 1_200_000_000, 1_960_000_000),
+}
+# the libraries of CUDA in RAM, at most: 71 MB were seen
+_CUDA_LIBRARIES = 120_000_000
+# cells of text of one piece of a batch, which has no text before: least, likely, most. Half of 448 is all that may be written
+_BATCH_CELLS = (0, 64, 224)
+# eight threads take up to so many arrays of all positions more than the one that was measured (its README 1.1.0, small: 429 and 224 MB)
+_THREADS = {"float32": 95, "int8": 50}
 # of a 16-bit file whose weights became int8 the heap keeps this share: 0.01 to 0.05
 _HOLES = 0.045
 # while weights become narrow: the file and its largest matrix in 32 bits, less what is there already
@@ -66,11 +82,15 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
         return Parts(files=files, unknown=(why,))
     counted = _count(subject, made)
     weights = _weights(counted, asked.quantization)
-    work = _work(made, made.audio, files.bytes, weights.bytes, asked)
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     line = f"{low:,} to {high:,} bytes"
     program = term("runtime", (low + high) // 2, How(runtime.overhead_how), runtime.overhead_source, line, low=low, high=high)
-    return Parts(files=files, terms=(weights, work, program), largest_file_bytes=files.bytes)
+    moved = (weights, _on_gpu(made, made.audio, asked))
+    beside = (_beside_gpu(files.bytes, weights.bytes, asked.quantization), program)
+    terms: tuple[Term, ...] = (*moved, *beside)
+    if asked.quantization != "float16":
+        terms = (weights, _work(made, made.audio, files.bytes, weights.bytes, asked), program)
+    return Parts(files=files, terms=terms, on_accelerator=moved, beside_accelerator=beside, largest_file_bytes=files.bytes)
 
 
 def _count(subject: Subject, made: Architecture) -> _Counted:
@@ -96,25 +116,54 @@ def _weights(counted: _Counted, type: str) -> Term:
     return term("weights", size, How.COMPUTED, "CTranslate2 4.8.5: ctranslate2/specs/model_spec.py, which parts it quantizes", line)
 
 
+def _caches(made: Architecture, audio: Audio, asked: Asked, width: int, reordered: float) -> tuple[tuple[int, int, int], str]:
+    """Keys and values of the audio in every layer and of the text for every beam, of all pieces: least, likely, most."""
+    each = 2 * made.layers * made.embedding_length * width
+    cells = _BATCH_CELLS if asked.parallel > 1 else (made.context_tokens or 448,) * 3
+    least, likely, most = (int(each * (audio.positions + reordered * _BEAMS * number)) * asked.parallel for number in cells)
+    line = (
+        f"2 × {times(made.layers, 'layer')} × {made.embedding_length:,} × {width} bytes × ({audio.positions:,} positions"
+        f" + {reordered:g} × {_BEAMS} beams × {cells[1]:,} cells)"
+    )
+    return (least, likely, most), line + (f" × {asked.parallel:,} pieces" if asked.parallel > 1 else "")
+
+
+def _on_gpu(made: Architecture, audio: Audio, asked: Asked) -> Term:
+    """What lies beside the weights on a GPU, where int8 computes in 16 bits too: caches, buffers, CUDA itself."""
+    caches, line = _caches(made, audio, asked, 4 if asked.quantization == "float32" else 2, _REORDERED["float16"])
+    left = _LEFT_ON_GPU[asked.quantization]
+    low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
+    how = How.ASSUMED if asked.quantization == "float32" else How.STATED
+    return term("compute", likely, how, _ON_GPU, f"{line} + {left[1]:,} bytes of buffers and CUDA", low=low, high=high)
+
+
+def _beside_gpu(files: int, weights: int, type: str) -> Term:
+    """What stays in RAM where the model is on a GPU: audio and spectrum, of int8 the weights too; at most the whole file while it loads."""
+    spectrum = AUDIO_SECONDS * _FRAMES_PER_SECOND * _SPECTRUM_BYTES
+    kept = weights if type == "int8" else 0
+    size = spectrum + kept + (0 if kept else _CUDA_LIBRARIES // 2)
+    line = f"{AUDIO_SECONDS * _FRAMES_PER_SECOND:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"
+    line += f" + {kept:,} bytes of weights" if kept else f" + {_CUDA_LIBRARIES // 2:,} bytes of CUDA's libraries"
+    line += f"; at most {files:,} bytes of the file while it loads; {_LONGER}"
+    return term("compute", size, How.STATED, _BESIDE_GPU, line, low=spectrum, high=max(spectrum + kept, files) + _CUDA_LIBRARIES)
+
+
 def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Asked) -> Term:
     """The most that lies beside the weights at one moment: while they are read, while the spectrum is made, or while text is written.
 
     Read: the whole file, before its matrices are int8. Written: audio and spectrum, keys and values of the audio in every layer and
     of the text for every beam, and what the encoder left.
     """
-    type, frames, wide, cells = asked.quantization, AUDIO_SECONDS * _FRAMES_PER_SECOND, made.embedding_length, made.context_tokens or 448
-    width = 2 if type == "float16" else 4
-    # audio and spectrum stay in RAM where the model is on a GPU
-    kept, spectrum = 0 if type == "float16" else frames * _KEPT_BYTES, frames * _SPECTRUM_BYTES
-    caches = int(2 * made.layers * wide * width * (audio.positions + _REORDERED[type] * _BEAMS * cells))
-    arrays = 0 if type == "float16" else _ENCODER_ARRAYS * audio.positions * audio.embedding_length * width
-    left = _LEFT_ON_GPU if type == "float16" else _LEFT
+    type, frames = asked.quantization, AUDIO_SECONDS * _FRAMES_PER_SECOND
+    kept, spectrum = frames * _KEPT_BYTES, frames * _SPECTRUM_BYTES
+    caches, counted = _caches(made, audio, asked, 4, _REORDERED[type])
+    one = audio.positions * audio.embedding_length * 4
+    arrays = _ENCODER_ARRAYS * one * asked.parallel
     holes = int(_HOLES * files) if type == "int8" else 0
     moments = [
         (
-            [kept + (caches + arrays) * asked.parallel + holes + each for each in left],
-            f"{kept:,} bytes of audio and spectrum + 2 × {times(made.layers, 'layer')} × {wide:,} × {width} bytes × ({audio.positions:,}"
-            f" positions + {_REORDERED[type]:g} × {_BEAMS} beams × {cells:,} cells) + {arrays + holes + left[1]:,} bytes of buffers",
+            [kept + cache + arrays + holes + each for cache, each in zip(caches, _LEFT, strict=True)],
+            f"{kept:,} bytes of audio and spectrum + {counted} + {arrays + holes + _LEFT[1]:,} bytes of buffers",
         ),
         ([spectrum, spectrum, spectrum + spectrum // 50], f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"),
     ]
@@ -126,7 +175,8 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
             )
         )
     least, likely, most = (max(sizes[end] for sizes, _ in moments) for end in range(3))
+    threads = _THREADS[type] * one
     line = next(line for sizes, line in moments if sizes[1] == likely)
-    line += f"; audio of {AUDIO_SECONDS // 60} minutes, a longer one takes {_SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60:,} bytes a minute"
-    source = _ON_GPU if type == "float16" else _SOURCE
-    return term("compute", likely, How.STATED if type == "float16" else How.MEASURED, source, line, low=least, high=most)
+    line += f" on one thread; 8 threads take up to {threads:,} bytes more; {_LONGER}"
+    how, source = (How.STATED, _BATCHED) if asked.parallel > 1 else (How.MEASURED, _SOURCE)
+    return term("compute", likely, how, source, line, low=least, high=most + threads)

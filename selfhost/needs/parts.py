@@ -81,10 +81,15 @@ class Asked(Record):
 
 
 class Parts(Record):
-    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the terms are no total."""
+    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the terms are no total.
+
+    `on_accelerator`, `beside_accelerator`: as in `Needs`.
+    """
 
     files: SizedWeights | Unread
     terms: tuple[Term, ...] = ()
+    on_accelerator: tuple[Term, ...] = ()
+    beside_accelerator: tuple[Term, ...] = ()
     evictable_bytes: int = 0
     largest_file_bytes: int | None = None
     tensor_parallel: tuple[int, ...] = ()

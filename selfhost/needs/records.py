@@ -132,7 +132,8 @@ class Needs(Record):
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the largest single file (file
     systems have limits), `download_how` how that size is known, `download_source` where from. `tensor_parallel`: over how many
-    devices the runtime can divide it, beside one.
+    devices the runtime can divide it, beside one. Where a runtime takes something else on an accelerator than in RAM alone,
+    `on_accelerator` is what it takes there, and `beside_accelerator` what then stays in RAM.
     """
 
     download_bytes: int | None
@@ -144,4 +145,6 @@ class Needs(Record):
     placement: str = "host"
     memory: MemoryNeed | None
     tensor_parallel: tuple[int, ...] = ()
+    on_accelerator: tuple[Term, ...] = ()
+    beside_accelerator: tuple[Term, ...] = ()
     unknown: tuple[Unread, ...] = ()

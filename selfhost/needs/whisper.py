@@ -14,8 +14,11 @@ from .tensors import checkpoint_tensors
 _SOURCE = "whisper.cpp 1.8.5, whisper_init_state in src/whisper.cpp; equal to the buffers it prints, tests/truth/whisper.json"
 # caches grow in steps of so many cells
 _STEP = 256
-# whisper-cli and whisper-server search with 5 beams, and caches then have room for two more (whisper_full_with_state)
+# whisper-cli and whisper-server search with 5 beams (beam_size of whisper_full_default_params), and caches then have room for two
+# more (whisper_full_with_state)
 _BEAMS = 5
+# tokens of the prompt in the runs that were measured (examples/bench), and of the text that a first half minute of speech leaves
+_MEASURED_TOKENS, _LEAST_TOKENS = 256, 100
 # what every one of the four graphs takes by itself: nodes and tensors without data (WHISPER_MAX_NODES)
 _GRAPH_BYTES = 1_590_000
 # program, vocabulary and buffers outside ggml: 34 and 36 MB after runs of tiny and base on one thread
@@ -94,6 +97,7 @@ def _cells(tokens: int) -> int:
 def _cache(made: Architecture, audio: Audio, states: int) -> Term:
     """Keys and values in 16 bits: of the text for every beam and two more, of the audio in every layer, and of one encoder layer."""
     wide, own, heard = made.embedding_length, _cells(made.context_tokens or 448), _cells(audio.positions)
+    # cleared when they are made, so all of it is resident
     text = 2 * made.layers * wide * 2 * own
     sound = 2 * made.layers * wide * 2 * heard + 2 * audio.embedding_length * 2 * heard
     line = (
@@ -103,7 +107,7 @@ def _cache(made: Architecture, audio: Audio, states: int) -> Term:
     if states > 1:
         line = f"({line}) × {states:,}"
     size = (text * (_BEAMS + 2) + sound) * states
-    return term("kv_cache", size, How.COMPUTED, f"{_SOURCE}; {_BEAMS} beams, the default", line, low=(text + sound) * states)
+    return term("kv_cache", size, How.COMPUTED, f"{_SOURCE}; {_BEAMS} beams, the default", line)
 
 
 def _compute(made: Architecture, audio: Audio, vocabulary: int, states: int) -> Term:
@@ -123,6 +127,6 @@ def _compute(made: Architecture, audio: Audio, vocabulary: int, states: int) -> 
     )
     if states > 1:
         line = f"({line}) × {states:,}"
-    # rows of logits that no prompt fills stay untouched; a release of 2026 holds five rows more
-    low, high = size - logits * (tokens - _BEAMS) // tokens, size + 5 * row
+    # rows of logits that no prompt fills stay untouched, in this buffer and in the copy of it; a release of 2026 holds five rows more
+    low, high = size - 2 * (_MEASURED_TOKENS - _LEAST_TOKENS) * vocabulary * 4, size + 5 * row
     return term("compute", size * states, How.COMPUTED, _SOURCE, line, low=low * states, high=high * states)
