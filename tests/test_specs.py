@@ -383,7 +383,7 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.install
     assert runtime.present or runtime.distributions
     blanks = {"repository": "owner/name", "quantization": "Q4_K_M", "tag": "name:7b", "kv_cache_type": "q8_0"}
-    blanks |= {"draft": "owner/small", "adapter": "mine.gguf", "yarn_factor": "4", "yarn_original_tokens": "32768"}
+    blanks |= {"input": "'Hello'", "draft": "owner/small", "adapter": "mine.gguf", "yarn_factor": "4", "yarn_original_tokens": "32768"}
     numbers = {"context_tokens": 4096, "total_context_tokens": 8192, "parallel": 2, "batch_tokens": 8192}
     filled = runtime.command.format(**blanks, **numbers)
     assert "owner/name" in filled or "name:7b" in filled
