@@ -118,7 +118,7 @@ class _Kind(Record):
 # Decode: of its memory a Core i5-6500 used what the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half
 # The ends of _ZEN5: 53 of 54 runs lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted while
 # neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not; prompts at 0.36 to 0.65 of the rates above
-# (24 runs of 11 types): its vector units work on half as many bits at once
+# (26 runs, 12 quantizations): its vector units work on half as many bits at once
 _ZEN5 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
 _ZEN4 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.33, 0.48, 0.7))
 _AVX512 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
