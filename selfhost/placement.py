@@ -158,7 +158,7 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
         known = sorted([(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1])
         largest = largest or (known[0] if known else None)
         for number in (1, *needs.tensor_parallel):
-            each = sum(term.on_one_of(number).high_bytes for term in memory.terms)
+            each = sum(term.on_one_of(number).high_bytes for term in _of_devices(memory))
             # a program gets one instance of MIG, and no other accelerator beside it
             chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][:number]
             if len(chosen) == number and all(each <= room for _, room in chosen):
@@ -182,8 +182,15 @@ def _tensor_parallel(needs: Needs, memory: MemoryNeed, places_: Sequence[str]) -
     for term in memory.terms:
         if term.is_program:
             terms.append(_processes(term, number))
-        terms += [term.on_one_of(number).replace(where=where) for where in places_]
+        if term in _of_devices(memory):
+            terms += [term.on_one_of(number).replace(where=where) for where in places_]
     return _placed(needs, "accelerator", terms, 0)
+
+
+def _of_devices(memory: MemoryNeed) -> list[Term]:
+    """What devices hold under a program that needs them: its context and graphs too, but where that is in another term's figure."""
+    told = any(term.on_device is not None and term.on_device.beside is not None for term in memory.terms)
+    return [term for term in memory.terms if not (told and term.is_program)]
 
 
 def _processes(term: Term, number: int) -> Term:
@@ -337,15 +344,19 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
 
 
 def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
-    there = [_of_a_device(term, placement == "accelerator") for term in terms]
+    there = [part for term in terms for part in _of_a_device(term, placement == "accelerator")]
     return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(_as_stored(there)), evictable_bytes=evictable_bytes))
 
 
-def _of_a_device(term: Term, away: bool) -> Term:
+def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
     """A term as it is where the model lies on an accelerator; the program stays in RAM, and is another build then."""
-    if term.on_device is None or (term.where == "host" and not (away and term.is_program)):
-        return term
-    return term.on_device.replace(where=term.where)
+    made = term.on_device
+    if made is None or (term.where == "host" and not (away and term.is_program)):
+        yield term
+        return
+    yield made.replace(where=term.where, beside=None)
+    if made.beside is not None:
+        yield made.beside
 
 
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:

@@ -9,7 +9,7 @@ from . import findings as check
 from .facts import Record
 from .findings import Finding, Outcome
 from .machine import Machine
-from .needs.records import MemoryNeed, Needs, Term
+from .needs.records import Needs, Term
 from .offers import Offer
 from .placement import emptied, placements
 from .present import Here
@@ -373,11 +373,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
         from .needs.finetune import gathered
 
         whole = gathered(question.spec, question.workload)
-    moved = needs.replace(memory=MemoryNeed(terms=needs.on_accelerator)) if needs.on_accelerator else needs
-    for candidate in placements(moved, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
-        if needs.on_accelerator and candidate.memory:
-            there = MemoryNeed(terms=(*candidate.memory.terms, *needs.beside_accelerator))
-            candidate = candidate.replace(memory=needs.memory if candidate.placement == "host" else there)
+    for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
         accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available")
         yield candidate, [check.memory(candidate, machine, question.workload, stored, kept), accelerator]
 

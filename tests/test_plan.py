@@ -26,6 +26,7 @@ SCHEMAS = Path(__file__).parents[1] / "selfhost" / "schemas"
 GIB, GB = 2**30, 10**9
 
 CASES: dict[str, tuple[str, Workload]] = {
+    "faster-whisper": ("whisper-small", Workload(runtime="faster-whisper")),
     "default": ("mistral-7b", Workload()),
     "small": ("gpt2", Workload()),
     "long context": ("llama-3.1-8b", Workload(context_tokens=32_768, parallel=2)),
@@ -100,7 +101,7 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
     assert decode(perhaps).likely >= wanted
 
 
-@pytest.mark.parametrize("case", ["default", "small", "long context", "large", "a runtime for GPUs"])
+@pytest.mark.parametrize("case", ["default", "small", "long context", "large", "a runtime for GPUs", "faster-whisper"])
 def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -> None:
     """One with that much memory takes the whole model, beside the RAM that is named; with a byte less it does not."""
     model, workload = CASES[case]

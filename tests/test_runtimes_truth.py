@@ -14,6 +14,7 @@ import pytest
 from selfhost import Workload, check, needs
 from selfhost.catalogue import Catalogue
 from selfhost.needs.records import MemoryNeed, Needs, Term
+from selfhost.placement import on_one
 from selfhost.profiles import load
 from selfhost.spec import ModelSpec, Parameters
 
@@ -224,8 +225,10 @@ def longer(seen: dict[str, Any]) -> int:
 @pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on a GPU"))
 def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any]) -> None:
     """In fp16 and int8, alone and in a batch: weights, caches and buffers are between the ends; what stays in RAM too."""
-    found = others_heard(seen)
-    moved, beside = found.on_accelerator, found.beside_accelerator
+    placed = on_one(others_heard(seen), "accelerator:0").memory
+    assert placed is not None
+    moved = [term for term in placed.terms if term.where != "host"]
+    beside = [term for term in placed.terms if term.where == "host"]
     assert sum(term.low_bytes for term in moved) <= seen["gpu_bytes"] <= sum(term.high_bytes for term in moved)
     assert sum(term.bytes for term in moved) == pytest.approx(seen["gpu_bytes"], rel=0.08)
     if "ram_bytes" in seen:

@@ -85,12 +85,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     line = f"{low:,} to {high:,} bytes"
     program = term("runtime", (low + high) // 2, How(runtime.overhead_how), runtime.overhead_source, line, low=low, high=high)
-    moved = (weights, _on_gpu(made, made.audio, asked))
-    beside = (_beside_gpu(files.bytes, weights.bytes, asked.quantization), program)
-    terms: tuple[Term, ...] = (*moved, *beside)
-    if asked.quantization != "float16":
-        terms = (weights, _work(made, made.audio, files.bytes, weights.bytes, asked), program)
-    return Parts(files=files, terms=terms, on_accelerator=moved, beside_accelerator=beside, largest_file_bytes=files.bytes)
+    on_gpu = _on_gpu(made, made.audio, asked).replace(beside=_beside_gpu(files.bytes, weights.bytes, asked.quantization))
+    # no processor computes in 16 bits
+    work = on_gpu if asked.quantization == "float16" else _work(made, made.audio, files.bytes, weights.bytes, asked)
+    terms = (weights, work.replace(on_device=on_gpu), program)
+    return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
 
 
 def _count(subject: Subject, made: Architecture) -> _Counted:

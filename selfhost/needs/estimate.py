@@ -85,8 +85,6 @@ def needs_of(
         cpu=cpu,
         memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
         tensor_parallel=found.tensor_parallel,
-        on_accelerator=() if missing else found.on_accelerator,
-        beside_accelerator=() if missing else found.beside_accelerator,
         unknown=found.unknown,
     )
 

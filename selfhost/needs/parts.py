@@ -81,15 +81,10 @@ class Asked(Record):
 
 
 class Parts(Record):
-    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the terms are no total.
-
-    `on_accelerator`, `beside_accelerator`: as in `Needs`.
-    """
+    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the terms are no total."""
 
     files: SizedWeights | Unread
     terms: tuple[Term, ...] = ()
-    on_accelerator: tuple[Term, ...] = ()
-    beside_accelerator: tuple[Term, ...] = ()
     evictable_bytes: int = 0
     largest_file_bytes: int | None = None
     tensor_parallel: tuple[int, ...] = ()

@@ -43,7 +43,7 @@ class Term(Record):
     `offload` is None where all of it lies in one place, or shared out evenly.
     `cut`: which shares of it tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and all of
     it where nothing is said, is whole on every device. `on_device` is the term where the model lies on an accelerator, for what a
-    processor takes otherwise: parts of files that it maps and never reads.
+    processor takes otherwise: parts of files that it maps and never reads. `beside` is what of such a term stays in RAM.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Term(Record):
     offload: Offload | None = None
     cut: tuple[tuple[float, int], ...] = ()
     on_device: Term | None = None
+    beside: Term | None = None
 
     @property
     def is_program(self) -> bool:
@@ -132,8 +133,7 @@ class Needs(Record):
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the largest single file (file
     systems have limits), `download_how` how that size is known, `download_source` where from. `tensor_parallel`: over how many
-    devices the runtime can divide it, beside one. Where a runtime takes something else on an accelerator than in RAM alone,
-    `on_accelerator` is what it takes there, and `beside_accelerator` what then stays in RAM.
+    devices the runtime can divide it, beside one.
     """
 
     download_bytes: int | None
@@ -145,6 +145,4 @@ class Needs(Record):
     placement: str = "host"
     memory: MemoryNeed | None
     tensor_parallel: tuple[int, ...] = ()
-    on_accelerator: tuple[Term, ...] = ()
-    beside_accelerator: tuple[Term, ...] = ()
     unknown: tuple[Unread, ...] = ()
