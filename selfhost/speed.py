@@ -1,7 +1,8 @@
 """How fast a model would go on a processor: prompt and decode in tokens per second, as ranges.
 
 The rules and their constants were measured with llama.cpp 0c1e570, CPU backend, on two threads of an x86-64 server (Zen 5,
-AVX-512): 32 decode runs, median error 6 %, worst 17 %. How other processors compare, and what memory bandwidth a machine has
+AVX-512): 32 decode runs, median error 6 %, worst 17 %; on a second host 93 readings of the bandwidth beside 56 runs, median 5 %, 89
+within 20 %. How other processors compare, and what memory bandwidth a machine has
 that was not measured, are wide bounds that hold runs other people published. Both sets are in `tests/truth/speed.json`.
 """
 
@@ -31,6 +32,15 @@ UNPACKED_PER_SECOND: Mapping[str, float] = {
     "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9, "Q5_1": 41e9, "MXFP4": 11.6e9,
     # not measured: they look their values up in tables as IQ4_XS does
     "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9, "IQ1_S": 41e9,
+}  # fmt: skip
+# bytes per second that one core gets through when it works alone and memory has more to give: llama-bench on one thread, 33 runs of
+# 13 files on two hosts (Zen 5), which lie up to 10 % to either side. Two threads at 80 GB/s of memory got twice this and no more
+ALONE_PER_SECOND: Mapping[str, float] = {
+    "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9, "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
+    "IQ4_XS": 19e9, "MXFP4": 8.4e9,
+    # not measured: as the type that is stored most like it
+    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9, "IQ3_S": 19e9, "IQ3_XXS": 19e9, "IQ2_S": 19e9, "IQ2_XS": 19e9, "IQ2_XXS": 19e9,
+    "IQ1_M": 19e9, "IQ1_S": 19e9,
 }  # fmt: skip
 # of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is what it takes
 ATTENTION_FLOPS = 12e9
@@ -676,9 +686,14 @@ def _threads(machine: Machine) -> float:
 def _seconds(
     architecture: Architecture | None, read_bytes: Mapping[str, int], rate: float, threads: float, cores: float, depth: float
 ) -> float:
-    """Of one token: memory, unpacking, the layers themselves, attention. `threads` are in cores of the processor measured on."""
-    taken = sum(read_bytes.values()) / (BANDWIDTH_SHARE * rate)
-    taken += sum(size / (UNPACKED_PER_SECOND[name] * threads) for name, size in read_bytes.items() if name in UNPACKED_PER_SECOND)
+    """Of one token: memory, unpacking, the layers themselves, attention. `threads` are in cores of the processor measured on.
+
+    Where memory is faster than the cores are, what they get through alone is what it takes.
+    """
+    read = sum(read_bytes.values()) / (BANDWIDTH_SHARE * rate)
+    read += sum(size / (UNPACKED_PER_SECOND[name] * threads) for name, size in read_bytes.items() if name in UNPACKED_PER_SECOND)
+    alone = sum(size / (ALONE_PER_SECOND.get(name, ALONE_PER_SECOND["F16"]) * threads) for name, size in read_bytes.items())
+    taken = max(read, alone)
     if architecture is not None:
         taken += architecture.layers * LAYER_SECONDS / min(1.3, cores)
         taken += _attention_flops(architecture, depth) / (ATTENTION_FLOPS * threads)

@@ -32,6 +32,7 @@ SPEC_OF = {
     "llama-3.1-8b": "llama-3.1-8b-instruct",
     "gpt-oss-20b": "gpt-oss-20b",
     "qwen3-8b": "qwen3-8b",
+    "gemma-3-4b": "gemma-3-4b-it",
 }
 
 
@@ -142,6 +143,34 @@ def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> No
         if abs(found.likely / run["tokens_per_second"] - 1) > 0.2:
             off.append(run)
     assert len(off) <= len(runs_as_shipped("decode")) * 0.05, off
+
+
+def readings() -> list[tuple[dict[str, Any], int]]:
+    """Each run of `measured_pairs` with each bandwidth that was read beside it and not doubted."""
+    return [(run, run[at]) for run in rows("measured_pairs") for at in ("before", "after") if run[f"confidence_{at}"] == "high"]
+
+
+def test_a_measured_bandwidth_predicts_runs_beside_it() -> None:
+    """Read by the program itself just before or after a run, and not doubted: within 20 % and inside the range in 19 of 20."""
+    pairs = readings()
+    assert len(pairs) >= 80
+    far, outside = [], []
+    for run, rate in pairs:
+        machine = recorded(2, **{FACT: rate})
+        found = span(predicted(machine, SPEC_OF[run["model"]], run["quantization"], context_tokens=24, runtime="llama.cpp"), "decode")
+        if abs(found.likely / run["tokens_per_second"] - 1) > 0.2:
+            far.append(run)
+        if not found.low <= run["tokens_per_second"] <= found.high:
+            outside.append(run)
+    assert len(far) <= len(pairs) * 0.05, far
+    assert len(outside) <= len(pairs) * 0.05, outside
+
+
+@pytest.mark.parametrize("run", rows("measured_alone"), ids=lambda run: f"{run['model']}-{run['quantization']}")
+def test_no_memory_makes_a_core_faster_than_it_is(run: dict[str, Any]) -> None:
+    """With a hundred times the bandwidth one core is predicted within 20 % of what it did with 36 GB/s for itself."""
+    found = span(predicted(recorded(1, **{FACT: 36 * 10**11}), SPEC_OF[run["model"]], run["quantization"], runtime="llama.cpp"), "decode")
+    assert found.likely == pytest.approx(run["tokens_per_second"], rel=0.2)
 
 
 @pytest.mark.parametrize("run", rows("published"), ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}-{run['depth']}")
