@@ -353,7 +353,7 @@ def disk(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | N
     room = size + disk_margin_bytes(whole)
     reason = f"{units.decimal(size)} have to fit, and the free space is assumed"
     if place is not None and whole is not None:
-        reason += f": {place.path} has {units.decimal(whole)} in all, and how much of it is free is not stated."
+        reason += f": {place.shown} has {units.decimal(whole)} in all, and how much of it is free is not stated."
     else:
         blank = f"disks.{purpose}.free_bytes" if place else "disks" if machine.disks is None else f"disks.{purpose}"
         reason += f": {machine.why_unread(blank).reason}."
@@ -370,7 +370,9 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
         return Finding(check="disk", outcome=Outcome.PASS, code="disk-nothing-missing", needs=0, short=0, unit="bytes", reason=reason)
     place = machine.disk_for(purpose)
     free, whole = (place.free_bytes, place.total_bytes) if place else (None, None)
-    where = place.path if place else "the download folder"
+    where = place.shown if place else "the download folder"
+    whose = f" under the {place.quota}'s quota" if place and place.quota else ""
+    there = f"The {where[4:]}" if where.startswith("the ") else where
     what = "What is missing" if missing else "The download" if size == needs.download_bytes else "What it stores"
     missed = unseen(machine, purpose) if machine.models_present is not None else None
     unless = f" Whether it is there already is not known: {missed.reason}." if missed else ""
@@ -383,7 +385,7 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
 
     if place and place.writable is False:
         return found(
-            Outcome.FAIL, "disk-not-writable", f"{where} cannot be written to.{unless}", _move_store(purpose, "that you may write to")
+            Outcome.FAIL, "disk-not-writable", f"{there} cannot be written to.{unless}", _move_store(purpose, "that you may write to")
         )
     limit = place.max_file_bytes if place else None
     if place and limit and largest is not None and largest > limit:
@@ -395,10 +397,12 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
         reason = f"One file is {units.decimal(largest)}, and `ulimit -f` lets this shell write {units.decimal(shell)} at most."
         return found(Outcome.FAIL, "disk-file-too-large", reason, "lift it: `ulimit -f unlimited`, or ask who set it")
     if size is not None and free is not None and size > free:
-        reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free: {units.decimal(size - free)} short."
+        reason = (
+            f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free{whose}: {units.decimal(size - free)} short."
+        )
         return found(Outcome.FAIL, "disk-too-small", reason + unless, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
     if size is not None and free is None and whole is not None and size > whole:
-        reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(whole)} in all, free or not."
+        reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(whole)} in all{whose}, free or not."
         return found(Outcome.FAIL, "disk-too-small", reason + unless, _move_store(purpose)).replace(has=whole, short=size - whole)
     if place is None or free is None:
         why = machine.why_unread(
@@ -415,14 +419,14 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
         return found(
             Outcome.WARN,
             "disk-slow-or-volatile",
-            f"{where} is {kind}: files there take RAM and are gone after a restart.",
+            f"{there} is {kind}: files there take RAM and are gone after a restart.",
             _move_store(purpose, "on a disk"),
         )
     if place.on_network:
         return found(
             Outcome.WARN,
             "disk-slow-or-volatile",
-            f"{where} is on a network volume ({kind}): loading is slow there, and a quota would not be visible.",
+            f"{there} is on a network volume ({kind}): loading is slow there, and a quota would not be visible.",
             _move_store(purpose, "on a local disk"),
         )
     quota = next((entry for entry in machine.unread if entry.fact == f"disks.{purpose}.quota"), None)
@@ -439,7 +443,9 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
             f"free {units.decimal(size + margin - free)} more to keep a margin",
         )
     part = f" {units.decimal(here.size_bytes)} are here already." if missing and here else ""
-    return found(Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}.{part}{_doubt(machine)}")
+    return found(
+        Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}{whose}.{part}{_doubt(machine)}"
+    )
 
 
 def _to_store(needs: Needs, missing: int | None) -> int | None:
@@ -1015,7 +1021,13 @@ def _update(runtime: RuntimeSpec, first: str) -> str:
     return f"install it anew: {runtime.install}" if runtime.install else f"update it to {first} or later"
 
 
-def speed(pace: tuple[float, float] | None, workload: Workload, how: str, *, assumed: bool = False) -> Finding | None:
+# a range whose ends are further apart than this is told by its slow end
+WIDE_PACE = 2
+
+
+def speed(
+    pace: tuple[float, float] | None, workload: Workload, how: str, *, assumed: bool = False, measurable: bool = False
+) -> Finding | None:
     """The estimated decode pace (slow end, fast end) against what is wanted. None where tokens make no sense.
 
     `assumed`: it rests on facts that were taken from the machine's class.

@@ -84,6 +84,7 @@ class Disk(Record):
 
     `free_bytes` is what an ordinary account may use; `writable` is about the account that stores the file: a service's own folder is
     writable unless its mount is read-only. None is unread, never "by another account": the reason is `disks.<purpose>.writable`.
+    `quota`: `free_bytes` and `total_bytes` are those of the `user`'s or the `group`'s quota there; None: of the volume.
     """
 
     purpose: str
@@ -92,6 +93,12 @@ class Disk(Record):
     total_bytes: int | None = None
     filesystem: str | None = None
     writable: bool | None = None
+    quota: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The folder, for people: `.` stands for the one they are in."""
+        return "the current folder" if self.path == "." else self.path
 
     @property
     def on_network(self) -> bool:
@@ -648,6 +655,7 @@ class _Reader:
             total_bytes=self.whole(item, "total_bytes", MAX_DISK_BYTES, 0, f"{path}.total_bytes"),
             filesystem=self.text_value(item, "filesystem", f"{path}.filesystem"),
             writable=self.flag(item, "writable", path),
+            quota=self.text_value(item, "quota", f"{path}.quota"),
         )
 
     def accelerator(self, item: Mapping[str, Any], path: str) -> Accelerator:

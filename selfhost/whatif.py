@@ -181,7 +181,9 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
 def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
     kept = [
-        disk.replace(free_bytes=free, writable=True, total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes))
+        disk.replace(
+            free_bytes=free, writable=True, quota=None, total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes)
+        )
         for disk in disks or ()
     ]
     there = {disk.purpose for disk in kept}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from selfhost import Outcome, Route, check
 from selfhost.machine import FACTS, Machine
-from selfhost.probes import Host, accelerators, cgroups, cpu, disk, memory, nvidia, read_machine, software
+from selfhost.probes import Host, accelerators, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
 from selfhost.probes.host import Mount, Space, parse_mountinfo
 from selfhost.probes.recorded import RecordedHost
 from selfhost.probes.recorder import Recorder
@@ -1025,6 +1026,85 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
         {"USERPROFILE": "C:\\Users\\ada", "OLLAMA_MODELS": "D:\\models", "PATH": "C:\\Tools;relative"},
         system="windows",
         machine="AMD64",
+QUOTA_MOUNTS = ROOT_MOUNT + "50 22 8:17 / /home rw,relatime - xfs /dev/sdb1 rw,usrquota,grpquota\n"
+
+
+@pytest.mark.parametrize(
+    ("quotas", "free", "whose"),
+    [
+        ([], 50, None),
+        ([("user", 20, 18)], 2, "user"),
+        ([("user", 20, 18), ("group", 300, 299)], 1, "group"),
+        ([("user", 20, 25)], 0, "user"),
+        ([("user", 900, 18)], 50, None),
+    ],
+)
+def test_a_quota_bounds_what_is_free(
+    build: Callable[..., RecordedHost], quotas: list[tuple[str, int, int]], free: int, whose: str | None
+) -> None:
+    """The least of the volume and of each quota that holds for the account; the answer says whose it is, and a record keeps it."""
+    space = SPACE | {"/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}}
+    told = [{"kind": kind, "limit_bytes": limit * 10**9, "used_bytes": used * 10**9} for kind, limit, used in quotas]
+    facts = {"space": space, "writable": {"/home": True}, "quotas": {"/home": told}}
+    record = Recorder(build({"/proc/self/mountinfo": QUOTA_MOUNTS}, {"HOME": "/home/ada"}, **facts))
+    machine = read_machine(record)
+    lawful(machine)
+    found = place(machine, "huggingface")
+    assert (found.free_bytes, found.quota) == (free * 10**9, whose)
+    assert not [entry.fact for entry in machine.unread if entry.fact.startswith("disks.huggingface")]
+    finding = check("mistral-7b", machine=machine).finding("disk")
+    assert finding is not None
+    assert finding.code == ("disk-fits" if free == 50 else "disk-too-small")
+    assert (f"under the {whose}'s quota" in finding.reason) is (whose is not None)
+    assert ("quota" in machine.sources["disks.huggingface"]) is (whose is not None)
+    folder = Path(record.inner.folder) / "again"  # type: ignore[attr-defined]
+    record.write(str(folder))
+    assert place(read_machine(RecordedHost(str(folder))), "huggingface") == found
+    stated = check("mistral-7b", machine=apply(machine, ["disk=100GB"])).finding("disk")
+    assert stated is not None
+    assert (stated.code, "quota" in stated.reason) == ("disk-fits", False)
+
+
+def test_a_quota_that_is_not_told_is_not_none(build: Callable[..., RecordedHost]) -> None:
+    """A container may be forbidden to ask (Docker's seccomp profile), and a service's quota is told to it alone: unread, with why."""
+    unit = {"/etc/systemd/system/ollama.service": "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/home/models\n"}
+    space = SPACE | {"/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}}
+    files = {"/proc/self/mountinfo": QUOTA_MOUNTS, **unit}
+    record = Recorder(build(files, {"HOME": "/home/ada"}, space=space, writable={"/home": True}, quotas={"/home": "EPERM"}))
+    machine = read_machine(record)
+    assert "Operation not permitted" in machine.why_unread("disks.huggingface.quota").reason
+    assert "that service account" in machine.why_unread("disks.ollama.quota").reason
+    finding = check("qwen3-0.6b", machine=machine).finding("disk")
+    assert finding is not None
+    assert finding.code == "disk-assumed"
+    folder = Path(record.inner.folder) / "again"  # type: ignore[attr-defined]
+    record.write(str(folder))
+    assert read_machine(RecordedHost(str(folder))).why_unread("disks.huggingface.quota") == machine.why_unread("disks.huggingface.quota")
+
+
+def test_quotas_as_the_kernel_lays_them_out() -> None:
+    """`struct if_dqblk` and `struct fs_quota_stat` (include/uapi/linux/quota.h and dqblk_xfs.h): limits in KiB, use in bytes."""
+
+    def block(hard: int, soft: int, used: int, until: int = 0) -> bytes:
+        return struct.pack("=8QI", hard, soft, used, 0, 0, 3, until, 0, 63).ljust(128, b"\0")
+
+    assert quota.parse_block(block(1000, 0, 5), now=0) == (1_024_000, 5)
+    # a soft limit refuses nothing before its grace is over
+    assert quota.parse_block(block(1000, 500, 600 * 1024, until=2000), now=1999) == (1_024_000, 614_400)
+    assert quota.parse_block(block(1000, 500, 600 * 1024, until=2000), now=2000) == (512_000, 614_400)
+    assert quota.parse_block(block(0, 500, 600 * 1024, until=2000), now=1999) is None
+    assert quota.parse_block(block(0, 0, 5), now=0) is None
+    # qs_version, a hole, qs_flags: accounting and enforcement of users', enforcement of groups'
+    assert quota.parse_state(struct.pack("@bHb", 1, 0b1011, 0).ljust(128, b"\0")) == 0b1011
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux' quotas")
+def test_a_file_system_without_quotas_says_so() -> None:
+    """procfs has none: the kernel refuses the question, whichever of its two calls it is asked by."""
+    with pytest.raises(OSError):  # noqa: PT011 - ENOSYS, or EPERM where a container may not ask
+        quota.ask("/proc")
+
+
         memory={"total": 16 * GIB, "available": 9 * GIB, "commit": 3 * GIB},
         swap_free=GIB,
         cores={"physical": 4, "usable": 8},

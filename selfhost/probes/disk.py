@@ -6,7 +6,8 @@ import re
 
 from ..facts import Record
 from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
-from .host import FILL_IN, Found, Host, Space
+from ..units import decimal
+from .host import FILL_IN, Found, Host, Quota, Space
 
 DISKS = "disks"
 # options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
@@ -207,11 +208,20 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
     if space is None:
         found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", FILL_IN)
+    quota: Quota | None = None
     if space is not None and mount and has_quotas(mount.options):
-        reason = (
-            f"{mount.point} has quotas, and what they leave to {'that service account' if place.account else 'this account'} is not read"
-        )
-        found.miss(f"{fact}.quota", reason, "`quota -s` tells it")
+        reason = f"{mount.point} has quotas, and what they leave to {'that service' if place.account else 'this'} account is not read"
+        try:
+            if place.account is not None:
+                raise PermissionError(None, "the kernel tells it to that account alone")
+            quota = min(host.within(lambda: host.quotas(folder)), key=lambda one: one.left_bytes, default=None)
+        except (OSError, ValueError) as error:
+            found.miss(f"{fact}.quota", f"{reason}: {_said(error)}", "`quota -s` tells it")
+        if quota is not None and quota.left_bytes < space.free_bytes:
+            # as statvfs does for a project's
+            space = space.replace(free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes))
+        else:
+            quota = None
     if writable is None:
         reason = "is not told by the system" if space else f"is not known: {failure}"
         found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", FILL_IN)
@@ -222,6 +232,10 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             f"{kind} on {mount.point}"
             + ", a network volume" * (kind in NETWORK_FILESYSTEMS)
             + ", which is RAM" * (kind in MEMORY_FILESYSTEMS)
+        )
+    if quota is not None:
+        words.append(
+            f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of {decimal(quota.limit_bytes)} are taken (quotactl)"
         )
     if place.account is not None:
         name = f" {place.account}" if place.account in ("root", "ollama") else ""
@@ -234,4 +248,5 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         total_bytes=space.total_bytes if space else None,
         filesystem=host.clean(mount.filesystem) if mount and mount.filesystem else None,
         writable=writable,
+        quota=quota.kind if quota else None,
     )

@@ -75,6 +75,31 @@ class Mount(Record):
 
 class Found:
     """What the probes have read so far: values, where each was read, and what could not be read."""
+class Quota(Record):
+    """What an account may store on a volume at most, and what it has there: `kind` is `user` or `group`."""
+
+    kind: str
+    limit_bytes: int
+    used_bytes: int
+
+    @property
+    def left_bytes(self) -> int:
+        """What it may still store."""
+        return max(0, self.limit_bytes - self.used_bytes)
+
+
+class Mount(Record):
+    """One line of mountinfo. `root` is the part of the file system that is mounted, `options` those of the file system itself."""
+
+    root: str
+    point: str
+    filesystem: str
+    options: str
+    read_only: bool
+
+
+class Found:
+    """What the probes have read so far: values, where each was read, and what could not be read."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -104,6 +129,29 @@ class Found:
     def settled(self, fact: str) -> bool:
         """Whether the fact has a value or a reason."""
         return fact in self.values or fact in self.unread
+
+
+def outside_kernel(text: str, change: Callable[[str], str]) -> str:
+    """`text` with `change` made to all of it but the names that the kernel gives."""
+    if _KERNELS.search(text) is None:
+        return change(text)
+    return "".join(part if number % 2 else change(part) for number, part in enumerate(_KERNELS.split(text)))
+
+
+def name_pattern(name: str, system: str) -> re.Pattern[str]:
+    """An account's name in a path, an address or the name of a unit, where systemd writes `-` as `\\x2d`."""
+    written = "|".join(dict.fromkeys(re.escape(one) for one in (name, name.replace("-", r"\x2d"))))
+    return re.compile(rf"(?<=[/\\@.=:~_-])(?:{written})(?![^\W_])", re.IGNORECASE if system == "windows" else 0)
+
+
+def home_pattern(home: str, system: str) -> re.Pattern[str]:
+    """The home folder in a path; Windows takes any case for the same."""
+    return re.compile(r"(?<![\w.~-])" + re.escape(home) + r"(?![\w.-])", re.IGNORECASE if system == "windows" else 0)
+
+
+def host_pattern(host: str) -> re.Pattern[str]:
+    """What the computer calls itself, in a path or the name of a unit: it may be a word that sentences are made of."""
+    return re.compile(r"(?:(?<=[/\\@.=:~_-])|^)" + re.escape(host) + r"(?![^\W_])")
 
 
 def _unescape(text: str) -> str:
@@ -366,6 +414,12 @@ class Host:
 
         usage = shutil.disk_usage(path)
         return Space(free_bytes=usage.free, total_bytes=usage.total, read_only=False)
+
+    def quotas(self, path: str) -> tuple[Quota, ...]:
+        """The limits that hold for what this account stores in an existing folder; () where none does. `OSError` where it is not told."""
+        from .quota import ask
+
+        return ask(path)
 
     def can_write(self, path: str) -> bool | None:
         """Whether this account may create files in an existing folder; None where it is not known."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import MachineFileError, Problem
 from ..machine import normal_system
-from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Space
+from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space
 
 TYPE_CHECKING = False
 
@@ -38,10 +38,10 @@ class RecordedHost(Host):
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all optional: `system`,
     `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers), `address_space_bytes` (-1: unlimited), `cwd`,
     `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives them), `job_limits` and `processor_information`
-    (hexadecimal), `space` and `writable` (by folder), `sizes` (by folder: bytes by name, null for a folder in it; null where there is no
-    such folder), `mounts` (folder to file system), `links` (path to what it leads to), `runnable` (paths), `errors` (path to the name of
-    the error, such as EACCES), `processor_features` (numbers), `registry` (`key\\value` to text), `display_adapters` (Windows' list),
-    `nvml` (what `nvml.py` prints).
+    (hexadecimal), `space` and `writable` (by folder), `quotas` (by folder: a list, or the name of the error), `sizes` (by folder: bytes
+    by name, null for a folder in it; null where there is no such folder), `mounts` (folder to file system), `links` (path to what
+    it leads to), `runnable` (paths), `errors` (path to the name of the error, such as EACCES), `processor_features` (numbers), `registry`
+    (`key\\value` to text), `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
     """
 
     live = False
@@ -148,6 +148,15 @@ class RecordedHost(Host):
         found = self._of_folder("space", path)
         return Space(**found) if found else None
 
+    def quotas(self, path: str) -> tuple[Quota, ...]:
+        found = self._at("quotas").get(path)
+        if found is None:
+            raise OSError(errno.ENODATA, "the recorded tree does not say")
+        if isinstance(found, str):
+            number = getattr(errno, found, errno.EIO)
+            raise OSError(number, os.strerror(number))
+        return tuple(Quota(**one) for one in found)
+
     def can_write(self, path: str) -> bool | None:
         writable: bool | None = self._of_folder("writable", path)
         return writable
@@ -245,6 +254,20 @@ def _spaces(value: object) -> bool:
     )
 
 
+_QUOTA = {"kind": str, "limit_bytes": int, "used_bytes": int}
+
+
+def _quotas(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(item, str)
+        or (
+            isinstance(item, list)
+            and all(isinstance(one, dict) and {name: type(part) for name, part in one.items()} == _QUOTA for one in item)
+        )
+        for item in value.values()
+    )
+
+
 def _folders(value: object) -> bool:
     return isinstance(value, dict) and all(
         item is None or (isinstance(item, dict) and all(size is None or type(size) is int for size in item.values()))
@@ -270,6 +293,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("job_limits", "processor_information"), _HEXADECIMAL),
     "sizes": (_folders, "an object of objects of bytes"),
     "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}"),
+    "quotas": (_quotas, f"an object of lists of {', '.join(_QUOTA)}"),
     "writable": (lambda value: _named(value, bool), "an object of true and false"),
     "memory": (lambda value: _named(value, int) and "total" in value, "an object of bytes with a total"),
     "cores": (

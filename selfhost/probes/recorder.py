@@ -9,7 +9,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .. import __version__
 from ..errors import MachineFileError, Problem
-from .host import ADDRESSES, COMMON_NAMES, DEADLINE_SECONDS, ID, LXC_NAME, Host, Mount, Space
+from .host import (
+    ADDRESSES,
+    COMMON_NAMES,
+    DEADLINE_SECONDS,
+    ID,
+    LXC_NAME,
+    PEOPLES,
+    SERVER,
+    Host,
+    Mount,
+    Quota,
+    Space,
+    home_pattern,
+    host_pattern,
+    name_pattern,
+    outside_kernel,
+)
 from .recorded import ENV_FILE, FACTS_FILE, SYSCTL_FILE, file_name
 
 TYPE_CHECKING = False
@@ -208,6 +224,16 @@ class Recorder(Host):
         found = self.inner.affinity()
         self._put("affinity", None if found is None else sorted(found))
         return found
+    def quotas(self, path: str) -> tuple[Quota, ...]:
+        noted = self._at("quotas")
+        try:
+            found = self.inner.quotas(path)
+        except OSError as error:
+            noted[path] = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+            raise
+        noted[path] = [{name: getattr(one, name) for name in Quota._fields} for one in found]
+        return found
+
 
     def address_space_bytes(self) -> int | None:
         return self._put("address_space_bytes", self.inner.address_space_bytes())
@@ -510,7 +536,8 @@ def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
-        return {clean(key): _cleaned(item, clean) for key, item in value.items()}
+        # of what a path leads to the keys are ours
+        return {key if key in _OWN_KEYS else clean(key): _cleaned(item, clean) for key, item in value.items()}
     return [_cleaned(item, clean) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -547,6 +574,9 @@ def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> N
             os.makedirs(os.path.join(folder, name), exist_ok=True)
         for name, raw in files.items():
             place = os.path.join(folder, name)
+_OWN_KEYS = (*Space._fields, *Quota._fields)
+
+
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with open(place, "xb") as stream:
                 stream.write(raw)

@@ -57,7 +57,8 @@ class Column(Record):
     """How a column gives way where the table is too wide.
 
     `drop`: columns go from the highest number down; 0 stays, as does the first column. `wrap`: its cells may wrap.
-    `cut`: its cells may be cut to so many characters, and end in an ellipsis; 0 for never.
+    `cut`: its cells may be cut to so many characters, and end in an ellipsis; 0 for never. `most`: longer cells wrap at so many
+    characters everywhere, so that one of them does not push the next column away; 0 for never.
     """
 
     title: str = ""
@@ -65,6 +66,7 @@ class Column(Record):
     wrap: bool = False
     drop: int = 0
     cut: int = 0
+    most: int = 0
 
 
 class Table(Record):
@@ -228,6 +230,7 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
     sizes = {
         number: BAR_WIDTH if number in drawn else max(len(titles[number]), *(_size(row[number]) for row in cells), 0) for number in keep
     }
+    sizes |= {number: min(size, most) for number, size in sizes.items() if (most := table.columns[number].most)}
     if room is not None:
         for number in drawn & set(sizes):
             sizes[number] = max(_LEAST_BAR, BAR_WIDTH - max(0, _total(sizes) - room))

@@ -9,6 +9,9 @@ from ..machine import Machine
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, reason_blocks, say, section
 
+# characters of a value: the names of most processors
+_VALUE = 46
+
 
 def machine_document(machine: Machine) -> Document:
     """What was read and from where, then what could not be read and what to do about it."""
@@ -23,7 +26,7 @@ def machine_document(machine: Machine) -> Document:
         if value:
             rows.append((label, value, machine.sources.get(fact, "")))
     blocks.append(BLANK)
-    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
+    columns = (Column(), Column(wrap=True, most=_VALUE), Column(title="read from", wrap=True))
     blocks.append(
         Table(columns=columns, rows=tuple((Span(text=a), Span(text=b, style="strong"), Span(text=c)) for a, b, c in rows), indent=0)
     )
@@ -33,8 +36,9 @@ def machine_document(machine: Machine) -> Document:
         for disk in machine.disks:
             free = "free space not read" if disk.free_bytes is None else f"{units.decimal(disk.free_bytes)} free"
             whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
-            writable = "read only" if disk.writable is False else ""
-            cells.append(tuple(Span(text=text) for text in (disk.purpose, free, whole, disk.filesystem or "", writable, disk.path)))
+            writable = "read only" if disk.writable is False else f"{disk.quota}'s quota" if disk.quota else ""
+            where = disk.path if disk.path == disk.shown else f"{disk.shown}: {disk.purpose} has none of its own"
+            cells.append(tuple(Span(text=text) for text in (disk.purpose, free, whole, disk.filesystem or "", writable, where)))
         sides = (Column(), Column(right=True), Column(right=True), Column(drop=1), Column(), Column(wrap=True))
         blocks.append(Table(columns=sides, rows=tuple(cells)))
     if machine.accelerators:
