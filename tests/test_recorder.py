@@ -67,12 +67,15 @@ def test_a_record_of_this_machine_gives_the_same_facts(tmp_path: Path, monkeypat
     """The real one, whatever it is, in a folder whose name is kept; and the record is small."""
     monkeypatch.chdir("/")
     first, second = again(Host(), tmp_path / "new")
-    assert facts_of(second) == facts_of(first)
+    # where programs lie is told by other names, which may be somebody's
+    one, other = ([(found.id, found.version) for found in machine.runtimes or ()] for machine in (first, second))
+    assert one == other
+    assert facts_of(second.replace(runtimes=())) == facts_of(first.replace(runtimes=()))
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < recorder.MAX_BYTES
 
 
 # what `Host` works out from what it asked
-DERIVED = {"real", "read_text", "why", "missing", "paths", "mounts", "psutil", "live", "names"}
+DERIVED = {"host_names", "real", "read_text", "why", "missing", "paths", "mounts", "psutil", "live", "names"}
 
 
 def test_every_question_to_the_computer_is_recorded_and_answered() -> None:
@@ -215,6 +218,104 @@ def test_a_record_holds_no_other_peoples_names(tmp_path: Path) -> None:
     assert "linuxbrew" in whole
     disks = {disk.purpose: disk for disk in read_machine(RecordedHost(str(tmp_path / "new"))).disks or ()}
     assert (disks["huggingface"].free_bytes, disks["whisper.cpp"].free_bytes) == (50, 70)
+
+
+HOSTILE = (
+    "zebedee-smith", r"zebedee\x2dsmith", "AcmeMerger", "quarry17", "192.0.2.9", "2001:db8", "0123456789abcdef", "S3R1AL", "hunter2",
+    "ops@acme", "payroll",
+
+)  # fmt: skip
+
+
+class Named(RecordedHost):
+    """A recorded machine that calls itself something."""
+
+    def hostname(self) -> str | None:
+        return "quarry17.acme.example"
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """Names in every place where a person, a client or a computer may be called by one."""
+    group = r"/user_zebedee-smith/home-zebedee\x2dsmith.slice/quarry17-runner.scope"
+    home = "/export/people/zebedee-smith"
+    flat = "memory.max", "memory.high", "memory.current"
+    files = {
+        "/proc/meminfo": "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 2048 kB\nSwapFree: 2048 kB\n",
+        "/proc/swaps": "Filename Type Size Used Priority\n/dev/mapper/quarry17--vg-swap partition 2048 0 -2\n",
+        "/proc/self/limits": "Max data size    unlimited  unlimited  bytes\nMax address space   unlimited   unlimited   bytes\n",
+        "/proc/self/status": "Cpus_allowed_list:\t0-3\nMems_allowed_list:\t0\n",
+        "/proc/cpuinfo": "flags\t: fpu sse2\nSerial\t\t: S3R1AL\n",
+        "/proc/self/cgroup": f"0::{group}\n",
+        "/proc/self/mountinfo": "22 1 8:1 / / rw,relatime - ext4 /dev/mapper/quarry17--vg-root rw\n"
+        "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+        "31 22 0:40 /clients/AcmeMerger /srv/AcmeMerger rw - ext4 /dev/sdb1 rw\n"
+        "32 22 0:41 / /dev/shm/AcmeMerger rw - tmpfs ops@acme.example rw,size=1k,uid=1815\n"
+        "33 22 0:42 / /export/people rw - nfs4 quarry17.acme.example:/people rw,addr=2001:db8::7,clientaddr=192.0.2.9\n",
+        "/etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+        "/sys/class/dmi/id/product_serial": "S3R1AL\n",
+        "/srv/AcmeMerger/bin/llama-server": "",
+        "/srv/AcmeMerger/lib/python3.12/site-packages/transformers-4.57.0.dist-info/METADATA": "",
+        f"{home}/payroll-venv/lib/python3.12/site-packages/vllm-0.11.0.dist-info/METADATA": "",
+        f"{home}/payroll/x": "",
+        "/dev/shm/AcmeMerger/x": "",
+    }
+    for above in ("", group.split("/")[1], "/".join(group.split("/")[1:3])):
+        files |= {f"/sys/fs/cgroup/{above}/{name}": "max\n" for name in flat[:2] if above}
+    files |= {f"/sys/fs/cgroup{group}/{name}": text for name, text in zip(flat, ("4294967296\n", "max\n", "1048576\n"), strict=True)}
+    files |= {f"/sys/fs/cgroup{group}/memory.stat": "inactive_file 4096\nactive_file 0\n", "/sys/fs/cgroup/cgroup.controllers": "memory\n"}
+    for path, text in files.items():
+        # as a tree has a backslash, on every system
+        place = tmp_path / "hostile" / file_name(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    env = {
+        "HOME": home, "USER": "zebedee-smith", "LOGNAME": "zebedee-smith", "HF_HOME": "/srv/AcmeMerger/hf", "LLAMA_CACHE": "/fast",
+        "OLLAMA_MODELS": "/dev/shm/AcmeMerger/ollama", "PATH": "/srv/AcmeMerger/bin:/usr/bin", "VIRTUAL_ENV": f"{home}/payroll-venv",
+        "XDG_DATA_HOME": f"{home}/payroll", "HF_TOKEN": "hunter2", "HTTPS_PROXY": "http://zebedee-smith:hunter2@192.0.2.9",
+    }  # fmt: skip
+    space = {"free_bytes": 50, "total_bytes": 100, "read_only": False}
+    facts = {
+        "system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3], "cwd": f"{home}/payroll",
+        "space": {"/": space}, "writable": {"/": True}, "links": {"/fast": "/disks/AcmeMerger/fast"},
+        "runnable": ["/srv/AcmeMerger/bin/llama-server"], "python_path": ["/srv/AcmeMerger/lib/python3.12/site-packages"],
+    }  # fmt: skip
+    (tmp_path / "hostile" / "env.json").write_text(json.dumps(env))
+    (tmp_path / "hostile" / "facts.json").write_text(json.dumps(facts))
+    return tmp_path / "hostile"
+
+
+def test_a_record_of_a_hostile_home_holds_none_of_its_names(hostile: Path, tmp_path: Path) -> None:
+    """In groups, units, mounts, PATH, packages, environments, links, serial numbers: none is passed on, and the figures stay."""
+    first, second = again(Named(str(hostile)), tmp_path / "new")
+    told = "\n".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    told += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
+    assert [name for name in HOSTILE if name in told] == []
+    live = json.dumps(first.to_json())
+    assert [name for name in ("zebedee", "quarry17", "192.0.2.9", "2001:db8", "S3R1AL", "hunter2", "ops@acme") if name in live] == []
+    assert first.memory_limit_bytes == second.memory_limit_bytes == 4 * GIB
+    runtimes = [[(one.id, one.version) for one in machine.runtimes or ()] for machine in (first, second)]
+    assert runtimes[0] == runtimes[1] == [("llama.cpp", None), ("transformers", "4.57.0"), ("vllm", "0.11.0")]
+    disks = [[(disk.purpose, disk.free_bytes, disk.filesystem) for disk in machine.disks or ()] for machine in (first, second)]
+    assert disks[0] == disks[1]
+    assert {purpose: kind for purpose, _, kind in disks[0]}["ollama"] == "tmpfs"
+
+
+@pytest.mark.parametrize("name", ["max", "high", "node", "nvidia", "dev", "core", "cpu", "stat", "bytes", "free", "site", "online"])
+def test_whoever_is_called_as_the_kernel_calls_its_files_is_recorded_right(private: Path, tmp_path: Path, name: str) -> None:
+    """An account of the name `max` must not turn memory.max into something that is not there; a Jetson's is `nvidia`."""
+    facts = json.loads((private / "facts.json").read_text().replace("ada-lovelace", name))
+    env = json.loads((private / "env.json").read_text().replace("ada-lovelace", name))
+    (private / "facts.json").write_text(json.dumps(facts))
+    (private / "env.json").write_text(json.dumps(env))
+    (private / "home" / "ada-lovelace").rename(private / "home" / name)
+    mounts = private / "proc" / "self" / "mountinfo"
+    mounts.write_text(mounts.read_text().replace("ada-lovelace", name))
+    first, second = again(RecordedHost(str(private)), tmp_path / "new")
+    assert facts_of(second) == facts_of(first)
+    assert (second.memory_limit_bytes, second.cpu_cores_usable, second.scope) == (4 * GIB, 2.0, "container")
+    assert second.sources["memory_limit_bytes"].endswith(": memory.max 4.00 GiB")
+    assert [(card.vendor, card.driver) for card in second.accelerators or ()] == [("nvidia", "590.48.01")]
 
 
 def test_ids_stay_apart(tmp_path: Path) -> None:

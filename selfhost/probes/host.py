@@ -31,11 +31,23 @@ NVML_SECONDS = 10.0
 # a store of 1,000 models in 100 layers each has fewer
 MAX_NAMES = 100_000
 
-# names of accounts and folders that tell nothing about a person
+# names of accounts, computers and folders that tell nothing about a person, or that paths everywhere are made of
 COMMON_NAMES = (
     "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user", "runner", "vagrant",
-    "linuxbrew", "Shared", "Public",
+    "linuxbrew", "Shared", "Public", "localhost", "nvidia", "node", "core", "app", "dev", "proc", "sys", "etc", "usr", "var", "opt", "tmp",
+    "run", "bin", "lib", "mnt", "srv", "snap", "data", "work", "test", "local", "share", "cache", "model", "models", "hub", "llama", "vllm",
+    "whisper", "shared", "public", "common", "python", "conda", "linux", "centos", "fedora", "rocky", "azureuser",
+    "codespace", "vscode", "jovyan", "nobody", "guest",
 )  # fmt: skip
+# whose folder it is: the next name after these
+PEOPLES = re.compile(r"((?:/home|/Users|/run/media|/media|\\Users)[/\\])((?:[^/\\\s:;,]+ )*[^/\\\s:;,]+(?=[/\\])|[^/\\\s:;,]+)")
+# the server of a share, as Windows names it and as it may be mounted; no address of the web
+SERVER = re.compile(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
+# paths and files of the kernel's own naming, which an account may be called as well (`max`); of control groups people name the folders
+_KERNELS = re.compile(
+    r"((?<![\w.~-])/(?:proc|sys)/(?!fs/cgroup)[^\s;,'\"]*|/sys/fs/cgroup(?:/(?:memory|cpu|cpuset|unified|systemd)(?=/))?"
+    r"|(?<![\w.-])(?:memory|cpu|cpuset|cgroup)\.[a-z][\w.]*)"
+)
 # a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
 ID = r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"
 ADDRESSES = (
@@ -63,18 +75,6 @@ class Space(Record):
     read_only: bool
 
 
-class Mount(Record):
-    """One line of mountinfo. `root` is the part of the file system that is mounted, `options` those of the file system itself."""
-
-    root: str
-    point: str
-    filesystem: str
-    options: str
-    read_only: bool
-
-
-class Found:
-    """What the probes have read so far: values, where each was read, and what could not be read."""
 class Quota(Record):
     """What an account may store on a volume at most, and what it has there: `kind` is `user` or `group`."""
 
@@ -191,7 +191,7 @@ class Host:
         self._why: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._mounts: tuple[Mount, ...] | None = None
-        self._masks: list[tuple[re.Pattern[str], str]] | None = None
+        self._masks: list[tuple[re.Pattern[str], Any]] | None = None
         self._names: set[str] = set()
         self._psutil: ModuleType | None = None
         self._hung = False
@@ -674,11 +674,14 @@ class Host:
 
     def clean(self, text: str) -> str:
         """`text` without what tells who or where: the home folder as `~`, user and host names, container ids; one printable line."""
+        return UNPRINTABLE.sub("?", outside_kernel(text, self._masked))[:1000]
+
+    def _masked(self, text: str) -> str:
         if self._masks is None:
             self._masks = self._make_masks()
         for pattern, stand_in in self._masks:
             text = pattern.sub(stand_in, text)
-        return UNPRINTABLE.sub("?", text)[:1000]
+        return text
 
     def hide(self, name: str) -> None:
         """Keeps another account's name out of what is shown."""
@@ -692,16 +695,21 @@ class Host:
         found.add(self.paths.basename(self.home() or ""))
         return self._names | {name for name in found if len(name) > 2 and name not in COMMON_NAMES}
 
-    def _make_masks(self) -> list[tuple[re.Pattern[str], str]]:
-        masks = []
+    def host_names(self) -> list[str]:
+        """What `clean` takes out of the computer's own names: with its domain, and without."""
+        host = self.hostname() or ""
+        return [name for name in dict.fromkeys((host, host.partition(".")[0])) if len(name) > 2 and name not in COMMON_NAMES]
+
+    def _make_masks(self) -> list[tuple[re.Pattern[str], Any]]:
+        masks: list[tuple[re.Pattern[str], Any]] = []
         home = self.home()
         if home and len(home) > 1:
-            masks.append((re.compile(re.escape(home) + r"(?![\w.-])"), "~"))
-        for name in sorted(self.names()):
-            masks.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?!\w)"), "USER"))
-        host = self.hostname()
-        if host and len(host) > 2 and host != "localhost":
-            masks.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
+            masks.append((home_pattern(home, self.system), "~"))
+        for name in sorted(self.names(), key=len, reverse=True):
+            masks.append((name_pattern(name, self.system), "USER"))
+        masks += [(host_pattern(host), "HOST") for host in self.host_names()]
+        masks.append((PEOPLES, lambda match: match[0] if match[2] in COMMON_NAMES else f"{match[1]}USER"))
+        masks.append((SERVER, r"\1HOST"))
         masks.append((re.compile(ID), "ID"))
         masks.append((re.compile(LXC_NAME), r"\1ID"))
         masks.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)

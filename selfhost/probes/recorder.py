@@ -39,11 +39,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 8 * 2**20
 MAX_FILES = 10_000
 
-_HOMES = {"windows": "C:\\Users\\user", "macos": "/Users/user"}
-# whose folder it is: the next name after these
-_PEOPLES = re.compile(r"((?:/home|/Users|/run/media|/media|\\Users)[/\\])((?:[^/\\\s:;,]+ )*[^/\\\s:;,]+(?=[/\\])|[^/\\\s:;,]+)")
-# the server of a share, as Windows names it and as it may be mounted; no address of the web
-_SERVER = re.compile(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
+# where home folders usually lie; one elsewhere keeps its place, for that may be a volume of its own
+_HOMES = {"windows": "C:\\Users", "macos": "/Users"}
 # whom and which unit a file of the kernel may name that a probe could come to read
 _NUMBERS_OF_UNITS = ("serial", "uuid", "unique_id", "address", "machine-id", "boot_id", "cmdline", "hostname")
 # of the kernel's files only these hold names, and are looked through
@@ -55,8 +52,18 @@ _PLAIN_FOLDERS = {
     "programs", "documents", "desktop", "downloads", "models", "model", "hub", "huggingface", "llama.cpp", "ollama", ".ollama", "snap",
     "common", "project", "content", "github", "home", "lm-studio", ".lmstudio", "whisper", "work", "workspace", "workspaces", "projects",
     "src", "code", "repos", "git", "app", "build", "builds", "private", "folders", "system", "containers", "shm",
+    "bin", "sbin", "lib64", "games", "site-packages", "dist-packages", "venv", ".venv", "env", "envs", ".local", "pipx", "venvs", "uv",
+    "tools", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "homebrew", ".linuxbrew", "cellar", "caskroom", "nix", "store",
+    "current", "applications", "contents", "resources", "frameworks", "python.framework", "versions", "winget", "links", "microsoft",
 }  # fmt: skip
-_MODEL_VARIABLES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "LLAMA_CACHE", "OLLAMA_MODELS")
+# names that state a version: `python3.12`, `6641`, `llama-b6641`
+_VERSIONS = re.compile(
+    r"(?:python|llama-b?|whisper-v?|[a-z.-]*cpp-|ollama-|vllm-)?\d[\d.]*(?:-bin-.*)?|[0-9a-z]{32}-[a-z-]*(?:cpp|ollama|vllm)-\d.*"
+)
+_FOLDER_VARIABLES = (
+    "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "LLAMA_CACHE", "OLLAMA_MODELS", "VIRTUAL_ENV", "CONDA_PREFIX",
+    "XDG_DATA_HOME", "UV_TOOL_DIR", "PIPX_HOME",
+)  # fmt: skip
 _CONTROL_GROUPS = ("cgroup", "cgroup2", "fuse.lxcfs")
 
 
@@ -201,6 +208,16 @@ class Recorder(Host):
             self.folders.add(path)
         return found
 
+    def quotas(self, path: str) -> tuple[Quota, ...]:
+        noted = self._at("quotas")
+        try:
+            found = self.inner.quotas(path)
+        except OSError as error:
+            noted[path] = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+            raise
+        noted[path] = [{name: getattr(one, name) for name in Quota._fields} for one in found]
+        return found
+
     def can_write(self, path: str) -> bool | None:
         found = self._ask(path, lambda: self.inner.can_write(path))
         if found is not None:
@@ -224,16 +241,6 @@ class Recorder(Host):
         found = self.inner.affinity()
         self._put("affinity", None if found is None else sorted(found))
         return found
-    def quotas(self, path: str) -> tuple[Quota, ...]:
-        noted = self._at("quotas")
-        try:
-            found = self.inner.quotas(path)
-        except OSError as error:
-            noted[path] = errno.errorcode.get(error.errno or errno.EIO, "EIO")
-            raise
-        noted[path] = [{name: getattr(one, name) for name in Quota._fields} for one in found]
-        return found
-
 
     def address_space_bytes(self) -> int | None:
         return self._put("address_space_bytes", self.inner.address_space_bytes())
@@ -307,10 +314,13 @@ class Recorder(Host):
         """The tree, in a folder that is empty or not there yet: how many files and bytes it has. `MachineFileError` where that fails."""
         replace = self._replacements()
 
-        def clean(text: str) -> str:
+        def change(text: str) -> str:
             for pattern, stand_in in replace:
                 text = pattern.sub(stand_in, text)
             return text
+
+        def clean(text: str) -> str:
+            return outside_kernel(text, change)
 
         errors = self._at("errors")
         contents: dict[str, bytes] = {}
@@ -338,19 +348,22 @@ class Recorder(Host):
         out = {file_name(path): raw for path, raw in contents.items() if path not in folders}
         out |= {file_name(path): b"" for path in listed if path not in folders and file_name(path)}
         facts = {"selfhost_version": __version__, "system": self.system, **self.facts}
-        # of all folders that were searched those where something was found
-        holding = {self.paths.dirname(path) for path in self.there}
         if "python_path" in facts:
-            facts["python_path"] = [path for path in facts["python_path"] if path in holding]
+            facts["python_path"] = self._holding(facts["python_path"])
         if self.system != "linux":
             facts["mounts"] = {mount.point: mount.filesystem for mount in self.mounts() if self._matters(mount.point, mount.filesystem)}
-        out[FACTS_FILE] = _json(_cleaned({name: value for name, value in facts.items() if value != {}}, clean))
-        out[ENV_FILE] = _json(_cleaned(self._variables(), clean))
+        out[FACTS_FILE] = _json({name: _cleaned(value, clean) for name, value in facts.items() if value != {}})
+        out[ENV_FILE] = _json({name: clean(value) for name, value in self._variables().items()})
         if self.kernel_values:
             lines = [f"{name}: {value}\n" for name, value in sorted(self.kernel_values.items())]
             out[SYSCTL_FILE] = clean("".join(lines)).encode()
         _write(folder, out, [file_name(path) for path in folders])
         return len(out), sum(map(len, out.values()))
+
+    def _holding(self, folders: Iterable[str]) -> list[str]:
+        """Of folders that were searched those where something was found."""
+        holding = {self.paths.dirname(path) for path in self.there}
+        return [path for path in folders if path in holding]
 
     def _variables(self) -> dict[str, str]:
         found = {name: self.inner.env[name] for name in sorted(self.noted_env.asked) if name in self.inner.env}
@@ -370,34 +383,37 @@ class Recorder(Host):
         """What `Host.clean` leaves out of what is shown, and addresses; an id keeps being told from another."""
         # before the rest, which would change the folders' own paths
         found = list(self._named_folders())
-        home = self.inner.home()
+        home = self._usual_home()
         names = self.inner.names()
-        stand_in = _HOMES.get(self.system, "/home/user")
-        if home and len(home) > 1 and self.paths.basename(home) not in COMMON_NAMES:
-            found.append((re.compile(re.escape(home) + r"(?![\w.-])"), lambda _: stand_in))
-        for name in sorted(names):
-            found.append((re.compile(r"(?<=[/\\@.-])" + re.escape(name) + r"(?!\w)"), "USER"))
+        if home is not None and self.paths.basename(home) not in COMMON_NAMES:
+            stand_in = self.paths.join(self.paths.dirname(home), "user")
+            found.append((home_pattern(home, self.system), lambda _: stand_in))
+        for name in sorted(names, key=len, reverse=True):
+            found.append((name_pattern(name, self.system), "USER"))
             # somebody's own repositories, as the stores of models write them
             found.append(
                 (re.compile(r"(?:(?<=models--)" + re.escape(name) + r"(?=--)|(?:(?<=[/=])|^)" + re.escape(name) + r"(?=[_=]|$))"), "USER")
             )
-        host = self.hostname()
-        if host and len(host) > 2 and host != "localhost":
-            found.append((re.compile(r"(?<![\w.-])" + re.escape(host) + r"(?![\w-])"), "HOST"))
+        found += [(host_pattern(host), "HOST") for host in self.host_names()]
         found.append((re.compile(ID), self._id))
         found.append((re.compile(LXC_NAME), r"\1ID"))
-        found.append((_PEOPLES, self._person))
-        found.append((_SERVER, lambda match: f"{match[1]}HOST"))
+        found.append((PEOPLES, self._person))
+        found.append((SERVER, r"\1HOST"))
         found.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
         return found
 
+    def _usual_home(self) -> str | None:
+        """The home folder, where it lies in the usual place."""
+        home = self.inner.home()
+        return home if home and self.paths.dirname(home) == _HOMES.get(self.system, "/home") else None
+
     def _named_folders(self) -> Iterator[tuple[re.Pattern[str], Any]]:
-        """The current folder, the stores of models and the folders above them: what is no plain name becomes FOLDER1, FOLDER2, …"""
+        """The current folder, those of models and programs and all above them: what is no plain name becomes FOLDER1, FOLDER2, …"""
         from .disk import PLACES
         from .present import lm_studio_models
 
         home, cwd = self.inner.home(), self.inner.cwd()
-        stated = [self.inner.env[name] for name in _MODEL_VARIABLES if name in self.noted_env.asked and self.inner.env.get(name)]
+        stated = [self.inner.env[name] for name in _FOLDER_VARIABLES if name in self.noted_env.asked and self.inner.env.get(name)]
         finders: tuple[Callable[[Host], Any], ...] = (*PLACES.values(), lm_studio_models)
         places = []
         for find in finders:
@@ -409,14 +425,20 @@ class Recorder(Host):
         # a path may stand as it was given, from the current folder or from the home folder
         given = [cwd, *stated, *places, *(self.paths.join(cwd, path) for path in (*stated, *places) if not self.paths.isabs(path))]
         given += [home + path[1:] for path in stated if home and path.startswith("~")]
+        # where links lead, and where programs and packages were found
+        programs = set(self.facts.get("runnable", ()))
+        given += [self.paths.dirname(real) if path in programs else real for path, real in self._at("links").items()]
+        given += [*map(self.paths.dirname, programs), *self._holding(self.facts.get("python_path", ()))]
         # people's own names have other words in their place
         people, replaced = self.inner.names(), dict[str, str]()
-        for path in given:
-            before = after = home if home and len(home) > 1 and path.startswith(home) else ""
+        usual = self._usual_home()
+        for path in (home or "", *given):
+            before = after = usual if usual and path.startswith(usual) else ""
             above = ""
             for separator, name in re.findall(r"([/\\]*)([^/\\]*)", path[len(before) :]):
                 before += separator + name
                 plain = len(name) <= 2 or name.lower() in _PLAIN_FOLDERS or name.startswith(("models--", "$", "%"))
+                plain = plain or _VERSIONS.fullmatch(name) is not None
                 plain = plain or name in people or above in ("home", "Users", "media")
                 after += separator + (name if plain else self._named.setdefault(name, f"FOLDER{len(self._named) + 1}"))
                 above = name
@@ -476,10 +498,13 @@ class Recorder(Host):
             if parsed and self._matters(parsed[0].point, parsed[0].filesystem):
                 head, _, tail = line.partition(" - ")
                 kind, _, options = tail.split(" ", 2) if tail.count(" ") > 1 else (tail.split(" ")[0], "", "rw")
-                every = kind in ("tmpfs", "cgroup", "cgroup2")
+                grouped = kind in ("cgroup", "cgroup2")
                 words = [word.partition("=")[0] for word in options.split(",")]
-                kept = options if every else ",".join([words[0], *(word for word in words[1:] if has_quotas(word))])
-                yield f"{' '.join(head.split(' ')[:6])} - {kind} none {kept}\n"
+                kept = options if grouped else ",".join([words[0], *(word for word in words[1:] if has_quotas(word))])
+                fields = head.split(" ")[:6]
+                # of what is bound from elsewhere the folder there decides nothing, but for control groups
+                fields[3] = fields[3] if grouped else "/"
+                yield f"{' '.join(fields)} - {kind} none {kept}\n"
 
     def _accounts(self, text: str) -> Iterator[str]:
         """The accounts that units name, without the people's names."""
@@ -532,6 +557,9 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
+_OWN_KEYS = (*Space._fields, *Quota._fields)
+
+
 def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return clean(value)
@@ -574,9 +602,6 @@ def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> N
             os.makedirs(os.path.join(folder, name), exist_ok=True)
         for name, raw in files.items():
             place = os.path.join(folder, name)
-_OWN_KEYS = (*Space._fields, *Quota._fields)
-
-
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with open(place, "xb") as stream:
                 stream.write(raw)
