@@ -660,6 +660,32 @@ def test_a_limit_that_cannot_be_read_is_not_no_limit(
         assert (getattr(machine, fact) is None) == (fact in facts)
 
 
+def test_a_flatpak_does_not_show_its_groups(build: Callable[..., RecordedHost]) -> None:
+    """A sandbox has block, bus, class, dev and devices of /sys (flathub-infra/flatpak-builder-lint#221) and stores below ~/.var/app.
+
+    It is in a group that it cannot see: what that one leaves is unread, and stated it is judged.
+    """
+    app = "/home/ada/.var/app/com.visualstudio.code"
+    files = {
+        **NO_LIMITS,
+        "/proc/meminfo": MEMINFO,
+        "/proc/self/status": "VmSize: 20480 kB\nMems_allowed_list:\t0\n",
+        "/proc/self/cgroup": "0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-flatpak-com.visualstudio.code-4711.scope\n",
+        "/proc/self/mountinfo": "500 400 0:60 / / rw,nosuid,nodev,relatime - tmpfs tmpfs rw\n"
+        "510 500 0:22 /bus /sys/bus ro,nosuid,nodev - sysfs sysfs rw\n520 500 8:1 /home/ada /home/ada rw - ext4 /dev/sda1 rw\n",
+        f"{app}/cache/x": "",
+    }
+    env = {"HOME": "/home/ada", "XDG_CACHE_HOME": f"{app}/cache", "container": "flatpak"}
+    machine = read_machine(build(files, env, space=SPACE, writable={"/": True}))
+    lawful(machine)
+    assert (machine.scope, machine.memory_total_bytes, machine.memory_limit_bytes) == ("container", 16 * GIB, None)
+    assert "not mounted here" in machine.why_unread("memory_limit_bytes").reason
+    assert "--set memory" in (machine.why_unread("memory_limit_bytes").remedy or "")
+    hub = place(machine, "huggingface")
+    assert (hub.path, hub.filesystem) == ("~/.var/app/com.visualstudio.code/cache/huggingface/hub", "ext4")
+    assert apply(machine, ["memory=8GiB"]).memory_limit_bytes == 8 * GIB
+
+
 def test_without_mounts_or_groups_nothing_is_claimed(build: Callable[..., RecordedHost]) -> None:
     """/proc/self/cgroup names a group and nothing is mounted: a limit may exist."""
     for gone in ("/proc/self/cgroup", "/proc/self/mountinfo", "/proc/self/limits"):
@@ -1000,32 +1026,6 @@ def test_quotas_are_told(build: Callable[..., RecordedHost], options: str, on: b
     ]
 
 
-def test_free_space_that_is_not_known_is_not_zero(build: Callable[..., RecordedHost]) -> None:
-    """None, with the reason under the disk's own name."""
-    machine = read_machine(build({}, {"HOME": "/home/ada"}))
-    assert place(machine, "ollama").free_bytes is None
-    assert machine.why_unread("disks.ollama.free_bytes").remedy
-    assert place(machine, "ollama").writable is None
-    assert "not known" in machine.why_unread("disks.ollama.writable").reason
-
-
-def test_without_a_home_folder_the_places_are_unknown(build: Callable[..., RecordedHost]) -> None:
-    """Only the current folder is left."""
-    machine = read_machine(build({}))
-    assert [found.purpose for found in machine.disks or ()] == ["whisper.cpp"]
-    assert machine.why_unread("disks.huggingface").remedy == "set HOME"
-
-
-def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
-    """The user's folder on C:, a model folder on D:, job objects, and what Windows says of the processor."""
-    job = bytearray(144)
-    job[16:20] = (0x200).to_bytes(4, "little")
-    job[120:128] = (4 * GIB).to_bytes(8, "little")
-    host = build(
-        {},
-        {"USERPROFILE": "C:\\Users\\ada", "OLLAMA_MODELS": "D:\\models", "PATH": "C:\\Tools;relative"},
-        system="windows",
-        machine="AMD64",
 QUOTA_MOUNTS = ROOT_MOUNT + "50 22 8:17 / /home rw,relatime - xfs /dev/sdb1 rw,usrquota,grpquota\n"
 
 
@@ -1105,6 +1105,32 @@ def test_a_file_system_without_quotas_says_so() -> None:
         quota.ask("/proc")
 
 
+def test_free_space_that_is_not_known_is_not_zero(build: Callable[..., RecordedHost]) -> None:
+    """None, with the reason under the disk's own name."""
+    machine = read_machine(build({}, {"HOME": "/home/ada"}))
+    assert place(machine, "ollama").free_bytes is None
+    assert machine.why_unread("disks.ollama.free_bytes").remedy
+    assert place(machine, "ollama").writable is None
+    assert "not known" in machine.why_unread("disks.ollama.writable").reason
+
+
+def test_without_a_home_folder_the_places_are_unknown(build: Callable[..., RecordedHost]) -> None:
+    """Only the current folder is left."""
+    machine = read_machine(build({}))
+    assert [found.purpose for found in machine.disks or ()] == ["whisper.cpp"]
+    assert machine.why_unread("disks.huggingface").remedy == "set HOME"
+
+
+def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
+    """The user's folder on C:, a model folder on D:, job objects, and what Windows says of the processor."""
+    job = bytearray(144)
+    job[16:20] = (0x200).to_bytes(4, "little")
+    job[120:128] = (4 * GIB).to_bytes(8, "little")
+    host = build(
+        {},
+        {"USERPROFILE": "C:\\Users\\ada", "OLLAMA_MODELS": "D:\\models", "PATH": "C:\\Tools;relative"},
+        system="windows",
+        machine="AMD64",
         memory={"total": 16 * GIB, "available": 9 * GIB, "commit": 3 * GIB},
         swap_free=GIB,
         cores={"physical": 4, "usable": 8},

@@ -94,6 +94,17 @@ def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
     return Groups(why=f"{shown}, and this process is in {path}, which is not below it")
 
 
+# who made the container, for whom it is to know (systemd's CONTAINER_INTERFACE): systemd's own word for it, and the maker's
+_MAKERS = ("/run/systemd/container", "/run/host/container-manager")
+
+
+def _in_nspawn(host: Host) -> bool:
+    """systemd-nspawn puts what it runs into `payload`, below the group that its unit limits (systemd's src/nspawn/nspawn-cgroup.c)."""
+    if host.env.get("container") == "systemd-nspawn":
+        return True
+    return any((host.read_text(path) or "").strip() == "systemd-nspawn" for path in _MAKERS)
+
+
 def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
     """The groups of one controller. `files` are names of which one exists in every version 2 group under that controller."""
     text = host.read_text("/proc/self/cgroup")
@@ -122,10 +133,12 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
         chain = _chain(2, new, paths[""])
         if chain.why:
             return chain
+        if _in_nspawn(host):
+            return Groups(why="systemd-nspawn sets its limits on the group above the one that shows here as the top")
         listing = f"{chain.folders[-1]}/cgroup.controllers"
         known = host.read_text(listing)
         listed = known is not None and controller in known.split()
-        if listed or any(host.read_text(f"{folder}/{file}") for folder in chain.folders for file in files):
+        if listed or not all(host.missing(f"{folder}/{file}") for folder in chain.folders for file in files):
             return chain
         # an empty list is an answer: version 2 limits nothing here
         return Groups() if known is not None or host.why(listing).endswith("is empty") else Groups(why=host.why(listing))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..machine import MAX_WORD, normal_architecture
-from .cgroups import groups, parse_number
+from .cgroups import Groups, groups, parse_number
 from .host import MAX_READ_BYTES, Found, Host
 from .memory import parse_list, parse_status
 
@@ -251,7 +251,7 @@ def read_usable(host: Host, found: Found) -> None:
         return
     cpus, source = allowed
     best, counted = float(len(cpus)), False
-    chain = groups(host, "cpu", ("cpu.max",))
+    chain = groups(host, "cpu", ("cpu.max", "cpu.weight"))
     if chain.why:
         found.miss(USABLE, f"a limit may exist unseen: {chain.why}")
         return
@@ -269,12 +269,22 @@ def read_usable(host: Host, found: Found) -> None:
         if quota is None:
             # a kernel without quotas has no such file, nor has the top; a group without them has none below it
             below_quota = counted and folder != chain.folders[-1]
-            if text is not None or not host.missing(path) or beside is not None or below_quota:
+            if text is not None or not host.missing(path) or beside is not None or below_quota or _has_controller(host, chain, folder):
                 found.miss(USABLE, f"{path} is not a quota" if text else host.why(path))
                 return
         elif quota < best:
             best, source = quota, f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({path.rpartition('/')[2]})"
     found.put(USABLE, best, source)
+
+
+def _has_controller(host: Host, chain: Groups, folder: str) -> bool:
+    """Whether a version 2 group must have files of this controller: it lists it, and is not the top of the hierarchy itself.
+
+    That one has none of any controller (Documentation/admin-guide/cgroup-v2.rst); the top that a container sees has them.
+    """
+    listed = (host.read_text(f"{folder}/cgroup.controllers") or "").split()
+    own = ("cgroup.type", "memory.max", "memory.current")
+    return chain.version == 2 and "cpu" in listed and not all(host.missing(f"{folder}/{file}") for file in own)
 
 
 _QUOTA_FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
@@ -426,6 +436,8 @@ def read_scope(host: Host, found: Found) -> None:
         ("variable KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in host.env),
         ("/.dockerenv", marked and bool(host.mounts()) and not _whole_disk_root(host)),
         ("/run/.containerenv", host.exists("/run/.containerenv")),
+        # systemd inside writes it, whoever made the container
+        ("/run/systemd/container", host.exists("/run/systemd/container")),
         ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in _CONTAINER)),
         (
             "/proc/self/mountinfo, lxcfs",
