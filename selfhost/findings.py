@@ -1030,7 +1030,7 @@ def speed(
 ) -> Finding | None:
     """The estimated decode pace (slow end, fast end) against what is wanted. None where tokens make no sense.
 
-    `assumed`: it rests on facts that were taken from the machine's class.
+    `assumed`: it rests on facts that were taken from the machine's class. `measurable`: on a bandwidth that `--measure` would tell.
     """
     wanted = workload.min_tokens_per_second
     if wanted is None:
@@ -1053,6 +1053,9 @@ def speed(
         return found(Outcome.UNKNOWN, "speed-not-known", f"The speed is not known: {how}.")
     low, high = pace
     guess = " That rests on what is assumed of the machine." if assumed else ""
+    faster = "a smaller model is faster"
+    if measurable and high > WIDE_PACE * low:
+        faster = f"`--measure` tells it closer, in under a second; {faster}"
     if high < wanted:
         ask = f"{wanted:g} tokens/s" + (" (a 300-word answer in three minutes)" if wanted == DEFAULT_MIN_TOKENS_PER_SECOND else "")
         return found(
@@ -1066,7 +1069,7 @@ def speed(
             Outcome.WARN,
             "speed-slow",
             f"It would run at {units.speed(low, high)}: perhaps below the wanted {wanted:g} tokens/s.{guess}",
-            "a smaller model is faster",
+            faster,
         )
     if low < READING_TOKENS_PER_SECOND:
         return found(
@@ -1074,7 +1077,7 @@ def speed(
             "speed-slow",
             f"It would run at {units.speed(low, high)}, which may be slower than one reads "
             f"({READING_TOKENS_PER_SECOND:g} tokens/s).{guess}",
-            "a smaller model is faster",
+            faster,
         )
     if assumed:
         reason = f"It would run at {units.speed(low, high)}.{guess}"

@@ -380,8 +380,11 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
 
 def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
-    pace = None
-    if question.read_bytes is not None:
+    pace, why = None, "there is nothing to estimate it from"
+    if placed.memory is None and (machine.accelerators is None or any(card.unified is not True for card in machine.accelerators)):
+        # an accelerator with memory of its own may hold what does not say how much it takes
+        why = "where it would lie is not, for what it takes is not known"
+    elif question.read_bytes is not None:
         pace = predict(
             machine,
             question.spec.architecture,
@@ -393,9 +396,14 @@ def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | 
         if pace is not None and question.companions is not None and question.companions.drafted_tokens:
             pace = with_draft(pace, question.companions.drafted_tokens)
     decode = pace.decode if pace else None
-    why = pace.how if pace else "there is nothing to estimate it from"
-    guessed = placed.placement != "accelerator" and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    return pace, check.speed((decode.low, decode.high) if decode else None, question.workload, why, assumed=guessed)
+    in_ram = placed.placement != "accelerator"
+    guessed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
+    untold = machine.why_unread("memory_bandwidth_bytes_per_second") if machine.memory_bandwidth_bytes_per_second is None else None
+    # where it was tried in vain the remedy is another
+    measurable = in_ram and not machine.planning and untold is not None and "--measure" in (untold.remedy or "")
+    found = (decode.low, decode.high) if decode else None
+    why = pace.how if pace else why
+    return pace, check.speed(found, question.workload, why, assumed=guessed, measurable=measurable)
 
 
 def _first_without_a_fail(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:

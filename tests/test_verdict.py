@@ -407,6 +407,48 @@ def test_a_download_to_ram_does_not_change_the_answer(basis: str, limit: int, co
     assert found("memory", asked.replace(here=here), disk) == found("memory", asked, disk)
 
 
+@pytest.mark.parametrize("name", ["this machine", "this machine with memory=6GiB", "another"])
+def test_files_that_were_named_take_ram_where_they_lie_in_it(name: str) -> None:
+    """`selfhost check /dev/shm/m.gguf`: the file holds RAM beside the copies made of it. Its place is this machine's alone."""
+    needs = needs_of().replace(memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB))
+    small = MACHINE.replace(memory_limit_bytes=7 * GIB, memory_total_bytes=7 * GIB, memory_available_bytes=2 * GIB)
+    asked = question(needs=needs, local_files=True)
+    assert found("memory", asked, small).code == "memory-not-now"
+    held = found("memory", asked.replace(in_memory=True), small)
+    assert held.code == "memory-too-small"
+    assert "(with the 4.00 GB of files, which lie in memory too)" in held.reason
+    # asked of this machine, whatever it might have, and of no other
+    assert api.on_this_machine(small.replace(name=name)) is (name != "another")
+
+
+@pytest.mark.parametrize(
+    ("accelerators", "code"), [((), "speed-too-slow"), (None, "speed-not-known"), ("own", "speed-not-known"), ("shared", "speed-too-slow")]
+)
+def test_too_slow_is_said_only_of_where_it_would_lie(accelerators: object, code: str) -> None:
+    """What takes nobody knows how much may fit a GPU that was found, or one that was not read: the pace in RAM decides nothing there."""
+    cards = {"own": (Accelerator(vendor="nvidia", name="NVIDIA L4", memory_total_bytes=24 * GIB, unified=False),),
+             "shared": (Accelerator(vendor="intel", name="Graphics", unified=True),)}  # fmt: skip
+    unsized = needs_of().replace(memory=None)
+    machine = MACHINE.replace(accelerators=cards.get(accelerators, accelerators) if isinstance(accelerators, str) else accelerators)
+    judged = judge(question(needs=unsized, read_bytes={"Q8_0": 900 * GB}), machine)
+    codes = {finding.check: finding.code for finding in judged.findings}
+    assert (codes["memory"], codes["speed"]) == ("memory-need-not-known", code)
+    assert judged.route(offered=True) is (Route.API if code == "speed-too-slow" else Route.UNKNOWN)
+
+
+def test_where_measuring_would_tell_it_is_advised_first() -> None:
+    """A wide range is first narrowed; on a profile, once measured, or where that was tried in vain, nothing is gained by it."""
+    unread = Unread(fact="memory_bandwidth_bytes_per_second", reason="not measured", remedy="measure it: --measure")
+    slow = question(read_bytes={"Q4_K": 8 * GB})
+    first = found("speed", slow, MACHINE.replace(unread=(unread,)))
+    assert first.code == "speed-slow"
+    assert (first.remedy or "").startswith("`--measure`")
+    assert (first.remedy or "").endswith("a smaller model is faster")
+    vain = MACHINE.replace(unread=(unread.replace(remedy="close other programs"),))
+    for machine in (vain, MACHINE.replace(unread=(unread,), planning=True), MACHINE.replace(memory_bandwidth_bytes_per_second=20 * GB)):
+        assert "--measure" not in (found("speed", slow, machine).remedy or "")
+
+
 def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:
     """Above any ceiling that was read the answer is fail, not unknown."""
     assert found("memory", BIG, MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)).outcome is Outcome.FAIL

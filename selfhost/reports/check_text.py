@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import units
+from ..findings import WIDE_PACE
 from ..machine import Machine
 from ..verdict import Alternative, Finding, Outcome, Route, Verdict
 from .layout import Bar, Block, Column, Document, Paragraph, Span, Table
@@ -169,10 +170,10 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
     pace = verdict.speed.decode if verdict.speed is not None else None
     said = any("--measure" in f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
     decided = verdict.route not in (Route.LOCAL, Route.UNKNOWN)
-    if pace is not None and pace.low > 0 and pace.high > 2 * pace.low and not said and not decided:
+    if pace is not None and pace.low > 0 and pace.high > WIDE_PACE * pace.low and not decided:
         # what is measured is the RAM
         on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-        measure = "" if verdict.machine.planning or on_card or measured else "; --measure narrows the range"
+        measure = "" if verdict.machine.planning or on_card or measured or said else "; --measure narrows the range"
         blocks.append(say(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
