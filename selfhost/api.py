@@ -17,7 +17,7 @@ from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
-from .present import Here, elsewhere
+from .present import Here, begun, elsewhere, unseen
 from .quality import loss_by_size, quality_of
 from .spec import MODALITIES, ModelSpec, RuntimeSpec
 from .speed import advice
@@ -214,6 +214,12 @@ def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, 
 
 def utc_today() -> str:
     """The day on which prices are held to end, `YYYY-MM-DD` in UTC."""
+def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
+    """A sentence where the search for models did not get through the store that the runtime looks in."""
+    missed = unseen(machine, runtime.store) if machine.models_present is not None else None
+    return f"Whether it is here already is not known: {missed.reason} ({missed.remedy})." if missed and missed.remedy else None
+
+
     from time import gmtime, strftime
 
     return strftime("%Y-%m-%d", gmtime())
@@ -276,6 +282,9 @@ def _answer(
         machine=machine,
         route=judged.route(bool(offers)),
         needs=judged.needs,
+        if question.runtime is not None and question.here is None:
+            other = other or begun(spec, question.runtime, workload, question.needs, machine, catalogue)
+            other = other or _perhaps_here(question.runtime, machine)
         speed=judged.speed,
         findings=judged.findings,
         here=question.here,

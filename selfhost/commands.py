@@ -71,20 +71,26 @@ def _of_a_file(question: Question, runtime: RuntimeSpec, path: str, batch: int |
     """llama.cpp on the very file that was judged; the other runtimes want code around it."""
     workload = question.workload
     # what stands in for a person's or computer's name in a record is no path
-    masked = question.here is not None and any(part in ("USER", "HOST", "ID") for part in path.replace("\\", "/").split("/"))
+    beside = question.here.projector if question.here is not None else None
+    masked = question.here is not None and any(part in ("USER", "HOST", "ID") for part in f"{path}/{beside}".replace("\\", "/").split("/"))
     if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf") or masked:
         return ()
     total = (workload.context_tokens or 0) * workload.parallel
     cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
-    home = "~/" if path.startswith("~/") else ""
-    shown = f"{home}'{path[len(home) :]}'" if " " in path else path
+    projector = f" --mmproj {_in_shell(beside)}" if beside else ""
     if workload.draft or workload.adapter or batch:
         departs = [key for key in _departures(runtime, workload, False, batch) if key in (*COMPANIONS, "whole_batch")]
         extra = [_filled(runtime.options.get(key, ""), _values(question, batch)) for key in departs]
         if not all(extra):
             return ()
         cache += "".join(f" {text}" for text in extra)
-    return (f"llama-server -m {shown} -c {total} -np {workload.parallel}{cache}",)
+    return (f"llama-server -m {_in_shell(path)}{projector} -c {total} -np {workload.parallel}{cache}",)
+
+
+def _in_shell(path: str) -> str:
+    """A path as a shell takes it, the home folder's sign left open to it."""
+    home = "~/" if path.startswith("~/") else ""
+    return f"{home}'{path[len(home) :]}'" if " " in path else path
 
 
 def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None, scaled: bool, batch: int | None) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ class Here(Record):
     """What of the files asked for is on the machine: `size_bytes` of them at `path`.
 
     `missing_bytes` are still to be downloaded (None: not known). `by_path`: the runtime does not find it by
-    itself. `missing_files` are named where they are known.
+    itself, nor the `projector` beside it, the path of the file for pictures or sound. `missing_files` are named where they are known.
     """
 
     path: str
@@ -34,6 +34,7 @@ class Here(Record):
     repository: str | None = None
     tag: str | None = None
     by_path: bool = False
+    projector: str | None = None
     missing_files: tuple[str, ...] = ()
 
 
@@ -71,13 +72,32 @@ def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Cata
         same = runtime == workload.runtime and quantization in (None, workload.quantization)
         if same or (quantization is None and runtime != "transformers") or not _reached(model, program := shelf.runtime(runtime), machine):
             continue
-        if runtime == "llama.cpp" and spec.modality == "vision" and not _has_projector(model, machine):
+        if runtime == "llama.cpp" and spec.modality == "vision" and _projector(model, machine) is None:
             continue
         if not _is(model, spec, program, wanted, shelf):
             continue
         asked = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
         return f"It is here already {what} for {runtime} ({model.path}, {units.decimal(model.size_bytes)}): {asked} downloads nothing."
+    return None
+
+
+def begun(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Needs, machine: Machine, shelf: Catalogue) -> str | None:
+    """A sentence where a file of that model and quantization is here, by its name, and smaller than it must be.
+
+    In stores where a file has its last name from the first byte on nothing else tells that a download did not finish, and no
+    program is known to go on with one.
+    """
+    wanted = needs.download_bytes
+    if wanted is None or workload.format not in ("gguf", "ggml"):
+        return None
+    weights = wanted - (_projector_bytes(needs) if workload.format == "gguf" else 0)
+    for model in machine.models_present or ():
+        if model.complete is not None or model.size_bytes >= weights or not _reached(model, runtime, machine):
+            continue
+        if _of_format(model, workload) and _missing(model, workload, needs, machine) is None and _is(model, spec, runtime, workload, shelf):
+            sizes = f"{units.decimal(model.size_bytes)} of {units.decimal(weights)}"
+            return f"{model.path} has {sizes}: a download that did not finish, or another conversion. It does not count as here."
     return None
 
 
@@ -95,6 +115,7 @@ def _found(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Nee
                 repository=model.repository,
                 tag=model.tag,
                 by_path=model.by_path or model.store == LM_STUDIO,
+                projector=_projector(model, machine) if spec.modality == "vision" else None,
             )
 
 
@@ -140,19 +161,24 @@ def _missing(model: PresentModel, workload: Workload, needs: Needs, machine: Mac
     low = weights * (1 - (SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE))
     if model.size_bytes < low or (workload.format == "gguf" and model.size_bytes > wanted * (1 + SAME_MODEL_SHARE)):
         return None
-    return projector if projector and not _has_projector(model, machine) else 0
+    return projector if projector and _projector(model, machine) is None else 0
 
 
 def _projector_bytes(needs: Needs) -> int:
     return sum(term.bytes for term in needs.memory.terms if term.name == "projector") if needs.memory else 0
 
 
-def _has_projector(model: PresentModel, machine: Machine) -> bool:
-    """The file that turns pictures or sound into tokens, `mmproj…`, beside the weights."""
-    return any(
-        other.complete is not False and other.file is not None and "mmproj" in other.file.lower() and other.repository == model.repository
-        for other in machine.models_present or ()
-    )
+def _projector(model: PresentModel, machine: Machine) -> str | None:
+    """The path of the file that turns pictures or sound into tokens, `mmproj…`, beside the weights; None where there is none."""
+    for other in machine.models_present or ():
+        if (
+            other.complete is not False
+            and other.file is not None
+            and "mmproj" in other.file.lower()
+            and other.repository == model.repository
+        ):
+            return other.path
+    return None
 
 
 def _is(model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, shelf: Catalogue) -> bool:

@@ -528,6 +528,60 @@ def test_the_projector_of_a_vision_model_is_part_of_it(tmp_path: Path) -> None:
     assert disk(judged(tmp_path, "gemma-3-4b")) == "disk-nothing-missing"
 
 
+def test_a_vision_model_named_by_its_path_is_given_its_projector(tmp_path: Path) -> None:
+    """llama-server finds the file for pictures by itself only where it downloaded it (tools/mtmd/README.md): else --mmproj names it."""
+    folder = tmp_path / ".lmstudio" / "models" / "ggml-org" / "gemma-3-4b-it-GGUF"
+    sized(folder / "gemma-3-4b-it-Q4_K_M.gguf", 2_489_757_856)
+    sized(folder / "mmproj model-f16.gguf", 851_251_104)
+    (line,) = judged(tmp_path, "gemma-3-4b").commands
+    shown = "~/.lmstudio/models/ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf"
+    assert line.startswith(
+        f"llama-server -m {shown} --mmproj ~/'.lmstudio/models/ggml-org/gemma-3-4b-it-GGUF/mmproj model-f16.gguf' -c 4096"
+    )
+
+
+# ------------------------------------------------------------------ what may be here
+
+
+@pytest.mark.parametrize("store", ["lm-studio", "whisper.cpp"])
+def test_a_file_that_was_begun_is_told_and_does_not_count(tmp_path: Path, store: str) -> None:
+    """Under its last name from the first byte on: what is there is told as part of it, and all of it is still to come."""
+    if store == "lm-studio":
+        sized(tmp_path / ".lmstudio" / "models" / "bartowski" / "Mistral-7B-Instruct-v0.3-GGUF" / MISTRAL_FILE, MISTRAL_BYTES // 3)
+        verdict, told = judged(tmp_path, "mistral-7b"), "1.46 GB of 4.37 GB"
+        whole = MISTRAL_BYTES
+    else:
+        sized(Path("models") / "ggml-small.bin", 200_000_000)
+        verdict, told, whole = judged(tmp_path, "whisper-small"), "200 MB of 488 MB", 487_601_967
+    assert verdict.here is None
+    assert verdict.needs is not None
+    assert abs((verdict.needs.download_bytes or 0) - whole) < whole // 200
+    assert any(told in note and "did not finish" in note for note in verdict.notes), verdict.notes
+
+
+def test_a_search_that_stopped_early_is_told_in_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model may be behind the bound: the answer says so, with what to type, and says nothing of it once the model was found."""
+    for number in range(3):
+        Hub(tmp_path, f"org/model-{number:02d}").add("m-Q4_K_M.gguf", 10)
+    Hub(tmp_path, "zz/Mistral-7B-Instruct-v0.3-GGUF").add(MISTRAL_FILE, MISTRAL_BYTES)
+    monkeypatch.setattr(present, "MAX_MODELS", 3)
+    notes = judged(tmp_path, "mistral-7b").notes
+    assert any("Whether it is here already is not known" in note and "./model.gguf" in note for note in notes), notes
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert not any("Whether it is here" in note for note in judged(tmp_path, "mistral-7b").notes)
+
+
+def test_a_file_of_which_part_is_here_is_held_whole_against_a_limit(tmp_path: Path) -> None:
+    """A download goes on in a file that must not grow beyond 4 GiB in the end: what is there already does not make it smaller."""
+    hub = Hub(tmp_path, MISTRAL)
+    sized(hub.folder / "blobs" / ("a" * 64 + ".incomplete"), MISTRAL_BYTES - 10)
+    machine = machine_with(tmp_path, 500 * GB)
+    assert check("mistral-7b", machine=machine).finding("disk").code == "disk-fits"  # type: ignore[union-attr]
+    limited = machine.replace(file_size_limit_bytes=4 * 2**30)
+    assert check("mistral-7b", machine=limited).finding("disk").code == "disk-file-too-large"  # type: ignore[union-attr]
+
+
 # ------------------------------------------------------------------ bounds, links, accounts
 
 
