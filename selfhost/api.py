@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from . import needs as need
 from .apiroute import meets, usable_offers
 from .asking import architectures, ask
-from .catalogue import Catalogue
+from .catalogue import Catalogue, spec_in
 from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
 from .errors import Problem, SpecError, WorkloadError
@@ -131,7 +131,13 @@ def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -
         local_files=understood.files_here,
         formats=understood.formats,
         part=understood.part,
+        in_memory=understood.in_memory and on_this_machine(machine),
     )
+
+
+def on_this_machine(machine: Machine) -> bool:
+    """Whether files that were named lie on that machine, or on the one it was made of by `--set`."""
+    return machine.name.startswith(Machine().name)
 
 
 class _Understood(Record):
@@ -144,6 +150,7 @@ class _Understood(Record):
     files_here: bool = False
     formats: tuple[str, ...] = ()
     part: Here | None = None
+    in_memory: bool = False
     tag: str | None = None
 
 
@@ -151,6 +158,8 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
     if isinstance(model, ModelSpec):
         return _Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
+    if (not isinstance(model, str) or is_path(typed)) and typed.lower().endswith(".toml") and not os.path.isdir(typed):
+        return _Understood(spec=spec_in(typed), asked=typed, workload=workload)
     if not isinstance(model, str) or is_path(typed):
         from .modelfiles import read_local
 
@@ -168,6 +177,7 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
             files_here=local.files_here,
             formats=here,
             part=part if local.missing else None,
+            in_memory=local.in_memory,
         )
     found = resolve(typed, catalogue)
     quantization, notes = found.quantization, found.notes
@@ -204,6 +214,12 @@ DRAFT_NOTE = (
 )
 
 
+def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
+    """A sentence where the search for models did not get through the store that the runtime looks in."""
+    missed = unseen(machine, runtime.store) if machine.models_present is not None else None
+    return f"Whether it is here already is not known: {missed.reason} ({missed.remedy})." if missed and missed.remedy else None
+
+
 def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
     if not judged.fits or judged.needs is None or judged.needs.placement != "host":
         return ()
@@ -214,12 +230,6 @@ def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, 
 
 def utc_today() -> str:
     """The day on which prices are held to end, `YYYY-MM-DD` in UTC."""
-def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
-    """A sentence where the search for models did not get through the store that the runtime looks in."""
-    missed = unseen(machine, runtime.store) if machine.models_present is not None else None
-    return f"Whether it is here already is not known: {missed.reason} ({missed.remedy})." if missed and missed.remedy else None
-
-
     from time import gmtime, strftime
 
     return strftime("%Y-%m-%d", gmtime())
@@ -272,6 +282,9 @@ def _answer(
         notes = (*notes, TRAINING_NOTE)
     if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:
         other = elsewhere(spec, workload, machine, catalogue)
+        if question.runtime is not None and question.here is None:
+            other = other or begun(spec, question.runtime, workload, question.needs, machine, catalogue)
+            other = other or _perhaps_here(question.runtime, machine)
         notes = (*notes, other) if other else notes
     if not understood.tag:
         notes = (*notes, *about_files(question, fits=judged.fits))
@@ -282,9 +295,6 @@ def _answer(
         machine=machine,
         route=judged.route(bool(offers)),
         needs=judged.needs,
-        if question.runtime is not None and question.here is None:
-            other = other or begun(spec, question.runtime, workload, question.needs, machine, catalogue)
-            other = other or _perhaps_here(question.runtime, machine)
         speed=judged.speed,
         findings=judged.findings,
         here=question.here,

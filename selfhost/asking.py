@@ -54,9 +54,10 @@ def ask(
     local_files: bool = False,
     formats: tuple[str, ...] = (),
     part: Here | None = None,
+    in_memory: bool = False,
 ) -> Question:
     """The question with every default filled in. `formats` are those the files on this machine have, where they are here; `part`
-    is what there is of files that were named and are here in part.
+    is what there is of files that were named and are here in part. `in_memory`: files that were named lie on a volume that is RAM.
 
     Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does not exist or that this
     model does not come in, a license expression that is none.
@@ -124,6 +125,7 @@ def ask(
         read_bytes=read,
         context_asked=asked,
         local_files=local_files,
+        in_memory=in_memory,
         companions=companions,
         beside_bytes=max(0, (needs.download_bytes or 0) - (alone.download_bytes or 0)),
         opened=opened,

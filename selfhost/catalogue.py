@@ -259,6 +259,17 @@ class Catalogue:
         return dropped
 
 
+def spec_in(path: str) -> ModelSpec:
+    """The spec in a file of whatever name. Raises `SpecError` with every fault of it."""
+    from .spec import read_model_spec
+
+    document = Document.read(path)
+    spec = read_model_spec(document, path)
+    if spec is None or not document.ok:
+        raise SpecError(document.problems)
+    return spec
+
+
 def shipped_folder() -> str:
     """Inside the installed package, or beside it in a checkout. Raises `SpecError` where neither is there."""
     package = os.path.dirname(os.path.abspath(__file__))

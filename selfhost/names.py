@@ -67,7 +67,7 @@ _OTHER_FORMAT = (
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)$"
 
-_PATH_ENDINGS = (".gguf", ".json", ".safetensors")
+_PATH_ENDINGS = (".gguf", ".json", ".safetensors", ".toml")
 _REMEDY = (
     "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check ./model.gguf` judges a file or folder you have"
 )

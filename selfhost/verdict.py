@@ -136,7 +136,8 @@ class Question(Record):
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
     stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
     not load the model, None when it does; `unfamiliar` an architecture that no row describes. `context_asked`: the context
-    was given, not taken by default. `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
+    was given, not taken by default. `local_files`: the files were named, so they are on this machine, and where they lie on a volume
+    that is RAM `in_memory`. `here`: those asked for lie
     on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is
     it as open as was asked (`findings.openness_check`)?
     """
@@ -150,6 +151,7 @@ class Question(Record):
     unfamiliar: str | None = None
     context_asked: bool = False
     local_files: bool = False
+    in_memory: bool = False
     companions: Companions | None = None
     beside_bytes: int = 0
     here: Here | None = None
@@ -368,6 +370,8 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     purpose = question.runtime.store if question.runtime else "huggingface"
     stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
     kept = check.held_in_memory(question.here, machine, purpose)
+    if question.in_memory:
+        kept += max(0, (needs.download_bytes or 0) - question.beside_bytes)
     whole: Term | None = None
     if question.workload.task == "finetune":
         from .needs.finetune import gathered

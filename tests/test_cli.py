@@ -130,6 +130,8 @@ ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
     "missing policy": (("audit", "no-such.toml"), "no-such.toml", "selfhost audit --init"),
     "unknown audit format": (("audit", "--format", "junitt"), "junitt", "junit"),
     "output in a folder that is not there": (("check", "gpt2", "--output", "no/such/folder/x.txt"), "no/such/folder/x.txt", "folder"),
+    "missing spec": (("check", "no-such.toml"), "no-such.toml", ""),
+    "a spec as a draft": (("check", "mistral-7b", "--draft", "./examples/specs/my-model.toml"), "my-model.toml", "selfhost check"),
     "empty name": (("check", ""), "", "selfhost list"),
     "null byte": (("check", "a\0b"), "", "selfhost list"),
     "escape codes": (("check", "\x1b[31mred"), "", "selfhost list"),
@@ -160,6 +162,20 @@ def test_bad_input_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     problem = json.loads(err)
     jsonschema.validate(problem, schema("error-1"))
     assert problem["exit_code"] == 2
+
+
+def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The answer is that of the same file by its id with --specs; a faulty one is told with every fault and its line."""
+    own = Path(__file__).parents[1] / "examples" / "specs"
+    by_id = run(capsys, "check", "my-model", "--specs", str(own), *ON_RECORD)
+    assert run(capsys, "check", str(own / "my-model.toml"), *ON_RECORD) == by_id
+    assert by_id[0] == 0
+    faulty = tmp_path / "faulty.toml"
+    faulty.write_text((own / "my-model.toml").read_text().replace("disk_bytes = 4_500_000_000", 'disk_bytes = "much"'))
+    code, out, err = run(capsys, "check", str(faulty), *ON_RECORD)
+    assert (code, out) == (2, "")
+    assert "disk_bytes" in err
+    assert "faulty.toml:" in err
 
 
 def test_all_wrong_names_of_a_call_are_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:

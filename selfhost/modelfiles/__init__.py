@@ -39,6 +39,7 @@ class LocalModel(Record):
     `files_here`: all weights lie on this machine, whole. Of weights that are here in part `missing` names the files that are not,
     and `size_bytes` of `total_bytes` are (None: not known). `notes` are sentences for the user about what is odd.
     `requantized`: a GGUF file is made of the weights that these were quantized from, so it is not what a config.json describes.
+    `in_memory`: the files lie on a volume that is RAM.
     """
 
     spec: ModelSpec
@@ -49,6 +50,7 @@ class LocalModel(Record):
     size_bytes: int = 0
     total_bytes: int | None = None
     requantized: bool = False
+    in_memory: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -60,14 +62,14 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     """
     import stat
 
-    from .source import fail, status_of
+    from .source import fail, in_memory, status_of
 
     named = os.fsdecode(os.fspath(path))
     if not named:
         fail("''", "is no path", "name a file or a folder")
-    if stat.S_ISDIR(status_of(named).st_mode):
-        return _folder(named, architectures)
-    return _file(named, architectures)
+    read = _folder if stat.S_ISDIR(status_of(named).st_mode) else _file
+    found = read(named, architectures)
+    return found.replace(in_memory=True) if found.files_here and in_memory(named) else found
 
 
 class AdapterFile(Record):
@@ -199,6 +201,10 @@ def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     if start.startswith(b"GGUF"):
         return _gguf(path, architectures)
     refuse_other_kinds(path, start, size)
+    if path.lower().endswith(".toml"):
+        fail(
+            path, "is a spec, which states a model and holds none", "give the model's file, or judge the spec itself: `selfhost check FILE`"
+        )
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         if path.lower().endswith(_INDEX_ENDING):
             from .safetensors import shards_in
@@ -214,7 +220,9 @@ def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     if path.lower().endswith(".json"):
         fail(path, "is not JSON", "give the model's config.json as it was published")
     return fail(
-        path, "is no model file: neither GGUF nor safetensors nor a config.json", "give a GGUF file, a config.json, or the model's folder"
+        path,
+        "is no model file: neither GGUF nor safetensors nor a config.json",
+        "give a GGUF file, a config.json, the model's folder, or a spec of it that ends in .toml",
     )
 
 
