@@ -274,6 +274,20 @@ class PublishedFiles(Record):
     unsized: tuple[str, ...] = ()
 
 
+class FileTensors(Record):
+    """Tensors of one file that are alike, `count` of them, together `bytes`: a block's number in their name is `*`.
+
+    `extra`: of blocks that predict more than one token.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    count: int
+    bytes: int
+    extra: bool = False
+
+
 class Upkeep(Record):
     """Whether the model is still the one to take."""
 
@@ -302,7 +316,8 @@ class Availability(Record):
 class ModelSpec(Record):
     """One set of published weights (or one closed model), as its spec file states it. Dates are `YYYY-MM-DD`, possibly cut short.
 
-    `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.
+    `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any. `tensors` are those of the very GGUF
+    file that it was read from, which no spec file lists.
     """
 
     id: str
@@ -329,6 +344,7 @@ class ModelSpec(Record):
     availability: Availability | None = None
     sources: Mapping[str, str] = {}
     unknown: Mapping[str, str] = {}
+    tensors: tuple[FileTensors, ...] = ()
     origin: str = ""
     overrides: str | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import tempfile
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from selfhost import Machine, Workload, check
 from selfhost.catalogue import Catalogue
 from selfhost.errors import Problem, SpecError
+from selfhost.machine import Accelerator
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
 from selfhost.needs import llamacpp, needs_of
@@ -39,6 +41,12 @@ TYPES = {
     "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176), "Q6_K": (14, 256, 210),
 }  # fmt: skip
 FILE_TYPES = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15, "Q6_K": 18}
+
+# of which nothing is known but its processor and memory
+WITHOUT_GPU = Machine(
+    system="linux", architecture="x86_64", memory_total_bytes=2**39, memory_limit_bytes=2**39, memory_available_bytes=2**39,
+    cpu_cores_usable=8.0, instruction_sets=("sse4_2", "avx2", "fma", "f16c"), accelerators=(),
+)  # fmt: skip
 
 Placed = Sequence[tuple[str, Sequence[int], str]]
 
@@ -198,9 +206,62 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", measured())
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
-    """`spec new` writes a valid spec file that says the same."""
+    """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors."""
     spec = read_local(make(tmp_path, name), ROWS).spec
-    assert again(spec) == spec
+    assert again(spec) == spec.replace(tensors=())
+
+
+def bytes_of(type: str, shape: Sequence[int]) -> int:
+    _, elements, size = TYPES[type]
+    return prod(shape) // elements * size
+
+
+WEIGHTS = ("weights", "repacked_weights")
+
+
+@pytest.mark.parametrize("name", measured())
+def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
+    """To the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
+    model = measured()[name]
+    verdict = check(make(tmp_path, name), Workload(runtime="llama.cpp"), machine=WITHOUT_GPU)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
+    blocks = model["metadata"]["block_count"] - model["metadata"].get("nextn_predict_layers", 0)
+    block = [re.match(r"blk\.(\d+)\.", tensor) for tensor, _, _ in placed(model)]
+    extra = sum(
+        bytes_of(type, shape)
+        for found, (_, shape, type) in zip(block, placed(model), strict=True)
+        if found is not None and int(found[1]) >= blocks
+    )
+    assert sum(term.bytes for term in terms) == model["tensor_bytes"] - extra
+    assert all(term.low_bytes == term.bytes == term.high_bytes for term in terms)
+
+
+@pytest.mark.parametrize("name", ["afm-4.5b", "gemma-2b-it", "olmo-2-7b-instruct"])
+@pytest.mark.parametrize("upgraded", ["Q8_0", "Q6_K"])
+def test_a_publishers_own_mix_is_laid_out_by_its_tensors(name: str, upgraded: str, tmp_path: Path) -> None:
+    """Of a file that follows no recipe the header tells what a GPU takes: all but the token table, which is there again where it is
+    the output matrix too (src/llama-model.cpp, load_tensors)."""
+    model = measured()[name]
+    mix = [(tensor, shape, upgraded if "ffn_" in tensor and len(shape) > 1 else type) for tensor, shape, type in placed(model)]
+    file = write(tmp_path / "own-mix.gguf", *gguf(metadata(name, model), mix))
+    assert sum(bytes_of(type, shape) for _, shape, type in mix) > 1.2 * model["tensor_bytes"]
+    table = next(bytes_of(type, shape) for tensor, shape, type in mix if tensor == "token_embd.weight")
+    tied = all(tensor != "output.weight" for tensor, _, _ in mix)
+    whole = sum(bytes_of(type, shape) for _, shape, type in mix)
+    for size, placement in ((80 * 10**9, "accelerator"), (3 * 10**9, "split")):
+        card = Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=size, memory_free_bytes=size, unified=False)
+        verdict = check(file, Workload(runtime="llama.cpp", min_tokens_per_second=0), machine=WITHOUT_GPU.replace(accelerators=(card,)))
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        assert verdict.needs.placement == placement
+        there = {where: sum(term.bytes for term in verdict.needs.memory.terms if term.where == where and term.name in WEIGHTS)
+                 for where in ("host", "accelerator:0")}  # fmt: skip
+        kept = sum(term.bytes for term in verdict.needs.memory.terms if term.name == "embeddings")
+        assert kept == table
+        assert sum(there.values()) == whole - table + (table if tied else 0)
+        assert (there["host"] == 0) is (placement == "accelerator")
 
 
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
@@ -236,7 +297,7 @@ def test_an_unknown_architecture_keeps_its_tensors(tmp_path: Path) -> None:
     # 2 × 32 layers × 8 KV heads × 128
     assert sum(group.layers * (group.key_elements + group.value_elements) for group in cache_groups(architecture, None)) == 65_536
     assert any("brandnew" in note for note in local.notes)
-    assert again(local.spec) == local.spec
+    assert again(local.spec) == local.spec.replace(tensors=())
 
 
 def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
@@ -246,7 +307,7 @@ def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) 
     local = read_local(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)), ROWS)
     assert local.spec.parameters.total == 7_248_023_552 + 4096
     assert any("ffn_down.bias" in note for note in local.notes)
-    assert again(local.spec) == local.spec
+    assert again(local.spec) == local.spec.replace(tensors=())
 
 
 def test_a_file_that_llamacpp_refuses_is_of_no_known_model(tmp_path: Path) -> None:
@@ -281,7 +342,7 @@ def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> 
     assert local.spec.architecture is None
     assert "window" in local.spec.unknown["architecture"]
     assert local.spec.files[0].bytes == {"F16": path.stat().st_size}
-    assert again(local.spec) == local.spec
+    assert again(local.spec) == local.spec.replace(tensors=())
 
 
 def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:

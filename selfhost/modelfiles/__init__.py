@@ -186,7 +186,7 @@ def _pairs(path: str, header: Header) -> Mapping[str, tuple[tuple[int, ...], tup
 
 
 def spec_text(model: ModelSpec) -> str:
-    """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its origin."""
+    """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its origin and the tensors of its file."""
     from .spectext import spec_text as written
 
     return written(model)

@@ -13,6 +13,7 @@ from math import prod
 from struct import Struct, unpack_from
 
 from ..facts import Record
+from ..needs.quantization import BLOCKS
 from ..spec import (
     MAX_LAYERS,
     MAX_TENSOR_NAMES,
@@ -20,6 +21,7 @@ from ..spec import (
     Architecture,
     Attention,
     FeedForward,
+    FileTensors,
     ModelSpec,
     Parameters,
     PublishedFiles,
@@ -480,6 +482,7 @@ class _Model:
             safety=Safety(formats=("gguf",), remote_code=False),
             sources={"architecture": what, "parameters": f"tensor table, {what}", "license": what, "safety": "a GGUF file holds no code"},
             unknown=self.unknown,
+            tensors=self.loaded(),
             origin=self.path,
         )
         return Read(spec=spec, quantization=quantization, notes=tuple(self.notes))
@@ -527,6 +530,21 @@ class _Model:
             self.damaged(f"its header says {experts:,} experts, {used:,} of them used{there}")
         if experts and not any("_exps." in name or ".ffn_down.0." in name for name in self.shapes):
             self.damaged(f"its header says {experts:,} experts, and it has no tensor of any")
+
+    def loaded(self) -> tuple[FileTensors, ...]:
+        """What llama.cpp loads, alike tensors together; () where one has a type whose size is not known."""
+        found: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
+        for tensor in self.tensors:
+            if tensor.bytes is None or tensor.type not in BLOCKS:
+                return ()
+            name, layer = tensor.name, self.layer_of(tensor)
+            if layer >= 0:
+                name = _BLOCK.sub(r"\1*\3", name)
+            found.setdefault((clean(name), tensor.shape, tensor.type, layer >= self.layers), []).append(tensor.bytes)
+        return tuple(
+            FileTensors(name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra)
+            for (name, shape, type, extra), sizes in found.items()
+        )
 
     def layer_of(self, tensor: Tensor) -> int:
         """-1 for a tensor outside the blocks."""

@@ -239,7 +239,7 @@ def decode_bytes_by_type(
     share = next(iter(used.values()), (1, 1))
     tied = architecture.tied_embeddings
     read: dict[str, int] = {}
-    for tensor in stored(architecture, row, quantization, quantization.startswith("IQ")):
+    for tensor in gguf.of_file(spec, quantization) or stored(architecture, row, quantization, quantization.startswith("IQ")):
         # of tables one row is read, of a tied one all of it again as the output matrix
         if tensor.extra or (tensor.is_table and not (tied and tensor.name == "token_embd.weight")):
             continue

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from .. import units
 from ..facts import Unread
-from ..spec import Architecture, RuntimeSpec
+from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, states
 from .parts import (
@@ -230,16 +230,19 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
         return [term("weights", files.bytes, files.how, files.source, line, low=files.low_bytes, high=files.high_bytes)], 0
     architecture, row = subject.architecture, subject.row
     computed = _computed_file(architecture, row, quantization)
-    whole = _usual(architecture, row, quantization)
-    source = _RECIPE
-    if files.how is How.STATED:
+    real = of_file(subject.spec, quantization)
+    whole = real or _usual(architecture, row, quantization)
+    source, how = _RECIPE, How.COMPUTED
+    if real:
+        source, how = f"tensor table in the header of {subject.spec.origin}", How.EXACT
+    elif files.how is How.STATED:
         if not computed.low_bytes - files.bytes * _OWN_MIX <= files.bytes <= computed.high_bytes + files.bytes * _OWN_MIX:
             line = f"the whole file, a mix of its publisher's own: {files.arithmetic}"
             low = files.bytes - int(files.bytes * _OWN_MIX)
             return [term("weights", files.bytes, How.STATED, files.source, line, low=low)], 0
         source = f"{_RECIPE}; agrees with the size of {files.source}"
     loaded = sum(tensor.bytes for tensor in whole)
-    least, most = _spread(architecture, row, quantization)
+    least, most = (loaded, loaded) if real else _spread(architecture, row, quantization)
     less, more = loaded - least, most - loaded
     tensors = tuple(tensor for tensor in whole if not tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
@@ -249,24 +252,31 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
     if not copied:
-        made = term("weights", size, How.COMPUTED, source, by_type(tensors), low=size - less, high=size + more)
+        made = term("weights", size, how, source, by_type(tensors), low=size - less, high=size + more)
         return [made.replace(offload=_offload(tensors, tied))], 0
     rest = tuple(tensor for tensor in tensors if not _repacked(tensor, layout))
     kept = size - copied
     share = kept / size
-    own = term("weights", kept, How.COMPUTED, source, by_type(rest), low=kept - int(less * share), high=kept + int(more * share))
+    own = term("weights", kept, how, source, by_type(rest), low=kept - int(less * share), high=kept + int(more * share))
     return [
         own.replace(offload=_offload(rest, tied)),
         term(
             "repacked_weights",
             copied,
-            How.COMPUTED,
+            how,
             f"{llamacpp.SOURCE}: ggml-cpu/repack.cpp; interleaved for this processor, the originals in the page cache may be dropped",
             by_type(moved),
             low=copied - (less - int(less * share)),
             high=copied + (more - int(more * share)),
         ).replace(offload=_offload(moved, tied)),
     ], copied
+
+
+def of_file(spec: ModelSpec, quantization: str) -> tuple[Stored, ...]:
+    """The tensors of the very file that was read, where its quantization is judged; () for any other."""
+    if not any(quantization in files.bytes for files in spec.files):
+        return ()
+    return tuple(Stored(**{name: getattr(one, name) for name in Stored._fields}) for one in spec.tensors)
 
 
 def _offload(tensors: tuple[Stored, ...], tied: bool) -> Offload:
