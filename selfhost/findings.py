@@ -890,12 +890,12 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, lacks: s
         return Finding(check="cpu", outcome=outcome, code=code, needs=shown, has=has, reason=reason, remedy=remedy)
 
     if own is not None and needs.architectures and own not in needs.architectures:
-        return found(
-            Outcome.FAIL,
-            "cpu-no-build",
-            f"{builder} has no build for {own}.",
-            "build it from source, or choose another runtime with --runtime",
-        )
+        if runtime is not None and runtime.elsewhere:
+            # what is known of other systems is told with the runtime, of which the processor is a part
+            reason = f"{builder} is judged for {' and '.join(needs.architectures)} alone, and this processor is {own}."
+            return found(Outcome.FAIL, "cpu-no-build", reason, "choose another runtime with --runtime")
+        reason = f"{builder} has no build for {own}."
+        return found(Outcome.FAIL, "cpu-no-build", reason, "build it from source, or choose another runtime with --runtime")
     # where a system does not tell of one instruction set, that one alone is unread
     untold = {entry.fact.partition(".")[2] for entry in machine.unread if entry.fact.startswith("instruction_sets.")}
     missing = [name for name in required if sets is not None and name not in sets and name not in untold]

@@ -290,6 +290,49 @@ def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
     assert judged >= 3 or not folder.name.startswith(("linux-vm", "synthetic"))
 
 
+# finding: the fact it rests on, and all that tells that fact: files, answers of the system, values of macOS' sysctl
+DECIDING: dict[str, tuple[str, str, tuple[str, ...], str]] = {
+    "memory": ("memory_limit_bytes", r"/proc/meminfo$", ("memory",), r"hw\.memsize$"),
+    "cpu": ("architecture", r"/proc/cpuinfo$", ("machine",), r"hw\.(optional|cputype|cpusubtype)|machdep\.cpu|sysctl\.proc_translated"),
+    "disk": ("disks.llama.cpp.free_bytes", r"^$", ("space",), r"^$"),
+}
+
+
+def tells(name: str, host: Host) -> bool:
+    """Whether the fact of that finding is known of a computer."""
+    return not any(DECIDING[name][0].startswith(entry.fact) for entry in read_machine(host).unread)
+
+
+@pytest.mark.parametrize("name", DECIDING)
+@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
+def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(folder: Path, name: str) -> None:
+    """Of every recording, files or not: what decides gone with all that stands in for it gives `unknown` and why, never zero or local."""
+    _, files, answers, values = DECIDING[name]
+
+    own = [path for case, path in FILES if case == folder]
+    host = Altered(str(folder / "root"), {str(path): None for path in own if re.search(files, path.as_posix())})
+    host._facts = {key: value for key, value in host._facts.items() if key not in answers}
+    host._sysctl = {key: value for key, value in host._sysctl.items() if not re.match(values, key)}
+    machine = read_machine(host)
+    lawful(machine)
+    assert not any("failed" in entry.reason for entry in machine.unread)
+    assert not tells(name, host)
+    verdict = check("qwen3-0.6b", machine=machine)
+    finding = verdict.finding(name)
+    assert finding is not None
+    assert (finding.outcome, finding.has) == (Outcome.UNKNOWN, None), finding
+    assert any(word in finding.reason for word in ("could not", "not known", "not be read", "does not", "is not there", "did not say"))
+    assert verdict.route in (Route.UNKNOWN, Route.API)
+    others = {one.check: one.outcome for one in verdict.findings if one.check != name}
+    assert verdict.route is Route.UNKNOWN or Outcome.FAIL in others.values()
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_the_recordings_hold_what_decides(name: str) -> None:
+    """Taking it away shows something only where it was there: in at least four recordings."""
+    assert sum(tells(name, RecordedHost(str(folder / "root"))) for folder in CASES) >= 4
+
+
 @settings(calm, max_examples=150)
 @given(st.data())
 def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:

@@ -436,6 +436,15 @@ def test_too_slow_is_said_only_of_where_it_would_lie(accelerators: object, code:
     assert judged.route(offered=True) is (Route.API if code == "speed-too-slow" else Route.UNKNOWN)
 
 
+def test_a_runtime_that_exists_elsewhere_is_not_said_to_have_no_build() -> None:
+    """MLX runs on Linux by extras of its own (its documentation, installation): it is not judged there, and no source need be built."""
+    asked = question(runtime=Catalogue.open().runtime("mlx"), needs=needs_of(cpu=CpuNeed(architectures=("aarch64",), instruction_sets={})))
+    finding = found("cpu", asked)
+    assert (finding.code, finding.outcome) == ("cpu-no-build", Outcome.FAIL)
+    assert "no build" not in finding.reason
+    assert "source" not in (finding.remedy or "")
+
+
 def test_where_measuring_would_tell_it_is_advised_first() -> None:
     """A wide range is first narrowed; on a profile, once measured, or where that was tried in vain, nothing is gained by it."""
     unread = Unread(fact="memory_bandwidth_bytes_per_second", reason="not measured", remedy="measure it: --measure")
