@@ -80,7 +80,7 @@ def whose_offers(
     """
     if own and serves(spec.id):
         return spec.id, None
-    return next((one for one in _stand_ins(spec, shelf) if serves(one[0]) and complies(one[0])), None) if instead else None
+    return next((one for one in stand_ins(spec, shelf) if serves(one[0]) and complies(one[0])), None) if instead else None
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -110,7 +110,7 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
     return tuple(offer for offer in offers if offer.context_tokens is not None and offer.context_tokens >= wanted)
 
 
-def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
+def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
     """What stands in for a model, by id, and why: the first that is offered and meets what was asked is taken.
 
     Its successors one after another. Then, of an open one, those as large or larger for the same kind of input, in this order: not
