@@ -272,8 +272,9 @@ def _answer(
         runs = not any(finding.outcome is Outcome.FAIL and finding.check != "speed" for finding in judged.findings)
         ratings = catalogue.common("power")
         offers = tuple(sorted(offers, key=partial(dearness, workload.load, spec.modality)))
-        cost = monthly_cost(workload.load, spec.modality, offers, machine, judged.needs, judged.speed, ratings, runs=runs)
-    notes = (*notes, *left_aside(catalogue))
+        trains = workload.task == "finetune"
+        cost = monthly_cost(workload.load, spec.modality, offers, machine, judged.needs, judged.speed, ratings, runs=runs, trains=trains)
+    notes = (*notes, *dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None), *left_aside(catalogue))
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     if workload.draft and question.companions is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Outline
 from .errors import SelfhostError
 from .findings import Finding, Outcome, license_check, openness_check
 from .offers import Offer
@@ -64,19 +64,23 @@ def usable_offers(
     server = whose_offers(question.spec, shelf, serves, complies, own=meets(judged.findings), instead=judged.failed)
     if server is None:
         return ()
-    return found if server == question.spec.id else tuple(offer.replace(stands_in=True) for offer in found)
+    instead, why = server
+    if why is None:
+        return found
+    told = f"{instead} stands in for {question.spec.id}: of what is offered and meets what was asked it is {why}."
+    return tuple(offer.replace(stands_in=True, why_instead=told) for offer in found)
 
 
 def whose_offers(
     spec: ModelSpec, shelf: Catalogue, serves: Callable[[str], bool], complies: Callable[[str], bool], *, own: bool, instead: bool
-) -> str | None:
-    """The model whose offers count: this one, if its `own` do, or what stands in for it, if something may `instead`; by id.
+) -> tuple[str, str | None] | None:
+    """The id of the model whose offers count: this one, if its `own` do, or what stands in for it, if something may `instead`, and why.
 
     `serves` is whether anybody offers a model, `complies` whether it is as was asked.
     """
     if own and serves(spec.id):
-        return spec.id
-    return next((one for one in _stand_ins(spec, shelf) if serves(one) and complies(one)), None) if instead else None
+        return spec.id, None
+    return next((one for one in stand_ins(spec, shelf) if serves(one[0]) and complies(one[0])), None) if instead else None
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -106,11 +110,13 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
     return tuple(offer for offer in offers if offer.context_tokens is not None and offer.context_tokens >= wanted)
 
 
-def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[str]:
-    """What stands in for a model, by id.
+def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
+    """What stands in for a model, by id, and why: the first that is offered and meets what was asked is taken.
 
-    Its successors one after another, then its family's next larger ones, then any next larger one; of these what has been
-    superseded comes after all that has not, though it is still served.
+    Its successors one after another. Then, of an open one, those as large or larger for the same kind of input, in this order: not
+    superseded, made for the same purpose, of the same family, the nearest in size. How large a closed one is nobody knows: there
+    it is the other models of its provider's line, the newest first, then the open-weight ones that its spec names, then any, the
+    largest first; of each, those made for the same purpose first, and what is superseded after all that is not.
     """
     seen = {spec.id}
     successor = (spec.availability.successor if spec.availability else None) or spec.upkeep.superseded_by
@@ -119,36 +125,47 @@ def _stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[str]:
         if current is None:
             break
         seen.add(current.id)
-        yield current.id
+        yield current.id, "the successor that its publisher names"
         successor = current.successor or current.superseded_by
+    own = shelf.outline(spec.id)
+    purpose = own.purpose if own is not None else "general"
+
+    def told(outline: Outline, why: str) -> tuple[str, str]:
+        for_what = "" if purpose == "general" else f" for {purpose}" if outline.purpose == purpose else f", though not made for {purpose}"
+        late = f"; it is superseded by {outline.superseded_by}" if outline.superseded_by else ""
+        return outline.id, f"{why}{for_what}{late}"
+
     if spec.closed:
-        yield from _beside_closed(spec, shelf, seen)
+        for outline, why in _beside_closed(spec, purpose, shelf):
+            if outline.id not in seen:
+                seen.add(outline.id)
+                yield told(outline, why)
         return
     size = spec.parameters.total
     if size is None:
         return
     larger = [outline for outline in shelf.open_by_size() if (outline.parameters_total or 0) >= size and outline.modality == spec.modality]
-    # what nothing supersedes before what is still sold
-    for outline in sorted(larger, key=lambda outline: (outline.superseded_by is not None, outline.family != spec.family)):
+    # the sizes ascend, and sorting keeps their order
+    for outline in sorted(larger, key=lambda one: (one.superseded_by is not None, one.purpose != purpose, one.family != spec.family)):
         if outline.id not in seen:
-            yield outline.id
+            family = " of its family" if outline.family == spec.family else ""
+            yield told(outline, f"the next larger open-weight model{family}")
 
 
-def _beside_closed(spec: ModelSpec, shelf: Catalogue, seen: set[str]) -> Iterator[str]:
-    """The same line's other models, the newest first, then the open-weight ones that its spec names, then any, the largest first.
+def _beside_closed(spec: ModelSpec, purpose: str, shelf: Catalogue) -> Iterator[tuple[Outline, str]]:
+    """What may stand in for a closed model behind its successors, and what each is to it."""
 
-    How large a closed model is nobody knows, so of the others the largest is nearest to it.
-    """
-    line = [
-        outline
-        for outline in shelf.outlines()
-        if outline.closed and outline.id not in seen and outline.family == spec.family and outline.modality == spec.modality
-    ]
-    for outline in sorted(line, key=lambda outline: (outline.released or "", outline.id), reverse=True):
-        yield outline.id
-    yield from spec.availability.open_alternatives if spec.availability else ()
+    def last(outline: Outline) -> tuple[bool, bool]:
+        return outline.superseded_by is not None, outline.purpose != purpose
+
+    same = [outline for outline in shelf.outlines() if outline.modality == spec.modality]
+    line = [outline for outline in same if outline.closed and outline.family == spec.family]
+    line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
+    named = (shelf.outline(id) for id in shelf.current_first(spec.availability.open_alternatives if spec.availability else ()))
     others = [outline for outline in reversed(shelf.open_by_size()) if outline.modality == spec.modality]
-    yield from (outline.id for outline in sorted(others, key=lambda outline: outline.superseded_by is not None))
+    yield from ((outline, "the newest of the same line") for outline in sorted(line, key=last))
+    yield from ((outline, "the nearest open-weight model that its spec names") for outline in named if outline is not None)
+    yield from ((outline, "the largest open-weight model") for outline in sorted(others, key=last))
 
 
 def _read(shelf: Catalogue, model_id: str) -> ModelSpec | None:

@@ -8,7 +8,7 @@ from . import needs as need
 from .catalogue import Catalogue
 from .errors import Problem, WorkloadError
 from .facts import Unread
-from .findings import openness_check
+from .findings import license_guessed, openness_check
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import Needs, SizedWeights
@@ -85,9 +85,10 @@ def ask(
     if found:
         raise WorkloadError(found)
     asked, opened = workload.context_tokens is not None, openness_check(spec, workload)
+    guessed = license_guessed(spec) if workload.commercial or workload.license else None
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
-        return Question(spec=spec, workload=bare, context_asked=asked, opened=opened)
+        return Question(spec=spec, workload=bare, context_asked=asked, opened=opened, license_guessed=guessed)
     loads = need.why_not_loaded(spec, runtime) if runtime else None
     if workload.task == "finetune" and runtime is not None and runtime.id != FINETUNING_RUNTIME:
         loads = f"{runtime.name} does not train; fine-tuning is judged for transformers with peft."
@@ -95,7 +96,9 @@ def ask(
         raise _problem("quantization", f"{spec.name} states its needs, not its quantizations", "leave --quant out")
     if runtime is not None and loads is not None:
         named = workload.replace(runtime=runtime.id)
-        return Question(spec=spec, workload=named, runtime=runtime, loads=loads, context_asked=asked, opened=opened)
+        return Question(
+            spec=spec, workload=named, runtime=runtime, loads=loads, context_asked=asked, opened=opened, license_guessed=guessed
+        )
     rows = architectures(shelf)
     if runtime is not None:
         file_format, default = need.default_format_and_quantization(spec, runtime)
@@ -129,6 +132,7 @@ def ask(
         companions=companions,
         beside_bytes=max(0, (needs.download_bytes or 0) - (alone.download_bytes or 0)),
         opened=opened,
+        license_guessed=guessed,
         here=part or (here(spec, runtime, workload, alone, machine, shelf) if runtime is not None and not local_files else None),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from .errors import Problem, SpecError, UnknownModelError, WorkloadError
 from .facts import Record
@@ -72,6 +72,26 @@ class Outline(Record):
     superseded_by: str | None
     # of a model that is served, what its provider names after it
     successor: str | None
+
+    @property
+    def purpose(self) -> str:
+        """What its maker made it for, as its name says: `code`, `moderation`, `mathematics`, `medicine`, or `general`."""
+        return _purpose(self.id)
+
+
+# what models for one kind of work are called, in this catalogue; any other is general
+_PURPOSES = {
+    "code": ("code", "codestral", "devstral"),
+    "moderation": ("safeguard",),
+    "mathematics": ("mathstral",),
+    "medicine": ("medgemma",),
+}
+
+
+# a list under needs asks for each model's again and again
+@lru_cache(maxsize=4096)
+def _purpose(id: str) -> str:
+    return next((purpose for purpose, words in _PURPOSES.items() if any(word in id for word in words)), "general")
 
 
 class Catalogue:
@@ -248,6 +268,21 @@ class Catalogue:
             found = [outline for outline in self.outlines() if not outline.closed]
             self._open_by_size = tuple(sorted(found, key=lambda outline: outline.parameters_total or 0))
         return self._open_by_size
+
+    def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """The models in that order, each after the open one that supersedes it; those that are superseded come last."""
+        current: dict[str, None] = {}
+        superseded: dict[str, None] = {}
+        for id in ids:
+            chain = [id]
+            while (outline := self.outline(chain[-1])) is not None and outline.superseded_by is not None:
+                after = self.outline(outline.superseded_by)
+                if after is None or after.closed or after.modality != outline.modality or after.id in chain:
+                    break
+                chain.append(after.id)
+            current[chain.pop()] = None
+            superseded.update(dict.fromkeys(reversed(chain)))
+        return tuple({**current, **superseded})
 
     def refresh(self, id: str | None = None) -> bool:
         """Compare the spec `id`, or every file, with the index; True if the index was out of date and is now left aside."""

@@ -94,7 +94,7 @@ def _other_models(
 ) -> tuple[Alternative, ...]:
     """Other models of the same kind that run here, in the order of `_candidates`."""
     spec = question.spec
-    named = _named(spec)
+    named = _named(spec, shelf)
     plain = _of_any_model(asked)
     found: list[Alternative] = []
     held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
@@ -119,9 +119,13 @@ def _of_any_model(asked: Workload) -> Workload:
 
 
 def open_alternatives(spec: ModelSpec, asked: Workload, machine: Machine, shelf: Catalogue) -> tuple[OpenAlternative, ...]:
-    """Every open-weight model that a closed one's spec names, judged under what was asked, in the order of the spec."""
+    """The open-weight models that a closed one's spec names, and what supersedes them, judged under what was asked.
+
+    What meets what was asked of the model itself comes before what does not, then what is current before what is superseded, and
+    in each the nearest first, as the spec has them.
+    """
     found = []
-    for name in spec.availability.open_alternatives if spec.availability else ():
+    for name in shelf.current_first(spec.availability.open_alternatives) if spec.availability else ():
         try:
             other = shelf.spec(name)
             judged = judge(ask(other, _of_any_model(asked), shelf, machine), machine)
@@ -131,31 +135,35 @@ def open_alternatives(spec: ModelSpec, asked: Workload, machine: Machine, shelf:
         license_id = other.license.id if other.license else None
         fits = True if judged.fits else False if failed else None
         found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda one: any(code.startswith(("license-", "openness-")) for code in one.failed)))
 
 
-def _named(spec: ModelSpec) -> tuple[str, ...]:
-    """What the spec itself names in its place."""
+def _named(spec: ModelSpec, shelf: Catalogue) -> tuple[str, ...]:
+    """What the spec itself names in its place, what is current first."""
     named = spec.availability.open_alternatives if spec.availability else ()
-    return (*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named
+    return shelf.current_first((*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named)
 
 
 def _candidates(spec: ModelSpec, asked: Workload, at_most: float, machine: Machine, shelf: Catalogue) -> Iterator[ModelSpec]:
-    """Models that may take its place: those the spec names, then the family's, then the rest, the recent and large first.
+    """Models that may take its place: those the spec names, then those for its purpose, its family's, the recent and large first.
 
-    But for those that the spec names, they have less than `at_most` times its parameters.
+    But for those that the spec names, they have less than `at_most` times its parameters, so the largest is the nearest in size.
+    What is superseded comes last, and only if the spec names it.
 
     Where openness is asked for, those that are open in part come after all that are open, and what is not open does not come at
     all. Only specs that come into question are read.
     """
-    named = _named(spec)
+    named = _named(spec, shelf)
+    own = shelf.outline(spec.id)
+    purpose = own.purpose if own is not None else "general"
     outlines = shelf.outlines()
     recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(machine, LEAST_BYTES_BY_DEFAULT)
 
-    def rank(other: Outline) -> tuple[int, bool, bool, int, str]:
+    def rank(other: Outline) -> tuple[bool, int, bool, bool, bool, int, str]:
         known = named.index(other.id) if other.id in named else len(named)
-        return known, other.family != spec.family, (other.released or "") < recent, -(other.parameters_total or 0), other.id
+        apart = (other.purpose != purpose, other.family != spec.family, (other.released or "") < recent)
+        return other.superseded_by is not None, known, *apart, -(other.parameters_total or 0), other.id
 
     in_part = []
     for outline in sorted(outlines, key=rank):

@@ -102,11 +102,15 @@ def monthly_cost(
     ratings: Mapping[str, Any],
     *,
     runs: bool,
+    trains: bool = False,
 ) -> MonthlyCost:
     """The month of `load` for a model of that modality. `runs`: nothing but its speed keeps it from running on the machine.
 
-    `needs` and `speed` are those of the place where it would lie. `ratings` is `common/power.toml`.
+    `needs` and `speed` are those of the place where it would lie. `ratings` is `common/power.toml`. `trains`: it is tuned there,
+    and answers nobody.
     """
+    if trains:
+        return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
     if modality not in BY_TOKEN:
         unit = {"speech": "minute of audio", "image": "image"}.get(modality, "request")
         return MonthlyCost(reason=f"a load in tokens does not apply: {modality} is paid by the {unit}")

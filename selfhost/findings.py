@@ -47,6 +47,7 @@ CODES: Mapping[str, str] = {
     "weights-closed": "the weights were never published",
     "license-allows": "the license allows what was asked",
     "license-conditional": "the license allows it under conditions",
+    "license-assumed": "the license allows it by general knowledge, which no source confirms",
     "license-not-known": "whether the license allows it is not known",
     "license-not-accepted": "the license is not among those asked for",
     "license-forbids": "the license forbids what was asked",
@@ -185,8 +186,12 @@ def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = F
     return found(Outcome.PASS, "weights-published", f"The weights are published.{gate}")
 
 
-def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
-    """May it be used as asked? None where nothing was asked and nothing is conditional."""
+def license_check(spec: ModelSpec, workload: Workload, guessed: tuple[bool, bool] | None = None) -> Finding | None:
+    """May it be used as asked? None where nothing was asked and nothing is conditional.
+
+    As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`. `guessed` is what `license_guessed` gives,
+    where that is known already.
+    """
     own = spec.license
     name = own.id if own and own.id else None
     asked: list[str] = [*(["commercial use"] if workload.commercial else []), *([workload.license] if workload.license else [])]
@@ -199,41 +204,55 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
     label = name or "no license known"
     read_it = f"read it: {own.url}" if own and own.url else "read the license before you rely on it"
-    matches = satisfies(name, workload.license) if name and workload.license else None
-    other = "choose a model under a license you accept: `selfhost list`"
-    if matches is False:
-        return found(Outcome.FAIL, "license-not-accepted", f"The license is {label}, not among those asked for: {workload.license}.", other)
-    if spec.closed and workload.license:
-        reason = "There are no weights, so there is no license of them that could be among those asked for."
-        return found(Outcome.FAIL, "license-not-accepted", reason, other)
-    commercial = own.commercial_use if own else None
-    if workload.commercial and commercial == "no":
-        return found(Outcome.FAIL, "license-forbids", f"{label} forbids commercial use.", read_it)
-    if workload.license and matches is None:
-        return found(
-            Outcome.UNKNOWN,
-            "license-not-known",
-            f"Which license the weights have is not known, so it cannot be held against {workload.license}.",
-            read_it,
-        )
     if spec.closed:
-        return found(
-            Outcome.WARN,
-            "license-conditional",
-            "There are no weights to license: the provider's terms of service decide.",
-            "read the provider's terms",
-        )
+        if workload.license:
+            reason = "There are no weights, so there is no license of them that could be among those asked for."
+            return found(Outcome.FAIL, "license-not-accepted", reason, "choose a model under a license you accept: `selfhost list`")
+        reason = "There are no weights to license: the provider's terms of service decide."
+        return found(Outcome.WARN, "license-conditional", reason, "read the provider's terms")
+    # which license it is, and what it allows, take a source each
+    named_by_guess, allowed_by_guess = (guessed or license_guessed(spec)) if asked else (False, False)
+    doubt = " (general knowledge, not confirmed)"
+    of_name = doubt if named_by_guess else ""
+    if workload.license:
+        if name is None:
+            reason = f"Which license the weights have is not known, so it cannot be held against {workload.license}."
+            return found(Outcome.UNKNOWN, "license-not-known", reason, read_it)
+        if not satisfies(name, workload.license):
+            reason = f"The license is {label}{of_name}, not among those asked for: {workload.license}."
+            if named_by_guess:
+                return found(Outcome.UNKNOWN, "license-not-known", reason, _SETTLE_LICENSE)
+            return found(Outcome.FAIL, "license-not-accepted", reason, "choose a model under a license you accept: `selfhost list`")
+    commercial = own.commercial_use if own else None
+    of_use = doubt if workload.commercial and allowed_by_guess else ""
+    if workload.commercial and commercial == "no":
+        reason = f"{label} forbids commercial use{of_use}."
+        if of_use:
+            return found(Outcome.UNKNOWN, "license-not-known", reason, _SETTLE_LICENSE)
+        return found(Outcome.FAIL, "license-forbids", reason, read_it)
     if workload.commercial and commercial is None:
         return found(Outcome.UNKNOWN, "license-not-known", f"Whether {label} allows commercial use is not known.", read_it)
     if conditional:
         terms = "; ".join(own.conditions) if own and own.conditions else "conditions that the spec does not name"
-        return found(Outcome.WARN, "license-conditional", f"{label} allows commercial use under conditions: {terms}.", read_it)
+        return found(Outcome.WARN, "license-conditional", f"{label} allows commercial use under conditions{of_use}: {terms}.", read_it)
     allowed = (
         f"The license is {label}"
         + (", as asked" if workload.license else "")
         + (" and allows commercial use" if workload.commercial else "")
     )
+    if of_use or (workload.license and named_by_guess):
+        return found(Outcome.WARN, "license-assumed", f"{allowed}{doubt}.", _SETTLE_LICENSE)
     return found(Outcome.PASS, "license-allows", f"{allowed}.")
+
+
+_SETTLE_LICENSE = "look at the publisher's page, then set [license] in a spec of it, and where that is from under [sources]"
+
+
+def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
+    """Whether only general knowledge says which license it is, and whether only that says what it allows in commerce."""
+    from . import openness
+
+    return openness.unconfirmed(spec.sources.get("license")), openness.permission(spec, "commercial use").assumed
 
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:

@@ -137,7 +137,7 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
         raise UnknownModelError(message, remedy=_REMEDY)
     found = _understood(typed, catalogue)
     if found is None:
-        raise _unknown(typed, _without_address(typed.strip())[0], catalogue)
+        raise _unknown(typed, _without_address(typed.strip())[0].removeprefix("library/"), catalogue)
     return found
 
 
@@ -159,6 +159,8 @@ def _without_address(typed: str) -> tuple[str, str | None]:
     match = _HOST.fullmatch(typed)
     if match:
         typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
+        if "ollama" in match[0][: match.start(1)].lower() and "/" not in typed:
+            return f"library/{typed}", None
         inside = _IN_REPOSITORY.fullmatch(typed)
         if inside:
             stem = (inside[2] or "").lower().removesuffix(".gguf")
@@ -178,15 +180,17 @@ _Found = tuple[str, tuple[str, ...]]
 
 def _find(name: str, catalogue: Catalogue) -> _Found | None:
     """The id of the spec and the notes, or None. Raises `UnknownModelError` where the name fits several models."""
-    key = canonical(name)
+    key, lower = canonical(name), name.lower()
+    # Ollama's word for no word; Mistral's codestral-latest is another model than its codestral:latest
+    if lower.endswith(":latest"):
+        return _in_ollama(name[:-7], catalogue)
     found = _named(key, name, catalogue)
     if found is not None or not key:
         return found
-    lower = name.lower()
     if lower.startswith("library/"):
-        return _find(name[8:], catalogue)
-    # Ollama's word for no word, and OpenRouter's for who serves the same model and how
-    served = re.search(r":(?:latest|free|nitro|floor|exacto)$", lower)
+        return _in_ollama(name[8:], catalogue)
+    # OpenRouter's for who serves the same model and how
+    served = re.search(r":(?:free|nitro|floor|exacto)$", lower)
     if served:
         return _find(name[: served.start()], catalogue)
     owner, slash, rest = name.partition("/")
@@ -238,7 +242,7 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     # Google's API writes models/gemini-1.5-pro
     if slash and owner.lower() != "models" and _letters(owner.rpartition("/")[2]) not in _makers(spec):
         return None
-    return (found[0], (f"{name} is a snapshot: taken as {found[0]}.",)) if match else found
+    return (found[0], (f"{name} is a snapshot: taken as {found[0]}; its own price and end may be others.",)) if match else found
 
 
 def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
@@ -283,19 +287,38 @@ def _look_up(
 
 def _family(key: str, catalogue: Catalogue) -> _Found | None:
     """A bare family name: the model that its dated entry names, if there is a spec of it."""
-    for name, family in _tables(catalogue, "families", "family"):
-        if key != canonical(name):
-            continue
-        model = family.get("model")
-        if not isinstance(model, str) or model not in catalogue:
-            return None
-        others = [other for other in _strings(family.get("others")) if other in catalogue and other != model]
-        why = str(family.get("why") or "").strip().rstrip(".")
-        notes = [f"{name} is a family: taken as {model}" + (f" ({why})." if why else ".")]
-        if others:
-            notes.append(f"Others of the family: {', '.join(others)}.")
-        return model, tuple(notes)
-    return None
+    name, family = _entry(key, catalogue)
+    model = family.get("model")
+    if not isinstance(model, str) or model not in catalogue:
+        return None
+    why = str(family.get("why") or "").strip().rstrip(".")
+    notes = [f"{name} is a family: taken as {model}" + (f" ({why})." if why else ".")]
+    loaded = family.get("ollama")
+    if loaded:
+        known = "" if loaded in catalogue else ", which is not in the catalogue"
+        notes.append(f"Ollama's tag of that name loads another model, {loaded}{known}.")
+    others = [other for other in _strings(family.get("others")) if other in catalogue and other != model]
+    if others:
+        notes.append(f"Others of the family: {', '.join(others)}.")
+    return model, tuple(notes)
+
+
+def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
+    """A name as only Ollama writes it: what its library loads by it, which may be another model than the name means elsewhere."""
+    family = _entry(canonical(name), catalogue)[1]
+    loaded, model = family.get("ollama"), family.get("model")
+    if not isinstance(loaded, str):
+        return _find(name, catalogue)
+    if loaded not in catalogue:
+        others = [other for other in (model, *_strings(family.get("others"))) if isinstance(other, str) and other in catalogue]
+        message = f"{_shown(name)} of Ollama's library is {loaded}, which is not in the catalogue"
+        raise UnknownModelError(message, nearest=others[:5], remedy=_REMEDY)
+    return loaded, (f"{name} of Ollama's library is taken as {loaded}; elsewhere the name means {model}.",)
+
+
+def _entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
+    """A family's name as its dated entry writes it, and the entry; both empty where there is none."""
+    return next(((name, family) for name, family in _tables(catalogue, "families", "family") if key == canonical(name)), ("", {}))
 
 
 def _tables(catalogue: Catalogue, file: str, table: str) -> Iterable[tuple[str, Mapping[str, Any]]]:

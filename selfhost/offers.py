@@ -44,13 +44,14 @@ class Offer(Record):
     says that the price is that of longer prompts. `price_is_for` says which of a provider's pictures a price is for. Where
     sources differ the dearest is the price and `other_prices` has the others. `as_of` is the day of the list that has the price,
     not one on which the provider was asked; `ends` the day from which the offer is announced to be gone, both `YYYY-MM-DD`;
-    `ends` is None where no end is announced.
+    `ends` is None where no end is announced. `why_instead` is a sentence on why this model stands in, None where it is the one asked for.
     """
 
     provider: str
     model: str
     model_id: str
     stands_in: bool = False
+    why_instead: str | None = None
     context_tokens: int | None = None
     input_usd_per_million_tokens: float | None = None
     output_usd_per_million_tokens: float | None = None

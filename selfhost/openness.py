@@ -129,18 +129,18 @@ def _part(spec: ModelSpec, name: str) -> Row:
     state = getattr(spec.openness, name)
     answer = _PARTS[state]
     source = spec.sources.get(f"openness.{name}") or spec.sources.get("openness")
-    if name == "weights" and answer == "yes" and _unconfirmed(source):
+    if name == "weights" and answer == "yes" and unconfirmed(source):
         # a listing of its files, or a repository that was read, says more than a classification
         listed = spec.files[0].source if spec.files else None
         read = spec.sources.get("gated") if spec.gated is False else None
         seen = spec.sources.get("safety") if spec.safety.formats else None
-        source = next((text for text in (listed, read, seen) if text and not _unconfirmed(text)), source)
-    if name == "inference_code" and answer == "yes" and _unconfirmed(source):
+        source = next((text for text in (listed, read, seen) if text and not unconfirmed(text)), source)
+    if name == "inference_code" and answer == "yes" and unconfirmed(source):
         source = _runs_in(spec) or source
     words = name.replace("_", " ")
     if answer == "unknown":
         return Row(name=words, answer=answer, why=spec.unknown.get(f"openness.{name}", "not known"))
-    return Row(name=words, answer=answer, why=_PARTS_WORDS[answer], sources=_known(source), assumed=_unconfirmed(source))
+    return Row(name=words, answer=answer, why=_PARTS_WORDS[answer], sources=_known(source), assumed=unconfirmed(source))
 
 
 def _runs_in(spec: ModelSpec) -> str | None:
@@ -233,7 +233,7 @@ def permission(spec: ModelSpec, name: str) -> Row:
     if terms is not None and terms.id in OSI_APPROVED and answer == "yes":
         approved = f"the Open Source Initiative approved {terms.id}: any use, change and sharing"
         # what the license allows is known; that the model is under it takes a source of its own
-        return Row(name=name, answer=answer, why=why, sources=(approved, *_known(source)), assumed=_unconfirmed(source))
+        return Row(name=name, answer=answer, why=why, sources=(approved, *_known(source)), assumed=unconfirmed(source))
     # the tag of a repository names the license, not what its text allows
     assumed = source is None or any(word in source for word in _UNCONFIRMED)
     return Row(name=name, answer=answer, why=why, sources=_known(source), assumed=assumed and answer != "unknown")
@@ -265,7 +265,7 @@ def safe_files(spec: ModelSpec) -> Row:
         where = f" of {listed.repository}" if listed.repository else ""
         other = "whether the publisher's own need code of the repository" if good else "the publisher's own files"
         why = f"the {_format_name(listed.format)} files{where} hold no code; {other} {'is' if good else 'are'} not known"
-        return Row(name="safe files", answer="yes", why=why, sources=(listed.source,), assumed=_unconfirmed(listed.source))
+        return Row(name="safe files", answer="yes", why=why, sources=(listed.source,), assumed=unconfirmed(listed.source))
     if good:
         names = _listed([_format_name(one) for one in good])
         why = f"{names} hold no code{beside}; whether transformers needs code of the repository is not known"
@@ -306,14 +306,14 @@ def _row(name: str, answer: str, why: str, because: Sequence[Row], parts: tuple[
 
 def _sourced(name: str, spec: ModelSpec, key: str) -> Row:
     source = spec.sources.get(key) or spec.sources.get(key.partition(".")[0])
-    return Row(name=name, answer="unknown", why="", sources=_known(source), assumed=_unconfirmed(source))
+    return Row(name=name, answer="unknown", why="", sources=_known(source), assumed=unconfirmed(source))
 
 
 def _known(source: str | None) -> tuple[str, ...]:
     return (source,) if source else ()
 
 
-def _unconfirmed(source: str | None) -> bool:
+def unconfirmed(source: str | None) -> bool:
     """No source, or one of which every part is general knowledge."""
     return source is None or all(any(word in part for word in _UNCONFIRMED) for part in source.split(";"))
 

@@ -16,7 +16,7 @@ from .asking import ask
 from .catalogue import Catalogue, checksum_of
 from .errors import SelfhostError
 from .facts import FrozenDict, Record, Unread
-from .findings import OPEN_PURPOSES, Finding, Outcome, open_for, open_purposes, worst_of
+from .findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUESTIONS_FILE = "questions.jsonl"
-_VERSION = 4
+_VERSION = 5
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
 _JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
@@ -112,6 +112,7 @@ class Questions:
         self._memory = memory
         self._values = _Values(values)
         self._unread_opened = opened
+        self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
         self._unread_texts = texts
         self._workloads: dict[tuple[Workload, int], Workload] = {}
 
@@ -156,6 +157,7 @@ class Questions:
             "read_bytes": self._values[read],
             "here": found,
             "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in open_purposes(asked)]),
+            "license_guessed": tuple(self._guessed.get(id, (False, False))) if asked.commercial or asked.license else None,
         })  # fmt: skip
 
     @cached_property
@@ -262,6 +264,7 @@ def compile_questions(directory: str) -> str:
     opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in LAYOUTS}
     served: dict[str, str | None] = {}
+    guessed: dict[str, tuple[bool, bool]] = {}
     for spec in catalogue.specs():
         served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
         try:
@@ -270,6 +273,7 @@ def compile_questions(directory: str) -> str:
             # no row: whoever asks meets the same error
             continue
         rows[spec.id] = _row(asked[""], catalogue, values)
+        guessed[spec.id] = license_guessed(spec)
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in asked.items():
             if question.needs is not None and question.needs.memory is not None:
@@ -282,6 +286,7 @@ def compile_questions(directory: str) -> str:
         "body": crc32(body.encode()),
         "layouts": list(LAYOUTS),
         "served_until": {name: until for name, until in served.items() if until != ""},
+        "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
     }
     return f"{json.dumps(header, separators=(',', ':'))}\n{body}"
 

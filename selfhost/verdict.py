@@ -139,7 +139,7 @@ class Question(Record):
     was given, not taken by default. `local_files`: the files were named, so they are on this machine, and where they lie on a volume
     that is RAM `in_memory`. `here`: those asked for lie
     on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is
-    it as open as was asked (`findings.openness_check`)?
+    it as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives, if it was asked.
     """
 
     spec: ModelSpec
@@ -156,6 +156,7 @@ class Question(Record):
     beside_bytes: int = 0
     here: Here | None = None
     opened: Finding | None = None
+    license_guessed: tuple[bool, bool] | None = None
 
     @property
     def missing_bytes(self) -> int | None:
@@ -282,7 +283,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     needs = question.needs
     about: list[Finding | None] = [
         check.weights(spec, format=workload.format, local_files=question.local_files, here=question.here),
-        check.license_check(spec, workload),
+        check.license_check(spec, workload, question.license_guessed),
         question.opened,
     ]
     if needs is None:

@@ -463,6 +463,13 @@ OLLAMA_TAGS = [
     ("deepseek-coder-v2:16b", "Q4_0", 8_905_126_121), ("codellama:7b", "Q4_0", 3_825_910_662),
     ("qwen2.5-coder:7b", "Q4_K_M", 4_683_087_561),
     ("nomic-embed-text:latest", "F16", 274_302_450), ("deepseek-r1:1.5b", "Q4_K_M", 1_117_322_768),
+    # the model and projector of the registry's manifests, as kept by josh/ollama-models-nix@511fbd5b and @37aa6887
+    ("gemma2:9b", "Q4_0", 5_443_143_296), ("gemma2:27b", "Q4_0", 15_628_378_336), ("mixtral:8x7b", "Q4_0", 26_442_469_632),
+    ("mixtral:latest", "Q4_0", 26_443_590_560), ("codellama:13b", "Q4_0", 7_365_948_416), ("codellama:34b", "Q4_0", 19_052_048_512),
+    ("llama3:70b", "Q4_0", 39_969_732_096), ("phi3:14b", "Q4_0", 7_897_125_664), ("deepseek-coder:6.7b", "Q4_0", 3_827_819_904),
+    ("smollm2:135m", "F16", 270_885_952), ("falcon3:1b", "Q8_0", 1_778_709_056), ("falcon:40b", "Q4_0", 23_808_462_560),
+    ("qwen:latest", "Q4_0", 2_330_085_408), ("phi:latest", "Q4_0", 1_602_461_536), ("llava:13b", "Q4_0", 7_365_834_752 + 645_414_080),
+    ("mistral-small:22b", "Q4_0", 12_569_159_552), ("llama3.1:70b", "Q4_K_M", 42_520_398_176), ("olmo2:7b", "Q4_K_M", 4_472_020_256),
 ]  # fmt: skip
 
 

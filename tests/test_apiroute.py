@@ -9,7 +9,7 @@ import pytest
 
 from selfhost import Machine, Workload
 from selfhost.api import open_catalogue
-from selfhost.apiroute import usable_offers
+from selfhost.apiroute import stand_ins, usable_offers
 from selfhost.asking import ask
 from selfhost.offers import Offer
 from selfhost.verdict import judge
@@ -79,6 +79,46 @@ def test_what_is_superseded_stands_in_last(asked: str, superseded: str, current:
     """Nobody is sent to a model's own predecessor while something current is served; but what is sold is an API all the same."""
     assert served(asked, offer(superseded), offer(current)) == [(current, True)]
     assert served(asked, offer(superseded)) == [(superseded, True)]
+
+
+def test_what_is_made_for_the_same_work_stands_in_first() -> None:
+    """A coder for a coder, though a general model of its size is served; where none is, that one."""
+    general, coder = offer("qwen2.5-7b-instruct"), offer("starcoder2-15b")
+    assert served("qwen2.5-coder-7b-instruct", general, coder) == [("starcoder2-15b", True)]
+    assert served("qwen2.5-coder-7b-instruct", general) == [("qwen2.5-7b-instruct", True)]
+
+
+def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
+    """Of every open model: after its successors, not superseded, then its purpose, then its family, then the nearest in size."""
+    shelf = open_catalogue()
+    for spec in shelf.specs():
+        if spec.closed or spec.parameters.total is None:
+            continue
+        own = shelf.outline(spec.id)
+        found = [(shelf.outline(id), why) for id, why in stand_ins(spec, shelf) if why != "the successor that its publisher names"]
+        keys = [
+            (one.superseded_by is not None, one.purpose != own.purpose, one.family != own.family, one.parameters_total)
+            for one, _ in found
+            if one is not None and own is not None
+        ]
+        assert keys == sorted(keys), spec.id
+        for (superseded, another, stranger, _), (_, why) in zip(keys, found, strict=True):
+            assert ("superseded by" in why, "though not made for" in why) == (
+                superseded,
+                another and own is not None and own.purpose != "general",
+            )
+            assert ("of its family" in why) is not stranger
+
+
+def test_what_supersedes_a_named_model_is_named_before_it() -> None:
+    """The models that a closed one's spec names, each after what took its place."""
+    assert open_catalogue().current_first(("glm-4.5", "llama-3-8b-instruct", "gpt2")) == (
+        "glm-4.7",
+        "llama-3.1-8b-instruct",
+        "gpt2",
+        "glm-4.5",
+        "llama-3-8b-instruct",
+    )
 
 
 def test_nobody_serves_anything() -> None:

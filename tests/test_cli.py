@@ -79,22 +79,27 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
     assert "\x1b" not in out
 
 
-@pytest.mark.parametrize(
-    ("needs", "told"),
-    [
-        (("--private",), "ruled out, nothing may leave the machine"),
-        (("--task", "finetune"), "not known, these prices do not cover fine-tuning"),
-    ],
-)
-@pytest.mark.parametrize("asked", ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "compare gpt-4o llama-3.1-8b"])
-def test_offers_that_do_not_count_are_not_called_unknown(
-    asked: str, needs: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+MONTHS = ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "compare gpt-4o llama-3.1-8b"]
+
+
+@pytest.mark.parametrize("asked", MONTHS)
+def test_offers_that_do_not_count_are_not_called_unknown(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Offers of Llama 3.1 8B and of GPT-4o are known: the month by API says why none counts."""
-    _, out, _ = run(capsys, *asked.split(), *needs, "--tokens-per-day", "2M", *ON_RECORD)
-    assert told in out[out.index("A month of") :]
+    _, out, _ = run(capsys, *asked.split(), "--private", "--tokens-per-day", "2M", *ON_RECORD)
+    assert "ruled out, nothing may leave the machine" in out[out.index("A month of") :]
     assert "offer is known" not in out
     assert "no price" not in out
+
+
+@pytest.mark.parametrize("asked", MONTHS)
+def test_training_has_no_month_of_tokens(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No prompts are answered while it is tuned: no bill, no hours and no load are shown, and why is said."""
+    _, out, _ = run(capsys, *asked.split(), "--task", "finetune", "--tokens-per-day", "2M", *ON_RECORD)
+    month = out[out.index("A month") :]
+    assert "a load in tokens a day does not apply to fine-tuning" in " ".join(month.split()).lower()
+    assert "$" not in month
+    assert "2M" not in month
+    assert "hours" not in month
 
 
 ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {

@@ -332,6 +332,14 @@ def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str, unit: 
     assert unit in (cost.reason or "")
 
 
+def test_a_load_in_tokens_does_not_apply_to_training() -> None:
+    """Prices are of answers and hours of answering: a tuned model gives none while it is tuned."""
+    cost = check("gpt2", Workload(task="finetune", load=Load.parse("1M")), machine=RECORD).monthly_cost
+    assert cost is not None
+    assert (cost.offers, cost.here, cost.input_tokens_per_day) == ((), None, None)
+    assert "fine-tuning" in (cost.reason or "")
+
+
 def test_what_embeds_writes_nothing() -> None:
     """Of a load without a split an embedding model reads all; a stated output is not charged."""
     assert tokens_of(Load.parse("2M"), "embedding") == (2_000_000, 0)

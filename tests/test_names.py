@@ -159,6 +159,49 @@ KNOWN = [
 ]
 
 
+# what Ollama loads by a name that means another model elsewhere: `ollama list` of public pages gives both names one id (deepseek-r1:latest
+# and :8b 6995872bfe4c, gemma:latest and :instruct a72c7f4d0a15, granite4:latest and :micro 4235724a127c), and the manifest of qwen is
+# that of qwen:4b (josh/ollama-models-nix@511fbd5b)
+IN_OLLAMA = [
+    ("deepseek-r1", "deepseek-r1", "deepseek-r1-0528-qwen3-8b"),
+    ("gemma", "gemma-4-e4b-it", "gemma-7b-it"),
+    ("qwen", "qwen3.5-9b", "qwen1.5-4b-chat"),
+    ("phi", "phi-4", "phi-2"),
+    ("granite4", "granite-4.0-micro", "granite-4.0-micro"),
+    ("mistral", MISTRAL, MISTRAL),
+    ("codestral", "codestral-22b-v0.1", "codestral-22b-v0.1"),
+]
+
+
+@pytest.mark.parametrize(("name", "meant", "loaded"), IN_OLLAMA)
+def test_a_name_that_means_another_model_in_ollama_says_so(name: str, meant: str, loaded: str) -> None:
+    """The contract: ambiguity is told. Written as only Ollama writes it the name is what Ollama loads, and the other one is told."""
+    plain = resolve(name, CATALOGUE)
+    assert plain.spec_id == meant
+    assert any(loaded in note for note in plain.notes if note.startswith("Ollama")) is (loaded != meant)
+    for typed in (f"{name}:latest", f"library/{name}", f"https://ollama.com/library/{name}", f"registry.ollama.ai/library/{name}:latest"):
+        found = resolve(typed, CATALOGUE)
+        assert found.spec_id == loaded
+        assert any(f"elsewhere the name means {meant}" in note for note in found.notes) is (loaded != meant)
+
+
+@pytest.mark.parametrize("name", ["deepseek-coder", "aya", "snowflake-arctic-embed"])
+def test_what_ollama_loads_by_a_name_may_be_no_model_that_is_known(name: str) -> None:
+    """deepseek-coder:latest is 776,066,240 bytes, the 1.3B: it is not taken for the 6.7B that the name means here."""
+    assert "not in the catalogue" in " ".join(resolve(name, CATALOGUE).notes)
+    with pytest.raises(UnknownModelError, match="of Ollama's library is") as caught:
+        resolve(f"{name}:latest", CATALOGUE)
+    assert resolve(name, CATALOGUE).spec_id in caught.value.nearest
+
+
+def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
+    """What Ollama's runtime file says of a tag can be asked about by that tag."""
+    tags = CATALOGUE.runtime("ollama").tags
+    assert tags
+    for tag in tags:
+        assert resolve(tag if ":" in tag else f"{tag}:latest", CATALOGUE).spec_id in CATALOGUE
+
+
 @pytest.mark.parametrize(("typed", "spec_id", "quantization"), KNOWN)
 def test_the_names_that_others_print_are_understood(typed: str, spec_id: str, quantization: str | None) -> None:
     """A name copied from a web page, a model hub, a tool's documentation or the contract leads to that model."""
