@@ -279,18 +279,43 @@ def on_a_mac(seen: dict[str, Any]) -> tuple[int, int, int]:
     return sum(term.low_bytes for term in counted), sum(term.bytes for term in counted), sum(term.high_bytes for term in counted)
 
 
-# printed by a release that worked out logits of the whole prompt
-MLX_BEFORE = ("llama-3.2-3b-instruct",)
+# but for three that were taken in another way than `mlx_lm.generate` reads a prompt: each says why
+MLX_SEEN = [seen for seen in truth("mlx")["published"] if "unlike" not in seen]
 
 
-@pytest.mark.parametrize("seen", [case for case in cases("mlx", "published") if case.values[0]["model"] not in MLX_BEFORE])
+def test_ranges_of_mlx_hold_what_others_saw_on_a_mac() -> None:
+    """95 of 100 peaks that mlx_lm.benchmark and others printed are between the ends."""
+    assert len(MLX_SEEN) >= 40
+    inside = [low <= seen["peak_gb"] * 1e9 <= high for seen in MLX_SEEN for low, _, high in (on_a_mac(seen),)]
+    assert sum(inside) >= 0.95 * len(inside)
+
+
+@pytest.mark.parametrize("seen", [pytest.param(seen, id=f"{seen['model']}-{seen['prompt_tokens']}") for seen in MLX_SEEN])
 def test_mlx_takes_what_others_saw_on_a_mac(seen: dict[str, Any]) -> None:
-    """The peak that mlx_lm.benchmark prints is between the ends; within 7 % where every layer has attention."""
-    low, likely, high = on_a_mac(seen)
-    assert low <= seen["peak_gb"] * 1e9 <= high
-    made = Catalogue.open().spec(seen["model"]).architecture
-    if made is not None and not made.recurrent:
-        assert likely == pytest.approx(seen["peak_gb"] * 1e9, rel=0.07)
+    """Within 5 % of the estimate, in which of a prompt shorter than one piece too much may wait: 8 %."""
+    assert on_a_mac(seen)[1] == pytest.approx(seen["peak_gb"] * 1e9, rel=0.05 if seen["prompt_tokens"] >= 2048 else 0.08)
+
+
+def test_scores_of_one_layer_grow_with_the_prompt_in_mlx() -> None:
+    """From 8,000 to 192,000 tokens a Mac took 16.3 GB more for Qwen3.6 35B A3B, of them 12.1 for scores of 16 heads: within 3 %."""
+    seen = {
+        one["prompt_tokens"]: one["peak_gb"] for one in MLX_SEEN if one["source"].endswith("issues/1480") and one["quantization"] == "4bit"
+    }
+    short, long = (
+        {"model": "qwen3.6-35b-a3b", "quantization": "4bit", "prompt_tokens": tokens, "new_tokens": 8} for tokens in (8000, 192_000)
+    )
+    assert on_a_mac(long)[1] - on_a_mac(short)[1] == pytest.approx((seen[192_000] - seen[8000]) * 1e9, rel=0.03)
+
+
+def test_only_mamba_2_is_scanned_in_wide_arrays_by_mlx() -> None:
+    """ssm_attn of mlx_lm/models/ssm.py makes arrays of heads × 256 × 256; mamba.py goes token by token."""
+    terms = {
+        id: answer(Catalogue.open().spec(id), "mlx", context_tokens=8192)[1]["activations"] for id in ("mamba-2.8b", "granite-4.0-h-micro")
+    }
+    assert f"{64 * 256 * 256 * 4:,} bytes of the scan" in terms["granite-4.0-h-micro"].arithmetic
+    assert "scan" not in terms["mamba-2.8b"].arithmetic
+    # neither was measured
+    assert {term.how for term in terms.values()} == {"assumed"}
 
 
 @pytest.mark.parametrize("run", cases("mlx", "runs"))
@@ -313,7 +338,13 @@ def test_mlx_quantizes_to_groups_of_64(run: dict[str, Any]) -> None:
     assert all(run["weights_bytes"] == pytest.approx(share * other["weights_bytes"], rel=0.01) for other in same)
 
 
-@pytest.mark.parametrize("id", ["qwen3-8b", "llama-3.1-8b-instruct", "qwen3-30b-a3b", "mistral-small-3.2-24b-instruct-2506"])
+@pytest.mark.parametrize(
+    "id",
+    [
+        *("qwen3-8b", "llama-3.1-8b-instruct", "qwen3-30b-a3b", "mistral-small-3.2-24b-instruct-2506"),
+        *("qwen3.6-35b-a3b", "qwen3.5-9b", "qwen3.8-27b", "qwen3-next-80b-a3b-instruct", "gemma-4-31b-it"),
+    ],
+)
 def test_ranges_of_mlx_are_narrow(id: str) -> None:
     """At most ± 10 % with its defaults, the program included."""
     found = answer(Catalogue.open().spec(id), "mlx", context_tokens=4096, quantization="4bit")[0]
