@@ -13,6 +13,8 @@ from .units import GIB
 DEVICE_MARGIN_BYTES = 1 * GIB
 # vLLM takes this share of each device and fails where that is not enough (vllm 0.33.0, vllm/config/cache.py lines 215-223)
 GPU_ONLY_SHARE = 0.92
+# from here on, but for an A100 and a GB10, it works on four times as much at once (vllm/engine/arg_utils.py, get_batch_defaults)
+LARGE_DEVICE_BYTES = 70 * GIB
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's layout of the weights
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
 # loaded once, wherever the layers go: on the first device
@@ -140,8 +142,25 @@ def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
     return min(int(total * GPU_ONLY_SHARE), free)
 
 
-def smallest_device_bytes(high_bytes: int) -> int:
-    """The least memory of one device on which a runtime that needs it all finds that much."""
+def is_large(device: Accelerator) -> bool:
+    """True where vLLM works on more at once: on a device of 70 GiB or more, but for an A100 and a GB10."""
+    small = "a100" in device.name.lower() or (device.compute_capability or capability_by_name(device.name)) == "12.1"
+    return (device.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES and not small
+
+
+def _for(term: Term, device: Accelerator) -> Term:
+    return term.on_large if term.on_large is not None and is_large(device) else term
+
+
+def smallest_device_bytes(memory: MemoryNeed) -> int:
+    """The least memory of one device on which a runtime that needs it all finds room."""
+    size = _with_share(memory.high_bytes)
+    if size >= LARGE_DEVICE_BYTES:
+        size = _with_share(sum((term.on_large or term).high_bytes for term in memory.terms))
+    return size
+
+
+def _with_share(high_bytes: int) -> int:
     size = int(high_bytes / GPU_ONLY_SHARE)
     while int(size * GPU_ONLY_SHARE) < high_bytes:
         size += 1
@@ -158,32 +177,38 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
         known = sorted([(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1])
         largest = largest or (known[0] if known else None)
         for number in (1, *needs.tensor_parallel):
-            each = sum(term.on_one_of(number).high_bytes for term in _of_devices(memory))
             # a program gets one instance of MIG, and no other accelerator beside it
             chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][:number]
-            if len(chosen) == number and all(each <= room for _, room in chosen):
-                yield _tensor_parallel(needs, memory, [place.where for place, _ in chosen])
+            if len(chosen) == number and all(_held(memory, owned[place.index], number) <= room for place, room in chosen):
+                yield _tensor_parallel(needs, memory, [(place.where, owned[place.index]) for place, _ in chosen])
                 return
     if machine.accelerators is None:
-        yield _tensor_parallel(needs, memory, ["accelerator:0"])
+        yield _tensor_parallel(needs, memory, [("accelerator:0", None)])
     for place, device in devices:
         if device.unified is None or device.memory_total_bytes is None:
-            yield _tensor_parallel(needs, memory, [place.where])
+            yield _tensor_parallel(needs, memory, [(place.where, device)])
     if largest is not None:
-        yield _tensor_parallel(needs, memory, [largest[0].where])
+        yield _tensor_parallel(needs, memory, [(largest[0].where, owned[largest[0].index])])
     else:
         yield needs
 
 
-def _tensor_parallel(needs: Needs, memory: MemoryNeed, places_: Sequence[str]) -> Needs:
-    """Each device's part of every term. A process takes memory on both sides: libraries in RAM, a context and graphs on its device."""
-    number = len(places_)
+def _held(memory: MemoryNeed, device: Accelerator, number: int) -> int:
+    """The most that this one of so many devices holds."""
+    return sum(_for(term, device).on_one_of(number).high_bytes for term in _of_devices(memory))
+
+
+def _tensor_parallel(needs: Needs, memory: MemoryNeed, devices: Sequence[tuple[str, Accelerator | None]]) -> Needs:
+    """Each device's part of every term. A process takes memory on both sides: libraries in RAM, graphs and more on its device."""
+    number = len(devices)
     terms: list[Term] = []
     for term in memory.terms:
         if term.is_program:
-            terms.append(_processes(term, number))
+            terms.append(_processes(term.beside or term, number))
         if term in _of_devices(memory):
-            terms += [term.on_one_of(number).replace(where=where) for where in places_]
+            for where, device in devices:
+                there = term if device is None else _for(term, device)
+                terms.append(there.on_one_of(number).replace(where=where, beside=None))
     return _placed(needs, "accelerator", terms, 0)
 
 
@@ -232,7 +257,7 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
 def on_one(needs: Needs, where: str) -> Needs:
     """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
     terms = needs.memory.terms if needs.memory else ()
-    stored = _as_stored([term if term.is_program else term.replace(where=where) for term in terms])
+    stored = _as_stored([term.beside or term if term.is_program else term.replace(where=where) for term in terms])
     # the originals of repacked weights are a matter of the page cache: none lie there once the weights are on the device
     return _placed(needs, "accelerator", [part for term in stored for part in _whole(term)], 0)
 

@@ -151,7 +151,7 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
     moved = placed.terms if placed is not None else ()
     on_card = sum(term.high_bytes for term in moved if term.where != "host") + DEVICE_MARGIN_BYTES
     if gpu_only:
-        on_card = smallest_device_bytes(needs.memory.high_bytes)
+        on_card = smallest_device_bytes(needs.memory)
     beside = sum(term.high_bytes for term in moved if term.where == "host")
     reserve, _ = reserve_of(vast, workload)
     alone = needs.memory.high_bytes + reserve

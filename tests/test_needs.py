@@ -19,7 +19,7 @@ from selfhost.catalogue import Catalogue
 from selfhost.facts import Unread
 from selfhost.machine import Machine
 from selfhost.modelfiles import read_local
-from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights
+from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights, Term
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.placement import placements
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Openness, Parameters, PublishedFiles, RuntimeSpec, StatedNeeds
@@ -566,19 +566,21 @@ def test_decoding_reads_only_the_experts_that_are_used() -> None:
     assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
 
 
-def test_vllm_works_on_no_more_tokens_at_once_for_more_sequences() -> None:
-    """max_num_batched_tokens is of one pass over all sequences (vllm 0.33.0, vllm/config/scheduler.py); their logits alone are more."""
+def test_vllm_works_on_as_much_at_once_whatever_is_asked_for() -> None:
+    """Its start-up tries 2,048 tokens and 256 sequences, on a large device 8,192 and 1,024 (vllm 0.33.0, get_batch_defaults)."""
     spec = catalogue().spec("qwen2.5-1.5b-instruct")
 
-    def activations(context: int, parallel: int) -> int:
+    def activations(context: int, parallel: int) -> Term:
         found = needs.needs_of(spec, runtime("vllm"), Workload(context_tokens=context, parallel=parallel), rows()).memory
         assert found is not None
-        return next(term.bytes for term in found.terms if term.name == "activations")
+        return next(term for term in found.terms if term.name == "activations")
 
-    # 151,936 logits of 32 bits for each sequence
-    assert activations(4096, 64) - activations(4096, 2) == 62 * 151_936 * 4
-    # up to its 8,192 tokens it is what both prompts take
-    assert activations(4096, 2) == 2 * activations(4096, 1)
+    one = activations(4096, 1)
+    assert one == activations(4096, 256) == activations(32_768, 1)
+    # 151,936 logits: 16 bits, and three times 32
+    assert activations(4096, 300).bytes - one.bytes == 44 * 151_936 * 14
+    assert one.on_large is not None
+    assert one.on_large.bytes - one.bytes == 768 * 151_936 * 14 + 6144 * 1536 * 2
 
 
 @pytest.mark.parametrize("id", ["gemma-3-12b-it", "qwen3.5-2b", "mistral-small-3.2-24b-instruct-2506", "qwen3-vl-4b-instruct"])

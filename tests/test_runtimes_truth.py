@@ -279,18 +279,43 @@ def on_a_mac(seen: dict[str, Any]) -> tuple[int, int, int]:
     return sum(term.low_bytes for term in counted), sum(term.bytes for term in counted), sum(term.high_bytes for term in counted)
 
 
-# printed by a release that worked out logits of the whole prompt
-MLX_BEFORE = ("llama-3.2-3b-instruct",)
+# but for three that were taken in another way than `mlx_lm.generate` reads a prompt: each says why
+MLX_SEEN = [seen for seen in truth("mlx")["published"] if "unlike" not in seen]
 
 
-@pytest.mark.parametrize("seen", [case for case in cases("mlx", "published") if case.values[0]["model"] not in MLX_BEFORE])
+def test_ranges_of_mlx_hold_what_others_saw_on_a_mac() -> None:
+    """95 of 100 peaks that mlx_lm.benchmark and others printed are between the ends."""
+    assert len(MLX_SEEN) >= 40
+    inside = [low <= seen["peak_gb"] * 1e9 <= high for seen in MLX_SEEN for low, _, high in (on_a_mac(seen),)]
+    assert sum(inside) >= 0.95 * len(inside)
+
+
+@pytest.mark.parametrize("seen", [pytest.param(seen, id=f"{seen['model']}-{seen['prompt_tokens']}") for seen in MLX_SEEN])
 def test_mlx_takes_what_others_saw_on_a_mac(seen: dict[str, Any]) -> None:
-    """The peak that mlx_lm.benchmark prints is between the ends; within 7 % where every layer has attention."""
-    low, likely, high = on_a_mac(seen)
-    assert low <= seen["peak_gb"] * 1e9 <= high
-    made = Catalogue.open().spec(seen["model"]).architecture
-    if made is not None and not made.recurrent:
-        assert likely == pytest.approx(seen["peak_gb"] * 1e9, rel=0.07)
+    """Within 5 % of the estimate, in which of a prompt shorter than one piece too much may wait: 8 %."""
+    assert on_a_mac(seen)[1] == pytest.approx(seen["peak_gb"] * 1e9, rel=0.05 if seen["prompt_tokens"] >= 2048 else 0.08)
+
+
+def test_scores_of_one_layer_grow_with_the_prompt_in_mlx() -> None:
+    """From 8,000 to 192,000 tokens a Mac took 16.3 GB more for Qwen3.6 35B A3B, of them 12.1 for scores of 16 heads: within 3 %."""
+    seen = {
+        one["prompt_tokens"]: one["peak_gb"] for one in MLX_SEEN if one["source"].endswith("issues/1480") and one["quantization"] == "4bit"
+    }
+    short, long = (
+        {"model": "qwen3.6-35b-a3b", "quantization": "4bit", "prompt_tokens": tokens, "new_tokens": 8} for tokens in (8000, 192_000)
+    )
+    assert on_a_mac(long)[1] - on_a_mac(short)[1] == pytest.approx((seen[192_000] - seen[8000]) * 1e9, rel=0.03)
+
+
+def test_only_mamba_2_is_scanned_in_wide_arrays_by_mlx() -> None:
+    """ssm_attn of mlx_lm/models/ssm.py makes arrays of heads × 256 × 256; mamba.py goes token by token."""
+    terms = {
+        id: answer(Catalogue.open().spec(id), "mlx", context_tokens=8192)[1]["activations"] for id in ("mamba-2.8b", "granite-4.0-h-micro")
+    }
+    assert f"{64 * 256 * 256 * 4:,} bytes of the scan" in terms["granite-4.0-h-micro"].arithmetic
+    assert "scan" not in terms["mamba-2.8b"].arithmetic
+    # neither was measured
+    assert {term.how for term in terms.values()} == {"assumed"}
 
 
 @pytest.mark.parametrize("run", cases("mlx", "runs"))
@@ -313,27 +338,90 @@ def test_mlx_quantizes_to_groups_of_64(run: dict[str, Any]) -> None:
     assert all(run["weights_bytes"] == pytest.approx(share * other["weights_bytes"], rel=0.01) for other in same)
 
 
-@pytest.mark.parametrize("id", ["qwen3-8b", "llama-3.1-8b-instruct", "qwen3-30b-a3b", "mistral-small-3.2-24b-instruct-2506"])
+@pytest.mark.parametrize(
+    "id",
+    [
+        *("qwen3-8b", "llama-3.1-8b-instruct", "qwen3-30b-a3b", "mistral-small-3.2-24b-instruct-2506"),
+        *("qwen3.6-35b-a3b", "qwen3.5-9b", "qwen3.8-27b", "qwen3-next-80b-a3b-instruct", "gemma-4-31b-it"),
+    ],
+)
 def test_ranges_of_mlx_are_narrow(id: str) -> None:
     """At most ± 10 % with its defaults, the program included."""
     found = answer(Catalogue.open().spec(id), "mlx", context_tokens=4096, quantization="4bit")[0]
     assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
 
 
+def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
+    """What each device holds in vLLM by our count, of the logged model on the logged devices: H100s, where a size of them is logged."""
+    _, terms = answer(Catalogue.open().spec(log["model"]), "vllm", quantization=log.get("quantization"), context_tokens=4096)
+    terms["activations"] = terms["activations"].on_large or terms["activations"]
+    return {name: term.on_one_of(log["devices"]) for name, term in terms.items()}
+
+
 @pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])
 def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
-    """On one device between the ends, and within 1.5 %; on each of several, where encoders are whole and communication counts, 2 %."""
-    term = answer(Catalogue.open().spec(log["model"]), "vllm")[1]["weights"].on_one_of(log["devices"])
-    seen = log["weights_gib"] * GIB
-    assert term.low_bytes <= seen <= term.high_bytes or log["devices"] > 1
-    assert term.bytes == pytest.approx(seen, rel=0.015 if log["devices"] == 1 else 0.02)
+    """Within 1 %; of experts in MXFP4, which kernels of some devices pad, 2.5 %; of gpt-oss and others in releases of 2025, 1.5 %."""
+    most = 0.025 if log["model"].startswith("gpt-oss") else 0.01 if log.get("version") == "0.19.0" else 0.015
+    assert of_a_log(log)["weights"].bytes == pytest.approx(log["weights_gib"] * GIB, rel=most)
 
 
 @pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]])
 def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
-    """Memory for the cache divided by its tokens is what one token takes, within 2 %."""
-    term = answer(Catalogue.open().spec(log["model"]), "vllm", context_tokens=4096)[1]["kv_cache"].on_one_of(log["devices"])
-    assert log["cache_gib"] * GIB / log["cache_tokens"] == pytest.approx(term.bytes / 4096, rel=0.02)
+    """Memory for the cache divided by its tokens is what one token takes, windows apart, within 2 %."""
+    made = Catalogue.open().spec(log["model"]).architecture
+    assert made is not None
+    token = of_a_log(log)["kv_cache"].high_bytes / 4096 * log.get("cache_layers", made.layers) / made.layers
+    assert log["cache_gib"] * GIB / log["cache_tokens"] == pytest.approx(token, rel=0.02)
+
+
+# the releases whose way to take a share of a device is that of today
+VLLM_LOGS = [log for log in truth("vllm")["logs"] if log.get("version") == "0.19.0"]
+
+
+def test_ranges_of_vllm_hold_what_its_logs_print() -> None:
+    """95 of 100 logged parts are between the ends: weights, one pass with its sampling, and graphs with what is not PyTorch's."""
+    assert len(VLLM_LOGS) >= 30
+    inside = []
+    for log in VLLM_LOGS:
+        terms = of_a_log(log)
+        printed = {
+            "weights": log["weights_gib"],
+            "activations": log["activation_gib"],
+            "runtime": log["beside_torch_gib"] + log["graphs_gib"],
+        }
+        # of what was printed, with two digits after the point, half of the last is not known
+        inside += [
+            terms[name].low_bytes <= (gib + 0.005) * GIB and (gib - 0.005) * GIB <= terms[name].high_bytes for name, gib in printed.items()
+        ]
+    assert sum(inside) >= 0.95 * len(inside)
+
+
+@pytest.mark.parametrize("log", [pytest.param(log, id=f"{log['model']}-{log['devices']}") for log in VLLM_LOGS if log["devices"] == 1])
+def test_vllm_takes_what_its_logs_say_in_all(log: dict[str, Any]) -> None:
+    """Weights, one pass, graphs and the rest on one H100: between the ends, and within 5 % of the estimate; of less than 7 GiB, 8 %."""
+    terms = [term for name, term in of_a_log(log).items() if name in ("weights", "activations", "runtime")]
+    printed = (log["weights_gib"] + log["activation_gib"] + log["beside_torch_gib"] + log["graphs_gib"]) * GIB
+    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
+    assert low <= printed <= high
+    assert sum(term.bytes for term in terms) == pytest.approx(printed, rel=0.05 if log["weights_gib"] > 7 else 0.08)
+
+
+@pytest.mark.parametrize("id", ["qwen3-8b", "llama-3.1-8b-instruct", "phi-4", "mistral-small-3.1-24b-instruct-2503", "qwen3-30b-a3b"])
+def test_ranges_of_vllm_are_narrow(id: str) -> None:
+    """At most ± 10 % with its defaults, on a device of any size."""
+    found = answer(Catalogue.open().spec(id), "vllm", context_tokens=8192)[0]
+    large = [term.on_large or term for term in found.terms]
+    low, high = sum(term.low_bytes for term in large), sum(term.high_bytes for term in large)
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
+    assert (high - low) / (high + low) <= 0.1
+
+
+def test_positions_of_gemma_3_are_a_table_in_vllm() -> None:
+    """131,072 positions, made eight times as many by config.json's linear factor, of 256 numbers of 16 bits: 0.5 GiB."""
+    term = answer(Catalogue.open().spec("gemma-3-4b-it"), "vllm", context_tokens=4096)[1]["weights"]
+    assert f"{8 * 131_072 * 256 * 2:,} bytes of a table of positions" in term.arithmetic
+    # gpt2 has learned positions
+    assert "table" not in answer(Catalogue.open().spec("gpt2"), "vllm", context_tokens=1024)[1]["weights"].arithmetic
 
 
 def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:
@@ -352,11 +440,16 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
 
 
 def test_activations_and_program_are_whole_on_every_device() -> None:
-    """vLLM logged 1.26 GiB of activations for Llama 3 8B on one device and on each of two."""
-    logged = {log["devices"]: log["activation_gib"] for log in truth("vllm")["logs"] if log.get("activation_gib")}
-    assert logged[1] == logged[2]
-    one, two = (on_devices("llama-3-8b-instruct", number, context_tokens=8192) for number in (1, 2))
-    assert [one[name].bytes for name in ("activations", "runtime")] == [two[name].bytes for name in ("activations", "runtime")]
+    """vLLM logged as much of both for Llama 3.1 8B on one device, two and four, but for what devices need to talk to each other."""
+    logged = {log["devices"]: log for log in VLLM_LOGS if log["model"] == "llama-3.1-8b-instruct" and "quantization" not in log}
+    assert {log["activation_gib"] for log in logged.values()} == {logged[1]["activation_gib"]}
+    one, two, four = (on_devices("llama-3.1-8b-instruct", number, context_tokens=8192) for number in (1, 2, 4))
+    assert one["activations"].bytes == two["activations"].bytes == four["activations"].bytes
+    assert one["runtime"].bytes < two["runtime"].bytes == four["runtime"].bytes
+    # 0.25 GiB on one device, 2.07 and 2.13 on several
+    for number, terms in ((2, two), (4, four)):
+        more = (logged[number]["beside_torch_gib"] - logged[1]["beside_torch_gib"]) * GIB
+        assert terms["runtime"].low_bytes - one["runtime"].low_bytes <= more <= terms["runtime"].high_bytes - one["runtime"].high_bytes
 
 
 @pytest.mark.parametrize(
@@ -380,8 +473,10 @@ def test_vllm_divides_what_it_can(id: str, quantization: str | None, numbers: tu
 
 @pytest.mark.parametrize("log", [case for case in cases("vllm", "logs") if {"usable_gib", "cache_gib"} <= set(case.values[0])])
 def test_vllm_keeps_what_its_logs_leave_over(log: dict[str, Any]) -> None:
-    """What is neither weights nor cache lies between the ends of activations and program."""
-    _, terms = answer(Catalogue.open().spec(log["model"]), "vllm", context_tokens=8192)
+    """What is neither weights nor cache lies between the least of activations, without graphs, and the most of both: until 0.21 graphs
+    were captured beyond the share that vLLM takes."""
+    _, terms = answer(Catalogue.open().spec(log["model"]), "vllm", quantization=log.get("quantization"), context_tokens=8192)
     kept = (log["usable_gib"] - log["weights_gib"] - log["cache_gib"]) * GIB
-    parts = (terms["activations"], terms["runtime"])
-    assert sum(part.low_bytes for part in parts) <= kept <= sum(part.high_bytes for part in parts)
+    least, most = terms["activations"], terms["activations"].on_large
+    assert most is not None
+    assert least.low_bytes <= kept <= most.high_bytes + terms["runtime"].on_one_of(log["devices"]).high_bytes

@@ -15,6 +15,7 @@ from selfhost.facts import Unread
 from selfhost.findings import CODES, Finding, Outcome, openness_check
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
+from selfhost.placement import smallest_device_bytes
 from selfhost.present import Here
 from selfhost.spec import (
     Architecture,
@@ -854,6 +855,36 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     }
     assert held == {"accelerator:0": 20 * GIB, "accelerator:1": 20 * GIB}
     assert judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU,))).route(offered=True) is Route.API
+
+
+def test_a_large_card_holds_what_is_worked_on_there() -> None:
+    """From 70 GiB on vLLM works on four times as much at once, but on an A100 (vllm 0.33.0, get_batch_defaults)."""
+    work_ = term(1 * GIB, 1 * GIB, "activations").replace(on_large=term(8 * GIB, 8 * GIB, "activations"))
+    asked = question(runtime=GPU_ONLY, needs=needs_of().replace(memory=MemoryNeed(terms=(term(66 * GIB, 66 * GIB), work_))))
+    card = GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=80 * GIB)
+    assert (
+        found("accelerator", asked, MACHINE.replace(accelerators=(card.replace(name="NVIDIA H100 80GB HBM3"),))).code
+        == "accelerator-too-small"
+    )
+    judged = judge(asked, MACHINE.replace(accelerators=(card.replace(name="NVIDIA A100-SXM4-80GB"),)))
+    assert judged.needs is not None
+    assert judged.needs.memory is not None
+    assert {one.name: one.high_bytes for one in judged.needs.memory.terms} == {"weights": 66 * GIB, "activations": 1 * GIB}
+    # least of all is the card on which both fit: 74 GiB are 92 % of 80.4
+    assert smallest_device_bytes(MemoryNeed(terms=(term(66 * GIB, 66 * GIB), work_))) == pytest.approx(74 * GIB / 0.92, rel=1e-9)
+    assert smallest_device_bytes(MemoryNeed(terms=(term(40 * GIB, 40 * GIB), work_))) == pytest.approx(41 * GIB / 0.92, rel=1e-9)
+
+
+def test_a_program_on_several_cards_takes_ram_and_what_they_share() -> None:
+    """What each of several cards holds more, to talk to the others, and what the process takes of the RAM instead."""
+    program = term(1 * GIB, 1 * GIB, "runtime").replace(beside=term(2 * GIB, 2 * GIB, "runtime"), joined=(0, GIB // 2, 1 * GIB))
+    memory = MemoryNeed(terms=(term(38 * GIB, 38 * GIB).replace(cut=((1.0, 0),)), program))
+    pair = judge(question(runtime=GPU_ONLY, needs=needs_of().replace(memory=memory)), MACHINE.replace(accelerators=(GPU, GPU))).needs
+    assert pair is not None
+    assert pair.memory is not None
+    runtimes = [(one.where, one.low_bytes, one.bytes, one.high_bytes) for one in pair.memory.terms if one.name == "runtime"]
+    assert ("accelerator:1", 1 * GIB, 1 * GIB + GIB // 2, 2 * GIB) in runtimes
+    assert sum(one[3] for one in runtimes if one[0] == "host") == 4 * GIB
 
 
 def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:

@@ -24,9 +24,10 @@ _TENSOR_PARALLEL = (2, 4, 8)
 _REPLICATED = ("attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "position_embd.", "norm.")
 # cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
 _STEPS = {"vllm": 16, "mlx": 256}
-# tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size; vLLM's max_num_batched_tokens is at
-# most that by default
-_PROMPT_STEPS = {"mlx": 2048, "vllm": 8192}
+# no sines and cosines: ALiBi instead
+_UNTURNED = ("bloom", "mpt")
+# tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size
+_PROMPT_STEPS = {"mlx": 2048}
 # mlx_lm 0.32.2: models whose make_cache gives windowed layers a RotatingKVCache, or Llama 4's ChunkedKVCache; others keep every token
 _MLX_ROTATES = frozenset({"cohere2", "exaone4", "gemma3", "gemma3n", "gemma4", "gpt-oss", "llama4", "olmo2"})
 # the same, where the config lists layer_types: that is, where some layers have no window (llama.py, to which it maps mistral)
@@ -207,7 +208,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         made, evictable = _torch(subject, architecture, row, _weights(subject, loaded, runtime, format, asked.quantization), runtime, asked)
     else:
         made = [_weights(subject, loaded, runtime, format, asked.quantization), *_cache(architecture, row, runtime, asked)]
-        made += [_activations(architecture, runtime, asked), overhead(runtime)]
+        if runtime.id == "vllm":
+            made += _vllm(subject, architecture, row, runtime, asked)
+        else:
+            made += [_activations(architecture, runtime, asked), overhead(runtime)]
     devices: tuple[int, ...] = ()
     if runtime.id == "vllm":
         made = [_cut(item, subject, architecture, row) for item in made]
@@ -239,8 +243,10 @@ def _divides(number: int, architecture: Architecture, quantization: str) -> bool
 
 
 def _cut(item: Term, subject: Subject, architecture: Architecture, row: ArchitectureRow) -> Term:
-    """With what tensor parallelism divides of it: activations and the program are whole on every device, as its log of Llama 3 on two
-    says (tests/truth/vllm.json), and so are a latent cache and encoders."""
+    """With what tensor parallelism divides of it: activations, the program and a latent cache are whole on every device.
+
+    Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four devices, Mistral Small 3.1 on two.
+    """
     shares: dict[int, float] = {}
     if item.name == "kv_cache":
         for group in cache_groups(architecture, row):
@@ -257,7 +263,8 @@ def _cut(item: Term, subject: Subject, architecture: Architecture, row: Architec
                 most = heads.get(tensor.layers[0], 0) if tensor.layers else 0
             shares[most] = shares.get(most, 0.0) + size
         shares = shares or {0: 1.0}
-        beside = min(0.9, 2 * (subject.spec.parameters.encoders or 0) / item.bytes) if item.bytes else 0.0
+        beside = _table(architecture, row) / item.bytes if subject.whole and item.bytes else 0.0
+        item = item.replace(joined=(0, 0, 2 * (subject.spec.parameters.encoders or 0)))
         whole = sum(shares.values()) / (1 - beside)
     elif item.name == "recurrent_state":
         shares, whole = {0: 1.0}, 1.0
@@ -304,7 +311,17 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     if stored != loaded:
         size, low, high = (int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high))
         line = f"({line}) × {DTYPES[loaded]:g}/{DTYPES[stored]:g}, for it loads {stored} weights as {loaded} (dtype auto)"
+    how = files.how
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
+        if own and architecture.dtype is None:
+            how, high = How.COMPUTED, int(size * 1.01)
+            line += ", 16 bits a number whatever the files hold (--dtype auto)"
+        if architecture.tied_embeddings:
+            high -= unneeded
+        table = _table(architecture, row)
+        if table:
+            size, high = size + table, high + table
+            line += f" + {table:,} bytes of a table of positions"
         likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
         if most:
             size, high = size + likely, high + most
@@ -314,7 +331,21 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         # without a kernel for the narrow type it is expanded while loading
         high = max(high, count(checkpoint_tensors(architecture, row)) * 2)
         line += "; up to 2 bytes per parameter where this machine has no kernel for the type"
-    return term("weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high)
+    return term("weights", max(0, size), how, files.source, line, low=max(0, low), high=high)
+
+
+def _table(architecture: Architecture, row: ArchitectureRow) -> int:
+    """What vLLM keeps of sines and cosines for every position, in 16 bits and whole on every device.
+
+    vllm/model_executor/layers/rotary_embedding; logs of Gemma 3, whose linear scaling makes it eight times as long, say so as well.
+    """
+    if not architecture.context_tokens or architecture.row in _UNTURNED:
+        return 0
+    if any(tensor.name.startswith("position_embd") for tensor in checkpoint_tensors(architecture, row)):
+        return 0
+    length = max((group.key_length for group in architecture.attention if group.kind not in ("latent", "cross")), default=0)
+    longer = 8 if architecture.row == "gemma3" and architecture.context_tokens > 32_768 else 1
+    return 2 * length * architecture.context_tokens * longer
 
 
 def _unneeded(subject: Subject, files: SizedWeights, format: str, quantization: str) -> int:
@@ -352,8 +383,12 @@ def _quantized_while_loading(
         # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its issue 1849
         line += f" + {extra:,} bytes, for experts stay in 16 bits"
         source += "; bitsandbytes issue 1849: experts of transformers 5 are left in 16 bits"
+    table = _table(architecture, row) if runtime.id == "vllm" else 0
+    if table:
+        line += f" + {table:,} bytes of a table of positions"
     size = files.bytes + extra
-    return term("weights", size, files.how, source, line, low=files.low_bytes, high=max(files.high_bytes, int(size * 1.005)))
+    high = max(files.high_bytes, int(size * 1.005)) + table
+    return term("weights", size + table, files.how, source, line, low=files.low_bytes, high=high)
 
 
 def _loaded(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> tuple[str, str]:
@@ -427,15 +462,25 @@ def _elements(group: CacheGroup) -> tuple[int, str]:
     return group.key_elements + group.value_elements, f"{heads} × ({group.key_length} + {group.value_length})"
 
 
+def _vllm(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
+    from . import vllm_memory
+
+    encodes = subject.spec.modality == "embedding"
+    # no part of a text is read before the whole where each token sees all others (vllm/config/model.py, is_chunked_prefill_supported)
+    whole = asked.context_tokens if encodes and row.encoder else 0
+    seeing = bool(subject.spec.parameters.encoders) and not subject.text_alone
+    width = _width(architecture, runtime)
+    made = vllm_memory.activations(architecture, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing)
+    return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
+
+
 def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
     width = _width(architecture, runtime)
     if runtime.id == "mlx":
         from . import mlx_memory
 
         return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
-    waiting = asked.context_tokens * asked.parallel
-    # vLLM's limit is of all sequences together
-    tokens = min(waiting, _PROMPT_STEPS.get(runtime.id, waiting))
+    tokens = asked.context_tokens * asked.parallel
     inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
     logits = 4 * (architecture.vocabulary or 0) * asked.parallel

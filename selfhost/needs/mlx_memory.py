@@ -14,16 +14,17 @@ from .records import How, Term
 PROMPT_STEP = 2048
 """Tokens of a prompt that are read at once: prefill_step_size of mlx_lm/generate.py 0.32.2."""
 
-# arrays that wait in closed buffers
-_WAITING_BYTES = 10 * 50_000_000
-# and of the widest array, the ones that went over those limits: 1 to 6 were seen, twelve where experts are sorted
-_OVER = (0, 4, 9)
-# heads for which Metal's attention keeps no scores (mlx/backend/metal/scaled_dot_product_attention.cpp)
+# arrays that wait in closed buffers; of a short prompt no more than 500, for a buffer is closed after 50 operations as well
+_WAITING_BYTES, _WAITING_ARRAYS = 10 * 50_000_000, 10 * 50
+# and of the widest array, the ones that went over those limits: 1.2 to 6.4 were seen, and 13 to 21 where scores are stored between them
+_OVER, _OVER_SCORES = (1, 4, 7), (10, 16, 23)
+# of a prompt of 128 or 512 tokens 0.3 to 1.2 times what waits was seen, and not always the widest array
+_SHORT = (0.3, 1.0, 1.25)
+# heads for which Metal's attention keeps no scores (mlx/backend/metal/scaled_dot_product_attention.cpp, sdpa_full_supported_head_dim)
 _FUSED = (64, 80, 128)
-# arrays of scores alive at once: one for Gemma 4; 3 to 19 where recurrent layers lie between
-_SCORES, _SCORES_RECURRENT = 1, 19
-# numbers a token and unit of width that Mamba's scan takes at most: by the peak of Granite 4.0 H Small
-_SCANNED = 300
+# Mamba 2 is scanned 256 tokens at a time (mlx_lm/models/ssm.py, ssm_attn), in arrays of heads × 256 × 256 in float32. MLX counts what
+# an operation reads, and these are made of small ones: 120 were alive in Granite 4.0 H Small, the only peak that is known
+_SCAN_STEP, _SCANNED = 256, (20, 90, 140)
 _SOURCE = "Metal peaks that others printed, tests/truth/mlx.json; mlx 0.29 to 0.32"
 
 
@@ -31,26 +32,43 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     """The most that one piece of a prompt holds; `tokens` of one sequence, `width` the bytes of a number."""
     piece, wide = min(tokens, PROMPT_STEP) * sequences, architecture.embedding_length
     inner = max((max(group.length, wide if group.experts else 0) * (group.used or 1) for group in architecture.feed_forward), default=wide)
+    inner = max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
     array = piece * inner * width
     # a short prompt has no more than all arrays of all layers
     every = piece * architecture.layers * (6 * wide + 3 * inner) * width
     logits = 4 * (architecture.vocabulary or 0) * sequences
+    stored = _scores(architecture, tokens, piece, width)
+    waiting = min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width)
+    over = _OVER_SCORES if stored else _OVER
+    # 0 from a whole piece on, 1 up to a quarter of one
+    shorter = min(1.0, max(0.0, (PROMPT_STEP - tokens) / (PROMPT_STEP * 3 // 4)))
+    shares = [1.0 - shorter + shorter * share for share in _SHORT]
+    least, likely, most = (
+        min(every, int(waiting * share) + number * array) + logits + stored
+        for share, number in zip(shares, (0 if shorter else over[0], *over[1:]), strict=True)
+    )
+    line = f"{waiting:,} bytes that wait for the GPU + {over[1]} × {piece:,} tokens × {inner:,} × {width} bytes"
+    if every < waiting + over[1] * array:
+        line = f"{piece:,} tokens × {architecture.layers:,} layers × (6 × {wide:,} + 3 × {inner:,}) × {width} bytes"
+    line += f" + {logits:,} bytes of logits"
+    if stored:
+        line += f" + {stored:,} bytes of scores, which heads of this length leave in memory"
+    how, kinds = How.COMPUTED, {group.kind for group in architecture.recurrent}
+    if "mamba2" in kinds:
+        heads = max(group.heads or 0 for group in architecture.recurrent)
+        step = heads * min(tokens, _SCAN_STEP) ** 2 * 4 * sequences
+        least, likely, most = (size + number * step for size, number in zip((least, likely, most), _SCANNED, strict=True))
+        line += f" + {_SCANNED[1]} × {step:,} bytes of the scan"
+    if kinds - {"delta"}:
+        how = How.ASSUMED
+    return term("activations", likely, how, _SOURCE, line, low=least, high=most)
+
+
+def _scores(architecture: Architecture, tokens: int, piece: int, width: int) -> int:
+    """Of the widest attention of one layer: those of two layers were never seen at once."""
     stored = 0
     for group in architecture.attention:
         if group.key_length not in _FUSED and group.kind != "cross":
             reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind == "sliding" else tokens
             stored = max(stored, group.heads * piece * reach * width)
-    least, likely, most = (min(every, _WAITING_BYTES + number * array) + logits for number in _OVER)
-    line = f"{_WAITING_BYTES:,} bytes that wait for the GPU + {_OVER[1]} × {piece:,} tokens × {inner:,} × {width} bytes"
-    if every < _WAITING_BYTES + _OVER[1] * array:
-        line = f"{piece:,} tokens × {architecture.layers:,} layers × (6 × {wide:,} + 3 × {inner:,}) × {width} bytes"
-    line += f" + {logits:,} bytes of logits"
-    how = How.COMPUTED
-    if stored:
-        likely, most = likely + stored, most + stored * _SCORES
-        line += f" + {stored:,} bytes of scores, which heads of this length leave in memory on a Mac older than M5"
-    if architecture.recurrent:
-        scanned = _SCANNED * piece * wide * width if any(group.kind.startswith("mamba") for group in architecture.recurrent) else 0
-        how, most = How.ASSUMED, most + stored * (_SCORES_RECURRENT - _SCORES) + scanned
-        line += "; recurrent layers were seen to take far more"
-    return term("activations", likely, how, _SOURCE, line, low=least, high=most)
+    return stored

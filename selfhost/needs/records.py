@@ -43,7 +43,9 @@ class Term(Record):
     `offload` is None where all of it lies in one place, or shared out evenly.
     `cut`: which shares of it tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and all of
     it where nothing is said, is whole on every device. `on_device` is the term where the model lies on an accelerator, for what a
-    processor takes otherwise: parts of files that it maps and never reads. `beside` is what of such a term stays in RAM.
+    processor takes otherwise: parts of files that it maps and never reads. `beside` is what of such a term stays in RAM, and of a
+    program that runs on devices alone what it takes of the RAM. `on_large` is the term on a device of `placement.is_large`.
+    `joined`: the least, likely and most that each of several devices holds of it more.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Term(Record):
     cut: tuple[tuple[float, int], ...] = ()
     on_device: Term | None = None
     beside: Term | None = None
+    on_large: Term | None = None
+    joined: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def is_program(self) -> bool:
@@ -79,12 +83,12 @@ class Term(Record):
         if devices == 1:
             return self
         left = 1.0 - sum(share - share / (min(devices, most) if most else devices) for share, most in self.cut)
-        sizes = {name: -int(-getattr(self, name) * left // 1) for name in ("bytes", "low_bytes", "high_bytes")}
-        if self.may_be_mapped and self.cut:
-            # what is whole by default may be divided on request: encoders, by --mm-encoder-tp-mode of vLLM
-            sizes["low_bytes"] = self.low_bytes // devices
+        least, likely, most = self.joined
+        more = {"bytes": likely, "low_bytes": least, "high_bytes": most}
+        sizes = {name: more[name] - int(-getattr(self, name) * left // 1) for name in more}
         part = f"{left:.4g}" if self.cut else "all"
-        return self.replace(arithmetic=f"on each of {devices} devices {part} of: {self.arithmetic}", **sizes)
+        line = f"on each of {devices} devices {part} of: {self.arithmetic}"
+        return self.replace(arithmetic=line + (f" + {likely:,} bytes to talk to the others" if likely else ""), **sizes)
 
 
 class SizedWeights(Record):
