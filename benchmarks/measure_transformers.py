@@ -124,6 +124,82 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
                                     "intermediate_size": 2048, "vocab_size": 32000}, {}),
 }  # fmt: skip
 
+_HYBRID = {"hidden_size": 1024, "num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816, "vocab_size": 32000}
+_DELTA = {"head_dim": 64, "linear_num_key_heads": 8, "linear_num_value_heads": 16, "linear_key_head_dim": 64, "linear_value_head_dim": 64}
+_MAMBA2 = {"mamba_n_heads": 32, "mamba_d_head": 64, "mamba_n_groups": 1, "mamba_d_state": 128}
+# models that keep a state
+MODELS |= {
+    "mamba": ("MambaConfig", {"hidden_size": 1024, "num_hidden_layers": 12, "vocab_size": 32000}, {"dtype": "float32"}),
+    "falcon-h1": ("FalconH1Config", {**_HYBRID, "num_hidden_layers": 8, "mamba_d_ssm": 2048, "mamba_chunk_size": 128, **_MAMBA2}, {}),
+    "granite-h": (
+        "GraniteMoeHybridConfig",
+        {**_HYBRID, "num_hidden_layers": 8, "layer_types": ["mamba", "mamba", "mamba", "attention"] * 2, "mamba_expand": 2,
+         "num_local_experts": 0, "num_experts_per_tok": 0, "shared_intermediate_size": 2816, **_MAMBA2},
+        {},
+    ),
+    "lfm2": (
+        "Lfm2Config",
+        {**_HYBRID, "num_hidden_layers": 9, "layer_types": ["conv", "conv", "full_attention"] * 3, "block_auto_adjust_ff_dim": False},
+        {},
+    ),
+    "qwen3.5": (
+        "Qwen3_5TextConfig",
+        {**_HYBRID, "num_hidden_layers": 8, "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * 2, **_DELTA},
+        {},
+    ),
+}  # fmt: skip
+# models that see: small, but for the patches of a picture
+_TEXT = {"hidden_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816,
+         "vocab_size": 32064, "max_position_embeddings": 8192}  # fmt: skip
+_EYE = {"hidden_size": 640, "intermediate_size": 2560, "num_hidden_layers": 8, "num_attention_heads": 10}
+MODELS |= {
+    "qwen3-vl": (
+        "Qwen3VLConfig",
+        {"text_config": {**_TEXT, "head_dim": 64}, "image_token_id": 32001, "video_token_id": 32002, "vision_start_token_id": 32003,
+         "vision_config": {"depth": 8, "hidden_size": 640, "intermediate_size": 2560, "num_heads": 10, "out_hidden_size": 1024,
+                           "deepstack_visual_indexes": [1, 3, 5]}},
+        {},
+    ),
+    "qwen2.5-vl": (
+        "Qwen2_5_VLConfig",
+        {"text_config": _TEXT, "image_token_id": 32001, "video_token_id": 32002, "vision_start_token_id": 32003,
+         "vision_config": {"depth": 8, "hidden_size": 640, "intermediate_size": 1720, "num_heads": 10, "out_hidden_size": 1024,
+                           "fullatt_block_indexes": [3, 7]}},
+        {},
+    ),
+    "gemma3-vision": (
+        "Gemma3Config",
+        {"text_config": {**_TEXT, "head_dim": 64, "sliding_window": 512}, "image_token_index": 32001,
+         "vision_config": {**_EYE, "image_size": 896, "patch_size": 14}},
+        {},
+    ),
+    "llava": (
+        "LlavaConfig",
+        {"text_config": {"model_type": "llama", **_TEXT}, "image_token_index": 32000,
+         "vision_config": {"model_type": "clip_vision_model", **_EYE, "image_size": 336, "patch_size": 14}},
+        {},
+    ),
+    "mistral3": (
+        "Mistral3Config",
+        {"text_config": {"model_type": "mistral", **_TEXT, "sliding_window": None}, "image_token_index": 10,
+         "vision_config": {"model_type": "pixtral", **_EYE, "head_dim": 64, "image_size": 1540, "patch_size": 14}},
+        {},
+    ),
+}  # fmt: skip
+# the shapes of OpenAI's models: width, layers of the encoder and of the decoder, heads, mel bins, tokens
+_WHISPER = {
+    "tiny": (384, 4, 4, 6, 80, 51865), "base": (512, 6, 6, 8, 80, 51865), "small": (768, 12, 12, 12, 80, 51865),
+    "turbo": (1280, 32, 4, 20, 128, 51866),
+}  # fmt: skip
+for _size, (_wide, _above, _below, _heads, _mels, _tokens) in _WHISPER.items():
+    MODELS[f"whisper-{_size}"] = (
+        "WhisperConfig",
+        {"d_model": _wide, "encoder_layers": _above, "decoder_layers": _below, "encoder_attention_heads": _heads,
+         "decoder_attention_heads": _heads, "encoder_ffn_dim": 4 * _wide, "decoder_ffn_dim": 4 * _wide, "num_mel_bins": _mels,
+         "vocab_size": _tokens, "pad_token_id": 50257},
+        {"dtype": "float16" if _size == "turbo" else "float32"},
+    )  # fmt: skip
+
 
 def _generate(model: str, prompt: int, dtype: str = "bfloat16", **more: Any) -> dict[str, Any]:
     return {"kind": "generate", "model": model, "dtype": dtype, "batch": 1, "prompt_tokens": prompt, "new_tokens": 8, **more}
@@ -188,6 +264,12 @@ def cases() -> list[dict[str, Any]]:
         _generate("deepseek", 1024),
         _generate("deepseek", 512, "float32"),
         _generate("gpt-oss", 1024),
+        *(_generate(model, tokens) for model in ("falcon-h1", "granite-h", "lfm2", "qwen3.5") for tokens in (256, 1000)),
+        *(_generate("mamba", tokens, dtype) for tokens, dtype in ((200, "float32"), (600, "float32"), (600, "bfloat16"))),
+        _generate("lfm2", 2048, "float32"),
+        _generate("qwen3.5", 2048),
+        _generate("qwen3.5", 600, "float32"),
+        _generate("granite-h", 600, "float32"),
     ]
     # the same with a fixed threshold from which glibc maps a block on its own
     fixed: dict[str, Any] = {"mmap_threshold": 262144}
@@ -230,6 +312,25 @@ def cases() -> list[dict[str, Any]]:
         _train("lora", 1024, dtype="bfloat16", checkpointing=True),
         _train("lora", 1024, dtype="bfloat16", checkpointing=True, targets="all-linear", rank=64),
     ]
+    made += [
+        {"kind": "transcribe", "model": f"whisper-{size}", "dtype": dtype, "batch": batch, "beams": beams, "new_tokens": tokens}
+        for size, dtype, batch, beams, tokens in (
+            ("tiny", "float32", 1, 1, 64), ("tiny", "float32", 1, 5, 64), ("tiny", "float32", 1, 5, 256), ("tiny", "float16", 1, 1, 64),
+            ("tiny", "bfloat16", 1, 5, 64), ("tiny", "float32", 4, 1, 64), ("base", "float32", 1, 1, 64), ("base", "float32", 1, 5, 64),
+            ("base", "bfloat16", 1, 1, 64), ("small", "float32", 1, 1, 64), ("small", "bfloat16", 1, 5, 64),
+            ("turbo", "float16", 1, 1, 32), ("turbo", "float16", 1, 5, 32),
+        )
+    ]  # fmt: skip
+    made += [
+        {**_generate(model, tokens, dtype), "kind": "see", "pixels": pixels}
+        for model, pixels, tokens, dtype in (
+            ("qwen3-vl", 0, 1024, "bfloat16"), ("qwen3-vl", 512, 1024, "bfloat16"), ("qwen3-vl", 1536, 3072, "bfloat16"),
+            ("qwen2.5-vl", 0, 1024, "bfloat16"), ("qwen2.5-vl", 560, 1024, "bfloat16"), ("qwen2.5-vl", 1120, 3072, "bfloat16"),
+            ("gemma3-vision", 0, 1024, "bfloat16"), ("gemma3-vision", 896, 1024, "bfloat16"), ("gemma3-vision", 896, 3072, "bfloat16"),
+            ("llava", 0, 1024, "bfloat16"), ("llava", 336, 1024, "bfloat16"), ("llava", 336, 3072, "float32"),
+            ("mistral3", 0, 1024, "bfloat16"), ("mistral3", 560, 1024, "bfloat16"), ("mistral3", 1540, 4096, "bfloat16"),
+        )
+    ]  # fmt: skip
     return made
 
 
@@ -238,9 +339,10 @@ def cases() -> list[dict[str, Any]]:
 
 def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """One answer: load, prompt, decode."""
-    torch, transformers = libraries(case, stages)
+    auto = "AutoModelForCausalLM" if case["kind"] == "generate" else "AutoModelForImageTextToText"
+    torch, transformers = libraries(case, stages, auto, "StoppingCriteria", "DynamicCache")
     more = {"attn_implementation": case["attention"]} if "attention" in case else {}
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
+    model = getattr(transformers, auto).from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
     stages.note("loaded")
     caches: dict[str, dict[str, Any]] = {}
     steps = {1: "first_token", 2: "second_token", case["new_tokens"]: "last_token"}
@@ -254,7 +356,7 @@ def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[
             Watch.count += 1
             if Watch.count in steps:
                 stages.note(steps[Watch.count])
-                caches[steps[Watch.count]] = _cache(cache)
+                caches[steps[Watch.count]] = _cache(torch, cache)
             return torch.zeros(ids.shape[0], dtype=torch.bool)
 
     model.generation_config.eos_token_id = None
@@ -264,16 +366,19 @@ def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[
     if case.get("padded"):
         mask[0, : case["prompt_tokens"] // 4] = 0
     options: dict[str, Any] = {"attention_mask": mask, "do_sample": False}
+    if case.get("pixels"):
+        options |= picture(torch, model, ids, case["pixels"])
     if "chunk" in case:
         options["prefill_chunk_size"] = case["chunk"]
     # files are mapped, not read: a few tokens bring in all but the unused rows of the token table
     model.generate(ids[:, :32], attention_mask=torch.ones_like(ids[:, :32]), max_new_tokens=2, do_sample=False)
     stages.note("warm")
+    kept = "cache_params" if model.config.model_type == "mamba" else "past_key_values"
     cache = transformers.DynamicCache(config=model.config)
-    model.generate(ids, max_new_tokens=case["new_tokens"], past_key_values=cache, stopping_criteria=[Watch()], **options)
+    model.generate(ids, max_new_tokens=case["new_tokens"], stopping_criteria=[Watch()], **options, **{kept: cache})
     cache = transformers.DynamicCache(config=model.config)
     with Allocations(torch) as held:
-        model.generate(ids, max_new_tokens=1, past_key_values=cache, **options)
+        model.generate(ids, max_new_tokens=1, **options, **{kept: cache})
     weights, _ = stored_bytes({id(item): item for item in model.parameters()}.values())
     return {
         "attention_used": model.config._attn_implementation,
@@ -287,11 +392,48 @@ def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[
     }
 
 
-def _cache(cache: Any) -> dict[str, Any]:
-    used, held = stored_bytes(item for layer in cache.layers for item in (layer.keys, layer.values))
-    shapes = [[list(layer.keys.shape), list(layer.values.shape)] for layer in cache.layers]
-    kept = [shape for number, shape in enumerate(shapes) if shape not in shapes[:number]]
-    return {"used_bytes": used, "held_bytes": held, "shapes": kept, "type": str(cache.layers[0].keys.dtype).removeprefix("torch.")}
+def picture(torch: Any, model: Any, ids: Any, side: int) -> dict[str, Any]:
+    """One square picture of random pixels as its processor hands it over; its tokens are written into `ids`."""
+    config = model.config
+    eye, type = config.vision_config, model.dtype
+    patches = side // eye.patch_size
+    if hasattr(eye, "temporal_patch_size"):
+        numbers = 3 * eye.temporal_patch_size * eye.patch_size**2
+        made = {"pixel_values": torch.rand(patches**2, numbers), "image_grid_thw": torch.tensor([[1, patches, patches]])}
+        tokens = patches**2 // eye.spatial_merge_size**2
+    else:
+        made = {"pixel_values": torch.rand(1, 3, side, side).to(type)}
+        tokens = patches**2
+    if config.model_type == "mistral3":
+        made["image_sizes"] = torch.tensor([[side, side]])
+        tokens = patches**2 // config.spatial_merge_size**2
+    elif config.model_type == "gemma3":
+        tokens = config.mm_tokens_per_image
+    ids[:, 4 : 4 + tokens] = config.image_token_id
+    kinds = torch.zeros_like(ids)
+    kinds[:, 4 : 4 + tokens] = 1
+    if "grid_thw" in "".join(made):
+        made["mm_token_type_ids"] = kinds
+    elif config.model_type == "gemma3":
+        made["token_type_ids"] = kinds
+    return made
+
+
+def _cache(torch: Any, cache: Any) -> dict[str, Any]:
+    """Keys and values, and by themselves the states of layers that keep one."""
+    found: dict[str, Any] = {}
+    pairs = [(layer.keys, layer.values) for layer in cache.layers if torch.is_tensor(getattr(layer, "keys", None))]
+    if pairs:
+        used, held = stored_bytes(item for pair in pairs for item in pair)
+        shapes = [[list(keys.shape), list(values.shape)] for keys, values in pairs]
+        kept = [shape for number, shape in enumerate(shapes) if shape not in shapes[:number]]
+        found = {"used_bytes": used, "held_bytes": held, "shapes": kept, "type": str(pairs[0][0].dtype).removeprefix("torch.")}
+    for name in ("conv_states", "recurrent_states"):
+        states = [item for layer in cache.layers for item in getattr(layer, name, {}).values() if torch.is_tensor(item)]
+        if states:
+            kinds = sorted({(*item.shape, str(item.dtype).removeprefix("torch.")) for item in states})
+            found[name] = {"bytes": stored_bytes(states)[1], "shapes": [list(kind) for kind in kinds]}
+    return found
 
 
 def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
@@ -375,7 +517,33 @@ def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str
     }
 
 
-def libraries(case: dict[str, Any], stages: Stages) -> tuple[Any, Any]:
+def measure_transcribe(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """Half a minute of random features, written down."""
+    torch, transformers = libraries(case, stages, "AutoModelForSpeechSeq2Seq")
+    type = getattr(torch, case["dtype"])
+    model = transformers.AutoModelForSpeechSeq2Seq.from_pretrained(folder, dtype=type)
+    stages.note("loaded")
+    features = torch.randn(case["batch"], model.config.num_mel_bins, 3000).to(type)
+    model.generation_config.eos_token_id = None
+    asked = {"num_beams": case["beams"], "do_sample": False}
+    model.generate(features, max_new_tokens=2, **asked)
+    stages.note("warm")
+    model.generate(features, max_new_tokens=case["new_tokens"], **asked)
+    stages.note("last_token")
+    with Allocations(torch) as heard, torch.inference_mode():
+        model.get_encoder()(features)
+    with Allocations(torch) as held:
+        model.generate(features, max_new_tokens=case["new_tokens"], **asked)
+    return {
+        "attention_used": model.config._attn_implementation,
+        "parameters": sum(item.numel() for item in model.parameters()),
+        "weights_bytes": stored_bytes({id(item): item for item in model.parameters()}.values())[0],
+        "encoder_allocated_peak_bytes": heard.peak_bytes,
+        "allocated_peak_bytes": held.peak_bytes,
+    }
+
+
+def libraries(case: dict[str, Any], stages: Stages, *classes: str) -> tuple[Any, Any]:
     """PyTorch and transformers, imported one after the other."""
     torch = import_module("torch")
     torch.set_num_threads(case.get("threads", 1))
@@ -383,7 +551,7 @@ def libraries(case: dict[str, Any], stages: Stages) -> tuple[Any, Any]:
     stages.note("torch")
     transformers = import_module("transformers")
     # the classes load on first use
-    for name in ("AutoModelForCausalLM", "AutoModel", "StoppingCriteria", "DynamicCache"):
+    for name in classes or ("AutoModelForCausalLM", "AutoModel", "StoppingCriteria", "DynamicCache"):
         getattr(transformers, name)
     stages.note("transformers")
     return torch, transformers
@@ -391,8 +559,8 @@ def libraries(case: dict[str, Any], stages: Stages) -> tuple[Any, Any]:
 
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """Runs one case in this process."""
-    measures = {"generate": measure_generate, "encode": measure_encode, "train": measure_train}
-    return measures[case["kind"]](case, folder, stages)
+    measures = {"encode": measure_encode, "train": measure_train, "transcribe": measure_transcribe}
+    return measures.get(case["kind"], measure_generate)(case, folder, stages)
 
 
 def make(model: str, folder: str) -> None:
@@ -400,9 +568,16 @@ def make(model: str, folder: str) -> None:
     torch, transformers = import_module("torch"), import_module("transformers")
     torch.manual_seed(1)
     kind, values, saved = MODELS[model]
-    defaults = {} if kind in ("GPT2Config", "BertConfig", "XLMRobertaConfig", "NomicBertConfig") else {"max_position_embeddings": 8192}
+    own = ("MambaConfig", "GPT2Config", "BertConfig", "XLMRobertaConfig", "NomicBertConfig", "WhisperConfig")
+    defaults = {} if kind in own or "vision_config" in values else {"max_position_embeddings": 8192}
     config = getattr(transformers, kind)(**{**defaults, **values})
-    auto = transformers.AutoModel if model in _ENCODERS else transformers.AutoModelForCausalLM
+    auto = transformers.AutoModelForCausalLM
+    if model in _ENCODERS:
+        auto = transformers.AutoModel
+    elif model.startswith("whisper"):
+        auto = transformers.AutoModelForSpeechSeq2Seq
+    elif "vision_config" in values:
+        auto = transformers.AutoModelForImageTextToText
     made = auto.from_config(config, dtype=getattr(torch, saved.get("dtype", "bfloat16")))
     if saved.get("format") == "bin":
         # the name of the class, which save_pretrained would have added
@@ -425,7 +600,7 @@ RIG = Rig(
     conditions="resident memory from /proc/self/status, its peak since the stage before; *_allocated_* from PyTorch's profiler, "
     "above what was held before; `warm` is after a first answer of 2 tokens to 32; mmap_threshold is glibc's, else it moves by itself",
     packages=("torch", "transformers", "safetensors", "accelerate", "numpy", "peft"),
-    groups={"generate": "generate", "encode": "encode", "train": "train"},
+    groups={"generate": "generate", "encode": "encode", "transcribe": "transcribe", "see": "see", "train": "train"},
     cases=cases,
     make=make,
     measure=measure,

@@ -2,6 +2,8 @@
 
     python benchmarks/prediction_errors.py              # one line a quantity
     python benchmarks/prediction_errors.py --by-model   # and one an architecture, where anything is off
+    python benchmarks/prediction_errors.py --widths     # only how wide the ranges are that the catalogue is told, per runtime and modality
+    python benchmarks/prediction_errors.py --widths transformers   # and one line a model of it that is wider than ± 10 %
 
 Then one line a runtime: how many peaks of whole runs lie inside the range that is told, how wide that is, and how far off its middle.
 
@@ -24,11 +26,13 @@ import test_needs_truth as truth
 import test_runtimes_truth as others
 import test_torch_memory as torch
 
+from selfhost import needs
 from selfhost.catalogue import Catalogue
 from selfhost.needs import graphs, llamacpp, weights_bytes
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
 from selfhost.spec import ModelSpec
+from selfhost.workload import Workload
 
 Error = tuple[str, str, float]
 """Quantity, architecture, relative error."""
@@ -37,7 +41,11 @@ Error = tuple[str, str, float]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--by-model", action="store_true", help="one line an architecture too, where anything is off")
+    parser.add_argument("--widths", nargs="?", const="", metavar="RUNTIME", help="how wide the ranges of the catalogue are, and stop")
     options = parser.parse_args()
+    if options.widths is not None:
+        _print_widths(options.widths)
+        return 0
     found: dict[tuple[str, str], list[float]] = {}
     for quantity, architecture, error in (*_allocated(), *_loaded(), *_published(), *_of_the_catalogue()):
         found.setdefault((quantity, ""), []).append(error)
@@ -102,6 +110,39 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
         for run in others.truth("diffusers")["runs"]
     ]
     yield "diffusers", pictures
+
+
+# context that the catalogue is asked with, or what a model was trained for, if less; and what counts as wide
+_CONTEXT_TOKENS, _WIDE = 8192, 0.10
+
+
+def _print_widths(chosen: str) -> None:
+    """Half the range as a share of its middle, per runtime and modality, at the default format and quantization of each model."""
+    print(f"{'ranges of the catalogue':36} {'n':>5} {'± median':>9} {'± 95 %':>8} {'± worst':>8} {'over 10':>8}")
+    shelf = Catalogue.open()
+    for runtime in map(shelf.runtime, shelf.runtime_ids()):
+        widths: dict[str, list[tuple[float, str, MemoryNeed]]] = {}
+        for spec in map(shelf.spec, shelf.ids()):
+            if spec.closed or spec.modality not in runtime.modalities or needs.why_not_loaded(spec, runtime):
+                continue
+            format, quantization = needs.default_format_and_quantization(spec, runtime)
+            longest = spec.architecture.context_tokens if spec.architecture else None
+            tokens = min(_CONTEXT_TOKENS, longest or _CONTEXT_TOKENS)
+            asked = Workload(runtime=runtime.id, format=format, quantization=quantization, context_tokens=tokens)
+            memory = needs.needs_of(spec, runtime, asked, shelf.common("architectures")).memory
+            if memory is not None and memory.high_bytes:
+                low, high = memory.low_bytes, memory.high_bytes
+                widths.setdefault(spec.modality, []).append(((high - low) / (high + low), spec.id, memory))
+        for modality, found in sorted(widths.items()):
+            ordered = sorted(width for width, _, _ in found)
+            line = f"{f'{runtime.id}, {modality}':36} {len(ordered):5} {100 * median(ordered):9.1f}"
+            line += f" {100 * ordered[int(0.95 * (len(ordered) - 1))]:8.1f} {100 * ordered[-1]:8.1f}"
+            print(f"{line} {sum(width > _WIDE for width in ordered):8}")
+            if runtime.id == chosen:
+                for width, id, memory in sorted(found, key=lambda item: item[:2]):
+                    if width > _WIDE:
+                        terms = ", ".join(f"{term.name} {term.low_bytes:,} to {term.high_bytes:,} ({term.how})" for term in memory.terms)
+                        print(f"    ± {100 * width:.1f} % {id}: {terms}")
 
 
 def _told(memory: MemoryNeed | None, seen: float) -> Told:

@@ -408,8 +408,8 @@ def test_attention_that_stores_its_scores_needs_room_for_them() -> None:
 
 
 def test_what_transformers_takes_and_nobody_measured_stays_a_wide_guess() -> None:
-    """Images, speech and recurrent layers: assumed, and the high end is at least twice the low one."""
-    for id in ("gemma-3-4b-it", "whisper-small", "falcon-mamba-7b-instruct"):
+    """Layers that attend to a picture: assumed, and the high end is at least twice the low one."""
+    for id in ("llama-3.2-11b-vision-instruct", "llama-3.2-90b-vision-instruct"):
         terms = {term.name: term for term in memory(asked(catalogue().spec(id), runtime("transformers"))).terms}
         for name in ("activations", "runtime"):
             assert terms[name].how is How.ASSUMED

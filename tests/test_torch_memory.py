@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from selfhost import needs
 from selfhost.catalogue import Catalogue
 from selfhost.modelfiles.config import read_config
-from selfhost.needs import torch_memory
+from selfhost.needs import torch_memory, torch_recurrent
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.records import Needs, Term
 from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
@@ -106,18 +106,26 @@ def prompt_cache(run: dict[str, Any]) -> int:
     width = WIDTH[run["dtype"]]
     # an encoder has none; a chat model that is made one fills it all the same
     tokens = run.get("prompt_tokens") or run["tokens"]
-    return torch_memory.cache_bytes(cache_groups(architecture, row), tokens, run["batch"], width, prompt=True)
+    state, _ = torch_recurrent.state_bytes(architecture, run["batch"], width)
+    return state + torch_memory.cache_bytes(cache_groups(architecture, row), tokens, run["batch"], width, prompt=True)
+
+
+def held(cache: dict[str, Any]) -> int:
+    """Keys and values with the storage behind them, and states."""
+    states = sum(int(cache[name]["bytes"]) for name in ("conv_states", "recurrent_states") if name in cache)
+    return states + int(cache.get("held_bytes", 0))
 
 
 @pytest.mark.parametrize("run", runs("generate"))
 def test_the_cache_is_known_to_the_byte(run: dict[str, Any]) -> None:
-    """Keys and values, their storage included, after the prompt and after the last answered token: windows, latent, shared heads."""
+    """Keys, values and states after the prompt and after the last answered token: windows, latent, shared heads, recurrent layers."""
     architecture, row = model(run["model"])
     groups, width, prompt = cache_groups(architecture, row), WIDTH[run["dtype"]], run["prompt_tokens"]
     seen = prompt + run["new_tokens"] - 1
     if "chunk" not in run:
-        assert prompt_cache(run) == run["cache"]["first_token"]["held_bytes"]
-    assert torch_memory.cache_bytes(groups, seen, run["batch"], width) == run["cache"]["last_token"]["held_bytes"]
+        assert prompt_cache(run) == held(run["cache"]["first_token"])
+    state, _ = torch_recurrent.state_bytes(architecture, run["batch"], width)
+    assert torch_memory.cache_bytes(groups, seen, run["batch"], width) + state == held(run["cache"]["last_token"])
 
 
 @pytest.mark.parametrize("run", runs("generate", "encode"))
@@ -179,7 +187,8 @@ def test_the_answer_holds_what_was_measured(run: dict[str, Any]) -> None:
     assert answer.memory.low_bytes <= resident(run) <= answer.memory.high_bytes
     assert answer.memory.total_bytes == pytest.approx(resident(run), rel=0.08)
     if run["kind"] == "generate":
-        assert terms["kv_cache"].low_bytes == terms["kv_cache"].high_bytes == run["cache"]["first_token"]["held_bytes"]
+        kept = [terms[name] for name in ("kv_cache", "recurrent_state") if name in terms]
+        assert sum(term.low_bytes for term in kept) == sum(term.high_bytes for term in kept) == held(run["cache"]["first_token"])
 
 
 def test_experts_that_are_copied_leave_pages_that_may_go() -> None:

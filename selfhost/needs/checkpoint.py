@@ -13,7 +13,7 @@ from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, is_linear, lin
 from .packed import size_of as packed_size
 from .parts import ENCODER_REMEDY, Asked, Parts, Subject, published, stated_size, term, times, unread_cache, unread_size, why_no_encoders
 from .records import How, SizedWeights, Term
-from .tensors import ArchitectureRow, checkpoint_tensors, count
+from .tensors import ArchitectureRow, checkpoint_tensors
 
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 """Best quality first."""
@@ -34,13 +34,6 @@ _MLX_ROTATES = frozenset({"cohere2", "exaone4", "gemma3", "gemma3n", "gemma4", "
 _MLX_ROTATES_MIXED = frozenset({"llama", "mistral3"})
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
-_TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
-# whose weights and prompts were measured
-_MEASURED_ROWS = frozenset(
-    {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2", "gpt-oss", "bert", "nomic-bert"}
-)
-# classes of transformers 5.23.0 without _supports_sdpa: their attention stores its scores
-_WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt"})
 
 
 def name_of(architecture: Architecture | None) -> str:
@@ -204,14 +197,18 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         return Parts(files=files, terms=found, largest_file_bytes=min(files.bytes, _SHARD_BYTES), unknown=(unknown,))
     row = subject.row or ArchitectureRow(name=architecture.row)
     evictable = 0
-    if runtime.id == "transformers" and _in_torch_memory(subject, architecture):
-        made, evictable = _torch(subject, architecture, row, _weights(subject, loaded, runtime, format, asked.quantization), runtime, asked)
-    else:
+    made: list[Term] = []
+    if runtime.id == "transformers":
+        from . import torch_parts
+
+        weights = _weights(subject, loaded, runtime, format, asked.quantization)
+        made, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, asked)
+    if not made:
         made = [_weights(subject, loaded, runtime, format, asked.quantization), *_cache(architecture, row, runtime, asked)]
         if runtime.id == "vllm":
             made += _vllm(subject, architecture, row, runtime, asked)
         else:
-            made += [_activations(architecture, runtime, asked), overhead(runtime)]
+            made += [guessed_activations(architecture, runtime, asked), overhead(runtime)]
     devices: tuple[int, ...] = ()
     if runtime.id == "vllm":
         made = [_cut(item, subject, architecture, row) for item in made]
@@ -307,7 +304,7 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         size, high = size - seeing, high - seeing
         low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
         line += f" - {seeing:,} bytes of encoders, for it runs the text alone"
-    stored, loaded = _loaded(runtime, architecture, quantization)
+    stored, loaded = loaded_type(runtime, architecture, quantization)
     if stored != loaded:
         size, low, high = (int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high))
         line = f"({line}) × {DTYPES[loaded]:g}/{DTYPES[stored]:g}, for it loads {stored} weights as {loaded} (dtype auto)"
@@ -326,11 +323,6 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         if most:
             size, high = size + likely, high + most
             line += f" + {likely:,} bytes of padded experts, as the Marlin kernels want them; others none, or {most:,}"
-    narrow = architecture is not None and (architecture.expert_dtype or architecture.matrix_dtype)
-    if narrow and row is not None and architecture is not None and subject.whole and runtime.id == "transformers":
-        # without a kernel for the narrow type it is expanded while loading
-        high = max(high, count(checkpoint_tensors(architecture, row)) * 2)
-        line += "; up to 2 bytes per parameter where this machine has no kernel for the type"
     return term("weights", max(0, size), how, files.source, line, low=max(0, low), high=high)
 
 
@@ -391,7 +383,7 @@ def _quantized_while_loading(
     return term("weights", size + table, files.how, source, line, low=files.low_bytes, high=high)
 
 
-def _loaded(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> tuple[str, str]:
+def loaded_type(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> tuple[str, str]:
     """The type that plain weights are stored in, and the one that they are loaded as unless told: config.json's, whatever the files hold.
 
     transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto makes 32 bits 16 (vllm/config/model.py).
@@ -415,7 +407,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     lines: list[str] = []
     for group in cache_groups(architecture, row):
         kept, reach = _kept(architecture, group, runtime, tokens)
-        elements, line = _elements(group)
+        elements, line = cache_line(group)
         reading = f", {reach:,} while a prompt is read" if runtime.id == "mlx" and reach > kept else ""
         lines.append(f"{times(group.layers, 'layer')} × {line} × {width} bytes × {kept:,} tokens{reading}{ending}")
         size += group.layers * elements * width * kept * asked.parallel
@@ -453,7 +445,8 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
     return min(tokens, -(-window // step) * step), tokens
 
 
-def _elements(group: CacheGroup) -> tuple[int, str]:
+def cache_line(group: CacheGroup) -> tuple[int, str]:
+    """Elements that a layer keeps of one token, and how they come about."""
     if group.latent:
         return group.key_elements, f"{group.key_length:,}"
     heads = times(group.kv_heads, "KV head")
@@ -474,7 +467,8 @@ def _vllm(subject: Subject, architecture: Architecture, row: ArchitectureRow, ru
     return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
 
 
-def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
+def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
+    """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
     width = _width(architecture, runtime)
     if runtime.id == "mlx":
         from . import mlx_memory
@@ -496,134 +490,6 @@ def _activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked)
     )
 
 
-# ------------------------------------------------------------------ transformers, where torch_memory knows it
-
-
-def _in_torch_memory(subject: Subject, architecture: Architecture) -> bool:
-    """Text alone, attention in every layer, and every tensor known: what the measured formulas are made for."""
-    row = subject.row
-    if row is None or not subject.whole or subject.spec.parameters.encoders or subject.spec.modality not in ("text", "embedding"):
-        return False
-    crossing = any(group.kind == "cross" for group in architecture.attention)
-    return not (architecture.recurrent or architecture.audio or crossing) and (not row.encoder or row.name in _MEASURED_ROWS)
-
-
-def _torch(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, runtime: RuntimeSpec, asked: Asked
-) -> tuple[list[Term], int]:
-    """The terms, and the evictable bytes; `files` is the term for weights of which nothing but the files is known."""
-    from . import torch_memory
-
-    narrow = asked.quantization not in PLAIN_DTYPES
-    stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
-    stored, loaded = _loaded(runtime, architecture, asked.quantization)
-    type = architecture.dtype if narrow else loaded
-    # bytes of a number in the model; both where the type is not stated
-    widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
-    measured = row.name in _MEASURED_ROWS and not narrow and stated
-    converted = stored != loaded
-    made = [_torch_weights(subject, architecture, row, widths[0], converted=converted) if measured else files]
-    cached = _torch_cache(architecture, row, widths, asked)
-    if cached is not None:
-        made.append(cached)
-    made.append(_torch_activations(architecture, row, widths, runtime, asked, measured=measured))
-    made.append(_torch_overhead(architecture, row, widths, runtime, measured=measured))
-    if converted:
-        # mapped files and the weights made of them are resident together while it loads: the mapped pages may go
-        return made, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
-    # files map single experts, the model copies them into one array per layer: the mapped pages may go
-    return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
-
-
-def _torch_weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int, *, converted: bool) -> Term:
-    """In the type that the model runs in; `converted` where the files are of another one."""
-    from . import torch_memory
-
-    parameters = count(checkpoint_tensors(architecture, row))
-    whole = parameters * width
-    encodes = row.encoder or subject.spec.modality == "embedding"
-    found = torch_memory.resident_weights(architecture, row, whole, width, converted=converted, fixed_threshold=True, encodes=encodes)
-    line = f"{parameters:,} parameters × {width} bytes"
-    if found.bytes < whole:
-        line += f" - {whole - found.bytes:,} bytes of tables that come in row by row; all their rows are {whole - found.low_bytes:,} bytes"
-    stated = subject.spec.parameters.total
-    # the spec says how far its architecture is from the published count
-    apart = abs(stated - parameters) * width if stated else 0
-    low, high = found.low_bytes - apart, found.high_bytes + apart
-    how = How.EXACT if low == high else How.COMPUTED
-    whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
-    made = term("weights", found.bytes, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
-    full = f"{parameters:,} parameters × {width} bytes"
-    ends = {"low": max(0, whole - apart), "high": whole + apart}
-    device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
-    return made.replace(on_device=device)
-
-
-def _torch_overhead(
-    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, *, measured: bool
-) -> Term:
-    """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
-    from . import torch_memory
-
-    ends = [torch_memory.overhead(architecture, width) for width in widths]
-    size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
-    line, note = f"{size:,} bytes", f"; {low // torch_memory.MIB:,} to {high // torch_memory.MIB:,} MiB were seen"
-    if measured:
-        left = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False)
-        none = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False, fixed_threshold=True)
-        if left.high_bytes:
-            line += f" + {left.bytes - none.bytes:,} bytes left in the heap by stacking experts"
-            note += f", and up to {left.high_bytes:,} bytes left"
-            size, low, high = size + left.bytes - none.bytes, low + left.low_bytes - none.low_bytes, high + left.high_bytes
-    return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(on_device=overhead(runtime))
-
-
-def _torch_cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
-    from .torch_memory import cache_bytes
-
-    groups = cache_groups(architecture, row)
-    if not groups:
-        return None
-    tokens, sequences, width = asked.context_tokens, asked.parallel, widths[0]
-    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
-    lines = [f"{times(group.layers, 'layer')} × {_elements(group)[1]} × {width} bytes × {tokens:,} tokens{ending}" for group in groups]
-    indexed = sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
-    size = cache_bytes(groups, tokens, sequences, width, prompt=True)
-    high = cache_bytes(groups, tokens, sequences, widths[-1], prompt=True) + indexed
-    note = ""
-    if any(group.window_tokens is not None for group in groups):
-        note = "; layers with a window hold the whole prompt while it is read"
-    how = How.EXACT if high == size else How.COMPUTED
-    return term("kv_cache", size, how, f"DynamicCache in the type of the model; {_TORCH}", " + ".join(lines) + note, high=high)
-
-
-def _torch_activations(
-    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, asked: Asked, *, measured: bool
-) -> Term:
-    """A prompt that fills the context, read in one pass; several have different lengths, hence a mask, at the high end."""
-    from .torch_memory import prompt_bytes
-
-    tokens, sequences, eager = asked.context_tokens, asked.parallel, row.name in _WITHOUT_SDPA
-    plain = prompt_bytes(architecture, row, tokens, sequences, widths[0], eager=eager, fixed_threshold=True)
-    found = prompt_bytes(architecture, row, tokens, sequences, widths[0], eager=eager)
-    most = prompt_bytes(architecture, row, tokens, sequences, widths[-1], eager=eager, padded=sequences > 1)
-    line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of holes in the heap; the prompt fills the context"
-    low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
-    wide = _activations(architecture, runtime, asked)
-    if any(group.kind == "latent" for group in architecture.attention):
-        # a CPU composes attention of unlike heads and stores scores; what kernels of a GPU do was not measured
-        low = min(low, wide.low_bytes)
-    how, source = How.COMPUTED, _TORCH
-    if not measured:
-        how, source = How.ASSUMED, "as measured for other architectures or types; not measured for this one"
-        low, high = min(low, wide.low_bytes), max(high, wide.high_bytes)
-    made = term("activations", found.bytes, how, source, line, low=low, high=high)
-    # no heap has holes there, and kernels may hold less or more
-    unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
-    ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
-    return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
-
-
 def decode_bytes(
     subject: Subject, format: str, quantization: str, sized: SizedWeights | Unread, runtime: RuntimeSpec | None
 ) -> dict[str, int]:
@@ -635,5 +501,5 @@ def decode_bytes(
     if architecture is not None and not architecture.tied_embeddings and architecture.output_matrix:
         active -= (architecture.vocabulary or 0) * architecture.embedding_length
     read = max(0, (sized.bytes - _unneeded(subject, sized, format, quantization)) * active // parameters.total)
-    stored, loaded = _loaded(runtime, architecture, quantization)
+    stored, loaded = loaded_type(runtime, architecture, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}

@@ -21,10 +21,10 @@ _OVERHEAD = (367 * MIB, 350 * MIB, 385 * MIB)
 # and what products with 16-bit experts (torch's grouped_mm) keep outside PyTorch's allocator: 32 MiB after one answer, 40 to 80 later
 _GROUPED_OVERHEAD = (60 * MIB, 30 * MIB, 80 * MIB)
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
-_MAPPED_BLOCK_BYTES = 32 * MIB
+MAPPED_BLOCK_BYTES = 32 * MIB
 # holes of the heap, in units of the widest block: 0.3 to 10.2 over 50 runs, less than one per layer, half of the runs below 3;
 # an encoder, whose blocks are freed in order, has at most 3
-_HOLES, _HOLES_HIGH = 3, 11
+HOLES, HOLES_HIGH = 3, 11
 _ENCODER_HOLES, _ENCODER_HOLES_HIGH = 1, 3
 # what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high;
 # right after loading 0.22 to 0.34 in the type of the files, 0.59 to 0.91 in another
@@ -32,10 +32,22 @@ _LEFT_BY_EXPERTS = (0.05, 0.0, 0.36)
 _LEFT_BY_CONVERTED_EXPERTS = (0.75, 0.5, 1.0)
 # architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss); transformers then takes "eager"
 EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
-# numbers alive per token around and inside a feed-forward without a gate, as multiples of its input and of its length;
-# GPT-2 keeps its positions and composes GELU of single operations (NewGELUActivation)
-_UNGATED = {"gpt2": (6, 4)}
+# numbers alive per token around and inside a feed-forward, as multiples of its input and of its length. Without a gate: GPT-2 and
+# StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of single operations (NewGELUActivation), others square ReLU;
+# Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the attention and both norms
+_AROUND_AND_INSIDE: dict[str, tuple[float, float]] = {
+    "gpt2": (6, 4), "phi2": (4, 4), "starcoder": (6, 2), "nemotron": (4, 3), "arcee": (4, 3), "apertus": (4, 5.5), "stablelm": (6, 3),
+}  # fmt: skip
 _UNGATED_OTHERS = (4, 2)
+# routers that give their weights in float32: so are the experts' weighted outputs, twice while they are ordered
+_FLOAT_ROUTERS = frozenset({"deepseek2", "deepseek32", "glm-dsa", "glm4moe", "minimax-m2", "minimax-m3", "kimi-linear"})
+# classes that store scores in other ways than Gemma 2: bytes per score in a model of 16 and of 32 bits, all that live at once, as
+# PyTorch's allocator counts them (the slope from 500 to 1,100 tokens)
+_SCORE_BYTES: dict[str, tuple[float, float]] = {
+    "gpt-oss": (6, 12), "bloom": (14.0, 16.0), "mpt": (11.9, 11.7), "gptj": (10.2, 10.5), "gpt_neo": (10.3, 8.2), "falcon": (9.3, 9.5),
+}  # fmt: skip
+# classes of transformers 5.23.0 without _supports_sdpa
+WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt"})
 
 
 class Span(Record):
@@ -106,7 +118,7 @@ def resident_weights(
     one = max((group.length * architecture.embedding_length for group in architecture.feed_forward if group.experts), default=0)
     shares = _LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS
     # larger matrices never were in the heap
-    mapped = fixed_threshold or one * width >= _MAPPED_BLOCK_BYTES
+    mapped = fixed_threshold or one * width >= MAPPED_BLOCK_BYTES
     left, low, high = (0 if mapped else int(share * experts) for share in shares)
     line = f"{weights_bytes:,} bytes"
     if rows:
@@ -150,7 +162,7 @@ def prompt_bytes(
     transformers reads a prompt in one pass unless prefill_chunk_size is set and keeps the logits of the last token alone.
     `eager`: attention that stores its scores was asked for; `padded`: prompts of different lengths, so that there is a mask.
     """
-    stored = eager or row.name in EAGER_ROWS
+    stored = eager or stores_scores(architecture, row)
     count = tokens * sequences
     masks = sum(_masks(architecture, row, tokens, sequences, width, stored=stored, padded=padded))
     moments = list(_feed_forwards(architecture, row, count, width))
@@ -158,6 +170,10 @@ def prompt_bytes(
         if group.kind != "cross":
             masked = padded or _windowed(group, tokens)
             moments.append(_attention(architecture, row, group, tokens, sequences, width, stored=stored, masked=masked))
+    if architecture.recurrent:
+        from .torch_recurrent import scans
+
+        moments += scans(architecture, row, tokens, sequences, width)
     most, line = max(moments)
     angles = _angles(architecture, row) * tokens * width
     size = most + masks + angles
@@ -168,17 +184,27 @@ def prompt_bytes(
     if fixed_threshold:
         return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
     wide = _widest(architecture) * count * width
-    block = min(_MAPPED_BLOCK_BYTES, wide)
+    if architecture.recurrent:
+        from .torch_recurrent import widest
+
+        wide = max(wide, widest(architecture, row) * count)
+    block = min(MAPPED_BLOCK_BYTES, wide)
     # gpt-oss: its scores leave holes as well
     scores = tokens * count * width * max((group.heads for group in architecture.attention), default=0) if row.attention_sinks else 0
-    likely, most_holes = (_ENCODER_HOLES, _ENCODER_HOLES_HIGH) if row.encoder else (_HOLES, _HOLES_HIGH)
-    high = min(most_holes, architecture.layers) * min(_MAPPED_BLOCK_BYTES, max(wide, scores))
+    likely, most_holes = (_ENCODER_HOLES, _ENCODER_HOLES_HIGH) if row.encoder else (HOLES, HOLES_HIGH)
+    high = min(most_holes, architecture.layers) * min(MAPPED_BLOCK_BYTES, max(wide, scores))
     return Span(
         bytes=size + min(likely, architecture.layers) * block,
         low_bytes=size,
         high_bytes=size + high,
         arithmetic=f"{line} + up to {high:,} bytes of holes in the heap",
     )
+
+
+def stores_scores(architecture: Architecture, row: ArchitectureRow) -> bool:
+    """Attention that keeps a score for every pair of tokens and every head."""
+    one_head = row.name == "falcon" and any(group.kv_heads == 1 < group.heads for group in architecture.attention)
+    return row.name in EAGER_ROWS or row.name in WITHOUT_SDPA or one_head
 
 
 def _widest(architecture: Architecture) -> int:
@@ -216,21 +242,28 @@ def _feed_forwards(architecture: Architecture, row: ArchitectureRow, count: int,
     """The moment in which a feed-forward holds most: around it the embedded input, the layer's input, the sum and the norm."""
     wide = architecture.embedding_length
     for group in architecture.feed_forward:
-        numbers, line = _feed_forward(group, row, wide)
-        yield numbers * count * width, f"{count:,} tokens × ({line}) × {width} bytes"
+        numbers, line = _feed_forward(group, row, wide, width)
+        yield int(numbers * count * width), f"{count:,} tokens × ({line}) × {width} bytes"
 
 
-def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int) -> tuple[int, str]:
+def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int, width: int) -> tuple[float, str]:
     if group.experts:
         used, length = group.used or 1, group.length
         # selected inputs beside gate and up in one, the activated gate and the product; or four arrays of outputs while they are ordered
-        inner = max(wide + 4 * length, 4 * wide)
+        inner = max(wide + 4 * length, (2 + 8 // width if row.name in _FLOAT_ROUTERS else 4) * wide)
+        if row.name == "llama4":
+            # every expert reads every token
+            used, inner = group.experts, 2 * wide + 4 * length
         return 4 * wide + used * inner, f"4 × {wide:,} + {used} experts × {inner:,}"
-    if row.gate == "none":
-        around, inside = (3, 2) if row.encoder else _UNGATED.get(row.name, _UNGATED_OTHERS)
+    around: float
+    inside: float
+    if row.name in _AROUND_AND_INSIDE:
+        around, inside = _AROUND_AND_INSIDE[row.name]
+    elif row.gate == "none":
+        around, inside = (3, 2) if row.encoder else _UNGATED_OTHERS
     else:
         around, inside = 4, 4 if row.gate == "fused" else 3
-    return around * wide + inside * group.length, f"{around} × {wide:,} + {inside} × {group.length:,}"
+    return around * wide + inside * group.length, f"{around:g} × {wide:,} + {inside:g} × {group.length:,}"
 
 
 def _attention(
@@ -259,10 +292,11 @@ def _attention(
         return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes"
     if stored:
         # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their maximum, softmax
-        each = 3 * width if row.name == "gpt-oss" else 10 if width == 2 else 8
+        score = _SCORE_BYTES.get(row.name, (10, 8))[0 if width == 2 else 1]
         repeated = 2 * queries if group.heads != group.kv_heads else 0
         numbers = 3 * wide + queries + repeated
-        return cells * each + count * numbers * width, f"{cells:,} scores × {each} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
+        line = f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
+        return int(cells * score) + count * numbers * width, line
     numbers = 3 * wide + 4 * queries + keys + values
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:

@@ -1,0 +1,235 @@
+"""The terms of transformers: the formulas for PyTorch on a CPU, where they are known to hold for a model."""
+
+from __future__ import annotations
+
+from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec
+from . import torch_memory
+from .cache import cache_groups
+from .checkpoint import cache_line, guessed_activations, loaded_type, name_of, overhead
+from .packed import DTYPES
+from .parts import Asked, Subject, term, times, why_no_encoders
+from .records import How, Term
+from .tensors import ArchitectureRow, checkpoint_tensors, count
+from .torch_memory import MIB, Span
+
+_TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
+# whose weights and prompts were measured
+_MEASURED_ROWS = frozenset({
+    "llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2", "gpt-oss", "bert", "nomic-bert",
+    "gemma-embedding", "granite", "granitemoe", "gptneox", "gemma", "glm4", "glm4moe", "starcoder", "starcoder2", "smollm3", "seed_oss",
+    "olmo2", "olmoe", "nemotron", "arcee", "apertus", "stablelm", "ernie4_5", "cohere2", "phi2", "phimoe", "mistral3", "minimax-m2",
+    "falcon-h1", "granitehybrid", "lfm2", "lfm2moe", "mamba", "jamba", "nemotron_h", "qwen35", "qwen3next", "qwen2vl", "qwen3vl",
+    "bloom", "gpt_neo", "gptj", "mpt", "falcon", "whisper",
+})  # fmt: skip
+# rows whose prompts are known to hold more than the formulas say, and by how much at most
+_BEYOND = {"bitnet": 1.4, "command-r": 1.15, "olmo": 1.1, "qwen2moe": 1.1, "hunyuan-moe": 1.05}
+# narrow types that transformers 5.23.0 makes 16 bits of wherever it has no kernel: mxfp4 (quantizer_mxfp4.py: on a CPU without
+# use_kernels=True), FP8 (quantizer_finegrained_fp8.py: without a GPU of compute capability 8.9)
+_WIDENED_ON_A_CPU = frozenset({"mxfp4", "float8_e4m3", "float8_e4m3_128x128"})
+# and those for which it has none: INT4 of compressed-tensors, decompressed when the model first answers or its experts are stacked
+# (quantizer_compressed_tensors.py), BitNet's packed weights (BitNetDeserialize of integrations/bitnet.py)
+_WIDENED = frozenset({"int4_32", "ternary"})
+# patches of one large picture, and numbers alive per patch in an encoder of up to 1,280 numbers with a gated feed-forward of 3,420
+_PATCHES, _NUMBERS_PER_PATCH = 16_384, 4 * 1280 + 3 * 3420
+
+
+def known(subject: Subject, architecture: Architecture) -> bool:
+    """Every tensor is known, and no layer is of a kind that the formulas do not have."""
+    row, spec = subject.row, subject.spec
+    if row is None or not subject.whole or why_no_encoders(spec) is not None:
+        return False
+    if architecture.audio is not None:
+        return row.name == "whisper"
+    crossing = any(group.kind == "cross" for group in architecture.attention)
+    return not crossing and (not row.encoder or row.name in _MEASURED_ROWS)
+
+
+def terms(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, runtime: RuntimeSpec, asked: Asked
+) -> tuple[list[Term], int]:
+    """The terms, and the evictable bytes; none where the formulas do not hold. `files` is the term for weights of which nothing but
+    the files is known."""
+    if not known(subject, architecture):
+        return [], 0
+    narrow = asked.quantization not in PLAIN_DTYPES
+    stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
+    stored, loaded = loaded_type(runtime, architecture, asked.quantization)
+    type = architecture.dtype if narrow else loaded
+    # bytes of a number in the model; both where the type is not stated
+    widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
+    own = {architecture.matrix_dtype, architecture.expert_dtype} - {None} if asked.quantization == name_of(architecture) else set()
+    widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
+    measured = row.name in _MEASURED_ROWS and (widened or not narrow) and stated
+    converted = stored != loaded
+    if widened:
+        made = [_widened_weights(subject, architecture, row, files, always=own <= _WIDENED)]
+    else:
+        made = [_weights(subject, architecture, row, widths[0], converted=converted) if measured else files]
+    made += [found for found in (_cache(architecture, row, widths, asked), _state(architecture, widths, asked)) if found is not None]
+    made.append(_activations(subject, architecture, row, widths, runtime, asked, measured=measured))
+    made.append(_program(architecture, row, widths, runtime, stacked=measured and not widened))
+    if widened:
+        # mapped files and the weights made of them are resident together while it loads: the mapped pages may go
+        return made, files.bytes
+    if converted:
+        return made, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
+    # files map single experts, the model copies them into one array per layer: the mapped pages may go
+    return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
+
+
+def _counted(subject: Subject, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int, int]:
+    """Parameters of the language model, of the encoders, and how far both are from the published count."""
+    parameters, encoders = count(checkpoint_tensors(architecture, row)), subject.spec.parameters.encoders or 0
+    stated = subject.spec.parameters.total
+    # the spec says how far its architecture is from the published count
+    return parameters, encoders, abs(stated - parameters - encoders) if stated else 0
+
+
+def _weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int, *, converted: bool) -> Term:
+    """In the type that the model runs in; `converted` where the files are of another one."""
+    parameters, encoders, apart = _counted(subject, architecture, row)
+    whole = parameters * width
+    encodes = row.encoder or subject.spec.modality == "embedding"
+    found = torch_memory.resident_weights(architecture, row, whole, width, converted=converted, fixed_threshold=True, encodes=encodes)
+    line, notes = f"{parameters:,} parameters × {width} bytes", ""
+    if encoders:
+        line += f" + {encoders:,} × {width} bytes of encoders"
+        notes = "; encoders are mapped and come in with the first picture"
+    if found.bytes < whole:
+        line += f" - {whole - found.bytes:,} bytes of tables that come in row by row"
+        notes += f"; all their rows are {whole - found.low_bytes:,} bytes"
+    line += notes
+    low, high = found.low_bytes - apart * width, found.high_bytes + (apart + encoders) * width
+    if converted:
+        low += encoders * width
+    how = How.EXACT if low == high else How.COMPUTED
+    whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
+    size = found.bytes + encoders * width
+    made = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
+    whole += encoders * width
+    full = f"{parameters + encoders:,} parameters × {width} bytes"
+    ends = {"low": max(0, whole - apart * width), "high": whole + apart * width}
+    device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
+    return made.replace(on_device=device)
+
+
+def _widened_weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, *, always: bool) -> Term:
+    """Two bytes for each parameter, whatever the files hold; on a device as in the files where a kernel takes them."""
+    parameters, encoders, apart = _counted(subject, architecture, row)
+    size = 2 * (parameters + encoders)
+    line = f"{parameters + encoders:,} parameters × 2 bytes, for it has no kernel for {name_of(architecture)}"
+    source = f"transformers 5.23.0, quantizers: made bfloat16 {'when it loads or first answers' if always else 'on a CPU'}"
+    made = term("weights", size, How.COMPUTED, source, line, low=size - 2 * apart, high=size + 2 * apart)
+    if always:
+        return made
+    ends = {"low": files.low_bytes, "high": max(files.high_bytes, made.high_bytes)}
+    device = term("weights", files.bytes, files.how, files.source, f"{files.arithmetic}; up to {line}", **ends)
+    return made.replace(on_device=device)
+
+
+def _program(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, *, stacked: bool) -> Term:
+    """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
+    ends = [torch_memory.overhead(architecture, width) for width in widths]
+    size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
+    line, note = f"{size:,} bytes", f"; {low // MIB:,} to {high // MIB:,} MiB were seen"
+    if stacked:
+        left = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False)
+        none = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False, fixed_threshold=True)
+        if left.high_bytes:
+            line += f" + {left.bytes - none.bytes:,} bytes left in the heap by stacking experts"
+            note += f", and up to {left.high_bytes:,} bytes left"
+            size, low, high = size + left.bytes - none.bytes, low + left.low_bytes - none.low_bytes, high + left.high_bytes
+    return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(on_device=overhead(runtime))
+
+
+def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
+    tokens, sequences, width = asked.context_tokens, asked.parallel, widths[0]
+    if architecture.audio is not None:
+        from . import torch_speech
+
+        audio, beams = architecture.audio, torch_speech.BEAMS
+        size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
+        least, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1, answered=False)
+        most, _ = torch_speech.cache_bytes(architecture, audio, sequences, widths[-1], beams=beams)
+        line += "; so many beams are the pipeline's default, generate() by itself has one"
+        return term("kv_cache", size, How.COMPUTED, f"EncoderDecoderCache; {_TORCH}", line, low=least, high=most)
+    groups = cache_groups(architecture, row)
+    if not groups:
+        return None
+    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
+    lines = [f"{times(group.layers, 'layer')} × {cache_line(group)[1]} × {width} bytes × {tokens:,} tokens{ending}" for group in groups]
+    indexed = sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
+    size = torch_memory.cache_bytes(groups, tokens, sequences, width, prompt=True)
+    high = torch_memory.cache_bytes(groups, tokens, sequences, widths[-1], prompt=True) + indexed
+    note = ""
+    if any(group.window_tokens is not None for group in groups):
+        note = "; layers with a window hold the whole prompt while it is read"
+    how = How.EXACT if high == size else How.COMPUTED
+    return term("kv_cache", size, how, f"DynamicCache in the type of the model; {_TORCH}", " + ".join(lines) + note, high=high)
+
+
+def _state(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term | None:
+    if not architecture.recurrent:
+        return None
+    from .torch_recurrent import state_bytes
+
+    size, line = state_bytes(architecture, asked.parallel, widths[0])
+    high, _ = state_bytes(architecture, asked.parallel, widths[-1])
+    source = f"LinearAttentionLayer: inputs of convolutions in the type of the model, states in float32; {_TORCH}"
+    return term("recurrent_state", size, How.EXACT if high == size else How.COMPUTED, source, line, high=high)
+
+
+def _activations(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    widths: tuple[int, ...],
+    runtime: RuntimeSpec,
+    asked: Asked,
+    *,
+    measured: bool,
+) -> Term:
+    """A prompt that fills the context, read in one pass; several have different lengths, hence a mask, at the high end."""
+    if architecture.audio is not None:
+        return _speech_activations(architecture, widths, asked)
+    plain = _prompt(architecture, row, widths[0], asked, fixed_threshold=True)
+    found = _prompt(architecture, row, widths[0], asked)
+    # a picture among the text makes a mask too
+    seeing = subject.spec.modality == "vision"
+    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing)
+    line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of holes in the heap; the prompt fills the context"
+    low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
+    if seeing:
+        picture = min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
+        high = max(high, picture)
+        line += f"; one picture of up to {_PATCHES:,} patches takes {picture:,} bytes, before the text"
+    wide = guessed_activations(architecture, runtime, asked)
+    how, source = How.COMPUTED, _TORCH
+    if not measured:
+        how, source = How.ASSUMED, "as measured for other architectures or types; not measured for this one"
+        # of all that were measured none held a tenth less than the formulas say
+        low, high = int(0.9 * low), max(high, wide.high_bytes, int(_BEYOND.get(row.name, 1.0) * high))
+    made = term("activations", found.bytes, how, source, line, low=low, high=high)
+    # no heap has holes there, and kernels may hold less or more
+    unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
+    ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
+    return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
+
+
+def _prompt(
+    architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, padded: bool = False, fixed_threshold: bool = False
+) -> Span:
+    return torch_memory.prompt_bytes(
+        architecture, row, asked.context_tokens, asked.parallel, width, padded=padded, fixed_threshold=fixed_threshold
+    )
+
+
+def _speech_activations(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term:
+    from . import torch_speech
+
+    audio = architecture.audio
+    assert audio is not None
+    found = torch_speech.activations(architecture, audio, asked.parallel, widths[0], beams=torch_speech.BEAMS)
+    least = torch_speech.activations(architecture, audio, asked.parallel, widths[0], beams=1)
+    most = torch_speech.activations(architecture, audio, asked.parallel, widths[-1], beams=torch_speech.BEAMS)
+    return term("activations", found.bytes, How.COMPUTED, _TORCH, found.arithmetic, low=least.low_bytes, high=most.high_bytes)

@@ -1,0 +1,111 @@
+"""What layers with a state hold in PyTorch on a CPU: the states, and the scan over a prompt without kernels of others.
+
+Read in transformers 5.23.0 (`models/mamba`, `mamba2`, `falcon_h1`, `granitemoehybrid`, `jamba`, `nemotron_h`, `lfm2`, `qwen3_next`,
+`qwen3_5`, `kimi_linear`: the functions that stand in where `kernels`, mamba-ssm and flash-linear-attention are missing) and
+measured: `tests/truth/transformers.json`. Sizes are in bytes, `width` is the bytes of one number in the type that the model runs in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..spec import Architecture, Recurrent
+from .cache import states
+from .tensors import ArchitectureRow
+
+# tokens of a chunk: `mamba_chunk_size` and `chunk_size` of the published config.json (Falcon-H1, Nemotron-H: 128; Granite 4.0 H: 256,
+# the default of its class too); the delta rule has 64 in its function
+_CHUNKS = {"falcon-h1": 128, "nemotron_h": 128, "nemotron_h_moe": 128}
+_CHUNK, _DELTA_CHUNK = 256, 64
+
+
+def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple[int, str]:
+    """States of all layers, and the line that makes it.
+
+    LinearAttentionLayer of cache_utils.py keeps as many inputs of a convolution as it is wide, in the model's type; what the scan
+    gives is in float32.
+    """
+    found, lines = 0, []
+    groups = [group for group in architecture.recurrent if group.layers]
+    for group, state in zip(groups, states(architecture), strict=True):
+        taps = group.convolution or 1
+        inputs = state.convolution * taps // max(1, taps - 1)
+        found += state.layers * (inputs * width + state.memory * 4) * sequences
+        lines.append(f"{state.layers:,} layers × ({inputs:,} × {width} bytes + {state.memory:,} × 4 bytes)")
+    return found, " + ".join(lines) + (f" × {sequences:,} sequences" if sequences > 1 else "")
+
+
+def scans(architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int) -> Iterator[tuple[int, str]]:
+    """The moment in which each kind of layer holds most, with its line; the residual stream is in it."""
+    for group in architecture.recurrent:
+        match group.kind:
+            case "mamba":
+                yield _mamba(architecture, row, group, tokens * sequences, width)
+            case "mamba2":
+                yield _mamba2(architecture, row, group, tokens, sequences, width)
+            case "delta":
+                yield _delta(architecture, row, group, tokens, sequences, width)
+            case "kda":
+                yield _kda(architecture, group, tokens, sequences, width)
+            case _:
+                wide = architecture.embedding_length
+                yield 9 * wide * tokens * sequences * width, f"{tokens * sequences:,} tokens × 9 × {wide:,} × {width} bytes"
+
+
+def widest(architecture: Architecture, row: ArchitectureRow) -> int:
+    """Bytes per token of the widest array of a scan that may lie in the heap."""
+    found = 0
+    for group in architecture.recurrent:
+        inner = group.inner_length or (group.heads or 0) * (group.value_length or group.key_length or 0)
+        chunk = _CHUNKS.get(row.name, _CHUNK) * (group.heads or 0) if group.kind == "mamba2" else 0
+        found = max(found, 4 * max(inner, chunk))
+    return found
+
+
+def _mamba(architecture: Architecture, row: ArchitectureRow, group: Recurrent, count: int, width: int) -> tuple[int, str]:
+    """mamba_selective_scan: both discretized matrices and their product with the input, for every token and element of the state."""
+    inner, size, wide = group.inner_length or 0, group.state_length or 0, architecture.embedding_length
+    # Mamba's residual is in float32
+    around = 4 + 2 * width if row.name == "mamba" else 3 * width
+    each = inner * (3 * size * 4 + 3 * 4 + 7 * width) + wide * around
+    return count * each, f"{count:,} tokens × ({inner:,} × (3 × {size} × 4 + {12 + 7 * width}) + {wide:,} × {around}) bytes"
+
+
+def _mamba2(architecture: Architecture, row: ArchitectureRow, group: Recurrent, tokens: int, sequences: int, width: int) -> tuple[int, str]:
+    """mamba2_chunk_scan: per chunk and head a square of decays, of scores and of their product; then outputs of both parts."""
+    inner, size, heads = group.inner_length or 0, group.state_length or 0, group.heads or 0
+    chunk = _CHUNKS.get(row.name, _CHUNK)
+    chunks = -(-tokens // chunk)
+    padded, mixed = chunks * chunk * sequences, (group.groups or 1) * size
+    # while scores meet the inputs there are four squares, while both outputs are added three
+    meeting = 4 * chunk * heads + 4 * inner + 2 * heads * size
+    adding = 3 * chunk * heads + 7 * inner + 3 * heads * size
+    floats = 4 * max(meeting, adding)
+    projected = (2 * inner + 2 * mixed + heads) + (inner + 2 * mixed) + 3 * architecture.embedding_length
+    kept = 2 * (chunks + 1) * inner * size * 4 * sequences
+    line = f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens × {projected:,} × {width} bytes"
+    return padded * floats + tokens * sequences * projected * width + kept, f"{line} + {kept:,} bytes of states of chunks"
+
+
+def _delta(architecture: Architecture, row: ArchitectureRow, group: Recurrent, tokens: int, sequences: int, width: int) -> tuple[int, str]:
+    """torch_chunk_gated_delta_rule: five arrays of keys and five of values for every value head, and three squares of a chunk."""
+    heads, key, value = group.heads or 0, group.key_length or 0, group.value_length or 0
+    padded = -(-tokens // _DELTA_CHUNK) * _DELTA_CHUNK * sequences
+    floats = 4 * heads * (5 * key + 5 * value + 3 * _DELTA_CHUNK)
+    keys, values = 2 * (group.key_heads or 0) * key, heads * value
+    projected = keys + 2 * values + 3 * architecture.embedding_length
+    if row.name == "qwen3next":
+        # one matrix makes all, and its result stays
+        projected += keys + values
+    line = f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens × {projected:,} × {width} bytes"
+    return padded * floats + tokens * sequences * projected * width, line
+
+
+def _kda(architecture: Architecture, group: Recurrent, tokens: int, sequences: int, width: int) -> tuple[int, str]:
+    """chunk_kimi_delta_attention: decays for every pair of tokens of a chunk and every channel, three arrays of them at once."""
+    heads, key = group.heads or 0, group.key_length or 0
+    padded = -(-tokens // _DELTA_CHUNK) * _DELTA_CHUNK * sequences
+    floats = 4 * heads * key * (3 * _DELTA_CHUNK + 8)
+    projected = 6 * heads * key + 3 * architecture.embedding_length
+    line = f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens × {projected:,} × {width} bytes"
+    return padded * floats + tokens * sequences * projected * width, line
