@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from rig import Stages, about
@@ -98,9 +99,9 @@ _BETWEEN = (
 )
 
 
-def _run(command: list[str]) -> tuple[str, int]:
-    """What the program says, and its peak resident memory."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def _run(command: list[str], threads: int = 1) -> tuple[str, int]:
+    """What the program says, and its peak resident memory. `threads` 0: as many as it takes by itself."""
+    environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     done = subprocess.run([sys.executable, "-S", "-c", _BETWEEN, *command], capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
@@ -209,7 +210,7 @@ def write_ctranslate2(size: str, folder: Path, quantization: str) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps({"feature_size": mels}))
 
 
-def transcribe(folder: str, compute: str, beams: int, seconds: int) -> dict[str, Any]:
+def transcribe(folder: str, compute: str, beams: int, seconds: int, threads: int) -> dict[str, Any]:
     """One answer of faster-whisper in this process. Of more than 30 seconds the first 30 are written down, with as much text before
     and after as the program allows; the spectrum is made of all.
     """
@@ -217,7 +218,7 @@ def transcribe(folder: str, compute: str, beams: int, seconds: int) -> dict[str,
 
     stages = Stages()
     stages.note("imported")
-    model: Any = faster.WhisperModel(folder, device="cpu", compute_type=compute, cpu_threads=1)
+    model: Any = faster.WhisperModel(folder, device="cpu", compute_type=compute, cpu_threads=threads)
     stages.note("loaded")
     audio = numpy.random.default_rng(1).standard_normal(seconds * 16000, dtype="f4") * numpy.float32(0.1)
     short = {"max_new_tokens": 64, "without_timestamps": True}
@@ -230,27 +231,38 @@ def transcribe(folder: str, compute: str, beams: int, seconds: int) -> dict[str,
     return {"stages": stages.seen}
 
 
+def _heard(size: str) -> Iterator[tuple[str, str, int, int, int]]:
+    """Runs of faster-whisper: type of the file, type computed in, seconds of audio, beams, threads."""
+    for stored, compute in (("float16", "int8"), ("float16", "float32"), ("int8", "int8")):
+        for beams in (5, 1) if size in ("tiny", "small") else (5,):
+            yield stored, compute, 30, beams, 1
+    for compute in ("int8", "float32"):
+        for threads in (1, 2, 4, 8):
+            yield "float16", compute, 600, 5, threads
+
+
 def main() -> None:
     """Measures what the file does not hold yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, help="the JSON file to write or to go on with")
     parser.add_argument("--program", help="whisper-bench of whisper.cpp")
     parser.add_argument("--only", default="", help="only runs whose name has this text")
-    parser.add_argument("--transcribe", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--transcribe", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.transcribe:
-        folder, compute, beams, seconds = given.transcribe
-        print(json.dumps(transcribe(folder, compute, int(beams), int(seconds))))
+        folder, compute, beams, seconds, threads = given.transcribe
+        print(json.dumps(transcribe(folder, compute, int(beams), int(seconds), int(threads))))
         return
     record = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     made = about(
-        "benchmarks/measure_whisper.py: models with random weights, each run in a fresh process on one CPU thread; whisper.cpp 1.8.5",
+        "benchmarks/measure_whisper.py: models with random weights, each run in a fresh process, on one CPU thread where `threads` does"
+        " not say; whisper.cpp 1.8.5",
         "buffers as whisper.cpp prints them, to 10,000 bytes; peak_bytes: ru_maxrss, stages from /proc/self/status; noise",
         ("ctranslate2", "faster-whisper", "numpy"),
     )
     found = {"about": made, "whisper.cpp": record.get("whisper.cpp", []), "faster-whisper": record.get("faster-whisper", [])}
     # figures of others stay
-    found |= {key: record[key] for key in ("published", "readme", "faster-whisper on a GPU") if key in record}
+    found |= {key: value for key, value in record.items() if key not in found}
     seen = {run["name"] for key in ("whisper.cpp", "faster-whisper") for run in found[key]}
 
     def keep(key: str, name: str, run: dict[str, Any]) -> None:
@@ -270,26 +282,22 @@ def main() -> None:
                 if given.program and given.only in name and name not in seen:
                     keep("whisper.cpp", name, whisper_cpp(given.program, size, room, flash=flash))
             (room / f"{size}.bin").unlink(missing_ok=True)
-            for stored, compute, seconds in (
-                ("float16", "int8", 30), ("float16", "float32", 30), ("int8", "int8", 30),
-                ("float16", "int8", 600), ("float16", "float32", 600),
-            ):  # fmt: skip
-                for beams in (5, 1) if size in ("tiny", "small") and seconds == 30 else (5,):
-                    name = f"faster-whisper {size} {stored} compute={compute} beams={beams}"
-                    name += f" audio={seconds}" if seconds > 30 else ""
-                    if given.only not in name or name in seen or size == "large-v3":
-                        continue
-                    folder = room / f"{size}-{stored}"
-                    if not folder.exists():
-                        folder.mkdir()
-                        write_ctranslate2(size, folder, stored)
-                    said, _ = _run([sys.executable, __file__, "--transcribe", str(folder), compute, str(beams), str(seconds)])
-                    run: dict[str, Any] = {"size": size, "stored": stored, "compute": compute, "beams": beams, "audio_seconds": seconds}
-                    keep(
-                        "faster-whisper",
-                        name,
-                        {**run, "file_bytes": (folder / "model.bin").stat().st_size, **json.loads(said.splitlines()[-1])},
-                    )
+            for stored, compute, seconds, beams, threads in _heard(size):
+                name = f"faster-whisper {size} {stored} compute={compute} beams={beams}"
+                name += (f" audio={seconds}" if seconds > 30 else "") + (f" threads={threads}" if threads > 1 else "")
+                if given.only not in name or name in seen:
+                    continue
+                folder = room / f"{size}-{stored}"
+                if not folder.exists():
+                    folder.mkdir()
+                    write_ctranslate2(size, folder, stored)
+                asked = [str(folder), compute, str(beams), str(seconds), str(threads)]
+                said, _ = _run([sys.executable, __file__, "--transcribe", *asked], threads)
+                run: dict[str, Any] = {"size": size, "stored": stored, "compute": compute, "beams": beams, "audio_seconds": seconds}
+                run |= {"threads": threads, "file_bytes": (folder / "model.bin").stat().st_size, **json.loads(said.splitlines()[-1])}
+                keep("faster-whisper", name, run)
+            for folder in room.glob(f"{size}-*"):
+                rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from selfhost.catalogue import Catalogue
-from selfhost.needs import Companions, llamacpp, needs_of, weights_bytes
+from selfhost.needs import Companions, graphs, llamacpp, needs_of, weights_bytes
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
@@ -280,25 +280,24 @@ def test_every_row_documents_its_keys() -> None:
 
 @pytest.mark.parametrize(
     "case",
-    read("llamacpp_unreplayed.json")["cases"],
+    read("llamacpp_indexers.json")["cases"],
     ids=lambda case: f"{case['model']}-{case.get('parallel', 1)}-{case['context_tokens']}-{case['kv_cache_type']}",
 )
-def test_models_whose_graph_is_not_replayed_are_within_the_stated_range(case: dict[str, Any]) -> None:
-    """The cache to the byte, the indexer's included; the compute buffer within the range that the term states."""
-    from selfhost.asking import ask
-    from selfhost.machine import Machine
-
+def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[str, Any]) -> None:
+    """The cache, the indexer's included, and the compute buffer as reserved at load: to the byte; it may grow from there."""
     shelf = Catalogue.open()
-    asked = Workload(context_tokens=case["context_tokens"], parallel=case.get("parallel", 1), kv_cache_type=case["kv_cache_type"])
-    needs = ask(shelf.spec(case["model"]), asked, shelf, Machine()).needs
-    assert needs is not None
-    assert needs.memory is not None
-    found = {term.name: term for term in needs.memory.terms}
-    assert (found["kv_cache"].bytes if "kv_cache" in found else 0) == case["cache_bytes"]
-    compute = found["compute"]
-    assert compute.low_bytes <= case["compute_bytes"] <= compute.high_bytes
-    if case["kv_cache_type"] == "f16":
-        assert compute.bytes == pytest.approx(case["compute_bytes"], rel=0.2)
+    spec, type, parallel = shelf.spec(case["model"]), case["kv_cache_type"], case.get("parallel", 1)
+    asked = Workload(context_tokens=case["context_tokens"], parallel=parallel, kv_cache_type=type)
+    memory = needs_of(spec, shelf.runtime("llama.cpp"), asked, rows()).memory
+    assert memory is not None
+    found = {term.name: term for term in memory.terms}
+    assert found["kv_cache"].bytes == case["cache_bytes"]
+    assert spec.architecture is not None
+    of = row_of(spec.architecture, rows())
+    assert of is not None
+    cells = llamacpp.cells(case["context_tokens"] * parallel, sequences=parallel)
+    assert graphs.exact_compute_bytes(spec.architecture, of, cells, parallel, True, type, type, empty=True) == case["compute_bytes"]
+    assert case["compute_bytes"] <= found["compute"].high_bytes
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ _ALIGNMENT = 32
 _ENDLESS = 1 << 80
 
 # sides of a tensor whose length is filled in at replay; a tensor has at most one of them
-FULL_CELLS, WINDOW_CELLS, LOGITS_ROWS = -1, -2, -3
+FULL_CELLS, WINDOW_CELLS, LOGITS_ROWS, CHOSEN, POSITIONS, BLOCKS = -1, -2, -3, -4, -5, -6
 
 
 class Arena:
@@ -73,14 +73,29 @@ def aligned(size: int) -> int:
 class Tensor:
     """One result, input or view. `layout`: bytes of one element, then the sides; of a view None, nothing is written over it."""
 
-    __slots__ = ("kept", "layout", "moment", "owner", "placed", "readers", "reuses", "shared", "slot", "sources", "strided", "views")
+    __slots__ = (
+        "each",
+        "kept",
+        "layout",
+        "moment",
+        "owner",
+        "placed",
+        "readers",
+        "reuses",
+        "shared",
+        "slot",
+        "sources",
+        "strided",
+        "views",
+    )
 
     def __init__(self, layout: tuple[int, ...] | None, sources: tuple[Tensor, ...], owner: Tensor | None = None) -> None:
         self.layout = layout
         self.sources = sources
         self.owner = owner
-        # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read by several parts
-        self.reuses = self.kept = self.placed = self.shared = self.strided = False
+        # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read by several parts;
+        # each: an input that every layer has one of
+        self.reuses = self.kept = self.placed = self.shared = self.strided = self.each = False
         self.moment = ""
         self.readers = self.views = 0
         self.slot = -1
@@ -106,10 +121,10 @@ class Recorder:
         self.nodes: list[Tensor] = []
         self.moment = ""
 
-    def input(self, *sides: int, width: int = 4) -> Tensor:
-        """Filled by the program before the graph runs."""
+    def input(self, *sides: int, width: int = 4, each: bool = False) -> Tensor:
+        """There before the graph runs. `each`: every layer of the kind has one of its own."""
         tensor = Tensor((width, *sides), ())
-        tensor.shared = True
+        tensor.shared, tensor.each = True, each
         return tensor
 
     def result(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
@@ -118,9 +133,9 @@ class Recorder:
         tensor.moment = self.moment
         return tensor
 
-    def over(self, sides: tuple[int, ...], *sources: Tensor | None) -> Tensor:
+    def over(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
         """An operation that writes over the first source of the same layout that nobody else reads."""
-        tensor = self.result(sides, *sources)
+        tensor = self.result(sides, *sources, width=width)
         tensor.reuses = True
         return tensor
 
@@ -129,6 +144,10 @@ class Recorder:
         made = Tensor(None, (tensor,), tensor.owner or tensor)
         made.strided = strided
         return made
+
+    def within(self, tensor: Tensor, *sources: Tensor) -> Tensor:
+        """The same memory after part of it was written; `sources` has a view of it."""
+        return Tensor(None, sources, tensor.owner or tensor)
 
     def elsewhere(self, *sources: Tensor) -> Tensor:
         """A write into memory outside the buffer."""
@@ -152,7 +171,8 @@ class Recorder:
         for result in results:
             self.expand(result)
         nodes, self.nodes = self.nodes, []
-        return Section(nodes, entries, results)
+        inputs, self.inputs = self.inputs, []
+        return Section(nodes, inputs, entries, results)
 
     def share(self, result: Tensor) -> None:
         """Several sections read this result, which the section recorded last has computed."""
@@ -162,12 +182,16 @@ class Recorder:
 
 
 class Section:
-    """What was recorded of one kind of layer, or of what comes before and after all layers. `entries` stand for what it is given."""
+    """What was recorded of one kind of layer, or of what comes before and after all layers. `entries` stand for what it is given.
 
-    __slots__ = ("entries", "nodes", "results", "uses")
+    `inputs` are those that no section before has used.
+    """
 
-    def __init__(self, nodes: list[Tensor], entries: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
+    __slots__ = ("entries", "inputs", "nodes", "results", "uses")
+
+    def __init__(self, nodes: list[Tensor], inputs: list[Tensor], entries: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
         self.nodes = nodes
+        self.inputs = inputs
         self.entries = entries
         self.results = results
         self.uses = {source for node in nodes for source in node.sources if source.shared}
@@ -182,7 +206,8 @@ class _Part:
 
     __slots__ = ("events", "moments", "results", "sizes")
 
-    def __init__(self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor]) -> None:
+    def __init__(self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor], slots: int) -> None:
+        """`slots`: the first that is free for its own results."""
         nodes = section.nodes
         for node in nodes:
             node.readers = 1 if node in numbers and node not in ending else 0
@@ -205,7 +230,6 @@ class _Part:
         self.events: list[int] = []
         self.sizes: list[tuple[int, int]] = []
         self.moments: list[str] = []
-        slots = len(numbers) + _CARRIED
         for node in nodes:
             if node.owner is None:
                 self._place(node, numbers.get(node, slots))
@@ -256,23 +280,39 @@ class Program:
 
     def __init__(self, record: Recorder, sections: Sequence[Section], order: Sequence[int]) -> None:
         """`order` names the sections as they run; each hands its result to the next."""
-        numbers = {tensor: number for number, tensor in enumerate([*record.inputs, *record.results], _CARRIED)}
-        self._inputs = [tensor.size for tensor in record.inputs]
+        numbers: dict[Tensor, int] = {}
+        own: list[dict[Tensor, int]] = []
+        self._inputs: list[tuple[int, int]] = []
+        for position, number in enumerate(order):
+            own.append({})
+            again = number in order[:position]
+            for tensor in sections[number].inputs:
+                if tensor.each:
+                    own[position][tensor] = _CARRIED + len(self._inputs)
+                elif again:
+                    continue
+                else:
+                    numbers[tensor] = _CARRIED + len(self._inputs)
+                self._inputs.append(tensor.size)
+        numbers |= {tensor: number for number, tensor in enumerate(record.results, _CARRIED + len(self._inputs))}
+        free = _CARRIED + len(self._inputs) + len(record.results)
         last: dict[Tensor, int] = {}
         for position, number in enumerate(order):
             for tensor in sections[number].uses:
                 last[tensor] = position
         ending: dict[int, list[Tensor]] = {}
         for tensor, position in last.items():
-            ending.setdefault(position, []).append(tensor)
-        made: dict[tuple[int, frozenset[Tensor]], _Part] = {}
+            if not tensor.each:
+                ending.setdefault(position, []).append(tensor)
+        made: dict[tuple[object, ...], _Part] = {}
         self._order: list[_Part] = []
         for position, number in enumerate(order):
-            key = number, frozenset(ending.get(position, ()))
+            gone = frozenset(ending.get(position, ())) | frozenset(own[position])
+            key = number, gone, tuple(own[position].values())
             if key not in made:
-                made[key] = _Part(sections[number], numbers, key[1])
+                made[key] = _Part(sections[number], numbers | own[position], gone, free)
             self._order.append(made[key])
-        self._slots = len(numbers) + _CARRIED + max(len(section.nodes) for section in sections)
+        self._slots = free + max(len(section.nodes) for section in sections)
 
     def peak(self, lengths: tuple[int, ...]) -> Peak:
         """`lengths`: 1, then what stands for the open sides."""

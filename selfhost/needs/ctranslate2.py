@@ -1,6 +1,6 @@
 """Whisper in CTranslate2 files, and faster-whisper that loaded it.
 
-Measured with faster-whisper 1.2.1 and ctranslate2 4.8.5 on Linux x86_64, one thread and glibc; `tests/truth/whisper.json` has the
+Measured with faster-whisper 1.2.1 and ctranslate2 4.8.5 on Linux x86_64, one to four threads and glibc; `tests/truth/whisper.json` has the
 figures, `benchmarks/measure_whisper.py` makes them.
 """
 
@@ -15,7 +15,7 @@ from .records import How, SizedWeights, Term
 from .tensors import checkpoint_tensors
 
 _SOURCE = (
-    "measured on one CPU thread: faster-whisper 1.2.1 and ctranslate2 4.8.5; more threads as its README states; tests/truth/whisper.json"
+    "measured on one to four CPU threads: faster-whisper 1.2.1 and ctranslate2 4.8.5; more as its README states; tests/truth/whisper.json"
 )
 _ON_GPU = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs, less weights and caches, tests/truth/whisper.json"
 _BESIDE_GPU = "stated: RAM that others saw beside NVIDIA GPUs, less the program, tests/truth/whisper.json"
@@ -34,7 +34,11 @@ _BEAMS = 5
 _REORDERED = {"int8": 2.0, "float32": 1.25, "float16": 1.25}
 # what the encoder leaves: at most so many arrays of all its positions in 32 bits; the rest, by how holes fall: least, likely, most
 _ENCODER_ARRAYS = 19
-_LEFT = (-100_000_000, -25_000_000, 60_000_000)
+_LEFT = (-100_000_000, -25_000_000, 30_000_000)
+# at most so much of the caches lies in holes beside them; most was seen of medium, 0.03
+_CACHES_MORE = 0.04
+# the default are four threads, or as many as there are (ctranslate2 4.8.5, intra_threads): so many arrays more than one takes, at most
+_DEFAULT_THREADS_ARRAYS = 8
 # the same on a GPU, with what cuBLAS and cuDNN take and the context of CUDA: 730 to 963 MB in fp16 and 621 to 813 in int8 were seen;
 # nobody states it of float32, which is assumed to take once to twice that of fp16
 _LEFT_ON_GPU = {
@@ -46,7 +50,7 @@ _LEFT_ON_GPU = {
 _CUDA_LIBRARIES = 120_000_000
 # cells of text of one piece of a batch, which has no text before: least, likely, most. Half of 448 is all that may be written
 _BATCH_CELLS = (0, 64, 224)
-# eight threads take up to so many arrays of all positions more than the one that was measured (its README 1.1.0, small: 429 and 224 MB)
+# eight threads take up to so many arrays of all positions more than one (its README 1.1.0, small: 429 and 224 MB)
 _THREADS = {"float32": 95, "int8": 50}
 # of a 16-bit file whose weights became int8 the heap keeps this share: 0.01 to 0.05
 _HOLES = 0.045
@@ -158,10 +162,11 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
     caches, counted = _caches(made, audio, asked, 4, _REORDERED[type])
     one = audio.positions * audio.embedding_length * 4
     arrays = _ENCODER_ARRAYS * one * asked.parallel
+    left = (*_LEFT[:2], _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * one)
     holes = int(_HOLES * files) if type == "int8" else 0
     moments = [
         (
-            [kept + cache + arrays + holes + each for cache, each in zip(caches, _LEFT, strict=True)],
+            [kept + cache + arrays + holes + each for cache, each in zip(caches, left, strict=True)],
             f"{kept:,} bytes of audio and spectrum + {counted} + {arrays + holes + _LEFT[1]:,} bytes of buffers",
         ),
         ([spectrum, spectrum, spectrum + spectrum // 50], f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"),
@@ -174,8 +179,7 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
             )
         )
     least, likely, most = (max(sizes[end] for sizes, _ in moments) for end in range(3))
-    threads = _THREADS[type] * one
     line = next(line for sizes, line in moments if sizes[1] == likely)
-    line += f" on one thread; 8 threads take up to {threads:,} bytes more; {_LONGER}"
+    line += f" on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes more; {_LONGER}"
     how, source = (How.STATED, _BATCHED) if asked.parallel > 1 else (How.MEASURED, _SOURCE)
-    return term("compute", likely, how, source, line, low=least, high=most + threads)
+    return term("compute", likely, how, source, line, low=least, high=most)

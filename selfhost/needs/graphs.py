@@ -10,11 +10,15 @@ from functools import lru_cache
 from ..spec import Architecture
 from .allocator import Program
 from .layers import Alternating, Builder, Style, window_kept
-from .llamacpp import Cells, Compute
+from .llamacpp import Cells, Compute, padded
 from .tensors import ArchitectureRow
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
+# what a sparse indexer lets a token look at: `index_topk` cells of DeepSeek V3.2 and of GLM 5; `sparse_topk_blocks` blocks of
+# `sparse_block_size` positions of MiniMax M3 (their config.json)
+_CHOSEN_CELLS = 2048
+_CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
 _PLAIN = Style()
 _NORMALIZED = Style(normalized=True)
 _CENTRED = Style(centred=True)
@@ -91,11 +95,16 @@ _STYLES = {
     "deci": _PLAIN,
     "gemma-embedding": _PLAIN,
     "hunyuan-moe": _NORMALIZED,
+    "deepseek32": _NORMALIZED,
+    "glm-dsa": _NORMALIZED,
+    "minimax-m3": _NORMALIZED,
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {"jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear"}
+# open sides that a buffer has beside the tokens
+_BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 
 
@@ -123,8 +132,11 @@ def _covered(model: Architecture) -> bool:
         whole = mixing | set(feed_forward) == layers and len(attention) + len(recurrent) + len(feed_forward) == model.layers
     else:
         whole = set(feed_forward) == layers and (mixing == layers or (model.row == "deci" and bool(mixing)))
+    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
     return (
         whole
+        # a layer without an indexer looks at what one before it chose
+        and (not indexed or 0 in indexed or model.row == "minimax-m3")
         and (not recurrent or model.row in _RECURRENT)
         and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
         and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
@@ -143,10 +155,14 @@ def exact_compute_bytes(
     flash_attention: bool = True,
     key_type: str = "f16",
     value_type: str = "f16",
+    empty: bool = False,
 ) -> int | None:
-    """The compute buffer to the byte; None where no graph of that architecture is written down."""
+    """The compute buffer to the byte; None where no graph of that architecture is written down.
+
+    `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once the context is full.
+    """
     found = _program_of(model, row, room, flash_attention, key_type, value_type)
-    return None if found is None else found[0].peak(_lengths(model, row, room, logits_rows)).bytes
+    return None if found is None else found[0].peak(_lengths(model, row, room, logits_rows, empty)).bytes
 
 
 @lru_cache(maxsize=512)
@@ -168,18 +184,20 @@ def exact_compute(
     peak = program.peak(lengths)
     moment, gaps, buffers = program.alive(lengths, peak)
     tokens = _tokens(row, room)
-    numbers: tuple[list[int], ...] = [], [], [], []
+    numbers: tuple[list[int], ...] = tuple([] for _ in lengths)
     indices = peak.bytes - gaps
     for factor, unit in buffers:
         # bytes of a mask or of scores per cell and token, else numbers per token or row; a few numbers are an index
-        share, width = (tokens, 1) if unit in (1, 2) else (tokens if unit == 0 else 1, 4)
-        if factor % (share * width) == 0 and (unit in (1, 2) or factor >= 8 * share * width):
+        share, width = (tokens, 1) if unit in _BY_TOKEN else (tokens if unit == 0 else 1, 4)
+        if factor % (share * width) == 0 and (unit in _BY_TOKEN or factor >= 8 * share * width):
             numbers[unit].append(factor // share // width)
             indices -= factor * lengths[unit]
     sums = [f"{tokens:,} tokens × {_added(numbers[0])} × 4 bytes"] if numbers[0] else []
     if numbers[3]:
         sums.append(f"{lengths[3]:,} {'row' if lengths[3] == 1 else 'rows'} of logits × {_added(numbers[3])} × 4 bytes")
-    sums += [f"{tokens:,} tokens × {lengths[unit]:,} cells × {_added(numbers[unit])} bytes" for unit in (1, 2) if numbers[unit]]
+    sums += [
+        f"{tokens:,} tokens × {lengths[unit]:,} {what} × {_added(numbers[unit])} bytes" for unit, what in _BY_TOKEN.items() if numbers[unit]
+    ]
     sums.append(f"{indices:,} bytes of indices")
     if gaps:
         sums.append(f"{gaps:,} bytes of gaps")
@@ -202,11 +220,14 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
     return -(-batch // room.sequences) * room.sequences
 
 
-def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int) -> tuple[int, int, int, int]:
+def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False) -> tuple[int, ...]:
     window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
     # an encoder hands all its tokens to the pooling, less those that fill up the sequences
     rows = room.encoded if row.encoder else min(room.micro_batch, logits_rows)
-    return 1, room.full, room.of(window), rows
+    positions = padded(1) if empty else room.full
+    blocks = positions // _BLOCK_POSITIONS
+    chosen = min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)
+    return 1, room.full, room.of(window), rows, chosen, positions, blocks
 
 
 def _program_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..facts import Record
 from ..spec import Architecture, Attention, FeedForward, Recurrent
-from .allocator import FULL_CELLS, LOGITS_ROWS, WINDOW_CELLS, Program, Recorder, Section, Tensor
+from .allocator import BLOCKS, CHOSEN, FULL_CELLS, LOGITS_ROWS, POSITIONS, WINDOW_CELLS, Program, Recorder, Section, Tensor
 from .cache import CacheGroup, State, states
 from .llamacpp import window_of
 from .tensors import ArchitectureRow
@@ -114,6 +114,13 @@ class Builder:
         self.found = self.positions
         self.fetched: Tensor | None = None
         self.early: dict[int, Recurrent] = {}
+        # of a sparse indexer: rotation, places to write to, mask; and what it chose
+        self.indexer: tuple[Tensor, Tensor, Tensor] | None = None
+        self.chosen: Tensor | None = None
+        self.choosing = any(group.indexer_heads and group.kind == "latent" for group in model.attention)
+        # of an indexer of blocks: places to write to, what counts for each block, hidden positions, cells by position, blocks by cell
+        self.block_inputs: list[Tensor] | None = None
+        self.causal: Tensor | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int, int], _Attending] = {}
 
@@ -136,24 +143,27 @@ class Builder:
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
             key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse
-            made = unlike.get(key)
-            if made is None:
-                made = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse)
+            alike = unlike.get(key)
+            if alike is None:
+                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
-                steps[-1].append(made)
+                steps[-1].append(alike)
             else:
-                steps.append([made])
+                steps.append([alike])
         sections, order, names = [self.before()], [0], [""]
         kinds: dict[tuple[object, ...], int] = {}
         layer = 0
         for step in steps:
             first, layer = layer + 1, layer + len(step)
-            kind = (*step, id(self.early.get(layer)))
+            follower = attention.get(layer)
+            handed = self.choosing and follower is not None and not follower.indexer_heads
+            kind = (*step, id(self.early.get(layer)), handed, self.causal is None)
             if kind not in kinds:
                 kinds[kind] = len(sections)
-                sections.append(self.step(first - 1, step))
-                if self.slices is not None:
-                    self.record.share(self.slices)
+                sections.append(self.step(first - 1, step, handed))
+                for made in (self.slices, self.causal):
+                    if made is not None:
+                        self.record.share(made)
             order.append(kinds[kind])
             names.append(f"layer {first}" if first == layer else f"layers {first} to {layer}")
         order.append(len(sections))
@@ -245,16 +255,24 @@ class Builder:
 
     # ------------------------------------------------------------------ a layer
 
-    def step(self, number: int, layers: list[_Layer]) -> Section:
+    def step(self, number: int, layers: list[_Layer], handed: bool) -> Section:
+        """`handed`: the next layer looks at what the indexer chose here or before."""
         entry = self.stand_in(self.tokens)
         entries: tuple[Tensor, ...] = (entry,)
         if number in self.early:
             self.fetched = Tensor((4, self.memories[id(layers[0].state)].convolution, self.sequences), ())
             self.fetched.placed = True
             entries = entry, self.fetched
+        heads = layers[0].heads
+        if self.choosing and heads is not None and not heads.indexer_heads:
+            self.chosen = Tensor((4, CHOSEN, self.tokens), ())
+            self.chosen.placed = True
+            entries = entry, self.chosen
         total = entry
         for layer in layers:
             total = self.layer(layer, total)
+        if handed and self.chosen is not None:
+            return self.record.section(entries, total, self.chosen)
         return self.record.section(entries, *self.fetched_early(number + len(layers), total))
 
     def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
@@ -563,7 +581,9 @@ class Builder:
             keys = self.hadamard(keys, groups * size * tokens, shared.key_rotation, shared.key_block)
         if shared.value_rotation is not None:
             values = self.hadamard(values, groups * value * tokens, shared.value_rotation, _ROTATION)
-        for tensor in (queries, keys, values) if self.windowed else (queries, values, keys):
+        blocks = self.in_blocks(heads)
+        indexed = self.indexed_blocks(heads, normed) if blocks else None
+        for tensor in (queries, keys, values) if self.windowed or blocks else (queries, values, keys):
             if cached or tensor is queries:
                 record.expand(tensor)
         if cached:
@@ -573,8 +593,11 @@ class Builder:
             if groups * value < widest:
                 values = record.result((widest, tokens), values)
             record.expand(record.elsewhere(record.view(values), shared.value_places))
-        looked = self.look(shared, queries, count, value, (groups * size, groups * value))
-        record.expand(looked)
+        if indexed is not None:
+            looked = self.look_in_blocks(heads, shared, queries, indexed)
+        else:
+            looked = self.look(shared, queries, count, value, (groups * size, groups * value))
+            record.expand(looked)
         if shared.value_rotation is not None:
             looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
         if self.row.gated_query:
@@ -583,6 +606,60 @@ class Builder:
         if "attn_sub_norm" in self.row.norms:
             looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
+
+    def in_blocks(self, heads: Attention) -> bool:
+        """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a cache apart for each sequence."""
+        return self.model.row == "minimax-m3" and bool(heads.indexer_heads) and self.flash and self.sequences == self.streams
+
+    def indexed_blocks(self, heads: Attention, normed: Tensor) -> Tensor:
+        """Queries of the indexer; its keys are kept."""
+        record, tokens, count, size = self.record, self.tokens, heads.indexer_heads or 1, heads.indexer_length or 0
+        if self.block_inputs is None:
+            streams = self.streams
+            sides = (tokens,), (BLOCKS, tokens), (POSITIONS, tokens), (POSITIONS, streams), (FULL_CELLS, streams)
+            self.block_inputs = [record.input(*of, width=8 if number == 0 else 4) for number, of in enumerate(sides)]
+        queries, keys = (
+            record.over(
+                (size, number, tokens),
+                self.norm(record.view(record.result((number * size, tokens), normed)), size, number, tokens),
+                self.positions,
+            )
+            for number in (count, 1)
+        )
+        record.expand(record.elsewhere(record.view(keys), self.block_inputs[0]))
+        return queries
+
+    def look_in_blocks(self, heads: Attention, shared: _Attending, queries: Tensor, indexed: Tensor) -> Tensor:
+        """One sequence after the other: scores by position, the best blocks, a mask of them for every group of heads."""
+        record, groups, each = self.record, heads.indexer_heads or 1, self.tokens // self.streams
+        assert self.block_inputs is not None
+        _, bias, hidden, cells_of, blocks_of = self.block_inputs
+        if self.causal is None:
+            self.causal = record.result((FULL_CELLS, each, self.streams), shared.mask)
+        many = each * groups
+        joined: Tensor | None = None
+        for stream in range(1, self.streams + 1):
+            keys = record.result((heads.indexer_length or 0, POSITIONS), record.view(cells_of))
+            scores = record.result((POSITIONS, many), keys, record.view(indexed))
+            scores = record.within(scores, record.view(scores), record.view(hidden))
+            best = record.over((BLOCKS, many), record.result((BLOCKS, many), scores), record.view(bias))
+            chosen = record.result((CHOSEN, many), best)
+            zeros = record.over((CHOSEN, many), record.result((CHOSEN, many), chosen))
+            closed = record.result((BLOCKS, each), record.result((BLOCKS, each), record.view(bias)), width=2)
+            closed = record.result((BLOCKS, many), closed, width=2)
+            opened = record.within(closed, record.view(zeros), record.view(chosen), record.view(closed))
+            opened = record.result((BLOCKS, many), record.view(opened), width=2)
+            opened = record.result((BLOCKS, many), record.view(opened), width=2)
+            mask = record.result((FULL_CELLS, many), opened, record.view(blocks_of))
+            mask = record.result((FULL_CELLS, many), record.view(mask))
+            mask = record.within(mask, record.view(mask), record.view(self.causal))
+            mask = record.result((FULL_CELLS, many), record.view(mask), width=2)
+            looked = record.result((heads.value_length, heads.heads, each), record.view(queries), mask)
+            looked = record.view(record.result((heads.value_length, heads.heads, each), record.view(looked)))
+            length = heads.value_length * heads.heads, each * stream
+            joined = looked if joined is None else record.result(length, joined, looked)
+        assert joined is not None
+        return joined
 
     def without_cache(self, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Attention among the tokens of one batch, as encoders do it."""
@@ -645,6 +722,8 @@ class Builder:
         if heads.query_latent_length:
             queries = record.result((heads.query_latent_length, tokens), normed)
             queries = self.norm(queries, heads.query_latent_length, tokens)
+        if heads.indexer_heads:
+            self.chosen = self.indexed(heads, normed, queries)
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
         joined = record.result((latent + rope, tokens), normed)
         packed, rotated = record.view(joined, strided=True), record.view(joined, strided=True)
@@ -662,9 +741,37 @@ class Builder:
         for tensor in (queries, values, keys):
             record.expand(tensor)
         record.expand(record.elsewhere(record.view(keys), shared.key_places))
+        if self.chosen is not None:
+            shared = shared.replace(mask=self.chosen_alone(shared.mask, self.chosen))
         looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
         record.expand(looked)
         return record.result((self.width, tokens), looked)
+
+    def indexed(self, heads: Attention, normed: Tensor, packed: Tensor) -> Tensor:
+        """Scores every cell by keys of the indexer's own, which it keeps, and names the highest."""
+        record, tokens, streams = self.record, self.tokens, self.streams
+        count, size = heads.indexer_heads or 1, heads.indexer_length or 0
+        if self.indexer is None:
+            mask = record.input(FULL_CELLS, tokens // streams, streams, width=2)
+            self.indexer = record.input(size, size), record.input(tokens, width=8), mask
+        rotation, places, mask = self.indexer
+        queries = record.view(record.result((count * size, tokens), packed))
+        queries = record.result((size, count, tokens), rotation, record.over((size, count, tokens), queries, self.positions))
+        keys = record.view(record.result((size, tokens), record.result((size, tokens), normed)))
+        keys = record.result((size, 1, tokens), rotation, record.over((size, 1, tokens), keys, self.positions))
+        record.expand(record.elsewhere(record.view(keys), places))
+        weights = record.over((count, tokens), record.view(record.result((count, tokens), normed)))
+        scores = record.result((FULL_CELLS, tokens // streams, streams), record.view(queries), weights, mask)
+        return record.result((CHOSEN, tokens), record.result((CHOSEN, tokens), scores))
+
+    def chosen_alone(self, mask: Tensor, chosen: Tensor) -> Tensor:
+        """A mask of the cells that were chosen, and of what the usual one hides."""
+        record, tokens, streams, width = self.record, self.tokens, self.streams, 2 if self.flash else 4
+        sides = FULL_CELLS, tokens // streams, streams
+        hidden = record.over(sides, mask, width=width)
+        zeros = record.over((CHOSEN, tokens), record.input(CHOSEN, tokens, each=True))
+        opened = record.within(hidden, zeros, record.view(chosen), record.view(hidden))
+        return record.over(sides, record.view(opened), mask, width=width)
 
     # ------------------------------------------------------------------ feed-forward
 

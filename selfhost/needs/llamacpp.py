@@ -148,7 +148,7 @@ def compute(architecture: Architecture, row: ArchitectureRow, room: Cells, logit
     feed_forward = _feed_forward(architecture, row, per_layer)
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
-    live = int(tokens * (inputs + max(feed_forward, attention, recurrent) + _indexed(architecture, room, flash_attention)))
+    live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
     body = tokens * masked * mask_width + 4 * live
     # an encoder ends in one vector per sequence
     logits = 4 * (tokens * width + (0 if row.encoder else rows * (vocabulary + width)))
@@ -214,32 +214,6 @@ def _attention(
         return float(live), inputs
     span = tokens if row.encoder else room.full
     return float(max(live, span * heads + unfused)), inputs + (0 if latent is not None else 2 * keys)
-
-
-# numbers per token that choosing from the cache keeps alive, read off measured buffers (0c1e570, 512 to 131,072 tokens of context):
-# MiniMax M3's blocks two per head and one more of every cell; the others' a table of 64 × 2,048 and one or two of every cell
-_BLOCKS_LEAST, _BLOCKS_LESS = 27_000, 20_000
-_CHOSEN, _CHOSEN_LONG_TOKENS = 147_488, 32_768
-
-
-def _indexed(architecture: Architecture, room: Cells, flash: bool) -> float:
-    """What a sparse indexer adds to the buffer, per token of the batch.
-
-    Of 120 measured buffers 118 were within 20 % as a whole; the worst, MiniMax M3's for 512 tokens without flash attention, 25 % off.
-    """
-    heads = max((group.indexer_heads or 0 for group in architecture.attention), default=0)
-    if not heads:
-        return 0.0
-    if architecture.row == "minimax-m3":
-        if not flash or room.sequences > room.streams:
-            # then it looks at everything
-            return 0.0
-        # one sequence after the other, but the mask is that of all
-        least = _BLOCKS_LEAST * min(1.0, room.full / 2048) / room.streams
-        return max(least, (2 * heads / room.streams + 1) * room.full - _BLOCKS_LESS)
-    # the table has no more rows than there are cells
-    few = 64 * max(0, 2048 - room.full)
-    return _CHOSEN - few + room.full * (1.5 if room.full >= _CHOSEN_LONG_TOKENS else 0.5)
 
 
 def _recurrent(architecture: Architecture, room: Cells, tokens: int) -> float:
