@@ -53,14 +53,14 @@ def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Cat
     if asked.runtime is not None and not spec.closed:
         other = _fits(spec, asked.replace(runtime=None, format=None, quantization=None), shelf, machine)
         if other and other[0].runtime:
-            yield _alternative(other, f"the same model with {other[0].runtime.name}: {_takes(other)}")
+            yield _alternative(other, shelf, f"the same model with {other[0].runtime.name}: {_takes(other)}")
     if spec.closed or question.runtime is None or question.needs is None:
         return
     if workload.task == "finetune":
         if workload.finetune_method != "qlora":
             found = _fits(spec, asked.replace(finetune_method="qlora"), shelf, machine)
             if found:
-                yield _alternative(found, f"the same model tuned by QLoRA: {_takes(found)}")
+                yield _alternative(found, shelf, f"the same model tuned by QLoRA: {_takes(found)}")
     else:
         yield from _smaller(question, asked, machine, shelf, worth_having=True)
     longest = longest_context(question, machine, shelf)
@@ -68,7 +68,7 @@ def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Cat
         shorter = asked.replace(runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest)
         found = _fits(spec, shorter, shelf, machine)
         if found:
-            yield _alternative(found, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
+            yield _alternative(found, shelf, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
 
 
 def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool) -> Iterator[Alternative]:
@@ -85,7 +85,7 @@ def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catal
             continue
         found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), shelf, machine)
         if found:
-            yield _alternative(found, f"the same model, smaller: {_takes(found)}; {quality.text}")
+            yield _alternative(found, shelf, f"the same model, smaller: {_takes(found)}; {quality.text}")
             return
 
 
@@ -107,7 +107,7 @@ def _other_models(
             kind = "the same family"
         if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
             kind += f" with {fit[0].runtime.name}"
-        found.append(_alternative(fit, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
+        found.append(_alternative(fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
         if len(found) == most:
             break
     return tuple(found)
@@ -220,7 +220,20 @@ def _fits(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machin
     return (question, judged, workload) if judged.fits else None
 
 
-def _alternative(found: _Fit, why: str) -> Alternative:
+def _typed(spec: ModelSpec, shelf: Catalogue) -> str:
+    """How to ask about it: by its id, or by its file where the catalogue has none of that id or another."""
+    try:
+        known = spec.id in shelf and shelf.spec(spec.id).origin == spec.origin
+    except SpecError:
+        known = False
+    if known or not spec.origin:
+        return spec.id
+    from shlex import quote
+
+    return quote(spec.origin)
+
+
+def _alternative(found: _Fit, shelf: Catalogue, why: str) -> Alternative:
     question = found[0]
     return Alternative(
         id=question.spec.id,
@@ -231,7 +244,7 @@ def _alternative(found: _Fit, why: str) -> Alternative:
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
         why=why,
-        command=f"selfhost check {question.spec.id}{found[2].options()}",
+        command=f"selfhost check {_typed(question.spec, shelf)}{found[2].options()}",
     )
 
 

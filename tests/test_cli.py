@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -181,6 +183,21 @@ def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_pa
     assert (code, out) == (2, "")
     assert "disk_bytes" in err
     assert "faulty.toml:" in err
+
+
+def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The id of such a spec is in no catalogue: the line has the path, quoted for the shell, and what it asks is local."""
+    shipped = (Path(__file__).parents[1] / "specs" / "mistral-7b-instruct-v0.3.toml").read_text()
+    file = tmp_path / "my own.toml"
+    file.write_text(
+        re.sub(r"(?m)^(?:aliases|repository) = .*\n", "", shipped).replace('id = "mistral-7b-instruct-v0.3"', 'id = "my-own"', 1)
+    )
+    code, out, _ = run(capsys, "check", str(file), *ON_RECORD, "--set", "memory=5GiB", "--format", "json")
+    assert code == 1
+    line = next(other["command"] for other in json.loads(out)["alternatives"] if other["id"] == "my-own")
+    words = shlex.split(line)
+    assert words[:3] == ["selfhost", "check", str(file)]
+    assert run(capsys, *words[1:], *ON_RECORD, "--set", "memory=5GiB")[0] == 0
 
 
 def test_all_wrong_names_of_a_call_are_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
