@@ -52,6 +52,8 @@ def unseen(machine: Machine, purpose: str) -> Unread | None:
     """Why models that lie where that runtime looks may have been missed; None where all were looked at."""
     place = machine.disk_for(purpose)
     same = {disk.purpose for disk in machine.disks or () if place is not None and disk.path == place.path} | {purpose}
+    # llama.cpp is given LM Studio's files by their path
+    same |= {LM_STUDIO} if purpose == "llama.cpp" else set()
     facts = {"models_present", *(f"models_present.{store}" for store in same)}
     return next((entry for entry in machine.unread if entry.fact in facts), None)
 

@@ -570,6 +570,11 @@ def test_a_search_that_stopped_early_is_told_in_the_answer(tmp_path: Path, monke
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert not any("Whether it is here" in note for note in judged(tmp_path, "mistral-7b").notes)
+    # LM Studio's folder, which may be another than the one that was searched
+    text(tmp_path / ".lmstudio" / "settings.json", '{"downloadsFolder": "models"}')
+    asked = {"qwen3-0.6b": True, "whisper-small": False}
+    for model, told in asked.items():
+        assert any("Whether it is here" in note for note in judged(tmp_path, model).notes) is told, model
 
 
 def test_a_file_of_which_part_is_here_is_held_whole_against_a_limit(tmp_path: Path) -> None:
