@@ -863,6 +863,16 @@ def test_memory_of_a_gpu_is_no_ram(build: Callable[..., RecordedHost]) -> None:
     assert (bound.memory_total_bytes, bound.memory_limit_bytes) == (252 * GIB, 124 * GIB)
 
 
+def test_less_memory_than_that_of_the_gpus_is_no_memory() -> None:
+    """A /proc/meminfo that was cut off within its first figure, on a machine whose GPU's memory is a node: unread, and no fault."""
+    folder = HERE / "synthetic-linux-grace-hopper" / "root"
+    meminfo = folder / "proc" / "meminfo"
+    machine = read_machine(Altered(str(folder), {str(meminfo): meminfo.read_bytes()[:11]}))
+    lawful(machine)
+    assert machine.memory_total_bytes is None
+    assert "GPU" in machine.why_unread("memory_total_bytes").reason
+
+
 @pytest.mark.parametrize("gone", [f"/proc/driver/nvidia/gpus/{POWER9_SLOTS[2]}/numa_status", "/sys/devices/system/node/has_cpu"])
 def test_memory_that_may_be_a_gpus_is_unread(build: Callable[..., RecordedHost], gone: str) -> None:
     """A container that was handed some of the GPUs: the memory nodes of the others are not told from RAM."""

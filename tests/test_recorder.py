@@ -259,6 +259,10 @@ def hostile(tmp_path: Path) -> Path:
         f"{home}/payroll-venv/lib/python3.12/site-packages/vllm-0.11.0.dist-info/METADATA": "",
         f"{home}/payroll/x": "",
         "/dev/shm/AcmeMerger/x": "",
+        "/dev/AcmeMerger-vg/root": "",
+        "/etc/systemd/system/ollama.service": "[Service]\nUser=root\nEnvironment=HOME=/nowhere\n",
+        "/etc/systemd/system/ollama.service.d/10-AcmeMerger.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/dev/shm/AcmeMerger/models\n",
+        "/etc/systemd/system/ollama.service.d/9-payroll.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/dev/shm/AcmeMerger/hub\n",
     }
     for above in ("", group.split("/")[1], "/".join(group.split("/")[1:3])):
         files |= {f"/sys/fs/cgroup/{above}/{name}": "max\n" for name in flat[:2] if above}
@@ -299,6 +303,9 @@ def test_a_record_of_a_hostile_home_holds_none_of_its_names(hostile: Path, tmp_p
     disks = [[(disk.purpose, disk.free_bytes, disk.filesystem) for disk in machine.disks or ()] for machine in (first, second)]
     assert disks[0] == disks[1]
     assert {purpose: kind for purpose, _, kind in disks[0]}["ollama"] == "tmpfs"
+    # the last of the files beside the unit wins, whatever they are called
+    stores = [machine.disk_for("ollama") for machine in (first, second)]
+    assert [store.path.rpartition("/")[2] for store in stores if store] == ["hub", "hub"]
 
 
 @pytest.mark.parametrize("name", ["max", "high", "node", "nvidia", "dev", "core", "cpu", "stat", "bytes", "free", "site", "online"])

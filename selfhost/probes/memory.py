@@ -284,8 +284,11 @@ def read_total(host: Host, found: Found) -> None:
             except ValueError as error:
                 found.miss(TOTAL, str(error), SET_MEMORY)
                 return
+            if graphics >= total:
+                found.miss(TOTAL, f"{MEMINFO} has less memory than the GPUs' own, which it counts", SET_MEMORY)
+                return
             less = f" less {binary(graphics)} that are GPUs' own" if graphics else ""
-            found.put(TOTAL, max(0, total - graphics), f"{MEMINFO}, MemTotal{less}{_whose(host)}")
+            found.put(TOTAL, total - graphics, f"{MEMINFO}, MemTotal{less}{_whose(host)}")
         else:
             found.miss(TOTAL, host.why(MEMINFO) if host.read_text(MEMINFO) is None else f"{MEMINFO} has no MemTotal", SET_MEMORY)
         return

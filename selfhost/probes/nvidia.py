@@ -21,6 +21,7 @@ WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 _UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _NOT_SUPPORTED = 3
+_NODE = r"nvidia\d+$"
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
 
 # NVML's error numbers (nvml.h, nvmlReturn_t) that people meet -> why, and what to do about it
@@ -77,7 +78,7 @@ def driver_present(host: Host) -> bool:
     if host.system == "windows":
         folder = host.env.get("SystemRoot") or r"C:\Windows"
         return host.exists(folder + r"\System32\nvml.dll")
-    nodes = any(re.fullmatch(r"nvidia\d+", name) for name in host.listdir("/dev") or ())
+    nodes = bool(host.listdir("/dev", _NODE))
     return nodes or host.exists(VERSION) or (host.exists("/dev/dxg") and host.exists(WSL_LIBRARY))
 
 
@@ -108,7 +109,7 @@ def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
 
 def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> Read:
     """How many there are, and names where files give them: the library did not answer."""
-    nodes = [name for name in host.listdir("/dev") or () if re.fullmatch(r"nvidia\d+", name)]
+    nodes = host.listdir("/dev", _NODE) or []
     found = answer.get("error")
     number = found if isinstance(found, int) and not isinstance(found, bool) else None
     if isinstance(answer.get("why"), str):

@@ -444,6 +444,9 @@ class Recorder(Host):
                 above = name
                 if before != after:
                     replaced[before] = after
+        # of several files beside a unit the last one wins: what they are called does not matter, their order does
+        drops = sorted(path for path in self.files if re.search(r"\.service\.d/[^/]+\.conf$", path))
+        replaced |= {path: f"{self.paths.dirname(path)}/{number:02d}.conf" for number, path in enumerate(drops, 1)}
         for path in sorted(replaced, key=len, reverse=True):
             # mountinfo writes a space as \040
             for written in dict.fromkeys((path, path.replace(" ", "\\040"))):
@@ -533,12 +536,12 @@ def _unit(text: str) -> str:
     """Of a systemd unit the account and the two variables that tell a folder; others may hold keys."""
     kept = []
     for line in text.splitlines():
-        key = line.strip().partition("=")[0]
+        key, _, value = line.strip().partition("=")
         if line.strip().startswith("[") or key == "User":
             name = line.partition("=")[2].strip()
             kept.append(line if key != "User" or name in COMMON_NAMES else "User=USER")
         elif key == "Environment":
-            words = re.findall(r'"(?:OLLAMA_MODELS|HOME)=(?:[^"\\]|\\.)*"|(?<!\S)(?:OLLAMA_MODELS|HOME)=[^\s"]+', line)
+            words = re.findall(r'"(?:OLLAMA_MODELS|HOME)=(?:[^"\\]|\\.)*"|(?<!\S)(?:OLLAMA_MODELS|HOME)=[^\s"]+', value)
             kept.extend(f"Environment={word}" for word in words)
     return "".join(line + "\n" for line in kept)
 

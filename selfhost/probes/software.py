@@ -33,6 +33,7 @@ _VERSION_IN_PATH = (
 )
 # what distributions call the packages
 _PACKAGES = {"llama.cpp": ("llama.cpp", "llama-cpp"), "ollama": ("ollama",), "whisper.cpp": ("whisper.cpp", "whisper-cpp")}
+_PACMAN = "(?:" + "|".join(re.escape(name) for names in _PACKAGES.values() for name in names) + ")-"
 # dpkg's list of packages has 1 to 5 MB
 _MAX_STATUS_BYTES = 2**24
 
@@ -90,7 +91,7 @@ def _packaged(host: Host, runtime: str, path: str) -> str | None:
         return found[1] if found else None
     if not path.startswith("/usr/bin/"):
         return None
-    for folder in host.listdir("/var/lib/pacman/local") or ():
+    for folder in host.listdir("/var/lib/pacman/local", _PACMAN) or ():
         name, _, rest = folder.rpartition("-")
         name, _, version = name.rpartition("-")
         if name in names and rest:
@@ -114,7 +115,7 @@ def _packages_of(host: Host, prefix: str) -> list[str]:
     if host.system == "windows":
         return [str(host.paths.join(prefix, "Lib", "site-packages"))]
     library = str(host.paths.join(prefix, "lib"))
-    versions = [name for name in host.listdir(library) or () if name.startswith("python3")]
+    versions = host.listdir(library, "python3") or ()
     return [str(host.paths.join(library, name, "site-packages")) for name in versions]
 
 
