@@ -166,6 +166,12 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         local = read_local(typed, catalogue.common("architectures"))
         if local.quantization and local.files_here and workload.quantization is None:
             workload = workload.replace(quantization=local.quantization)
+        notes = local.notes
+        asked_in = need.canonical_quantization(workload.quantization or "")
+        if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
+            notes += (
+                f"The file holds {local.quantization}: told is what {asked_in} would take, which llama-quantize makes of other weights.",
+            )
         here = (local.format,) if local.files_here or local.missing or local.requantized else ()
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
         part = Here(path=typed, size_bytes=local.size_bytes, missing_bytes=rest if rest > 0 else None, missing_files=local.missing)
@@ -173,7 +179,7 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
             spec=local.spec,
             asked=typed,
             workload=workload,
-            notes=local.notes,
+            notes=notes,
             files_here=local.files_here,
             formats=here,
             part=part if local.missing else None,

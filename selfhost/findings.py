@@ -634,6 +634,8 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
     if files:
         need += f" (with the {units.decimal(files)} of files, which {'would lie' if stored_bytes else 'lie'} in memory too)"
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"
+    if files:
+        smaller = f"with the files on a disk it takes less; {smaller}"
     # any ceiling that was read is enough to say no, even where the binding one was not
     read = [x for x in ((ceiling,) if basis != "default" or limit is not None else ()) if x is not None] + [
         x for x in (total, limit) if x is not None

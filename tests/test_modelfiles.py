@@ -264,6 +264,14 @@ def test_a_publishers_own_mix_is_laid_out_by_its_tensors(name: str, upgraded: st
         assert (there["host"] == 0) is (placement == "accelerator")
 
 
+def test_a_file_is_not_said_to_hold_what_was_asked_instead(tmp_path: Path) -> None:
+    """A file of one quantization asked about in another: the answer says which it holds. Asked about in its own it says nothing."""
+    file = make(tmp_path, "olmo-2-7b-instruct")
+    for asked, told in (("Q3_K_M", True), ("q4_k_m", False), (None, False)):
+        notes = check(file, Workload(runtime="llama.cpp", quantization=asked), machine=WITHOUT_GPU).notes
+        assert any("holds Q4_K_M" in note for note in notes) is told, asked
+
+
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
     """Name, license, context and vocabulary are those of the file; what it does not say is unknown with a reason."""
     spec = read_local(make(tmp_path, "llama-3.2-1b"), ROWS).spec

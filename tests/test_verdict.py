@@ -425,6 +425,7 @@ def test_files_that_were_named_take_ram_where_they_lie_in_it(name: str) -> None:
     held = found("memory", asked.replace(in_memory=True), small)
     assert held.code == "memory-too-small"
     assert "(with the 4.00 GB of files, which lie in memory too)" in held.reason
+    assert (held.remedy or "").startswith("with the files on a disk")
     # asked of this machine, whatever it might have, and of no other
     assert api.on_this_machine(small.replace(name=name)) is (name != "another")
 
