@@ -27,6 +27,13 @@ MODELS: dict[str, dict[str, Any]] = {
     "qwen3moe-256": {**_SMALL, "model_type": "qwen3_moe", "num_hidden_layers": 4, "num_experts": 8, "num_experts_per_tok": 2,
                      "decoder_sparse_step": 1, "mlp_only_layers": [], "moe_intermediate_size": 192, "norm_topk_prob": True,
                      "max_position_embeddings": 8192},
+    "mamba-512": {"model_type": "mamba", "vocab_size": 4000, "hidden_size": 512, "intermediate_size": 1024, "state_size": 16,
+                  "num_hidden_layers": 4, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True, "time_step_rank": 32,
+                  "tie_word_embeddings": True},
+    "mamba2-512": {"model_type": "mamba2", "vocab_size": 4000, "hidden_size": 512, "intermediate_size": 1024, "num_heads": 16,
+                   "head_dim": 64, "state_size": 128, "ssm_state_size": 128, "num_hidden_layers": 4, "layer_norm_epsilon": 1e-5,
+                   "conv_kernel": 4, "n_groups": 1, "use_bias": False, "use_conv_bias": True, "tie_word_embeddings": True,
+                   "time_step_limit": [0.001, 100.0], "time_step_rank": "auto"},
 }  # fmt: skip
 
 
@@ -40,6 +47,9 @@ def cases() -> list[dict[str, Any]]:
             ("qwen3-256", 16, 600), ("gemma3-256", 4, 100), ("gemma3-256", 4, 600), ("gemma3-256", 16, 600), ("gemma3-256", 16, 2300),
             ("qwen3moe-256", 4, 300), ("qwen3moe-256", 8, 300), ("qwen3moe-256", 16, 300),
         )
+    ] + [
+        {"kind": "scan", "model": model, "bits": 16, "prompt_tokens": tokens, "new_tokens": 2}
+        for model in ("mamba-512", "mamba2-512") for tokens in (256, 1024, 2048)
     ]  # fmt: skip
 
 
@@ -75,6 +85,8 @@ def measure(case: dict[str, Any], _: str, stages: Stages) -> dict[str, Any]:
     for _token, _logits in generate.generate_step(prompt, model, max_tokens=case["new_tokens"], prompt_cache=cache):
         pass
     stages.note("done")
+    if case["kind"] == "scan":
+        return {"weights_bytes": weights, "active_before_bytes": before, "mlx_peak_bytes": mx.get_peak_memory()}
     return {
         "weights_bytes": weights,
         "active_before_bytes": before,
@@ -89,7 +101,7 @@ RIG = Rig(
     source="benchmarks/measure_mlx.py: models with random weights, each run in a fresh process on a CPU",
     conditions="mlx_peak_bytes: mlx.core.get_peak_memory once the model is loaded, weights included; stages from /proc/self/status",
     packages=("mlx", "mlx-lm"),
-    groups={"answer": "runs"},
+    groups={"answer": "runs", "scan": "scans"},
     cases=cases,
     make=make,
     measure=measure,

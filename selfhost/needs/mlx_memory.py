@@ -8,7 +8,7 @@ authors and others printed on Macs agree: `tests/truth/mlx.json`, `published`. A
 from __future__ import annotations
 
 from ..spec import Architecture
-from .parts import term
+from .parts import term, times
 from .records import How, Term
 
 PROMPT_STEP = 2048
@@ -22,9 +22,13 @@ _OVER, _OVER_SCORES = (1, 4, 7), (10, 16, 23)
 _SHORT = (0.3, 1.0, 1.25)
 # heads for which Metal's attention keeps no scores (mlx/backend/metal/scaled_dot_product_attention.cpp, sdpa_full_supported_head_dim)
 _FUSED = (64, 80, 128)
-# Mamba 2 is scanned 256 tokens at a time (mlx_lm/models/ssm.py, ssm_attn), in arrays of heads × 256 × 256 in float32. MLX counts what
-# an operation reads, and these are made of small ones: 120 were alive in Granite 4.0 H Small, the only peak that is known
-_SCAN_STEP, _SCANNED = 256, (20, 90, 140)
+# Mamba 2 is scanned 256 tokens at a time (mlx_lm/models/ssm.py, ssm_attn), in arrays of heads × 256 × 256 in float32. What does not
+# wait for the state is worked out for all steps of a piece before it: 6 to 7 a step were alive on a CPU, 15 in Granite 4.0 H Small,
+# the only peak of a Mac that is known
+_SCAN_STEP, _SCANNED = 256, (6, 12, 17)
+# Mamba goes token by token (mlx_lm/models/mamba.py); what comes to the states is there for all tokens: 1.7 times that on a CPU with all
+# else a token takes, and no peak of a Mac is known
+_STATES = (1, 2, 4)
 _SOURCE = "Metal peaks that others printed, tests/truth/mlx.json; mlx 0.29 to 0.32"
 
 
@@ -54,11 +58,9 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     if stored:
         line += f" + {stored:,} bytes of scores, which heads of this length leave in memory"
     how, kinds = How.COMPUTED, {group.kind for group in architecture.recurrent}
-    if "mamba2" in kinds:
-        heads = max(group.heads or 0 for group in architecture.recurrent)
-        step = heads * min(tokens, _SCAN_STEP) ** 2 * 4 * sequences
-        least, likely, most = (size + number * step for size, number in zip((least, likely, most), _SCANNED, strict=True))
-        line += f" + {_SCANNED[1]} × {step:,} bytes of the scan"
+    scanned, note = _scan(architecture, tokens, piece, width)
+    least, likely, most = least + scanned[0], likely + scanned[1], most + scanned[2]
+    line += note
     if kinds - {"delta"}:
         how = How.ASSUMED
     return term("activations", likely, how, _SOURCE, line, low=least, high=most)
@@ -72,3 +74,19 @@ def _scores(architecture: Architecture, tokens: int, piece: int, width: int) -> 
             reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind == "sliding" else tokens
             stored = max(stored, group.heads * piece * reach * width)
     return stored
+
+
+def _scan(architecture: Architecture, tokens: int, piece: int, width: int) -> tuple[tuple[int, int, int], str]:
+    """Least, likely and most of what a scan keeps for all tokens of a piece, with what to say of it."""
+    for group in architecture.recurrent:
+        if group.kind == "mamba2":
+            # the last step is as long as the others, or shorter
+            one = (group.heads or 0) * min(tokens, _SCAN_STEP) ** 2 * 4
+            steps = -(-piece // min(tokens, _SCAN_STEP))
+            least, likely, most = (number * steps * one for number in _SCANNED)
+            return (least, likely, most), f" + {_SCANNED[1]} × {times(steps, 'step')} × {one:,} bytes of the scan"
+        if group.kind == "mamba":
+            one = piece * (group.inner_length or 0) * (group.state_length or 0) * width
+            least, likely, most = (number * one for number in _STATES)
+            return (least, likely, most), f" + {_STATES[1]} × {one:,} bytes of states"
+    return (0, 0, 0), ""

@@ -2,7 +2,7 @@
 
 One pass over as many tokens and sequences as it works on at once, with sampling; the CUDA graphs that it captures; and what no
 allocator of PyTorch counts. The first context of a process is outside of that share (vllm/v1/worker/gpu_worker.py, init_snapshot).
-Read from vllm 0.33.0 and held against logs of 0.19 to 0.31: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
+Read from vllm 0.33.0 and held against logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..units import GIB, MIB
 from .parts import term, times
 from .records import How, Term
 
-_SOURCE = "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19 to 0.31, tests/truth/vllm.json"
+_SOURCE = "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
 
 
 class _Pass(Record):
@@ -26,21 +26,23 @@ class _Pass(Record):
 _SMALL, _LARGE = _Pass(tokens=2048, sequences=256), _Pass(tokens=8192, sequences=1024)
 # a device of 160 GiB or more reads twice as many at once
 _LARGEST_TOKENS = 16_384
-# of a token's width, beside gate, up and their product: 3.5 to 4.3 were logged
+# of a token's width, beside gate, up and their product: 4.2 and 4.3 were left over where sampling took less
 _WIDTHS = 4
 # bytes a logit: as computed, in float32, as probabilities and as noise; sampled in one kernel it is the first two
 _LOGIT, _LOGIT_FUSED = 14, 6
 # multiprocessors, each with a row of the vocabulary in float32 (vllm/v1/sample/ops/topk_topp_triton.py): none with FlashInfer
 _MULTIPROCESSORS = (0, 108, 170)
-# inputs, tables and cuBLAS' workspace: 49 to 54 MB were left over in nine logs
+# inputs, tables and cuBLAS' workspace: about 50 MB were left over
 _CONSTANT = 50_000_000
-# MiB of graphs by layer: 19 to 32 were logged with 0.19, 29 to 79 where experts or latent attention lie between; newer releases: 7
+# MiB of graphs by layer: 19 to 32 were logged with 0.19, 29 to 79 where experts or latent attention lie between; before it 4 to 29. As
+# the least of other releases and cards 7 is assumed
 _GRAPH_LAYER, _GRAPH_LAYER_MIXED = (7, 20, 32), (7, 28, 80)
 # of Qwen3.5, in all, 0.73 GiB were estimated (vLLM's pull request 39559): 18 to 31 by its number of layers
 _GRAPH_LAYER_RECURRENT = (7, 20, 40)
-# beside PyTorch, on one device: 0.07 to 0.47 GiB were logged
+# beside PyTorch, on one device: 0.24 to 0.46 GiB were logged with 0.19, 0.13 before it; half of that is assumed as the least
 _BESIDE_TORCH = (MIB * 64, MIB * 256, MIB * 480)
-# what each of several devices has of it more, for NCCL and its buffers: 0.1 to 2 GiB were logged
+# what each of several devices has of it more, for NCCL and its buffers: 1.8 to 2 GiB were logged with 0.19, 0.4 before it; the least,
+# where cards are not joined, is assumed
 _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 # an encoder on its largest pictures: 0.1 to 0.26 GiB more were logged of Gemma 3 and Mistral Small 3.1, six times; not of others, for
 # whose pictures the largest may be many times as large. Of LLaVA, with pictures of 336 points, no more
