@@ -24,8 +24,10 @@ _GROUPED_OVERHEAD = (60 * MIB, 30 * MIB, 80 * MIB)
 MAPPED_BLOCK_BYTES = 32 * MIB
 # holes of the heap, in units of the widest block: 0.3 to 10.2 over 50 runs, less than one per layer, half of the runs below 3;
 # an encoder, whose blocks are freed in order, has at most 3
-HOLES, HOLES_HIGH = 3, 11
-_ENCODER_HOLES, _ENCODER_HOLES_HIGH = 1, 3
+_HOLES, _HOLES_HIGH = 3, 11
+ENCODER_HOLES, ENCODER_HOLES_HIGH = 1, 3
+# scans, whose many arrays have one size, leave 5 to 8 where those are below the threshold
+_SCAN_HOLES = 6
 # what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high;
 # right after loading 0.22 to 0.34 in the type of the files, 0.59 to 0.91 in another
 _LEFT_BY_EXPERTS = (0.05, 0.0, 0.36)
@@ -191,7 +193,9 @@ def prompt_bytes(
     block = min(MAPPED_BLOCK_BYTES, wide)
     # gpt-oss: its scores leave holes as well
     scores = tokens * count * width * max((group.heads for group in architecture.attention), default=0) if row.attention_sinks else 0
-    likely, most_holes = (_ENCODER_HOLES, _ENCODER_HOLES_HIGH) if row.encoder else (HOLES, HOLES_HIGH)
+    likely, most_holes = (ENCODER_HOLES, ENCODER_HOLES_HIGH) if row.encoder else (_HOLES, _HOLES_HIGH)
+    if architecture.recurrent and any(group.kind != "convolution" for group in architecture.recurrent):
+        likely = _SCAN_HOLES
     high = min(most_holes, architecture.layers) * min(MAPPED_BLOCK_BYTES, max(wide, scores))
     return Span(
         bytes=size + min(likely, architecture.layers) * block,
