@@ -61,7 +61,7 @@ def model(name: str) -> tuple[Architecture, ArchitectureRow]:
 def runs(*kinds: str, whole: bool = False, dense: bool = False) -> list[Any]:
     """Runs by name: `whole` without those that cut the prompt, `dense` without experts."""
     found = [run for kind in kinds for run in truth()[kind] if not (whole and "chunk" in run)]
-    sparse = ("mixtral", "qwen3-moe", "deepseek", "gpt-oss")
+    sparse = ("mixtral", "qwen3-moe", "qwen3-moe-wide", "deepseek", "gpt-oss")
     return [pytest.param(run, id=run["name"].replace(" ", "-")) for run in found if not (dense and run["model"] in sparse)]
 
 
