@@ -86,6 +86,12 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
          "moe_intermediate_size": 384, "num_experts": 32, "num_experts_per_tok": 4, "vocab_size": 32000},
         {},
     ),
+    "qwen3-moe-wide": (
+        "Qwen3MoeConfig",
+        {"hidden_size": 2048, "num_hidden_layers": 3, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 64,
+         "moe_intermediate_size": 768, "num_experts": 64, "num_experts_per_tok": 8, "vocab_size": 32000},
+        {},
+    ),
     "deepseek": (
         "DeepseekV3Config",
         {"hidden_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 4096,
@@ -199,6 +205,67 @@ for _size, (_wide, _above, _below, _heads, _mels, _tokens) in _WHISPER.items():
          "vocab_size": _tokens, "pad_token_id": 50257},
         {"dtype": "float16" if _size == "turbo" else "float32"},
     )  # fmt: skip
+# one small model of every other class: only what PyTorch's allocator counts is taken of them
+_SMALL = {"hidden_size": 768, "num_hidden_layers": 3, "num_attention_heads": 12, "num_key_value_heads": 4, "intermediate_size": 2048,
+          "vocab_size": 8192, "max_position_embeddings": 16384}  # fmt: skip
+_HEADS_ALIKE = {**_SMALL, "num_key_value_heads": 12}
+_GEMMA = {**_SMALL, "head_dim": 128, "num_attention_heads": 6, "num_key_value_heads": 1}
+_FEW = {"num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 512}
+_LATENT = {**_SMALL, "num_attention_heads": 8, "num_key_value_heads": 8, "moe_intermediate_size": 512, "n_routed_experts": 8,
+           "num_experts_per_tok": 2, "kv_lora_rank": 256, "q_lora_rank": 384, "qk_rope_head_dim": 32, "qk_nope_head_dim": 64,
+           "v_head_dim": 64, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "n_shared_experts": 1}  # fmt: skip
+_OLD = {"hidden_size": 768, "vocab_size": 8192}
+_SCAN = {"mamba_n_heads": 24, "mamba_d_head": 64, "mamba_n_groups": 1, "mamba_d_state": 64}
+_KEYS = {"head_dim": 64, "linear_num_key_heads": 4, "linear_num_value_heads": 8, "linear_key_head_dim": 64, "linear_value_head_dim": 64}
+_FOUR = {**_SMALL, "num_hidden_layers": 4}
+PASSES: dict[str, dict[str, Any]] = {
+    "granite": _SMALL,
+    "granitemoe": {**_SMALL, **_FEW},
+    "gpt_neox": {**{key: value for key, value in _SMALL.items() if key != "num_key_value_heads"}, "intermediate_size": 3072},
+    "phi": {**_HEADS_ALIKE, "intermediate_size": 3072},
+    "cohere2": {**_FOUR, "sliding_window": 512},
+    "gemma": _GEMMA,
+    "glm4": {**_SMALL, "head_dim": 64, "pad_token_id": 0},
+    "glm4_moe": {**_SMALL, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 512, "n_shared_experts": 1,
+                 "first_k_dense_replace": 1, "head_dim": 64, "n_group": 1, "topk_group": 1},
+    "stablelm": _HEADS_ALIKE,
+    "gpt_bigcode": {"n_embd": 768, "n_layer": 3, "n_head": 12, "n_inner": 3072, "vocab_size": 8192, "n_positions": 16384},
+    "starcoder2": {**_SMALL, "sliding_window": None, "intermediate_size": 3072},
+    "smollm3": {**_SMALL, "pad_token_id": 0},
+    "seed_oss": {**_SMALL, "head_dim": 64},
+    "olmo2": _HEADS_ALIKE,
+    "olmoe": {**_HEADS_ALIKE, "num_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 512},
+    "nemotron": {**_SMALL, "head_dim": 64},
+    "apertus": _SMALL,
+    "arcee": _SMALL,
+    "ernie4_5": {**_SMALL, "head_dim": 64},
+    "minimax_m2": {**_SMALL, **_FEW, "head_dim": 64},
+    "phimoe": {**_SMALL, **_FEW, "sliding_window": None},
+    "ministral3": {**_SMALL, "head_dim": 64},
+    "deepseek_v2": _LATENT,
+    "deepseek_v3": _LATENT,
+    "bloom": {**_OLD, "n_layer": 3, "n_head": 12},
+    "gpt_neo": {**_OLD, "num_layers": 4, "num_heads": 12, "attention_types": [[["global", "local"], 2]], "max_position_embeddings": 4096},
+    "gptj": {"n_embd": 768, "n_layer": 3, "n_head": 12, "vocab_size": 8192, "n_positions": 4096, "rotary_dim": 64},
+    "mpt": {"d_model": 768, "n_layers": 3, "n_heads": 12, "vocab_size": 8192, "max_seq_len": 4096},
+    "falcon": {**_OLD, "num_hidden_layers": 3, "num_attention_heads": 12, "multi_query": True, "parallel_attn": True, "bias": False},
+    "mamba": {**_OLD, "num_hidden_layers": 3, "state_size": 16, "expand": 2},
+    "falcon_mamba": {**_OLD, "num_hidden_layers": 3, "state_size": 16, "expand": 2, "intermediate_size": 1536},
+    "falcon_h1": {**_SMALL, "head_dim": 64, "mamba_d_ssm": 1536, "mamba_chunk_size": 128, **_SCAN},
+    "granitemoehybrid": {**_FOUR, "layer_types": ["mamba", "mamba", "attention", "mamba"], "mamba_expand": 2, **_FEW,
+                         "shared_intermediate_size": 1024, **_SCAN},
+    "jamba": {**_FOUR, "attn_layer_period": 4, "attn_layer_offset": 2, "expert_layer_period": 2, "expert_layer_offset": 1,
+              "num_experts": 4, "num_experts_per_tok": 2, "mamba_d_state": 16, "mamba_expand": 2, "use_mamba_kernels": False},
+    "nemotron_h": {**_FOUR, "hybrid_override_pattern": "M-M*", "head_dim": 64, "ssm_state_size": 64, "mamba_num_heads": 24,
+                   "mamba_head_dim": 64, "n_groups": 2},
+    "qwen3_5_text": {**_FOUR, **_KEYS},
+    "qwen3_next": {**_FOUR, **_KEYS, "num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 512,
+                   "shared_expert_intermediate_size": 512},
+    "lfm2_moe": {**_FOUR, "layer_types": ["conv", "conv", "full_attention", "conv"], "num_experts": 8, "num_experts_per_tok": 2,
+                 "moe_intermediate_size": 512, "num_dense_layers": 1},
+}  # fmt: skip
+# published in 32 bits too
+_IN_BOTH = ("bloom", "gpt_neo", "gptj", "mpt", "falcon", "mamba", "falcon_h1", "qwen3_5_text")
 
 
 def _generate(model: str, prompt: int, dtype: str = "bfloat16", **more: Any) -> dict[str, Any]:
@@ -261,6 +328,8 @@ def cases() -> list[dict[str, Any]]:
         _generate("mixtral", 512, "float32"),
         _generate("qwen3-moe", 1024),
         _generate("qwen3-moe", 512, "float32"),
+        _generate("qwen3-moe-wide", 256),
+        _generate("qwen3-moe-wide", 1024),
         _generate("deepseek", 1024),
         _generate("deepseek", 512, "float32"),
         _generate("gpt-oss", 1024),
@@ -330,6 +399,11 @@ def cases() -> list[dict[str, Any]]:
             ("llava", 0, 1024, "bfloat16"), ("llava", 336, 1024, "bfloat16"), ("llava", 336, 3072, "float32"),
             ("mistral3", 0, 1024, "bfloat16"), ("mistral3", 560, 1024, "bfloat16"), ("mistral3", 1540, 4096, "bfloat16"),
         )
+    ]  # fmt: skip
+    made += [
+        {"kind": "pass", "model": f"small {name}", "dtype": dtype, "batch": 1, "tokens": [500, 1100]}
+        for name in PASSES
+        for dtype in ("bfloat16", "float32") if dtype == "bfloat16" or name in _IN_BOTH
     ]  # fmt: skip
     return made
 
@@ -543,6 +617,24 @@ def measure_transcribe(case: dict[str, Any], folder: str, stages: Stages) -> dic
     }
 
 
+def measure_pass(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """Prompts through a model that was never saved."""
+    torch, transformers = libraries(case, stages)
+    made = transformers.AutoModelForCausalLM
+    model = made.from_config(transformers.AutoConfig.from_pretrained(folder), dtype=getattr(torch, case["dtype"])).eval()
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = 0
+    peaks = []
+    for tokens in case["tokens"]:
+        ids = torch.randint(5, 1000, (1, tokens))
+        asked = {"max_new_tokens": 1, "do_sample": False}
+        model.generate(ids[:, :32], attention_mask=torch.ones_like(ids[:, :32]), **asked)
+        with Allocations(torch) as held:
+            model.generate(ids, attention_mask=torch.ones_like(ids), **asked)
+        peaks.append(held.peak_bytes)
+    return {"attention_used": model.config._attn_implementation, "allocated_peak_bytes": peaks}
+
+
 def libraries(case: dict[str, Any], stages: Stages, *classes: str) -> tuple[Any, Any]:
     """PyTorch and transformers, imported one after the other."""
     torch = import_module("torch")
@@ -559,7 +651,7 @@ def libraries(case: dict[str, Any], stages: Stages, *classes: str) -> tuple[Any,
 
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """Runs one case in this process."""
-    measures = {"encode": measure_encode, "train": measure_train, "transcribe": measure_transcribe}
+    measures = {"encode": measure_encode, "train": measure_train, "transcribe": measure_transcribe, "pass": measure_pass}
     return measures.get(case["kind"], measure_generate)(case, folder, stages)
 
 
@@ -567,6 +659,11 @@ def make(model: str, folder: str) -> None:
     """Saves a model with random weights."""
     torch, transformers = import_module("torch"), import_module("transformers")
     torch.manual_seed(1)
+    if model.removeprefix("small ") in PASSES:
+        config = transformers.AutoConfig.for_model(model.removeprefix("small "), **PASSES[model.removeprefix("small ")])
+        config.architectures = ["SmallForCausalLM"]
+        config.save_pretrained(folder)
+        return
     kind, values, saved = MODELS[model]
     own = ("MambaConfig", "GPT2Config", "BertConfig", "XLMRobertaConfig", "NomicBertConfig", "WhisperConfig")
     defaults = {} if kind in own or "vision_config" in values else {"max_position_embeddings": 8192}
@@ -600,7 +697,7 @@ RIG = Rig(
     conditions="resident memory from /proc/self/status, its peak since the stage before; *_allocated_* from PyTorch's profiler, "
     "above what was held before; `warm` is after a first answer of 2 tokens to 32; mmap_threshold is glibc's, else it moves by itself",
     packages=("torch", "transformers", "safetensors", "accelerate", "numpy", "peft"),
-    groups={"generate": "generate", "encode": "encode", "transcribe": "transcribe", "see": "see", "train": "train"},
+    groups={"generate": "generate", "encode": "encode", "transcribe": "transcribe", "see": "see", "pass": "pass", "train": "train"},
     cases=cases,
     make=make,
     measure=measure,

@@ -558,7 +558,8 @@ class _Config:
         found = _NAMES.get(name) if isinstance(name, str) else None
         if found is None:
             raise _Unclear(f"layer_types: {_short(name)} is not understood")
-        if found == "mamba" and self.kind != "jamba":
+        # transformers 5 writes "linear_attention" where the published files of these have "mamba"
+        if (found == "mamba" and self.kind != "jamba") or (found == "delta" and self.kind in ("granitemoehybrid", "nemotron_h")):
             return "mamba2"
         if found == "sliding" and self.window() is None:
             return "full"

@@ -24,10 +24,12 @@ _GROUPED_OVERHEAD = (60 * MIB, 30 * MIB, 80 * MIB)
 MAPPED_BLOCK_BYTES = 32 * MIB
 # holes of the heap, in units of the widest block: 0.3 to 10.2 over 50 runs, less than one per layer, half of the runs below 3;
 # an encoder, whose blocks are freed in order, has at most 3
-HOLES, HOLES_HIGH = 3, 11
-_ENCODER_HOLES, _ENCODER_HOLES_HIGH = 1, 3
-# what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high;
-# right after loading 0.22 to 0.34 in the type of the files, 0.59 to 0.91 in another
+_HOLES, _HOLES_HIGH = 3, 11
+ENCODER_HOLES, ENCODER_HOLES_HIGH = 1, 3
+# scans, whose many arrays have one size, leave 5 to 8 where those are below the threshold
+_SCAN_HOLES = 6
+# what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high; right after
+# loading 0.22 to 0.34 in the type of the files (none of 64 experts of 3 MiB, whose stacks are mapped), 0.59 to 0.91 in another
 _LEFT_BY_EXPERTS = (0.05, 0.0, 0.36)
 _LEFT_BY_CONVERTED_EXPERTS = (0.75, 0.5, 1.0)
 # architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss); transformers then takes "eager"
@@ -104,8 +106,9 @@ def resident_weights(
 
     Of a mapped table only the rows that were used come in, and an untied token table and a position table are read row by row;
     where the model `encodes`, answers with no token, so is a tied one, and few of its rows are ever used.
-    Experts are stacked into one array per layer, hence copied in any case (MergeModulelist): see `stacked_experts_bytes`, and pieces
-    of the size of single experts stay in the heap unless `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
+    Experts are stacked into one array per layer, hence copied in any case (MergeModulelist): see `stacked_experts_bytes`. The pieces
+    stay in the heap where they are small enough for it: stacks of one matrix of all experts, in another type copies of single
+    ones. None do with `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
     """
     rows = 0
     if not converted:
@@ -115,10 +118,10 @@ def resident_weights(
             ):
                 rows += prod(group.shape) * width
     experts = stacked_experts_bytes(architecture, row, width)
-    one = max((group.length * architecture.embedding_length for group in architecture.feed_forward if group.experts), default=0)
+    together = [(1 if converted else group.experts or 0) * group.length for group in architecture.feed_forward if group.experts]
+    piece = max(together, default=0) * architecture.embedding_length * width
     shares = _LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS
-    # larger matrices never were in the heap
-    mapped = fixed_threshold or one * width >= MAPPED_BLOCK_BYTES
+    mapped = fixed_threshold or piece >= MAPPED_BLOCK_BYTES
     left, low, high = (0 if mapped else int(share * experts) for share in shares)
     line = f"{weights_bytes:,} bytes"
     if rows:
@@ -191,7 +194,9 @@ def prompt_bytes(
     block = min(MAPPED_BLOCK_BYTES, wide)
     # gpt-oss: its scores leave holes as well
     scores = tokens * count * width * max((group.heads for group in architecture.attention), default=0) if row.attention_sinks else 0
-    likely, most_holes = (_ENCODER_HOLES, _ENCODER_HOLES_HIGH) if row.encoder else (HOLES, HOLES_HIGH)
+    likely, most_holes = (ENCODER_HOLES, ENCODER_HOLES_HIGH) if row.encoder else (_HOLES, _HOLES_HIGH)
+    if architecture.recurrent and any(group.kind != "convolution" for group in architecture.recurrent):
+        likely = _SCAN_HOLES
     high = min(most_holes, architecture.layers) * min(MAPPED_BLOCK_BYTES, max(wide, scores))
     return Span(
         bytes=size + min(likely, architecture.layers) * block,

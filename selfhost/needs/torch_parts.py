@@ -29,8 +29,9 @@ _WIDENED_ON_A_CPU = frozenset({"mxfp4", "float8_e4m3", "float8_e4m3_128x128"})
 # and those for which it has none: INT4 of compressed-tensors, decompressed when the model first answers or its experts are stacked
 # (quantizer_compressed_tensors.py), BitNet's packed weights (BitNetDeserialize of integrations/bitnet.py)
 _WIDENED = frozenset({"int4_32", "ternary"})
-# patches of one large picture, and numbers alive per patch in an encoder of up to 1,280 numbers with a gated feed-forward of 3,420
-_PATCHES, _NUMBERS_PER_PATCH = 16_384, 4 * 1280 + 3 * 3420
+# patches of 14 pixels of one picture of 1,024 × 1,024, and numbers alive per patch in the widest of the measured kinds of encoders,
+# that of Qwen, which rotates in float32: 24 times its width, up to 1,280
+_PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
 
 
 def known(subject: Subject, architecture: Architecture) -> bool:
@@ -149,9 +150,10 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
 
         audio, beams = architecture.audio, torch_speech.BEAMS
         size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
-        least, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1, answered=False)
+        least, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams, answered=False)
         most, _ = torch_speech.cache_bytes(architecture, audio, sequences, widths[-1], beams=beams)
-        line += "; so many beams are the pipeline's default, generate() by itself has one"
+        alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
+        line += f"; so many beams are the pipeline's default, with generate() alone there is one and {alone:,} bytes"
         return term("kv_cache", size, How.COMPUTED, f"EncoderDecoderCache; {_TORCH}", line, low=least, high=most)
     groups = cache_groups(architecture, row)
     if not groups:
@@ -202,7 +204,7 @@ def _activations(
     if seeing:
         picture = min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
         high = max(high, picture)
-        line += f"; one picture of up to {_PATCHES:,} patches takes {picture:,} bytes, before the text"
+        line += f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before the text"
     wide = guessed_activations(architecture, runtime, asked)
     how, source = How.COMPUTED, _TORCH
     if not measured:
@@ -229,7 +231,6 @@ def _speech_activations(architecture: Architecture, widths: tuple[int, ...], ask
 
     audio = architecture.audio
     assert audio is not None
-    found = torch_speech.activations(architecture, audio, asked.parallel, widths[0], beams=torch_speech.BEAMS)
-    least = torch_speech.activations(architecture, audio, asked.parallel, widths[0], beams=1)
-    most = torch_speech.activations(architecture, audio, asked.parallel, widths[-1], beams=torch_speech.BEAMS)
-    return term("activations", found.bytes, How.COMPUTED, _TORCH, found.arithmetic, low=least.low_bytes, high=most.high_bytes)
+    found = torch_speech.activations(architecture, audio, asked.parallel, widths[0])
+    most = torch_speech.activations(architecture, audio, asked.parallel, widths[-1])
+    return term("activations", found.bytes, How.COMPUTED, _TORCH, found.arithmetic, low=found.low_bytes, high=most.high_bytes)

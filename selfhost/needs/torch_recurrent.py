@@ -82,7 +82,7 @@ def _mamba2(architecture: Architecture, row: ArchitectureRow, group: Recurrent, 
     adding = 3 * chunk * heads + 7 * inner + 3 * heads * size
     floats = 4 * max(meeting, adding)
     projected = (2 * inner + 2 * mixed + heads) + (inner + 2 * mixed) + 3 * architecture.embedding_length
-    kept = 2 * (chunks + 1) * inner * size * 4 * sequences
+    kept = (chunks + 1) * inner * size * 4 * sequences
     line = f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens × {projected:,} × {width} bytes"
     return padded * floats + tokens * sequences * projected * width + kept, f"{line} + {kept:,} bytes of states of chunks"
 

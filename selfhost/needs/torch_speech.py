@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..spec import Architecture, Audio
 from .parts import times
-from .torch_memory import HOLES, HOLES_HIGH, MAPPED_BLOCK_BYTES, Span
+from .torch_memory import ENCODER_HOLES_HIGH, MAPPED_BLOCK_BYTES, Span
 
 BEAMS = 5
 """The pipeline searches with as many where a model's generation_config does not say (_default_generation_config); generate() with one."""
@@ -16,6 +16,9 @@ ANSWER_TOKENS = 256
 """Answered at most, by the same default."""
 # tokens that start an answer
 _PROMPT_TOKENS = 4
+# what the heap keeps of the caches of beams, as a share of those of the audio: least, likely, most; 0.7 to 0.9 after a first answer,
+# 0.8 to 1.0 after a second, over runs of tiny, base and small
+_LEFT_BY_CACHES = (0.6, 0.9, 1.0)
 
 
 def cache_bytes(
@@ -31,24 +34,36 @@ def cache_bytes(
     return each * (audio.positions + tokens), line + (f" × {sequences:,} sequences" if sequences > 1 else "")
 
 
-def activations(architecture: Architecture, audio: Audio, sequences: int, width: int, *, beams: int) -> Span:
+def beside_caches(architecture: Architecture, audio: Audio, sequences: int, width: int, *, beams: int) -> tuple[int, str]:
     """The features, and what the encoder holds, or what it gave while keys and values of a layer are made, whichever is more.
 
-    The encoder's is in place of the caches, which come after it: `low_bytes` is without the holes that blocks below 32 MiB leave.
+    The encoder's is in place of the caches, which come after it.
     """
     wide, positions = audio.embedding_length, audio.positions
     heard = positions * wide * width * sequences
     encoding = (4 * wide + 2 * audio.feed_forward_length) * positions * width * sequences
     kept, _ = cache_bytes(architecture, audio, sequences, width, beams=beams, answered=False)
     # what the encoder gave, keys and values, each for every beam
-    crossing = 3 * heard * beams
-    most = max(encoding - kept, crossing)
-    size = 2 * positions * audio.mel_bins * width * sequences + most
-    block = min(MAPPED_BLOCK_BYTES, max(audio.feed_forward_length * positions * width * sequences, heard * beams))
+    most = max(encoding - kept, 3 * heard * beams)
     line = f"{2 * positions * sequences:,} × {audio.mel_bins} features × {width} bytes + {most:,} bytes of one layer"
+    return 2 * positions * audio.mel_bins * width * sequences + most, line
+
+
+def activations(architecture: Architecture, audio: Audio, sequences: int, width: int) -> Span:
+    """The same for the pipeline's beams, with what the heap keeps of caches from one half minute of speech to the next.
+
+    Larger blocks are given back; those of the encoder leave holes as other encoders' do.
+    """
+    size, line = beside_caches(architecture, audio, sequences, width, beams=BEAMS)
+    low, likely, high = (0, 0, 0)
+    if audio.positions * audio.embedding_length * width * sequences * BEAMS < MAPPED_BLOCK_BYTES:
+        kept, _ = cache_bytes(architecture, audio, sequences, width, beams=BEAMS, answered=False)
+        low, likely, high = (int(share * kept) for share in _LEFT_BY_CACHES)
+        line += f" + {likely:,} bytes that earlier caches left in the heap"
+    high += ENCODER_HOLES_HIGH * min(MAPPED_BLOCK_BYTES, audio.feed_forward_length * audio.positions * width * sequences)
     return Span(
-        bytes=size + HOLES * block,
-        low_bytes=size,
-        high_bytes=size + HOLES_HIGH * block,
-        arithmetic=f"{line} + {HOLES * block:,} bytes of holes in the heap; up to {HOLES_HIGH * block:,}",
+        bytes=size + likely,
+        low_bytes=size + low,
+        high_bytes=size + high,
+        arithmetic=f"{line}; {size + low:,} to {size + high:,} with what the heap keeps",
     )
