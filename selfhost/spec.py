@@ -418,7 +418,8 @@ class RuntimeSpec(Record):
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
-    tokens it reserves logits: the last of each "sequence", or of a whole "batch".
+    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `context_checkpoints`, how often it copies what a
+    cache cannot be rolled back to (states, sliding windows) while it reads one prompt, at most.
 
     `minimum_versions` by architecture row: the first release that knows it, which not every model of it can do with; what is
     missing is not known. `minimum_builds`: a build that knew it, the first one or a later. `command_version` is the first
@@ -461,6 +462,7 @@ class RuntimeSpec(Record):
     most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
+    context_checkpoints: int = 0
     quantizations: Mapping[str, QuantizationRule] = {}
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
@@ -596,6 +598,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
+    context_checkpoints = root.integer("context_checkpoints", minimum=1)
     quantizations = _quantization_rules(root.table("quantization"))
     low = root.integer("overhead_low_bytes")
     high = root.integer("overhead_high_bytes")
@@ -646,6 +649,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
+        context_checkpoints=context_checkpoints or 0,
         quantizations=quantizations,
         overhead_low_bytes=low or 0,
         overhead_high_bytes=high or low or 0,

@@ -94,3 +94,47 @@ def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) ->
     memory, peak = peak_of(load)
     assert memory.low_bytes <= peak <= memory.high_bytes
     assert memory.total_bytes == pytest.approx(peak, rel=0.05)
+
+
+@cache
+def programs() -> list[dict[str, Any]]:
+    found = json.loads((Path(__file__).parent / "truth" / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
+    assert isinstance(found, list)
+    return found
+
+
+def stated(run: dict[str, Any]) -> MemoryNeed:
+    """What a person is told who asks for that run."""
+    shelf, parallel = Catalogue.open(), run.get("parallel", 1)
+    embeds = shelf.spec(run["model"]).modality == "embedding"
+    asked = Workload(
+        runtime="llama-cpp-python" if run["program"] == "llama-cpp-python" else "llama.cpp",
+        format="gguf",
+        quantization=run["quant"],
+        # of an embedding model the text counts
+        context_tokens=run["tokens"] if embeds else run["n_ctx"] // parallel,
+        parallel=parallel,
+    )
+    program = shelf.runtime(asked.runtime or "")
+    memory = needs_of(shelf.spec(run["model"]), program, asked, shelf.common("architectures"), instruction_sets=("avx2", "avx512f")).memory
+    assert memory is not None
+    return memory
+
+
+@pytest.mark.parametrize("run", [run for run in programs() if run["program"] == "llama-server"], ids=lambda run: run["name"])
+def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> None:
+    """Of llama-server after one prompt, or one text as long as the context: in a range of at most ± 10 %, 5 % off at most."""
+    memory = stated(run)
+    peak = run["peak_bytes"] - memory.evictable_bytes
+    assert memory.low_bytes <= peak <= memory.high_bytes
+    assert memory.total_bytes == pytest.approx(peak, rel=0.05)
+    assert memory.high_bytes - memory.low_bytes <= 0.2 * memory.total_bytes
+
+
+@pytest.mark.parametrize(
+    "run", [run for run in programs() if run["program"] in ("llama-cli", "llama-completion")], ids=lambda run: run["name"]
+)
+def test_the_peak_of_other_programs_is_in_the_range_of_the_server(run: dict[str, Any]) -> None:
+    """llama-cli has a server inside, llama-completion takes a little less."""
+    memory = stated(run)
+    assert memory.low_bytes <= run["peak_bytes"] - memory.evictable_bytes <= memory.high_bytes

@@ -38,10 +38,12 @@ _COMPUTE_ERROR = 0.2
 _COMPUTE_ERROR_UNMEASURED = 0.4
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
-# bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per token): fitted on 6 tokenizers
-_VOCABULARY = {"spm": (155, 155), "bpe": (307, 410), "wpm": (155, 307), "": (155, 410)}
+# bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per token; unigrams of XLM-R, in a
+# trie): fitted on 8 tokenizers; the high end with what a server's samplers keep
+_VOCABULARY = {"spm": (155, 200), "bpe": (307, 460), "wpm": (130, 230), "unigram": (480, 600), "": (155, 460)}
+_UNIGRAM_TOKENS = 100_000
 # bytes in the file's header per token of the vocabulary
-_HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "wpm": (11.0, 24.2), "": (22.5, 62.5)}
+_HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "wpm": (11.0, 24.2), "unigram": (11.0, 24.2), "": (22.5, 62.5)}
 _HEADER_KEYS_BYTES = 3000
 # of 14 kinds of encoders most reserve less; the largest picture of the largest takes that much
 _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_000_000_000
@@ -94,7 +96,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
         compute = _compute(subject, architecture, row, room, runtime, asked)
         made.append(compute)
-        made.append(_runtime(architecture, row, room, runtime, quantization))
+        made.append(_runtime(subject, architecture, row, room, runtime, asked, quantization))
         if asked.companions.own_block:
             made += _own_block(architecture, row, room, quantization, compute)
     if projector is not None:
@@ -207,6 +209,8 @@ def _header(architecture: Architecture, row: ArchitectureRow, tensors: Iterable[
 
 def _tokenizer(row: ArchitectureRow, vocabulary: int) -> str:
     """Where models of one architecture differ: SentencePiece tables are small, those of 100 thousand and more are byte pairs."""
+    if row.tokenizer == "wpm" and vocabulary > _UNIGRAM_TOKENS:
+        return "unigram"
     if row.tokenizer or not vocabulary:
         return row.tokenizer
     return "spm" if vocabulary <= 33_000 else "bpe" if vocabulary >= 100_000 else ""
@@ -460,12 +464,21 @@ def _rolled_back(architecture: Architecture, asked: Asked) -> int:
 
 
 def _one_batch(room: llamacpp.Cells, row: ArchitectureRow) -> llamacpp.Cells:
-    """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch up to its sequences, once one had."""
-    parallel = 1 if row.encoder else room.sequences
-    return llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * parallel, sequences=parallel)
+    """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch up, once one sequence had its text."""
+    if row.encoder:
+        return llamacpp.cells(room.asked, micro_batch=room.batch)
+    return llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * room.sequences, sequences=room.sequences)
 
 
-def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, quantization: str) -> Term:
+def _runtime(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    room: llamacpp.Cells,
+    runtime: RuntimeSpec,
+    asked: Asked,
+    quantization: str,
+) -> Term:
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     low_bytes, high_bytes = _VOCABULARY[_tokenizer(row, vocabulary)]
     widest = max(
@@ -475,17 +488,49 @@ def _runtime(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Ce
     )
     numerator, denominator = _scratch(quantization)
     scratch = room.micro_batch * widest * numerator // denominator
-    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch
-    high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch
+    outputs, told = _outputs(subject, architecture, row, room, vocabulary)
+    kept = _checkpoint(architecture, row, asked, room.full)
+    most = runtime.context_checkpoints * kept
+    least = min(most, _checkpoint(architecture, row, asked, room.micro_batch))
+    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + least
+    high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch + outputs + most
     middle = (low_bytes + high_bytes) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
-    size = program + vocabulary * middle + scratch
+    size = program + vocabulary * middle + scratch + outputs + min(most, 2 * kept)
     line = (
         f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
-        f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch"
+        f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch{told}"
     )
+    if most:
+        line += f" + 2 × {kept:,} bytes of context to go back to; up to {runtime.context_checkpoints} of one prompt"
     how = How.MEASURED if runtime.overhead_how == "measured" else How.ASSUMED
     return term("runtime", size, how, runtime.overhead_source or runtime.name, line, low=low, high=high)
+
+
+def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, vocabulary: int) -> tuple[int, str]:
+    """Where an embedding model puts what it made of each token of a batch: a row of logits, used or not, and a vector.
+
+    Cleared when it is made, so all of it is resident (src/llama-context.cpp, output_reserve). A model that writes has a row a sequence.
+    """
+    if subject.spec.modality != "embedding":
+        return 0, ""
+    tokens = room.encoded if row.encoder else room.micro_batch
+    width = architecture.embedding_length
+    told = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
+    return 4 * tokens * (vocabulary + width), told
+
+
+def _checkpoint(architecture: Architecture, row: ArchitectureRow, asked: Asked, tokens: int) -> int:
+    """What a server copies of a sequence of so many tokens to go back to: its states, and the cells of the layers with a window."""
+    if row.encoder:
+        return 0
+    size = llamacpp.state_bytes(architecture, 1)
+    for group in cache_groups(architecture, row):
+        window = llamacpp.window_of(architecture, group)
+        if window is not None:
+            per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(asked.value_type, group.value_elements)
+            size += min(window, tokens) * group.layers * per_token
+    return size
 
 
 def _scratch(quantization: str) -> tuple[int, int]:
