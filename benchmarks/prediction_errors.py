@@ -93,7 +93,7 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
         yield f"transformers, {kind}", [(run["name"], _told(torch.answered(run)[0].memory, torch.resident(run))) for run in runs]
     attention: list[tuple[str, Told]] = []
     recurrent: list[tuple[str, Told]] = []
-    for run in others.truth("mlx")["published"]:
+    for run in [*others.truth("mlx")["published"], *others.truth("mlx")["unlike"]]:
         architecture = Catalogue.open().spec(run["model"]).architecture
         into = recurrent if architecture is not None and architecture.recurrent else attention
         into.append((f"{run['model']} {run['quantization']} {run['prompt_tokens']}", (*others.on_a_mac(run), run["peak_gb"] * 1e9)))

@@ -2,7 +2,9 @@
 
 MLX encodes ahead of the GPU, and the arrays of a command buffer live until it is done: at most ten buffers wait
 (mlx/transforms.cpp, MAX_ACTIVE_TASKS), and each is closed once it has seen 50 MB (mlx/backend/metal/device.cpp). Peaks that its
-authors and others printed on Macs agree: `tests/truth/mlx.json`, `published`. A CPU keeps less and stores scores.
+authors and others printed on Macs agree: `tests/truth/mlx.json`, `published`. A CPU keeps less and stores scores. While less is in
+use than its memory limit, scores of several layers may wait as well (a 64 GB Mac once held 17 GB more than one layer's); at the limit
+it waits for the GPU instead (mlx/transforms.cpp, get_memory_limit), so that a model runs without the room for them.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
         line = f"{piece:,} tokens × {architecture.layers:,} layers × (6 × {wide:,} + 3 × {inner:,}) × {width} bytes"
     line += f" + {logits:,} bytes of logits"
     if stored:
-        line += f" + {stored:,} bytes of scores, which heads of this length leave in memory"
+        line += f" + {stored:,} bytes of scores, which heads of this length leave in memory; several times that where there is room"
     how, kinds = How.COMPUTED, {group.kind for group in architecture.recurrent}
     scanned, note = _scan(architecture, tokens, piece, width)
     least, likely, most = least + scanned[0], likely + scanned[1], most + scanned[2]
