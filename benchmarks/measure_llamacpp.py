@@ -43,12 +43,10 @@ TEXTS = (
 )
 # model, file of its vocabulary, how it pools (llama.cpp: 1 mean, 2 first token, 3 last token)
 EMBEDDINGS = (
-    ("all-minilm-l6-v2", "bert-bge", 1),
     ("bge-small-en-v1.5", "bert-bge", 2),
     ("bge-base-en-v1.5", "bert-bge", 2),
     ("bge-large-en-v1.5", "bert-bge", 2),
     ("nomic-embed-text-v1.5", "bert-bge", 1),
-    ("multilingual-e5-small", "nomic-bert-moe", 1),
     ("multilingual-e5-base", "nomic-bert-moe", 1),
     ("bge-m3", "nomic-bert-moe", 2),
     ("embeddinggemma-300m", "gemma-4", 1),
@@ -78,7 +76,7 @@ def cases() -> list[dict[str, Any]]:
         architecture = Catalogue.open().spec(model).architecture
         longest = min(1024, (architecture and architecture.context_tokens) or 512)
         found.append({"program": "llama-server", "model": model, "quant": "F16", "n_ctx": longest})
-    for model in ("bge-small-en-v1.5", "multilingual-e5-small"):
+    for model in ("bge-small-en-v1.5", "multilingual-e5-base"):
         for program in ("llama-embedding", "llama-cpp-python"):
             found.append({"program": program, "model": model, "quant": "F16", "n_ctx": 512})
     found.append({"program": "llama-server", "model": "bge-small-en-v1.5", "quant": "Q8_0", "n_ctx": 512})
@@ -301,6 +299,14 @@ def _run(command: list[str], text: str | None = None) -> dict[str, int]:
     return seen
 
 
+def _whole(model: str) -> bool:
+    """True of an encoder, which reads a text in one batch."""
+    shelf = Catalogue.open()
+    made = shelf.spec(model).architecture
+    row = row_of(made, shelf.common("architectures")) if made is not None else None
+    return row is not None and row.encoder
+
+
 def measure(case: dict[str, Any], path: Path, programs: Path, port: int) -> dict[str, Any]:
     """One run."""
     embeds = case["model"] in {model for model, _, _ in EMBEDDINGS}
@@ -313,7 +319,9 @@ def measure(case: dict[str, Any], path: Path, programs: Path, port: int) -> dict
         if "threads_http" in case:
             command += ["--threads-http", str(case["threads_http"])]
         if embeds:
-            command += ["--embedding", "-b", context, "-ub", context]
+            command.append("--embedding")
+        if _whole(case["model"]):
+            command += ["-b", context, "-ub", context]
         found = _serve(command, case, embeds, port)
     elif program == "llama-embedding":
         found = _run([*command, "-b", context, "-ub", context, "-p", _prompt(case["n_ctx"] // 2)])
