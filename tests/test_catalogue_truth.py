@@ -112,7 +112,7 @@ def stated(run: dict[str, Any]) -> MemoryNeed:
         format="gguf",
         quantization=run["quant"],
         # of an embedding model the text counts
-        context_tokens=run["tokens"] if embeds else run["n_ctx"] // parallel,
+        context_tokens=run.get("tokens", run["n_ctx"]) if embeds else run["n_ctx"] // parallel,
         parallel=parallel,
     )
     program = shelf.runtime(asked.runtime or "")
