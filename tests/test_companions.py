@@ -428,12 +428,13 @@ def test_llama_cpp_python_computes_without_flash_attention_and_reserves_a_whole_
 
 
 def test_an_encoder_is_started_with_a_batch_for_a_whole_text(tmp_path: Path) -> None:
-    """llama.cpp, tools/server/README.md: -b and -ub, 2048 and 512 unless told; src/llama-context.cpp wants n_ubatch >= n_tokens."""
+    """llama.cpp, tools/server/README.md: -b and -ub, 2048 and 512 unless told; src/llama-context.cpp wants n_ubatch >= n_tokens.
+    Without --embedding the server answers that it does not support embeddings."""
     text = (Path(__file__).parents[1] / "specs" / "bge-m3.toml").read_text(encoding="utf-8")
     files = '[[files]]\nformat = "gguf"\nrepository = "someone/bge-m3-GGUF"\nbytes = { F16 = 1_160_000_000 }\nsource = "a listing"\n'
     (tmp_path / "bge-m3.toml").write_text(text + files, encoding="utf-8")
     long, short = (
         check("bge-m3", Workload(context_tokens=tokens, runtime="llama.cpp"), machine=MACHINE, specs=[tmp_path]) for tokens in (8192, 512)
     )
-    assert [line.split("-np 1")[1] for line in long.commands] == [" -b 8192 -ub 8192"]
-    assert any(line.endswith("-np 1") for line in short.commands)
+    assert [line.split("-np 1")[1] for line in long.commands] == [" --embedding -b 8192 -ub 8192"]
+    assert any(line.endswith("-np 1 --embedding") for line in short.commands)
