@@ -43,12 +43,10 @@ TEXTS = (
 )
 # model, file of its vocabulary, how it pools (llama.cpp: 1 mean, 2 first token, 3 last token)
 EMBEDDINGS = (
-    ("all-minilm-l6-v2", "bert-bge", 1),
     ("bge-small-en-v1.5", "bert-bge", 2),
     ("bge-base-en-v1.5", "bert-bge", 2),
     ("bge-large-en-v1.5", "bert-bge", 2),
     ("nomic-embed-text-v1.5", "bert-bge", 1),
-    ("multilingual-e5-small", "nomic-bert-moe", 1),
     ("multilingual-e5-base", "nomic-bert-moe", 1),
     ("bge-m3", "nomic-bert-moe", 2),
     ("embeddinggemma-300m", "gemma-4", 1),
@@ -68,8 +66,8 @@ def cases() -> list[dict[str, Any]]:
     for model in ("smollm2-135m-instruct", "qwen3-0.6b"):
         for program in ("llama-cli", "llama-completion", "llama-cpp-python"):
             found.append({"program": program, "model": model, "quant": "Q4_K_M", "n_ctx": 2048})
-    for model in ("gemma-3-270m-it", "gpt2"):
-        found.append({"program": "llama-cpp-python", "model": model, "quant": "Q4_K_M", "n_ctx": 2048 if model != "gpt2" else 1024})
+    for model in ("gemma-3-270m-it", "lfm2-350m"):
+        found.append({"program": "llama-cpp-python", "model": model, "quant": "Q4_K_M", "n_ctx": 2048})
     one = {"program": "llama-server", "model": "smollm2-135m-instruct"}
     found += [one | {"quant": "Q8_0", "n_ctx": 2048}, one | {"quant": "Q4_K_M", "n_ctx": 8192}]
     found += [one | {"quant": "Q4_K_M", "n_ctx": 8192, "parallel": 4}, one | {"quant": "Q4_K_M", "n_ctx": 2048, "threads": 8}]
@@ -78,9 +76,7 @@ def cases() -> list[dict[str, Any]]:
         architecture = Catalogue.open().spec(model).architecture
         longest = min(1024, (architecture and architecture.context_tokens) or 512)
         found.append({"program": "llama-server", "model": model, "quant": "F16", "n_ctx": longest})
-    for model in ("bge-small-en-v1.5", "multilingual-e5-small"):
-        for program in ("llama-embedding", "llama-cpp-python"):
-            found.append({"program": program, "model": model, "quant": "F16", "n_ctx": 512})
+    found.append({"program": "llama-embedding", "model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512})
     found.append({"program": "llama-server", "model": "bge-small-en-v1.5", "quant": "Q8_0", "n_ctx": 512})
     found.append({"program": "llama-server", "model": "bge-m3", "quant": "F16", "n_ctx": 4096})
     return found
@@ -268,16 +264,11 @@ def _serve(command: list[str], case: dict[str, Any], embeds: bool, port: int) ->
 
 
 _PYTHON = """
-import json, sys
+import sys
 from llama_cpp import Llama
-path, tokens, embeds = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
-text = sys.stdin.read()
-if embeds:
-    model = Llama(path, n_ctx=tokens, embedding=True, n_batch=tokens, n_ubatch=tokens, verbose=False)
-    model.embed(text)
-else:
-    model = Llama(path, n_ctx=tokens, verbose=False)
-    model(text, max_tokens=4)
+path, tokens, text = sys.argv[1], int(sys.argv[2]), sys.stdin.read()
+model = Llama(path, n_ctx=tokens, verbose=False)
+model(text, max_tokens=4)
 """
 
 
@@ -301,6 +292,14 @@ def _run(command: list[str], text: str | None = None) -> dict[str, int]:
     return seen
 
 
+def _whole(model: str) -> bool:
+    """True of an encoder, which reads a text in one batch."""
+    shelf = Catalogue.open()
+    made = shelf.spec(model).architecture
+    row = row_of(made, shelf.common("architectures")) if made is not None else None
+    return row is not None and row.encoder
+
+
 def measure(case: dict[str, Any], path: Path, programs: Path, port: int) -> dict[str, Any]:
     """One run."""
     embeds = case["model"] in {model for model, _, _ in EMBEDDINGS}
@@ -313,7 +312,9 @@ def measure(case: dict[str, Any], path: Path, programs: Path, port: int) -> dict
         if "threads_http" in case:
             command += ["--threads-http", str(case["threads_http"])]
         if embeds:
-            command += ["--embedding", "-b", context, "-ub", context]
+            command.append("--embedding")
+        if _whole(case["model"]):
+            command += ["-b", context, "-ub", context]
         found = _serve(command, case, embeds, port)
     elif program == "llama-embedding":
         found = _run([*command, "-b", context, "-ub", context, "-p", _prompt(case["n_ctx"] // 2)])

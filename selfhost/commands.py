@@ -78,8 +78,9 @@ def _of_a_file(question: Question, runtime: RuntimeSpec, path: str, batch: int |
     total = (workload.context_tokens or 0) * workload.parallel
     cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
     projector = f" --mmproj {_in_shell(beside)}" if beside else ""
-    if workload.draft or workload.adapter or batch:
-        departs = [key for key in _departures(runtime, workload, False, batch) if key in (*COMPANIONS, "whole_batch")]
+    embeds = _embeds(runtime, question.spec)
+    if workload.draft or workload.adapter or batch or embeds:
+        departs = [*embeds, *(key for key in _departures(runtime, workload, False, batch) if key in (*COMPANIONS, "whole_batch"))]
         extra = [_filled(runtime.options.get(key, ""), _values(question, batch)) for key in departs]
         if not all(extra):
             return ()
@@ -96,7 +97,7 @@ def _in_shell(path: str) -> str:
 def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None, scaled: bool, batch: int | None) -> tuple[str, ...]:
     """A server to start first, where the workload departs from its defaults, then the runtime's command."""
     spec, workload = question.spec, question.workload
-    departs = [*_departures(runtime, workload, large, batch), *(("yarn",) if scaled else ())]
+    departs = [*_embeds(runtime, spec), *_departures(runtime, workload, large, batch), *(("yarn",) if scaled else ())]
     if any(key not in runtime.options and key not in runtime.settings and not _carried(runtime, key) for key in departs):
         return ()
     values = _values(question, batch)
@@ -126,6 +127,11 @@ def _yarn(spec: ModelSpec) -> dict[str, str]:
         return {}
     factor = f"{made.scaled_context_tokens / made.yarn_original_tokens:g}"
     return {"yarn_factor": factor, "yarn_original_tokens": str(made.yarn_original_tokens)}
+
+
+def _embeds(runtime: RuntimeSpec, spec: ModelSpec) -> tuple[str, ...]:
+    """A runtime that serves text unless told is told."""
+    return ("embedding",) if spec.modality == "embedding" and "embedding" in runtime.options else ()
 
 
 def _departures(runtime: RuntimeSpec, workload: Workload, large: bool, batch: int | None) -> list[str]:

@@ -90,7 +90,7 @@ _LICENSE_WORD = re.compile(r"[()]|[^\s()]+")
 _LICENSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 # what a workload may ask of a runtime beyond its defaults
 COMPANIONS = ("draft", "mtp", "adapter")
-ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", "whole_batch", *COMPANIONS)
+ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "whole_batch", *COMPANIONS)
 _LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length")
 _INDEXER_KEYS = ("indexer_heads", "indexer_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
@@ -401,7 +401,8 @@ class RuntimeSpec(Record):
     cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator and the rest in RAM.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are appended to the command
-    (`whole_batch`: for an encoder, which reads a text in one batch, `{batch_tokens}` of them);
+    (`whole_batch`: for an encoder, which reads a text in one batch, `{batch_tokens}` of them; `embedding`: for any model that
+    embeds, where the runtime has to be told);
     `settings` are environment variables, `NAME=value` with a space between two, for `serve`, the command that starts the
     server. A key in neither is in `command`, or cannot be asked for. `default_context_tokens` is the context it takes unless
     told; None where the command says it, or the model's own is taken.

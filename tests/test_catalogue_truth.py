@@ -112,7 +112,7 @@ def stated(run: dict[str, Any]) -> MemoryNeed:
         format="gguf",
         quantization=run["quant"],
         # of an embedding model the text counts
-        context_tokens=run["tokens"] if embeds else run["n_ctx"] // parallel,
+        context_tokens=run.get("tokens", run["n_ctx"]) if embeds else run["n_ctx"] // parallel,
         parallel=parallel,
     )
     program = shelf.runtime(asked.runtime or "")
@@ -131,10 +131,8 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
     assert memory.high_bytes - memory.low_bytes <= 0.2 * memory.total_bytes
 
 
-@pytest.mark.parametrize(
-    "run", [run for run in programs() if run["program"] in ("llama-cli", "llama-completion")], ids=lambda run: run["name"]
-)
-def test_the_peak_of_other_programs_is_in_the_range_of_the_server(run: dict[str, Any]) -> None:
-    """llama-cli has a server inside, llama-completion takes a little less."""
+@pytest.mark.parametrize("run", [run for run in programs() if run["program"] != "llama-server"], ids=lambda run: run["name"])
+def test_the_peak_of_other_programs_is_in_the_range(run: dict[str, Any]) -> None:
+    """llama-cli has a server inside, llama-completion takes less; llama-cpp-python, without flash attention, touches more as it goes on."""
     memory = stated(run)
     assert memory.low_bytes <= run["peak_bytes"] - memory.evictable_bytes <= memory.high_bytes

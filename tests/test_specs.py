@@ -393,6 +393,7 @@ def test_runtime_is_usable(id: str) -> None:
         "context_tokens": "4096",
         "parallel": "2",
         "kv_cache_type": "q8_0",
+        "embedding": "--embedding",
         "whole_batch": "-b 8192 -ub 8192",
         "draft": "owner/small",
         "mtp": "mtp",

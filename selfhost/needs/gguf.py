@@ -40,7 +40,7 @@ _COMPUTE_ERROR_UNMEASURED = 0.4
 _LARGEST_FILE_BYTES = 50_000_000_000
 # bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per token; unigrams of XLM-R, in a
 # trie): fitted on 8 tokenizers; the high end with what a server's samplers keep
-_VOCABULARY = {"spm": (155, 200), "bpe": (307, 460), "wpm": (130, 230), "unigram": (480, 600), "": (155, 460)}
+_VOCABULARY = {"spm": (155, 200), "bpe": (307, 410), "wpm": (130, 230), "unigram": (480, 600), "": (155, 410)}
 _UNIGRAM_TOKENS = 100_000
 # bytes in the file's header per token of the vocabulary
 _HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "wpm": (11.0, 24.2), "unigram": (11.0, 24.2), "": (22.5, 62.5)}
@@ -407,24 +407,26 @@ def _compute(
     whole, flash = runtime.logits_rows == "batch", runtime.flash_attention
     rows = room.micro_batch if whole else touched_rows
     if known and (row.encoder or architecture.vocabulary is not None):
-        replayed = graphs.exact_compute(architecture, row, room, rows, flash, asked.key_type, asked.value_type)
+        types = asked.key_type, asked.value_type
+        replayed = graphs.exact_compute(architecture, row, room, touched_rows, flash, *types)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
             # what is reserved is touched only as far as tokens come
-            least = graphs.exact_compute_bytes(
-                architecture, row, _one_batch(room, row), touched_rows, flash, asked.key_type, asked.value_type
-            )
+            least = graphs.exact_compute_bytes(architecture, row, _one_batch(room, row), touched_rows, flash, *types)
             low = replayed.bytes if least is None else min(least, replayed.bytes)
-            how = How.COMPUTED if whole else How.EXACT
-            line = replayed.arithmetic
-            if whole:
-                line += "; rows of logits never asked for are not touched"
-            elif low < replayed.bytes:
-                line += "; reserved to the byte, touched only as far as tokens come"
             high = replayed.bytes + _rolled_back(architecture, asked)
-            if high > replayed.bytes:
-                how = How.COMPUTED
-            return term("compute", replayed.bytes, how, source, line, low=low, high=high)
+            how = How.EXACT if high == replayed.bytes else How.COMPUTED
+            line = replayed.arithmetic
+            if low < replayed.bytes:
+                line += "; reserved to the byte, touched only as far as tokens come"
+            made = term("compute", replayed.bytes, how, source, line, low=low, high=high)
+            reserved = graphs.exact_compute(architecture, row, room, rows, flash, *types)
+            if not whole or reserved is None or reserved.bytes == replayed.bytes:
+                return made
+            # RAM is taken as it is touched, a device's memory at once
+            told = f"{line}; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
+            there = term("compute", reserved.bytes, How.COMPUTED, source, reserved.arithmetic, high=reserved.bytes + high - replayed.bytes)
+            return made.replace(how=How.COMPUTED, arithmetic=told, on_device=there)
     reserved = llamacpp.compute(architecture, row, room, rows, flash)
     # as above, with the logits of the last token
     least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash).bytes)
