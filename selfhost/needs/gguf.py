@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from .. import units
@@ -76,29 +76,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     files = size_of(subject, quantization, own_block=asked.companions.own_block)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    unknown: list[Unread] = []
-    made: list[Term] = []
     weights, evictable = _weights(subject, quantization, files, instruction_sets)
-    made += weights
     projector, untold = (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
-    architecture = subject.architecture
-    if architecture is None or not (architecture.attention or architecture.recurrent):
-        unknown.append(unread_cache(subject.spec))
-    else:
-        row = subject.row or ArchitectureRow(name=architecture.row)
-        batch = llamacpp.batch_of(row, asked.context_tokens)
-        room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
-        cache = _cache(architecture, row, room, asked, runtime)
-        if isinstance(cache, Unread):
-            unknown.append(cache)
-        else:
-            made += cache
-        made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
-        compute = _compute(subject, architecture, row, room, runtime, asked)
-        made.append(compute)
-        made.append(_runtime(subject, architecture, row, room, runtime, asked, quantization))
-        if asked.companions.own_block:
-            made += _own_block(architecture, row, room, quantization, compute)
+    growing, unread = _growing(subject, runtime, asked)
+    made, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
         made += [projector, _reading_pictures(subject.encoder)]
         files = SizedWeights(
@@ -118,6 +99,37 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
             files=beside, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=(*unknown, missing, beside)
         )
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
+
+
+# what a context of another length leaves as it is, before and after what grows
+_BEFORE, _AFTER = ("weights", "repacked_weights"), ("projector", "projector_compute")
+
+
+def at_context(known: Sequence[Term], subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[Term, ...] | None:
+    """The terms of `parts` where those under another context are `known`; None where not all are known under this one."""
+    growing, unread = _growing(subject, runtime, asked)
+    if unread is not None:
+        return None
+    return *(one for one in known if one.name in _BEFORE), *growing, *(one for one in known if one.name in _AFTER)
+
+
+def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list[Term], Unread | None]:
+    """What loading takes beside the files: the cache, the states, buffers and the program itself; and why the cache is not known."""
+    architecture = subject.architecture
+    if architecture is None or not (architecture.attention or architecture.recurrent):
+        return [], unread_cache(subject.spec)
+    quantization = canonical_gguf(asked.quantization) or asked.quantization
+    row = subject.row or ArchitectureRow(name=architecture.row)
+    batch = llamacpp.batch_of(row, asked.context_tokens)
+    room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
+    cache = _cache(architecture, row, room, asked, runtime)
+    made = [] if isinstance(cache, Unread) else [*cache]
+    made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
+    compute = _compute(subject, architecture, row, room, runtime, asked)
+    made += [compute, _runtime(subject, architecture, row, room, runtime, asked, quantization)]
+    if asked.companions.own_block:
+        made += _own_block(architecture, row, room, quantization, compute)
+    return made, cache if isinstance(cache, Unread) else None
 
 
 # ------------------------------------------------------------------ files
@@ -416,15 +428,16 @@ def _compute(
             )
             low = replayed.bytes if least is None else min(least, replayed.bytes)
             how = How.COMPUTED if whole else How.EXACT
-            line = replayed.arithmetic
+            note = "; reserved to the byte, touched only as far as tokens come" if low < replayed.bytes else ""
             if whole:
-                line += "; rows of logits never asked for are not touched"
-            elif low < replayed.bytes:
-                line += "; reserved to the byte, touched only as far as tokens come"
+                note = "; rows of logits never asked for are not touched"
             high = replayed.bytes + _rolled_back(architecture, asked)
             if high > replayed.bytes:
                 how = How.COMPUTED
-            return term("compute", replayed.bytes, how, source, line, low=low, high=high)
+            return Term.told(
+                {"name": "compute", "bytes": replayed.bytes, "low_bytes": low, "high_bytes": high, "how": how, "source": source},
+                lambda: replayed.arithmetic + note,
+            )
     reserved = llamacpp.compute(architecture, row, room, rows, flash)
     # as above, with the logits of the last token
     least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash).bytes)
