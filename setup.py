@@ -25,7 +25,7 @@ class BuildWithIndex(build_py):
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         outputs: list[str] = super().get_outputs(include_bytecode)
         folder = os.path.join(self.build_lib, "selfhost", "specs")
-        return outputs if self.editable_mode else [*outputs, *(os.path.join(folder, name) for name in ("index.jsonl", "questions.jsonl"))]
+        return outputs if self.editable_mode else [*outputs, *(os.path.join(folder, name) for name in ("index.jsonl", "questions.bin"))]
 
 
 def _write_compiled(folder: str) -> None:
@@ -35,10 +35,9 @@ def _write_compiled(folder: str) -> None:
         from selfhost.questions import QUESTIONS_FILE, compile_questions
     finally:
         sys.path.remove(HERE)
-    for name, compiled in ((INDEX_FILE, compile_index), (QUESTIONS_FILE, compile_questions)):
-        text = compiled(folder)
-        with open(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+    for name, content in ((INDEX_FILE, compile_index(folder).encode()), (QUESTIONS_FILE, compile_questions(folder))):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(content)
 
 
 setup(cmdclass={"build_py": BuildWithIndex})

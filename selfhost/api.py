@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 from . import needs as need
 from .apiroute import meets, usable_offers
-from .asking import architectures, ask
+from .asking import Asker, architectures, ask
 from .catalogue import Catalogue, spec_in
 from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
@@ -293,6 +293,12 @@ def _answer(
             other = other or begun(spec, question.runtime, workload, question.needs, machine, catalogue)
             other = other or _perhaps_here(question.runtime, machine)
         notes = (*notes, other) if other else notes
+    asker = Asker(catalogue, machine)
+    if instead and not judged.fits:
+        from .questions import ReadyAsker
+
+        # other models are asked about
+        asker = ReadyAsker(catalogue, machine)
     if not understood.tag:
         notes = (*notes, *about_files(question, fits=judged.fits))
     return Verdict(
@@ -307,8 +313,8 @@ def _answer(
         here=question.here,
         placements=considered(question, judged, machine) if instead else (),
         room=room(question, machine, catalogue) if instead else None,
-        alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
-        open_alternatives=open_alternatives(spec, understood.workload, machine, catalogue) if instead else (),
+        alternatives=alternatives(question, understood.workload, judged, asker) if instead else (),
+        open_alternatives=open_alternatives(spec, understood.workload, asker) if instead else (),
         api_offers=offers,
         monthly_cost=cost,
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
@@ -347,7 +353,7 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
     met = {question.spec.id: meets(judged.findings) for question, judged in asked}
     answers = []
     for question, judged in asked:
-        if any(finding.check in ("license", "openness") and finding.outcome is Outcome.FAIL for finding in judged.findings):
+        if judged.failed and any(one.check in ("license", "openness") and one.outcome is Outcome.FAIL for one in judged.findings):
             continue
         offered = False
         if judged.failed:

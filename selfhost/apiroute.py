@@ -86,7 +86,8 @@ def whose_offers(
 def meets(findings: Iterable[Finding]) -> bool:
     """No finding of the license or the openness is `fail` or `unknown`: what was asked of the model itself is met."""
     decided = (Outcome.FAIL, Outcome.UNKNOWN)
-    return not any(finding.check in ("license", "openness") and finding.outcome in decided for finding in findings)
+    asked = [finding.outcome in decided for finding in findings if finding.check in ("license", "openness")]
+    return not any(asked)
 
 
 def _by_its_provider(spec: ModelSpec, today: str, priced_on: str, was_priced: OffersOf) -> tuple[Offer, ...]:

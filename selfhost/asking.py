@@ -137,6 +137,22 @@ def ask(
     )
 
 
+class Asker:
+    """Asks of the models of one catalogue on one machine. `questions.ReadyAsker` has most of the answers at hand."""
+
+    def __init__(self, shelf: Catalogue, machine: Machine) -> None:
+        self.shelf = shelf
+        self.machine = machine
+
+    def spec(self, id: str, workload: Workload) -> ModelSpec:
+        """The spec of that id, to be asked about under that workload. Raises as `Catalogue.spec`."""
+        return self.shelf.spec(id)
+
+    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
+        """As `ask`, of a spec that `spec` gave."""
+        return ask(spec, workload, self.shelf, self.machine)
+
+
 def needs_under(question: Question, workload: Workload, shelf: Catalogue, machine: Machine) -> Needs:
     """What the same question takes under another workload."""
     return need.needs_of(

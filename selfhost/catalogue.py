@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
 from .errors import Problem, SpecError, UnknownModelError, WorkloadError
-from .facts import Record
+from .facts import Record, pattern
 from .spec import ModelSpec, RuntimeSpec
 from .tomlfile import MAX_FILE_BYTES, Document
 
@@ -34,8 +34,8 @@ _KINDS = ("ids", "aliases", "titles", "repositories")
 # accounts of Hugging Face that were renamed; the old names still lead there
 _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
 
-_TOKEN = re.compile(r"[0-9]+|[^0-9\s\-_.:/]+")
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_TOKEN = pattern(r"[0-9]+|[^0-9\s\-_.:/]+")
+_REPOSITORY = pattern(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 def canonical(text: str) -> str:
@@ -155,6 +155,10 @@ class Catalogue:
                 self._specs[id] = spec
                 return spec
         raise UnknownModelError(f"no spec has the id {id!r}", remedy="`selfhost list` shows them all")
+
+    def shipped_spec(self, id: str) -> ModelSpec:
+        """That of the shipped folder, whatever a user's own folder has under the same id. Raises as `spec`."""
+        return self.spec(id) if self.is_shipped(id) else self._shipped.spec(id)
 
     def specs(self) -> Iterator[ModelSpec]:
         """Every spec that can be read, by id; `broken` has the others."""

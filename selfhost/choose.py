@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import needs as need
 from . import units
-from .asking import architectures, ask, needs_under
+from .asking import Asker, architectures, needs_under
 from .catalogue import Catalogue, Outline
 from .errors import SelfhostError, SpecError, WorkloadError
 from .findings import Outcome, disk, openness_check
@@ -33,16 +33,17 @@ LEAST_BYTES_PER_PARAMETER = 0.18
 MOST_PARALLEL = 4096
 
 
-def alternatives(question: Question, asked: Workload, judged: Judged, machine: Machine, shelf: Catalogue) -> tuple[Alternative, ...]:
+def alternatives(question: Question, asked: Workload, judged: Judged, asker: Asker) -> tuple[Alternative, ...]:
     """What would get the route `local`: the same model smaller or with a shorter context, then other models, best first.
 
     Nothing is proposed where the route is local already. `asked` is the workload before defaults were filled in; what it
-    demands is demanded of the alternatives too.
+    demands is demanded of the alternatives too. `asker` is asked about the other models.
     """
     if judged.fits:
         return ()
+    machine, shelf = asker.machine, asker.shelf
     own = list(_of_itself(question, asked, machine, shelf))
-    others = _other_models(question, asked, judged, machine, shelf, MOST_ALTERNATIVES - min(len(own), 1))
+    others = _other_models(question, asked, judged, asker, MOST_ALTERNATIVES - min(len(own), 1))
     if not own and not others:
         own = list(_smaller(question, asked, machine, shelf, worth_having=False))
     return (*own[:MOST_ALTERNATIVES], *others)
@@ -51,14 +52,14 @@ def alternatives(question: Question, asked: Workload, judged: Judged, machine: M
 def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Catalogue) -> Iterator[Alternative]:
     spec, workload = question.spec, question.workload
     if asked.runtime is not None and not spec.closed:
-        other = _fits(spec, asked.replace(runtime=None, format=None, quantization=None), shelf, machine)
+        other = _fits(spec, asked.replace(runtime=None, format=None, quantization=None), Asker(shelf, machine))
         if other and other[0].runtime:
             yield _alternative(other, shelf, f"the same model with {other[0].runtime.name}: {_takes(other)}")
     if spec.closed or question.runtime is None or question.needs is None:
         return
     if workload.task == "finetune":
         if workload.finetune_method != "qlora":
-            found = _fits(spec, asked.replace(finetune_method="qlora"), shelf, machine)
+            found = _fits(spec, asked.replace(finetune_method="qlora"), Asker(shelf, machine))
             if found:
                 yield _alternative(found, shelf, f"the same model tuned by QLoRA: {_takes(found)}")
     else:
@@ -66,7 +67,7 @@ def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Cat
     longest = longest_context(question, machine, shelf)
     if longest is not None and SHORTEST_CONTEXT_TOKENS <= longest < (workload.context_tokens or 0):
         shorter = asked.replace(runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest)
-        found = _fits(spec, shorter, shelf, machine)
+        found = _fits(spec, shorter, Asker(shelf, machine))
         if found:
             yield _alternative(found, shelf, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
 
@@ -83,23 +84,21 @@ def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catal
         quality = quality_of(quantization, shelf, spec.architecture)
         if quality.worth_having is not worth_having:
             continue
-        found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), shelf, machine)
+        found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), Asker(shelf, machine))
         if found:
             yield _alternative(found, shelf, f"the same model, smaller: {_takes(found)}; {quality.text}")
             return
 
 
-def _other_models(
-    question: Question, asked: Workload, judged: Judged, machine: Machine, shelf: Catalogue, most: int
-) -> tuple[Alternative, ...]:
+def _other_models(question: Question, asked: Workload, judged: Judged, asker: Asker, most: int) -> tuple[Alternative, ...]:
     """Other models of the same kind that run here, in the order of `_candidates`."""
     spec = question.spec
-    named = _named(spec, shelf)
+    named = _named(spec, asker.shelf)
     plain = _of_any_model(asked)
     found: list[Alternative] = []
     held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
-    for other in _candidates(spec, asked, ALIKE_IN_SIZE if held else 1.0, machine, shelf) if most else ():
-        fit = _fits(other, plain, shelf, machine)
+    for other in _candidates(spec, plain, ALIKE_IN_SIZE if held else 1.0, asker) if most else ():
+        fit = _fits(other, plain, asker)
         if fit is None:
             continue
         kind = "the nearest open-weight model" if other.id in named else "another model"
@@ -107,7 +106,7 @@ def _other_models(
             kind = "the same family"
         if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
             kind += f" with {fit[0].runtime.name}"
-        found.append(_alternative(fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
+        found.append(_alternative(fit, asker.shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
         if len(found) == most:
             break
     return tuple(found)
@@ -118,17 +117,18 @@ def _of_any_model(asked: Workload) -> Workload:
     return asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
 
 
-def open_alternatives(spec: ModelSpec, asked: Workload, machine: Machine, shelf: Catalogue) -> tuple[OpenAlternative, ...]:
+def open_alternatives(spec: ModelSpec, asked: Workload, asker: Asker) -> tuple[OpenAlternative, ...]:
     """The open-weight models that a closed one's spec names, and what supersedes them, judged under what was asked.
 
     What meets what was asked of the model itself comes before what does not, then what is current before what is superseded, and
     in each the nearest first, as the spec has them.
     """
     found = []
-    for name in shelf.current_first(spec.availability.open_alternatives) if spec.availability else ():
+    plain = _of_any_model(asked)
+    for name in asker.shelf.current_first(spec.availability.open_alternatives) if spec.availability else ():
         try:
-            other = shelf.spec(name)
-            judged = judge(ask(other, _of_any_model(asked), shelf, machine), machine)
+            other = asker.spec(name, plain)
+            judged = judge(asker.ask(other, plain), asker.machine)
         except SelfhostError:
             continue
         failed = tuple(finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL)
@@ -144,7 +144,7 @@ def _named(spec: ModelSpec, shelf: Catalogue) -> tuple[str, ...]:
     return shelf.current_first((*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named)
 
 
-def _candidates(spec: ModelSpec, asked: Workload, at_most: float, machine: Machine, shelf: Catalogue) -> Iterator[ModelSpec]:
+def _candidates(spec: ModelSpec, asked: Workload, at_most: float, asker: Asker) -> Iterator[ModelSpec]:
     """Models that may take its place: those the spec names, then those for its purpose, its family's, the recent and large first.
 
     But for those that the spec names, they have less than `at_most` times its parameters, so the largest is the nearest in size.
@@ -153,12 +153,13 @@ def _candidates(spec: ModelSpec, asked: Workload, at_most: float, machine: Machi
     Where openness is asked for, those that are open in part come after all that are open, and what is not open does not come at
     all. Only specs that come into question are read.
     """
+    shelf = asker.shelf
     named = _named(spec, shelf)
     own = shelf.outline(spec.id)
     purpose = own.purpose if own is not None else "general"
     outlines = shelf.outlines()
     recent = recent_since(outline.released for outline in outlines)
-    most_parameters = _most_parameters(machine, LEAST_BYTES_BY_DEFAULT)
+    most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
 
     def rank(other: Outline) -> tuple[bool, int, bool, bool, bool, int, str]:
         known = named.index(other.id) if other.id in named else len(named)
@@ -170,7 +171,7 @@ def _candidates(spec: ModelSpec, asked: Workload, at_most: float, machine: Machi
         if not _comes_into_question(outline, spec, named, at_most, most_parameters):
             continue
         try:
-            other = shelf.spec(outline.id)
+            other = asker.spec(outline.id, asked)
         except SpecError:
             continue
         opened = openness_check(other, asked)
@@ -210,13 +211,13 @@ def _most_parameters(machine: Machine, bytes_per_parameter: float) -> float | No
 _Fit = tuple[Question, Judged, Workload]
 
 
-def _fits(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine) -> _Fit | None:
+def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
     """The question, its judgement and the workload as asked, if the route would be local."""
     try:
-        question = ask(spec, workload, shelf, machine)
+        question = asker.ask(spec, workload)
     except WorkloadError:
         return None
-    judged = judge(question, machine)
+    judged = judge(question, asker.machine)
     return (question, judged, workload) if judged.fits else None
 
 

@@ -136,6 +136,10 @@ examples:
 }
 
 
+# argparse asks for a translation of its own words, of which none ship: looking for one loads locale and a dozen files that are not there
+vars(argparse)["_"] = str
+
+
 class UsageError(SelfhostError):
     """The command line makes no sense."""
 
@@ -176,7 +180,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     wants_json = _wants_json(words)
     try:
-        code = _dispatch(words)
+        try:
+            code = _dispatch(words)
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else exit_code([], no_answer=True)
         _flush()
     except KeyboardInterrupt:
         return exit_code([], interrupted=True)
@@ -187,8 +194,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
         _complain(_in_flags(error) if isinstance(error, WorkloadError) else error, code, wants_json)
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else exit_code([], no_answer=True)
     except Exception as error:
         if os.environ.get("SELFHOST_DEBUG"):
             raise

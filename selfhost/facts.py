@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # type checkers take this name as true; at run time `typi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from re import Pattern
     from typing import Any, Self, dataclass_transform
 else:
 
@@ -47,6 +48,8 @@ class _RecordType(type):
     _defaults: dict[str, Any]
     # fields in which a dict may be given
     _mappings: tuple[str, ...]
+    # some values of them make no sense: `_check`
+    _is_checked: bool
     # the class that its author wrote, of one for records known in part
     _kind: _RecordType
     # those, by the fields that are known
@@ -69,6 +72,7 @@ class _RecordType(type):
         made = super().__new__(cls, name, bases, body)
         made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
         made._mappings, made._kind, made._in_part = tuple(mappings), made, {}
+        made._is_checked = any("_check" in kind.__dict__ for kind in made.__mro__[:-2])
         return made
 
 
@@ -85,12 +89,15 @@ class _Missing:
         if record is None:
             return self
         own = record.__dict__
-        whole = own["_rest"]()
-        for name in owner._fields:
-            if name not in own:
-                own[name] = getattr(whole, name)
-        del own["_rest"]
-        _set(record, "__class__", owner._kind)
+        rest = own.get("_rest")
+        # another thread may be as far, or done
+        if rest is not None:
+            whole = rest()
+            for name in owner._fields:
+                if name not in own:
+                    own[name] = getattr(whole, name)
+            _set(record, "__class__", owner._kind)
+            own.pop("_rest", None)
         return own[self._name]
 
 
@@ -105,6 +112,7 @@ class Record(metaclass=_RecordType):
     _fields: tuple[str, ...] = ()
     _names: frozenset[str] = frozenset()
     _defaults: dict[str, Any] = {}
+    _is_checked = False
 
     def __init__(self, **values: Any) -> None:
         kind = type(self)
@@ -119,7 +127,8 @@ class Record(metaclass=_RecordType):
                 values[name] = FrozenDict(values[name])
         # all fields at once, and not copied: thousands of records are made in one run
         _set(self, "__dict__", values)
-        self._check()
+        if kind._is_checked:
+            self._check()
 
     def _check(self) -> None:
         """Overridden where some values make no sense; raises then."""
@@ -176,14 +185,41 @@ class Record(metaclass=_RecordType):
         return _rebuild, (type(self)._kind, {name: getattr(self, name) for name in type(self)._fields})
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
+        """A copy with some fields changed; of a record that is known in part no more is asked for."""
         kind: Any = type(self)._kind
+        own = self.__dict__
+        if "_rest" in own:
+            known = {name: own[name] for name in kind._fields if name in own} | changes
+            plain = not kind._is_checked and not any([type(value) is dict for value in changes.values()])  # noqa: C419 - quicker
+            if plain and len(known) < len(kind._fields) and known.keys() <= kind._names:
+                copied: Self = kind.partly(known, lambda: kind(**{name: getattr(self, name) for name in kind._fields} | changes))
+                return copied
         made: Self = kind(**{name: getattr(self, name) for name in kind._fields} | changes)
         return made
 
 
 def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**values)
+
+
+class _Pattern:
+    """Stands in for a pattern; what of it is asked for is kept, and found at once from then on."""
+
+    def __init__(self, text: str, flags: int) -> None:
+        self._text, self._flags = text, flags
+
+    def __getattr__(self, name: str) -> Any:
+        import re
+
+        found = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
+        return found
+
+
+def pattern(text: str, flags: int = 0) -> Pattern[str]:
+    """As `re.compile`, compiled when it is first asked: of all the patterns of the project one run needs a few."""
+    made: Any = _Pattern(text, flags)
+    found: Pattern[str] = made
+    return found
 
 
 class Unread(Record):

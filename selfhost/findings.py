@@ -21,6 +21,15 @@ from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    # gives a reason and its remedy
+    Words = Callable[[], tuple[str, str | None]]
+
 MIB, GIB = units.MIB, units.GIB
 
 
@@ -126,6 +135,19 @@ class Finding(Record):
     reason: str
     remedy: str | None = None
 
+    @classmethod
+    def told(cls, known: Mapping[str, Any], words: Words) -> Finding:
+        """Of `known` fields, all but the reason and the remedy: these the branch that decided puts into words when they are asked for.
+
+        Hundreds of models are judged at once, and of few somebody reads why.
+        """
+
+        def whole() -> Finding:
+            reason, remedy = words()
+            return cls(**known, reason=reason, remedy=remedy)
+
+        return cls.partly({**known}, whole)
+
 
 # ------------------------------------------------------------------ what the model is
 
@@ -139,7 +161,7 @@ def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = F
     state = spec.openness.weights
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
-        return Finding(check="weights", outcome=outcome, code=code, needs="published", has=state, reason=reason, remedy=remedy)
+        return _of_weights(outcome, code, state, reason, remedy)
 
     if state == "closed":
         why = spec.availability.why if spec.availability else "the publisher keeps them"
@@ -184,6 +206,12 @@ def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = F
         )
     gate = "" if spec.gated is False else " Whether a login is needed is not known."
     return found(Outcome.PASS, "weights-published", f"The weights are published.{gate}")
+
+
+# of most models the same is found
+@lru_cache(maxsize=256)
+def _of_weights(outcome: Outcome, code: str, state: str, reason: str, remedy: str | None) -> Finding:
+    return Finding(check="weights", outcome=outcome, code=code, needs="published", has=state, reason=reason, remedy=remedy)
 
 
 def license_check(spec: ModelSpec, workload: Workload, guessed: tuple[bool, bool] | None = None) -> Finding | None:
@@ -393,19 +421,22 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
     whose = f" under the {place.quota}'s quota" if place and place.quota else ""
     there = f"The {where[4:]}" if where.startswith("the ") else where
     what = "What is missing" if missing else "The download" if size == needs.download_bytes else "What it stores"
-    missed = unseen(machine, purpose) if machine.models_present is not None else None
-    unless = f" Whether it is there already is not known: {missed.reason}." if missed else ""
+
+    def unless() -> str:
+        missed = unseen(machine, purpose) if machine.models_present is not None else None
+        return f" Whether it is there already is not known: {missed.reason}." if missed else ""
+
+    def told(outcome: Outcome, code: str, words: Words) -> Finding:
+        short = None if size is None or free is None else max(0, size - free)
+        known = {"check": "disk", "outcome": outcome, "code": code, "needs": size, "has": free, "short": short, "unit": "bytes"}
+        return Finding.told({**known, "reserve_bytes": None}, words)
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
-        short = None if size is None or free is None else max(0, size - free)
-        return Finding(
-            check="disk", outcome=outcome, code=code, needs=size, has=free, short=short, unit="bytes", reason=reason, remedy=remedy
-        )
+        return told(outcome, code, lambda: (reason, remedy))
 
     if place and place.writable is False:
-        return found(
-            Outcome.FAIL, "disk-not-writable", f"{there} cannot be written to.{unless}", _move_store(purpose, "that you may write to")
-        )
+        reason = f"{there} cannot be written to.{unless()}"
+        return found(Outcome.FAIL, "disk-not-writable", reason, _move_store(purpose, "that you may write to"))
     limit = place.max_file_bytes if place else None
     if place and limit and largest is not None and largest > limit:
         reason = f"One file is {units.decimal(largest)}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."
@@ -416,13 +447,16 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
         reason = f"One file is {units.decimal(largest)}, and `ulimit -f` lets this shell write {units.decimal(shell)} at most."
         return found(Outcome.FAIL, "disk-file-too-large", reason, "lift it: `ulimit -f unlimited`, or ask who set it")
     if size is not None and free is not None and size > free:
-        reason = (
-            f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free{whose}: {units.decimal(size - free)} short."
-        )
-        return found(Outcome.FAIL, "disk-too-small", reason + unless, f"free {units.decimal(size - free)}, or {_move_store(purpose)}")
+
+        def lacks() -> tuple[str, str]:
+            short = units.decimal(size - free)
+            takes = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free{whose}: {short} short."
+            return takes + unless(), f"free {short}, or {_move_store(purpose)}"
+
+        return told(Outcome.FAIL, "disk-too-small", lacks)
     if size is not None and free is None and whole is not None and size > whole:
         reason = f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(whole)} in all{whose}, free or not."
-        return found(Outcome.FAIL, "disk-too-small", reason + unless, _move_store(purpose)).replace(has=whole, short=size - whole)
+        return found(Outcome.FAIL, "disk-too-small", reason + unless(), _move_store(purpose)).replace(has=whole, short=size - whole)
     if place is None or free is None:
         why = machine.why_unread(
             "disks" if machine.disks is None else f"disks.{purpose}" if place is None else f"disks.{purpose}.free_bytes"
@@ -462,9 +496,11 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
             f"free {units.decimal(size + margin - free)} more to keep a margin",
         )
     part = f" {units.decimal(here.size_bytes)} are here already." if missing and here else ""
-    return found(
-        Outcome.PASS, "disk-fits", f"{units.decimal(size)} of the {units.decimal(free)} free in {where}{whose}.{part}{_doubt(machine)}"
-    )
+
+    def fits() -> tuple[str, None]:
+        return f"{units.decimal(size)} of the {units.decimal(free)} free in {where}{whose}.{part}{_doubt(machine)}", None
+
+    return told(Outcome.PASS, "disk-fits", fits)
 
 
 def _to_store(needs: Needs, missing: int | None) -> int | None:
@@ -596,7 +632,9 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
     def kept() -> str:
         return f"after {units.binary(reserve)} kept back, {reserve_source}"
 
-    told = f" {kept()}" if workload.reserve_bytes is not None and could is not None else ""
+    def aside() -> str:
+        return f" {kept()}" if workload.reserve_bytes is not None and could is not None else ""
+
     low, high = host_low(needs), host_high(needs)
     # what is free now lacks the files that are held, and the limits do not
     held = 0 if basis == "available" or (basis == "default" and now is not None and (high or 0) + stored_bytes <= now) else held_bytes
@@ -610,29 +648,24 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they stay
         low += min(files, needs.memory.evictable_bytes)
 
-    def found(outcome: Outcome, code: str, has: int | None, reason: str, remedy: str | None = None) -> Finding:
+    def found(outcome: Outcome, code: str, has: int | None, reason: Callable[[], str], remedy: str | None = None) -> Finding:
         short = None if has is None or high is None else max(0, high - has)
-        return Finding(
-            check="memory",
-            outcome=outcome,
-            code=code,
-            needs=high,
-            has=has,
-            short=short,
-            unit="bytes",
-            reserve_bytes=reserve,
-            reason=reason + _doubt(machine),
-            remedy=remedy,
-        )
+        known = {"check": "memory", "outcome": outcome, "code": code, "needs": high, "has": has, "short": short, "unit": "bytes"}
+        return Finding.told({**known, "reserve_bytes": reserve}, lambda: (reason() + _doubt(machine), remedy))
 
     if low is None or high is None:
         why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
-        reason = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}."
-        return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, reason, why.remedy if why else "state it in [needs] of a spec")
-    most, least = units.binary(high), units.binary(low)
-    need = most if most == least else f"{least} to {most}"
-    if files:
-        need += f" (with the {units.decimal(files)} of files, which {'would lie' if stored_bytes else 'lie'} in memory too)"
+        unsaid = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}."
+        remedy = why.remedy if why else "state it in [needs] of a spec"
+        return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, lambda: unsaid, remedy)
+
+    def takes() -> str:
+        most, least = units.binary(high), units.binary(low)
+        need = most if most == least else f"{least} to {most}"
+        if files:
+            need += f" (with the {units.decimal(files)} of files, which {'would lie' if stored_bytes else 'lie'} in memory too)"
+        return f"It takes {need}"
+
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"
     if files:
         smaller = f"with the files on a disk it takes less; {smaller}"
@@ -646,43 +679,54 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
             Outcome.FAIL,
             "memory-too-small",
             has,
-            f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{told}.",
+            lambda: f"{takes()} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{aside()}.",
             smaller,
         )
     if basis == "default" and now is not None and high <= now:
-        return found(Outcome.PASS, "memory-fits", now, f"It takes {need}, and {units.binary(now)} are available now{told}.")
+        return found(Outcome.PASS, "memory-fits", now, lambda: f"{takes()}, and {units.binary(now)} are available now{aside()}.")
     if (now if basis == "available" else limit) is None:
         why_not = machine.why_unread("memory_available_bytes" if basis == "available" else "memory_limit_bytes")
-        return found(
-            Outcome.UNKNOWN, "memory-unread", ceiling, f"How much memory it may use could not be read: {why_not.reason}.", why_not.remedy
-        )
+        unread = f"How much memory it may use could not be read: {why_not.reason}."
+        return found(Outcome.UNKNOWN, "memory-unread", ceiling, lambda: unread, why_not.remedy)
     assert ceiling is not None
     if high > ceiling:
         return found(
             Outcome.UNKNOWN,
             "memory-close",
             ceiling,
-            f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{told}: too close to call.",
+            lambda: f"{takes()}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{aside()}: too close to call.",
             f"to be safe, {smaller}",
         )
     if basis == "default":
         free = "how much is free now could not be read" if now is None else f"only {units.binary(now)} are free now"
         remedy = "close other programs first" if now is not None else machine.why_unread("memory_available_bytes").remedy
-        reason = f"It takes {need}; {_giver(machine, basis)} has {units.binary(ceiling)} for it ({kept()}), but {free}."
-        return found(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
+        return found(
+            Outcome.WARN,
+            "memory-not-now",
+            ceiling,
+            lambda: f"{takes()}; {_giver(machine, basis)} has {units.binary(ceiling)} for it ({kept()}), but {free}.",
+            remedy,
+        )
     return found(
-        Outcome.PASS, "memory-fits", ceiling, f"It takes {need}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{told}."
+        Outcome.PASS,
+        "memory-fits",
+        ceiling,
+        lambda: f"{takes()}, and {_giver(machine, basis)} can give {units.binary(ceiling)}{aside()}.",
     )
 
 
 def host_low(needs: Needs) -> int | None:
     """Least memory of the terms that stay in RAM."""
-    return None if needs.memory is None else sum(term.low_bytes for term in needs.memory.terms if term.where == "host")
+    if needs.memory is None or needs.placement == "host":
+        return None if needs.memory is None else needs.memory.low_bytes
+    return sum(term.low_bytes for term in needs.memory.terms if term.where == "host")
 
 
 def host_high(needs: Needs) -> int | None:
     """Most memory of the terms that stay in RAM."""
-    return None if needs.memory is None else sum(term.high_bytes for term in needs.memory.terms if term.where == "host")
+    if needs.memory is None or needs.placement == "host":
+        return None if needs.memory is None else needs.memory.high_bytes
+    return sum(term.high_bytes for term in needs.memory.terms if term.where == "host")
 
 
 def _doubt(machine: Machine) -> str:
@@ -1057,50 +1101,41 @@ def speed(
     if wanted is None:
         return None
 
-    def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
-        return Finding(
-            check="speed",
-            outcome=outcome,
-            code=code,
-            needs=wanted,
-            has=None if pace is None else pace[0],
-            short=None if pace is None else max(0.0, wanted - pace[1]) if pace[1] < wanted else 0,
-            unit="tokens_per_second",
-            reason=reason,
-            remedy=remedy,
-        )
+    def found(outcome: Outcome, code: str, what: Callable[[], str], remedy: str | None = None) -> Finding:
+        known = {"check": "speed", "outcome": outcome, "code": code, "needs": wanted, "has": None, "short": None}
+        if pace is not None:
+            known["has"], known["short"] = pace[0], max(0.0, wanted - pace[1]) if pace[1] < wanted else 0
+
+        def words() -> tuple[str, str | None]:
+            if pace is None:
+                return what(), remedy
+            guess = " That rests on what is assumed of the machine." if assumed else ""
+            return f"It would run at {units.speed(*pace)}{what()}.{guess}", remedy
+
+        return Finding.told({**known, "unit": "tokens_per_second", "reserve_bytes": None}, words)
 
     if pace is None:
-        return found(Outcome.UNKNOWN, "speed-not-known", f"The speed is not known: {how}.")
+        return found(Outcome.UNKNOWN, "speed-not-known", lambda: f"The speed is not known: {how}.")
     low, high = pace
-    guess = " That rests on what is assumed of the machine." if assumed else ""
     faster = "a smaller model is faster"
     if measurable and high > WIDE_PACE * low:
         faster = f"`--measure` tells it closer, in under a second; {faster}"
     if high < wanted:
-        ask = f"{wanted:g} tokens/s" + (" (a 300-word answer in three minutes)" if wanted == DEFAULT_MIN_TOKENS_PER_SECOND else "")
-        return found(
-            Outcome.FAIL,
-            "speed-too-slow",
-            f"It would run at {units.speed(low, high)}, too slow for the wanted {ask}.{guess}",
-            "a smaller model is faster; --min-speed 0 accepts any pace",
-        )
+
+        def too_slow() -> str:
+            usual = " (a 300-word answer in three minutes)" if wanted == DEFAULT_MIN_TOKENS_PER_SECOND else ""
+            return f", too slow for the wanted {wanted:g} tokens/s{usual}"
+
+        return found(Outcome.FAIL, "speed-too-slow", too_slow, "a smaller model is faster; --min-speed 0 accepts any pace")
     if low < wanted:
-        return found(
-            Outcome.WARN,
-            "speed-slow",
-            f"It would run at {units.speed(low, high)}: perhaps below the wanted {wanted:g} tokens/s.{guess}",
-            faster,
-        )
+        return found(Outcome.WARN, "speed-slow", lambda: f": perhaps below the wanted {wanted:g} tokens/s", faster)
     if low < READING_TOKENS_PER_SECOND:
         return found(
             Outcome.WARN,
             "speed-slow",
-            f"It would run at {units.speed(low, high)}, which may be slower than one reads "
-            f"({READING_TOKENS_PER_SECOND:g} tokens/s).{guess}",
+            lambda: f", which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s)",
             faster,
         )
     if assumed:
-        reason = f"It would run at {units.speed(low, high)}.{guess}"
-        return found(Outcome.WARN, "speed-assumed", reason, "measure it there: `selfhost check --measure`")
-    return found(Outcome.PASS, "speed-comfortable", f"It would run at {units.speed(low, high)}.")
+        return found(Outcome.WARN, "speed-assumed", str, "measure it there: `selfhost check --measure`")
+    return found(Outcome.PASS, "speed-comfortable", str)

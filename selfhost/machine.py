@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from .errors import MachineFileError, Problem
-from .facts import Record, Unread
+from .facts import Record, Unread, pattern
 
 TYPE_CHECKING = False
 
@@ -34,7 +34,7 @@ MAX_WORD = 100
 MAX_ENTRIES = 1000
 
 # control characters and the marks that reorder text: nothing that is printed may hold them
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+UNPRINTABLE = pattern("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 NETWORK_FILESYSTEMS = frozenset((
     "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from .catalogue import Catalogue, canonical
 from .errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
-from .facts import Record
+from .facts import Record, pattern
 
 TYPE_CHECKING = False
 
@@ -43,13 +43,13 @@ CONVERTERS = (
 )
 _CONVERTERS = frozenset(name.lower() for name in CONVERTERS)
 
-_HOST = re.compile(
+_HOST = pattern(
     r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)", re.IGNORECASE
 )
-_IN_REPOSITORY = re.compile(r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE)
+_IN_REPOSITORY = pattern(r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE)
 
 # names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski included, at the end of a name
-_QUANTIZATION = re.compile(
+_QUANTIZATION = pattern(
     r"(?:^|[-_.:/@\s])((?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
     r"|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?))$",
     re.IGNORECASE,

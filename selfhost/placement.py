@@ -95,11 +95,13 @@ def placements(
 def _on_accelerators(needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither holds a layer."""
     known = [place for place in found if place.room_bytes is not None]
+    if not known:
+        return
     moving = sum(_moving_bytes(term.on_device or term) for term in memory.terms if not term.is_program)
-    one = max(known, key=lambda place: place.room_bytes or 0, default=None)
-    if one is not None and moving <= (one.room_bytes or 0):
+    one = max(known, key=lambda place: place.room_bytes or 0)
+    if moving <= (one.room_bytes or 0):
         yield on_one(needs, one.where)
-    elif one is not None and layers:
+    elif layers:
         # a program gets one instance of MIG, and no other accelerator beside it
         parts = [place for place in known if machine.accelerators and machine.accelerators[place.index].is_part]
         yield from _shared_out(needs, memory, [one] if one in parts else [place for place in known if place not in parts], layers)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 
 from .apiroute import usable_offers, whose_offers
-from .asking import ask
+from .asking import Asker, architectures, ask
 from .catalogue import Catalogue, checksum_of
 from .errors import SelfhostError
 from .facts import FrozenDict, Record, Unread
@@ -33,7 +33,9 @@ from .spec import (
     ModelSpec,
     Openness,
     Parameters,
+    QuantizationRule,
     Recurrent,
+    RuntimeSpec,
     Safety,
     StatedNeeds,
     TensorGroup,
@@ -46,14 +48,19 @@ from .workload import Workload
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-QUESTIONS_FILE = "questions.jsonl"
-_VERSION = 5
+    from .needs.tensors import ArchitectureRow
+
+QUESTIONS_FILE = "questions.bin"
+_VERSION = 6
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
 _JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")
+# what of the needs changes with it is computed anew
+_GROWING_WITH = "context_tokens"
 # what judging, sorting and listing a model reads of its spec; the rest is read from the spec when somebody asks
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
@@ -63,24 +70,23 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     # of these a part
     "license": ("id", "url", "commercial_use", "conditions"),
     "openness": ("weights",),
-    "architecture": (
-        "row", "layers", "embedding_length", "vocabulary", "context_tokens", "scaled_context_tokens", "output_matrix", "attention",
-        "feed_forward",
-    ),
+    "architecture": ("row", "layers", "context_tokens", "scaled_context_tokens", "attention"),
 }  # fmt: skip
 # of those, what is kept once for all models that have the same
 _SHARED = ("parameters", "needs", "upkeep", "safety", "availability")
-_IN_PART = tuple(name for name, part in _OF_SPEC.items() if part)
-_OF_NEEDS = ("download_bytes", "disk_bytes", "largest_file_bytes", "download_how", "download_source", "cpu", "unknown")
+_IN_PART: Mapping[str, type[Record]] = {"license": License, "openness": Openness, "architecture": Architecture}
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, CpuNeed, FeedForward, License, Openness, Parameters, Recurrent, Safety,
-        StatedNeeds, TensorGroup, Unread, Upkeep,
+        Architecture, Attention, Audio, Availability, CpuNeed, FeedForward, License, Openness, Parameters, QuantizationRule, Recurrent,
+        RuntimeSpec, Safety, StatedNeeds, TensorGroup, Unread, Upkeep,
     )
 }  # fmt: skip
 
-_HOW = {how.value: how for how in How}
+# in the row of a model, the number of its graph
+_PROGRAM = 7
+
+_HOW: Mapping[str | None, How | None] = {None: None, **{how.value: how for how in How}}
 
 
 def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
@@ -91,49 +97,47 @@ def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
 class Questions:
     """The questions of one catalogue's shipped models; made by `open`."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        machine: Machine,
-        workload: Workload,
-        header: Mapping[str, Any],
-        rows: Mapping[str, Sequence[Any]],
-        memory: Mapping[str, Any],
-        values: Sequence[Any],
-        opened: bytes,
-        texts: bytes,
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, machine: Machine, workload: Workload, content: memoryview) -> None:
+        """`content` is a file of `compile_questions`, whole. What machine and workload do not ask for stays unread."""
+        from marshal import loads
+
+        size = int.from_bytes(content[4:8], "little")
+        header = loads(content[8 : 8 + size])
+        if header["version"] != _VERSION or header["made_of"] != tuple(_made_of(catalogue)):
+            raise ValueError("made of something else")
+        parts, start = {}, 8 + size
+        for name, length in header["parts"].items():
+            parts[name] = content[start : start + length]
+            start += length
         self._catalogue = catalogue
         self._machine = machine
         self._has_wishes = not _default_but(workload, _JUDGED_BY)
         self._served_until: Mapping[str, str | None] = header["served_until"]
         self._folder = os.path.join(catalogue.folder, "")
-        self._rows = rows
-        self._memory = memory
-        self._values = _Values(values)
-        self._unread_opened = opened
         self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
-        self._unread_texts = texts
-        self._workloads: dict[tuple[Workload, int], Workload] = {}
+        self._rows: Mapping[str, Sequence[Any]] = loads(parts["rows"])
+        self._memory: Mapping[str, Sequence[Any]] = loads(parts[f"memory {layout_of(instruction_sets_for_layout(machine))}"])
+        self._values = _Values(loads(parts["values"]))
+        self._unread = parts
+        self._asked = workload
+        self._workloads: dict[int, Workload] = {}
+        self._runtimes: dict[int, RuntimeSpec | None] = {}
+        self._of_rows: dict[str, ArchitectureRow | None] = {}
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
         """None where that workload asks for something that changes the needs, or where the file is missing or of other specs."""
-        if not _default_but(workload, (*_JUDGED_BY, *_WISHES)):
+        if not _default_but(workload, (*_JUDGED_BY, *_WISHES, _GROWING_WITH)):
             return None
-        try:
-            with open(os.path.join(catalogue.folder, QUESTIONS_FILE), "rb") as file:
-                first, body = file.readline(), file.read()
-            import json
-            from binascii import crc32
+        from binascii import crc32
 
-            header = json.loads(first)
-            if header["version"] != _VERSION or header["body"] != crc32(body) or header["made_of"] != _made_of(catalogue):
+        try:
+            with open(os.path.join(catalogue.folder, QUESTIONS_FILE), "rb", buffering=0) as file:
+                content = memoryview(file.read())
+            if int.from_bytes(content[:4], "little") != crc32(content[4:]):
                 return None
-            rows, values, *layouts, opened, texts = body.split(b"\n")
-            memory = json.loads(layouts[header["layouts"].index(layout_of(instruction_sets_for_layout(machine)))])
-            return cls(catalogue, machine, workload, header, json.loads(rows), memory, json.loads(values), opened, texts)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+            return cls(catalogue, machine, workload, content)
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
             return None
 
     def question(self, id: str, workload: Workload) -> Question | None:
@@ -141,31 +145,45 @@ class Questions:
         row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
         if row is None:
             return None
-        of_spec, number, _, runtime_id, loads, read, needed = row
-        spec, asked = self._spec(id, of_spec), self._workload(workload, number)
-        runtime = None if runtime_id is None else self._catalogue.runtime(runtime_id)
+        of_spec, number, _, program, loads, read, needed, _ = row
+        spec, asked, values = self._spec(id, of_spec), self._workload(workload, number), self._values
+        runtime = self._runtime(program)
         needs = None if needed is None else self._needs(needed, self._memory.get(id))
+        if needs is not None and runtime is not None and workload.context_tokens is not None:
+            from .needs import at_context
+
+            self._remember_program(spec)
+            needs = at_context(needs, spec, runtime, asked, architectures(self._catalogue))
+            if needs is None:
+                return None
         found = None
-        if runtime is not None and needs is not None:
+        if runtime is not None and needs is not None and self._machine.models_present:
             found = here(spec, runtime, asked, needs, self._machine, self._catalogue)
+        purposes = open_purposes(asked)
         return Question.partly({
             "spec": spec,
             "workload": asked,
             "runtime": runtime,
             "loads": loads,
             "needs": needs,
-            "read_bytes": self._values[read],
+            "read_bytes": values[read],
+            "context_asked": workload.context_tokens is not None,
             "here": found,
-            "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in open_purposes(asked)]),
+            "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in purposes]) if purposes else None,
             "license_guessed": tuple(self._guessed.get(id, (False, False))) if asked.commercial or asked.license else None,
         })  # fmt: skip
+
+    def spec(self, id: str) -> ModelSpec | None:
+        """That of a question, what is beyond it read from its file when asked for; None for a model that is not among them."""
+        row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
+        return None if row is None else self._spec(id, row[0])
 
     @cached_property
     def _opened(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
         """By model and purpose the finding of its openness, for whoever asks for openness."""
-        import json
+        from marshal import loads
 
-        found: Mapping[str, Mapping[str, dict[str, Any]]] = json.loads(self._unread_opened)
+        found: Mapping[str, Mapping[str, dict[str, Any]]] = loads(self._unread["opened"])
         for purposes in found.values():
             for values in purposes.values():
                 values["outcome"] = Outcome(values["outcome"])
@@ -176,7 +194,7 @@ class Questions:
 
         `own`: the model itself is as was asked; `met` by id whether others are.
         """
-        if self._catalogue.has_own or spec.id not in self._rows:
+        if self._catalogue.has_own or spec.id not in self._rows or workload.context_tokens is not None:
             return None
         if workload.private:
             return False
@@ -195,35 +213,64 @@ class Questions:
         made = dict(zip(_OF_SPEC, row, strict=True))
         for name in _SHARED:
             made[name] = values[made[name]]
-        for name in _IN_PART:
-            known = values.fields(made[name])
-            made[name] = None if known is None else known[0].partly(known[1].copy(), partial(self._whole, id, name))
+        for name, kind in _IN_PART.items():
+            made[name] = values.part(made[name], kind, _OF_SPEC[name], partial(self._whole, name))
         made["origin"] = f"{self._folder}{id}.toml"
         return ModelSpec.partly(made, lambda: catalogue.spec(id))
 
-    def _whole(self, id: str, name: str) -> Any:
-        return getattr(self._catalogue.spec(id), name)
+    def _whole(self, name: str, place: str | int) -> Any:
+        if isinstance(place, int):
+            return self._values.revived(self._architectures[place])
+        return getattr(self._catalogue.shipped_spec(place), name)
+
+    @cached_property
+    def _architectures(self) -> Sequence[Any]:
+        """For whoever asks for more of an architecture than most do."""
+        from marshal import loads
+
+        found: Sequence[Any] = loads(self._unread["architectures"])
+        return found
+
+    def _runtime(self, number: int) -> RuntimeSpec | None:
+        if number not in self._runtimes:
+            made: RuntimeSpec | None = self._values[number]
+            # where it lies is not known when the package is built
+            place = "" if made is None else os.path.join(self._folder, "runtimes", f"{made.id}.toml")
+            self._runtimes[number] = None if made is None else made.replace(origin=place)
+        return self._runtimes[number]
 
     def _workload(self, asked: Workload, number: int) -> Workload:
         """What was asked, with the defaults of that number filled in."""
-        key = asked, number
-        if key not in self._workloads:
+        if asked is not self._asked:
+            self._asked, self._workloads = asked, {}
+        known = self._workloads.get(number)
+        if known is None:
             blank = {name: value for name, value in self._values[number].items() if getattr(asked, name) is None}
             expression = None if asked.license is None else canonical_expression(asked.license, self._catalogue.license_ids)
-            self._workloads[key] = asked.replace(license=expression, **blank)
-        return self._workloads[key]
+            known = self._workloads[number] = asked.replace(license=expression, **blank)
+        return known
 
-    def _needs(self, row: Sequence[Any], memory: Any) -> Needs:
-        made = dict(zip(_OF_NEEDS, row, strict=True))
-        for name in ("download_source", "cpu", "unknown"):
-            made[name] = self._values[made[name]]
-        if made["download_how"] is not None:
-            made["download_how"] = _HOW[made["download_how"]]
-        if memory is not None:
-            evictable, terms = memory
-            memory = MemoryNeed.partly({"terms": tuple([self._term(*term) for term in terms]), "evictable_bytes": evictable})
-        made["memory"] = memory
-        return Needs.partly(made)
+    def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:
+        values = self._values
+        download, disk, largest, how, source, cpu, unknown = row
+        return Needs.partly({
+            "download_bytes": download,
+            "disk_bytes": disk,
+            "largest_file_bytes": largest,
+            "download_how": _HOW[how],
+            "download_source": values[source],
+            "cpu": values[cpu],
+            "memory": None if memory is None else self._memory_need(*memory),
+            "unknown": values[unknown],
+        })  # fmt: skip
+
+    def _memory_need(self, evictable: int, total: int, low: int, high: int, terms: Sequence[Any]) -> MemoryNeed:
+        """The sums are known, so that the terms are made only where one is asked for: to be placed, or to be shown."""
+
+        def whole() -> MemoryNeed:
+            return MemoryNeed(terms=tuple([self._term(*term) for term in terms]), evictable_bytes=evictable)
+
+        return MemoryNeed.partly({"evictable_bytes": evictable, "total_bytes": total, "low_bytes": low, "high_bytes": high}, whole)
 
     def _term(
         self, name: str, size: int, low: int, high: int, number: int, offload: Sequence[int] | None = None, device: Sequence[Any] = ()
@@ -239,27 +286,70 @@ class Questions:
         known = {"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}
         return Term.partly({**known, "offload": parts, "on_device": on_device}, whole)
 
+    def _remember_program(self, spec: ModelSpec) -> None:
+        """Its graph, where it is at hand, for the size of its compute buffer."""
+        from .needs.graphs import remember
+        from .needs.tensors import row_of
+
+        made = spec.architecture
+        packed = None if made is None else self._programs[self._rows[spec.id][_PROGRAM]]
+        if made is not None and packed is not None:
+            if made.row not in self._of_rows:
+                self._of_rows[made.row] = row_of(made, architectures(self._catalogue))
+            row = self._of_rows[made.row]
+            if row is not None:
+                remember(made, row, packed)
+
+    @cached_property
+    def _programs(self) -> Sequence[Any]:
+        from marshal import loads
+
+        found: Sequence[Any] = loads(self._unread["programs"])
+        return found
+
     @cached_property
     def _texts(self) -> Sequence[Sequence[str]]:
-        """How a term is known, its source and its arithmetic: parsed when the first is asked for."""
-        import json
+        """How a term is known, its source and its arithmetic: read when the first is asked for."""
+        from marshal import loads
 
-        found: Sequence[Sequence[str]] = json.loads(self._unread_texts)
+        found: Sequence[Sequence[str]] = loads(self._unread["texts"])
         return found
 
 
-def compile_questions(directory: str) -> str:
-    """The text of `QUESTIONS_FILE` for a folder of specs; the same files and the same program always give the same text.
+class ReadyAsker(Asker):
+    """As `Asker`, with the questions that are at hand where the workload leaves them as they are."""
 
-    One line each: the header, the rows by model, the values that rows share, the memory by model for each of LAYOUTS, the openness
-    by model, the texts of all terms.
+    def __init__(self, shelf: Catalogue, machine: Machine) -> None:
+        super().__init__(shelf, machine)
+        self._opened: tuple[Workload, Questions | None] | None = None
+
+    def _ready(self, workload: Workload) -> Questions | None:
+        if self._opened is None or self._opened[0] != workload:
+            self._opened = workload, Questions.open(self.shelf, workload, self.machine)
+        return self._opened[1]
+
+    def spec(self, id: str, workload: Workload) -> ModelSpec:
+        ready = self._ready(workload)
+        return (None if ready is None else ready.spec(id)) or super().spec(id, workload)
+
+    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
+        ready = self._ready(workload)
+        return (None if ready is None else ready.question(spec.id, workload)) or super().ask(spec, workload)
+
+
+def compile_questions(directory: str) -> bytes:
+    """The content of `QUESTIONS_FILE` for a folder of specs; the same files and the same program always give the same.
+
+    Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and its parts: the rows by model, the
+    values that rows share, the memory by model for each of LAYOUTS, the openness by model, the texts of all terms.
     """
-    import json
     from binascii import crc32
 
     catalogue = Catalogue.open(shipped=directory)
-    values: dict[str, int] = {}
-    texts: dict[str, int] = {}
+    values: dict[str, tuple[int, Any]] = {}
+    texts: dict[str, tuple[int, Any]] = {}
+    shapes: dict[str, tuple[int, Any]] = {}
+    programs: dict[str, tuple[int, Any]] = {}
     rows: dict[str, Any] = {}
     opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in LAYOUTS}
@@ -272,23 +362,38 @@ def compile_questions(directory: str) -> str:
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
-        rows[spec.id] = _row(asked[""], catalogue, values)
+        rows[spec.id] = _row(asked[""], catalogue, values, shapes, programs)
         guessed[spec.id] = license_guessed(spec)
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in asked.items():
             if question.needs is not None and question.needs.memory is not None:
                 memory[name][spec.id] = _memory(question.needs.memory, texts)
-    tables = [json.dumps(table, separators=(",", ":")) for table in (rows, *memory.values(), opened)]
-    body = "\n".join([tables[0], f"[{','.join(values)}]", *tables[1:], f"[{','.join(texts)}]"])
-    header = {
+    by_name: dict[str, Any] = {"rows": rows, "opened": opened, **{f"memory {name}": found for name, found in memory.items()}}
+    for name, known in (("values", values), ("texts", texts), ("architectures", shapes), ("programs", programs)):
+        by_name[name] = [value for _, value in known.values()]
+    parts = {name: _dumped(part) for name, part in by_name.items()}
+    header = _dumped({
         "version": _VERSION,
         "made_of": _made_of(catalogue),
-        "body": crc32(body.encode()),
-        "layouts": list(LAYOUTS),
+        "parts": {name: len(part) for name, part in parts.items()},
         "served_until": {name: until for name, until in served.items() if until != ""},
         "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
-    }
-    return f"{json.dumps(header, separators=(',', ':'))}\n{body}"
+    })  # fmt: skip
+    content = b"".join((len(header).to_bytes(4, "little"), header, *parts.values()))
+    return crc32(content).to_bytes(4, "little") + content
+
+
+def _dumped(value: Any) -> bytes:
+    """As the marshal of every version of Python reads it. It writes down who else holds an object as well, so that it gets a copy."""
+    import json
+    from marshal import dumps
+
+    def frozen(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: frozen(own) for key, own in part.items()}
+        return tuple([frozen(own) for own in part]) if isinstance(part, list) else part
+
+    return dumps(frozen(json.loads(json.dumps(value))), 4)
 
 
 def _made_of(catalogue: Catalogue) -> list[int]:
@@ -301,12 +406,30 @@ def _made_of(catalogue: Catalogue) -> list[int]:
     return [catalogue.checksum(), checksum_of(package, modules)]
 
 
-def _row(question: Question, catalogue: Catalogue, values: dict[str, int]) -> list[Any]:
-    def number(value: Any, part: tuple[str, ...] = ()) -> int:
-        return _number(values, _packed(value, values, part))
+def _row(
+    question: Question,
+    catalogue: Catalogue,
+    values: dict[str, tuple[int, Any]],
+    shapes: dict[str, tuple[int, Any]],
+    programs: dict[str, tuple[int, Any]],
+) -> list[Any]:
+    def number(value: Any) -> int:
+        return _number(values, _packed(value, values))
+
+    def part(record: Record | None, names: tuple[str, ...]) -> int:
+        if record is None:
+            return number(None)
+        # models share it that have the same in its other fields too: those are read from the spec of the first of them
+        place = _number(shapes, _packed(record, values)) if record is spec.architecture else spec.id
+        known = [place, *(_packed(getattr(record, name), values) for name in names)]
+        return values.setdefault(repr(record), (len(values), known))[0]
 
     spec, needs, filled = question.spec, question.needs, question.workload
-    of_spec = [number(getattr(spec, name), part) if part or name in _SHARED else getattr(spec, name) for name, part in _OF_SPEC.items()]
+    of_spec = [
+        part(own, names) if names else number(own) if name in _SHARED else own
+        for name, names in _OF_SPEC.items()
+        for own in (getattr(spec, name),)
+    ]
     of_needs = None
     if needs is not None:
         of_needs = [needs.download_bytes, needs.disk_bytes, needs.largest_file_bytes, needs.download_how]
@@ -315,28 +438,38 @@ def _row(question: Question, catalogue: Catalogue, values: dict[str, int]) -> li
         of_spec,
         number(FrozenDict({name: value for name in Workload._fields if (value := getattr(filled, name)) != Workload._defaults[name]})),
         _offered_until(question, _RULED_OUT, catalogue),
-        None if question.runtime is None else question.runtime.id,
+        number(None if question.runtime is None else question.runtime.replace(origin="")),
         question.loads,
         number(question.read_bytes),
         of_needs,
+        _number(programs, _program(spec, catalogue)),
     ]
 
 
-def _memory(memory: MemoryNeed, texts: dict[str, int]) -> list[Any]:
+def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:
+    from .needs.graphs import packed_program
+    from .needs.tensors import row_of
+
+    row = None if spec.architecture is None else row_of(spec.architecture, architectures(catalogue))
+    return None if spec.architecture is None or row is None else packed_program(spec.architecture, row)
+
+
+def _memory(memory: MemoryNeed, texts: dict[str, tuple[int, Any]]) -> list[Any]:
     def packed(term: Term) -> list[Any]:
         row = [term.name, term.bytes, term.low_bytes, term.high_bytes, _number(texts, [term.how, term.source, term.arithmetic])]
         if term.offload is not None or term.on_device is not None:
             row.append(None if term.offload is None else [getattr(term.offload, name) for name in Offload._fields])
         return row if term.on_device is None else [*row, packed(term.on_device)]
 
-    return [memory.evictable_bytes, [packed(term) for term in memory.terms]]
+    sums = [memory.evictable_bytes, memory.total_bytes, memory.low_bytes, memory.high_bytes]
+    return [*sums, [packed(term) for term in memory.terms]]
 
 
-def _number(known: dict[str, int], value: Any) -> int:
-    """The place of a value in a list of different ones."""
+def _number(known: dict[str, tuple[int, Any]], value: Any) -> int:
+    """The place of a value among different ones, which `known` holds by what they look like."""
     import json
 
-    return known.setdefault(json.dumps(value, separators=(",", ":")), len(known))
+    return known.setdefault(json.dumps(value), (len(known), value))[0]
 
 
 _RULED_OUT = Judged(findings=(Finding(check="memory", outcome=Outcome.FAIL, code="memory-too-small", reason=""),), needs=None, speed=None)
@@ -368,18 +501,16 @@ def _end_days(catalogue: Catalogue) -> Sequence[str]:
     return ["", *sorted(retired | set(end_days(catalogue.offers_path)))]
 
 
-# ------------------------------------------------------------------ records as JSON, without what is at its default
+# ------------------------------------------------------------------ records as plain values, without what is at its default
 
 
-def _packed(value: Any, shared: dict[str, int], part: tuple[str, ...] = ()) -> Any:
+def _packed(value: Any, shared: dict[str, tuple[int, Any]]) -> Any:
     """Records as objects with the name of their kind under "", mappings under "of"; runs of numbers by their ends.
 
-    Of a record with only `part` of its fields those are written at their defaults too. What several may have in common is put in
-    `shared`, and its number there stands under "at".
+    What several may have in common is put in `shared`, and its number there stands under "at".
     """
     if isinstance(value, Record):
-        own = {name: getattr(value, name) for name in part} if part else _changed(value)
-        return {"": type(value).__name__, **{name: _packed(field, shared) for name, field in own.items()}}
+        return {"": type(value).__name__, **{name: _packed(field, shared) for name, field in _changed(value).items()}}
     if isinstance(value, Mapping):
         return {"": "of", "of": {key: _packed(own, shared) for key, own in value.items()}}
     if isinstance(value, tuple):
@@ -388,7 +519,7 @@ def _packed(value: Any, shared: dict[str, int], part: tuple[str, ...] = ()) -> A
             if tuple(run) == value:
                 return {"": "run", "of": [run.start, run.stop, run.step]}
         items = [_packed(item, shared) for item in value]
-        return {"": "at", "of": _number(shared, items)} if any(isinstance(item, Record) for item in value) else items
+        return {"": "at", "of": _number(shared, items)} if any(isinstance(item, dict) for item in items) else items
     return value
 
 
@@ -404,27 +535,27 @@ class _Values:
     def __init__(self, packed: Sequence[Any]) -> None:
         self._packed = packed
         self._made: dict[int, Any] = {}
-        self._fields: dict[int, tuple[type[Record], dict[str, Any]] | None] = {}
 
     def __getitem__(self, number: int) -> Any:
         made = self._made
         if number not in made:
-            made[number] = self._revived(self._packed[number])
+            found = self._packed[number]
+            made[number] = found if type(found) not in (dict, tuple) else self.revived(found)
         return made[number]
 
-    def fields(self, number: int) -> tuple[type[Record], dict[str, Any]] | None:
-        """Of a record that is known in part its kind and those fields; None of None."""
-        if number not in self._fields:
-            packed = self._packed[number]
-            self._fields[number] = None if packed is None else (_KINDS[packed[""]], self._inside(packed))
-        return self._fields[number]
+    def part(self, number: int, kind: type[Record], names: tuple[str, ...], whole: Callable[[Any], Any]) -> Any:
+        """A record that is known in part; `whole` gives all of it, by the place where it is."""
+        made = self._made.get(number)
+        if made is None and self._packed[number] is not None:
+            place, *known = self._packed[number]
+            values = dict(zip(names, [self.revived(own) if type(own) is dict else own for own in known], strict=True))
+            made = self._made[number] = kind.partly(values, lambda: whole(place))
+        return made
 
-    def _inside(self, packed: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: self._revived(own) if type(own) in (dict, list) else own for key, own in packed.items() if key}
-
-    def _revived(self, value: Any) -> Any:
-        if type(value) is list:
-            return tuple([self._revived(item) if type(item) in (dict, list) else item for item in value])
+    def revived(self, value: Any) -> Any:
+        """A value as it was."""
+        if type(value) is tuple:
+            return tuple([self.revived(item) if type(item) is dict else item for item in value])
         if type(value) is not dict:
             return value
         name = value[""]
@@ -433,5 +564,5 @@ class _Values:
         if name == "run":
             return tuple(range(*value["of"]))
         if name == "of":
-            return FrozenDict({key: self._revived(own) for key, own in value["of"].items()})
-        return _KINDS[name].partly(self._inside(value))
+            return FrozenDict({key: self.revived(own) if type(own) is dict else own for key, own in value["of"].items()})
+        return _KINDS[name].partly({key: self.revived(own) if type(own) is dict else own for key, own in value.items() if key})

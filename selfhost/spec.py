@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .facts import Record
+from .facts import Record, pattern
 from .tomlfile import Document, Table, kind_of, shortened
 from .units import parse_bytes
 from .workload import KV_CACHE_TYPES
@@ -85,9 +85,9 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 # what people type; a quote, $ or ` of an alias would reach the shell through its completion
-_ALIAS = re.compile(r"[\w.:/+ -]+")
-_LICENSE_WORD = re.compile(r"[()]|[^\s()]+")
-_LICENSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
+_ALIAS = pattern(r"[\w.:/+ -]+")
+_LICENSE_WORD = pattern(r"[()]|[^\s()]+")
+_LICENSE_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 # what a workload may ask of a runtime beyond its defaults
 COMPANIONS = ("draft", "mtp", "adapter")
 ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "whole_batch", *COMPANIONS)

@@ -273,28 +273,36 @@ def predict(
     kind, threads = _kind(machine), _threads(machine)
     slow, likely, fast = kind.cores
     ends = ((memory.low, slow), (memory.likely, likely), (memory.high, fast))
-    paces = [1 / _seconds(architecture, read_bytes, rate, threads * cores, cores, depth) for rate, cores in ends]
+    attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
+    read = _rated(read_bytes)
+    paces = [1 / _seconds(architecture, read, rate, threads * cores, cores, attending) for rate, cores in ends]
     if architecture is None or foreign:
         paces[0] *= 0.5
     if shared is not None:
         paces[2] = max(paces[2], 1 / _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, depth, foreign)[2])
     # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth hold the rest
     decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
-    prompt = None if foreign or _on_apple_gpu(machine) else _prompt(architecture, read_bytes, threads, kind)
-    if prompt is not None and shared is not None:
-        beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
-        prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
-    if prompt is not None:
-        prompt = _no_slower(prompt, decode)
-    how = memory.how
-    if architecture is None:
-        how += "; with an empty context, as its layers are not known"
-    elif depth:
-        empty, full = (1 / _seconds(architecture, read_bytes, memory.likely, threads * likely, likely, at) for at in (0.0, 2 * depth))
-        how += _in_context(depth, empty, full)
-    if shared is not None:
-        how += f"; up to the pace of {shared.name}, if it is used"
-    return Speed(decode=decode, prompt=prompt, how=how + _by_llama(runtime if foreign else None))
+
+    def whole() -> Speed:
+        prompt = None if foreign or _on_apple_gpu(machine) else _prompt(architecture, read_bytes, threads, kind)
+        if prompt is not None and shared is not None:
+            beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
+            prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
+        if prompt is not None:
+            prompt = _no_slower(prompt, decode)
+        how = memory.how
+        if architecture is None:
+            how += "; with an empty context, as its layers are not known"
+        elif depth:
+            found = (_attention_flops(architecture, at) for at in (0.0, 2 * depth))
+            empty, full = (1 / _seconds(architecture, read, memory.likely, threads * likely, likely, flops) for flops in found)
+            how += _in_context(depth, empty, full)
+        if shared is not None:
+            how += f"; up to the pace of {shared.name}, if it is used"
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(runtime if foreign else None))
+
+    # hundreds of models are judged at once, and of few somebody asks for more
+    return Speed.partly({"decode": decode}, whole)
 
 
 def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
@@ -417,8 +425,10 @@ def _with_accelerators(
         if memory is None:
             return Speed(decode=None, prompt=None, how="a part of it is in RAM, and neither its bandwidth nor the number of cores was read")
         threads, cores = _threads(machine), _kind(machine).cores
+        attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
+        read = _rated(read_bytes)
         for end, rate in enumerate((memory.low, memory.likely, memory.high)):
-            seconds[end] += rest * _seconds(architecture, read_bytes, rate, threads * cores[end], cores[end], depth)
+            seconds[end] += rest * _seconds(architecture, read, rate, threads * cores[end], cores[end], attending)
         how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
     else:
         how = f"on {how}, of which decoding has been seen to use {_percent(min(shares), max(shares))}; launching each layer takes time too"
@@ -426,8 +436,12 @@ def _with_accelerators(
             how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
     slow, likely, fast = (1 / taken for taken in seconds)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-    prompt = None if foreign or rest > 1e-6 else _gpu_prompt(architecture, read_bytes, held)
-    return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
+
+    def whole() -> Speed:
+        prompt = None if foreign or rest > 1e-6 else _gpu_prompt(architecture, read_bytes, held)
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
+
+    return Speed.partly({"decode": decode}, whole)
 
 
 def _percent(low: float, high: float) -> str:
@@ -491,8 +505,12 @@ def _on_shared_gpu(
         empty, full = (1 / _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, False)[1] for at in (0.0, 2 * depth))
         how += _in_context(depth, empty, full)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-    prompt = None if foreign else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
-    return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
+
+    def whole() -> Speed:
+        prompt = None if foreign else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
+
+    return Speed.partly({"decode": decode}, whole)
 
 
 def _cache_bytes(architecture: Architecture, depth: float) -> float:
@@ -528,7 +546,9 @@ def advice(
             empty, full = (_gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, at, False)[1] for at in at_ends)
         elif memory is not None:
             threads, cores = _threads(machine), _kind(machine).cores[1]
-            empty, full = (_seconds(architecture, read_bytes, memory.likely, threads * cores, cores, at) for at in at_ends)
+            found = (_attention_flops(architecture, at) for at in at_ends)
+            read = _rated(read_bytes)
+            empty, full = (_seconds(architecture, read, memory.likely, threads * cores, cores, flops) for flops in found)
         else:
             empty = full = 1.0
         if full > 2 * empty:
@@ -683,20 +703,30 @@ def _threads(machine: Machine) -> float:
     return min(value for value in (usable, physical) if value is not None)
 
 
-def _seconds(
-    architecture: Architecture | None, read_bytes: Mapping[str, int], rate: float, threads: float, cores: float, depth: float
-) -> float:
-    """Of one token: memory, unpacking, the layers themselves, attention. `threads` are in cores of the processor measured on.
+# of what is read for one token the bytes, those of them that a limit was seen for with what one core unpacks of them a second, and
+# all of them with what one core gets through alone
+_Read = tuple[int, Iterable[tuple[int, float]], Iterable[tuple[int, float]]]
 
-    Where memory is faster than the cores are, what they get through alone is what it takes.
+
+def _rated(read_bytes: Mapping[str, int]) -> _Read:
+    unpacked = [(size, UNPACKED_PER_SECOND[name]) for name, size in read_bytes.items() if name in UNPACKED_PER_SECOND]
+    alone = [(size, ALONE_PER_SECOND.get(name, ALONE_PER_SECOND["F16"])) for name, size in read_bytes.items()]
+    return sum(read_bytes.values()), unpacked, alone
+
+
+def _seconds(architecture: Architecture | None, read: _Read, rate: float, threads: float, cores: float, attending: float) -> float:
+    """Of one token: memory, unpacking, the layers themselves, attention, of `attending` operations.
+
+    Where memory is faster than the cores are, what they get through alone is what it takes. `threads` are in cores of the processor
+    measured on.
     """
-    read = sum(read_bytes.values()) / (BANDWIDTH_SHARE * rate)
-    read += sum(size / (UNPACKED_PER_SECOND[name] * threads) for name, size in read_bytes.items() if name in UNPACKED_PER_SECOND)
-    alone = sum(size / (ALONE_PER_SECOND.get(name, ALONE_PER_SECOND["F16"]) * threads) for name, size in read_bytes.items())
-    taken = max(read, alone)
+    size, unpacked, alone = read
+    taken = size / (BANDWIDTH_SHARE * rate)
+    taken += sum([part / (each * threads) for part, each in unpacked])
+    taken = max(taken, sum([part / (each * threads) for part, each in alone]))
     if architecture is not None:
         taken += architecture.layers * LAYER_SECONDS / min(1.3, cores)
-        taken += _attention_flops(architecture, depth) / (ATTENTION_FLOPS * threads)
+        taken += attending / (ATTENTION_FLOPS * threads)
     return taken
 
 

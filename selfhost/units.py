@@ -10,7 +10,7 @@ import re
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 
-_THOUSANDS = re.compile(r"\s*\d{1,3}(,\d{3})+(?![\d,])[^,]*", re.ASCII)
+_THOUSANDS = r"\s*\d{1,3}(,\d{3})+(?![\d,])[^,]*"
 
 _UNITS = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
@@ -24,7 +24,7 @@ def _ungrouped(text: str) -> str:
     bare = text.strip().replace("_", "")
     if "," not in bare:
         return bare
-    if not _THOUSANDS.fullmatch(bare):
+    if not re.fullmatch(_THOUSANDS, bare, re.ASCII):
         raise ValueError(f"{text!r} has a comma that marks no thousands: for a decimal comma write a point, {bare.replace(',', '.', 1)}")
     return bare.replace(",", "")
 

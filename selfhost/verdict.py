@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 
 from . import findings as check
 from .facts import Record
@@ -177,10 +178,10 @@ class Judged(Record):
         """No `fail` and no `unknown` but of the speed: the route would be local."""
         return not self.failed and not self.unknown
 
-    @property
+    @cached_property
     def failed(self) -> bool:
         """Some finding rules a local run out."""
-        return any(finding.outcome is Outcome.FAIL for finding in self.findings)
+        return _failed(self.findings)
 
     @property
     def unknown(self) -> bool:
@@ -289,7 +290,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     if needs is None:
         if question.loads is not None:
             about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
-        return Judged(findings=tuple(finding for finding in about if finding), needs=None, speed=None)
+        return Judged(findings=tuple([finding for finding in about if finding is not None]), needs=None, speed=None)
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(check.disk(needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here))
@@ -301,7 +302,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     row = made.row if made else None
     about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar, architecture=row))
     about.append(speed)
-    return Judged(findings=tuple(finding for finding in about if finding), needs=_to_come(question, placed), speed=pace)
+    return Judged(findings=tuple([finding for finding in about if finding is not None]), needs=_to_come(question, placed), speed=pace)
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
@@ -358,7 +359,7 @@ def _rule(question: Question) -> QuantizationRule | None:
 
 
 def _failed(held: Iterable[Finding | None]) -> bool:
-    return any(finding is not None and finding.outcome is Outcome.FAIL for finding in held)
+    return any([finding is not None and finding.outcome is Outcome.FAIL for finding in held])  # noqa: C419 - quicker for so few
 
 
 def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[Needs, list[Finding]]]:
@@ -407,7 +408,7 @@ def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | 
     # where it was tried in vain the remedy is another
     measurable = in_ram and not machine.planning and untold is not None and "--measure" in (untold.remedy or "")
     found = (decode.low, decode.high) if decode else None
-    why = pace.how if pace else why
+    why = "" if decode else pace.how if pace else why
     return pace, check.speed(found, question.workload, why, assumed=guessed, measurable=measurable)
 
 

@@ -130,10 +130,27 @@ def every_layer(program: Program, lengths: tuple[int, ...]) -> int:
 def test_layers_that_were_looked_up_change_nothing(model: str, context: int, sequences: int, rows: int, key_type: str) -> None:
     """The peak found by replaying each kind of layer until the memory repeats is that of all layers one by one."""
     cells = llamacpp.cells(context, sequences=sequences)
-    made, names = row(model), graphs._program_of(architecture(model), row(model), cells, True, key_type, "f16")
-    assert names is not None
+    made = row(model)
+    found = graphs._program(architecture(model), made, *graphs._asked_of(made, cells, True, key_type, "f16"))
+    assert found is not None
     lengths = graphs._lengths(architecture(model), made, cells, rows)
-    assert exact(model, cells, rows, key_type=key_type) == every_layer(names[0], lengths)
+    assert exact(model, cells, rows, key_type=key_type) == every_layer(found[0], lengths)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_packed_graph_has_the_peak_of_the_whole_one(model: str) -> None:
+    """What the package holds of a graph is replayed as the graph itself, through every layer."""
+    made = row(model)
+    packed = graphs.packed_program(architecture(model), made)
+    assert (packed is None) == made.encoder
+    if packed is None:
+        return
+    for context in (512, 8192, 131_072):
+        cells = llamacpp.cells(context)
+        found = graphs._program(architecture(model), made, *graphs._asked_of(made, cells, True, "f16", "f16"))
+        assert found is not None
+        lengths = graphs._lengths(architecture(model), made, cells, 1)
+        assert Program.unpacked(packed).peak(lengths).bytes == every_layer(found[0], lengths)
 
 
 @pytest.mark.parametrize("model", MODELS)

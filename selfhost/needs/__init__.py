@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ, why_adapter_differs
     from .estimate import (
         QUANTIZATIONS,
+        at_context,
         batch_tokens,
         canonical_quantization,
         counted_parameters,
@@ -31,6 +32,7 @@ __all__ = [
     "OWN_BLOCK",
     "QUANTIZATIONS",
     "adapter_of_rank",
+    "at_context",
     "batch_tokens",
     "canonical_quantization",
     "counted_parameters",
@@ -49,7 +51,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "QUANTIZATIONS": "estimate", "canonical_quantization": "estimate", "decode_bytes_by_type": "estimate",
+    "QUANTIZATIONS": "estimate", "at_context": "estimate", "canonical_quantization": "estimate", "decode_bytes_by_type": "estimate",
     "batch_tokens": "estimate", "counted_parameters": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
     "quantizations_of": "estimate", "takes_text_alone": "estimate", "weights_bytes": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",

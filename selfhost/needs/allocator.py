@@ -11,6 +11,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import prod
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
 _ALIGNMENT = 32
 _ENDLESS = 1 << 80
 
@@ -206,6 +211,14 @@ class _Part:
 
     __slots__ = ("events", "moments", "results", "sizes")
 
+    @classmethod
+    def unpacked(cls, events: Sequence[int], factors: Sequence[int], units: Sequence[int], results: Sequence[int]) -> _Part:
+        """What `Program.packed` holds of it; the moments are not among it."""
+        made = cls.__new__(cls)
+        made.events, made.results, made.moments = list(events), list(results), []
+        made.sizes = list(zip(factors, units, strict=True))
+        return made
+
     def __init__(self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor], slots: int) -> None:
         """`slots`: the first that is free for its own results."""
         nodes = section.nodes
@@ -313,6 +326,21 @@ class Program:
                 made[key] = _Part(sections[number], numbers | own[position], gone, free)
             self._order.append(made[key])
         self._slots = free + max(len(section.nodes) for section in sections)
+
+    def packed(self) -> list[Any]:
+        """Lists of numbers: all that `peak` needs."""
+        parts = list(dict.fromkeys(self._order))
+        listed = [[part.events, [factor for factor, _ in part.sizes], [unit for _, unit in part.sizes], part.results] for part in parts]
+        return [self._inputs, [parts.index(part) for part in self._order], self._slots, listed]
+
+    @classmethod
+    def unpacked(cls, packed: Sequence[Any]) -> Program:
+        """A program for `peak` alone: what is computed when is not in `packed`."""
+        made = cls.__new__(cls)
+        made._inputs, order, made._slots, listed = [tuple(entry) for entry in packed[0]], *packed[1:]
+        parts = [_Part.unpacked(*part) for part in listed]
+        made._order = [parts[number] for number in order]
+        return made
 
     def peak(self, lengths: tuple[int, ...]) -> Peak:
         """`lengths`: 1, then what stands for the open sides."""

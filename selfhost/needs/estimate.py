@@ -89,6 +89,18 @@ def needs_of(
     )
 
 
+def at_context(known: Needs, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> Needs | None:
+    """What `needs_of` gives, where it gave `known` for a workload that differs in the context alone, and without companions.
+
+    None where that cannot be told from `known`.
+    """
+    if workload.format != "gguf" or workload.quantization is None or known.memory is None or known.unknown:
+        return None
+    subject, asked = _subject(spec, architectures), _asked(spec, workload, workload.quantization, Companions())
+    terms = gguf.at_context(known.memory.terms, subject, runtime, asked)
+    return None if terms is None else known.replace(memory=MemoryNeed(terms=terms, evictable_bytes=known.memory.evictable_bytes))
+
+
 def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:
     """The files of one format and quantization, as downloaded, without the projector of a vision model."""
     subject = _subject(spec, architectures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from .. import units
@@ -76,29 +76,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     files = size_of(subject, quantization, own_block=asked.companions.own_block)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    unknown: list[Unread] = []
-    made: list[Term] = []
     weights, evictable = _weights(subject, quantization, files, instruction_sets)
-    made += weights
     projector, untold = (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
-    architecture = subject.architecture
-    if architecture is None or not (architecture.attention or architecture.recurrent):
-        unknown.append(unread_cache(subject.spec))
-    else:
-        row = subject.row or ArchitectureRow(name=architecture.row)
-        batch = llamacpp.batch_of(row, asked.context_tokens)
-        room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
-        cache = _cache(architecture, row, room, asked, runtime)
-        if isinstance(cache, Unread):
-            unknown.append(cache)
-        else:
-            made += cache
-        made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
-        compute = _compute(subject, architecture, row, room, runtime, asked)
-        made.append(compute)
-        made.append(_runtime(subject, architecture, row, room, runtime, asked, quantization))
-        if asked.companions.own_block:
-            made += _own_block(architecture, row, room, quantization, compute)
+    growing, unread = _growing(subject, runtime, asked)
+    made, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
         made += [projector, _reading_pictures(subject.encoder)]
         files = SizedWeights(
@@ -118,6 +99,37 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
             files=beside, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=(*unknown, missing, beside)
         )
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
+
+
+# what a context of another length leaves as it is, before and after what grows
+_BEFORE, _AFTER = ("weights", "repacked_weights"), ("projector", "projector_compute")
+
+
+def at_context(known: Sequence[Term], subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[Term, ...] | None:
+    """The terms of `parts` where those under another context are `known`; None where not all are known under this one."""
+    growing, unread = _growing(subject, runtime, asked)
+    if unread is not None:
+        return None
+    return *(one for one in known if one.name in _BEFORE), *growing, *(one for one in known if one.name in _AFTER)
+
+
+def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list[Term], Unread | None]:
+    """What loading takes beside the files: the cache, the states, buffers and the program itself; and why the cache is not known."""
+    architecture = subject.architecture
+    if architecture is None or not (architecture.attention or architecture.recurrent):
+        return [], unread_cache(subject.spec)
+    quantization = canonical_gguf(asked.quantization) or asked.quantization
+    row = subject.row or ArchitectureRow(name=architecture.row)
+    batch = llamacpp.batch_of(row, asked.context_tokens)
+    room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
+    cache = _cache(architecture, row, room, asked, runtime)
+    made = [] if isinstance(cache, Unread) else [*cache]
+    made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
+    compute = _compute(subject, architecture, row, room, runtime, asked)
+    made += [compute, _runtime(subject, architecture, row, room, runtime, asked, quantization)]
+    if asked.companions.own_block:
+        made += _own_block(architecture, row, room, quantization, compute)
+    return made, cache if isinstance(cache, Unread) else None
 
 
 # ------------------------------------------------------------------ files
@@ -415,18 +427,18 @@ def _compute(
             least = graphs.exact_compute_bytes(architecture, row, _one_batch(room, row), touched_rows, flash, *types)
             low = replayed.bytes if least is None else min(least, replayed.bytes)
             high = replayed.bytes + _rolled_back(architecture, asked)
-            how = How.EXACT if high == replayed.bytes else How.COMPUTED
-            line = replayed.arithmetic
-            if low < replayed.bytes:
-                line += "; reserved to the byte, touched only as far as tokens come"
-            made = term("compute", replayed.bytes, how, source, line, low=low, high=high)
-            reserved = graphs.exact_compute(architecture, row, room, rows, flash, *types)
-            if not whole or reserved is None or reserved.bytes == replayed.bytes:
-                return made
+            note = "; reserved to the byte, touched only as far as tokens come" if low < replayed.bytes else ""
+            known_part = {"name": "compute", "bytes": replayed.bytes, "low_bytes": low, "high_bytes": high, "source": source}
+            reserved = graphs.exact_compute(architecture, row, room, rows, flash, *types) if whole else None
+            if reserved is None or reserved.bytes == replayed.bytes:
+                how = How.EXACT if high == replayed.bytes else How.COMPUTED
+                return Term.told({**known_part, "how": how}, lambda: replayed.arithmetic + note)
             # RAM is taken as it is touched, a device's memory at once
-            told = f"{line}; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
-            there = term("compute", reserved.bytes, How.COMPUTED, source, reserved.arithmetic, high=reserved.bytes + high - replayed.bytes)
-            return made.replace(how=How.COMPUTED, arithmetic=told, on_device=there)
+            unasked = f"; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
+            ends = {"bytes": reserved.bytes, "low_bytes": reserved.bytes, "high_bytes": reserved.bytes + high - replayed.bytes}
+            device = reserved
+            there = Term.told({**known_part, **ends, "how": How.COMPUTED}, lambda: device.arithmetic)
+            return Term.told({**known_part, "how": How.COMPUTED, "on_device": there}, lambda: replayed.arithmetic + note + unasked)
     reserved = llamacpp.compute(architecture, row, room, rows, flash)
     # as above, with the logits of the last token
     least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash).bytes)

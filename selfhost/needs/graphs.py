@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ..spec import Architecture
-from .allocator import Program
+from .allocator import Peak, Program
 from .layers import Alternating, Builder, Style, window_kept
-from .llamacpp import Cells, Compute, padded
+from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .tensors import ArchitectureRow
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
@@ -108,6 +114,34 @@ _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 
 
+# of models that were shipped the graph of one whole batch of one sequence, by model and row, as `Program.packed` writes it
+_PACKED: dict[tuple[Architecture, ArchitectureRow], Sequence[Any]] = {}
+_WHOLE_BATCH = MICRO_BATCH_TOKENS, 1, 1, True, ("16 bits", "16 bits")
+
+
+def packed_program(model: Architecture, row: ArchitectureRow) -> list[Any] | None:
+    """What `remember` takes; None where no graph of that architecture is written down."""
+    found = None if row.encoder else _program(model, row, *_WHOLE_BATCH)
+    return None if found is None else found[0].packed()
+
+
+def remember(model: Architecture, row: ArchitectureRow, packed: Sequence[Any]) -> None:
+    """Have the graph of that model at hand, for the peaks of whole batches of one sequence; to write it down takes longer."""
+    _PACKED[model, row] = packed
+
+
+@lru_cache(maxsize=1024)
+def _for_peaks(
+    model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, stored: tuple[str, str]
+) -> Program | None:
+    """The graph, of which `Program.alive` may not be asked."""
+    packed = _PACKED.get((model, row)) if (tokens, streams, sequences, flash, stored) == _WHOLE_BATCH else None
+    if packed is not None:
+        return Program.unpacked(packed)
+    found = _program(model, row, tokens, streams, sequences, flash, stored)
+    return None if found is None else found[0]
+
+
 @lru_cache(maxsize=1024)
 def _program(
     model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, stored: tuple[str, str]
@@ -161,8 +195,8 @@ def exact_compute_bytes(
 
     `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once the context is full.
     """
-    found = _program_of(model, row, room, flash_attention, key_type, value_type)
-    return None if found is None else found[0].peak(_lengths(model, row, room, logits_rows, empty)).bytes
+    found = _for_peaks(model, row, *_asked_of(row, room, flash_attention, key_type, value_type))
+    return None if found is None else found.peak(_lengths(model, row, room, logits_rows, empty)).bytes
 
 
 @lru_cache(maxsize=512)
@@ -175,15 +209,27 @@ def exact_compute(
     key_type: str = "f16",
     value_type: str = "f16",
 ) -> Compute | None:
-    """The same with its arithmetic: every buffer that is in use when most is, and the gaps between them."""
-    found = _program_of(model, row, room, flash_attention, key_type, value_type)
+    """The same with its arithmetic: every buffer that is in use when most is, and the gaps between them.
+
+    To name them the graph is replayed once more, when somebody asks for the arithmetic.
+    """
+    asked = _asked_of(row, room, flash_attention, key_type, value_type)
+    found = _for_peaks(model, row, *asked)
     if found is None:
         return None
-    program, names = found
     lengths = _lengths(model, row, room, logits_rows)
-    peak = program.peak(lengths)
+    peak = found.peak(lengths)
+
+    def whole() -> Compute:
+        written = _program(model, row, *asked)
+        assert written is not None
+        return Compute(bytes=peak.bytes, arithmetic=_arithmetic(*written, lengths, peak, asked[0], model.layers))
+
+    return Compute.partly({"bytes": peak.bytes}, whole)
+
+
+def _arithmetic(program: Program, names: list[str], lengths: tuple[int, ...], peak: Peak, tokens: int, layers: int) -> str:
     moment, gaps, buffers = program.alive(lengths, peak)
-    tokens = _tokens(row, room)
     numbers: tuple[list[int], ...] = tuple([] for _ in lengths)
     indices = peak.bytes - gaps
     for factor, unit in buffers:
@@ -201,8 +247,8 @@ def exact_compute(
     sums.append(f"{indices:,} bytes of indices")
     if gaps:
         sums.append(f"{gaps:,} bytes of gaps")
-    where = f"{moment} of {names[peak.position]} of {model.layers}" if names[peak.position] else moment
-    return Compute(bytes=peak.bytes, arithmetic=" + ".join(sums) + f"; the most is in use during {where}")
+    where = f"{moment} of {names[peak.position]} of {layers}" if names[peak.position] else moment
+    return " + ".join(sums) + f"; the most is in use during {where}"
 
 
 def _added(numbers: list[int]) -> str:
@@ -230,8 +276,8 @@ def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows
     return 1, room.full, room.of(window), rows, chosen, positions, blocks
 
 
-def _program_of(
-    model: Architecture, row: ArchitectureRow, room: Cells, flash_attention: bool, key_type: str, value_type: str
-) -> tuple[Program, list[str]] | None:
+def _asked_of(
+    row: ArchitectureRow, room: Cells, flash_attention: bool, key_type: str, value_type: str
+) -> tuple[int, int, int, bool, tuple[str, str]]:
     stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
-    return _program(model, row, _tokens(row, room), room.streams, room.sequences, flash_attention, stored)
+    return _tokens(row, room), room.streams, room.sequences, flash_attention, stored

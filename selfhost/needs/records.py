@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 
 from ..facts import Record, Unread
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 class How(StrEnum):
@@ -63,6 +70,11 @@ class Term(Record):
     on_large: Term | None = None
     joined: tuple[int, int, int] = (0, 0, 0)
 
+    @classmethod
+    def told(cls, known: Mapping[str, Any], line: Callable[[], str]) -> Term:
+        """Of `known` fields, all but the arithmetic, which costs more than the sum and is written down when somebody asks for it."""
+        return cls.partly({**cls._defaults, **known}, lambda: cls(**known, arithmetic=line()))
+
     @property
     def is_program(self) -> bool:
         """The program's own, in RAM wherever the rest lies."""
@@ -108,17 +120,17 @@ class MemoryNeed(Record):
     terms: tuple[Term, ...]
     evictable_bytes: int = 0
 
-    @property
+    @cached_property
     def total_bytes(self) -> int:
         """Best estimate."""
         return sum(term.bytes for term in self.terms)
 
-    @property
+    @cached_property
     def low_bytes(self) -> int:
         """The least it can be."""
         return sum(term.low_bytes for term in self.terms)
 
-    @property
+    @cached_property
     def high_bytes(self) -> int:
         """The most it can be: what a verdict is held against."""
         return sum(term.high_bytes for term in self.terms)

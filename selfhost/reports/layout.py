@@ -23,6 +23,7 @@ _COMFORTABLE, _LEAST = 24, 12
 _GAP = 2
 
 Line = list[tuple[str, str]]
+_END = "\n", ""
 
 
 class Span(Record):
@@ -127,7 +128,8 @@ def plain(document: Document, width: int | None = None, *, encoding: str | None 
 
     `encoding` is the stream's; None keeps every character.
     """
-    return "".join("".join(text for text, _ in line) + "\n" for line in lay_out(document, width, encoding=encoding, bars=bars))
+    lines = lay_out(document, width, encoding=encoding, bars=bars)
+    return "".join([text for line in lines for text, _ in (*line, _END)])
 
 
 def lay_out(document: Document, width: int | None, *, encoding: str | None = None, bars: bool = False) -> list[Line]:
@@ -159,6 +161,8 @@ def _paragraph(block: Paragraph, width: int | None, encoding: str | None) -> lis
 
 def _trimmed(line: Line) -> Line:
     """The line without spaces at its end."""
+    if line and line[-1][0].rstrip() == line[-1][0] != "":
+        return line
     end = len(line)
     while end and not line[end - 1][0].rstrip():
         end -= 1
@@ -221,14 +225,28 @@ def _glued(words: list[Line], longest: int) -> list[Line]:
 def _table(table: Table, width: int | None, encoding: str | None, bars: bool) -> list[Line]:
     indent = table.indent if width is None else min(table.indent, width // 10)
     room = None if width is None else width - indent
-    drawn = {number for number in range(len(table.columns)) if any(isinstance(row[number], Bar) for row in table.rows)}
+    drawn: set[int] = set()
+    # a long table has the same cell in many rows
+    made: dict[int, Line] = {}
+    cells: list[list[Line]] = []
+    for given in table.rows:
+        texts = []
+        for number, cell in enumerate(given):
+            text = made.get(id(cell))
+            if text is None:
+                if isinstance(cell, Bar):
+                    drawn.add(number)
+                    text = []
+                else:
+                    text = made[id(cell)] = [(clean(cell.text, encoding), cell.style)]
+            texts.append(text)
+        cells.append(texts)
     keep = [number for number in range(len(table.columns)) if bars or number not in drawn]
-    cells = [[[(clean(cell.text, encoding), cell.style)] if isinstance(cell, Span) else [] for cell in row] for row in table.rows]
     titles = [clean(column.title, encoding) for column in table.columns]
     # a column with nothing in it is not shown
     keep = [number for number in keep if number == 0 or number in drawn or any(_size(row[number]) for row in cells)]
     sizes = {
-        number: BAR_WIDTH if number in drawn else max(len(titles[number]), *(_size(row[number]) for row in cells), 0) for number in keep
+        number: BAR_WIDTH if number in drawn else max(len(titles[number]), *[_size(row[number]) for row in cells], 0) for number in keep
     }
     sizes |= {number: min(size, most) for number, size in sizes.items() if (most := table.columns[number].most)}
     if room is not None:
@@ -257,8 +275,12 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
     lines: list[Line] = []
     if any(titles[number] for number in sizes):
         lines.extend(_row(table, sizes, [[(title, "")] for title in titles], indent))
+    in_one_line = room is None and not any(column.most for column in table.columns)
     for row in cells:
-        lines.extend(_row(table, sizes, row, indent))
+        if in_one_line:
+            lines.append(_row_line(table, sizes, row, indent))
+        else:
+            lines.extend(_row(table, sizes, row, indent))
     return lines
 
 
