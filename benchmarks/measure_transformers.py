@@ -92,6 +92,12 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
          "moe_intermediate_size": 768, "num_experts": 64, "num_experts_per_tok": 8, "vocab_size": 32000},
         {},
     ),
+    "qwen3-moe-fp8": (
+        "Qwen3MoeConfig",
+        {"hidden_size": 2048, "num_hidden_layers": 3, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 64,
+         "moe_intermediate_size": 768, "num_experts": 64, "num_experts_per_tok": 8, "vocab_size": 32000},
+        {"format": "fp8"},
+    ),
     "deepseek": (
         "DeepseekV3Config",
         {"hidden_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 4096,
@@ -311,6 +317,8 @@ def cases() -> list[dict[str, Any]]:
         _generate("mistral-window", 1024, "float32"),
         _generate("mistral-window", 500, new_tokens=24),
         _generate("qwen2", 2048),
+        _generate("qwen2", 8000),
+        _generate("llama-1024", 8000),
         _generate("qwen2", 1024, "float32"),
         _generate("qwen3", 2048),
         _generate("qwen3", 1024, "float32"),
@@ -381,6 +389,7 @@ def cases() -> list[dict[str, Any]]:
         _train("lora", 1024, dtype="bfloat16", checkpointing=True),
         _train("lora", 1024, dtype="bfloat16", checkpointing=True, targets="all-linear", rank=64),
     ]
+    made.append({**_generate("qwen3-moe-fp8", 256), "kind": "narrow"})
     made += [
         {"kind": "transcribe", "model": f"whisper-{size}", "dtype": dtype, "batch": batch, "beams": beams, "new_tokens": tokens}
         for size, dtype, batch, beams, tokens in (
@@ -413,7 +422,7 @@ def cases() -> list[dict[str, Any]]:
 
 def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """One answer: load, prompt, decode."""
-    auto = "AutoModelForCausalLM" if case["kind"] == "generate" else "AutoModelForImageTextToText"
+    auto = "AutoModelForImageTextToText" if case["kind"] == "see" else "AutoModelForCausalLM"
     torch, transformers = libraries(case, stages, auto, "StoppingCriteria", "DynamicCache")
     more = {"attn_implementation": case["attention"]} if "attention" in case else {}
     model = getattr(transformers, auto).from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
@@ -683,6 +692,27 @@ def make(model: str, folder: str) -> None:
         torch.save(made.state_dict(), Path(folder) / "pytorch_model.bin")
     else:
         made.save_pretrained(folder)
+    if saved.get("format") == "fp8":
+        _narrow(torch, Path(folder))
+
+
+def _narrow(torch: Any, folder: Path) -> None:
+    """Linear layers of the blocks in FP8 with a scale per 128 × 128, as DeepSeek and Qwen publish them."""
+    files = import_module("safetensors.torch")
+    found: dict[str, Any] = {}
+    for path in folder.glob("*.safetensors"):
+        for name, item in files.load_file(path).items():
+            if item.ndim == 2 and "layers" in name and "mlp.gate.weight" not in name:
+                scales = torch.ones(-(-item.shape[0] // 128), -(-item.shape[1] // 128))
+                found |= {name: item.to(torch.float8_e4m3fn), f"{name}_scale_inv": scales}
+            else:
+                found[name] = item
+        path.unlink()
+    (folder / "model.safetensors.index.json").unlink(missing_ok=True)
+    files.save_file(found, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def config_of(_: str, folder: str) -> dict[str, Any]:
@@ -697,7 +727,15 @@ RIG = Rig(
     conditions="resident memory from /proc/self/status, its peak since the stage before; *_allocated_* from PyTorch's profiler, "
     "above what was held before; `warm` is after a first answer of 2 tokens to 32; mmap_threshold is glibc's, else it moves by itself",
     packages=("torch", "transformers", "safetensors", "accelerate", "numpy", "peft"),
-    groups={"generate": "generate", "encode": "encode", "transcribe": "transcribe", "see": "see", "pass": "pass", "train": "train"},
+    groups={
+        "generate": "generate",
+        "encode": "encode",
+        "transcribe": "transcribe",
+        "see": "see",
+        "narrow": "narrow",
+        "pass": "pass",
+        "train": "train",
+    },
     cases=cases,
     make=make,
     measure=measure,

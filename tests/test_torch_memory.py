@@ -229,6 +229,16 @@ def test_loading_takes_the_files_and_the_copy(run: dict[str, Any]) -> None:
         assert peak < program + loading / 4
 
 
+def test_fp8_becomes_16_bits_on_a_cpu() -> None:
+    """Experts and projections in FP8: the peak without the mapped FP8 pages is between the ends, and above 2 bytes a parameter."""
+    run = next(run for run in truth()["narrow"] if run["model"] == "qwen3-moe-fp8")
+    found = answered(run)[0].memory
+    assert found is not None
+    peak = max(stage["peak_bytes"] for name, stage in run["stages"].items() if name != "loaded") - found.evictable_bytes
+    assert found.low_bytes <= peak <= found.high_bytes
+    assert peak > 2 * run["parameters"]
+
+
 # ------------------------------------------------------------------ one small model of every class
 
 

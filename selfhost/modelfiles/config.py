@@ -874,6 +874,8 @@ class _Config:
 
     def nemotron(self, number: int, kind: str) -> FeedForward | None:
         self.asked.update(("intermediate_size", "moe_intermediate_size", "moe_shared_expert_intermediate_size"))
+        # written for models without experts too
+        self.asked.update(("n_routed_experts", "n_shared_experts", "num_experts_per_tok"))
         if kind == "mlp":
             return FeedForward(layers=(), length=self.needed("intermediate_size"))
         if kind != "moe":

@@ -81,7 +81,7 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         )
     if architecture is None or row is None or not subject.whole:
         return _by_count(subject)
-    sizes = _stored(architecture, row)
+    sizes = stored_types(architecture, row)
     unsure = architecture.dtype is None
     plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
     beside = ((parameters.encoders or 0) * plain + (parameters.mtp or 0) * _bits(architecture.matrix_dtype, plain)) / 8
@@ -137,7 +137,7 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
 
 
 @lru_cache(maxsize=512)
-def _stored(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
+def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
     """Bytes by stored type."""
     sizes: dict[str, float] = {}
     for _, type, size in _sizes(architecture, row):
@@ -362,7 +362,7 @@ def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int
         return 0
     wide = architecture.embedding_length
     padded = (-(-wide // 256) * 256) * (-(-length // step) * step)
-    return int(_stored(architecture, row).get(architecture.expert_dtype or "", 0.0) * (padded / (wide * length) - 1))
+    return int(stored_types(architecture, row).get(architecture.expert_dtype or "", 0.0) * (padded / (wide * length) - 1))
 
 
 def _quantized_while_loading(

@@ -25,6 +25,8 @@ MAPPED_BLOCK_BYTES = 32 * MIB
 # holes of the heap, in units of the widest block: 0.3 to 10.2 over 50 runs, less than one per layer, half of the runs below 3;
 # an encoder, whose blocks are freed in order, has at most 3
 _HOLES, _HOLES_HIGH = 3, 11
+# and never more than 240 MiB altogether, prompts of 8,000 tokens included
+_HOLES_BYTES = 256 * MIB
 ENCODER_HOLES, ENCODER_HOLES_HIGH = 1, 3
 # scans, whose many arrays have one size, leave 5 to 8 where those are below the threshold
 _SCAN_HOLES = 6
@@ -32,6 +34,8 @@ _SCAN_HOLES = 6
 # loading 0.22 to 0.34 in the type of the files (none of 64 experts of 3 MiB, whose stacks are mapped), 0.59 to 0.91 in another
 _LEFT_BY_EXPERTS = (0.05, 0.0, 0.36)
 _LEFT_BY_CONVERTED_EXPERTS = (0.75, 0.5, 1.0)
+# and of experts in FP8 that are made 16 bits: 0.36 in one run
+LEFT_BY_WIDENED_EXPERTS = (0.36, 0.25, 0.45)
 # architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss); transformers then takes "eager"
 EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
 # numbers alive per token around and inside a feed-forward, as multiples of its input and of its length. Without a gate: GPT-2 and
@@ -43,10 +47,13 @@ _AROUND_AND_INSIDE: dict[str, tuple[float, float]] = {
 _UNGATED_OTHERS = (4, 2)
 # routers that give their weights in float32: so are the experts' weighted outputs, twice while they are ordered
 _FLOAT_ROUTERS = frozenset({"deepseek2", "deepseek32", "glm-dsa", "glm4moe", "minimax-m2", "minimax-m3", "kimi-linear"})
-# classes that store scores in other ways than Gemma 2: bytes per score in a model of 16 and of 32 bits, all that live at once, as
-# PyTorch's allocator counts them (the slope from 500 to 1,100 tokens)
+# classes that store scores in other ways than Gemma 2: bytes per score, all that live at once, in a model of 16 and of 32 bits
 _SCORE_BYTES: dict[str, tuple[float, float]] = {
     "gpt-oss": (6, 12), "bloom": (14.0, 16.0), "mpt": (11.9, 11.7), "gptj": (10.2, 10.5), "gpt_neo": (10.3, 8.2), "falcon": (9.3, 9.5),
+}  # fmt: skip
+# and numbers per token beside them, as multiples of the width: both as PyTorch's allocator counts 500 and 1,100 tokens
+_BESIDE_SCORES: dict[str, tuple[float, float]] = {
+    "bloom": (6, 9), "mpt": (0.4, 2.2), "gptj": (14.4, 15.2), "gpt_neo": (9, 21.8), "falcon": (9.7, 6.3),
 }  # fmt: skip
 # classes of transformers 5.23.0 without _supports_sdpa
 WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt"})
@@ -105,7 +112,8 @@ def resident_weights(
     converts, and the mapped pages may be dropped.
 
     Of a mapped table only the rows that were used come in, and an untied token table and a position table are read row by row;
-    where the model `encodes`, answers with no token, so is a tied one, and few of its rows are ever used.
+    where the model `encodes`, answers with no token, so is a tied one, and few of its rows are ever used. How much of a table comes in
+    with a row is the system's: 4 KiB to 2 MiB of a file around each access.
     Experts are stacked into one array per layer, hence copied in any case (MergeModulelist): see `stacked_experts_bytes`. The pieces
     stay in the heap where they are small enough for it: stacks of one matrix of all experts, in another type copies of single
     ones. None do with `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
@@ -197,9 +205,9 @@ def prompt_bytes(
     likely, most_holes = (ENCODER_HOLES, ENCODER_HOLES_HIGH) if row.encoder else (_HOLES, _HOLES_HIGH)
     if architecture.recurrent and any(group.kind != "convolution" for group in architecture.recurrent):
         likely = _SCAN_HOLES
-    high = min(most_holes, architecture.layers) * min(MAPPED_BLOCK_BYTES, max(wide, scores))
+    high = min(_HOLES_BYTES, min(most_holes, architecture.layers) * min(MAPPED_BLOCK_BYTES, max(wide, scores)))
     return Span(
-        bytes=size + min(likely, architecture.layers) * block,
+        bytes=size + min(high, min(likely, architecture.layers) * block),
         low_bytes=size,
         high_bytes=size + high,
         arithmetic=f"{line} + up to {high:,} bytes of holes in the heap",
@@ -300,6 +308,8 @@ def _attention(
         score = _SCORE_BYTES.get(row.name, (10, 8))[0 if width == 2 else 1]
         repeated = 2 * queries if group.heads != group.kv_heads else 0
         numbers = 3 * wide + queries + repeated
+        if row.name in _BESIDE_SCORES:
+            numbers = int(_BESIDE_SCORES[row.name][0 if width == 2 else 1] * wide)
         line = f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
         return int(cells * score) + count * numbers * width, line
     numbers = 3 * wide + 4 * queries + keys + values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from . import torch_memory
 from .cache import cache_groups
-from .checkpoint import cache_line, guessed_activations, loaded_type, name_of, overhead
+from .checkpoint import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
 from .packed import DTYPES
 from .parts import Asked, Subject, term, times, why_no_encoders
 from .records import How, Term
@@ -58,7 +58,8 @@ def terms(
     type = architecture.dtype if narrow else loaded
     # bytes of a number in the model; both where the type is not stated
     widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
-    own = {architecture.matrix_dtype, architecture.expert_dtype} - {None} if asked.quantization == name_of(architecture) else set()
+    types = (architecture.matrix_dtype, architecture.expert_dtype) if asked.quantization == name_of(architecture) else ()
+    own = {name for name in types if name is not None}
     widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
     measured = row.name in _MEASURED_ROWS and (widened or not narrow) and stated
     converted = stored != loaded
@@ -68,11 +69,22 @@ def terms(
         made = [_weights(subject, architecture, row, widths[0], converted=converted) if measured else files]
     made += [found for found in (_cache(architecture, row, widths, asked), _state(architecture, widths, asked)) if found is not None]
     made.append(_activations(subject, architecture, row, widths, runtime, asked, measured=measured))
-    made.append(_program(architecture, row, widths, runtime, stacked=measured and not widened))
+    made.append(
+        _program(
+            architecture,
+            row,
+            widths,
+            runtime,
+            stacked=measured and not widened,
+            float8=widened and any(name.startswith("float8") for name in own),
+        )
+    )
     if widened:
-        # mapped files and the weights made of them are resident together while it loads: the mapped pages may go
-        return made, files.bytes
+        # what is narrow in the mapped files stays resident beside the weights made of it: those pages may go
+        plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0) + 2 * (subject.spec.parameters.encoders or 0)
+        return made, max(0, int(files.bytes - plain))
     if converted:
+        # mapped files and the weights made of them are resident together while it loads
         return made, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
     # files map single experts, the model copies them into one array per layer: the mapped pages may go
     return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
@@ -128,7 +140,9 @@ def _widened_weights(subject: Subject, architecture: Architecture, row: Architec
     return made.replace(on_device=device)
 
 
-def _program(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, *, stacked: bool) -> Term:
+def _program(
+    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, *, stacked: bool, float8: bool
+) -> Term:
     """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
     ends = [torch_memory.overhead(architecture, width) for width in widths]
     size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
@@ -140,6 +154,12 @@ def _program(architecture: Architecture, row: ArchitectureRow, widths: tuple[int
             line += f" + {left.bytes - none.bytes:,} bytes left in the heap by stacking experts"
             note += f", and up to {left.high_bytes:,} bytes left"
             size, low, high = size + left.bytes - none.bytes, low + left.low_bytes - none.low_bytes, high + left.high_bytes
+    experts = torch_memory.stacked_experts_bytes(architecture, row, 2) if float8 else 0
+    if experts:
+        shares = [int(share * experts) for share in torch_memory.LEFT_BY_WIDENED_EXPERTS]
+        line += f" + {shares[0]:,} bytes left in the heap by widening experts"
+        note += f", and {shares[1]:,} to {shares[2]:,} bytes left"
+        size, low, high = size + shares[0], low + shares[1], high + shares[2]
     return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(on_device=overhead(runtime))
 
 

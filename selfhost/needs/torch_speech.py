@@ -52,14 +52,14 @@ def beside_caches(architecture: Architecture, audio: Audio, sequences: int, widt
 def activations(architecture: Architecture, audio: Audio, sequences: int, width: int) -> Span:
     """The same for the pipeline's beams, with what the heap keeps of caches from one half minute of speech to the next.
 
-    Larger blocks are given back; those of the encoder leave holes as other encoders' do.
+    Blocks of the encoder leave holes as those of other encoders do.
     """
     size, line = beside_caches(architecture, audio, sequences, width, beams=BEAMS)
-    low, likely, high = (0, 0, 0)
-    if audio.positions * audio.embedding_length * width * sequences * BEAMS < MAPPED_BLOCK_BYTES:
-        kept, _ = cache_bytes(architecture, audio, sequences, width, beams=BEAMS, answered=False)
-        low, likely, high = (int(share * kept) for share in _LEFT_BY_CACHES)
-        line += f" + {likely:,} bytes that earlier caches left in the heap"
+    kept, _ = cache_bytes(architecture, audio, sequences, width, beams=BEAMS, answered=False)
+    # no block above the threshold stays, so with more sequences no more than this; of keys and values in every layer one each
+    kept = min(kept, 2 * architecture.layers * MAPPED_BLOCK_BYTES)
+    low, likely, high = (int(share * kept) for share in _LEFT_BY_CACHES)
+    line += f" + {likely:,} bytes that earlier caches left in the heap"
     high += ENCODER_HOLES_HIGH * min(MAPPED_BLOCK_BYTES, audio.feed_forward_length * audio.positions * width * sequences)
     return Span(
         bytes=size + likely,
