@@ -49,7 +49,7 @@ _SCORE_BYTES: dict[str, tuple[float, float]] = {
     "gpt-oss": (6, 12), "bloom": (14.0, 16.0), "mpt": (11.9, 11.7), "gptj": (10.2, 10.5), "gpt_neo": (10.3, 8.2), "falcon": (9.3, 9.5),
 }  # fmt: skip
 # classes of transformers 5.23.0 without _supports_sdpa
-WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt"})
+WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt", "openai-gpt"})
 
 
 class Span(Record):
