@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.jsonl"
 MAX_FILES = 10_000
-_VERSION = 2
+_VERSION = 3
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -70,8 +70,16 @@ class Outline(Record):
     parameters_total: int | None
     released: str | None
     superseded_by: str | None
-    # of a model that is served, what its provider names after it
+    # of a model that is served, what comes after it, and the day from which it is no longer served
     successor: str | None
+    retired: str | None
+    # the publisher does not say what comes after it: its spec does, by its own judgement
+    next_is_judged: bool
+
+    @property
+    def next(self) -> str | None:
+        """The id of what comes after it: a served model's successor, else what supersedes it."""
+        return self.successor or self.superseded_by
 
     @property
     def purpose(self) -> str:
@@ -674,6 +682,10 @@ def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str
     return names, tuple(sorted(spellings))
 
 
+# how the sources of a spec say that what comes after a model is told by dates or by us, and by no publisher
+_JUDGED = ("release dates", "our judgement")
+
+
 def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
     """Takes values of any type: the spec may be faulty, and what is not as it should be is not known."""
 
@@ -683,6 +695,10 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
     family, modality, released = values.get("family"), values.get("modality"), values.get("released")
+    served, sources = values.get("availability"), values.get("sources")
+    retired = served.get("retired") if isinstance(served, dict) else None
+    successor = inner("availability", "successor", str)
+    source = (sources.get("upkeep" if successor is None else "availability") if isinstance(sources, dict) else None) or ""
     return Outline(
         id=spec_id,
         family=family if isinstance(family, str) else None,
@@ -691,7 +707,9 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         parameters_total=inner("parameters", "total", int),
         released=None if released is None else str(released),
         superseded_by=inner("upkeep", "superseded_by", str),
-        successor=inner("availability", "successor", str),
+        successor=successor,
+        retired=None if retired is None else str(retired),
+        next_is_judged=not isinstance(source, str) or not source or any(word in source for word in _JUDGED),
     )
 
 

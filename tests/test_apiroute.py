@@ -12,6 +12,7 @@ from selfhost.api import open_catalogue
 from selfhost.apiroute import stand_ins, usable_offers
 from selfhost.asking import ask
 from selfhost.offers import Offer
+from selfhost.spec import ModelSpec
 from selfhost.verdict import judge
 
 TODAY = "2026-11-20"
@@ -88,6 +89,55 @@ def test_what_is_made_for_the_same_work_stands_in_first() -> None:
     assert served("qwen2.5-coder-7b-instruct", general) == [("qwen2.5-7b-instruct", True)]
 
 
+def line_after(spec: ModelSpec) -> list[str]:
+    """The ids that the specs name one after another, at most four."""
+    shelf, found = open_catalogue(), [spec.id]
+    while len(found) < 5:
+        last = shelf.spec(found[-1])
+        after = (last.availability.successor if last.availability else None) or last.upkeep.superseded_by
+        if after is None or after in found:
+            break
+        found.append(after)
+    return found[1:]
+
+
+def test_whose_word_a_successor_is_is_told() -> None:
+    """A successor is its publisher's word only where the spec's source is; dates and our judgement are told as such, on every hop."""
+    shelf = open_catalogue()
+    for spec in shelf.specs():
+        chain = [spec.id, *line_after(spec)]
+        words = dict(list(stand_ins(spec, shelf))[: len(chain) - 1])
+        for place, id in enumerate(chain[1:], 1):
+            ours = []
+            for before in map(shelf.spec, chain[:place]):
+                source = before.sources["availability" if before.availability and before.availability.successor else "upkeep"]
+                if "our judgement" in source or "release dates" in source:
+                    ours.append(before.id)
+            assert ("judgement" in words[id]) is bool(ours), (spec.id, id)
+            assert ("publisher names" in words[id] and "no publisher" not in words[id]) is not bool(ours), (spec.id, id)
+            assert all(between in words[id] for between in chain[1:place]), (spec.id, id)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        # OpenAI's deprecations page: gpt-image-1 goes for gpt-image-1.5, and that for gpt-image-2.5-sunburst
+        ("gpt-image-1", "the last of its line of successors, after gpt-image-1.5, as their publisher names them"),
+        (
+            "gpt-3",
+            "the last of its line of successors, after gpt-3.5-turbo-instruct (in service until 2026-09-28), then gpt-4.1-mini, "
+            "as their publisher names them",
+        ),
+        ("gpt-4", "the successor that its publisher names"),
+        ("gemini-1.0-pro", "its successor by this catalogue's judgement, which no publisher names"),
+    ],
+)
+def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:
+    """The direct successor and those after it, with the end of what is gone; the one that nothing follows stands in first."""
+    shelf = open_catalogue()
+    assert next(iter(stand_ins(shelf.spec(asked), shelf)))[1] == why
+
+
 def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
     """Of every open model: after its successors, not superseded, then its purpose, then its family, then the nearest in size."""
     shelf = open_catalogue()
@@ -95,7 +145,10 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
         if spec.closed or spec.parameters.total is None:
             continue
         own = shelf.outline(spec.id)
-        found = [(shelf.outline(id), why) for id, why in stand_ins(spec, shelf) if why != "the successor that its publisher names"]
+        successors = line_after(spec)
+        told = list(stand_ins(spec, shelf))
+        assert {id for id, _ in told[: len(successors)]} == set(successors), spec.id
+        found = [(shelf.outline(id), why) for id, why in told[len(successors) :]]
         keys = [
             (one.superseded_by is not None, one.purpose != own.purpose, one.family != own.family, one.parameters_total)
             for one, _ in found
