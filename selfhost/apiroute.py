@@ -92,7 +92,9 @@ def meets(findings: Iterable[Finding]) -> bool:
 def _by_its_provider(spec: ModelSpec, today: str, priced_on: str, was_priced: OffersOf) -> tuple[Offer, ...]:
     """A closed model in service, without a price: that it is served is what makes it a closed model's API."""
     served = spec.availability
-    if not spec.closed or served is None or (served.retired is not None and served.retired <= today) or was_priced(spec.id):
+    if not spec.closed or served is None or not served.api or was_priced(spec.id):
+        return ()
+    if served.retired is not None and served.retired <= today:
         return ()
     source = spec.sources.get("availability", "its spec")
     return (Offer(provider=served.provider, model=spec.id, model_id=spec.id, as_of=priced_on, source=f"{source}; no price known"),)

@@ -282,6 +282,13 @@ def test_a_service_without_a_price_has_the_day_of_the_snapshot() -> None:
     assert days == {"2026-11-01"}
 
 
+def test_a_service_without_an_api_is_no_api() -> None:
+    """Midjourney has none for programs (hivebook.wiki, May 2026): what stands in for it is the route, and nothing where nothing does."""
+    assert served("midjourney") == []
+    assert served("midjourney", offer("flux.1-schnell")) == [("flux.1-schnell", True)]
+    assert served("github-copilot") == [("github-copilot", False)]
+
+
 def test_no_offer_trains() -> None:
     """These prices are of answers, not of training."""
     assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct"), task="finetune") == []
