@@ -647,13 +647,12 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
     ]
     if read and low > min(read):
         has = min(read)
-        return found(
-            Outcome.FAIL,
-            "memory-too-small",
-            has,
-            f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{told}.",
-            smaller,
-        )
+        reason = f"It takes {need} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{told}."
+        if not told and has == could and limit is not None and low <= limit:
+            # nothing but the reserve decides, and that is assumed
+            reason += f" It {'would' if high <= limit else 'might'} fit but for the {units.binary(reserve)} kept back, {reserve_source}:"
+            reason += " `--reserve SIZE` changes it."
+        return found(Outcome.FAIL, "memory-too-small", has, reason, smaller)
     if basis == "default" and now is not None and high <= now:
         return found(Outcome.PASS, "memory-fits", now, f"It takes {need}, and {units.binary(now)} are available now{told}.")
     if (now if basis == "available" else limit) is None:
