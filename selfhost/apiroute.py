@@ -116,10 +116,10 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
     """What stands in for a model, by id, and why: the first that is offered and meets what was asked is taken.
 
     Its successors, the one that nothing follows before those on the way to it. Then, of an open one, those as large or larger for the
-    same kind of input, in this order: not superseded, made for the same purpose, of the same family, the nearest in size. How large a
-    closed one is nobody knows: there it is the other models of its provider's line, the newest first, then the open-weight ones that
-    its spec names, then any, the largest first; of each, those made for the same purpose first, and what is superseded after all that
-    is not.
+    same kind of input, in this order: not superseded, made for the same purpose, a base model or none as it is, of the same family, the
+    nearest in size. How large a closed one is nobody knows: there it is the other models of its provider's line, the newest first, then
+    the open-weight ones that its spec names, then any, the largest first; of each, those made for the same purpose first, and what is
+    superseded after all that is not.
     """
     own = shelf.outline(spec.id)
     chain = _successors(own, shelf) if own is not None else []
@@ -144,10 +144,17 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
         return
     larger = [outline for outline in shelf.open_by_size() if (outline.parameters_total or 0) >= size and outline.modality == spec.modality]
     # the sizes ascend, and sorting keeps their order
-    for outline in sorted(larger, key=lambda one: (one.superseded_by is not None, one.purpose != purpose, one.family != spec.family)):
+    bases = shelf.base_ids()
+
+    def apart(one: Outline) -> tuple[bool, bool, bool, bool]:
+        tuning = (one.id in bases) != (spec.id in bases)
+        return one.superseded_by is not None, one.purpose != purpose, tuning, one.family != spec.family
+
+    for outline in sorted(larger, key=apart):
         if outline.id not in seen:
             family = " of its family" if outline.family == spec.family else ""
-            yield told(outline, f"the next larger open-weight model{family}")
+            base = ", a base model that follows no instructions" if outline.id in bases and spec.id not in bases else ""
+            yield told(outline, f"the next larger open-weight model{family}{base}")
 
 
 def _successors(own: Outline, shelf: Catalogue) -> list[Outline]:

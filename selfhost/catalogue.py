@@ -96,6 +96,18 @@ _PURPOSES = {
 }
 
 
+# what is tuned to follow instructions says so in its name, if one that is not has the same
+_TUNED = frozenset(("instruct", "chat", "it"))
+
+
+def _bases(outlines: Iterable[Outline]) -> frozenset[str]:
+    """The ids of open models that complete text and follow no instructions: by their names, or by that of a tuned one beside them."""
+    words = {one.id: canonical(one.id).split("-") for one in outlines if one.modality in ("text", "vision") and not one.closed}
+    plain = {id: tuple(word for word in parts if word not in _TUNED) for id, parts in words.items()}
+    tuned = {plain[id] for id, parts in words.items() if not _TUNED.isdisjoint(parts)}
+    return frozenset(id for id, parts in words.items() if _TUNED.isdisjoint(parts) and ("base" in parts or plain[id] in tuned))
+
+
 # a list under needs asks for each model's again and again
 @lru_cache(maxsize=4096)
 def _purpose(id: str) -> str:
@@ -115,6 +127,7 @@ class Catalogue:
         self._own_faults: tuple[Problem, ...] = ()
         self._outlines: Mapping[str, Outline] | None = None
         self._open_by_size: tuple[Outline, ...] | None = None
+        self._base_ids: frozenset[str] | None = None
 
     @classmethod
     def open(cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None) -> Catalogue:
@@ -270,6 +283,12 @@ class Catalogue:
             self._outlines = {spec_id: found[spec_id] for spec_id in sorted(found)}
         return self._outlines
 
+    def base_ids(self) -> frozenset[str]:
+        """The models that are known to be base models: nobody who asks for one that chats is served with them, nor the reverse."""
+        if self._base_ids is None:
+            self._base_ids = _bases(self.outlines())
+        return self._base_ids
+
     def open_by_size(self) -> tuple[Outline, ...]:
         """Those whose weights are not closed, by their parameters, the smallest first, then by id."""
         if self._open_by_size is None:
@@ -298,7 +317,7 @@ class Catalogue:
         if dropped:
             own = {spec_id for folder in self._folders[:-1] for spec_id in folder.ids()}
             self._specs = {spec_id: spec for spec_id, spec in self._specs.items() if spec_id in own}
-            self._common, self._runtimes, self._outlines, self._open_by_size = {}, {}, None, None
+            self._common, self._runtimes, self._outlines, self._open_by_size, self._base_ids = {}, {}, None, None, None
         return dropped
 
 

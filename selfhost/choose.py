@@ -72,21 +72,29 @@ def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Cat
 
 
 def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool) -> Iterator[Alternative]:
-    """The best quantization below the one judged that fits: of those worth having, or of the others."""
+    found = _fits_smaller(question, asked, machine, shelf, worth_having=worth_having)
+    if found is not None:
+        yield _alternative(found[0], shelf, f"the same model, smaller: {_takes(found[0])}; {found[1]}")
+
+
+def _fits_smaller(
+    question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool
+) -> tuple[_Fit, str] | None:
+    """The best quantization below the one judged that fits, and what it costs: of those worth having, or of the others."""
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
-        return
+        return None
     order = need.quantizations_of(spec, runtime, architectures(shelf))
     if workload.quantization not in order or _beyond_any_quantization(question, machine):
-        return
+        return None
     for quantization in order[order.index(workload.quantization) + 1 :]:
         quality = quality_of(quantization, shelf, spec.architecture)
         if quality.worth_having is not worth_having:
             continue
         found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), shelf, machine)
         if found:
-            yield _alternative(found, shelf, f"the same model, smaller: {_takes(found)}; {quality.text}")
-            return
+            return found, quality.text
+    return None
 
 
 def _other_models(
@@ -99,7 +107,10 @@ def _other_models(
     found: list[Alternative] = []
     held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
     for other in _candidates(spec, asked, ALIKE_IN_SIZE if held else 1.0, machine, shelf) if most else ():
-        fit = _fits(other, plain, shelf, machine)
+        fit, cost = _fits(other, plain, shelf, machine), ""
+        if fit is None and other.id in named:
+            # what the spec names is proposed as asking for it would propose it
+            fit, cost = _fits_less(other, plain, shelf, machine) or (None, "")
         if fit is None:
             continue
         kind = "the nearest open-weight model" if other.id in named else "another model"
@@ -107,7 +118,8 @@ def _other_models(
             kind = "the same family"
         if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
             kind += f" with {fit[0].runtime.name}"
-        found.append(_alternative(fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
+        told = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
+        found.append(_alternative(fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}"))
         if len(found) == most:
             break
     return tuple(found)
@@ -122,19 +134,24 @@ def open_alternatives(spec: ModelSpec, asked: Workload, machine: Machine, shelf:
     """The open-weight models that a closed one's spec names, and what supersedes them, judged under what was asked.
 
     What meets what was asked of the model itself comes before what does not, then what is current before what is superseded, and
-    in each the nearest first, as the spec has them.
+    in each the nearest first, as the spec has them. One that fits in a smaller quantization alone runs here, in that.
     """
     found = []
     for name in shelf.current_first(spec.availability.open_alternatives) if spec.availability else ():
         try:
             other = shelf.spec(name)
-            judged = judge(ask(other, _of_any_model(asked), shelf, machine), machine)
+            plain = _of_any_model(asked)
+            judged = judge(ask(other, plain, shelf, machine), machine)
         except SelfhostError:
             continue
         failed = tuple(finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL)
         license_id = other.license.id if other.license else None
         fits = True if judged.fits else False if failed else None
-        found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed))
+        less = None if judged.fits else _fits_less(other, plain, shelf, machine)
+        if less is not None:
+            fits, failed = True, ()
+        quantization = less[0][0].workload.quantization if less else None
+        found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed, quantization=quantization))
     return tuple(sorted(found, key=lambda one: any(code.startswith(("license-", "openness-")) for code in one.failed)))
 
 
@@ -145,7 +162,8 @@ def _named(spec: ModelSpec, shelf: Catalogue) -> tuple[str, ...]:
 
 
 def _candidates(spec: ModelSpec, asked: Workload, at_most: float, machine: Machine, shelf: Catalogue) -> Iterator[ModelSpec]:
-    """Models that may take its place: those the spec names, then those for its purpose, its family's, the recent and large first.
+    """Models that may take its place: those the spec names, then those for its purpose, tuned as it is, its family's, the recent and
+    large first.
 
     But for those that the spec names, they have less than `at_most` times its parameters, so the largest is the nearest in size.
     What is superseded comes last, and only if the spec names it.
@@ -157,12 +175,14 @@ def _candidates(spec: ModelSpec, asked: Workload, at_most: float, machine: Machi
     own = shelf.outline(spec.id)
     purpose = own.purpose if own is not None else "general"
     outlines = shelf.outlines()
+    bases = shelf.base_ids()
     recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(machine, LEAST_BYTES_BY_DEFAULT)
 
-    def rank(other: Outline) -> tuple[bool, int, bool, bool, bool, int, str]:
+    def rank(other: Outline) -> tuple[bool, int, bool, bool, bool, bool, int, str]:
         known = named.index(other.id) if other.id in named else len(named)
-        apart = (other.purpose != purpose, other.family != spec.family, (other.released or "") < recent)
+        tuning = (other.id in bases) != (spec.id in bases)
+        apart = (other.purpose != purpose, tuning, other.family != spec.family, (other.released or "") < recent)
         return other.superseded_by is not None, known, *apart, -(other.parameters_total or 0), other.id
 
     in_part = []
@@ -218,6 +238,15 @@ def _fits(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machin
         return None
     judged = judge(question, machine)
     return (question, judged, workload) if judged.fits else None
+
+
+def _fits_less(spec: ModelSpec, workload: Workload, shelf: Catalogue, machine: Machine) -> tuple[_Fit, str] | None:
+    """The same in the best smaller quantization worth having, and what that costs."""
+    try:
+        question = ask(spec, workload, shelf, machine)
+    except WorkloadError:
+        return None
+    return _fits_smaller(question, workload, machine, shelf, worth_having=True)
 
 
 def _typed(spec: ModelSpec, shelf: Catalogue) -> str:

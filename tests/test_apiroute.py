@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from selfhost import Machine, Workload
+from selfhost import Machine, Workload, check
 from selfhost.api import open_catalogue
 from selfhost.apiroute import stand_ins, usable_offers
 from selfhost.asking import ask
 from selfhost.offers import Offer
+from selfhost.profiles import load
 from selfhost.spec import ModelSpec
 from selfhost.verdict import judge
 
@@ -138,8 +139,20 @@ def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:
     assert next(iter(stand_ins(shelf.spec(asked), shelf)))[1] == why
 
 
+def test_a_base_model_takes_the_place_of_a_base_model() -> None:
+    """Meta's Llama 2 and Mistral's first models come as base and as tuned ones; a chat model is replaced by one that chats."""
+    shelf = open_catalogue()
+    assert {"llama-2-7b-base", "llama-2-70b-base", "mistral-7b-v0.1", "mpt-7b"} <= shelf.base_ids()
+    assert not {"llama-2-7b-chat", "mistral-7b-instruct-v0.3", "qwen3-8b", "gpt-3.5-turbo", "bge-base-en-v1.5"} & shelf.base_ids()
+    assert served("llama-2-7b-chat", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [("llama-2-70b-chat", True)]
+    assert served("llama-2-7b-base", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [("llama-2-13b-base", True)]
+    named = [other.id for other in check("llama-2-70b-chat", machine=load("laptop-ddr4-16gb").machine).alternatives]
+    assert named[0] == "llama-2-13b-chat"
+    assert not set(named) & shelf.base_ids()
+
+
 def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
-    """Of every open model: after its successors, not superseded, then its purpose, then its family, then the nearest in size."""
+    """Of every open model: after its successors, not superseded, its purpose, tuned or not as it is, its family, the nearest in size."""
     shelf = open_catalogue()
     for spec in shelf.specs():
         if spec.closed or spec.parameters.total is None:
@@ -149,13 +162,20 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
         told = list(stand_ins(spec, shelf))
         assert {id for id, _ in told[: len(successors)]} == set(successors), spec.id
         found = [(shelf.outline(id), why) for id, why in told[len(successors) :]]
+        bases = shelf.base_ids()
         keys = [
-            (one.superseded_by is not None, one.purpose != own.purpose, one.family != own.family, one.parameters_total)
+            (
+                one.superseded_by is not None,
+                one.purpose != own.purpose,
+                (one.id in bases) != (own.id in bases),
+                one.family != own.family,
+                one.parameters_total,
+            )
             for one, _ in found
             if one is not None and own is not None
         ]
         assert keys == sorted(keys), spec.id
-        for (superseded, another, stranger, _), (_, why) in zip(keys, found, strict=True):
+        for (superseded, another, _, stranger, _), (_, why) in zip(keys, found, strict=True):
             assert ("superseded by" in why, "though not made for" in why) == (
                 superseded,
                 another and own is not None and own.purpose != "general",
