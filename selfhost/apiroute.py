@@ -93,7 +93,9 @@ def meets(findings: Iterable[Finding]) -> bool:
 def _by_its_provider(spec: ModelSpec, today: str, priced_on: str, was_priced: OffersOf) -> tuple[Offer, ...]:
     """A closed model in service, without a price: that it is served is what makes it a closed model's API."""
     served = spec.availability
-    if not spec.closed or served is None or (served.retired is not None and served.retired <= today) or was_priced(spec.id):
+    if not spec.closed or served is None or not served.api or was_priced(spec.id):
+        return ()
+    if served.retired is not None and served.retired <= today:
         return ()
     source = spec.sources.get("availability", "its spec")
     return (Offer(provider=served.provider, model=spec.id, model_id=spec.id, as_of=priced_on, source=f"{source}; no price known"),)
@@ -114,21 +116,17 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
 def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
     """What stands in for a model, by id, and why: the first that is offered and meets what was asked is taken.
 
-    Its successors one after another. Then, of an open one, those as large or larger for the same kind of input, in this order: not
-    superseded, made for the same purpose, of the same family, the nearest in size. How large a closed one is nobody knows: there
-    it is the other models of its provider's line, the newest first, then the open-weight ones that its spec names, then any, the
-    largest first; of each, those made for the same purpose first, and what is superseded after all that is not.
+    Its successors, the one that nothing follows before those on the way to it. Then, of an open one, those as large or larger for the
+    same kind of input, in this order: not superseded, made for the same purpose, a base model or none as it is, of the same family, the
+    nearest in size. How large a closed one is nobody knows: there it is the other models of its provider's line, the newest first, then
+    the open-weight ones that its spec names, then any, the largest first; of each, those made for the same purpose first, and what is
+    superseded after all that is not.
     """
-    seen = {spec.id}
-    successor = (spec.availability.successor if spec.availability else None) or spec.upkeep.superseded_by
-    for _ in range(MOST_SUCCESSORS):
-        current = shelf.outline(successor) if successor and successor not in seen else None
-        if current is None:
-            break
-        seen.add(current.id)
-        yield current.id, "the successor that its publisher names"
-        successor = current.successor or current.superseded_by
     own = shelf.outline(spec.id)
+    chain = _successors(own, shelf) if own is not None else []
+    seen = {spec.id, *(outline.id for outline in chain)}
+    for place in sorted(range(len(chain)), key=lambda place: chain[place].next is not None):
+        yield chain[place].id, _follows([own, *chain[: place + 1]]) if own is not None else ""
     purpose = own.purpose if own is not None else "general"
 
     def told(outline: Outline, why: str) -> tuple[str, str]:
@@ -147,10 +145,42 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
         return
     larger = [outline for outline in shelf.open_by_size() if (outline.parameters_total or 0) >= size and outline.modality == spec.modality]
     # the sizes ascend, and sorting keeps their order
-    for outline in sorted(larger, key=lambda one: (one.superseded_by is not None, one.purpose != purpose, one.family != spec.family)):
+    bases = shelf.base_ids()
+
+    def apart(one: Outline) -> tuple[bool, bool, bool, bool]:
+        tuning = (one.id in bases) != (spec.id in bases)
+        return one.superseded_by is not None, one.purpose != purpose, tuning, one.family != spec.family
+
+    for outline in sorted(larger, key=apart):
         if outline.id not in seen:
             family = " of its family" if outline.family == spec.family else ""
-            yield told(outline, f"the next larger open-weight model{family}")
+            base = ", a base model that follows no instructions" if outline.id in bases and spec.id not in bases else ""
+            yield told(outline, f"the next larger open-weight model{family}{base}")
+
+
+def _successors(own: Outline, shelf: Catalogue) -> list[Outline]:
+    """What comes after a model, the next first, as far as its spec and theirs name it."""
+    chain = [own]
+    while len(chain) <= MOST_SUCCESSORS:
+        after = shelf.outline(chain[-1].next or "")
+        if after is None or after in chain:
+            break
+        chain.append(after)
+    return chain[1:]
+
+
+def _follows(chain: Sequence[Outline]) -> str:
+    """What the last of a line of successors is to the first, over which, and whose word that is."""
+    judged = [outline.id for outline in chain[:-1] if outline.next_is_judged]
+    between = [f"{outline.id}{f' (in service until {outline.retired})' if outline.retired else ''}" for outline in chain[1:-1]]
+    if not between:
+        return (
+            "its successor by this catalogue's judgement, which no publisher names" if judged else "the successor that its publisher names"
+        )
+    over = f"the last of its line of successors, after {', then '.join(between)}"
+    if not judged:
+        return f"{over}, as their publisher names them"
+    return f"{over}; what follows {' and '.join(judged)} is this catalogue's judgement"
 
 
 def _beside_closed(spec: ModelSpec, purpose: str, shelf: Catalogue) -> Iterator[tuple[Outline, str]]:

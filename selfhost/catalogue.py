@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.jsonl"
 MAX_FILES = 10_000
-_VERSION = 2
+_VERSION = 3
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -70,8 +70,16 @@ class Outline(Record):
     parameters_total: int | None
     released: str | None
     superseded_by: str | None
-    # of a model that is served, what its provider names after it
+    # of a model that is served, what comes after it, and the day from which it is no longer served
     successor: str | None
+    retired: str | None
+    # the publisher does not say what comes after it: its spec does, by its own judgement
+    next_is_judged: bool
+
+    @property
+    def next(self) -> str | None:
+        """The id of what comes after it: a served model's successor, else what supersedes it."""
+        return self.successor or self.superseded_by
 
     @property
     def purpose(self) -> str:
@@ -86,6 +94,18 @@ _PURPOSES = {
     "mathematics": ("mathstral",),
     "medicine": ("medgemma",),
 }
+
+
+# what is tuned to follow instructions says so in its name, if one that is not has the same
+_TUNED = frozenset(("instruct", "chat", "it"))
+
+
+def _bases(outlines: Iterable[Outline]) -> frozenset[str]:
+    """The ids of open models that complete text and follow no instructions: by their names, or by that of a tuned one beside them."""
+    words = {one.id: canonical(one.id).split("-") for one in outlines if one.modality in ("text", "vision") and not one.closed}
+    plain = {id: tuple(word for word in parts if word not in _TUNED) for id, parts in words.items()}
+    tuned = {plain[id] for id, parts in words.items() if not _TUNED.isdisjoint(parts)}
+    return frozenset(id for id, parts in words.items() if _TUNED.isdisjoint(parts) and ("base" in parts or plain[id] in tuned))
 
 
 # a list under needs asks for each model's again and again
@@ -107,6 +127,7 @@ class Catalogue:
         self._own_faults: tuple[Problem, ...] = ()
         self._outlines: Mapping[str, Outline] | None = None
         self._open_by_size: tuple[Outline, ...] | None = None
+        self._base_ids: frozenset[str] | None = None
 
     @classmethod
     def open(cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None) -> Catalogue:
@@ -266,6 +287,12 @@ class Catalogue:
             self._outlines = {spec_id: found[spec_id] for spec_id in sorted(found)}
         return self._outlines
 
+    def base_ids(self) -> frozenset[str]:
+        """The models that are known to be base models: nobody who asks for one that chats is served with them, nor the reverse."""
+        if self._base_ids is None:
+            self._base_ids = _bases(self.outlines())
+        return self._base_ids
+
     def open_by_size(self) -> tuple[Outline, ...]:
         """Those whose weights are not closed, by their parameters, the smallest first, then by id."""
         if self._open_by_size is None:
@@ -294,7 +321,7 @@ class Catalogue:
         if dropped:
             own = {spec_id for folder in self._folders[:-1] for spec_id in folder.ids()}
             self._specs = {spec_id: spec for spec_id, spec in self._specs.items() if spec_id in own}
-            self._common, self._runtimes, self._outlines, self._open_by_size = {}, {}, None, None
+            self._common, self._runtimes, self._outlines, self._open_by_size, self._base_ids = {}, {}, None, None, None
         return dropped
 
 
@@ -678,6 +705,10 @@ def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str
     return names, tuple(sorted(spellings))
 
 
+# how the sources of a spec say that what comes after a model is told by dates or by us, and by no publisher
+_JUDGED = ("release dates", "our judgement")
+
+
 def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
     """Takes values of any type: the spec may be faulty, and what is not as it should be is not known."""
 
@@ -687,6 +718,10 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
     family, modality, released = values.get("family"), values.get("modality"), values.get("released")
+    served, sources = values.get("availability"), values.get("sources")
+    retired = served.get("retired") if isinstance(served, dict) else None
+    successor = inner("availability", "successor", str)
+    source = (sources.get("upkeep" if successor is None else "availability") if isinstance(sources, dict) else None) or ""
     return Outline(
         id=spec_id,
         family=family if isinstance(family, str) else None,
@@ -695,7 +730,9 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         parameters_total=inner("parameters", "total", int),
         released=None if released is None else str(released),
         superseded_by=inner("upkeep", "superseded_by", str),
-        successor=inner("availability", "successor", str),
+        successor=successor,
+        retired=None if retired is None else str(retired),
+        next_is_judged=not isinstance(source, str) or not source or any(word in source for word in _JUDGED),
     )
 
 

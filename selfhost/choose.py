@@ -73,21 +73,29 @@ def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Cat
 
 
 def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool) -> Iterator[Alternative]:
-    """The best quantization below the one judged that fits: of those worth having, or of the others."""
+    found = _fits_smaller(question, asked, machine, shelf, worth_having=worth_having)
+    if found is not None:
+        yield _alternative(found[0], shelf, f"the same model, smaller: {_takes(found[0])}; {found[1]}")
+
+
+def _fits_smaller(
+    question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool
+) -> tuple[_Fit, str] | None:
+    """The best quantization below the one judged that fits, and what it costs: of those worth having, or of the others."""
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
-        return
+        return None
     order = need.quantizations_of(spec, runtime, architectures(shelf))
     if workload.quantization not in order or _beyond_any_quantization(question, machine):
-        return
+        return None
     for quantization in order[order.index(workload.quantization) + 1 :]:
         quality = quality_of(quantization, shelf, spec.architecture)
         if quality.worth_having is not worth_having:
             continue
         found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), Asker(shelf, machine))
         if found:
-            yield _alternative(found, shelf, f"the same model, smaller: {_takes(found)}; {quality.text}")
-            return
+            return found, quality.text
+    return None
 
 
 def _other_models(question: Question, asked: Workload, judged: Judged, asker: Asker, most: int) -> tuple[Alternative, ...]:
@@ -98,7 +106,10 @@ def _other_models(question: Question, asked: Workload, judged: Judged, asker: As
     found: list[Alternative] = []
     held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
     for other in _candidates(spec, plain, ALIKE_IN_SIZE if held else 1.0, asker) if most else ():
-        fit = _fits(other, plain, asker)
+        fit, cost = _fits(other, plain, asker), ""
+        if fit is None and other.id in named:
+            # what the spec names is proposed as asking for it would propose it
+            fit, cost = _fits_less(other, plain, asker) or (None, "")
         if fit is None:
             continue
         kind = "the nearest open-weight model" if other.id in named else "another model"
@@ -106,7 +117,8 @@ def _other_models(question: Question, asked: Workload, judged: Judged, asker: As
             kind = "the same family"
         if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
             kind += f" with {fit[0].runtime.name}"
-        found.append(_alternative(fit, asker.shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {_takes(fit)}"))
+        told = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
+        found.append(_alternative(fit, asker.shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}"))
         if len(found) == most:
             break
     return tuple(found)
@@ -121,7 +133,7 @@ def open_alternatives(spec: ModelSpec, asked: Workload, asker: Asker) -> tuple[O
     """The open-weight models that a closed one's spec names, and what supersedes them, judged under what was asked.
 
     What meets what was asked of the model itself comes before what does not, then what is current before what is superseded, and
-    in each the nearest first, as the spec has them.
+    in each the nearest first, as the spec has them. One that fits in a smaller quantization alone runs here, in that.
     """
     found = []
     plain = _of_any_model(asked)
@@ -134,7 +146,11 @@ def open_alternatives(spec: ModelSpec, asked: Workload, asker: Asker) -> tuple[O
         failed = tuple(finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL)
         license_id = other.license.id if other.license else None
         fits = True if judged.fits else False if failed else None
-        found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed))
+        less = None if judged.fits else _fits_less(other, plain, asker)
+        if less is not None:
+            fits, failed = True, ()
+        quantization = less[0][0].workload.quantization if less else None
+        found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed, quantization=quantization))
     return tuple(sorted(found, key=lambda one: any(code.startswith(("license-", "openness-")) for code in one.failed)))
 
 
@@ -145,7 +161,8 @@ def _named(spec: ModelSpec, shelf: Catalogue) -> tuple[str, ...]:
 
 
 def _candidates(spec: ModelSpec, asked: Workload, at_most: float, asker: Asker) -> Iterator[ModelSpec]:
-    """Models that may take its place: those the spec names, then those for its purpose, its family's, the recent and large first.
+    """Models that may take its place: those the spec names, then those for its purpose, tuned as it is, its family's, the recent and
+    large first.
 
     But for those that the spec names, they have less than `at_most` times its parameters, so the largest is the nearest in size.
     What is superseded comes last, and only if the spec names it.
@@ -158,12 +175,14 @@ def _candidates(spec: ModelSpec, asked: Workload, at_most: float, asker: Asker) 
     own = shelf.outline(spec.id)
     purpose = own.purpose if own is not None else "general"
     outlines = shelf.outlines()
+    bases = shelf.base_ids()
     recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
 
-    def rank(other: Outline) -> tuple[bool, int, bool, bool, bool, int, str]:
+    def rank(other: Outline) -> tuple[bool, int, bool, bool, bool, bool, int, str]:
         known = named.index(other.id) if other.id in named else len(named)
-        apart = (other.purpose != purpose, other.family != spec.family, (other.released or "") < recent)
+        tuning = (other.id in bases) != (spec.id in bases)
+        apart = (other.purpose != purpose, tuning, other.family != spec.family, (other.released or "") < recent)
         return other.superseded_by is not None, known, *apart, -(other.parameters_total or 0), other.id
 
     in_part = []
@@ -219,6 +238,15 @@ def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
         return None
     judged = judge(question, asker.machine)
     return (question, judged, workload) if judged.fits else None
+
+
+def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit, str] | None:
+    """The same in the best smaller quantization worth having, and what that costs."""
+    try:
+        question = asker.ask(spec, workload)
+    except WorkloadError:
+        return None
+    return _fits_smaller(question, workload, asker.machine, asker.shelf, worth_having=True)
 
 
 def _typed(spec: ModelSpec, shelf: Catalogue) -> str:

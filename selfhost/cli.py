@@ -667,7 +667,12 @@ def _verdicts(options: argparse.Namespace, names: Sequence[str], machines: Seque
             except SelfhostError as error:
                 errors[name] = _in_flags(error) if isinstance(error, WorkloadError) else error
     if errors:
-        raise _together(list(errors.items()))
+        wrong = _together(list(errors.items()))
+        if judged := [name for name in names if name not in errors]:
+            # exit 2 is no answer, also of the names that are right
+            others = f"not judged because of {'it' if len(errors) == 1 else 'them'}: {', '.join(judged)}"
+            wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
+        raise wrong
     return verdicts
 
 

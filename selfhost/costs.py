@@ -112,8 +112,8 @@ def monthly_cost(
     if trains:
         return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
     if modality not in BY_TOKEN:
-        unit = {"speech": "minute of audio", "image": "image"}.get(modality, "request")
-        return MonthlyCost(reason=f"a load in tokens does not apply: {modality} is paid by the {unit}")
+        work, unit = {"speech": ("speech", "minute of audio"), "image": ("image generation", "image")}.get(modality, (modality, "request"))
+        return MonthlyCost(reason=f"a load in tokens does not apply: {work} is paid by the {unit}")
     read, written = tokens_of(load, modality)
     return MonthlyCost(
         input_tokens_per_day=read,

@@ -167,6 +167,11 @@ def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = F
         why = spec.availability.why if spec.availability else "the publisher keeps them"
         retired = spec.availability.retired if spec.availability else None
         gone = f" {spec.availability.provider} retired it on {retired}." if spec.availability and retired else ""
+        if spec.availability and not spec.availability.api:
+            gone += f" {spec.availability.provider} has no public API of it."
+        doubt = spec.unknown.get("availability.retired")
+        if doubt:
+            gone += f" Whether it is still served is not known: {doubt}."
         return found(Outcome.FAIL, "weights-closed", f"The weights cannot be downloaded: {why}.{gone}")
     if local_files:
         return found(Outcome.PASS, "weights-here", "The files are already on this machine.")
@@ -675,13 +680,18 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
     ]
     if read and low > min(read):
         has = min(read)
-        return found(
-            Outcome.FAIL,
-            "memory-too-small",
-            has,
-            lambda: f"{takes()} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{aside()}.",
-            smaller,
-        )
+
+        def too_small() -> str:
+            reason = f"{takes()} of memory, and {_giver(machine, basis)} can give {units.binary(has)} at most{aside()}."
+            if not aside() and has == could and limit is not None and low <= limit:
+                # nothing but the reserve decides, and that is assumed
+                reason += (
+                    f" It {'would' if high <= limit else 'might'} fit but for the {units.binary(reserve)} kept back, {reserve_source}:"
+                )
+                reason += " `--reserve SIZE` changes it."
+            return reason
+
+        return found(Outcome.FAIL, "memory-too-small", has, too_small, smaller)
     if basis == "default" and now is not None and high <= now:
         return found(Outcome.PASS, "memory-fits", now, lambda: f"{takes()}, and {units.binary(now)} are available now{aside()}.")
     if (now if basis == "available" else limit) is None:

@@ -376,7 +376,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
         )
     if slash:
         try:
-            same = _find(rest, catalogue)
+            same = _find(rest, catalogue) or _after_maker(rest, catalogue)
         except UnknownModelError:
             same = None
         if same is not None:
@@ -459,11 +459,13 @@ def _slip_of(typed: str, known: str) -> bool:
 def _alike(typed: str, known: str) -> bool:
     """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two in longer ones, or one doubled.
 
-    A slip rarely hits the first letter.
+    A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
     """
     if typed == known:
         return True
     if typed[:1] != known[:1]:
+        return False
+    if len(typed) == len(known) and typed[-1] != known[-1] and typed[-2:] != known[:-3:-1] and not _beside(typed[-1], known[-1]):
         return False
     if min(len(typed), len(known)) >= 2 and _undoubled(typed) == _undoubled(known):
         return True
@@ -485,6 +487,18 @@ def _alike(typed: str, known: str) -> bool:
         if min(row) > allowed:
             return False
     return row[-1] <= allowed
+
+
+_KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+
+
+def _beside(one: str, other: str) -> bool:
+    """Two letters whose keys touch, on a keyboard that begins with QWERTY; each row is half a key to the right of the one above."""
+    places = [(row, keys.index(letter)) for letter in (one, other) for row, keys in enumerate(_KEYS) if letter in keys]
+    if len(places) < 2:
+        return False
+    (upper, first), (lower, second) = sorted(places)
+    return first - second in ((1, -1) if upper == lower else (0, 1)) and lower - upper < 2
 
 
 def _undoubled(word: str) -> str:

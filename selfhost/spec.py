@@ -303,13 +303,14 @@ class Safety(Record):
 
 
 class Availability(Record):
-    """A closed model: why there are no weights, who serves it, and what is nearest."""
+    """A closed model: why there are no weights, who serves it, and what is nearest. `api` is false where no program can be served."""
 
     why: str
     provider: str
     retired: str | None = None
     successor: str | None = None
     free_tier: str | None = None
+    api: bool = True
     open_alternatives: tuple[str, ...] = ()
 
 
@@ -1308,6 +1309,7 @@ def _availability(table: Table | None) -> Availability | None:
         retired=table.date("retired", partial=True),
         successor=_reference(table, "successor"),
         free_tier=table.text("free_tier"),
+        api=table.boolean("api") is not False,
         open_alternatives=_references(table, "open_alternatives"),
     )
     table.close()

@@ -76,6 +76,7 @@ class OpenAlternative(Record):
     """An open-weight model that the spec of a closed one names, whether it runs here or not.
 
     `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out; `license` is None where it is not known.
+    `quantization` is the one that it fits in where its default does not.
     """
 
     id: str
@@ -83,6 +84,7 @@ class OpenAlternative(Record):
     license: str | None
     fits: bool | None
     failed: tuple[str, ...] = ()
+    quantization: str | None = None
 
 
 class Room(Record):

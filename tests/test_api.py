@@ -401,11 +401,22 @@ def test_a_closed_models_nearest_open_weights_are_named_with_their_license(machi
     assert named["gpt-oss-120b"].fits is False
     assert "memory-too-small" in named["gpt-oss-120b"].failed
     for name, other in named.items():
-        route = check(name, machine=machine).route
+        route = check(name, Workload(quantization=other.quantization), machine=machine).route
         assert other.fits == {"local": True, "unknown": None}.get(route, False)
     told = plain(check_document([verdict]))
     assert all(re.search(f"{name}[^\n]*, Apache-2.0", told) for name in ("gpt-oss 20B", "gpt-oss 120B"))
     assert all(other.license == open_catalogue().spec(other.id).license.id for other in verdict.alternatives)  # type: ignore[union-attr]
+
+
+def test_a_named_model_is_judged_as_asking_for_it_would_propose_it() -> None:
+    """GPT-J, which the spec of GPT-3 names, takes too much in float32 and runs in int8: it is proposed so, not "not here"."""
+    machine = VM.replace(memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=23 * GIB)
+    own = check("gpt-j-6b", machine=machine)
+    verdict = check("gpt-3", machine=machine)
+    (named,) = (other for other in verdict.open_alternatives if other.id == "gpt-j-6b")
+    assert own.route is not Route.LOCAL
+    assert (named.fits, named.quantization) == (True, own.alternatives[0].quantization)
+    assert verdict.alternatives[0].command == own.alternatives[0].command
 
 
 def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_asked_for() -> None:

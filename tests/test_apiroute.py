@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from selfhost import Machine, Workload
+from selfhost import Machine, Workload, check
 from selfhost.api import open_catalogue
 from selfhost.apiroute import stand_ins, usable_offers
 from selfhost.asking import ask
 from selfhost.offers import Offer
+from selfhost.profiles import load
+from selfhost.spec import ModelSpec
 from selfhost.verdict import judge
 
 TODAY = "2026-11-20"
@@ -88,21 +90,92 @@ def test_what_is_made_for_the_same_work_stands_in_first() -> None:
     assert served("qwen2.5-coder-7b-instruct", general) == [("qwen2.5-7b-instruct", True)]
 
 
+def line_after(spec: ModelSpec) -> list[str]:
+    """The ids that the specs name one after another, at most four."""
+    shelf, found = open_catalogue(), [spec.id]
+    while len(found) < 5:
+        last = shelf.spec(found[-1])
+        after = (last.availability.successor if last.availability else None) or last.upkeep.superseded_by
+        if after is None or after in found:
+            break
+        found.append(after)
+    return found[1:]
+
+
+def test_whose_word_a_successor_is_is_told() -> None:
+    """A successor is its publisher's word only where the spec's source is; dates and our judgement are told as such, on every hop."""
+    shelf = open_catalogue()
+    for spec in shelf.specs():
+        chain = [spec.id, *line_after(spec)]
+        words = dict(list(stand_ins(spec, shelf))[: len(chain) - 1])
+        for place, id in enumerate(chain[1:], 1):
+            ours = []
+            for before in map(shelf.spec, chain[:place]):
+                source = before.sources["availability" if before.availability and before.availability.successor else "upkeep"]
+                if "our judgement" in source or "release dates" in source:
+                    ours.append(before.id)
+            assert ("judgement" in words[id]) is bool(ours), (spec.id, id)
+            assert ("publisher names" in words[id] and "no publisher" not in words[id]) is not bool(ours), (spec.id, id)
+            assert all(between in words[id] for between in chain[1:place]), (spec.id, id)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        # OpenAI's deprecations page: gpt-image-1 goes for gpt-image-1.5, and that for gpt-image-2.5-sunburst
+        ("gpt-image-1", "the last of its line of successors, after gpt-image-1.5, as their publisher names them"),
+        (
+            "gpt-3",
+            "the last of its line of successors, after gpt-3.5-turbo-instruct (in service until 2026-09-28), then gpt-4.1-mini, "
+            "as their publisher names them",
+        ),
+        ("gpt-4", "the successor that its publisher names"),
+        ("gemini-1.0-pro", "its successor by this catalogue's judgement, which no publisher names"),
+    ],
+)
+def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:
+    """The direct successor and those after it, with the end of what is gone; the one that nothing follows stands in first."""
+    shelf = open_catalogue()
+    assert next(iter(stand_ins(shelf.spec(asked), shelf)))[1] == why
+
+
+def test_a_base_model_takes_the_place_of_a_base_model() -> None:
+    """Meta's Llama 2 and Mistral's first models come as base and as tuned ones; a chat model is replaced by one that chats."""
+    shelf = open_catalogue()
+    assert {"llama-2-7b-base", "llama-2-70b-base", "mistral-7b-v0.1", "mpt-7b"} <= shelf.base_ids()
+    assert not {"llama-2-7b-chat", "mistral-7b-instruct-v0.3", "qwen3-8b", "gpt-3.5-turbo", "bge-base-en-v1.5"} & shelf.base_ids()
+    assert served("llama-2-7b-chat", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [("llama-2-70b-chat", True)]
+    assert served("llama-2-7b-base", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [("llama-2-13b-base", True)]
+    named = [other.id for other in check("llama-2-70b-chat", machine=load("laptop-ddr4-16gb").machine).alternatives]
+    assert named[0] == "llama-2-13b-chat"
+    assert not set(named) & shelf.base_ids()
+
+
 def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
-    """Of every open model: after its successors, not superseded, then its purpose, then its family, then the nearest in size."""
+    """Of every open model: after its successors, not superseded, its purpose, tuned or not as it is, its family, the nearest in size."""
     shelf = open_catalogue()
     for spec in shelf.specs():
         if spec.closed or spec.parameters.total is None:
             continue
         own = shelf.outline(spec.id)
-        found = [(shelf.outline(id), why) for id, why in stand_ins(spec, shelf) if why != "the successor that its publisher names"]
+        successors = line_after(spec)
+        told = list(stand_ins(spec, shelf))
+        assert {id for id, _ in told[: len(successors)]} == set(successors), spec.id
+        found = [(shelf.outline(id), why) for id, why in told[len(successors) :]]
+        bases = shelf.base_ids()
         keys = [
-            (one.superseded_by is not None, one.purpose != own.purpose, one.family != own.family, one.parameters_total)
+            (
+                one.superseded_by is not None,
+                one.purpose != own.purpose,
+                (one.id in bases) != (own.id in bases),
+                one.family != own.family,
+                one.parameters_total,
+            )
             for one, _ in found
             if one is not None and own is not None
         ]
         assert keys == sorted(keys), spec.id
-        for (superseded, another, stranger, _), (_, why) in zip(keys, found, strict=True):
+        for (superseded, another, _, stranger, _), (_, why) in zip(keys, found, strict=True):
             assert ("superseded by" in why, "though not made for" in why) == (
                 superseded,
                 another and own is not None and own.purpose != "general",
@@ -227,6 +300,13 @@ def test_a_service_without_a_price_has_the_day_of_the_snapshot() -> None:
         for day in ("2026-11-20", "2027-11-20")
     }
     assert days == {"2026-11-01"}
+
+
+def test_a_service_without_an_api_is_no_api() -> None:
+    """Midjourney has none for programs (hivebook.wiki, May 2026): what stands in for it is the route, and nothing where nothing does."""
+    assert served("midjourney") == []
+    assert served("midjourney", offer("flux.1-schnell")) == [("flux.1-schnell", True)]
+    assert served("github-copilot") == [("github-copilot", False)]
 
 
 def test_no_offer_trains() -> None:

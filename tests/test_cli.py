@@ -84,6 +84,15 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
 MONTHS = ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "compare gpt-4o llama-3.1-8b"]
 
 
+def test_the_names_beside_a_wrong_one_are_said_not_to_be_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    """One name that is no model leaves all without an answer (exit 2): which were right is told, and no answer is printed."""
+    code, out, err = run(capsys, "check", "gpt-4o", "gpt2", "tiktoken")
+    assert (code, out) == (2, "")
+    assert "not judged because of it: gpt-4o, gpt2" in err
+    assert "not judged" not in run(capsys, "check", "tiktoken")[2]
+    assert "not judged because of them: gpt2" in run(capsys, "check", "gpt2", "tiktoken", "no-such")[2]
+
+
 @pytest.mark.parametrize("asked", MONTHS)
 def test_offers_that_do_not_count_are_not_called_unknown(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Offers of Llama 3.1 8B and of GPT-4o are known: the month by API says why none counts."""

@@ -140,8 +140,8 @@ def test_what_does_not_keep_up_is_said() -> None:
     assert "it does not keep up, a day has 24" in plain(check_document([verdict]))
 
 
-def test_no_energy_is_told_of_an_end_that_does_not_keep_up() -> None:
-    """Where only the fast end gets through the day, the slow end's energy is not that of 24 hours, in which a part would be left."""
+def test_the_energy_of_an_end_that_does_not_keep_up_is_that_of_the_whole_day() -> None:
+    """Where only the fast end gets through the day, no month of the load is known at the slow end; running all day bounds it."""
     load = Load.parse("500k:200k", watts=90, electricity_per_kwh=0.3)
     verdict = check("mistral-7b", Workload(load=load), machine=RECORD)
     assert verdict.monthly_cost is not None
@@ -156,9 +156,9 @@ def test_no_energy_is_told_of_an_end_that_does_not_keep_up() -> None:
     assert (here.kwh_per_month_high, here.electricity_per_month_high) == (None, None)
     assert [entry.fact for entry in here.unknown] == ["kwh_per_month_high"]
     text = plain(check_document([verdict]))
-    assert "energy at the slow end: not known: it does not keep up" in text
     assert "energy at the fast end: " in text
-    assert "24 hours × 90 W" not in text
+    # 30 days of 24 hours at 90 W are 64.8 kWh, at 0.3 each 19.44
+    assert "at the slow end up to 65 kWh, 19.44 in your currency, running 24 hours a day with a part of the load left" in text
 
 
 def test_energy_is_counted_only_where_a_power_is_known() -> None:

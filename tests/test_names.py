@@ -41,6 +41,8 @@ KNOWN = [
     ("ｍｉｓｔｒａｌ－７ｂ", MISTRAL, None),
     ("GPT 4o", "gpt-4o", None),
     ("GPT2", "gpt2", None),
+    ("gptj", "gpt-j-6b", None),
+    ("GPTNeoX", "gpt-neox-20b", None),
     # tags of the Ollama library: <name>:<size>-<variant>-<quantization>, `latest`, `library/` and the site's own addresses
     ("mistral:latest", MISTRAL, None),
     ("library/mistral:7b", MISTRAL, None),
@@ -60,6 +62,10 @@ KNOWN = [
     ("CohereForAI/c4ai-command-r-v01", "command-r-v01", None),
     ("THUDM/glm-4-9b-chat", "glm-4-9b-chat", None),
     ("openai-community/gpt2", "gpt2", None),
+    # the first GPT goes by its repository's name, which is no maker before a family
+    ("openai-community/openai-gpt", "openai-gpt", None),
+    ("openai-gpt", "openai-gpt", None),
+    ("GPT-1", "openai-gpt", None),
     ("Qwen/Qwen3-8B-GGUF:Q8_0", "qwen3-8b", "Q8_0"),
     # GGUF conversions: `ollama run hf.co/<repository>:<quantization>`, llama.cpp's -hf, a link to one file of it, LM Studio's @
     ("bartowski/Mistral-7B-Instruct-v0.3-GGUF", MISTRAL, None),
@@ -110,6 +116,7 @@ KNOWN = [
     ("all-minilm:33m", "all-minilm-l12-v2", None),
     ("qwen3:4b-instruct-2507-q4_K_M", "qwen3-4b-instruct-2507", "Q4_K_M"),
     ("qwen:110b", "qwen1.5-110b-chat", None),
+    ("qwen:7b", "qwen1.5-7b-chat", None),
     # a line and a size, where that leaves one model or a newest
     ("llama 70b", "llama-3.3-70b-instruct", None),
     ("Gemini 2.5", "gemini-2.5-pro", None),
@@ -137,6 +144,7 @@ KNOWN = [
     ("Google Gemma 3 4B", "gemma-3-4b-it", None),
     ("Mistral AI Mistral 7B", MISTRAL, None),
     ("OpenAI o1", "o1", None),
+    ("gpt-35-turbo-16k", "gpt-3.5-turbo", None),
     ("gpt-o1", "o1", None),
     ("gpt-4v", "gpt-4-turbo", None),
     ("Claude 3", "claude-3-opus", None),
@@ -320,7 +328,25 @@ def test_another_number_is_another_model(typed: str) -> None:
     assert len(caught.value.nearest) > 1
 
 
-@pytest.mark.parametrize("typed", ["no-such", "xyzzy", "banana-7b", "bert", "orca-mini", "palm-2", "sora-turbo-preview", "🦙"])
+@pytest.mark.parametrize(
+    ("typed", "tuned"),
+    [
+        ("meta-llama/Meta-Llama-3-8B", "llama-3-8b-instruct"),
+        ("meta-llama/Llama-3.1-8B", LLAMA),
+        ("meta-llama/Meta-Llama-3-70B", "llama-3-70b-instruct"),
+    ],
+)
+def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(typed: str, tuned: str) -> None:
+    """With the maker's name in the repository's or without it: one model is named, and that it may hold other weights."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.nearest == (tuned,)
+    assert f"may hold other weights than {tuned}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "typed", ["no-such", "xyzzy", "banana-7b", "bert", "orca-mini", "palm-2", "sora-turbo-preview", "chatglm", "bark", "🦙"]
+)
 def test_no_unrelated_model_is_offered(typed: str) -> None:
     """A size, a word of every second name or a chance likeness in common is no reason to name a model."""
     with pytest.raises(UnknownModelError) as caught:
@@ -424,7 +450,8 @@ def test_case_and_separators_never_change_the_result(name: str, data: st.DataObj
             letter = letter.upper()
         varied += letter
     assert canonical(varied) == canonical(name)
-    if "/" not in varied:  # a slash also parts an account from a repository
+    # a slash also parts an account from a repository, and `:latest` is Ollama's: its codestral:latest is not Mistral's codestral-latest
+    if "/" not in varied and not varied.lower().endswith(":latest"):
         assert resolve(varied, CATALOGUE).spec_id == resolve(name, CATALOGUE).spec_id
 
 

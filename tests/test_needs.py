@@ -798,3 +798,31 @@ def test_an_exact_buffer_beside_a_range_says_why() -> None:
     assert found.how is How.EXACT
     assert found.low_bytes < found.bytes == found.high_bytes
     assert "reserved to the byte, touched only as far as tokens come" in found.arithmetic
+
+
+@pytest.mark.parametrize(
+    ("id", "stored", "listed"),
+    [
+        # sizes that the repositories list for their model.safetensors, to three digits
+        ("gpt-neo-2.7b", "float32", 10.7e9),
+        ("gpt-neo-125m", "float32", 526e6),
+        ("mamba-130m", "float32", 517e6),
+        ("mamba-370m", "float32", 1.49e9),
+        ("mamba-790m", "float32", 3.17e9),
+        ("bloom-560m", "float16", 1.12e9),
+        ("bloom-1b7", "float16", 3.44e9),
+        ("bloom-7b1", "float16", 14.14e9),
+        ("whisper-large-v2", "float32", 6.17e9),
+        ("all-minilm-l6-v2", "float32", 90.9e6),
+        ("bge-large-en-v1.5", "float32", 1.34e9),
+        ("mxbai-embed-large-v1", "float16", 670e6),
+        ("openai-gpt", "float32", 479e6),
+    ],
+)
+def test_a_checkpoint_is_as_large_as_its_repository_lists(id: str, stored: str, listed: float) -> None:
+    """32 bits are twice 16: the type that a spec states is the one its files have."""
+    (spec,) = (one for one in specs() if one.id == id)
+    assert needs.default_format_and_quantization(spec, runtime("transformers")) == ("safetensors", stored)
+    sized = needs.weights_bytes(spec, "safetensors", stored, rows())
+    assert isinstance(sized, SizedWeights)
+    assert sized.bytes == pytest.approx(listed, rel=0.01)

@@ -109,6 +109,19 @@ def test_sources_that_disagree_leave_the_dearer_price() -> None:
                 assert into < 0.95 * mine[0] or out < 0.95 * mine[1], one
 
 
+def test_answers_cost_no_less_than_prompts() -> None:
+    """Writing a token takes a pass of its own and reading shares one: an answer cheaper than a prompt is a slip of the list.
+
+    litellm 1.109.1 has 5.00 and 0.15 dollars for openinfer's Qwen3.5 9B, which its provider sells at 0.15 and 0.18.
+    """
+    for entry in shipped()[1:]:
+        for item in entry["offers"]:
+            for one in (item, *item.get("other_prices", ())):
+                for long in ("", "long_"):
+                    into, out = (one.get(f"{long}{side}_usd_per_million_tokens") for side in ("input", "output"))
+                    assert into is None or out is None or into <= out, (entry["model"], one)
+
+
 def test_prices_of_a_known_model() -> None:
     """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev agree), until its announced end."""
     (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
@@ -150,6 +163,9 @@ def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
         ("huggingface_sambanova", ""),
         ("huggingface_hyperbolic", ""),
         ("together", "llama-3.3-70b-instruct-turbo"),
+        ("mistral", "mistral-medium-3"),
+        ("mistral", "magistral-medium"),
+        ("mistral", "devstral-medium"),
         ("", ":batch"),
         ("", ":free"),
     ],

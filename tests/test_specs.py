@@ -73,6 +73,7 @@ BITS = {
     "Q6_K": (6.5, 8.5),
     "Q8_0": (8.5, 16),
     "float16": (16, 16),
+    "float32": (32, 34),  # GPT-Neo: masks of bytes beside the weights
     "F16": (16, 32),
     # mlx.core.quantize: two numbers of 16 bits for 128, 64 or 32 weights; tables and routers may keep more
     **{f"{bits}bit": (bits + 0.25, bits + 2) for bits in (3, 4, 5, 6, 8)},

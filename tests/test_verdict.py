@@ -338,6 +338,18 @@ def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
     assert found("memory", machine=tight).has == int(5.5 * GIB)
 
 
+def test_where_an_assumed_reserve_alone_decides_it_is_named() -> None:
+    """Of 4.5 GiB a need of 4 to 5 fits but for the 1 GiB kept back: the reason says so and what changes it. Of 3 GiB it fits never."""
+    tight = MACHINE.replace(memory_total_bytes=int(4.5 * GIB), memory_limit_bytes=int(4.5 * GIB), memory_available_bytes=2 * GIB)
+    finding = found("memory", machine=tight)
+    assert finding.code == "memory-too-small"
+    assert "It might fit but for the 1.00 GiB kept back, assumed for linux itself: `--reserve SIZE` changes it." in finding.reason
+    small = MACHINE.replace(memory_total_bytes=3 * GIB, memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB)
+    assert found("memory", machine=small).code == "memory-too-small"
+    assert "--reserve" not in found("memory", machine=small).reason
+    assert "--reserve SIZE" not in found("memory", work(reserve_bytes=GIB), tight).reason
+
+
 @pytest.mark.parametrize("basis", ["default", "available", "total"])
 @pytest.mark.parametrize(("reserve", "code"), [(4, "memory-fits"), (10, "memory-fits"), (11.5, "memory-close"), (13, "memory-too-small")])
 def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(basis: str, reserve: float, code: str) -> None:

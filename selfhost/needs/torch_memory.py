@@ -56,7 +56,7 @@ _BESIDE_SCORES: dict[str, tuple[float, float]] = {
     "bloom": (6, 9), "mpt": (0.4, 2.2), "gptj": (14.4, 15.2), "gpt_neo": (9, 21.8), "falcon": (9.7, 6.3),
 }  # fmt: skip
 # classes of transformers 5.23.0 without _supports_sdpa
-WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt"})
+WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt", "openai-gpt"})
 
 
 class Span(Record):

@@ -265,7 +265,12 @@ def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
     if beside and not told:
         section(blocks, "The nearest open-weight models")
     for named in beside:
-        state = {True: f"runs {where} too", False: f"not {where}: {failed_words(named.failed)}", None: f"not known whether it runs {where}"}
+        less = f" in {named.quantization}" if named.quantization else ""
+        state = {
+            True: f"runs {where} too{less}",
+            False: f"not {where}: {failed_words(named.failed)}",
+            None: f"not known whether it runs {where}",
+        }
         terms = named.license or "license not known"
         blocks.append(say(f"{'Also published: ' if told else ''}{named.name}, {terms} ({state[named.fits]})", indent=2, hang=2))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import units
+from ..findings import reserve_of
 from ..machine import Machine
 from ..spec import ModelSpec
 from ..verdict import Answer, Route
+from ..workload import Workload
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, download_of, memory_of, on_machine, planned_words, say, section
 
@@ -61,7 +63,7 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
 def summary(rows: Sequence[Answer], machine: Machine) -> str:
     """How many run, and the memory that the machine has for them."""
     fits = sum(row.can_run for row in rows)
-    room = f", which has {memory}" if (memory := _room(machine)) else ""
+    room = f", which has {memory}" if rows and (memory := _room(machine, rows[0].workload)) else ""
     return f"{fits} of {len(rows)} models listed run {on_machine(machine)}{room}."
 
 
@@ -73,12 +75,13 @@ def license_words(model: ModelSpec) -> str:
     return "-" if name is None else name.removeprefix("LicenseRef-")
 
 
-def _room(machine: Machine) -> str:
-    for value, words in (
-        (machine.memory_available_bytes, "of memory available"),
-        (machine.memory_limit_bytes, "of memory at most"),
-        (machine.memory_total_bytes, "of memory in all"),
-    ):
-        if value is not None:
-            return f"{units.binary(value)} {words}"
-    return ""
+def _room(machine: Machine, asked: Workload) -> str:
+    """What is free now, else the most that there is, less what `check` keeps back of it."""
+    if machine.memory_available_bytes is not None:
+        return f"{units.binary(machine.memory_available_bytes)} of memory available"
+    if machine.memory_limit_bytes is not None:
+        kept, _ = reserve_of(machine, asked)
+        given = units.binary(max(0, machine.memory_limit_bytes - kept))
+        less = f": {units.binary(machine.memory_limit_bytes)} less {units.binary(kept)} kept back" if kept else ""
+        return f"{given} of memory at most for models{less}"
+    return "" if machine.memory_total_bytes is None else f"{units.binary(machine.memory_total_bytes)} of memory in all"

@@ -145,6 +145,8 @@ def _closed(blocks: list[Block], spec: ModelSpec) -> None:
     section(blocks, "Availability")
     blocks.append(say(served.why, indent=2))
     blocks.append(say(f"provider: {served.provider}", indent=2))
+    if not served.api:
+        blocks.append(say("no public API", indent=2))
     if served.retired:
         blocks.append(say(f"retired: {served.retired}", indent=2))
     if served.successor:

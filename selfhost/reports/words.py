@@ -264,13 +264,21 @@ def pace_words(here: LocalCost) -> str:
 
 
 def energy_words(here: LocalCost) -> str:
-    """`1.3 to 5.6 kWh, 0.39 to 1.68 in your currency`, of the fast end alone where the slow end is not known; "" where neither is."""
+    """`1.3 to 5.6 kWh, 0.39 to 1.68 in your currency`; "" where it is not known.
+
+    Where the slow end does not keep up, that of the fast end and what running all day takes, which leaves a part of the load.
+    """
     low, high = here.kwh_per_month_low, here.kwh_per_month_high
     first, last = here.electricity_per_month_low, here.electricity_per_month_high
     if low is None or here.watts_low is None or here.watts_high is None:
         return ""
     if high is None:
-        high, last = low, first
+        from ..costs import DAYS_PER_MONTH, HOURS_PER_DAY
+
+        whole = DAYS_PER_MONTH * HOURS_PER_DAY * here.watts_high / 1000
+        ends = ((low, first), (whole, None if first is None else first * whole / low if low else None))
+        told = [units.energy(spent, spent) + (f", {paid:,.2f} in your currency" if paid is not None else "") for spent, paid in ends]
+        return f"{told[0]}, at the slow end up to {told[1]}, running {HOURS_PER_DAY} hours a day with a part of the load left"
     bill = f", {_amounts(first, last)} in your currency" if first is not None and last is not None else ""
     most = " at most" if here.hours_are_bounds and here.kwh_per_month_high is not None else ""
     return f"{units.energy(low, high)}{most}{bill}"
@@ -307,15 +315,18 @@ def month_blocks(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> Non
         blocks.append(say(f"{where}: {pace}, one request after another", indent=2, hang=2))
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[:2])
     for entry in here.unknown:
-        topic = {"hours_per_day": where, "kwh_per_month_high": "energy at the slow end"}.get(entry.fact, "energy")
+        if entry.fact == "kwh_per_month_high":
+            # told with the energy
+            continue
+        topic = {"hours_per_day": where}.get(entry.fact, "energy")
         blocks.append(say(f"{topic}: not known: {entry.reason}", indent=2, hang=2))
         if entry.remedy:
             blocks.append(say(f"→ {entry.remedy}", indent=4, hang=2))
     if energy := energy_words(here):
         fast = here.kwh_per_month_high is None
-        watts = here.watts_low if fast else here.watts_high
         topic = "energy at the fast end" if fast else "energy"
-        blocks.append(say(f"{topic}: {energy}, at {watts:g} W: {here.watts_source}", indent=2, hang=2))
+        watts = f"{here.watts_low:g} to {here.watts_high:g}" if fast and here.watts_low != here.watts_high else f"{here.watts_high:g}"
+        blocks.append(say(f"{topic}: {energy}, at {watts} W: {here.watts_source}", indent=2, hang=2))
     blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
 
 
@@ -336,7 +347,7 @@ def months_table(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
         here = cost.reason or ("does not run" if cost.here is None else pace_words(cost.here) or "not known")
         energy = energy_words(cost.here) if cost.here is not None else ""
         if energy and cost.here is not None and cost.here.kwh_per_month_high is None:
-            energy += " at the fast end"
+            energy = f"at the fast end {energy}"
         rows.append((Span(text=verdict.model.id, style="strong"), Span(text=by_api), Span(text=here), Span(text=energy)))
     where = on_machine(verdicts[0].machine, short=True)
     columns = (
