@@ -35,6 +35,18 @@ ASSUMED_SETS: Mapping[str, tuple[str, ...]] = {
     "aarch64": ("fp", "asimd"),
     "macos-aarch64": ("fp", "asimd", "fphp", "asimdhp", "asimddp", "atomics"),
 }
+# which every processor of an architecture has: x86-64 by its psABI, 64-bit Arm by AAPCS64 and as Linux expects it
+BASELINE_SETS: Mapping[str, tuple[str, ...]] = {"x86_64": ("sse", "sse2"), "aarch64": ("fp", "asimd")}
+# which others each brings, by Linux kernel names, where SSE3 is pni: OPTION_MASK_ISA_…_SET of gcc/common/config/i386/i386-common.cc and
+# gcc/config/aarch64/aarch64-option-extensions.def (GCC 15)
+IMPLIED_SETS: Mapping[str, tuple[str, ...]] = {
+    "sse2": ("sse",), "pni": ("sse2",), "ssse3": ("pni",), "sse4_1": ("ssse3",), "sse4_2": ("sse4_1",), "avx": ("sse4_2",),
+    "f16c": ("avx",), "fma": ("avx",), "avx2": ("avx",), "avx_vnni": ("avx2",), "avx512f": ("avx2",), "avx512bw": ("avx512f",),
+    "avx512cd": ("avx512f",), "avx512dq": ("avx512f",), "avx512vl": ("avx512f",), "avx512_vnni": ("avx512f",),
+    "avx512_bf16": ("avx512bw",), "avx512_fp16": ("avx512bw",), "amx_int8": ("amx_tile",), "amx_bf16": ("amx_tile",),
+    "asimd": ("fp",), "fphp": ("fp",), "asimdhp": ("asimd", "fphp"), "asimddp": ("asimd",), "i8mm": ("asimd",), "bf16": ("asimd",),
+    "sve": ("asimdhp",), "sve2": ("sve",),
+}  # fmt: skip
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub, GitLab)
 ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 MOST_ASSUMED_CORES = 64
@@ -82,7 +94,10 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
 
 
 def planned(machine: Machine) -> Machine:
-    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction sets that it lacks are assumed."""
+    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction sets that it lacks are assumed.
+
+    Those that it has bring what they imply: whoever states them names the last ones.
+    """
     assumed = list(machine.assumed)
     changes: dict[str, Any] = {"planning": True}
     sources = dict(machine.sources)
@@ -92,7 +107,9 @@ def planned(machine: Machine) -> Machine:
         assumed += [f"disks.{disk.purpose}.free_bytes" for disk in machine.disks if disk.free_bytes is None]
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
     sets = _class_sets(machine.system, machine.architecture)
-    if machine.instruction_sets is None and sets is not None:
+    if machine.instruction_sets is not None:
+        changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
+    elif sets is not None:
         changes["instruction_sets"] = sets
         sources["instruction_sets"] = f"assumed: what nearly every {machine.architecture} processor in use has"
         assumed.append("instruction_sets")
@@ -102,6 +119,14 @@ def planned(machine: Machine) -> Machine:
         sources["cpu_cores_usable"] = f"assumed: one for each {units.binary(ASSUMED_BYTES_PER_CORE)} of memory"
         assumed.append("cpu_cores_usable")
     return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
+
+
+def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
+    """Those that were named, then those that they bring and those that every processor of the architecture has."""
+    found = [*sets, *BASELINE_SETS.get(architecture or "", ())]
+    for name in found:
+        found += (other for other in IMPLIED_SETS.get(name, ()) if other not in found)
+    return tuple(dict.fromkeys(found))
 
 
 def vendor_of(name: str) -> str:

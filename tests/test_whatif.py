@@ -47,8 +47,11 @@ def finding(name: str, machine: Machine, workload: Workload | None = None, model
         ("gpu=none", {"accelerators": ()}),
         ("architecture=arm64", {"architecture": "aarch64"}),
         ("system=Darwin", {"system": "macos"}),
-        ("instruction_sets=AVX2,fma", {"instruction_sets": ("avx2", "fma")}),
-        ("instruction-sets=none", {"instruction_sets": ()}),
+        (
+            "instruction_sets=AVX2,fma",
+            {"instruction_sets": ("avx2", "fma", "sse", "sse2", "avx", "sse4_2", "sse4_1", "ssse3", "pni")},
+        ),
+        ("instruction-sets=none", {"instruction_sets": ("sse", "sse2")}),
     ],
 )
 def test_a_setting_sets_its_facts(setting: str, facts: dict[str, Any]) -> None:
@@ -212,6 +215,17 @@ def test_what_was_stated_is_not_assumed() -> None:
     assert finding("cpu", machine).code == "cpu-suits"
     machine = apply(planned(BARE), ["disk=1TB", "cores=2"])
     assert not {"disks", "cpu_cores_usable"} & set(machine.assumed)
+
+
+@pytest.mark.parametrize("sets", ["avx2,fma", "avx512f", "none"])
+def test_stated_instruction_sets_bring_what_every_processor_with_them_has(sets: str) -> None:
+    """SSE2 belongs to x86-64 (its psABI) and every set of vectors to those before it: a build for either does not crash."""
+    found = finding("cpu", apply(HERE, [f"instruction_sets={sets}"]))
+    assert found.outcome is not Outcome.FAIL
+    arm = apply(HERE, ["architecture=aarch64", "instruction_sets=asimddp"])
+    assert set(arm.instruction_sets or ()) == {"asimddp", "asimd", "fp"}
+    # what another processor had is not brought along
+    assert apply(HERE, ["architecture=riscv64", "instruction_sets=none"]).instruction_sets == ()
 
 
 def test_free_space_that_is_assumed_rules_out_nothing_but_a_stated_disk_does() -> None:
