@@ -16,7 +16,7 @@ from .facts import Record
 from .licenses import satisfies
 from .machine import Accelerator, Machine
 from .needs.records import CpuNeed, Needs
-from .placement import capability_by_name, emptied, free_bytes, room_of
+from .placement import capability_by_name, emptied, free_bytes, metal_limits, room_of
 from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
@@ -827,14 +827,12 @@ def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) 
 def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:
     """Where Metal may not let the GPU use as much of the RAM; None where it surely does, or nothing can be said."""
     high, total = host_high(needs), machine.memory_total_bytes
-    limit = device.memory_total_bytes
-    if high is None or (limit is None and total is None):
+    limits = metal_limits(device, machine)
+    if high is None or limits is None or high <= limits[0]:
         return None
-    least, most = (limit, limit) if limit is not None else (int((total or 0) * METAL_SHARE[0]), int((total or 0) * METAL_SHARE[1]))
-    if high <= least:
-        return None
-    if limit is not None:
-        gives = f"lets its GPU use {units.binary(limit)} of the RAM"
+    least, most = limits
+    if least == most:
+        gives = f"lets its GPU use {units.binary(least)} of the RAM"
     else:
         gives = f"lets its GPU use about {units.binary(least)} to {units.binary(most)} of the RAM by default"
     # no setting gives it more than there is

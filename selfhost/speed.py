@@ -248,12 +248,14 @@ def predict(
     context_tokens: int | None = None,
     runtime: str | None = None,
     offloaded: Mapping[int, float] | None = None,
+    on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> Speed:
     """The pace with half of `context_tokens` filled; None of it: with an empty context. The rest of what is offloaded is in RAM.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`); {} gives no range. Without an
     architecture the cost of layers and context is not known and the slow end is lower. `runtime` is the id of a `RuntimeSpec`.
-    `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on it (`shares_of`).
+    `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on it (`shares_of`). `on_shared`: share
+    of the layers that a GPU which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
     """
     size = sum(read_bytes.values())
     if size <= 0:
@@ -266,7 +268,7 @@ def predict(
         return _with_accelerators(machine, architecture, read_bytes, depth, offloaded, runtime if foreign else None)
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
-        return _on_shared_gpu(shared, architecture, read_bytes, depth, runtime if foreign else None)
+        return _on_shared_gpu(machine, shared, architecture, read_bytes, depth, runtime if foreign else None, on_shared)
     memory = bandwidth(machine)
     if memory is None:
         return Speed(decode=None, prompt=None, how="neither the memory bandwidth nor the number of cores was read")
@@ -479,19 +481,44 @@ def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, 
 
 
 def _on_shared_gpu(
-    gpu: _SharedGpu, architecture: Architecture | None, read_bytes: Mapping[str, int], depth: float, foreign: str | None
+    machine: Machine,
+    gpu: _SharedGpu,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+    foreign: str | None,
+    held: tuple[float, float, float],
 ) -> Speed:
-    """All of it read from RAM by the GPU."""
-    slow, likely, fast = (1 / taken for taken in _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, depth, foreign is not None))
+    """Read from RAM by the GPU, but for the layers beyond what it is let to hold: those are the processor's, one after the other."""
+    whole = min(held) >= 1
+    memory = None if whole else bandwidth(machine)
+    if not whole and memory is None:
+        return Speed(
+            decode=None, prompt=None, how="a part of it is left to the processor, and neither its bandwidth nor its cores were read"
+        )
+
+    def paces(at: float, strange: bool) -> list[float]:
+        taken = _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, strange)
+        if memory is not None:
+            threads, cores = _threads(machine), _kind(machine).cores
+            rates = (memory.low, memory.likely, memory.high)
+            beside = [_seconds(architecture, read_bytes, rate, threads * core, core, at) for rate, core in zip(rates, cores, strict=True)]
+            taken = [share * own + (1 - share) * other for share, own, other in zip(held, taken, beside, strict=True)]
+        return [1 / one for one in taken]
+
+    slow, likely, fast = paces(depth, foreign is not None)
     low, high = gpu.peaks[0], gpu.peaks[2]
     rate = f"{units.decimal(int(high))}/s" if low == high else f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s, not measured"
     used = _percent(_SHARED.weights[0], _SHARED.weights[2])
     how = f"on {gpu.name}, which shares the RAM ({rate} at most), of which decoding has been seen to use {used}"
+    if memory is not None:
+        part = _percent(held[0], held[2]) if f"{held[0]:.0%}" != f"{held[2]:.0%}" else f"{held[0]:.0%}"
+        how = f"{part} of the layers {how}, the rest on the processor: {memory.how}"
     if architecture is not None and depth:
-        empty, full = (1 / _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, False)[1] for at in (0.0, 2 * depth))
+        empty, full = (paces(at, False)[1] for at in (0.0, 2 * depth))
         how += _in_context(depth, empty, full)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-    prompt = None if foreign else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
+    prompt = None if foreign or not whole else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
     return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
 
