@@ -547,7 +547,8 @@ def _stacks(machine: Machine) -> tuple[int, int]:
 def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Finding]:
     """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped files, the second none.
 
-    Both count the stacks of threads whole. What glibc reserves for arenas does not count: where it gets none it shares one.
+    As the second counts the kernel's own limit on promises, CommitLimit. All count the stacks of threads whole. What glibc reserves for
+    arenas does not count: where it gets none it shares one.
     """
     low, high, memory = host_low(needs), host_high(needs), needs.memory
     if low is None or high is None or memory is None:
@@ -567,7 +568,9 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
         if left is None or most <= left:
             continue
         never = least > left
-        remedy = f"lift it: `ulimit {option} unlimited`, or ask who set it"
+        limit, remedy = f"`ulimit {option}`", f"lift it: `ulimit {option} unlimited`, or ask who set it"
+        if "CommitLimit" in machine.sources.get(fact, ""):
+            limit, remedy = "the kernel's CommitLimit", "raise it: `sudo sysctl vm.overcommit_ratio=100`, or vm.overcommit_memory=0"
         if mapped and copied and option == "-v" and most - copied <= left:
             remedy += "; or run it with --no-repack, without a second copy of the weights"
         yield made.replace(
@@ -576,7 +579,7 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
             needs=most,
             has=left,
             short=most - left,
-            reason=f"It takes {units.binary(least)} to {units.binary(most)}{what}, and `ulimit {option}` leaves {units.binary(left)}"
+            reason=f"It takes {units.binary(least)} to {units.binary(most)}{what}, and {limit} leaves {units.binary(left)}"
             + ("." if never else ": too close to call."),
             remedy=remedy,
         )

@@ -384,6 +384,17 @@ def test_limits_of_the_shell_count_otherwise_than_memory(limits: dict[str, int],
     assert found("memory", asked, apply(MACHINE.replace(**limits), ["memory=16GiB"])).code == "memory-fits"
 
 
+def test_what_the_kernel_promises_is_no_limit_of_the_shell() -> None:
+    """CommitLimit bounds private memory as `ulimit -d` does, and closing programs does not raise it: what lifts it is another setting."""
+    source = {"private_memory_bytes": "/proc/meminfo, CommitLimit: /proc/sys/vm/overcommit_memory is 2"}
+    terms = (term(2 * GIB, 2 * GIB), term(GIB, GIB, "repacked_weights"), term(GIB, 2 * GIB, "kv_cache"))
+    asked = question(needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB)))
+    finding = found("memory", asked, MACHINE.replace(private_memory_bytes=GIB, sources=source))
+    assert (finding.outcome, finding.code) == (Outcome.FAIL, "memory-too-small")
+    assert "CommitLimit leaves 1.00 GiB" in finding.reason
+    assert "vm.overcommit_ratio" in (finding.remedy or "")
+
+
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     """On a disk the originals of repacked weights may leave the page cache; where the store is RAM they cannot, so the least is more."""
     twice = question(needs=needs_of().replace(memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB)))
