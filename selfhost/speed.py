@@ -150,6 +150,9 @@ _APPLE_PEAK: Mapping[tuple[str, str], float] = {
     ("m3", ""): 100, ("m3", "pro"): 150, ("m3", "max"): 400, ("m3", "ultra"): 819,
     ("m4", ""): 120, ("m4", "pro"): 273, ("m4", "max"): 546, ("m5", ""): 153.6,
 }  # fmt: skip
+# chips that are made with two widths of memory, by the cores of the smaller one: those cores and its GB/s (Apple's technical
+# specifications of the MacBook Pro: support.apple.com/en-us/117736 and 121553)
+_APPLE_SMALLER: Mapping[tuple[str, str], tuple[int, float]] = {("m3", "max"): (14, 300), ("m4", "max"): (14, 410)}
 _APPLE_LEAST: Mapping[str, float] = {"": 0.6, "pro": 0.45, "max": 0.3, "ultra": 0.25}
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
@@ -649,7 +652,7 @@ def _chip(machine: Machine) -> tuple[int, int, str] | None:
     """As `assumed_bandwidth`, for a chip whose name tells it."""
     words = _words(machine)
     if "apple" in words or _on_apple_gpu(machine):
-        return _apple(words, _is_guest(machine))
+        return _apple(words, _is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable)
     for needed, name, least, peak in _FIXED:
         if needed <= words:
             return int(least * (_GUEST_SHARE if _is_guest(machine) else 1) * _GB), int(peak * _GB), f"as a {name} has"
@@ -662,15 +665,23 @@ def _client(words: frozenset[str]) -> bool:
     )
 
 
-def _apple(words: frozenset[str], guest: bool) -> tuple[int, int, str]:
+def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
     chip = next((word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), "")
     variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
     peak = _APPLE_PEAK.get((chip, variant))
     if peak is None:
         low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
         return int(low), _APPLE_HIGH, _ANY_APPLE
-    least = peak * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
+    lowest = peak
+    if smaller := _APPLE_SMALLER.get((chip, variant)):
+        # a guest's cores tell nothing of the chip's
+        if guest or cores is None:
+            lowest = smaller[1]
+        elif cores <= smaller[0]:
+            lowest = peak = smaller[1]
+            name = f"{name} with {smaller[0]} cores"
+    least = lowest * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
     return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
 
 
