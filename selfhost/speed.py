@@ -407,7 +407,7 @@ def _with_accelerators(
         peak = device_bandwidth(devices[number]) if number < len(devices) else None
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
-            return Speed(decode=None, prompt=None, how=f"how fast the memory of {name} is is not known")
+            return Speed(decode=None, prompt=None, how=f"the bandwidth of {name}'s memory is not known")
         kind = _gpu_kind(devices[number])
         held[devices[number].name] = held.get(devices[number].name, 0.0) + share
         names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
