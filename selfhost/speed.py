@@ -459,10 +459,15 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     return _SharedGpu(name=device.name if device else "its GPU", peaks=peaks, used=used)
 
 
+def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
+    """Whether a model in RAM is computed by a GPU that shares it."""
+    shared = _shared_gpu(machine, runtime)
+    return shared is not None and shared.used
+
+
 def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
     """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU that shares the RAM reads them as they are."""
-    shared = _shared_gpu(machine, "llama.cpp")
-    return () if shared is not None and shared.used else machine.instruction_sets
+    return () if uses_shared_gpu(machine, "llama.cpp") else machine.instruction_sets
 
 
 def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, float, float] | None:
