@@ -486,8 +486,8 @@ def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help="what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s, gpu=24GiB[:NAME] or gpu=none, architecture, system, "
-            "instruction_sets=avx2,fma (repeatable)",
+            help="what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s[:measured], gpu=24GiB[:NAME], gpu=2x24GiB[:NAME] or "
+            "gpu=none, architecture, system, instruction_sets=avx2,fma (repeatable)",
         )
         place.add_argument(
             "--measure", action="store_true", help="measure this machine's memory bandwidth first (under a second): narrows the speed"

@@ -16,7 +16,7 @@ from .facts import Record
 from .licenses import satisfies
 from .machine import Accelerator, Machine
 from .needs.records import CpuNeed, Needs
-from .placement import capability_by_name, emptied, free_bytes, room_of
+from .placement import capability_by_name, emptied, free_bytes, metal_limits, room_of
 from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
@@ -588,7 +588,8 @@ def _stacks(machine: Machine) -> tuple[int, int]:
 def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Finding]:
     """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped files, the second none.
 
-    Both count the stacks of threads whole. What glibc reserves for arenas does not count: where it gets none it shares one.
+    As the second counts the kernel's own limit on promises, CommitLimit. All count the stacks of threads whole. What glibc reserves for
+    arenas does not count: where it gets none it shares one.
     """
     low, high, memory = host_low(needs), host_high(needs), needs.memory
     if low is None or high is None or memory is None:
@@ -608,7 +609,9 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
         if left is None or most <= left:
             continue
         never = least > left
-        remedy = f"lift it: `ulimit {option} unlimited`, or ask who set it"
+        limit, remedy = f"`ulimit {option}`", f"lift it: `ulimit {option} unlimited`, or ask who set it"
+        if "CommitLimit" in machine.sources.get(fact, ""):
+            limit, remedy = "the kernel's CommitLimit", "raise it: `sudo sysctl vm.overcommit_ratio=100`, or vm.overcommit_memory=0"
         if mapped and copied and option == "-v" and most - copied <= left:
             remedy += "; or run it with --no-repack, without a second copy of the weights"
         yield made.replace(
@@ -617,7 +620,7 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
             needs=most,
             has=left,
             short=most - left,
-            reason=f"It takes {units.binary(least)} to {units.binary(most)}{what}, and `ulimit {option}` leaves {units.binary(left)}"
+            reason=f"It takes {units.binary(least)} to {units.binary(most)}{what}, and {limit} leaves {units.binary(left)}"
             + ("." if never else ": too close to call."),
             remedy=remedy,
         )
@@ -881,14 +884,12 @@ def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) 
 def _metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:
     """Where Metal may not let the GPU use as much of the RAM; None where it surely does, or nothing can be said."""
     high, total = host_high(needs), machine.memory_total_bytes
-    limit = device.memory_total_bytes
-    if high is None or (limit is None and total is None):
+    limits = metal_limits(device, machine)
+    if high is None or limits is None or high <= limits[0]:
         return None
-    least, most = (limit, limit) if limit is not None else (int((total or 0) * METAL_SHARE[0]), int((total or 0) * METAL_SHARE[1]))
-    if high <= least:
-        return None
-    if limit is not None:
-        gives = f"lets its GPU use {units.binary(limit)} of the RAM"
+    least, most = limits
+    if least == most:
+        gives = f"lets its GPU use {units.binary(least)} of the RAM"
     else:
         gives = f"lets its GPU use about {units.binary(least)} to {units.binary(most)} of the RAM by default"
     # no setting gives it more than there is

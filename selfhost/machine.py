@@ -182,8 +182,8 @@ class Machine(Record):
     Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
     `address_space_bytes` and `private_memory_bytes` are what `ulimit -v` leaves to this process, mapped files included, and what
-    `ulimit -d` leaves, without them; `file_size_limit_bytes` is the largest file that `ulimit -f` lets it write. None where there is no
-    such limit.
+    `ulimit -d` or the kernel's CommitLimit leaves, without them; `file_size_limit_bytes` is the largest file that `ulimit -f` lets it
+    write. None where there is no such limit.
     `cpu_cores_usable` has affinity and quota applied and may be a fraction; `cpu_cores_performance` are those of `cpu_cores_physical` that
     are of the fastest kind, all of them where they are alike. `instruction_sets` are Linux kernel names.
     `accelerators` is None when it is not known whether there are any, () when there are none.

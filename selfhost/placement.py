@@ -15,6 +15,9 @@ DEVICE_MARGIN_BYTES = 1 * GIB
 GPU_ONLY_SHARE = 0.92
 # from here on, but for an A100 and a GB10, it works on four times as much at once (vllm/engine/arg_utils.py, get_batch_defaults)
 LARGE_DEVICE_BYTES = 70 * GIB
+# of the RAM, Metal lets the GPU use two thirds on a Mac with 16 GB to five sixths on one with 128 GB
+# (AlexsJones/llmfit#570, antirez/ds4#893); iogpu.wired_limit_mb changes it
+METAL_SHARE = (0.66, 0.85)
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's layout of the weights
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
 # loaded once, wherever the layers go: on the first device
@@ -131,6 +134,37 @@ def capability_by_name(name: str) -> str | None:
 
     plain = name.lower().replace("-", " ")
     return next((capability for capability, names in _CAPABILITIES if re.search(rf"\b(?:{names})\b", plain)), None)
+
+
+def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
+    """Bytes of the RAM that macOS lets the GPU use, least and most; None where nothing tells. Equal where it was read or set."""
+    if device.memory_total_bytes is not None:
+        return device.memory_total_bytes, device.memory_total_bytes
+    total = machine.memory_total_bytes
+    return None if total is None else (int(total * METAL_SHARE[0]), int(total * METAL_SHARE[1]))
+
+
+def share_on_shared(needs: Needs, machine: Machine, layers: int | None) -> tuple[float, float, float]:
+    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end. 1 wherever nothing limits it.
+
+    The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter does; whole layers move.
+    """
+    device = next((one for one in machine.accelerators or () if one.unified and one.vendor == "apple"), None)
+    limits = None if device is None else metal_limits(device, machine)
+    if limits is None or needs.memory is None or not layers:
+        return 1.0, 1.0, 1.0
+    host = [term for term in needs.memory.terms if term.where == "host"]
+
+    def share(end: str, limit: float) -> float:
+        over = sum(getattr(term, end) for term in host) - limit
+        moving = sum(getattr(term, end) for term in host if term.name in _BY_LAYER)
+        if over <= 0 or not moving:
+            return 1.0
+        return max(0, int(layers * (1 - over / moving))) / layers
+
+    least, most = limits
+    slow, likely, fast = share("high_bytes", least), share("bytes", (least + most) / 2), share("low_bytes", most)
+    return min(slow, likely), likely, max(likely, fast)
 
 
 def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:

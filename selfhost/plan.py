@@ -14,7 +14,7 @@ from .needs.records import Needs
 from .placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from .profiles import Profile, size_of
 from .spec import ModelSpec
-from .speed import PaceRange
+from .speed import PaceRange, uses_shared_gpu
 from .verdict import Judged, Question, Route, exit_code, judge
 from .workload import Workload
 
@@ -53,13 +53,17 @@ class Least(Record):
 
 
 class Known(Record):
-    """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it cannot be told."""
+    """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it cannot be told.
+
+    `by_shared_gpu`: a GPU that shares the RAM computes it.
+    """
 
     profile: Profile
     route: Route
     findings: tuple[Finding, ...]
     placement: str | None
     pace: PaceRange | None
+    by_shared_gpu: bool = False
 
 
 class Plan(Record):
@@ -113,7 +117,8 @@ def make_plan(
         route = found.route(offered=False)
         placement = found.needs.placement if found.needs else None
         pace = found.speed.decode if found.speed else None
-        known.append(Known(profile=profile, route=route, findings=found.findings, placement=placement, pace=pace))
+        shared = placement == "host" and uses_shared_gpu(profile.machine, here.workload.runtime)
+        known.append(Known(profile=profile, route=route, findings=found.findings, placement=placement, pace=pace, by_shared_gpu=shared))
     order = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
     known.sort(key=lambda one: (order.index(one.route), *size_of(one.profile.machine), one.profile.name))
     stopping = (Outcome.FAIL, Outcome.UNKNOWN)

@@ -150,6 +150,9 @@ _APPLE_PEAK: Mapping[tuple[str, str], float] = {
     ("m3", ""): 100, ("m3", "pro"): 150, ("m3", "max"): 400, ("m3", "ultra"): 819,
     ("m4", ""): 120, ("m4", "pro"): 273, ("m4", "max"): 546, ("m5", ""): 153.6,
 }  # fmt: skip
+# chips that are made with two widths of memory, by the cores of the smaller one: those cores and its GB/s (Apple's technical
+# specifications of the MacBook Pro: support.apple.com/en-us/117736 and 121553)
+_APPLE_SMALLER: Mapping[tuple[str, str], tuple[int, float]] = {("m3", "max"): (14, 300), ("m4", "max"): (14, 410)}
 _APPLE_LEAST: Mapping[str, float] = {"": 0.6, "pro": 0.45, "max": 0.3, "ultra": 0.25}
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
@@ -248,12 +251,14 @@ def predict(
     context_tokens: int | None = None,
     runtime: str | None = None,
     offloaded: Mapping[int, float] | None = None,
+    on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> Speed:
     """The pace with half of `context_tokens` filled; None of it: with an empty context. The rest of what is offloaded is in RAM.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`); {} gives no range. Without an
     architecture the cost of layers and context is not known and the slow end is lower. `runtime` is the id of a `RuntimeSpec`.
-    `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on it (`shares_of`).
+    `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on it (`shares_of`). `on_shared`: share
+    of the layers that a GPU which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
     """
     size = sum(read_bytes.values())
     if size <= 0:
@@ -266,7 +271,7 @@ def predict(
         return _with_accelerators(machine, architecture, read_bytes, depth, offloaded, runtime if foreign else None)
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
-        return _on_shared_gpu(shared, architecture, read_bytes, depth, runtime if foreign else None)
+        return _on_shared_gpu(machine, shared, architecture, read_bytes, depth, runtime if foreign else None, on_shared)
     memory = bandwidth(machine)
     if memory is None:
         return Speed(decode=None, prompt=None, how="neither the memory bandwidth nor the number of cores was read")
@@ -410,7 +415,7 @@ def _with_accelerators(
         peak = device_bandwidth(devices[number]) if number < len(devices) else None
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
-            return Speed(decode=None, prompt=None, how=f"how fast the memory of {name} is is not known")
+            return Speed(decode=None, prompt=None, how=f"the bandwidth of {name}'s memory is not known")
         kind = _gpu_kind(devices[number])
         held[devices[number].name] = held.get(devices[number].name, 0.0) + share
         names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
@@ -468,10 +473,15 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     return _SharedGpu(name=device.name if device else "its GPU", peaks=peaks, used=used)
 
 
+def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
+    """Whether a model in RAM is computed by a GPU that shares it."""
+    shared = _shared_gpu(machine, runtime)
+    return shared is not None and shared.used
+
+
 def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
     """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU that shares the RAM reads them as they are."""
-    shared = _shared_gpu(machine, "llama.cpp")
-    return () if shared is not None and shared.used else machine.instruction_sets
+    return () if uses_shared_gpu(machine, "llama.cpp") else machine.instruction_sets
 
 
 def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, float, float] | None:
@@ -493,24 +503,51 @@ def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, 
 
 
 def _on_shared_gpu(
-    gpu: _SharedGpu, architecture: Architecture | None, read_bytes: Mapping[str, int], depth: float, foreign: str | None
+    machine: Machine,
+    gpu: _SharedGpu,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+    foreign: str | None,
+    held: tuple[float, float, float],
 ) -> Speed:
-    """All of it read from RAM by the GPU."""
-    slow, likely, fast = (1 / taken for taken in _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, depth, foreign is not None))
+    """Read from RAM by the GPU, but for the layers beyond what it is let to hold: those are the processor's, one after the other."""
+    whole = min(held) >= 1
+    memory = None if whole else bandwidth(machine)
+    if not whole and memory is None:
+        return Speed(
+            decode=None, prompt=None, how="a part of it is left to the processor, and neither its bandwidth nor its cores were read"
+        )
+
+    def paces(at: float, strange: bool) -> list[float]:
+        taken = _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, strange)
+        if memory is not None:
+            threads, cores = _threads(machine), _kind(machine).cores
+            rates = (memory.low, memory.likely, memory.high)
+            read, attending = _rated(read_bytes), 0.0 if architecture is None else _attention_flops(architecture, at)
+            ends = zip(rates, cores, strict=True)
+            beside = [_seconds(architecture, read, rate, threads * core, core, attending) for rate, core in ends]
+            taken = [share * own + (1 - share) * other for share, own, other in zip(held, taken, beside, strict=True)]
+        return [1 / one for one in taken]
+
+    slow, likely, fast = paces(depth, foreign is not None)
     low, high = gpu.peaks[0], gpu.peaks[2]
     rate = f"{units.decimal(int(high))}/s" if low == high else f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s, not measured"
     used = _percent(_SHARED.weights[0], _SHARED.weights[2])
     how = f"on {gpu.name}, which shares the RAM ({rate} at most), of which decoding has been seen to use {used}"
+    if memory is not None:
+        part = _percent(held[0], held[2]) if f"{held[0]:.0%}" != f"{held[2]:.0%}" else f"{held[0]:.0%}"
+        how = f"{part} of the layers {how}, the rest on the processor: {memory.how}"
     if architecture is not None and depth:
-        empty, full = (1 / _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, False)[1] for at in (0.0, 2 * depth))
+        empty, full = (paces(at, False)[1] for at in (0.0, 2 * depth))
         how += _in_context(depth, empty, full)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
-    def whole() -> Speed:
-        prompt = None if foreign else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
+    def told() -> Speed:
+        prompt = None if foreign or not whole else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
-    return Speed.partly({"decode": decode}, whole)
+    return Speed.partly({"decode": decode}, told)
 
 
 def _cache_bytes(architecture: Architecture, depth: float) -> float:
@@ -642,7 +679,7 @@ def _chip(machine: Machine) -> tuple[int, int, str] | None:
     """As `assumed_bandwidth`, for a chip whose name tells it."""
     words = _words(machine)
     if "apple" in words or _on_apple_gpu(machine):
-        return _apple(words, _is_guest(machine))
+        return _apple(words, _is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable)
     for needed, name, least, peak in _FIXED:
         if needed <= words:
             return int(least * (_GUEST_SHARE if _is_guest(machine) else 1) * _GB), int(peak * _GB), f"as a {name} has"
@@ -655,15 +692,23 @@ def _client(words: frozenset[str]) -> bool:
     )
 
 
-def _apple(words: frozenset[str], guest: bool) -> tuple[int, int, str]:
+def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
     chip = next((word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), "")
     variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
     peak = _APPLE_PEAK.get((chip, variant))
     if peak is None:
         low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
         return int(low), _APPLE_HIGH, _ANY_APPLE
-    least = peak * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
+    lowest = peak
+    if smaller := _APPLE_SMALLER.get((chip, variant)):
+        # a guest's cores tell nothing of the chip's
+        if guest or cores is None:
+            lowest = smaller[1]
+        elif cores <= smaller[0]:
+            lowest = peak = smaller[1]
+            name = f"{name} with {smaller[0]} cores"
+    least = lowest * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
     return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
 
 

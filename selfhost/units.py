@@ -119,21 +119,35 @@ def parse_count(text: str) -> int:
     return size // scale
 
 
-def binary(count: int) -> str:
-    """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits."""
-    return _scaled(count, ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")))
+_BINARY = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
+_DECIMAL = ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
 
 
-def decimal(count: int) -> str:
+def binary(count: int, *, more: int = 0) -> str:
+    """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits, and `more`."""
+    return _scaled(count, _BINARY, more)
+
+
+def decimal(count: int, *, more: int = 0) -> str:
     """Downloads and disks, as publishers and shops state them: `4.37 GB`."""
-    return _scaled(count, ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB")))
+    return _scaled(count, _DECIMAL, more)
+
+
+def binary_at_least(count: int) -> str:
+    """As `binary`, rounded up: what is printed is enough."""
+    return _scaled(count, _BINARY, 0, up=True)
+
+
+def decimal_at_least(count: int) -> str:
+    """As `decimal`, rounded up: what is printed is enough."""
+    return _scaled(count, _DECIMAL, 0, up=True)
 
 
 # a float holds no more, and int() prints no more than 4,300 digits: only a hostile file gets there
 _ABSURD = 10**40
 
 
-def _scaled(count: int, steps: tuple[tuple[int, str], ...]) -> str:
+def _scaled(count: int, steps: tuple[tuple[int, str], ...], more: int, *, up: bool = False) -> str:
     sign, size = ("-", -count) if count < 0 else ("", count)
     if size >= _ABSURD:
         return f"{sign}over {_ABSURD // steps[0][0]:,} {steps[0][1]}"
@@ -141,7 +155,9 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...]) -> str:
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
-            places = 2 if value < 9.995 else 1 if value < 99.95 else 0
+            places = (2 if value < 9.995 else 1 if value < 99.95 else 0) + more
+            if up:
+                value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
     return f"{sign}{size} bytes" if size != 1 else f"{sign}1 byte"
 

@@ -12,7 +12,7 @@ from .findings import Finding, Outcome
 from .machine import Machine
 from .needs.records import Needs, Term
 from .offers import Offer
-from .placement import emptied, placements
+from .placement import emptied, placements, share_on_shared
 from .present import Here
 from .quality import Quality
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
@@ -393,6 +393,9 @@ def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | 
         # an accelerator with memory of its own may hold what does not say how much it takes
         why = "where it would lie is not, for what it takes is not known"
     elif question.read_bytes is not None:
+        # only a program that shares layers out leaves some of them to the processor
+        splits = question.runtime is None or question.runtime.splits_layers
+        layers = question.spec.architecture.layers if splits and question.spec.architecture else None
         pace = predict(
             machine,
             question.spec.architecture,
@@ -400,6 +403,7 @@ def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | 
             context_tokens=question.workload.context_tokens,
             runtime=question.workload.runtime,
             offloaded=shares_of(placed) if placed.placement != "host" else None,
+            on_shared=share_on_shared(placed, machine, layers),
         )
         if pace is not None and question.companions is not None and question.companions.drafted_tokens:
             pace = with_draft(pace, question.companions.drafted_tokens)

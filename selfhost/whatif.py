@@ -35,6 +35,18 @@ ASSUMED_SETS: Mapping[str, tuple[str, ...]] = {
     "aarch64": ("fp", "asimd"),
     "macos-aarch64": ("fp", "asimd", "fphp", "asimdhp", "asimddp", "atomics"),
 }
+# which every processor of an architecture has: x86-64 by its psABI, 64-bit Arm by AAPCS64 and as Linux expects it
+BASELINE_SETS: Mapping[str, tuple[str, ...]] = {"x86_64": ("sse", "sse2"), "aarch64": ("fp", "asimd")}
+# which others each brings, by Linux kernel names, where SSE3 is pni: OPTION_MASK_ISA_…_SET of gcc/common/config/i386/i386-common.cc and
+# gcc/config/aarch64/aarch64-option-extensions.def (GCC 15)
+IMPLIED_SETS: Mapping[str, tuple[str, ...]] = {
+    "sse2": ("sse",), "pni": ("sse2",), "ssse3": ("pni",), "sse4_1": ("ssse3",), "sse4_2": ("sse4_1",), "avx": ("sse4_2",),
+    "f16c": ("avx",), "fma": ("avx",), "avx2": ("avx",), "avx_vnni": ("avx2",), "avx512f": ("avx2",), "avx512bw": ("avx512f",),
+    "avx512cd": ("avx512f",), "avx512dq": ("avx512f",), "avx512vl": ("avx512f",), "avx512_vnni": ("avx512f",),
+    "avx512_bf16": ("avx512bw",), "avx512_fp16": ("avx512bw",), "amx_int8": ("amx_tile",), "amx_bf16": ("amx_tile",),
+    "asimd": ("fp",), "fphp": ("fp",), "asimdhp": ("asimd", "fphp"), "asimddp": ("asimd",), "i8mm": ("asimd",), "bf16": ("asimd",),
+    "sve": ("asimdhp",), "sve2": ("sve",),
+}  # fmt: skip
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub, GitLab)
 ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 MOST_ASSUMED_CORES = 64
@@ -46,6 +58,8 @@ _VENDORS = (
     ("intel", ("intel", "arc")),
 )
 _NAME_LENGTH = 120
+# as of a profile
+_MOST_CARDS = 64
 
 
 class SettingError(InputError):
@@ -55,8 +69,8 @@ class SettingError(InputError):
 def apply(machine: Machine, settings: Sequence[str]) -> Machine:
     """`machine` as it would be with each `key=value` of `settings`, for planning. Without settings it is returned as it is.
 
-    Keys: memory, cores, disk, bandwidth, gpu (`24GiB`, `24GiB:NAME`, `none`; several make several), architecture, system,
-    instruction_sets. Raises `SettingError` with every fault.
+    Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure` would find), gpu (`24GiB`,
+    `2x24GiB:NAME`, `none`; several make several), architecture, system, instruction_sets. Raises `SettingError` with every fault.
     """
     if not settings:
         return machine
@@ -82,7 +96,10 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
 
 
 def planned(machine: Machine) -> Machine:
-    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction sets that it lacks are assumed."""
+    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction sets that it lacks are assumed.
+
+    Those that it has bring what they imply: whoever states them names the last ones.
+    """
     assumed = list(machine.assumed)
     changes: dict[str, Any] = {"planning": True}
     sources = dict(machine.sources)
@@ -92,7 +109,9 @@ def planned(machine: Machine) -> Machine:
         assumed += [f"disks.{disk.purpose}.free_bytes" for disk in machine.disks if disk.free_bytes is None]
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
     sets = _class_sets(machine.system, machine.architecture)
-    if machine.instruction_sets is None and sets is not None:
+    if machine.instruction_sets is not None:
+        changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
+    elif sets is not None:
         changes["instruction_sets"] = sets
         sources["instruction_sets"] = f"assumed: what nearly every {machine.architecture} processor in use has"
         assumed.append("instruction_sets")
@@ -102,6 +121,14 @@ def planned(machine: Machine) -> Machine:
         sources["cpu_cores_usable"] = f"assumed: one for each {units.binary(ASSUMED_BYTES_PER_CORE)} of memory"
         assumed.append("cpu_cores_usable")
     return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
+
+
+def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
+    """Those that were named, then those that they bring and those that every processor of the architecture has."""
+    found = [*sets, *BASELINE_SETS.get(architecture or "", ())]
+    for name in found:
+        found += (other for other in IMPLIED_SETS.get(name, ()) if other not in found)
+    return tuple(dict.fromkeys(found))
 
 
 def vendor_of(name: str) -> str:
@@ -152,9 +179,12 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]
             unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota)", entry.fact)]
         elif key == "bandwidth":
-            put("memory_bandwidth_bytes_per_second", value, text)
+            rate, measured_there = value
+            put("memory_bandwidth_bytes_per_second", rate, text)
+            if measured_there:
+                sources["memory_bandwidth_bytes_per_second"] = f"measured, by --set {text}"
         elif key == "gpu":
-            put("accelerators", tuple(card for _, card in given if card is not None), ", ".join(one for one, _ in given))
+            put("accelerators", tuple(card for _, cards in given for card in cards or ()), ", ".join(one for one, _ in given))
             unread = [entry for entry in unread if not entry.fact.startswith("accelerators.")]
         elif key == "system":
             put("system", value, text)
@@ -234,6 +264,14 @@ def _size(key: str, most: int) -> Callable[[str], int]:
     return read
 
 
+def _bandwidth(text: str) -> tuple[int, bool]:
+    """Bytes per second, and whether that is what was measured and no peak."""
+    rate, told, how = text.partition(":")
+    if told and how.strip().lower() != "measured":
+        raise _Fault(f"{_shown(how.strip())!r} says nothing of it", "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured")
+    return _rate(rate), bool(told)
+
+
 def _rate(text: str) -> int:
     lower = text.strip().lower()
     ending = next((word for word in ("/second", "/sec", "/s", "ps") if lower.endswith(word)), "")
@@ -258,18 +296,29 @@ def _free(text: str) -> int:
     return 0 if text.strip() == "0" else _size("disk", MAX_DISK_BYTES)(text)
 
 
-def _gpu(text: str) -> Accelerator | None:
+# names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
+_AFTER_WORD = re.compile(r"(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)", re.IGNORECASE)
+_BEFORE_WORD = re.compile(r"(?<=\d)(?:ti(?=super|\b)|(?:super|xtx|xt|gre)\b)|(?<=\dti)super\b", re.IGNORECASE)
+
+
+def _gpu(text: str) -> tuple[Accelerator, ...] | None:
     if text.lower() == "none":
         return None
     size, _, name = text.partition(":")
+    many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
+    count = int(many[1]) if many else 1
+    size = many[2] if many else size
+    if "," in size or not 1 <= count <= _MOST_CARDS:
+        what = f"of {count} cannot be asked about" if many else "is one size for each of several"
+        raise _Fault(what, "write for example gpu=2x24GiB, or --set gpu=… once for each")
     if name.strip():
         try:
             name = checked_name(name.strip(), "gpu")
         except MachineFileError as error:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     memory = _size("gpu", MAX_MEMORY_BYTES)(size)
-    name = name.strip() or f"GPU with {units.binary(memory)}"
-    return Accelerator(vendor=vendor_of(name), name=name, memory_total_bytes=memory, unified=False)
+    name = _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", name.strip())) or f"GPU with {units.binary(memory)}"
+    return (Accelerator(vendor=vendor_of(name), name=name, memory_total_bytes=memory, unified=False),) * count
 
 
 def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[str], str]:
@@ -299,7 +348,7 @@ _SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "memory": _size("memory", MAX_MEMORY_BYTES),
     "cores": _cores,
     "disk": _free,
-    "bandwidth": _rate,
+    "bandwidth": _bandwidth,
     "gpu": _gpu,
     "architecture": _choice(normal_architecture, ARCHITECTURES),
     "system": _choice(normal_system, SYSTEMS),
@@ -310,7 +359,7 @@ _EXAMPLES = {
     "cores": "cores=8",
     "disk": "disk=500GB",
     "bandwidth": "bandwidth=80GB/s",
-    "gpu": "gpu=24GiB or gpu=none",
+    "gpu": "gpu=24GiB, gpu=2x24GiB or gpu=none",
     "architecture": "architecture=aarch64",
     "system": "system=linux",
     "instruction_sets": "instruction_sets=avx2,fma,f16c",

@@ -21,6 +21,7 @@ from selfhost.profiles import all_profiles
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import plan_document
 from selfhost.verdict import Route, Verdict
+from selfhost.whatif import apply
 
 SCHEMAS = Path(__file__).parents[1] / "selfhost" / "schemas"
 GIB, GB = 2**30, 10**9
@@ -308,6 +309,36 @@ def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
     assert all(any(one.profile.kind == kind and one.profile.name in short for one in plan.fitting) for kind in kinds)
     assert all(one.profile.name in full for one in plan.fitting)
     assert "check your configuration" in short
+
+
+@pytest.mark.parametrize("model", ["mistral-7b", "qwen3-14b", "gpt2"])
+def test_what_the_text_says_is_enough_is(model: str) -> None:
+    """The figures as printed, given to `check` with --set, pass; of disks, the one for a large disk where the disk is large."""
+    plan = plan_of(model, Workload())
+    assert plan.least is not None
+    shown = plain(plan_document(plan), 200)
+    figures = {name: re.search(rf"^  {name} +([\d.,]+ \w+(?:/s)?)", shown, re.M) for name in ("RAM", "disk", "bandwidth")}
+    large = re.search(r"; ([\d.]+ GB) on a large one", shown)
+    assert large is not None
+    told = {name: found[1] for name, found in figures.items() if found is not None}
+    assert len(told) == 3
+    for disk, size in ((told["disk"], 0), (large[1], 10**12)):
+        disks = tuple(one.replace(total_bytes=size) for one in plan.least.machine.disks or ())
+        settings = [f"memory={told['RAM']}", f"disk={disk}", f"bandwidth={told['bandwidth']}:measured"]
+        verdict = check(model, Workload(), machine=apply(plan.least.machine.replace(disks=disks), settings))
+        outcomes = {finding.check: finding.outcome for finding in verdict.findings}
+        assert (outcomes["memory"], outcomes["disk"]) == (Outcome.PASS, Outcome.PASS)
+        assert verdict.speed is not None
+        assert verdict.speed.decode is not None
+        assert verdict.speed.decode.low >= 2
+
+
+def test_a_gpu_that_shares_the_ram_is_where_it_runs() -> None:
+    """On a Mac the RAM holds it and the GPU computes it; on a laptop without one the processor does."""
+    shown = plain(plan_document(plan_of("mistral-7b", Workload()), verbose=True), 120)
+    rows = {line.split()[0]: line.split() for line in shown.splitlines() if line.startswith("  ") and line.split()}
+    assert "GPU" in rows["macbook-air-m2-8gb"]
+    assert "RAM" in rows["laptop-ddr4-8gb"]
 
 
 def test_a_plan_counts_apart_what_runs_and_what_may() -> None:

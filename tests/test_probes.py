@@ -887,7 +887,11 @@ def test_memory_that_may_be_a_gpus_is_unread(build: Callable[..., RecordedHost],
 
 @pytest.mark.parametrize(("mode", "available"), [("0", 12), ("1", 12), ("2", 3), (None, None), ("3", None)])
 def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode: str | None, available: int | None) -> None:
-    """Overcommit mode 2 refuses what is above CommitLimit, whatever is free; mapped files do not count, so the limit stays what it is."""
+    """Overcommit mode 2 refuses what is above CommitLimit, whatever is free.
+
+    Files that are mapped to be read are charged nothing (docs.kernel.org/mm/overcommit-accounting.html), so the limit on memory stays
+    what it is; private memory can never be more, whatever else is closed.
+    """
     files = version_2({"cgroup.controllers": "cpu\n"})
     files["/proc/meminfo"] = MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 5242880 kB\n"
     if mode is not None:
@@ -896,6 +900,13 @@ def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode
     lawful(machine)
     assert machine.memory_limit_bytes == 16 * GIB
     assert machine.memory_available_bytes == (available * GIB if available is not None else None)
+    assert machine.private_memory_bytes == (8 * GIB if mode == "2" else None)
+    if mode == "2":
+        # of two limits the lower one counts
+        limits = "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
+        both = read_machine(build(files | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 0 kB\n"}))
+        assert both.private_memory_bytes == 2 * GIB
+        assert "ulimit -d" in both.sources["private_memory_bytes"]
     # more is promised than the limit allows: this cannot be mode 2
     loose = files | {"/proc/meminfo": MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 9242880 kB\n"}
     assert mode == "2" or read_machine(build(loose)).memory_available_bytes == 12 * GIB

@@ -58,10 +58,36 @@ def test_accelerators_of_profiles() -> None:
     """Memory of its own or shared, and as many as there are."""
     cards = load("aws-p5.48xlarge").machine.accelerators
     assert cards is not None
-    assert [card.memory_total_bytes for card in cards] == [80 * GIB] * 8
+    assert [card.memory_total_bytes for card in cards] == [81559 * 2**20] * 8
     mac = load("macbook-pro-m4-max-48gb").machine.accelerators
     assert mac is not None
     assert [(card.vendor, card.unified) for card in mac] == [("apple", True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "mib"),
+    # as nvidia-smi prints them: recordings, and modal-labs/modal-client#2797
+    [
+        ("aws-g4dn.xlarge", 15360), ("azure-NC4as_T4_v3", 15360), ("aws-g5.xlarge", 23028), ("aws-g6.xlarge", 23034),
+        ("gcp-g2-standard-4", 23034), ("aws-g6e.xlarge", 46068), ("gcp-a2-highgpu-1g", 40960), ("server-8x-h200", 143771),
+        ("desktop-rtx4080s-16gb", 16376),
+    ],
+)  # fmt: skip
+def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
+    """Cards are sold by the GB and half of them keep a part for themselves: 24 GB of an L4 are 22.5 GiB."""
+    cards = load(name).machine.accelerators
+    assert cards is not None
+    assert cards[0].memory_total_bytes == mib * 2**20
+
+
+def test_one_card_is_the_same_in_every_profile() -> None:
+    """By the name that its driver says: no two profiles disagree on its memory."""
+    sizes: dict[str, set[int | None]] = {}
+    for profile in ALL:
+        for card in profile.machine.accelerators or ():
+            if not card.unified:
+                sizes.setdefault(card.name, set()).add(card.memory_total_bytes)
+    assert {name: found for name, found in sizes.items() if len(found) > 1} == {}
 
 
 def test_disks_of_profiles() -> None:

@@ -221,6 +221,19 @@ def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
     assert "speed" not in first
 
 
+def test_what_is_short_does_not_look_equal() -> None:
+    """5.743 GiB of 5.739: a row that is short by 4 MiB shows two figures that differ."""
+    verdict = samples.local()
+    memory = verdict.finding("memory")
+    assert memory is not None
+    close = memory.replace(needs=5_743 * 2**30 // 1000, has=5_739 * 2**30 // 1000, short=4 * 2**30 // 1000, outcome=Outcome.UNKNOWN)
+    findings = tuple(close if one is memory else one for one in verdict.findings)
+    shown = plain(check_text.check_document([verdict.replace(findings=findings)]), 100)
+    row = next(line for line in shown.splitlines() if line.startswith("  memory "))
+    assert "5.743 GiB" in row
+    assert "5.739 GiB" in row
+
+
 def test_a_wide_range_names_the_slow_end() -> None:
     """A speed known within a factor of two needs no caution; a wider range names its slow end and how to narrow it."""
     narrow = samples.local()

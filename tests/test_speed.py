@@ -396,6 +396,23 @@ def test_other_chips_are_not_taken_for_them(name: str) -> None:
     assert "may have" in found[2]
 
 
+@pytest.mark.parametrize(
+    ("chip", "cores", "peak"),
+    # support.apple.com/en-us/117736 and 121553
+    [("M3 Max", 14, 300), ("M3 Max", 16, 400), ("M4 Max", 14, 410), ("M4 Max", 16, 546), ("M2 Max", 12, 400), ("M4 Max", None, 546)],
+)
+def test_the_cores_of_a_chip_tell_which_of_two_it_is(chip: str, cores: int | None, peak: int) -> None:
+    """Apple makes the Max with two widths of memory, and the smaller one has fewer cores."""
+    mac = Machine(system="macos", architecture="aarch64", scope="host", cpu_model=f"Apple {chip}", cpu_cores_physical=cores)
+    found = speed.assumed_bandwidth(mac)
+    assert found is not None
+    assert found[1] == peak * 10**9
+    # some of the cores of a chip, in a virtual machine, do not tell
+    guest = speed.assumed_bandwidth(mac.replace(scope="vm"))
+    assert guest is not None
+    assert guest[1] == (peak if cores is None else max(peak, {"M3 Max": 400, "M4 Max": 546}.get(chip, 0))) * 10**9
+
+
 def test_an_unknown_chip_by_apple_spans_them_all() -> None:
     """A chip that is newer than the table, or has no name, lies between an M1's cores and an M3 Ultra's memory."""
     for name in ("Apple M9 Max", "Apple processor", None):

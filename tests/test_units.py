@@ -90,6 +90,22 @@ def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
 @pytest.mark.parametrize(
     ("size", "binary", "decimal"),
     [
+        (1, "1 byte", "1 byte"),
+        (5_741 * 2**20, "5.61 GiB", "6.02 GB"),
+        (4_602_000_001, "4.29 GiB", "4.61 GB"),
+        (2**30, "1.00 GiB", "1.08 GB"),
+    ],
+)
+def test_what_is_enough_is_rounded_up(size: int, binary: str, decimal: str) -> None:
+    """The figure that is printed, read again, is never less than what it stands for."""
+    printed = units.binary_at_least(size), units.decimal_at_least(size)
+    assert printed == (binary, decimal)
+    assert size == 1 or all(units.parse_bytes(text) >= size for text in printed)
+
+
+@pytest.mark.parametrize(
+    ("size", "binary", "decimal"),
+    [
         (0, "0 bytes", "0 bytes"),
         (1, "1 byte", "1 byte"),
         (5_264_870_912, "4.90 GiB", "5.26 GB"),

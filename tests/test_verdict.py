@@ -17,6 +17,7 @@ from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.placement import smallest_device_bytes
 from selfhost.present import Here
+from selfhost.profiles import load
 from selfhost.spec import (
     Architecture,
     Availability,
@@ -393,6 +394,17 @@ def test_limits_of_the_shell_count_otherwise_than_memory(limits: dict[str, int],
     assert "this machine (limited to 3.00 GiB" in small.reason
     # a machine with other memory is not this shell
     assert found("memory", asked, apply(MACHINE.replace(**limits), ["memory=16GiB"])).code == "memory-fits"
+
+
+def test_what_the_kernel_promises_is_no_limit_of_the_shell() -> None:
+    """CommitLimit bounds private memory as `ulimit -d` does, and closing programs does not raise it: what lifts it is another setting."""
+    source = {"private_memory_bytes": "/proc/meminfo, CommitLimit: /proc/sys/vm/overcommit_memory is 2"}
+    terms = (term(2 * GIB, 2 * GIB), term(GIB, GIB, "repacked_weights"), term(GIB, 2 * GIB, "kv_cache"))
+    asked = question(needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB)))
+    finding = found("memory", asked, MACHINE.replace(private_memory_bytes=GIB, sources=source))
+    assert (finding.outcome, finding.code) == (Outcome.FAIL, "memory-too-small")
+    assert "CommitLimit leaves 1.00 GiB" in finding.reason
+    assert "vm.overcommit_ratio" in (finding.remedy or "")
 
 
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
@@ -802,6 +814,26 @@ def test_metal_gives_the_gpu_a_share_of_the_ram(needed: int, limit: int | None, 
     assert not judge(asked, machine).failed
     if code == "accelerator-partly":
         assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
+
+
+@pytest.mark.parametrize(("gib", "slower"), [(64, True), (96, False)])
+def test_what_metal_leaves_over_is_paced_by_the_processor(gib: int, slower: bool) -> None:
+    """59.5 GiB on a Mac with 64, of which the GPU may use 42 to 54: at the slow end 8 of 36 layers and more are the processor's."""
+    mac = load("macbook-pro-m2-max-64gb").machine
+    asked = api.check("gpt-oss-120b", machine=mac.replace(memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB))
+    lifted = mac.accelerators[0].replace(memory_total_bytes=90 * GIB) if mac.accelerators else None
+    assert lifted is not None
+    whole = api.check("gpt-oss-120b", machine=mac.replace(accelerators=(lifted,)))
+    partly = asked.finding("accelerator")
+    assert partly is not None
+    assert (partly.code == "accelerator-partly") is slower
+    assert asked.speed is not None
+    assert asked.speed.decode is not None
+    assert whole.speed is not None
+    assert whole.speed.decode is not None
+    ratio = asked.speed.decode.low / whole.speed.decode.low
+    assert 0.1 < ratio < 0.9 if slower else ratio == 1
+    assert ("processor" in asked.speed.how) is slower
 
 
 def test_no_setting_gives_metal_more_than_the_ram() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from selfhost import Workload, check, cli, findings
 from selfhost.findings import Finding, Outcome
 from selfhost.machine import PURPOSES, Accelerator, Disk, Machine
+from selfhost.speed import gpu_bandwidth
 from selfhost.whatif import SettingError, apply, planned
 
 ROOT = Path(__file__).parents[1]
@@ -47,8 +48,11 @@ def finding(name: str, machine: Machine, workload: Workload | None = None, model
         ("gpu=none", {"accelerators": ()}),
         ("architecture=arm64", {"architecture": "aarch64"}),
         ("system=Darwin", {"system": "macos"}),
-        ("instruction_sets=AVX2,fma", {"instruction_sets": ("avx2", "fma")}),
-        ("instruction-sets=none", {"instruction_sets": ()}),
+        (
+            "instruction_sets=AVX2,fma",
+            {"instruction_sets": ("avx2", "fma", "sse", "sse2", "avx", "sse4_2", "sse4_1", "ssse3", "pni")},
+        ),
+        ("instruction-sets=none", {"instruction_sets": ("sse", "sse2")}),
     ],
 )
 def test_a_setting_sets_its_facts(setting: str, facts: dict[str, Any]) -> None:
@@ -130,6 +134,10 @@ FAULTS = {
     "memory=16,5GiB": "16.5GiB",
     "gpu=big": "gpu=24GiB",
     "gpu=24GiB:\x1b[31m": "plain text",
+    "gpu=24GiB,24GiB": "gpu=2x24GiB",
+    "gpu=0x24GiB": "gpu=2x24GiB",
+    "gpu=999x24GiB": "gpu=2x24GiB",
+    "bandwidth=80GB/s:peak": "80GB/s:measured",
     "architecture=arm65": "aarch64",
     "system=linx": "linux",
     "instruction_sets=avx 2": "avx2,fma",
@@ -205,6 +213,42 @@ def test_what_a_planned_machine_does_not_state_is_assumed() -> None:
     assert not check(MODEL, machine=BARE).can_run
 
 
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("RTX4090", "RTX 4090"), ("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 3090"), ("rtx4070tisuper", "rtx 4070 ti super"),
+        ("GeForceRTX3080Ti", "GeForce RTX 3080 Ti"), ("RX7900XTX", "RX 7900 XTX"), ("TeslaT4", "Tesla T4"), ("A100-80GB", "A100-80GB"),
+    ],
+)  # fmt: skip
+def test_a_gpu_is_known_without_the_spaces_of_its_name(typed: str, name: str) -> None:
+    """People write RTX4090; drivers write NVIDIA GeForce RTX 4090, and tables go by their words."""
+    (card,) = apply(HERE, [f"gpu=24GiB:{typed}"]).accelerators or ()
+    assert card.name == name
+    if "4090" in typed:
+        assert card.vendor == "nvidia"
+        assert gpu_bandwidth(card.name) == 1008 * GB
+
+
+def test_several_gpus_of_a_kind() -> None:
+    """`2x24GiB:NAME` is two of them; they hold what one does not."""
+    cards = apply(HERE, ["gpu=2x24GiB:NVIDIA GeForce RTX 3090"]).accelerators
+    assert cards == apply(HERE, ["gpu=24GiB:NVIDIA GeForce RTX 3090", "gpu=24GiB:NVIDIA GeForce RTX 3090"]).accelerators
+    assert cards is not None
+    assert [card.memory_total_bytes for card in cards] == [24 * GIB] * 2
+
+
+def test_a_bandwidth_may_be_stated_as_measured() -> None:
+    """A figure on a page is a peak, of which processors use a part; what `--measure` finds is used nearly whole."""
+    peak, measured = (apply(HERE, [f"bandwidth=40GB/s{how}"]) for how in ("", ":measured"))
+    slow, fast = (check("mistral-7b", machine=machine).speed for machine in (peak, measured))
+    assert slow is not None
+    assert fast is not None
+    assert slow.decode is not None
+    assert fast.decode is not None
+    assert fast.decode.low > 1.5 * slow.decode.low
+    assert "--set" in measured.sources["memory_bandwidth_bytes_per_second"]
+
+
 def test_what_was_stated_is_not_assumed() -> None:
     """A setting takes the place of what would be assumed."""
     machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "cores=4", "disk=1TB", "instruction_sets=sse2,avx2,fma,f16c,bmi2"])
@@ -212,6 +256,17 @@ def test_what_was_stated_is_not_assumed() -> None:
     assert finding("cpu", machine).code == "cpu-suits"
     machine = apply(planned(BARE), ["disk=1TB", "cores=2"])
     assert not {"disks", "cpu_cores_usable"} & set(machine.assumed)
+
+
+@pytest.mark.parametrize("sets", ["avx2,fma", "avx512f", "none"])
+def test_stated_instruction_sets_bring_what_every_processor_with_them_has(sets: str) -> None:
+    """SSE2 belongs to x86-64 (its psABI) and every set of vectors to those before it: a build for either does not crash."""
+    found = finding("cpu", apply(HERE, [f"instruction_sets={sets}"]))
+    assert found.outcome is not Outcome.FAIL
+    arm = apply(HERE, ["architecture=aarch64", "instruction_sets=asimddp"])
+    assert set(arm.instruction_sets or ()) == {"asimddp", "asimd", "fp"}
+    # what another processor had is not brought along
+    assert apply(HERE, ["architecture=riscv64", "instruction_sets=none"]).instruction_sets == ()
 
 
 def test_free_space_that_is_assumed_rules_out_nothing_but_a_stated_disk_does() -> None:

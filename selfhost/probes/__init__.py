@@ -39,7 +39,7 @@ def read_machine(host: Host | None = None) -> Machine:
         ("memory_total_bytes", read_total),
         ("memory_limit_bytes", lambda host, found: read_limit(host, found, limits)),
         ("memory_available_bytes", lambda host, found: read_available(host, found, limits)),
-        ("address_space_bytes", lambda _, found: read_process_limits(found, limits)),
+        ("address_space_bytes", lambda host, found: read_process_limits(host, found, limits)),
         ("swap_free_bytes", lambda host, found: read_swap(host, found, limits)),
         ("cpu_model", read_model),
         ("cpu_cores_physical", read_physical),

@@ -482,12 +482,20 @@ def read_available(host: Host, found: Found, limits: Limits | None) -> None:
     found.put(AVAILABLE, min(size, ceiling), source)
 
 
-def read_process_limits(found: Found, limits: Limits | None) -> None:
-    """What the shell's limits leave to this process; nothing where none is set."""
+def read_process_limits(host: Host, found: Found, limits: Limits | None) -> None:
+    """What the shell's limits and the kernel's promises leave to this process; nothing where none is set.
+
+    In overcommit mode 2 all private memory of the machine is at most CommitLimit, whatever else is closed; maps of files that are
+    read-only or shared are charged nothing (the kernel's Documentation/mm/overcommit-accounting.rst).
+    """
     for limit in limits.ulimits if limits else ():
         if limit.used_bytes is not None and limit.limit_bytes <= MAX_MEMORY_BYTES:
             left = max(0, limit.limit_bytes - limit.used_bytes)
             found.put(ADDRESS_SPACE if limit.mapped else PRIVATE, left, limit.room)
+    if limits and (host.read_text(OVERCOMMIT) or "").strip() == "2":
+        most = parse_meminfo(host.read_text(MEMINFO) or "").get("CommitLimit")
+        if most is not None and most < found.values.get(PRIVATE, MAX_MEMORY_BYTES):
+            found.put(PRIVATE, most, f"{MEMINFO}, CommitLimit: {OVERCOMMIT} is 2")
     if limits and limits.file_size and limits.file_size[0] <= MAX_MEMORY_BYTES:
         found.put(FILE_SIZE, *limits.file_size)
 

@@ -206,11 +206,15 @@ def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
             f"{_quantity(wanted, finding)}" if wanted else "",
             units.speed(verdict.speed.decode.low, verdict.speed.decode.high),
         )
-    return _quantity(finding.needs, finding), _quantity(finding.has, finding)
+    needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
+    if needs == has and finding.short:
+        # what is short of another does not print like it
+        return _quantity(finding.needs, finding, more=1), _quantity(finding.has, finding, more=1)
+    return needs, has
 
 
-def _quantity(value: float | str | None, finding: Finding) -> str:
-    """A finding's number in the unit people know it by: memory in GiB, disks in GB."""
+def _quantity(value: float | str | None, finding: Finding, *, more: int = 0) -> str:
+    """A finding's number in the unit people know it by: memory in GiB, disks in GB; with so many digits `more`."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -218,7 +222,7 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
     if finding.unit == "bytes":
         if finding.check == "disk" and value == 0:
             return "nothing"
-        return (units.decimal if finding.check == "disk" else units.binary)(int(value))
+        return (units.decimal if finding.check == "disk" else units.binary)(int(value), more=more)
     if finding.unit == "tokens":
         return units.tokens(int(value))
     if finding.unit == "tokens_per_second":

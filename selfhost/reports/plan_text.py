@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import units
-from ..findings import Outcome
+from ..findings import Outcome, disk_margin_bytes
 from ..machine import Machine
 from ..plan import Known, Least, Plan
 from ..profiles import Profile
@@ -79,21 +79,25 @@ def _asked(plan: Plan) -> str:
 def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
     """The least machine, one line for each thing that has a price."""
     system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
-    beside = units.binary(least.memory_beside_accelerator_bytes)
-    model = units.binary(least.memory_bytes - least.reserve_bytes)
+    beside = units.binary_at_least(least.memory_beside_accelerator_bytes)
+    model = units.binary_at_least(least.memory_bytes - least.reserve_bytes)
     kept = f"{units.binary(least.reserve_bytes)} for {system} itself"
     rows: list[tuple[str, str, str]] = []
     if least.accelerator_required and not any(card.unified for card in least.machine.accelerators or ()):
-        rows.append(("GPU memory", units.binary(least.accelerator_bytes), "on one accelerator, which the runtime needs"))
-        rows.append(("RAM", units.binary(least.memory_bytes), f"{model} beside the accelerator, {kept}"))
+        rows.append(("GPU memory", units.binary_at_least(least.accelerator_bytes), "on one accelerator, which the runtime needs"))
+        rows.append(("RAM", units.binary_at_least(least.memory_bytes), f"{model} beside the accelerator, {kept}"))
     else:
-        rows.append(("RAM", units.binary(least.memory_bytes), f"{model} for the model, {kept}"))
-        rows.append(("or GPU memory", units.binary(least.accelerator_bytes), f"to hold all of it on one accelerator, with {beside} of RAM"))
-    rows.append(
-        ("disk", "not known", "the size of the files is not known")
-        if least.disk_bytes is None
-        else ("disk", units.decimal(least.disk_bytes), "free where the files land, a margin included")
-    )
+        rows.append(("RAM", units.binary_at_least(least.memory_bytes), f"{model} for the model, {kept}"))
+        rows.append(
+            ("or GPU memory", units.binary_at_least(least.accelerator_bytes), f"to hold all of it on one accelerator, with {beside} of RAM")
+        )
+    size = plan.needs.disk_bytes if plan.needs is not None else None
+    if least.disk_bytes is None or size is None:
+        rows.append(("disk", "not known", "the size of the files is not known"))
+    else:
+        anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
+        told = f"free on a disk of that size, a margin included; {anywhere} on a large one"
+        rows.append(("disk", units.decimal_at_least(least.disk_bytes), told))
     sets = f"with {', '.join(least.instruction_sets)}" if least.instruction_sets else ""
     faster = f"well with {', '.join(least.recommended_instruction_sets)}" if least.recommended_instruction_sets else ""
     told = "; ".join(part for part in (sets, faster) if part)
@@ -114,8 +118,10 @@ def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
         return
     yield "cores", f"{least.cores:g}", "so that the memory sets the pace, not the arithmetic"
     sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
-    less = f"; {units.decimal(perhaps)}/s may do" if perhaps is not None and perhaps < sure else ""
-    yield "bandwidth", f"{units.decimal(sure)}/s", f"of RAM as --measure finds it, for {wanted:g} tokens/s{less}"
+    less = f"; {units.decimal_at_least(perhaps)}/s may do" if perhaps is not None and perhaps < sure else ""
+    rate = f"{units.decimal_at_least(sure)}/s"
+    said = f"bandwidth={rate.replace(' ', '')}:measured"
+    yield "bandwidth", rate, f"of RAM as --measure finds it, for {wanted:g} tokens/s{less}; --set {said}"
 
 
 def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
@@ -138,6 +144,7 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
         machine = one.profile.machine
         pace = units.pace(one.pace.low, one.pace.high) if one.pace else "-"
         where = {"host": "RAM", "accelerator": "GPU", "split": "both"}.get(one.placement or "", "-")
+        where = "GPU" if one.by_shared_gpu else where
         texts = (one.profile.kind, *_memory(machine), pace, where, machine.confidence or "")
         rows.append((Span(text=one.profile.name, style="strong"), *(Span(text=text) for text in texts)))
     blocks.append(Table(columns=columns, rows=tuple(rows)))
