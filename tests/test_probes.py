@@ -1437,6 +1437,15 @@ def test_paths_state_versions(path: str, version: str | None) -> None:
     assert software.version_in_path(path) == version
 
 
+def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:
+    """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
+    machine = read_machine(build({"/proc/meminfo": MEMINFO}))
+    assert machine.runtimes is None
+    assert machine.why_unread("runtimes").reason == "the recorded tree has none of the folders where runtimes are installed"
+    assert read_machine(build({"/usr/bin/ls": "\n"})).runtimes == ()
+    assert read_machine(build({}, python_path=[])).runtimes == ()
+
+
 RUNTIMES = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((HERE.parents[1] / "specs" / "runtimes").glob("*.toml"))]
 
 

@@ -485,8 +485,8 @@ class Host:
             home = os.path.expanduser("~")
         return home if home and home.startswith("/") else None
 
-    def python_path(self) -> list[str]:
-        """The folders this interpreter imports from."""
+    def python_path(self) -> list[str] | None:
+        """The folders this interpreter imports from; None of a tree in which nobody looked for packages."""
         return [folder for folder in sys.path if folder]
 
     def read_at(self) -> str | None:

@@ -183,8 +183,9 @@ class RecordedHost(Host):
     def cwd(self) -> str:
         return str(self._facts.get("cwd") or "/")
 
-    def python_path(self) -> list[str]:
-        return list(self._facts.get("python_path") or ())
+    def python_path(self) -> list[str] | None:
+        found = self._facts.get("python_path")
+        return None if found is None else list(found)
 
     def read_at(self) -> str | None:
         return self._facts.get("read_at")

@@ -254,7 +254,7 @@ class Recorder(Host):
             self.noted_env.asked.add("USERPROFILE" if self.system == "windows" else "HOME")
         return found
 
-    def python_path(self) -> list[str]:
+    def python_path(self) -> list[str] | None:
         return self._put("python_path", self.inner.python_path())
 
     def read_at(self) -> str | None:
