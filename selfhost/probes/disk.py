@@ -7,7 +7,7 @@ import re
 from ..facts import Record
 from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
 from ..units import decimal
-from .host import FILL_IN, Found, Host, Quota, Space
+from .host import SET_DISK, Found, Host, Quota, Space
 
 DISKS = "disks"
 # options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
@@ -166,15 +166,13 @@ def read_disks(host: Host, found: Found) -> None:
             found.miss(fact, f"its folder could not be looked up: {_said(error)}")
             continue
         if place is None:
-            found.miss(
-                fact, "its folder is not known: no home folder is set", "set HOME" if host.system != "windows" else "set USERPROFILE"
-            )
+            found.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
             continue
         disks.append(_disk(host, found, purpose, fact, place))
     if disks:
         found.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
     else:
-        found.miss(DISKS, "no place where a runtime stores models is known", "set HOME")
+        found.miss(DISKS, "no place where a runtime stores models is known", SET_DISK)
 
 
 def has_quotas(options: str) -> bool:
@@ -207,7 +205,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     # what is said of a folder must outlast its name
     shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
     if space is None:
-        found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", FILL_IN)
+        found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", SET_DISK)
     quota: Quota | None = None
     if space is not None and mount and has_quotas(mount.options):
         reason = f"{mount.point} has quotas, and what they leave to {'that service' if place.account else 'this'} account is not read"
@@ -224,7 +222,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             quota = None
     if writable is None:
         reason = "is not told by the system" if space else f"is not known: {failure}"
-        found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", FILL_IN)
+        found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", SET_DISK)
     words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
     if mount:
         kind = mount.filesystem

@@ -63,8 +63,15 @@ MAX_NAME_BYTES = 255
 # errors of a path at which nothing can be made
 UNRESOLVED = ("ELOOP", "ENAMETOOLONG", "ENOLINK")
 
-# for facts that no option states: people may write them down themselves
-FILL_IN = "fill it in: `selfhost machine --format json > m.json`, edit m.json, then add `--machine m.json`"
+# What to do about an unread fact is shown for this machine and for records of others, by `machine`, which states nothing, and by commands
+# that judge: so each says where it is typed. Facts that no option states people may write down themselves.
+FILL_IN = (
+    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR` of a recorded tree), edit m.json, "
+    "then add `--machine m.json` to `selfhost check`"
+)
+SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
+SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+MEASURE = "measure it on the machine itself: `selfhost machine --measure`"
 
 
 class Space(Record):
