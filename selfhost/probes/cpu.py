@@ -62,7 +62,7 @@ _VIRTUAL = (
     "virtual machine", "apple virtualization", "droplet", "vserver", "alibaba cloud", "nutanix", "rhev", "ovirt", "cloud hypervisor",
     "firecracker",
 )  # fmt: skip
-_CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
+CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
 
 
 def read_architecture(host: Host, found: Found) -> None:
@@ -442,7 +442,7 @@ def read_scope(host: Host, found: Found) -> None:
         ("/run/.containerenv", host.exists("/run/.containerenv")),
         # systemd inside writes it, whoever made the container
         ("/run/systemd/container", host.exists("/run/systemd/container")),
-        ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in _CONTAINER)),
+        ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in CONTAINER)),
         (
             "/proc/self/mountinfo, lxcfs",
             any(mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo" for mount in host.mounts()),
