@@ -507,6 +507,22 @@ def test_a_volume_that_does_not_answer_is_recorded_as_such(tmp_path: Path) -> No
     assert "no answer within" in second.why_unread("disks.huggingface.free_bytes").reason
 
 
+def test_a_store_that_is_no_folder_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """A file, and a link to nothing: downloads fail at both, and neither is "read only" or a word of the C library; so in the record."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "models")
+    env = {"HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "file"), "OLLAMA_MODELS": str(tmp_path / "link" / "ollama")}
+    for machine in again(Host(env, "linux"), tmp_path / "new"):
+        hub, ollama = (machine.disk_for(purpose) for purpose in ("huggingface", "ollama"))
+        assert hub
+        assert ollama
+        assert (hub.writable, hub.free_bytes, ollama.free_bytes) == (False, None, None)
+        assert machine.why_unread("disks.huggingface.free_bytes").reason.endswith(": it is a file, not a folder")
+        why = machine.why_unread("disks.ollama.free_bytes")
+        assert re.search(r": a link leads to ~/\S*/models/ollama, which does not exist$", why.reason)
+        assert why.remedy == "make that folder, or remove the link"
+
+
 def test_a_file_that_may_not_be_read_is_recorded_as_such(tmp_path: Path) -> None:
     """ "Not there" and "not allowed" are different answers: where a limit cannot be read, one may exist."""
 

@@ -74,6 +74,11 @@ SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
 MEASURE = "measure it on the machine itself: `selfhost machine --measure`"
 
 
+def dangling(target: str) -> OSError:
+    """Of a path in which a link leads to what does not exist, at `target`."""
+    return OSError(errno.ENOLINK, f"a link leads to {target}, which does not exist", target)
+
+
 class Space(Record):
     """Of one volume: bytes an ordinary account may still use, its size, and whether it is mounted read-only."""
 
@@ -296,6 +301,13 @@ class Host:
         except (OSError, ValueError):
             return False
 
+    def is_folder(self, path: str) -> bool:
+        """Whether it is a folder that is there."""
+        try:
+            return os.path.isdir(self.real(path))
+        except (OSError, ValueError):
+            return False
+
     def runnable(self, path: str) -> bool:
         """Whether a file is there that this account may execute."""
         try:
@@ -319,7 +331,7 @@ class Host:
                 if errno.errorcode.get(error.errno or 0) in UNRESOLVED:
                     raise
                 if os.path.islink(at) and isinstance(error, FileNotFoundError):
-                    raise OSError(errno.ENOLINK, os.strerror(errno.ENOLINK), at) from None
+                    raise dangling(os.path.realpath(path)) from None
             if os.path.dirname(at) == at:
                 break
             at = os.path.dirname(at)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import MachineFileError, Problem
 from ..machine import normal_system
-from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space
+from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space, dangling
 
 TYPE_CHECKING = False
 
@@ -120,14 +120,20 @@ class RecordedHost(Host):
         self._hang(path)
         return path in self._at("space") or super().exists(path)
 
+    def is_folder(self, path: str) -> bool:
+        return path in self._at("space") or super().is_folder(path)
+
     def runnable(self, path: str) -> bool:
         return path in (self._facts.get("runnable") or ()) or super().runnable(path)
 
     def resolve(self, path: str) -> str:
         whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
+        target = str(self._at("links").get(whole, whole))
+        if self._at("errors").get(whole) == "ENOLINK":
+            raise dangling(target)
         if self._at("errors").get(whole) in ("ETIMEDOUT", *UNRESOLVED):
             self._fail(whole)
-        return str(self._at("links").get(whole, whole))
+        return target
 
     def _read_mounts(self) -> tuple[Mount, ...]:
         if self.system == "linux":

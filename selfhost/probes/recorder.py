@@ -187,6 +187,12 @@ class Recorder(Host):
             self.there.add(path)
         return found
 
+    def is_folder(self, path: str) -> bool:
+        found = self._ask(path, lambda: self.inner.is_folder(path))
+        if found:
+            self.folders.add(path)
+        return found
+
     def runnable(self, path: str) -> bool:
         found = self.inner.runnable(path)
         if found:
@@ -196,7 +202,12 @@ class Recorder(Host):
 
     def resolve(self, path: str) -> str:
         whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
-        answer = self._ask(whole, lambda: self.inner.resolve(path))
+        try:
+            answer = self._ask(whole, lambda: self.inner.resolve(path))
+        except OSError as error:
+            if error.errno == errno.ENOLINK:
+                self._at("links")[whole] = error.filename
+            raise
         if answer != whole:
             self._at("links")[whole] = answer
         return answer
