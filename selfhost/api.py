@@ -131,13 +131,8 @@ def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -
         local_files=understood.files_here,
         formats=understood.formats,
         part=understood.part,
-        in_memory=understood.in_memory and on_this_machine(machine),
+        in_memory=understood.in_memory and machine.is_this_one,
     )
-
-
-def on_this_machine(machine: Machine) -> bool:
-    """Whether files that were named lie on that machine, or on the one it was made of by `--set`."""
-    return machine.name.startswith(Machine().name)
 
 
 class _Understood(Record):

@@ -1066,9 +1066,7 @@ def runtime_check(
         Outcome.WARN,
         "runtime-not-installed",
         None,
-        f"{name} was not found on this machine."
-        if machine.name.startswith("this machine")
-        else f"{name} is not in the record of {machine.name}.",
+        f"{name} was not found on this machine." if machine.is_this_one else f"{name} is not in the record of {machine.name}.",
         f"to install it: {runtime.install}" if runtime.install else None,
     )
 
@@ -1102,11 +1100,11 @@ WIDE_PACE = 2
 
 
 def speed(
-    pace: tuple[float, float] | None, workload: Workload, how: str, *, assumed: bool = False, measurable: bool = False
+    pace: tuple[float, float] | None, workload: Workload, how: str, *, assumed: bool = False, measure: str | None = None
 ) -> Finding | None:
     """The estimated decode pace (slow end, fast end) against what is wanted. None where tokens make no sense.
 
-    `assumed`: it rests on facts that were taken from the machine's class. `measurable`: on a bandwidth that `--measure` would tell.
+    `assumed`: it rests on facts that were taken from the machine's class. `measure`: what to type for the bandwidth that it rests on.
     """
     wanted = workload.min_tokens_per_second
     if wanted is None:
@@ -1129,8 +1127,8 @@ def speed(
         return found(Outcome.UNKNOWN, "speed-not-known", lambda: f"The speed is not known: {how}.")
     low, high = pace
     faster = "a smaller model is faster"
-    if measurable and high > WIDE_PACE * low:
-        faster = f"`--measure` tells it closer, in under a second; {faster}"
+    if measure and high > WIDE_PACE * low:
+        faster = f"{measure} tells it closer, in under a second; {faster}"
     if high < wanted:
 
         def too_slow() -> str:

@@ -231,6 +231,11 @@ class Machine(Record):
             values["unread"] = _explained(values)
             super().__init__(**values)
 
+    @property
+    def is_this_one(self) -> bool:
+        """Whether it is the computer that asks, or made of it by `--set`: records of others go by other names."""
+        return self.name.startswith(type(self)._defaults["name"])
+
     def why_unread(self, fact: str) -> Unread:
         """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
         for entry in self.unread:

@@ -413,9 +413,10 @@ def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | 
     untold = machine.why_unread("memory_bandwidth_bytes_per_second") if machine.memory_bandwidth_bytes_per_second is None else None
     # where it was tried in vain the remedy is another
     measurable = in_ram and not machine.planning and untold is not None and "--measure" in (untold.remedy or "")
+    measure = "`--measure`" if machine.is_this_one else "a record that `selfhost machine --measure --format json` makes there"
     found = (decode.low, decode.high) if decode else None
     why = "" if decode else pace.how if pace else why
-    return pace, check.speed(found, question.workload, why, assumed=guessed, measurable=measurable)
+    return pace, check.speed(found, question.workload, why, assumed=guessed, measure=measure if measurable else None)
 
 
 def _first_without_a_fail(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:

@@ -759,6 +759,32 @@ def test_a_quota_that_cannot_be_read(build: Callable[..., RecordedHost]) -> None
     assert machine.cpu_cores_usable is None
 
 
+@pytest.mark.parametrize(
+    ("quota", "period", "told"),
+    [
+        ("150000\n", "100000\n", 1.5),
+        ("-1\n", "100000\n", 4.0),
+        ("150000\n", None, "cpu.cfs_period_us is not there"),
+        ("150000\n", "0\n", "cpu.cfs_period_us is not a period"),
+        ("-1\n", "-1\n", "cpu.cfs_period_us is not a period"),
+        ("150000\n", "1000", "cpu.cfs_period_us is not a period"),
+        (None, "100000\n", "cpu.cfs_quota_us is not there"),
+        ("0\n", "100000\n", "cpu.cfs_quota_us is not a quota"),
+    ],
+)
+def test_a_quota_in_two_files(build: Callable[..., RecordedHost], quota: str | None, period: str | None, told: float | str) -> None:
+    """Version 1 has quota and period, both positive, or -1 for no quota (Documentation/scheduler/sched-bwc.rst); the bad one is named."""
+    files = {"/proc/meminfo": MEMINFO, **NO_LIMITS, "/proc/self/cgroup": "1:cpu:/\n"}
+    files["/proc/self/mountinfo"] = ROOT_MOUNT + "30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+    both = {"cpu.cfs_quota_us": quota, "cpu.cfs_period_us": period}
+    machine = read_machine(build(files | {f"/sys/fs/cgroup/cpu/{name}": text for name, text in both.items() if text is not None}))
+    if isinstance(told, float):
+        assert machine.cpu_cores_usable == told
+    else:
+        assert machine.cpu_cores_usable is None
+        assert machine.why_unread("cpu_cores_usable").reason == f"/sys/fs/cgroup/cpu/{told}"
+
+
 # other limits
 
 
@@ -1182,7 +1208,8 @@ def test_without_a_home_folder_the_places_are_unknown(build: Callable[..., Recor
     """Only the current folder is left."""
     machine = read_machine(build({}))
     assert [found.purpose for found in machine.disks or ()] == ["whisper.cpp"]
-    assert machine.why_unread("disks.huggingface").remedy == "set HOME"
+    # nobody can set a variable of a record
+    assert "`--set disk=100GB`" in (machine.why_unread("disks.huggingface").remedy or "")
 
 
 def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
@@ -1420,6 +1447,15 @@ def test_packages_of_the_system_state_versions(build: Callable[..., RecordedHost
 def test_paths_state_versions(path: str, version: str | None) -> None:
     """As Homebrew, Nix and llama.cpp's own archives name their folders."""
     assert software.version_in_path(path) == version
+
+
+def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:
+    """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
+    machine = read_machine(build({"/proc/meminfo": MEMINFO}))
+    assert machine.runtimes is None
+    assert machine.why_unread("runtimes").reason == "the recorded tree has none of the folders where runtimes are installed"
+    assert read_machine(build({"/usr/bin/ls": "\n"})).runtimes == ()
+    assert read_machine(build({}, python_path=[])).runtimes == ()
 
 
 RUNTIMES = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((HERE.parents[1] / "specs" / "runtimes").glob("*.toml"))]

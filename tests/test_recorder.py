@@ -316,6 +316,45 @@ def test_a_record_of_a_hostile_home_holds_none_of_its_names(hostile: Path, tmp_p
     assert [store.path.rpartition("/")[2] for store in stores if store] == ["hub", "hub"]
 
 
+@pytest.mark.parametrize(
+    ("group", "kept"),
+    [
+        ("/user.slice/user-1000.slice/alice-user@1000.service", "/user.slice/user-1000.slice/GROUP1.service"),
+        ("/acme-payroll/acme-payroll/night", "/GROUP1/GROUP1/GROUP2"),
+        (r"/user.slice/app-acme\x2dcorp.slice", "/user.slice/GROUP1.slice"),
+        ("/system.slice/acme-docker.service", "/system.slice/docker-GROUP1.service"),
+        ("/system.slice/docker-" + "9" * 63 + "a.scope", "/system.slice/docker-ID.scope"),
+        ("/user.slice/user-1000.slice/session-c2.scope", "/user.slice/user-1000.slice/session-c2.scope"),
+    ],
+)
+@pytest.mark.parametrize("old", [True, False])
+def test_a_record_holds_no_names_of_control_groups(group: str, kept: str, old: bool, tmp_path: Path) -> None:
+    """A group may bear anybody's name; the record calls it otherwise wherever it stands, and limits and scope stay."""
+    point = "/sys/fs/cgroup/cpu,cpuacct" if old else "/sys/fs/cgroup"
+    kind = "cgroup cgroup rw,cpu,cpuacct" if old else "cgroup2 cgroup2 rw"
+    files = {
+        "/proc/self/cgroup": f"{'1:cpu,cpuacct' if old else '0:'}:{group}\n",
+        "/proc/self/mountinfo": f"22 1 8:1 / / rw - ext4 none rw\n30 22 0:26 / {point} rw - {kind}\n",
+        "/sys/devices/system/cpu/online": "0-3\n",
+    }
+    limits = {"cpu.cfs_quota_us": "150000\n", "cpu.cfs_period_us": "100000\n"} if old else {"cpu.max": "150000 100000\n"}
+    steps = group.strip("/").split("/")
+    for depth in range(1, len(steps) + 1):
+        files |= {f"{point}/{'/'.join(steps[:depth])}/{name}": text for name, text in limits.items()}
+    for path, text in files.items():
+        place = tmp_path / "tree" / file_name(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    (tmp_path / "tree" / "facts.json").write_text(json.dumps({"system": "linux", "affinity": [0, 1, 2, 3]}))
+    first, second = again(RecordedHost(str(tmp_path / "tree")), tmp_path / "new")
+    assert (second.cpu_cores_usable, second.scope) == (first.cpu_cores_usable, first.scope)
+    assert second.cpu_cores_usable == 1.5
+    assert (tmp_path / "new" / "proc" / "self" / "cgroup").read_text().strip().endswith(":" + kept)
+    told = "".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    told += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
+    assert [name for name in ("alice", "acme", "payroll", "night", "corp") if name in told] == []
+
+
 @pytest.mark.parametrize("name", ["max", "high", "node", "nvidia", "dev", "core", "cpu", "stat", "bytes", "free", "site", "online"])
 def test_whoever_is_called_as_the_kernel_calls_its_files_is_recorded_right(private: Path, tmp_path: Path, name: str) -> None:
     """An account of the name `max` must not turn memory.max into something that is not there; a Jetson's is `nvidia`."""
@@ -474,6 +513,22 @@ def test_a_volume_that_does_not_answer_is_recorded_as_such(tmp_path: Path) -> No
     assert disk is not None
     assert disk.free_bytes is None
     assert "no answer within" in second.why_unread("disks.huggingface.free_bytes").reason
+
+
+def test_a_store_that_is_no_folder_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """A file, and a link to nothing: downloads fail at both, and neither is "read only" or a word of the C library; so in the record."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "models")
+    env = {"HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "file"), "OLLAMA_MODELS": str(tmp_path / "link" / "ollama")}
+    for machine in again(Host(env, "linux"), tmp_path / "new"):
+        hub, ollama = (machine.disk_for(purpose) for purpose in ("huggingface", "ollama"))
+        assert hub
+        assert ollama
+        assert (hub.writable, hub.free_bytes, ollama.free_bytes) == (False, None, None)
+        assert machine.why_unread("disks.huggingface.free_bytes").reason.endswith(": it is a file, not a folder")
+        why = machine.why_unread("disks.ollama.free_bytes")
+        assert re.search(r": a link leads to ~/\S*/models/ollama, which does not exist$", why.reason)
+        assert why.remedy == "make that folder, or remove the link"
 
 
 def test_a_file_that_may_not_be_read_is_recorded_as_such(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost import api, findings
+from selfhost import findings
 from selfhost.catalogue import Catalogue
 from selfhost.facts import Unread
 from selfhost.findings import CODES, Finding, Outcome, openness_check
@@ -451,7 +451,7 @@ def test_files_that_were_named_take_ram_where_they_lie_in_it(name: str) -> None:
     assert "(with the 4.00 GB of files, which lie in memory too)" in held.reason
     assert (held.remedy or "").startswith("with the files on a disk")
     # asked of this machine, whatever it might have, and of no other
-    assert api.on_this_machine(small.replace(name=name)) is (name != "another")
+    assert small.replace(name=name).is_this_one is (name != "another")
 
 
 @pytest.mark.parametrize(
@@ -489,6 +489,9 @@ def test_where_measuring_would_tell_it_is_advised_first() -> None:
     vain = MACHINE.replace(unread=(unread.replace(remedy="close other programs"),))
     for machine in (vain, MACHINE.replace(unread=(unread,), planning=True), MACHINE.replace(memory_bandwidth_bytes_per_second=20 * GB)):
         assert "--measure" not in (found("speed", slow, machine).remedy or "")
+    # `--measure` beside `--machine` is refused: another machine is measured where it stands
+    there = found("speed", slow, MACHINE.replace(unread=(unread,), name="gb")).remedy or ""
+    assert there.startswith("a record that `selfhost machine --measure --format json` makes there")
 
 
 def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:

@@ -8,7 +8,7 @@ from ..machine import FACTS, Machine
 from .accelerators import read_accelerators
 from .cpu import read_architecture, read_instruction_sets, read_model, read_performance, read_physical, read_scope, read_usable
 from .disk import read_disks
-from .host import Found, Host
+from .host import MEASURE, Found, Host
 from .memory import Limits, read_available, read_limit, read_limits, read_process_limits, read_swap, read_total
 from .present import read_models
 from .software import read_runtimes
@@ -59,7 +59,7 @@ def read_machine(host: Host | None = None) -> Machine:
         except Exception as error:
             if not found.settled(fact):
                 found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
-    found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", "measure it: --measure")
+    found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", MEASURE)
     for fact in FACTS:
         if not found.settled(fact):
             found.miss(fact, "it could not be read")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..machine import MAX_WORD, normal_architecture
-from .cgroups import Groups, groups, parse_number
+from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .host import MAX_READ_BYTES, Found, Host
 from .memory import parse_list, parse_status
 
@@ -62,7 +62,7 @@ _VIRTUAL = (
     "virtual machine", "apple virtualization", "droplet", "vserver", "alibaba cloud", "nutanix", "rhev", "ovirt", "cloud hypervisor",
     "firecracker",
 )  # fmt: skip
-_CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
+CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
 
 
 def read_architecture(host: Host, found: Found) -> None:
@@ -259,18 +259,22 @@ def read_usable(host: Host, found: Found) -> None:
         # files that exist together, so that one without the other is no answer
         path, sibling = (f"{folder}/{file}" for file in (("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES))
         text, beside = host.read_text(path), host.read_text(sibling)
-        quota = None
+        quota, wrong = None, f"{path} is not a quota" if text else host.why(path)
         # a number that does not end its line was cut off
         if text and text.endswith("\n") and chain.version == 2:
             quota = parse_cpu_max(text)
-        elif text and text.endswith("\n") and beside and beside.endswith("\n"):
-            quota = parse_cpu_max(f"{text} {beside}".replace("-1", "max"))
+        elif text and chain.version == 1 and (allowed_us := parse_number(text)):
+            period_us = parse_number(beside or "") or NO_LIMIT
+            if period_us < NO_LIMIT:
+                quota = float("inf") if allowed_us == NO_LIMIT else allowed_us / period_us
+            else:
+                wrong = f"{sibling} is not a period" if beside else host.why(sibling)
         counted = counted or quota is not None
         if quota is None:
             # a kernel without quotas has no such file, nor has the top; a group without them has none below it
             below_quota = counted and folder != chain.folders[-1]
             if text is not None or not host.missing(path) or beside is not None or below_quota or _has_controller(host, chain, folder):
-                found.miss(USABLE, f"{path} is not a quota" if text else host.why(path))
+                found.miss(USABLE, wrong)
                 return
         elif quota < best:
             best, source = quota, f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({path.rpartition('/')[2]})"
@@ -438,7 +442,7 @@ def read_scope(host: Host, found: Found) -> None:
         ("/run/.containerenv", host.exists("/run/.containerenv")),
         # systemd inside writes it, whoever made the container
         ("/run/systemd/container", host.exists("/run/systemd/container")),
-        ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in _CONTAINER)),
+        ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in CONTAINER)),
         (
             "/proc/self/mountinfo, lxcfs",
             any(mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo" for mount in host.mounts()),

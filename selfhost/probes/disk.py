@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 from ..facts import Record
 from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
 from ..units import decimal
-from .host import FILL_IN, Found, Host, Quota, Space
+from .host import SET_DISK, Found, Host, Quota, Space
 
 DISKS = "disks"
 # options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
@@ -143,6 +144,9 @@ def nearest_folder(host: Host, path: str) -> str:
 
 def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
     folder = nearest_folder(host, host.resolve(place.path))
+    if host.exists(folder) and not host.is_folder(folder):
+        # nothing can be made in it, whoever asks
+        return folder, None, False
     return folder, host.space(folder), host.can_write(folder)
 
 
@@ -166,15 +170,13 @@ def read_disks(host: Host, found: Found) -> None:
             found.miss(fact, f"its folder could not be looked up: {_said(error)}")
             continue
         if place is None:
-            found.miss(
-                fact, "its folder is not known: no home folder is set", "set HOME" if host.system != "windows" else "set USERPROFILE"
-            )
+            found.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
             continue
         disks.append(_disk(host, found, purpose, fact, place))
     if disks:
         found.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
     else:
-        found.miss(DISKS, "no place where a runtime stores models is known", "set HOME")
+        found.miss(DISKS, "no place where a runtime stores models is known", SET_DISK)
 
 
 def has_quotas(options: str) -> bool:
@@ -187,15 +189,19 @@ def _said(error: Exception) -> str:
 
 
 def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Disk:
-    folder, space, writable, failure = place.path, None, None, "the volume did not say"
+    folder, space, writable, failure, remedy = place.path, None, None, "the volume did not say", SET_DISK
     # TimeoutError is an OSError
     try:
         folder, space, writable = host.within(lambda: _look(host, place))
+        if space is None and writable is False:
+            failure, remedy = "it is a file, not a folder", "put a folder there, or name another"
         if space and host.system == "linux" and "microsoft" in host.release().lower():
             inner = space
             space = host.within(lambda: _windows_drive_free(host, inner))
     except (OSError, ValueError) as error:
         failure = _said(error)
+        if getattr(error, "errno", None) == errno.ENOLINK:
+            remedy = "make that folder, or remove the link"
     # a folder that could not be looked up is on the mount its name tells, if its name is a whole one
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
     # macOS mounts / read-only and yet stores under it: there the volume's own word counts
@@ -207,7 +213,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     # what is said of a folder must outlast its name
     shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
     if space is None:
-        found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", FILL_IN)
+        found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
     quota: Quota | None = None
     if space is not None and mount and has_quotas(mount.options):
         reason = f"{mount.point} has quotas, and what they leave to {'that service' if place.account else 'this'} account is not read"
@@ -224,7 +230,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             quota = None
     if writable is None:
         reason = "is not told by the system" if space else f"is not known: {failure}"
-        found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", FILL_IN)
+        found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy)
     words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
     if mount:
         kind = mount.filesystem

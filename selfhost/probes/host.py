@@ -63,8 +63,20 @@ MAX_NAME_BYTES = 255
 # errors of a path at which nothing can be made
 UNRESOLVED = ("ELOOP", "ENAMETOOLONG", "ENOLINK")
 
-# for facts that no option states: people may write them down themselves
-FILL_IN = "fill it in: `selfhost machine --format json > m.json`, edit m.json, then add `--machine m.json`"
+# What to do about an unread fact is shown for this machine and for records of others, by `machine`, which states nothing, and by commands
+# that judge: so each says where it is typed. Facts that no option states people may write down themselves.
+FILL_IN = (
+    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR` of a recorded tree), edit m.json, "
+    "then add `--machine m.json` to `selfhost check`"
+)
+SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
+SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+MEASURE = "measure it on the machine itself: `selfhost machine --measure`"
+
+
+def dangling(target: str) -> OSError:
+    """Of a path in which a link leads to what does not exist, at `target`."""
+    return OSError(errno.ENOLINK, f"a link leads to {target}, which does not exist", target)
 
 
 class Space(Record):
@@ -289,6 +301,13 @@ class Host:
         except (OSError, ValueError):
             return False
 
+    def is_folder(self, path: str) -> bool:
+        """Whether it is a folder that is there."""
+        try:
+            return os.path.isdir(self.real(path))
+        except (OSError, ValueError):
+            return False
+
     def runnable(self, path: str) -> bool:
         """Whether a file is there that this account may execute."""
         try:
@@ -312,7 +331,7 @@ class Host:
                 if errno.errorcode.get(error.errno or 0) in UNRESOLVED:
                     raise
                 if os.path.islink(at) and isinstance(error, FileNotFoundError):
-                    raise OSError(errno.ENOLINK, os.strerror(errno.ENOLINK), at) from None
+                    raise dangling(os.path.realpath(path)) from None
             if os.path.dirname(at) == at:
                 break
             at = os.path.dirname(at)
@@ -485,8 +504,8 @@ class Host:
             home = os.path.expanduser("~")
         return home if home and home.startswith("/") else None
 
-    def python_path(self) -> list[str]:
-        """The folders this interpreter imports from."""
+    def python_path(self) -> list[str] | None:
+        """The folders this interpreter imports from; None of a tree in which nobody looked for packages."""
         return [folder for folder in sys.path if folder]
 
     def read_at(self) -> str | None:

@@ -9,14 +9,13 @@ from ..facts import Record
 from ..machine import MAX_MEMORY_BYTES, normal_architecture
 from ..units import binary
 from .cgroups import NO_LIMIT, Groups, Level, groups, parse_number, parse_pairs
-from .host import Found, Host
+from .host import SET_MEMORY, Found, Host
 from .nvidia import GPUS
 
 ADDRESS_SPACE, PRIVATE, FILE_SIZE = "address_space_bytes", "private_memory_bytes", "file_size_limit_bytes"
 TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
 OVERCOMMIT, NODES, PCI = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node", "/sys/bus/pci/devices"
-SET_MEMORY = "state it: --set memory=16GiB"
 
 
 def parse_meminfo(text: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import MachineFileError, Problem
 from ..machine import normal_system
-from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space
+from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space, dangling
 
 TYPE_CHECKING = False
 
@@ -120,14 +120,20 @@ class RecordedHost(Host):
         self._hang(path)
         return path in self._at("space") or super().exists(path)
 
+    def is_folder(self, path: str) -> bool:
+        return path in self._at("space") or super().is_folder(path)
+
     def runnable(self, path: str) -> bool:
         return path in (self._facts.get("runnable") or ()) or super().runnable(path)
 
     def resolve(self, path: str) -> str:
         whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
+        target = str(self._at("links").get(whole, whole))
+        if self._at("errors").get(whole) == "ENOLINK":
+            raise dangling(target)
         if self._at("errors").get(whole) in ("ETIMEDOUT", *UNRESOLVED):
             self._fail(whole)
-        return str(self._at("links").get(whole, whole))
+        return target
 
     def _read_mounts(self) -> tuple[Mount, ...]:
         if self.system == "linux":
@@ -183,8 +189,9 @@ class RecordedHost(Host):
     def cwd(self) -> str:
         return str(self._facts.get("cwd") or "/")
 
-    def python_path(self) -> list[str]:
-        return list(self._facts.get("python_path") or ())
+    def python_path(self) -> list[str] | None:
+        found = self._facts.get("python_path")
+        return None if found is None else list(found)
 
     def read_at(self) -> str | None:
         return self._facts.get("read_at")

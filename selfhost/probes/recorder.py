@@ -65,6 +65,14 @@ _FOLDER_VARIABLES = (
     "XDG_DATA_HOME", "UV_TOOL_DIR", "PIPX_HOME",
 )  # fmt: skip
 _CONTROL_GROUPS = ("cgroup", "cgroup2", "fuse.lxcfs")
+# words that names of control groups are made of: systemd's own units, the makers of containers, and what stands for names in a record
+_GROUP_WORDS = {
+    "", "..", "service", "scope", "slice", "init", "user", "system", "machine", "app", "background", "session", "payload", "supervisor",
+    "docker", "kubepods", "kubelet", "burstable", "besteffort", "guaranteed", "pod", "cri", "containerd", "libpod", "conmon",
+    "crio", "lxc", "garden", "buildkit", "podman", "systemd", "nspawn", "ssh", "sshd", "cron", "ollama", "job", "parent", "child",
+    "outer", "inner",
+}  # fmt: skip
+_GROUP_WORD = re.compile(r"c?\d+|(?:GROUP|USER|ID|HOST|FOLDER)\d*|ADDRESS")
 
 
 class NotedEnvironment(Mapping[str, str]):
@@ -103,6 +111,7 @@ class Recorder(Host):
         self._ids: dict[str, str] = {}
         self._people: dict[str, str] = {}
         self._named: dict[str, str] = {}
+        self._groups: dict[str, str] = {}
 
     def _ask(self, path: str, work: Callable[[], T]) -> T:
         """`work()`; an error other than a missing file is noted, and a path that never answers stays pending."""
@@ -178,6 +187,12 @@ class Recorder(Host):
             self.there.add(path)
         return found
 
+    def is_folder(self, path: str) -> bool:
+        found = self._ask(path, lambda: self.inner.is_folder(path))
+        if found:
+            self.folders.add(path)
+        return found
+
     def runnable(self, path: str) -> bool:
         found = self.inner.runnable(path)
         if found:
@@ -187,7 +202,12 @@ class Recorder(Host):
 
     def resolve(self, path: str) -> str:
         whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
-        answer = self._ask(whole, lambda: self.inner.resolve(path))
+        try:
+            answer = self._ask(whole, lambda: self.inner.resolve(path))
+        except OSError as error:
+            if error.errno == errno.ENOLINK:
+                self._at("links")[whole] = error.filename
+            raise
         if answer != whole:
             self._at("links")[whole] = answer
         return answer
@@ -254,7 +274,7 @@ class Recorder(Host):
             self.noted_env.asked.add("USERPROFILE" if self.system == "windows" else "HOME")
         return found
 
-    def python_path(self) -> list[str]:
+    def python_path(self) -> list[str] | None:
         return self._put("python_path", self.inner.python_path())
 
     def read_at(self) -> str | None:
@@ -382,7 +402,7 @@ class Recorder(Host):
     def _replacements(self) -> list[tuple[re.Pattern[str], Any]]:
         """What `Host.clean` leaves out of what is shown, and addresses; an id keeps being told from another."""
         # before the rest, which would change the folders' own paths
-        found = list(self._named_folders())
+        found = [*self._named_folders(), *self._named_groups()]
         home = self._usual_home()
         names = self.inner.names()
         if home is not None and self.paths.basename(home) not in COMMON_NAMES:
@@ -451,6 +471,38 @@ class Recorder(Host):
             # mountinfo writes a space as \040
             for written in dict.fromkeys((path, path.replace(" ", "\\040"))):
                 yield re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"), lambda _, after=replaced[path]: after
+
+    def _named_groups(self) -> Iterator[tuple[re.Pattern[str], Any]]:
+        """The control groups that hold this process: what is no word of systemd or of a container's maker becomes GROUP1, GROUP2, …"""
+        from .cgroups import parse_cgroup
+
+        mounts = [mount for mount in self.mounts() if mount.filesystem in ("cgroup", "cgroup2")]
+        # where the groups lie below a mount; of the kernel's own folder only what follows is looked through
+        points = {"", *(mount.point.rstrip("/").removeprefix("/sys/fs/cgroup") for mount in mounts)}
+        text = self.files.get("/proc/self/cgroup", b"").decode("utf-8", "replace")
+        replaced: dict[str, str] = {}
+        for path in (*parse_cgroup(text).values(), *(mount.root for mount in mounts)):
+            before = after = above = ""
+            for name in path.strip("/").split("/"):
+                before += f"/{name}"
+                after += f"/{self._group(name, above)}"
+                above = name
+                if before != after:
+                    replaced |= {point + before: point + after for point in points}
+        for path in sorted(replaced, key=len, reverse=True):
+            for written in dict.fromkeys((path, path.replace("\\", "\\134").replace(" ", "\\040"))):
+                yield re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"), lambda _, after=replaced[path]: after
+
+    def _group(self, name: str, above: str) -> str:
+        """What a group is called in the record: systemd's kind of unit and the container's maker, which tell the scope, stay."""
+        from .cpu import CONTAINER
+
+        left = re.split(r"[-_.@:\\]", re.sub(ID, "", name))
+        if all(word in _GROUP_WORDS or _GROUP_WORD.fullmatch(word) for word in left) or re.search(LXC_NAME, f"/{above}/{name}"):
+            return name
+        maker = next((f"{word}-" for word in CONTAINER if word in name), "")
+        kind = re.search(r"\.(?:service|scope|slice)$", name)
+        return maker + self._groups.setdefault(name, f"GROUP{len(self._groups) + 1}") + (kind[0] if kind else "")
 
     def _id(self, match: re.Match[str]) -> str:
         # a run of decimal digits is a number

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ..machine import LM_STUDIO, PresentRuntime
-from .host import Found, Host
+from .host import FILL_IN, Found, Host
 
 RUNTIMES = "runtimes"
 # as `present` and `distributions` of specs/runtimes say, which are not read here: reading the machine needs no catalogue
@@ -167,7 +167,7 @@ def _look(host: Host) -> dict[str, PresentRuntime]:
             if runtime not in found and host.runnable(path):
                 version = _version_of(host, runtime, path)
                 found[runtime] = PresentRuntime(id=runtime, version=host.clean(version) if version else None, path=host.clean(path))
-    for folder in host.python_path():
+    for folder in host.python_path() or ():
         _put(found, _distributions(host, folder))
     for prefix in _environments(host):
         for folder in _packages_of(host, prefix):
@@ -201,7 +201,11 @@ def _lm_studio(host: Host) -> PresentRuntime | None:
 
 
 def read_runtimes(host: Host, found: Found) -> None:
-    """The runtimes that are here; () where none was seen."""
+    """The runtimes that are here; () where none was seen, unread where nothing could be searched."""
     present = host.within(lambda: _look(host))
+    if not present and host.python_path() is None and not host.within(lambda: any(map(host.exists, folders(host)))):
+        # what a recorded tree does not hold is not known to be missing on its machine
+        found.miss(RUNTIMES, "the recorded tree has none of the folders where runtimes are installed", FILL_IN)
+        return
     where = "commands in PATH and the usual folders; packages of this Python, of the active environment, pipx and uv"
     found.put(RUNTIMES, tuple(present[name] for name in sorted(present)), where)

@@ -173,7 +173,8 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
     if pace is not None and pace.low > 0 and pace.high > WIDE_PACE * pace.low and not decided:
         # what is measured is the RAM
         on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-        measure = "" if verdict.machine.planning or on_card or measured or said else "; --measure narrows the range"
+        measurable = verdict.machine.is_this_one and not verdict.machine.planning
+        measure = "" if not measurable or on_card or measured or said else "; --measure narrows the range"
         blocks.append(say(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")

@@ -36,7 +36,7 @@ def machine_document(machine: Machine) -> Document:
         for disk in machine.disks:
             free = "free space not read" if disk.free_bytes is None else f"{units.decimal(disk.free_bytes)} free"
             whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
-            writable = "read only" if disk.writable is False else f"{disk.quota}'s quota" if disk.quota else ""
+            writable = "not writable" if disk.writable is False else f"{disk.quota}'s quota" if disk.quota else ""
             where = disk.path if disk.path == disk.shown else f"{disk.shown}: {disk.purpose} has none of its own"
             cells.append(tuple(Span(text=text) for text in (disk.purpose, free, whole, disk.filesystem or "", writable, where)))
         sides = (Column(), Column(right=True), Column(right=True), Column(drop=1), Column(), Column(wrap=True))
