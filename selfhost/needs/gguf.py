@@ -24,7 +24,7 @@ from .parts import (
     unread_size,
     why_no_encoders,
 )
-from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, fused_in_base_type, row_bytes, stored
+from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, base_type, canonical_gguf, fused_in_base_type, row_bytes, stored
 from .records import How, Offload, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
@@ -548,10 +548,14 @@ def _checkpoint(architecture: Architecture, row: ArchitectureRow, asked: Asked, 
 
 
 def _scratch(quantization: str) -> tuple[int, int]:
-    """Bytes per element of the activations' own quantized form."""
-    if quantization in ("F16", "BF16"):
-        return 2, 1
-    return (292, 256) if "_K" in quantization or quantization == "IQ4_XS" else (34, 32)
+    """Bytes per element of the type that activations are turned into to meet weights of that one (`vec_dot_type` in ggml-cpu.c)."""
+    base = base_type(quantization)
+    if base in ("F32", "F16", "BF16"):
+        # activations are 32-bit floats and meet such weights as they are
+        return 0 if base == "F32" else 2, 1
+    if base is None or BLOCKS[base][0] == 256:
+        return 292, 256
+    return (36 if base in ("Q4_1", "Q5_1") else 34), 32
 
 
 def _projector(subject: Subject) -> Term | None:
