@@ -501,6 +501,17 @@ def test_a_runtime_that_reads_no_images_says_so() -> None:
     assert not any("takes no images" in note for note in check("gemma-3-12b-it", machine=mac).notes)
 
 
+def test_who_talks_long_is_told_what_a_conversation_comes_to_take() -> None:
+    """Of Gemma 3 12B a slot of llama-server keeps up to 32 copies of 320 MiB; a model without windows or states has none."""
+    verdict = check("gemma-3-12b-it", Workload(context_tokens=8192, parallel=2), machine=VM)
+    told = [note for note in verdict.notes if "--ctx-checkpoints 3" in note]
+    assert len(told) == 1
+    assert "each of 2 conversations" in told[0]
+    assert "32 copies" in told[0]
+    assert "18.1 GiB" in told[0]
+    assert not any("copies" in note for note in check("mistral-7b", Workload(context_tokens=8192), machine=VM).notes)
+
+
 @pytest.mark.parametrize(
     ("id", "runtime", "stored_bytes"),
     [("llama-3.1-8b-instruct", "transformers", 2 * 8_030_261_248), ("sd3.5-medium", "diffusers", None), ("flux.1-dev", "diffusers", None)],

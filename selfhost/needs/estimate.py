@@ -101,6 +101,14 @@ def at_context(known: Needs, spec: ModelSpec, runtime: RuntimeSpec, workload: Wo
     return None if terms is None else known.replace(memory=MemoryNeed(terms=terms, evictable_bytes=known.memory.evictable_bytes))
 
 
+def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> int:
+    """Bytes above the high end of the memory that a server comes to keep as conversations go on; 0 where it keeps no more."""
+    if workload.format != "gguf" or workload.task != "generate" or runtime.kept_checkpoints <= runtime.context_checkpoints:
+        return 0
+    asked = _asked(spec, workload, workload.quantization or "", Companions())
+    return gguf.more_in_conversation(_subject(spec, architectures), runtime, asked)
+
+
 def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:
     """The files of one format and quantization, as downloaded, without the projector of a vision model."""
     subject = _subject(spec, architectures)
