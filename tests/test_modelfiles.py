@@ -711,6 +711,7 @@ def config(folder: Path, **changes: object) -> Path:
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),
         ({"layer_types": ["full_attention"] * 3}, "layer_types"),
+        ({"sparse_attention_config": {"sparse_index_dim": 128, "sparse_num_index_heads": 4}}, "sparse_index_dim"),
     ],
 )
 def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: dict[str, object], key: str, tmp_path: Path) -> None:
@@ -719,6 +720,18 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: di
     assert spec.architecture is None
     assert key in spec.unknown["architecture"]
     assert again(spec) == spec
+
+
+def test_the_index_of_sparse_attention_is_counted_from_a_config() -> None:
+    """MiniMax M3, whose first three layers have none: the cache that llama.cpp was measured to allocate (llamacpp_indexers.json)."""
+    spec = read_local(HEADERS / "configs" / "MiniMaxAI--MiniMax-M3.json", ROWS).spec
+    assert spec.architecture is not None
+    assert not any("index" in key for key in spec.unknown)
+    indexed = [group for group in spec.architecture.attention if group.indexer_heads]
+    assert [(group.layers, group.indexer_heads, group.indexer_length) for group in indexed] == [(tuple(range(3, 60)), 4, 128)]
+    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), Workload(context_tokens=4096), ROWS).memory
+    assert memory is not None
+    assert next(term.bytes for term in memory.terms if term.name == "kv_cache") == 622_854_144
 
 
 @pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
