@@ -751,6 +751,27 @@ def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str
     assert needs.download_bytes == pytest.approx(2 * 7_248_023_552, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "id", "cache_bytes", "missing"),
+    [
+        # 10 layers of 4,096 tokens and 52 of 1,536 cells (window 1,024 and a batch of 512); 16 heads of 128, keys and values in 16 bits
+        ("google--gemma-3-27b-it.json", "llama.cpp", (10 * 4096 + 52 * 1536) * 16 * 128 * 2 * 2, "memory.projector"),
+        ("google--gemma-3-27b-it.json", "transformers", 62 * 4096 * 16 * 128 * 2 * 2, "memory.weights"),
+        # 16 of 64 layers attend
+        ("Qwen--Qwen3.5-27B.json", "vllm", 16 * 4096 * 4 * 256 * 2 * 2, "memory.weights"),
+    ],
+)
+def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_bytes: int, missing: str) -> None:
+    """Whoever lacks the encoder or the weights sees the cache all the same; the memory stays unknown, with the missing part named."""
+    found = needs_of(read_local(HEADERS / "configs" / name, ROWS).spec, Catalogue.open().runtime(id), Workload(context_tokens=4096), ROWS)
+    assert found.memory is None
+    assert missing in {entry.fact for entry in found.unknown}
+    terms = {term.name: term for term in found.known_terms}
+    assert terms["kv_cache"].bytes == cache_bytes
+    assert "runtime" in terms
+    assert ("weights" in terms) == (missing != "memory.weights")
+
+
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])
 def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
     """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""

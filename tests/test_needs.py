@@ -188,9 +188,9 @@ def test_every_sequence_has_copies_of_its_own_to_go_back_to(id: str) -> None:
     spec, program = catalogue().spec(id), runtime("llama.cpp")
     ends, later = [], []
     for parallel in (1, 2, 5):
-        changes = {"context_tokens": 8192, "parallel": parallel}
-        ends.append(next(term.high_bytes for term in memory(asked(spec, program, **changes)).terms if term.name == "runtime"))
-        workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", **changes)
+        answer = asked(spec, program, context_tokens=8192, parallel=parallel)
+        ends.append(next(term.high_bytes for term in memory(answer).terms if term.name == "runtime"))
+        workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=8192, parallel=parallel)
         later.append(needs.more_in_conversation(spec, program, workload, rows()))
     one = (ends[1] - ends[0]) // 3
     # Gemma 3 12B: 40 layers with a window of 1,024 tokens, 8 heads of 256, K and V in 16 bits (config.json)

@@ -84,6 +84,7 @@ def needs_of(
         download_source=files.source if files else None,
         cpu=cpu,
         memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
+        known_terms=found.terms if missing else (),
         tensor_parallel=found.tensor_parallel,
         unknown=found.unknown,
     )

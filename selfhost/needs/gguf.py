@@ -74,11 +74,12 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(asked.quantization) or asked.quantization
     files = size_of(subject, quantization, own_block=asked.companions.own_block)
+    growing, unread = _growing(subject, runtime, asked)
     if isinstance(files, Unread):
-        return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+        missing = (files, files.replace(fact="memory.weights"), *(() if unread is None else [unread]))
+        return Parts(files=files, terms=tuple(growing), unknown=missing)
     weights, evictable = _weights(subject, quantization, files, instruction_sets)
     projector, untold = (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
-    growing, unread = _growing(subject, runtime, asked)
     made, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
         made += [projector, _reading_pictures(subject.encoder)]
@@ -92,11 +93,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         )
     largest = min(files.bytes, _LARGEST_FILE_BYTES)
     if untold is not None:
-        alone = units.binary(sum(item.high_bytes for item in made))
-        missing = Unread(fact="memory.projector", reason=f"{untold}; all but that takes up to {alone}", remedy=ENCODER_REMEDY)
-        beside = missing.replace(fact="download_bytes", reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}")
+        encoder = Unread(fact="memory.projector", reason=untold, remedy=ENCODER_REMEDY)
+        beside = encoder.replace(fact="download_bytes", reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}")
         return Parts(
-            files=beside, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=(*unknown, missing, beside)
+            files=beside, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=(*unknown, encoder, beside)
         )
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
 
