@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,10 @@ def cases() -> list[dict[str, Any]]:
     found += [one | {"quant": "Q8_0", "n_ctx": 2048}, one | {"quant": "Q4_K_M", "n_ctx": 8192}]
     found += [one | {"quant": "Q4_K_M", "n_ctx": 8192, "parallel": 4}, one | {"quant": "Q4_K_M", "n_ctx": 2048, "threads": 8}]
     found += [one | {"quant": "Q4_K_M", "n_ctx": 2048, "threads_http": 64}]
+    # what is copied to go back to: of each of four sequences, and as one conversation goes on
+    windowed = {"program": "llama-server", "model": "gemma-3-270m-it", "quant": "Q4_K_M", "n_ctx": 8192}
+    found += [windowed | {"parallel": 4}, windowed | {"parallel": 4, "asked": 4}, windowed | {"n_ctx": 12288, "turns": 12}]
+    found.append({"program": "llama-server", "model": "lfm2-350m", "quant": "Q4_K_M", "n_ctx": 8192, "parallel": 4, "asked": 4})
     for model, _, _ in EMBEDDINGS:
         architecture = Catalogue.open().spec(model).architecture
         longest = min(1024, (architecture and architecture.context_tokens) or 512)
@@ -252,8 +257,7 @@ def _serve(command: list[str], case: dict[str, Any], embeds: bool, port: int) ->
                 # as many tokens as the context has, by their numbers: a text would be cut at other places in every vocabulary
                 status, said = _asked(port, "/embeddings", {"content": [1000 + number % 1000 for number in range(case["n_ctx"] - 8)]})
             else:
-                body = {"messages": [{"role": "user", "content": _prompt(600)}], "max_tokens": 4, "ignore_eos": True}
-                status, said = _asked(port, "/v1/chat/completions", body)
+                status, said = _talked(port, case)
             if status != 200:
                 raise RuntimeError(f"{status}: {said}")
             return _status(process.pid) | {"tokens": said["usage"]["total_tokens"] if isinstance(said, dict) else case["n_ctx"] - 8}
@@ -261,6 +265,25 @@ def _serve(command: list[str], case: dict[str, Any], embeds: bool, port: int) ->
             process.terminate()
             time.sleep(0.2)
             process.kill()
+
+
+def _talked(port: int, case: dict[str, Any]) -> tuple[int, Any]:
+    """The last answer of `asked` sequences at once, which write until all have read, or of `turns` that go on one conversation."""
+    together = case.get("asked", 1)
+
+    def conversation(sequence: int) -> tuple[int, Any]:
+        messages: list[dict[str, str]] = []
+        for turn in range(case.get("turns", 1)):
+            messages.append({"role": "user", "content": f"{sequence}.{turn} {_prompt(600)}"})
+            body = {"messages": messages, "max_tokens": 4 if together == 1 else 64, "ignore_eos": True, "id_slot": sequence}
+            status, said = _asked(port, "/v1/chat/completions", body)
+            if status != 200:
+                break
+            messages.append({"role": "assistant", "content": said["choices"][0]["message"]["content"] or ""})
+        return status, said
+
+    with ThreadPoolExecutor(together) as sequences:
+        return max(sequences.map(conversation, range(together)), key=lambda answer: answer[0])
 
 
 _PYTHON = """

@@ -7,6 +7,7 @@ from collections.abc import MutableMapping, Sequence
 from functools import lru_cache, partial
 
 from . import needs as need
+from . import units
 from .apiroute import meets, usable_offers
 from .asking import Asker, architectures, ask
 from .catalogue import Catalogue, spec_in
@@ -215,6 +216,27 @@ DRAFT_NOTE = (
 )
 
 
+# from which share of the need on a conversation's growth is worth a sentence
+_WORTH_SAYING = 0.1
+
+
+def _growth(catalogue: Catalogue, question: Question, judged: Judged) -> str | None:
+    """A sentence where the server keeps much more of a long conversation than one prompt leaves, and how to bound that."""
+    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
+    if runtime is None or memory is None:
+        return None
+    more = need.more_in_conversation(question.spec, runtime, question.workload, architectures(catalogue))
+    if more < _WORTH_SAYING * memory.high_bytes:
+        return None
+    kept, parallel = runtime.kept_checkpoints, question.workload.parallel
+    whose = f"each of {parallel} conversations" if parallel > 1 else "a conversation"
+    bound = f" Start llama-server with --ctx-checkpoints {runtime.context_checkpoints} to keep it at what is counted here."
+    return (
+        f"Of {whose} {runtime.name} keeps up to {kept} copies of windows and states to go back to: after many turns up to "
+        f"{units.binary(more)} of RAM more than one prompt takes.{bound if 'llama-server' in runtime.command else ''}"
+    )
+
+
 def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
     """A sentence where the search for models did not get through the store that the runtime looks in."""
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
@@ -280,6 +302,8 @@ def _answer(
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     if workload.draft and question.companions is not None:
         notes = (*notes, DRAFT_NOTE)
+    if instead and (growth := _growth(catalogue, question, judged)) is not None:
+        notes = (*notes, growth)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
     if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:

@@ -421,7 +421,8 @@ class RuntimeSpec(Record):
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
     tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `context_checkpoints`, how often it copies what a
-    cache cannot be rolled back to (states, sliding windows) while it reads one prompt, at most.
+    cache cannot be rolled back to (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
+    copies a sequence keeps as more prompts follow.
 
     `minimum_versions` by architecture row: the first release that knows it, which not every model of it can do with; what is
     missing is not known. `minimum_builds`: a build that knew it, the first one or a later. `command_version` is the first
@@ -465,6 +466,7 @@ class RuntimeSpec(Record):
     flash_attention: bool = True
     logits_rows: str = "sequence"
     context_checkpoints: int = 0
+    kept_checkpoints: int = 0
     quantizations: Mapping[str, QuantizationRule] = {}
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
@@ -601,6 +603,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
     context_checkpoints = root.integer("context_checkpoints", minimum=1)
+    kept_checkpoints = root.integer("kept_checkpoints", minimum=1)
     quantizations = _quantization_rules(root.table("quantization"))
     low = root.integer("overhead_low_bytes")
     high = root.integer("overhead_high_bytes")
@@ -652,6 +655,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
         context_checkpoints=context_checkpoints or 0,
+        kept_checkpoints=kept_checkpoints or context_checkpoints or 0,
         quantizations=quantizations,
         overhead_low_bytes=low or 0,
         overhead_high_bytes=high or low or 0,

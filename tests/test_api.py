@@ -18,6 +18,7 @@ from selfhost.api import describe, judge_all, open_catalogue
 from selfhost.errors import NotAModelError
 from selfhost.machine import Accelerator
 from selfhost.profiles import load
+from selfhost.reports import json
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict import Answer
@@ -510,6 +511,32 @@ def test_a_runtime_that_reads_no_images_says_so() -> None:
     assert verdict.route is Route.LOCAL
     assert any("takes no images" in note for note in verdict.notes)
     assert not any("takes no images" in note for note in check("gemma-3-12b-it", machine=mac).notes)
+
+
+def test_a_memory_that_lacks_a_part_shows_the_others() -> None:
+    """Text and JSON of a model whose encoder has no known size: no total, the terms beside it, and what they take together."""
+    path = Path(__file__).parent / "data" / "headers" / "configs" / "google--gemma-3-27b-it.json"
+    verdict = check(path, Workload(runtime="llama.cpp"), machine=VM)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is None
+    told = plain(check_document([verdict], verbose=True))
+    assert "Memory: not known without projector; the other terms" in told
+    assert "kv cache: 944 MiB, exact" in told
+    assert "what is known of it takes up to" in plain(check_document([verdict]))
+    written = json.verdict(verdict)["needs"]
+    assert written["memory"] is None
+    assert {term["name"]: term["bytes"] for term in written["known_terms"]}["kv_cache"] == 989_855_744
+
+
+def test_who_talks_long_is_told_what_a_conversation_comes_to_take() -> None:
+    """Of Gemma 3 12B a slot of llama-server keeps up to 32 copies of 320 MiB; a model without windows or states has none."""
+    verdict = check("gemma-3-12b-it", Workload(context_tokens=8192, parallel=2), machine=VM)
+    told = [note for note in verdict.notes if "--ctx-checkpoints 3" in note]
+    assert len(told) == 1
+    assert "each of 2 conversations" in told[0]
+    assert "32 copies" in told[0]
+    assert "18.1 GiB" in told[0]
+    assert not any("copies" in note for note in check("mistral-7b", Workload(context_tokens=8192), machine=VM).notes)
 
 
 @pytest.mark.parametrize(

@@ -711,6 +711,7 @@ def config(folder: Path, **changes: object) -> Path:
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),
         ({"layer_types": ["full_attention"] * 3}, "layer_types"),
+        ({"sparse_attention_config": {"sparse_index_dim": 128, "sparse_num_index_heads": 4}}, "sparse_index_dim"),
     ],
 )
 def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: dict[str, object], key: str, tmp_path: Path) -> None:
@@ -719,6 +720,18 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: di
     assert spec.architecture is None
     assert key in spec.unknown["architecture"]
     assert again(spec) == spec
+
+
+def test_the_index_of_sparse_attention_is_counted_from_a_config() -> None:
+    """MiniMax M3, whose first three layers have none: the cache that llama.cpp was measured to allocate (llamacpp_indexers.json)."""
+    spec = read_local(HEADERS / "configs" / "MiniMaxAI--MiniMax-M3.json", ROWS).spec
+    assert spec.architecture is not None
+    assert not any("index" in key for key in spec.unknown)
+    indexed = [group for group in spec.architecture.attention if group.indexer_heads]
+    assert [(group.layers, group.indexer_heads, group.indexer_length) for group in indexed] == [(tuple(range(3, 60)), 4, 128)]
+    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), Workload(context_tokens=4096), ROWS).memory
+    assert memory is not None
+    assert next(term.bytes for term in memory.terms if term.name == "kv_cache") == 622_854_144
 
 
 @pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
@@ -736,6 +749,27 @@ def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str
         assert needs.memory is None
         assert [(entry.fact, key in entry.reason) for entry in needs.unknown] == [("memory.kv_cache", True)]
     assert needs.download_bytes == pytest.approx(2 * 7_248_023_552, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "id", "cache_bytes", "missing"),
+    [
+        # 10 layers of 4,096 tokens and 52 of 1,536 cells (window 1,024 and a batch of 512); 16 heads of 128, keys and values in 16 bits
+        ("google--gemma-3-27b-it.json", "llama.cpp", (10 * 4096 + 52 * 1536) * 16 * 128 * 2 * 2, "memory.projector"),
+        ("google--gemma-3-27b-it.json", "transformers", 62 * 4096 * 16 * 128 * 2 * 2, "memory.weights"),
+        # 16 of 64 layers attend
+        ("Qwen--Qwen3.5-27B.json", "vllm", 16 * 4096 * 4 * 256 * 2 * 2, "memory.weights"),
+    ],
+)
+def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_bytes: int, missing: str) -> None:
+    """Whoever lacks the encoder or the weights sees the cache all the same; the memory stays unknown, with the missing part named."""
+    found = needs_of(read_local(HEADERS / "configs" / name, ROWS).spec, Catalogue.open().runtime(id), Workload(context_tokens=4096), ROWS)
+    assert found.memory is None
+    assert missing in {entry.fact for entry in found.unknown}
+    terms = {term.name: term for term in found.known_terms}
+    assert terms["kv_cache"].bytes == cache_bytes
+    assert "runtime" in terms
+    assert ("weights" in terms) == (missing != "memory.weights")
 
 
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])

@@ -165,6 +165,49 @@ def test_the_cache_line_is_the_one_people_know() -> None:
     assert terms["kv_cache"].how is How.EXACT
 
 
+def vec_dot_types() -> dict[str, tuple[int, int]]:
+    """Block sizes of Q8_0, Q8_1 and Q8_K in ggml-common.h, by the types whose products take them: type_traits_cpu in ggml-cpu.c."""
+    q8_0, q8_1, q8_k = (32, 34), (32, 36), (256, 292)
+    found = dict.fromkeys(("Q4_0", "Q5_0", "Q8_0", "MXFP4", "IQ4_NL"), q8_0) | dict.fromkeys(("Q4_1", "Q5_1"), q8_1)
+    names = "Q2_K Q3_K_M Q4_K_M Q5_K_S Q6_K IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS TQ1_0 TQ2_0"
+    return found | dict.fromkeys(names.split(), q8_k) | {"F16": (1, 2), "BF16": (1, 2)}
+
+
+@pytest.mark.parametrize("quantization", sorted(vec_dot_types()))
+def test_activations_meet_weights_in_the_type_that_their_product_takes(quantization: str) -> None:
+    """The scratch of llama.cpp is in Q8_K for every type with blocks of 256, in Q8_0 or Q8_1 for those of 32 (`vec_dot_type`)."""
+    answer = asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), quantization=quantization)
+    line = next(term.arithmetic for term in memory(answer).terms if term.name == "runtime")
+    elements, size = vec_dot_types()[quantization]
+    assert f"512 tokens × 14,336 × {size}/{elements} bytes of scratch" in line
+
+
+@pytest.mark.parametrize("id", ["gemma-3-12b-it", "falcon-h1-7b-instruct"])
+def test_every_sequence_has_copies_of_its_own_to_go_back_to(id: str) -> None:
+    """llama-server keeps a list of checkpoints per slot: three of one prompt each, up to 32 as conversations go on."""
+    spec, program = catalogue().spec(id), runtime("llama.cpp")
+    ends, later = [], []
+    for parallel in (1, 2, 5):
+        answer = asked(spec, program, context_tokens=8192, parallel=parallel)
+        ends.append(next(term.high_bytes for term in memory(answer).terms if term.name == "runtime"))
+        workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=8192, parallel=parallel)
+        later.append(needs.more_in_conversation(spec, program, workload, rows()))
+    one = (ends[1] - ends[0]) // 3
+    # Gemma 3 12B: 40 layers with a window of 1,024 tokens, 8 heads of 256, K and V in 16 bits (config.json)
+    if id == "gemma-3-12b-it":
+        assert one == 40 * 1024 * 8 * 256 * 2 * 2
+    assert one > 0
+    assert ends[2] - ends[0] == 4 * 3 * one
+    assert later == [29 * one, 2 * 29 * one, 5 * 29 * one]
+
+
+def test_a_program_whose_copies_weigh_more_than_what_was_measured_is_not_called_measured() -> None:
+    """Llama 4 Scout at 16,384 tokens: 2.25 GiB of the term are arithmetic on chunks of 8,192 tokens."""
+    for id, tokens, how in (("llama-4-scout-17b-16e-instruct", 16_384, How.COMPUTED), ("mistral-7b-instruct-v0.3", 4096, How.MEASURED)):
+        answer = asked(catalogue().spec(id), runtime("llama.cpp"), context_tokens=tokens)
+        assert next(term.how for term in memory(answer).terms if term.name == "runtime") is how
+
+
 def test_padding_is_said() -> None:
     """llama.cpp gives 3,000 tokens the room of 3,072, and the line says so."""
     terms = {

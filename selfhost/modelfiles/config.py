@@ -514,10 +514,6 @@ class _Config:
             raise _Unclear("use_cla: layers that share a cache are not understood")
         if self.get("attn_type") not in (None, "multihead_attention"):
             raise _Unclear(f"attn_type: {_short(self.get('attn_type'))} is not understood")
-        if self.kind == "minimax_m3":
-            self.unknown["architecture.attention.indexer_length"] = (
-                "sparse_index_dim: what the index of the sparse attention keeps is not counted"
-            )
         names = self.get("layer_types", "layers_block_type")
         pattern = self.get("hybrid_override_pattern")
         if isinstance(pattern, str):
@@ -662,6 +658,7 @@ class _Config:
         )
         if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
+        indexer, indexed = self.sparse_index(number) if self.kind == "minimax_m3" else (None, None)
         return Attention(
             kind=kind if kind != "hybrid" else "full",
             layers=(),
@@ -671,7 +668,21 @@ class _Config:
             value_length=value,
             window_tokens=self.window() if kind == "sliding" else None,
             values_from_keys=same,
+            indexer_heads=indexer,
+            indexer_length=indexed,
         )
+
+    def sparse_index(self, number: int) -> tuple[int | None, int | None]:
+        """Heads and length of the index by which a layer chooses what it attends to (conversion/minimax.py of llama.cpp 0c1e570).
+
+        Without a list of them every layer has one: more is counted then, not less.
+        """
+        heads, length = self.number("sparse_num_index_heads"), self.number("sparse_index_dim")
+        layers = self.per_layer("sparse_attention_freq")
+        chosen = layers is None or bool(layers[number])
+        if self.text.get("use_sparse_attention") is False or not (heads and length and chosen):
+            return None, None
+        return heads, length
 
     def kv_heads(self, number: int, heads: int) -> int:
         blocks = self.per_layer("block_configs")
@@ -1045,7 +1056,7 @@ _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
     "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
     "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
-    "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers", "sparse_index_dim", "sparse_num_index_heads",
+    "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers",
     "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
 _OWN_CODE = frozenset(

@@ -190,7 +190,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         files = size_of(subject, format, name_of(architecture))
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = tuple(one for one in dict.fromkeys((files, loaded)) if isinstance(one, Unread))
-        return Parts(files=files, unknown=(*missing, missing[-1].replace(fact="memory.weights")))
+        beside: list[Term] = []
+        if architecture is not None and (architecture.attention or architecture.recurrent):
+            row = subject.row or ArchitectureRow(name=architecture.row)
+            beside = _beside(subject, architecture, row, runtime, asked)
+        return Parts(files=files, terms=tuple(beside), unknown=(*missing, missing[-1].replace(fact="memory.weights")))
     if architecture is None or not (architecture.attention or architecture.recurrent):
         unknown = unread_cache(subject.spec)
         found = (_weights(subject, loaded, runtime, format, asked.quantization), overhead(runtime))
@@ -204,11 +208,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         weights = _weights(subject, loaded, runtime, format, asked.quantization)
         made, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, asked)
     if not made:
-        made = [_weights(subject, loaded, runtime, format, asked.quantization), *_cache(architecture, row, runtime, asked)]
-        if runtime.id == "vllm":
-            made += _vllm(subject, architecture, row, runtime, asked)
-        else:
-            made += [guessed_activations(architecture, runtime, asked), overhead(runtime)]
+        made = [_weights(subject, loaded, runtime, format, asked.quantization), *_beside(subject, architecture, row, runtime, asked)]
     devices: tuple[int, ...] = ()
     if runtime.id == "vllm":
         made = [_cut(item, subject, architecture, row) for item in made]
@@ -220,6 +220,14 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         tensor_parallel=devices,
     )
+
+
+def _beside(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
+    """What there is beside the weights, whether or not they are known."""
+    made = [*_cache(architecture, row, runtime, asked)]
+    if runtime.id == "vllm":
+        return [*made, *_vllm(subject, architecture, row, runtime, asked)]
+    return [*made, guessed_activations(architecture, runtime, asked), overhead(runtime)]
 
 
 def _divides(number: int, architecture: Architecture, quantization: str) -> bool:

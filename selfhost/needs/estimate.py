@@ -84,6 +84,7 @@ def needs_of(
         download_source=files.source if files else None,
         cpu=cpu,
         memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
+        known_terms=found.terms if missing else (),
         tensor_parallel=found.tensor_parallel,
         unknown=found.unknown,
     )
@@ -99,6 +100,14 @@ def at_context(known: Needs, spec: ModelSpec, runtime: RuntimeSpec, workload: Wo
     subject, asked = _subject(spec, architectures), _asked(spec, workload, workload.quantization, Companions())
     terms = gguf.at_context(known.memory.terms, subject, runtime, asked)
     return None if terms is None else known.replace(memory=MemoryNeed(terms=terms, evictable_bytes=known.memory.evictable_bytes))
+
+
+def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> int:
+    """Bytes above the high end of the memory that a server comes to keep as conversations go on; 0 where it keeps no more."""
+    if workload.format != "gguf" or workload.task != "generate" or runtime.kept_checkpoints <= runtime.context_checkpoints:
+        return 0
+    asked = _asked(spec, workload, workload.quantization or "", Companions())
+    return gguf.more_in_conversation(_subject(spec, architectures), runtime, asked)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:

@@ -24,7 +24,7 @@ from .parts import (
     unread_size,
     why_no_encoders,
 )
-from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, canonical_gguf, fused_in_base_type, row_bytes, stored
+from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, base_type, canonical_gguf, fused_in_base_type, row_bytes, stored
 from .records import How, Offload, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
@@ -74,11 +74,12 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(asked.quantization) or asked.quantization
     files = size_of(subject, quantization, own_block=asked.companions.own_block)
+    growing, unread = _growing(subject, runtime, asked)
     if isinstance(files, Unread):
-        return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+        missing = (files, files.replace(fact="memory.weights"), *(() if unread is None else [unread]))
+        return Parts(files=files, terms=tuple(growing), unknown=missing)
     weights, evictable = _weights(subject, quantization, files, instruction_sets)
     projector, untold = (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
-    growing, unread = _growing(subject, runtime, asked)
     made, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
         made += [projector, _reading_pictures(subject.encoder)]
@@ -92,11 +93,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
         )
     largest = min(files.bytes, _LARGEST_FILE_BYTES)
     if untold is not None:
-        alone = units.binary(sum(item.high_bytes for item in made))
-        missing = Unread(fact="memory.projector", reason=f"{untold}; all but that takes up to {alone}", remedy=ENCODER_REMEDY)
-        beside = missing.replace(fact="download_bytes", reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}")
+        encoder = Unread(fact="memory.projector", reason=untold, remedy=ENCODER_REMEDY)
+        beside = encoder.replace(fact="download_bytes", reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}")
         return Parts(
-            files=beside, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=(*unknown, missing, beside)
+            files=beside, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=(*unknown, encoder, beside)
         )
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
 
@@ -503,22 +503,30 @@ def _runtime(
     numerator, denominator = _scratch(quantization)
     scratch = room.micro_batch * widest * numerator // denominator
     outputs, told = _outputs(subject, architecture, row, room, vocabulary)
-    kept = _checkpoint(architecture, row, asked, room.full)
+    # each sequence has a list of its own (slot.prompt.checkpoints); the least is one short prompt of one of them
+    kept = asked.parallel * _checkpoint(subject, architecture, row, asked, room.full)
     most = runtime.context_checkpoints * kept
-    least = min(most, _checkpoint(architecture, row, asked, room.micro_batch))
+    least = min(most, _checkpoint(subject, architecture, row, asked, room.micro_batch))
     low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + least
     high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch + outputs + most
     middle = (low_bytes + high_bytes) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
-    size = program + vocabulary * middle + scratch + outputs + min(most, 2 * kept)
-    line = (
-        f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
-        f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch{told}"
-    )
+    known, counted = program + vocabulary * middle, scratch + outputs + min(most, 2 * kept)
+    size = known + counted
+    line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
+    if scratch:
+        line += f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch"
+    line += told
     if most:
-        line += f" + 2 × {kept:,} bytes of context to go back to; up to {runtime.context_checkpoints} of one prompt"
-    how = How.MEASURED if runtime.overhead_how == "measured" else How.ASSUMED
-    return term("runtime", size, how, runtime.overhead_source or runtime.name, line, low=low, high=high)
+        copies = f"{asked.parallel:,} sequences × {kept // asked.parallel:,}" if asked.parallel > 1 else f"{kept:,}"
+        line += f" + 2 × {copies} bytes of context to go back to; up to {runtime.context_checkpoints} of one prompt"
+        later = (runtime.kept_checkpoints - runtime.context_checkpoints) * kept
+        line += f", {runtime.kept_checkpoints} of a conversation: {later:,} bytes more"
+    how = How.ASSUMED if runtime.overhead_how != "measured" else How.MEASURED if counted <= known else How.COMPUTED
+    source = runtime.overhead_source or runtime.name
+    if most:
+        source += f"; copies of the context: {runtime.sources.get('context_checkpoints', runtime.name)}"
+    return term("runtime", size, how, source, line, low=low, high=high)
 
 
 def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, vocabulary: int) -> tuple[int, str]:
@@ -534,9 +542,25 @@ def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow,
     return 4 * tokens * (vocabulary + width), told
 
 
-def _checkpoint(architecture: Architecture, row: ArchitectureRow, asked: Asked, tokens: int) -> int:
-    """What a server copies of a sequence of so many tokens to go back to: its states, and the cells of the layers with a window."""
-    if row.encoder:
+def more_in_conversation(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> int:
+    """Bytes that a server comes to hold above the high end of `runtime` where every sequence is a conversation of many prompts.
+
+    It drops a copy only when its list is full (tools/server/server-context.cpp, create_checkpoint). 0 where it makes none.
+    """
+    made, row = subject.architecture, subject.row
+    if made is None or row is None:
+        return 0
+    room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
+    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * asked.parallel
+    return copies * _checkpoint(subject, made, row, asked, room.full)
+
+
+def _checkpoint(subject: Subject, architecture: Architecture, row: ArchitectureRow, asked: Asked, tokens: int) -> int:
+    """What a server copies of a sequence of so many tokens to go back to: its states, and the cells of the layers with a window.
+
+    Of what it completes alone: a text to embed leaves none (SERVER_TASK_TYPE_COMPLETION).
+    """
+    if row.encoder or subject.spec.modality == "embedding":
         return 0
     size = llamacpp.state_bytes(architecture, 1)
     for group in cache_groups(architecture, row):
@@ -548,10 +572,14 @@ def _checkpoint(architecture: Architecture, row: ArchitectureRow, asked: Asked, 
 
 
 def _scratch(quantization: str) -> tuple[int, int]:
-    """Bytes per element of the activations' own quantized form."""
-    if quantization in ("F16", "BF16"):
-        return 2, 1
-    return (292, 256) if "_K" in quantization or quantization == "IQ4_XS" else (34, 32)
+    """Bytes per element of the type that activations are turned into to meet weights of that one (`vec_dot_type` in ggml-cpu.c)."""
+    base = base_type(quantization)
+    if base in ("F32", "F16", "BF16"):
+        # activations are 32-bit floats and meet such weights as they are
+        return 0 if base == "F32" else 2, 1
+    if base is None or BLOCKS[base][0] == 256:
+        return 292, 256
+    return (36 if base in ("Q4_1", "Q5_1") else 34), 32
 
 
 def _projector(subject: Subject) -> Term | None:

@@ -149,7 +149,7 @@ class Needs(Record):
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the largest single file (file
     systems have limits), `download_how` how that size is known, `download_source` where from. `tensor_parallel`: over how many
-    devices the runtime can divide it, beside one.
+    devices the runtime can divide it, beside one. `known_terms`: those that are known of a memory that is not in all its terms.
     """
 
     download_bytes: int | None
@@ -160,5 +160,6 @@ class Needs(Record):
     cpu: CpuNeed
     placement: str = "host"
     memory: MemoryNeed | None
+    known_terms: tuple[Term, ...] = ()
     tensor_parallel: tuple[int, ...] = ()
     unknown: tuple[Unread, ...] = ()

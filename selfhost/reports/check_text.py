@@ -303,10 +303,10 @@ def _placements(blocks: list[Block], verdict: Verdict) -> None:
 def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
     """Every memory term with its sum and source, the reserve, and what the speed rests on."""
     needs = verdict.needs
-    if needs is not None and needs.memory is not None:
-        memory_blocks(blocks, needs.memory, needs.placement)
+    if needs is not None:
+        memory_blocks(blocks, needs)
         found = verdict.finding("memory")
-        if found is not None and found.reserve_bytes is not None:
+        if needs.memory is not None and found is not None and found.reserve_bytes is not None:
             blocks.append(say(f"{units.binary(found.reserve_bytes)} is kept for the system itself.", indent=2, hang=2))
     if needs is not None and needs.download_bytes is not None:
         how = ", ".join(part for part in (needs.download_how, needs.download_source) if part)

@@ -192,6 +192,7 @@ def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
         },
         "placement": needs.placement,
         "memory": None if needs.memory is None else _memory(needs.memory),
+        "known_terms": [_term(term) for term in needs.known_terms],
         "unknown": [{"fact": entry.fact, "reason": entry.reason, "remedy": entry.remedy} for entry in needs.unknown],
     }
 

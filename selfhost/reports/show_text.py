@@ -55,8 +55,8 @@ def show_document(
     told = _open(blocks, spec)
     _inside(blocks, spec)
     _sizes(blocks, sizes, verdict, verbose=verbose, loss_by_size=loss_by_size)
-    if verdict is not None and verdict.needs is not None and verdict.needs.memory is not None:
-        memory_blocks(blocks, verdict.needs.memory, verdict.needs.placement)
+    if verdict is not None and verdict.needs is not None and (verdict.needs.memory is not None or verdict.needs.known_terms):
+        memory_blocks(blocks, verdict.needs)
     elif spec.needs is not None:
         _stated(blocks, spec)
     cost = verdict.monthly_cost if verdict is not None else None

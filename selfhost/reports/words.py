@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .. import units
 from ..machine import Machine
-from ..needs.records import MemoryNeed
+from ..needs.records import MemoryNeed, Needs
 from ..offers import Offer
 from ..verdict import Answer, Finding, Outcome, Route, Verdict
 from ..workload import INPUT_PER_OUTPUT_TOKEN, Workload
@@ -366,17 +366,23 @@ def _amounts(low: float, high: float) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def memory_blocks(blocks: list[Block], memory: MemoryNeed, placement: str) -> None:
-    """Every term: how large, how that is known, the sum that gives it, and the source."""
-    section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(placement, '')}")
-    several = len({term.where for term in memory.terms}) > 1
-    for term in memory.terms:
+def memory_blocks(blocks: list[Block], needs: Needs) -> None:
+    """Every term: how large, how that is known, the sum that gives it, and the source; of an unknown need those that are known."""
+    memory = needs.memory
+    if memory is not None:
+        section(blocks, f"Memory: {units.binary(memory.total_bytes)}{range_of(memory)}{PLACED.get(needs.placement, '')}")
+    elif needs.known_terms:
+        missing = [entry.fact.partition(".")[2].replace("_", " ") for entry in needs.unknown if entry.fact.startswith("memory.")]
+        section(blocks, f"Memory: not known without {' and '.join(missing) or 'the rest'}; the other terms")
+    terms = needs.known_terms if memory is None else memory.terms
+    several = len({term.where for term in terms}) > 1
+    for term in terms:
         size = units.binary(term.bytes) + range_of(term)
         where = f", {term.where}" if several else ""
         blocks.append(line(Span(text=term.name.replace("_", " "), style="strong"), f": {size}, {term.how}{where}", indent=2, hang=2))
         blocks.append(say(term.arithmetic, indent=4, hang=2))
         blocks.append(say(term.source, indent=4, hang=2))
-    if memory.evictable_bytes:
+    if memory is not None and memory.evictable_bytes:
         blocks.append(say(f"{units.binary(memory.evictable_bytes)} more may be dropped by the system at no harm.", indent=2, hang=2))
 
 
