@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from shlex import quote
 
 from .. import openness, units
+from ..names import is_path
 from ..offers import Offer
 from ..spec import Architecture, ModelSpec
 from ..verdict import Outcome, Size, Verdict
@@ -66,7 +68,8 @@ def show_document(
     pairs_block(blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in told})
     pairs_block(blocks, "Not known", spec.unknown)
     section(blocks, "Next")
-    blocks.append(command_line(f"selfhost check {spec.id}"))
+    path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
+    blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}"))
     return Document(blocks=tuple(blocks))
 
 
