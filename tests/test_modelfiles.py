@@ -265,11 +265,15 @@ def test_a_publishers_own_mix_is_laid_out_by_its_tensors(name: str, upgraded: st
 
 
 def test_a_file_is_not_said_to_hold_what_was_asked_instead(tmp_path: Path) -> None:
-    """A file of one quantization asked about in another: the answer says which it holds. Asked about in its own it says nothing."""
+    """A file of one quantization asked about in another: the answer says which it holds, and no other is here: it would have to be
+    downloaded or made, and no command runs it. Asked about in its own it says nothing."""
     file = make(tmp_path, "olmo-2-7b-instruct")
     for asked, told in (("Q3_K_M", True), ("q4_k_m", False), (None, False)):
-        notes = check(file, Workload(runtime="llama.cpp", quantization=asked), machine=WITHOUT_GPU).notes
-        assert any("holds Q4_K_M" in note for note in notes) is told, asked
+        wanted = Workload(runtime="llama.cpp", quantization=asked, min_tokens_per_second=0)
+        verdict = check(file, wanted, machine=load("aws-m7i.2xlarge").machine)
+        assert any("holds Q4_K_M" in note for note in verdict.notes) is told, asked
+        codes = {finding.code for finding in verdict.findings}
+        assert ("disk-nothing-missing" in codes, "weights-here" in codes, bool(verdict.commands)) == (not told,) * 3, asked
 
 
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
@@ -489,6 +493,25 @@ def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
         local = read_local(path, ROWS)
         assert local.spec.architecture == whole.spec.architecture
         assert local.spec.files[0].bytes == whole.spec.files[0].bytes
+
+
+def test_a_split_file_is_run_by_its_first_part(tmp_path: Path) -> None:
+    """llama.cpp takes no other: "illegal split file idx" (src/llama-model-loader.cpp)."""
+    parts = split(tmp_path, 3)
+    for part in parts:
+        verdict = check(part, Workload(runtime="llama.cpp", min_tokens_per_second=0), machine=load("aws-m7i.2xlarge").machine)
+        (command,) = verdict.commands
+        assert f"-m {parts[0]} " in command
+
+
+def test_a_spec_made_of_a_file_that_lies_here_names_it(tmp_path: Path) -> None:
+    """Such a spec states a model to download; the file that its size was read from needs no download, and is judged by its path."""
+    file = make(tmp_path, "olmo-2-1b-instruct")
+    made = tmp_path / "mine.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec), encoding="utf-8")
+    assert any(f"`selfhost check {file}`" in note for note in check(made, machine=WITHOUT_GPU).notes)
+    file.unlink()
+    assert not any("selfhost check" in note for note in check(made, machine=WITHOUT_GPU).notes)
 
 
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
