@@ -321,7 +321,7 @@ def _answer(
         findings=judged.findings,
         here=question.here,
         placements=considered(question, judged, machine) if instead else (),
-        room=room(question, machine, catalogue) if instead else None,
+        room=room(question, judged, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, machine, catalogue) if instead else (),
         open_alternatives=open_alternatives(spec, understood.workload, machine, catalogue) if instead else (),
         api_offers=offers,

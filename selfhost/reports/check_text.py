@@ -180,6 +180,13 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
         reason_blocks(blocks, "memory bandwidth", why.reason, why.remedy)
 
 
+_ALLOWS = {
+    "host": "The memory also allows",
+    "split": "The accelerator with the memory also allows",
+    "accelerator": "The accelerator also allows",
+}
+
+
 def _room_for(verdict: Verdict) -> str:
     """How far one could go here, each alone; what would be no more than was asked is left out."""
     room, asked = verdict.room, verdict.workload
@@ -196,7 +203,8 @@ def _room_for(verdict: Verdict) -> str:
         f"{room.best_quantization} weights" if room.best_quantization not in (None, asked.quantization) else "",
     ]
     told = "; ".join(part for part in parts if part)
-    return f"The memory also allows, one at a time: {told}." if told else ""
+    placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
+    return f"{_ALLOWS[placement]}, one at a time: {told}." if told else ""
 
 
 def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
