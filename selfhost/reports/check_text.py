@@ -101,7 +101,7 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today
 def _to_run(commands: Sequence[str]) -> str:
     if len(commands) == 1:
         return "To run it"
-    return "To run it, one after the other" if commands[0].endswith(" serve") else "To run it, one of"
+    return "To run it, in two terminals: the first line keeps running" if commands[0].endswith(" serve") else "To run it, one of"
 
 
 def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
