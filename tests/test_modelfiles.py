@@ -784,6 +784,37 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: di
     assert again(spec) == spec
 
 
+@pytest.mark.parametrize("runtime", ["llama.cpp", "transformers", None])
+def test_a_config_without_a_key_is_unknown_and_not_unsupported(runtime: str | None, tmp_path: Path) -> None:
+    """Llama without vocab_size: llama.cpp knows the architecture, what is not known is the size; the key is named."""
+    verdict = check(
+        config(tmp_path, model_type="llama", vocab_size=None), Workload(runtime=runtime), machine=load("aws-m7i.2xlarge").machine
+    )
+    assert verdict.route == "unknown"
+    reasons = {finding.check: finding.reason for finding in verdict.findings}
+    assert "vocab_size is missing" in reasons["memory"]
+    assert "architecture" not in reasons["runtime"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"num_hidden_layers": 10**30}, "num_hidden_layers is 1000000"),
+        ({"num_hidden_layers": 10**300}, "num_hidden_layers is inf"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"num_key_value_heads": 0}, "num_key_value_heads is 0"),
+        ({"head_dim": 0}, "head_dim is 0"),
+        ({"vocab_size": 0}, "vocab_size is 0"),
+    ],
+)
+def test_a_value_that_no_model_has_is_told_as_it_stands(changes: dict[str, object], why: str, tmp_path: Path) -> None:
+    """A key that is there is not said to be missing, and its value not replaced by another."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is None
+    assert why in spec.unknown["architecture"]
+
+
 @pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
 def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str, object], tmp_path: Path) -> None:
     """Mistral 7B v0.3: 7,248,023,552 parameters in 16 bits, whatever each layer keeps; what it keeps is unknown, with the key."""
