@@ -161,7 +161,7 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
             Column(title="needs", wrap=True),
             Column(title=has_title, wrap=True),
             Column(wrap=True),
-            Column(drop=1),
+            Column(fold=1),
         )
         blocks.append(BLANK)
         blocks.append(Table(columns=columns, rows=tuple(rows)))
@@ -344,9 +344,9 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, to
     columns = (
         Column(title="model", wrap=True),
         Column(title="route"),
-        Column(title="judged as", drop=2),
+        Column(title="judged as", fold=2),
         Column(title="memory", right=True),
-        Column(title="download", right=True, drop=1),
+        Column(title="download", right=True, fold=1),
         Column(title="speed, or why not", wrap=True),
     )
     rows = []

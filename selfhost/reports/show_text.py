@@ -93,11 +93,11 @@ def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, 
         columns = (
             Column(title="quant"),
             Column(title="download", right=True),
-            Column(title="memory", right=True, drop=2),
+            Column(title="memory", right=True, fold=2),
             Column(title="fits here" if verdict is None else f"fits {on_machine(verdict.machine, short=True)}"),
             Column(title="loss of quality"),
-            Column(title="with" if several else "", drop=1),
-            Column(title="known as", drop=3),
+            Column(title="with" if several else "", fold=1),
+            Column(title="known as", fold=3),
         )
         rows = []
         for size in listed:
@@ -184,7 +184,7 @@ def _open(blocks: list[Block], spec: ModelSpec) -> Collection[str]:
 
 
 def _answers(rows: Sequence[tuple[Span, ...]]) -> Table:
-    return Table(columns=(Column(), Column(), Column(wrap=True), Column(drop=1)), rows=tuple(rows))
+    return Table(columns=(Column(), Column(), Column(wrap=True), Column(fold=1)), rows=tuple(rows))
 
 
 def _answered(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tuple[Span, ...]:
