@@ -20,7 +20,7 @@ from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, begun, elsewhere, unseen
 from .quality import loss_by_size, quality_of
-from .spec import MODALITIES, ModelSpec, RuntimeSpec
+from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
@@ -155,7 +155,8 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         return _Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
     if (not isinstance(model, str) or is_path(typed)) and typed.lower().endswith(".toml") and not os.path.isdir(typed):
-        return _Understood(spec=spec_in(typed), asked=typed, workload=workload)
+        spec = spec_in(typed)
+        return _Understood(spec=spec, asked=typed, workload=workload, notes=_sized_by_a_file(spec))
     if not isinstance(model, str) or is_path(typed):
         from .modelfiles import read_local
 
@@ -165,6 +166,8 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
         notes = local.notes
         asked_in = need.canonical_quantization(workload.quantization or "")
         if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
+            # a GGUF file holds one quantization, so another is not here
+            local = local.replace(files_here=False)
             notes += (
                 f"The file holds {local.quantization}: told is what {asked_in} would take, which llama-quantize makes of other weights.",
             )
@@ -191,6 +194,18 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
     # what Ollama itself calls it, quantization and all, is the line to type
     tag = typed if quantization and quantization == workload.quantization and ":" in typed and "/" not in typed else None
     return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=notes, tag=tag)
+
+
+def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:
+    """A sentence where the spec was made of a file that lies here: it states a model, and counts as nothing that was downloaded."""
+    from shlex import quote
+
+    sized = [files.source.removeprefix(SIZE_OF) for files in spec.files if files.source.startswith(SIZE_OF)]
+    return tuple(
+        f"{path}, which this spec took its size from, lies here: `selfhost check {quote(path)}` judges that itself, with no download."
+        for path in sized
+        if os.path.exists(path)
+    )
 
 
 def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str | None:
@@ -331,7 +346,7 @@ def _answer(
         findings=judged.findings,
         here=question.here,
         placements=considered(question, judged, machine) if instead else (),
-        room=room(question, machine, catalogue) if instead else None,
+        room=room(question, judged, machine, catalogue) if instead else None,
         alternatives=alternatives(question, understood.workload, judged, asker) if instead else (),
         open_alternatives=open_alternatives(spec, understood.workload, asker) if instead else (),
         api_offers=offers,

@@ -13,7 +13,7 @@ from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import Needs, SizedWeights
 from .present import Here, here
-from .spec import PACKED, ModelSpec, RuntimeSpec
+from .spec import INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from .speed import instruction_sets_for_layout
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
@@ -118,7 +118,7 @@ def ask(
     if part is not None and part.missing_bytes is None and (alone.download_bytes or 0) > part.size_bytes:
         part = part.replace(missing_bytes=(alone.download_bytes or 0) - part.size_bytes)
     made = spec.architecture
-    known = made is None or made.row in rows.get("architecture", {}) or not local_files
+    known = made is None or made.row.removesuffix(INCOMPLETE) in rows.get("architecture", {}) or not local_files
     return Question(
         unfamiliar=None if made is None or known else made.row,
         spec=spec,

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from .errors import Problem, SpecError, UnknownModelError, WorkloadError
 from .facts import Record, pattern
 from .spec import ModelSpec, RuntimeSpec
-from .tomlfile import MAX_FILE_BYTES, Document
+from .tomlfile import MAX_FILE_BYTES, Document, shortened
 
 TYPE_CHECKING = False
 
@@ -417,7 +417,7 @@ class _Folder:
             document = self._document(f"{id}.toml", compiled=False)
             spec = read_model_spec(document, self.file(id))
         if spec is not None and spec.id != id:
-            document.add(("id",), f'is "{spec.id}", but the file is called {_shown(id)}.toml', "the file is named after the id")
+            document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
         if spec is None or not document.ok:
             raise SpecError(document.problems)
         return spec
@@ -534,6 +534,11 @@ def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
     except ValueError as error:  # a null character in the path
         raise SpecError([Problem(file=_shown(path), message="is no path", remedy="name a folder of <id>.toml files")]) from error
     return tuple(sorted(names))
+
+
+def misnamed(id: str, file: str) -> tuple[str, str]:
+    """What is wrong with a spec in a file of another name than its id, and what to do."""
+    return f'is "{shortened(id)}", but the file is called {_shown(file)}', f"the file is named after the id: {shortened(id)}.toml"
 
 
 def _shown(path: str) -> str:

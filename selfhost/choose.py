@@ -29,6 +29,8 @@ _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 LEAST_BYTES_BY_DEFAULT = 0.5
 # below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp ggml/src/ggml-common.h)
 LEAST_BYTES_PER_PARAMETER = 0.18
+# how near to the accelerators a placement is
+_NEARNESS = {"host": 0, "split": 1, "accelerator": 2}
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 
@@ -64,7 +66,7 @@ def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Cat
                 yield _alternative(found, shelf, f"the same model tuned by QLoRA: {_takes(found)}")
     else:
         yield from _smaller(question, asked, machine, shelf, worth_having=True)
-    longest = longest_context(question, machine, shelf)
+    longest = _longest_context(question, None, machine, shelf)
     if longest is not None and SHORTEST_CONTEXT_TOKENS <= longest < (workload.context_tokens or 0):
         shorter = asked.replace(runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest)
         found = _fits(spec, shorter, Asker(shelf, machine))
@@ -293,32 +295,33 @@ def _takes(found: _Fit) -> str:
 # ------------------------------------------------------------------ how far one could go
 
 
-def room(question: Question, machine: Machine, shelf: Catalogue) -> Room | None:
+def room(question: Question, judged: Judged, machine: Machine, shelf: Catalogue) -> Room | None:
     """The longest context, the best quantization and the most sequences that fit, each with everything else as judged."""
+    runs = judged if judged.fits else None
     if question.needs is None or question.runtime is None:
         return None
     return Room(
-        longest_context_tokens=longest_context(question, machine, shelf),
-        best_quantization=_best_quantization(question, machine, shelf),
-        most_parallel=_most_parallel(question, machine, shelf),
+        longest_context_tokens=_longest_context(question, runs, machine, shelf),
+        best_quantization=_best_quantization(question, runs, machine, shelf),
+        most_parallel=_most_parallel(question, runs, machine, shelf),
     )
 
 
-def longest_context(question: Question, machine: Machine, shelf: Catalogue) -> int | None:
+def _longest_context(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> int | None:
     """Tokens per sequence, at most what the model can use; None where tokens make no sense or not even one fits."""
     architecture = question.spec.architecture
     if architecture is None or not _grows(question):
         return None
     most = max(architecture.context_tokens or question.workload.context_tokens or 1, architecture.scaled_context_tokens or 0)
-    return _largest(most, lambda tokens: _holds(question, question.workload.replace(context_tokens=tokens), machine, shelf))
+    return _largest(most, lambda tokens: _holds(question, runs, question.workload.replace(context_tokens=tokens), machine, shelf))
 
 
-def _most_parallel(question: Question, machine: Machine, shelf: Catalogue) -> int | None:
+def _most_parallel(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> int | None:
     if not _grows(question):
         return None
 
     def fits(number: int) -> bool:
-        return _holds(question, question.workload.replace(parallel=number), machine, shelf)
+        return _holds(question, runs, question.workload.replace(parallel=number), machine, shelf)
 
     most = (question.runtime.most_sequences if question.runtime else None) or MOST_PARALLEL
     return _largest(most, fits, guess=_parallel_by_slope(question, machine, shelf))
@@ -344,13 +347,13 @@ def _grows(question: Question) -> bool:
     return workload.context_tokens is not None and (workload.kv_cache_type is not None or workload.task == "finetune")
 
 
-def _best_quantization(question: Question, machine: Machine, shelf: Catalogue) -> str | None:
+def _best_quantization(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> str | None:
     if question.runtime is None or question.workload.task == "finetune" or question.local_files:
         return None
     if _beyond_any_quantization(question, machine):
         return None
     for quantization in need.quantizations_of(question.spec, question.runtime, architectures(shelf)):
-        if _holds(question, question.workload.replace(quantization=quantization), machine, shelf):
+        if _holds(question, runs, question.workload.replace(quantization=quantization), machine, shelf):
             return quantization
     return None
 
@@ -385,11 +388,14 @@ def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -
     return low or None
 
 
-def _holds(question: Question, workload: Workload, machine: Machine, shelf: Catalogue) -> bool:
-    """Memory and download fit under that workload."""
+def _holds(question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue) -> bool:
+    """Memory and download fit under that workload. What `runs` on the accelerators, all of it or a part, does not leave them."""
     needs = needs_under(question, workload, shelf, machine)
     changed = question.replace(workload=workload, needs=needs)
-    _, held = place(changed, needs, machine)
+    placed, held = place(changed, needs, machine)
+    told = runs.needs.placement if runs is not None and runs.needs is not None else None
+    if _NEARNESS.get(placed.placement or "host", 0) < _NEARNESS.get(told or "host", 0):
+        return False
     if workload.quantization != question.workload.quantization and question.runtime is not None:
         alone = not question.local_files and question.companions is None
         found = None if not alone else here(question.spec, question.runtime, workload, needs, machine, shelf)

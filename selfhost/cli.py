@@ -921,8 +921,19 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
 
         _deliver(options, json.dumps({"schema": "selfhost.spec/1", "spec": json.record(local.spec), "notes": list(local.notes)}))
         return 0
-    _deliver(options, spec_text(local.spec))
-    for note in local.notes:
+    spec, notes = local.spec, local.notes
+    if options.output is not None:
+        from .catalogue import misnamed
+        from .spec import is_id
+
+        # folders of specs find a model by the name of its file
+        name, ending = os.path.splitext(os.path.basename(options.output))
+        if ending == ".toml" and is_id(name):
+            spec = spec.replace(id=name)
+        elif f"{spec.id}.toml" != f"{name}{ending}":
+            notes += (f"its id {': '.join(misnamed(spec.id, name + ending))}",)
+    _deliver(options, spec_text(spec))
+    for note in notes:
         _note(f"{note}\n")
     return 0
 

@@ -75,6 +75,11 @@ def _of_a_file(question: Question, runtime: RuntimeSpec, path: str, batch: int |
     masked = question.here is not None and any(part in ("USER", "HOST", "ID") for part in f"{path}/{beside}".replace("\\", "/").split("/"))
     if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf") or masked:
         return ()
+    if "-of-" in path:
+        from .modelfiles.gguf import parts_of
+
+        # llama.cpp finds the other parts of a split file from the first alone (src/llama-model-loader.cpp)
+        path = parts_of(path)[0]
     total = (workload.context_tokens or 0) * workload.parallel
     cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
     projector = f" --mmproj {_in_shell(beside)}" if beside else ""

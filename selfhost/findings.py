@@ -209,6 +209,8 @@ def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = F
         return found(
             Outcome.PASS, "weights-stated", "The spec states the model's needs; where to get the weights is its author's business."
         )
+    if state == "unknown" and not (spec.repository or any(files.repository for files in spec.files)):
+        return found(Outcome.PASS, "weights-stated", "The size of the weights is stated; where to get them is not.")
     gate = "" if spec.gated is False else " Whether a login is needed is not known."
     return found(Outcome.PASS, "weights-published", f"The weights are published.{gate}")
 

@@ -261,6 +261,12 @@ class StatedNeeds(Record):
     source: str | None = None
 
 
+# what follows the name of an architecture in the table where a model's own file does not tell all its tensors
+INCOMPLETE = " (incomplete)"
+# what the source of a size begins with that was read off a file on this disk; its path follows
+SIZE_OF = "size of "
+
+
 class PublishedFiles(Record):
     """Sizes that one publisher states: `bytes` by quantization. `repository` is where they can be fetched from.
 

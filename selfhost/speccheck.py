@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from . import needs as need
-from .catalogue import canonical
+from .catalogue import canonical, misnamed
 from .errors import Problem
 from .needs.records import SizedWeights
 from .spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
@@ -102,7 +102,7 @@ def _check_names(document: Document, owners: dict[str, _Owner]) -> None:
         return
     file = os.path.basename(document.file)
     if is_id(spec_id) and file != f"{spec_id}.toml":
-        document.add(("id",), f'is "{_short(spec_id)}", but the file is {file}', "the file is named after the id, and ends in .toml")
+        document.add(("id",), *misnamed(spec_id, file))
     if owners.get(canonical(spec_id), ("", "", ""))[::2] == ("id", spec_id):
         document.add(("id",), f'"{_short(spec_id)}" is the id of another of these files too', "give each model an id of its own")
         return

@@ -90,6 +90,7 @@ class OpenAlternative(Record):
 class Room(Record):
     """How far one could go on this machine, each with everything else as judged; None where it makes no sense or nothing fits.
 
+    Where it runs, none of that moves it off the accelerators: what it takes there must fit there. The pace is not asked again.
     `longest_context_tokens` is per sequence and at most what the model can use: one token more does not fit or is beyond
     that. `best_quantization` is the one that keeps most quality, `most_parallel` the number of sequences at once.
     """

@@ -255,6 +255,32 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
 
 
+@pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])
+def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
+    """Llama 3.1 8B in 16 bits on 24 GiB: the limits told are those within which it stays there; one more would move it, or not run."""
+    machine = VM.replace(
+        memory_total_bytes=32 * GIB, memory_limit_bytes=32 * GIB, memory_available_bytes=32 * GIB,
+        accelerators=(Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False),),
+    )  # fmt: skip
+
+    def placed(*, context_tokens: int = 8192, parallel: int = 1) -> str | None:
+        wanted = Workload(context_tokens=context_tokens, parallel=parallel, runtime=runtime, quantization=quantization)
+        verdict = check("llama-3.1-8b", wanted, machine=machine)
+        return verdict.needs.placement if verdict.needs is not None and verdict.route is Route.LOCAL else None
+
+    quantization = "bfloat16" if runtime == "transformers" else "BF16"
+    wanted = Workload(context_tokens=8192, runtime=runtime, quantization=quantization)
+    room = check("llama-3.1-8b", wanted, machine=machine).room
+    assert room is not None
+    assert room.longest_context_tokens is not None
+    assert room.most_parallel is not None
+    assert 8192 < room.longest_context_tokens < 131_072
+    assert placed(context_tokens=room.longest_context_tokens) == "accelerator"
+    assert placed(context_tokens=room.longest_context_tokens + 1) != "accelerator"
+    assert placed(parallel=room.most_parallel) == "accelerator"
+    assert placed(parallel=room.most_parallel + 1) != "accelerator"
+
+
 def test_a_closed_model_in_service_is_offered_by_its_provider() -> None:
     """That a provider serves it makes an API the route, though no price be known; a retired one has a named stand-in."""
     verdict = check("claude", machine=VM)

@@ -194,6 +194,21 @@ def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "faulty.toml:" in err
 
 
+def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """`spec new --output my-specs/mine.toml`, then `check mine --specs my-specs`; a name that can be no id is told at once. What `show`
+    proposes of a file is its path, which can be typed."""
+    source = next((HERE / "data" / "headers" / "configs").glob("*.json"))
+    specs = tmp_path / "my-specs"
+    specs.mkdir()
+    made = specs / "mine.toml"
+    assert run(capsys, "spec", "new", str(source), "--output", str(made)) == (0, "", "")
+    assert run(capsys, "spec", "check", str(made))[0] == 0
+    assert "called" not in run(capsys, "check", "mine", "--specs", str(specs), *ON_RECORD)[2]
+    assert "the file is called My Own.toml" in run(capsys, "spec", "new", str(source), "--output", str(tmp_path / "My Own.toml"))[2]
+    code, out, _ = run(capsys, "show", str(made), *ON_RECORD)
+    assert (code, out.splitlines()[-1].strip()) == (0, f"selfhost check {made}")
+
+
 def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The id of such a spec is in no catalogue: the line has the path, quoted for the shell, and what it asks is local."""
     shipped = (Path(__file__).parents[1] / "specs" / "mistral-7b-instruct-v0.3.toml").read_text()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost import findings
+from selfhost import api, findings
 from selfhost.catalogue import Catalogue
 from selfhost.facts import Unread
 from selfhost.findings import CODES, Finding, Outcome, openness_check

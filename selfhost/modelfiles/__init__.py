@@ -368,7 +368,7 @@ def _no_model(path: str, names: list[str], unfinished: list[str]) -> LocalModel:
 def _weights(
     path: str, files: Iterable[str], config: str | None, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()
 ) -> LocalModel:
-    from ..spec import QUANTIZATIONS, Parameters, PublishedFiles, Safety
+    from ..spec import QUANTIZATIONS, SIZE_OF, Parameters, PublishedFiles, Safety
     from .config import Stored, read_config
     from .naming import identifier, name_of
     from .safetensors import read_weights
@@ -418,9 +418,7 @@ def _weights(
     if quantization is None:
         unknown["files"] = f"{weights.size:,} bytes, of a type that has no name here: " + ", ".join(sorted(weights.elements))
     else:
-        files_known = (
-            PublishedFiles(format=stored.format, source=f"size of the files of {shown(path)}", bytes={quantization: weights.size}),
-        )
+        files_known = (PublishedFiles(format=stored.format, source=SIZE_OF + shown(path), bytes={quantization: weights.size}),)
     spec = spec.replace(
         files=files_known,
         unknown=unknown,

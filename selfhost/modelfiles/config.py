@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..facts import Record
 from ..spec import (
+    INCOMPLETE,
     MAX_LAYERS,
     PACKED,
     PARTS,
@@ -312,14 +313,26 @@ class _Config:
             value = value[0]
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
-            key = next(key for key in keys if self.text.get(key) is not None)
-            raise _Unclear(f"{key} is {_short(value)}, not one whole number")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _Unclear(f"{self.stated(keys)} is {_short(value)}, not one whole number")
+        if not 0 <= value < _MAX_NUMBER:
+            raise _Unclear(f"{self.stated(keys)} is {_short(value)}, which is no number of a model")
+        return value
+
+    def stated(self, keys: Sequence[str]) -> str:
+        """The first of these keys that has a value."""
+        return next(key for key in keys if self.text.get(key) is not None)
+
+    def positive(self, *keys: str) -> int | None:
+        """A whole number of at least 1, None where it is missing."""
+        value = self.number(*keys)
+        if value == 0:
+            raise _Unclear(f"{self.stated(keys)} is 0")
         return value
 
     def needed(self, *keys: str) -> int:
-        value = self.number(*keys)
-        if not value:
+        value = self.positive(*keys)
+        if value is None:
             raise _Unclear(f"{keys[0]} is missing")
         return value
 
@@ -421,7 +434,7 @@ class _Config:
         shared = self.number("num_kv_shared_layers") or 0
         if shared >= layers:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
-        vocabulary = self.number("padded_vocab_size", "vocab_size", "embedding_size") or None
+        vocabulary = self.positive("padded_vocab_size", "vocab_size", "embedding_size")
         audio = self.audio()
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
@@ -454,7 +467,7 @@ class _Config:
             self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
             if row_values(self.architectures, name) is not None:
                 # an architecture that stands in the table would be believed to have all its tensors
-                name, gguf = f"{name} (incomplete)", None
+                name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in ("roberta", "xlm-roberta")
@@ -491,7 +504,9 @@ class _Config:
 
     def layer_count(self) -> int:
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
-        found = self.number(*_LAYERS) or (len(pattern) if isinstance(pattern, str) else 0) or (len(kinds) if isinstance(kinds, list) else 0)
+        found = (
+            self.positive(*_LAYERS) or (len(pattern) if isinstance(pattern, str) else 0) or (len(kinds) if isinstance(kinds, list) else 0)
+        )
         if not found:
             raise _Unclear("num_hidden_layers is missing")
         if found > MAX_LAYERS:
@@ -629,7 +644,7 @@ class _Config:
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.number("head_dim", "attention_head_dim", "kv_channels")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -637,15 +652,15 @@ class _Config:
         value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
         same = False
         if kind == "sliding":
-            heads = self.number("swa_num_attention_heads") or heads
-            kv_heads = self.number("swa_num_key_value_heads") or kv_heads
-            value = self.number("swa_v_head_dim") or value
-            length = self.number("swa_head_dim") or length
+            heads = self.positive("swa_num_attention_heads") or heads
+            kv_heads = self.positive("swa_num_key_value_heads") or kv_heads
+            value = self.positive("swa_v_head_dim") or value
+            length = self.positive("swa_head_dim") or length
         if self.kind in ("gemma4_text", "gemma4") and kind == "full":
-            length = value = self.number("global_head_dim") or length
+            length = value = self.positive("global_head_dim") or length
             if self.flag("attention_k_eq_v"):
                 same = True
-                kv_heads = self.number("num_global_key_value_heads") or kv_heads
+                kv_heads = self.positive("num_global_key_value_heads") or kv_heads
         self.asked.update(
             (
                 "global_head_dim",
@@ -694,7 +709,7 @@ class _Config:
         groups = self.number("multi_query_group_num")
         if self.flag("multi_query_attention") and groups:
             return groups
-        stated = self.number(*_KV_HEADS)
+        stated = self.positive(*_KV_HEADS)
         one = self.flag("multi_query")
         self.asked.update(("new_decoder_architecture", "multi_query_attention"))
         # Falcon's older classes ignore num_kv_heads where multi_query is set

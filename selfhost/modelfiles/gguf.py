@@ -18,6 +18,7 @@ from ..spec import (
     MAX_LAYERS,
     MAX_TENSOR_NAMES,
     QUANTIZATIONS,
+    SIZE_OF,
     Architecture,
     Attention,
     FeedForward,
@@ -89,9 +90,11 @@ _FILE_TYPES: Mapping[int, tuple[str, str]] = {
 _GUESSED = 1024
 # names, less .weight, of tensors that some architecture in llama.cpp's src/models takes where they are there and else does without
 _OPTIONAL = re.compile(
-    r"\.(?:bias|scale|input_scale)\Z|^(?:output|cls|dense_|rope_|token_types|position_embd)|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm"
+    r"\.(?:bias|scale|input_scale)\Z|^(?:output\Z|output_norm_enc|cls|dense_|rope_|token_types|position_embd)|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm"
     r"|attn_rot_embd|attn_norm_2|attn_sinks|attn_gate|attn_sub_norm|ffn_sub_norm|ffn_latent|layer_|time_mix|ssm_)"
 )
+# whose values are their keys where a layer has no attn_v (src/models/gemma4.cpp); all others are refused without it
+_VALUES_FROM_KEYS = frozenset({"gemma4"})
 # one of these in a block stands for several others: merged while converting, or apart in files of before 2025
 _INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
 # what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
@@ -447,6 +450,13 @@ class _Model:
             raise _Unclear(f"the header has no {self.name}.{key}")
         return value
 
+    def required(self, key: str) -> int:
+        """The number at a key without which llama.cpp loads no model, whatever its architecture (src/llama-model.cpp, load_hparams)."""
+        value = self.number(key)
+        if value is None:
+            self.damaged(f"its header has no {self.name}.{key}")
+        return value or 0
+
     def per_layer(self, key: str, layers: int) -> list[int] | None:
         """One number for each layer; None where the key is missing. One number is that of all layers."""
         value = self.values.get(f"{self.name}.{key}")
@@ -478,7 +488,7 @@ class _Model:
             license=found,
             parameters=Parameters(total=total, active=active, mtp=stored or None),
             architecture=architecture,
-            files=(PublishedFiles(format="gguf", source=f"size of {shown(self.path)}", bytes={quantization: self.size}),),
+            files=(PublishedFiles(format="gguf", source=SIZE_OF + shown(self.path), bytes={quantization: self.size}),),
             safety=Safety(formats=("gguf",), remote_code=False),
             sources={"architecture": what, "parameters": f"tensor table, {what}", "license": what, "safety": "a GGUF file holds no code"},
             unknown=self.unknown,
@@ -521,6 +531,24 @@ class _Model:
         if missing:
             self.damaged(f"it has no tensor of block {listed(map(str, missing))}, and says that it has {self.layers:,} blocks")
 
+    def refuse_missing_parts(self, state: Mapping[str, Sequence[Recurrent | None]]) -> None:
+        """A block lacks its attention only where the header counts no heads of it or it keeps a state, and its feed-forward only where
+        the header gives it no length (src/models of the hybrid architectures and of Nemotron NAS)."""
+        heads = self.per_layer("attention.head_count", self.layers) or [0] * self.layers
+        kv_heads = self.per_layer("attention.head_count_kv", self.layers) or heads
+        lengths = self.per_layer("feed_forward_length", self.layers) or [0] * self.layers
+        if not any(lengths):
+            lengths = [self.number("expert_feed_forward_length") or 0] * self.layers
+        below = {name[: name.rfind(".ffn_down")] for name in self.shapes if ".ffn_down" in name}
+        for layer in range(self.layers):
+            keeps = any(found[layer] is not None for found in state.values()) or self.has(layer, "cross_attn_q_proj.weight")
+            if heads[layer] and kv_heads[layer] and not keeps and not self.attends(layer, state):
+                self.damaged(f"it has no tensor blk.{layer}.attn_q.weight, and its header gives that block {heads[layer]:,} heads")
+            if lengths[layer] and f"blk.{layer}" not in below:
+                self.damaged(
+                    f"it has no tensor blk.{layer}.ffn_down.weight, and its header gives that block a length of {lengths[layer]:,}"
+                )
+
     def refuse_other_experts(self) -> None:
         """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
         experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
@@ -556,12 +584,13 @@ class _Model:
         return bool(row.get("encoder")) if row is not None else self.values.get(f"{self.name}.attention.causal") is False
 
     def architecture(self) -> Architecture:
-        blocks = self.needed("block_count")
+        blocks = self.required("block_count")
         more = self.number("nextn_predict_layers") or 0
-        if blocks > MAX_LAYERS or more >= blocks:
+        if not 0 < blocks <= MAX_LAYERS or more >= blocks:
             self.damaged(f"{blocks:,} layers, {more:,} of them for multi-token prediction")
         self.layers = layers = blocks - more
-        width = self.needed("embedding_length")
+        width = self.required("embedding_length")
+        context = self.required("context_length")
         row = row_values(self.architectures, self.name)
         encoder = self.is_encoder()
         if row is None and encoder:
@@ -574,6 +603,8 @@ class _Model:
         self.refuse_missing_blocks(blocks)
         self.refuse_other_experts()
         state = self.recurrent()
+        if row is not None:
+            self.refuse_missing_parts(state)
         attention = self.attention(state)
         if not attention and not state:
             raise _Unclear(f"no layer of {self.name} has attention or a recurrent state that this selfhost knows")
@@ -595,7 +626,7 @@ class _Model:
             embedding_length=width,
             heads=heads,
             vocabulary=vocabulary,
-            context_tokens=self.number("context_length") or None,
+            context_tokens=context or None,
             tied_embeddings="output.weight" not in self.shapes and not encoder,
             output_matrix=not encoder,
             attention=grouped(attention),
@@ -611,7 +642,7 @@ class _Model:
             mtp_layers=more or None,
         )
         if made.context_tokens is None:
-            self.unknown["architecture.context_tokens"] = f"the header has no {self.name}.context_length"
+            self.unknown["architecture.context_tokens"] = f"the header says {self.name}.context_length = 0"
         self.unknown["architecture.dtype"] = "a GGUF file does not say in which type the weights were published"
         return self.as_stored(made if row is None else made.replace(**self.departures(row, made)), row)
 
@@ -717,7 +748,7 @@ class _Model:
             raise _Unclear(
                 f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the keys of {self.name} {kv_heads:,} × {key:,}"
             )
-        lacks_values = self.has(layer, "attn_k.weight") and not self.has(layer, "attn_v.weight")
+        lacks_values = self.name in _VALUES_FROM_KEYS and not self.has(layer, "attn_v.weight")
         indexer_heads, indexer_length = self.indexer(layer)
         return Attention(
             kind="full" if window is None else "sliding",
@@ -858,6 +889,10 @@ class _Model:
             self.notes.append(
                 f"{self.name} is not an architecture that this selfhost knows; its tensors are counted as they stand in the file"
             )
+            self.unknown["architecture.attention"] = (
+                f"{self.name} is not an architecture that this selfhost knows, and perhaps none that llama.cpp loads"
+            )
+            made = made.replace(attention=(), recurrent=())
         groups = self.groups(made)
         if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
             raise _Unclear(f"the tensors of {self.name} have more than {MAX_TENSOR_NAMES:,} names")

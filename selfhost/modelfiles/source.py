@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from math import inf
 
 from ..errors import Problem, SpecError
 from ..machine import MEMORY_FILESYSTEMS
@@ -161,9 +162,9 @@ def parse_json(path: str, content: bytes, *, what: str) -> Any:
         fail(path, "is not usable JSON: it is nested too deeply, or holds a number of thousands of digits")
 
 
-def _integer(text: str) -> int | None:
-    """Numbers above 2**63 mean nothing here, and are costly to read."""
-    return int(text) if len(text) <= 19 else None
+def _integer(text: str) -> int | float:
+    """Numbers of so many digits mean nothing here, and are costly to read."""
+    return int(text) if len(text) <= 64 else inf
 
 
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:

@@ -101,7 +101,7 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today
 def _to_run(commands: Sequence[str]) -> str:
     if len(commands) == 1:
         return "To run it"
-    return "To run it, one after the other" if commands[0].endswith(" serve") else "To run it, one of"
+    return "To run it, in two terminals: the first line keeps running" if commands[0].endswith(" serve") else "To run it, one of"
 
 
 def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
@@ -161,7 +161,7 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
             Column(title="needs", wrap=True),
             Column(title=has_title, wrap=True),
             Column(wrap=True),
-            Column(drop=1),
+            Column(fold=1),
         )
         blocks.append(BLANK)
         blocks.append(Table(columns=columns, rows=tuple(rows)))
@@ -181,6 +181,13 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
         reason_blocks(blocks, "memory bandwidth", why.reason, why.remedy)
 
 
+_ALLOWS = {
+    "host": "The memory also allows",
+    "split": "The accelerator with the memory also allows",
+    "accelerator": "The accelerator also allows",
+}
+
+
 def _room_for(verdict: Verdict) -> str:
     """How far one could go here, each alone; what would be no more than was asked is left out."""
     room, asked = verdict.room, verdict.workload
@@ -197,7 +204,8 @@ def _room_for(verdict: Verdict) -> str:
         f"{room.best_quantization} weights" if room.best_quantization not in (None, asked.quantization) else "",
     ]
     told = "; ".join(part for part in parts if part)
-    return f"The memory also allows, one at a time: {told}." if told else ""
+    placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
+    return f"{_ALLOWS[placement]}, one at a time: {told}." if told else ""
 
 
 def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
@@ -346,9 +354,9 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, to
     columns = (
         Column(title="model", wrap=True),
         Column(title="route"),
-        Column(title="judged as", drop=2),
+        Column(title="judged as", fold=2),
         Column(title="memory", right=True),
-        Column(title="download", right=True, drop=1),
+        Column(title="download", right=True, fold=1),
         Column(title="speed, or why not", wrap=True),
     )
     rows = []

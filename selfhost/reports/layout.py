@@ -18,7 +18,7 @@ _ASCII = {
 # bars: taken, free, missing
 _BAR, _ASCII_BAR = ("━", "─", "╍"), ("#", "-", "!")
 BAR_WIDTH, _LEAST_BAR = 20, 8
-# a wrapping column gives way down to the first before other columns are dropped, then down to the second
+# a wrapping column gives way down to the first before other columns are folded away, then down to the second
 _COMFORTABLE, _LEAST = 24, 12
 _GAP = 2
 
@@ -57,7 +57,8 @@ class Blank(Record):
 class Column(Record):
     """How a column gives way where the table is too wide.
 
-    `drop`: columns go from the highest number down; 0 stays, as does the first column. `wrap`: its cells may wrap.
+    `fold`: columns leave the row from the highest number down, for a line of their own below it; 0 stays, as does the first column.
+    `wrap`: its cells may wrap.
     `cut`: its cells may be cut to so many characters, and end in an ellipsis; 0 for never. `most`: longer cells wrap at so many
     characters everywhere, so that one of them does not push the next column away; 0 for never.
     """
@@ -65,13 +66,13 @@ class Column(Record):
     title: str = ""
     right: bool = False
     wrap: bool = False
-    drop: int = 0
+    fold: int = 0
     cut: int = 0
     most: int = 0
 
 
 class Table(Record):
-    """Rows of one cell per column. Too narrow even with columns dropped and wrapped, each row becomes a short list."""
+    """Rows of one cell per column. Too narrow even with columns folded and wrapped, each row becomes a short list."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Span | Bar, ...], ...]
@@ -248,6 +249,7 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
     sizes = {
         number: BAR_WIDTH if number in drawn else max(len(titles[number]), *[_size(row[number]) for row in cells], 0) for number in keep
     }
+    folded: list[int] = []
     sizes |= {number: min(size, most) for number, size in sizes.items() if (most := table.columns[number].most)}
     if room is not None:
         for number in drawn & set(sizes):
@@ -257,8 +259,9 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
         for number in sizes:
             if table.columns[number].cut:
                 sizes[number] = max(min(sizes[number], table.columns[number].cut), sizes[number] - max(0, _total(sizes) - room))
-        while _total(sizes) > room and any(table.columns[number].drop for number in sizes if number):
-            del sizes[max((number for number in sizes if number), key=lambda number: table.columns[number].drop)]
+        while _total(sizes) > room and any(table.columns[number].fold for number in sizes if number):
+            folded.append(max((number for number in sizes if number), key=lambda number: table.columns[number].fold))
+            del sizes[folded[-1]]
         for number in sizes:
             if table.columns[number].cut:
                 sizes[number] = min(whole[number], sizes[number] + max(0, room - _total(sizes)))
@@ -266,7 +269,7 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
                     row[number] = _cut(row[number], sizes[number], encoding)
         _shrink(table, sizes, room, _LEAST)
         if _total(sizes) > room:
-            return _stacked([number for number in sizes if number not in drawn], cells, titles, room, indent)
+            return _stacked([number for number in sizes if number not in drawn], folded, cells, titles, room, indent)
     for row, drawing in zip(cells, table.rows, strict=True):
         for number in drawn & set(sizes):
             bar = drawing[number]
@@ -281,7 +284,27 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
             lines.append(_row_line(table, sizes, row, indent))
         else:
             lines.extend(_row(table, sizes, row, indent))
+            lines.extend(_below(_told(folded, row, titles), room, indent))
     return lines
+
+
+def _told(folded: Sequence[int], row: Sequence[Line], titles: Sequence[str]) -> Line:
+    """What left the row, in the order of the columns, each after its title."""
+    told: Line = []
+    for number in sorted(folded):
+        if _size(row[number]):
+            before = (", " if told else "") + (f"{titles[number]}: " if titles[number] else "")
+            told.extend([(before, ""), *row[number]] if before else row[number])
+    return told
+
+
+def _below(entry: Line, room: int | None, indent: int) -> list[Line]:
+    """An entry of a row's own, in lines a little further in than the row; none for an empty one."""
+    if not entry or room is None:
+        return []
+    step = min(2, room // 10)
+    wrapped = _wrap(entry, room - step, room - 2 * step)
+    return [_indented(line, indent + step + (step if number else 0)) for number, line in enumerate(wrapped)]
 
 
 def _cut(cell: Line, size: int, encoding: str | None) -> Line:
@@ -365,8 +388,9 @@ def _cell_lines(cell: Line, size: int) -> list[Line]:
     return _wrap(pieces, size, size)
 
 
-def _stacked(numbers: list[int], cells: list[list[Line]], titles: list[str], room: int, indent: int) -> list[Line]:
-    """Each row as a list: the first cell and those without a title on one line, under it the others, each after its title."""
+def _stacked(numbers: list[int], folded: list[int], cells: list[list[Line]], titles: list[str], room: int, indent: int) -> list[Line]:
+    """Each row as a list: the first cell and those without a title on one line, under it the others, each after its title, and on
+    the last what was folded away."""
     lines: list[Line] = []
     step = min(2, room // 10)
     for row in cells:
@@ -375,8 +399,9 @@ def _stacked(numbers: list[int], cells: list[list[Line]], titles: list[str], roo
         for number in filled:
             if number != numbers[0] and not titles[number]:
                 head.extend([(", " if len(head) > len(row[numbers[0]]) else ": ", ""), *row[number]])
-        below = [[(titles[number] + ": ", ""), *row[number]] for number in filled if titles[number] and number != numbers[0]]
-        for entry, start in ((head, 0), *((entry, step) for entry in below)):
-            wrapped = _wrap(entry, room - start, room - start - step)
-            lines.extend(_indented(line, indent + start + (step if number else 0)) for number, line in enumerate(wrapped))
+        below = [_told([number], row, titles) for number in filled if titles[number] and number != numbers[0]]
+        wrapped = _wrap(head, room, room - step)
+        lines.extend(_indented(line, indent + (step if number else 0)) for number, line in enumerate(wrapped))
+        for entry in (*below, _told(folded, row, titles)):
+            lines.extend(_below(entry, room, indent))
     return lines

@@ -25,12 +25,12 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
     columns = (
         Column(title="model"),
         Column(title="route"),
-        Column(title="size", right=True, drop=3),
-        Column(title="quant", drop=6),
-        Column(title="memory", right=True, drop=1),
-        Column(title="download", right=True, drop=2),
-        Column(title="tokens/s", right=True, drop=5),
-        Column(title="license", drop=4, cut=10),
+        Column(title="size", right=True, fold=3),
+        Column(title="quant", fold=6),
+        Column(title="memory", right=True, fold=1),
+        Column(title="download", right=True, fold=2),
+        Column(title="tokens/s", right=True, fold=5),
+        Column(title="license", fold=4, cut=10),
     )
     # most of what stands in a cell stands in others as well
     known: dict[str, Span] = {}

@@ -39,7 +39,7 @@ def machine_document(machine: Machine) -> Document:
             writable = "not writable" if disk.writable is False else f"{disk.quota}'s quota" if disk.quota else ""
             where = disk.path if disk.path == disk.shown else f"{disk.shown}: {disk.purpose} has none of its own"
             cells.append(tuple(Span(text=text) for text in (disk.purpose, free, whole, disk.filesystem or "", writable, where)))
-        sides = (Column(), Column(right=True), Column(right=True), Column(drop=1), Column(), Column(wrap=True))
+        sides = (Column(), Column(right=True), Column(right=True), Column(fold=1), Column(), Column(wrap=True))
         blocks.append(Table(columns=sides, rows=tuple(cells)))
     if machine.accelerators:
         section(blocks, "Accelerators")

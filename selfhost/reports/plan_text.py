@@ -132,12 +132,12 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     section(blocks, f"Known machines that {does}, smallest first")
     columns = (
         Column(title="machine"),
-        Column(title="kind", drop=4),
+        Column(title="kind", fold=4),
         Column(title="RAM", right=True),
-        Column(title="GPU memory", right=True, drop=1),
+        Column(title="GPU memory", right=True, fold=1),
         Column(title="tokens/s", right=True),
-        Column(title="where", drop=3),
-        Column(title="confidence", drop=2),
+        Column(title="where", fold=3),
+        Column(title="confidence", fold=2),
     )
     rows = []
     for one in shown:
@@ -202,12 +202,12 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
     blocks: list[Block] = [say(f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left out."), BLANK]
     columns = (
         Column(title="machine"),
-        Column(title="cores", right=True, drop=2),
+        Column(title="cores", right=True, fold=2),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True),
-        Column(title="bandwidth", right=True, drop=4),
-        Column(title="confidence", drop=1),
-        Column(title="what it is", drop=3),
+        Column(title="bandwidth", right=True, fold=4),
+        Column(title="confidence", fold=1),
+        Column(title="what it is", fold=3),
     )
     rows = []
     for one in profiles:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from shlex import quote
 
 from .. import openness, units
+from ..names import is_path
 from ..offers import Offer
 from ..spec import Architecture, ModelSpec
 from ..verdict import Outcome, Size, Verdict
@@ -66,7 +68,8 @@ def show_document(
     pairs_block(blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in told})
     pairs_block(blocks, "Not known", spec.unknown)
     section(blocks, "Next")
-    blocks.append(command_line(f"selfhost check {spec.id}"))
+    path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
+    blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}"))
     return Document(blocks=tuple(blocks))
 
 
@@ -90,11 +93,11 @@ def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, 
         columns = (
             Column(title="quant"),
             Column(title="download", right=True),
-            Column(title="memory", right=True, drop=2),
+            Column(title="memory", right=True, fold=2),
             Column(title="fits here" if verdict is None else f"fits {on_machine(verdict.machine, short=True)}"),
             Column(title="loss of quality"),
-            Column(title="with" if several else "", drop=1),
-            Column(title="known as", drop=3),
+            Column(title="with" if several else "", fold=1),
+            Column(title="known as", fold=3),
         )
         rows = []
         for size in listed:
@@ -183,7 +186,7 @@ def _open(blocks: list[Block], spec: ModelSpec) -> Collection[str]:
 
 
 def _answers(rows: Sequence[tuple[Span, ...]]) -> Table:
-    return Table(columns=(Column(), Column(), Column(wrap=True), Column(drop=1)), rows=tuple(rows))
+    return Table(columns=(Column(), Column(), Column(wrap=True), Column(fold=1)), rows=tuple(rows))
 
 
 def _answered(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tuple[Span, ...]:

@@ -142,7 +142,7 @@ def offers_blocks(
     if len(offers) > 1 and by_token:
         title += ", cheapest for this load first" if month else f", cheapest first at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out"
     section(blocks, f"{title}, listed {days[-1]}" if days else title)
-    columns = [Column(title="provider", wrap=True), Column(title="model", wrap=True), Column(title="context", right=True, drop=1)]
+    columns = [Column(title="provider", wrap=True), Column(title="model", wrap=True), Column(title="context", right=True, fold=1)]
     columns += [Column(title=title, right=True) for _, title in PRICE_COLUMNS]
     columns.append(Column(title="a month", right=True))
     rows: list[tuple[Span, ...]] = []
