@@ -9,12 +9,16 @@ from .tensors import ArchitectureRow
 
 
 class Encoder(Record):
-    """Image encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink."""
+    """Image encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink.
+
+    `assumed` says of what its shape was taken, where it is not published.
+    """
 
     what: str
     reserved_bytes: int
     largest_bytes: int
     largest_pixels: int
+    assumed: str | None = None
 
 
 class Subject(Record):
