@@ -371,6 +371,8 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
         assert found.high_bytes / 2**20 == pytest.approx(largest_mib, abs=0.006), model
         # without a picture nothing of it is touched
         assert found.low_bytes == 0
+    # the same for a picture of 1,008 × 1,008 alone
+    assert "421,531,776 for one of a megapixel" in terms("qwen2.5-vl-3b-instruct")["projector_compute"].arithmetic
 
 
 def test_every_model_that_sees_says_what_a_picture_takes() -> None:

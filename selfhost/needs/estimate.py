@@ -269,7 +269,7 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
         fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
         if spec.family in entry["families"] and fits:
             stated = ("what", "reserved_bytes", "largest_bytes", "largest_pixels")
-            return Encoder(**{key: entry[key] for key in stated}, assumed=entry.get("assumed"))
+            return Encoder(**{key: entry[key] for key in stated}, **{key: entry.get(key) for key in ("megapixel_bytes", "assumed")})
     return None
 
 

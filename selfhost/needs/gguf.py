@@ -561,9 +561,9 @@ def _reading_pictures(encoder: Encoder | None) -> Term:
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
     side = f"{encoder.largest_pixels:,}"
-    line = (
-        f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, {encoder.largest_bytes:,} for one of {side} × {side}"
-    )
+    line = f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, "
+    line += f"{encoder.megapixel_bytes:,} for one of a megapixel, " if encoder.megapixel_bytes is not None else ""
+    line += f"{encoder.largest_bytes:,} for one of {side} × {side}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:
