@@ -289,7 +289,8 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
     for entry in architectures.get("encoder", ()):
         fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
         if spec.family in entry["families"] and fits:
-            return Encoder(**{key: entry[key] for key in ("what", "reserved_bytes", "largest_bytes", "largest_pixels")})
+            stated = ("what", "reserved_bytes", "largest_bytes", "largest_pixels")
+            return Encoder(**{key: entry[key] for key in stated}, **{key: entry.get(key) for key in ("megapixel_bytes", "assumed")})
     return None
 
 

@@ -45,7 +45,7 @@ _UNIGRAM_TOKENS = 100_000
 # bytes in the file's header per token of the vocabulary
 _HEADER = {"spm": (22.5, 24.2), "bpe": (38.0, 62.5), "wpm": (11.0, 24.2), "unigram": (11.0, 24.2), "": (22.5, 62.5)}
 _HEADER_KEYS_BYTES = 3000
-# of 14 kinds of encoders most reserve less; the largest picture of the largest takes that much
+# of 19 kinds of encoders most reserve less; the largest picture of the largest takes that much
 _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_000_000_000
 # Gemma 3: where a spec does not state the vocabulary it may be that large
 _LARGEST_VOCABULARY = 262_144
@@ -603,8 +603,11 @@ def _reading_pictures(encoder: Encoder | None) -> Term:
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
     side = f"{encoder.largest_pixels:,}"
-    line = (
-        f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, {encoder.largest_bytes:,} for one of {side} × {side}"
-    )
+    line = f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, "
+    line += f"{encoder.megapixel_bytes:,} for one of a megapixel, " if encoder.megapixel_bytes is not None else ""
+    line += f"{encoder.largest_bytes:,} for one of {side} × {side}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
-    return term("projector_compute", encoder.reserved_bytes, How.MEASURED, source, line, low=0, high=encoder.largest_bytes)
+    how = How.MEASURED
+    if encoder.assumed is not None:
+        source, how = f"{source}: {encoder.assumed}", How.ASSUMED
+    return term("projector_compute", encoder.reserved_bytes, how, source, line, low=0, high=encoder.largest_bytes)
