@@ -487,7 +487,9 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():
         for quantization in need.quantizations_of(question.spec, runtime, architectures(catalogue)):
             asked = understood.workload.replace(quantization=quantization, runtime=runtime.id)
-            size = _size(catalogue, _question(catalogue, understood.replace(workload=asked), machine), machine)
+            # a GGUF file holds one quantization
+            held = understood.files_here and ("gguf" not in understood.formats or quantization == understood.workload.quantization)
+            size = _size(catalogue, _question(catalogue, understood.replace(workload=asked, files_here=held), machine), machine)
             before = (
                 next((one for one in sizes if (one.family, one.quantization) == (size.family, size.quantization)), None) if size else None
             )

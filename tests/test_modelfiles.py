@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from selfhost import Machine, Workload, check
 from selfhost.catalogue import Catalogue
 from selfhost.errors import Problem, SpecError
-from selfhost.machine import Accelerator
+from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
 from selfhost.needs import llamacpp, needs_of
@@ -274,6 +274,17 @@ def test_a_file_is_not_said_to_hold_what_was_asked_instead(tmp_path: Path) -> No
         assert any("holds Q4_K_M" in note for note in verdict.notes) is told, asked
         codes = {finding.code for finding in verdict.findings}
         assert ("disk-nothing-missing" in codes, "weights-here" in codes, bool(verdict.commands)) == (not told,) * 3, asked
+
+
+def test_only_the_quantization_that_a_file_holds_needs_no_disk(tmp_path: Path) -> None:
+    """On a full disk the file here still fits, and no other that would have to be downloaded or made."""
+    from selfhost.api import describe, open_catalogue
+
+    full = Disk(purpose="llama.cpp", path="/models", free_bytes=0, total_bytes=10**12, writable=True)
+    machine = WITHOUT_GPU.replace(disks=(full,), instruction_sets=("sse2", "sse4_2", "avx2", "fma", "f16c"))
+    shown = describe(open_catalogue(), str(make(tmp_path, "olmo-2-7b-instruct")), Workload(min_tokens_per_second=0), machine)
+    assert {size.quantization for size in shown.sizes if size.fits} == {"Q4_K_M"}
+    assert len([size for size in shown.sizes if size.fits is False]) > 5
 
 
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
