@@ -702,10 +702,10 @@ def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
     lowest = peak
     if smaller := _APPLE_SMALLER.get((chip, variant)):
-        # a guest's cores tell nothing of the chip's
-        if guest or cores is None:
+        # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
+        if guest or cores is None or cores < smaller[0]:
             lowest = smaller[1]
-        elif cores <= smaller[0]:
+        elif cores == smaller[0]:
             lowest = peak = smaller[1]
             name = f"{name} with {smaller[0]} cores"
     least = lowest * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
