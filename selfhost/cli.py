@@ -362,7 +362,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "--record",
             metavar="DIR",
-            help="also write what was read to a new folder, as such a tree, without addresses, and without names but those of public models",
+            help="also write what was read to a new folder, as such a tree, without names (but of public models) and addresses",
         )
         parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
         parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
