@@ -565,6 +565,39 @@ def test_a_record_holds_no_names_of_models_but_public_ones(tmp_path: Path, monke
     assert len(named) == 1
 
 
+def test_a_volume_has_one_answer_in_a_record(tmp_path: Path) -> None:
+    """Two stores in one folder, while another program writes to the volume: what was read and what is recorded are the same."""
+
+    class Filling(Host):
+        free_bytes = 100 * GIB
+
+        def space(self, path: str) -> Space | None:
+            self.free_bytes -= GIB
+            return Space(free_bytes=self.free_bytes, total_bytes=200 * GIB, read_only=False)
+
+    (tmp_path / "hub").mkdir()
+    first, second = again(Filling({"HOME": "/", "HF_HUB_CACHE": str(tmp_path / "hub")}, "linux"), tmp_path / "new")
+    free = [[disk.free_bytes for disk in machine.disks or () if disk.purpose != "whisper.cpp"] for machine in (first, second)]
+    assert free[0] == free[1]
+
+
+def test_where_lm_studio_would_store_models(tmp_path: Path) -> None:
+    """Its volume is read where LM Studio was started once, by its own settings, and not told of where it is not there."""
+    env = {"HOME": str(tmp_path / "disk")}
+    (tmp_path / "disk" / ".lmstudio").mkdir(parents=True)
+    assert read_machine(Host({"HOME": str(tmp_path)}, "linux")).disk_for("lm-studio") is None
+    (tmp_path / "big").mkdir()
+    for text, path in (("{}", "~/.lmstudio/models"), (json.dumps({"downloadsFolder": str(tmp_path / "big")}), str(tmp_path / "big"))):
+        (tmp_path / "disk" / ".lmstudio" / "settings.json").write_text(text)
+        first, second = again(Host(env, "linux"), tmp_path / f"new-{len(text)}")
+        disk, recorded = first.disk_for("lm-studio"), second.disk_for("lm-studio")
+        assert disk is not None
+        assert recorded is not None
+        assert disk.path == path
+        assert recorded.free_bytes == disk.free_bytes
+        assert (disk.free_bytes or 0) > 0
+
+
 def test_a_store_that_is_no_folder_is_told_as_what_it_is(tmp_path: Path) -> None:
     """A file, and a link to nothing: downloads fail at both, and neither is "read only" or a word of the C library; so in the record."""
     (tmp_path / "file").write_text("")
