@@ -365,7 +365,9 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--measure", action="store_true", help="measure the memory bandwidth too, under a second")
         parser.add_argument("--root", metavar="DIR", help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine")
         parser.add_argument(
-            "--record", metavar="DIR", help="also write what was read to a new folder, as such a tree without names and addresses"
+            "--record",
+            metavar="DIR",
+            help="also write what was read to a new folder, as such a tree, without names (but of public models) and addresses",
         )
         parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
         parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
@@ -820,7 +822,8 @@ def _machine_command(words: list[str]) -> int:
     if options.measure and (options.root is not None or options.record is not None):
         remedy = "leave --measure out; `selfhost machine --measure --format json` keeps what was measured"
         raise UsageError("--measure measures this machine now, and a tree keeps what was read", remedy=remedy)
-    machine = Machine.read(measure=options.measure, root=options.root, record=options.record).replace(labels=labels)
+    known = _public_models() if options.record is not None else None
+    machine = Machine.read(measure=options.measure, root=options.root, record=options.record, known=known).replace(labels=labels)
     if options.record is not None:
         _note(f"recorded in {options.record}; look through it before you pass it on\n")
     if options.name is not None:
@@ -834,6 +837,15 @@ def _machine_command(words: list[str]) -> int:
 
         _present(options, machine_document(machine))
     return 0
+
+
+def _public_models() -> Callable[[str], bool]:
+    """Whether the shipped catalogue knows a model by that name: a repository, a tag or a file's."""
+    from .catalogue import Catalogue
+    from .names import id_of
+
+    catalogue = Catalogue.open()
+    return lambda name: id_of(name, catalogue) is not None
 
 
 def _list_profiles(options: argparse.Namespace) -> int:

@@ -249,7 +249,12 @@ class Machine(Record):
 
     @classmethod
     def read(
-        cls, *, measure: bool = False, root: str | os.PathLike[str] | None = None, record: str | os.PathLike[str] | None = None
+        cls,
+        *,
+        measure: bool = False,
+        root: str | os.PathLike[str] | None = None,
+        record: str | os.PathLike[str] | None = None,
+        known: Callable[[str], bool] | None = None,
     ) -> Machine:
         """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never raises for that.
 
@@ -257,12 +262,13 @@ class Machine(Record):
 
         With `measure` the memory bandwidth is measured too, which takes up to a second. With `root` not this machine but the recorded
         tree of another is read: DIR/proc, DIR/sys, … With `record` what was read is written to a new or empty folder as such a tree,
-        without names and addresses. `MachineFileError` where either folder cannot be used.
+        without names and addresses; of models those stay that `known` says are public. `MachineFileError` where either folder
+        cannot be used.
         """
         from .probes import read_machine
 
         if root is not None or record is not None:
-            return _from_tree(root, record)
+            return _from_tree(root, record, known)
         machine = read_machine()
         if not measure:
             return machine
@@ -843,7 +849,7 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     return reader.machine(data)
 
 
-def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None) -> Machine:
+def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None, known: Callable[[str], bool] | None) -> Machine:
     import os
 
     from .probes import Host, read_machine
@@ -861,7 +867,7 @@ def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[st
 
     folder = os.fsdecode(record)
     empty_folder(folder)
-    recorder = Recorder(host)
+    recorder = Recorder(host, known)
     machine = read_machine(recorder).replace(name=name)
     recorder.write(folder)
     return machine

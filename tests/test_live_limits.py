@@ -24,6 +24,13 @@ _numbers = itertools.count()
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux' limits")
 
 
+def _roomy() -> None:
+    """Skips where other programs leave less than the limits that are tried here: what is available is the least of all."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    if int(lines["MemAvailable"].split()[0]) * 1024 < 4 * GIB:
+        pytest.skip("other programs hold the memory")
+
+
 class Groups:
     """Version 1 groups of this test alone, taken away after it."""
 
@@ -33,6 +40,8 @@ class Groups:
 
     def make(self, controller: str, below: str = "", **limits: object) -> Path:
         """NAME/below of a controller; `limits` are its files, with `__` for a dot."""
+        if controller == "memory":
+            _roomy()
         folder = V1[controller] / self.name / below
         try:
             for path in (V1[controller] / self.name, folder):
@@ -202,8 +211,8 @@ def test_a_limit_that_does_not_show_is_not_denied(groups: Groups, read: Read, wr
 
 
 @pytest.fixture
-def huge_pages() -> Iterator[int]:
-    """Bytes that are set aside: by whoever did it, else four pages for this test."""
+def huge_pages() -> Iterator[Callable[[], int]]:
+    """Tells the bytes that are set aside: by whoever did it, else four pages for this test."""
 
     def reserved() -> int:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
@@ -212,13 +221,13 @@ def huge_pages() -> Iterator[int]:
     setting = Path("/proc/sys/vm/nr_hugepages")
     before = setting.read_text() if setting.is_file() else ""
     if reserved():
-        yield reserved()
+        yield reserved
         return
     try:
         setting.write_text("4\n")
         if not reserved():
             pytest.skip("the kernel finds no huge page to set aside")
-        yield reserved()
+        yield reserved
     except OSError as error:
         pytest.skip(f"no huge pages are set aside, and this account may not do it: {error}")
     finally:
@@ -226,17 +235,19 @@ def huge_pages() -> Iterator[int]:
             setting.write_text(before)
 
 
-def test_huge_pages_are_not_in_the_limit(read: Read, huge_pages: int) -> None:
+def test_huge_pages_are_not_in_the_limit(read: Read, huge_pages: Callable[[], int]) -> None:
     """They are in the total, and not in the limit: /proc/meminfo's Hugetlb."""
-    found = read()
-    assert huge_pages > 0
-    assert found["memory_limit_bytes"] <= found["memory_total_bytes"] - huge_pages
+    before, found, after = huge_pages(), read(), huge_pages()
+    if not (before and after):
+        pytest.skip("whoever set them aside has taken them back meanwhile")
+    assert found["memory_limit_bytes"] <= found["memory_total_bytes"] - min(before, after)
     assert found["memory_total_bytes"] > found["memory_limit_bytes"]
 
 
 @pytest.mark.parametrize(("option", "limited"), [("v", True), ("d", False)])
 def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
     """`ulimit -v` bounds all a process may map, `ulimit -d` what it may allocate; both say how to lift them."""
+    _roomy()
     found = read(before=f"ulimit -S{option} 2097152")
     assert (found["memory_limit_bytes"] == 2 * GIB) is limited
     own, other = ("address_space_bytes", "private_memory_bytes")[:: 1 if limited else -1]
@@ -455,7 +466,7 @@ def test_a_store_that_cannot_be_made(read: Read, tmp_path: Path, kind: str) -> N
     found = read(env={"HF_HOME": str(store)})
     assert (disk_of(found)["free_bytes"], disk_of(found)["writable"]) == (None, None)
     reason = next(one["reason"] for one in found["unread"] if one["fact"] == "disks.huggingface.free_bytes")
-    assert any(word in reason for word in ("symbolic links", "severed", "too long"))
+    assert any(word in reason for word in ("symbolic links", "which does not exist", "too long"))
 
 
 def test_a_mount_whose_server_is_dead(read: Read, tmp_path: Path) -> None:

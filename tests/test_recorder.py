@@ -67,18 +67,13 @@ def test_a_record_of_this_machine_gives_the_same_facts(tmp_path: Path, monkeypat
     """The real one, whatever it is, in a folder whose name is kept; and the record is small."""
     monkeypatch.chdir("/")
     first, second = again(Host(), tmp_path / "new")
-    # where programs lie is told by other names, which may be somebody's
-    one, other = ([(found.id, found.version) for found in machine.runtimes or ()] for machine in (first, second))
-    assert one == other
-    # what is free on a volume may change between two looks at it
-    for place, same in zip(first.disks or (), second.disks or (), strict=True):
-        assert (place.free_bytes is None) == (same.free_bytes is None)
-        assert abs((place.free_bytes or 0) - (same.free_bytes or 0)) < 2**30
-    still = [
-        facts_of(machine.replace(runtimes=(), disks=tuple(place.replace(free_bytes=None) for place in machine.disks or ())))
-        for machine in (first, second)
-    ]
-    assert still[0] == still[1]
+    # where programs lie, models and control groups are told by other names, which may be somebody's
+    runtimes = [[(found.id, found.version) for found in machine.runtimes or ()] for machine in (first, second)]
+    assert runtimes[0] == runtimes[1]
+    models = [sorted((found.store or "", found.size_bytes) for found in machine.models_present or ()) for machine in (first, second)]
+    assert models[0] == models[1]
+    rest = [json.dumps(facts_of(machine.replace(runtimes=(), models_present=()))) for machine in (first, second)]
+    assert re.sub(r"control group [^ :]+", "", rest[1]) == re.sub(r"control group [^ :]+", "", rest[0])
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < recorder.MAX_BYTES
 
 
@@ -182,7 +177,7 @@ def test_a_record_holds_no_names_of_folders(tmp_path: Path, monkeypatch: pytest.
     with (cache / name).open("wb") as stream:
         stream.truncate(4_372_812_000)
     env = {"HOME": str(tmp_path / "home"), "LLAMA_CACHE": str(cache), "HF_HOME": "../JaneShelf", "OLLAMA_MODELS": "~/SecretClient/models"}
-    noted = Recorder(Host(env, "linux"))
+    noted = Recorder(Host(env, "linux"), cli._public_models())
     first = read_machine(noted)
     noted.write(str(tmp_path / "record"))
     every = list((tmp_path / "record").rglob("*"))
@@ -513,6 +508,97 @@ def test_a_volume_that_does_not_answer_is_recorded_as_such(tmp_path: Path) -> No
     assert disk is not None
     assert disk.free_bytes is None
     assert "no answer within" in second.why_unread("disks.huggingface.free_bytes").reason
+
+
+STORED = {
+    "hub/models--alicecorp--secret-model-GGUF/snapshots/{hash}/UD-Q4_K_XL/alicemodel-UD-Q4_K_XL-00001-of-00002.gguf": 50_000,
+    "hub/models--alicecorp--secret-model-GGUF/snapshots/{hash}/UD-Q4_K_XL/alicemodel-UD-Q4_K_XL-00002-of-00002.gguf": 60_000,
+    "hub/models--alicecorp--secret-model/snapshots/{hash}/model-00001-of-00001.safetensors": 70_000,
+    "hub/models--alicecorp--secret-model/snapshots/{hash}/config.json": 2,
+    "hub/models--mistralai--Mistral-7B-Instruct-v0.3/snapshots/{hash}/consolidated.safetensors": 80_000,
+    "flat/alicecorp_secret-model-GGUF_alicemodel-Q4_K_M.gguf": 90_000,
+    "flat/alicemodel-fp16.gguf": 100_000,
+    "flat/alice-taxes.pdf": 1,
+    "flat/Mistral-7B-Instruct-v0.3-Q4_K_M.gguf": 110_000,
+    ".lmstudio/models/alicecorp/secret-model-GGUF/alicemodel-Q8_0.gguf": 120_000,
+    "cwd/ggml-large-v3-q5_0.bin": 130_000,
+    "cwd/ggml-alicevoice.bin": 140_000,
+}
+
+
+def test_a_record_holds_no_names_of_models_but_public_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publishers and models outside the catalogue have others' names, one name always the same; what was read of each stays."""
+    home = tmp_path / "disk"
+    for name, size in STORED.items():
+        place = home / name.format(hash="0123456789abcdef0123456789abcdef01234567")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as stream:
+            stream.truncate(size)
+    layer = {"digest": "sha256:" + "ab12" * 16, "size": 7, "mediaType": "application/vnd.ollama.image.model"}
+    manifest = {"layers": [layer], "config": layer | {"mediaType": "application/vnd.docker.container.image.v1+json"}}
+    for name in ("alice/priv/latest", "alice/priv/8b-q4_K_M", "library/mistral/7b"):
+        place = home / ".ollama" / "models" / "manifests" / "registry.ollama.ai" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(manifest))
+    (home / ".ollama" / "models" / "blobs").mkdir()
+    (home / ".ollama" / "models" / "blobs" / ("sha256-" + "ab12" * 16)).write_text("weights")
+    monkeypatch.chdir(home / "cwd")
+    env = {"HOME": str(home), "HF_HUB_CACHE": str(home / "hub"), "LLAMA_CACHE": str(home / "flat")}
+    noted = Recorder(Host(env, "linux"), cli._public_models())
+    first = read_machine(noted)
+    noted.write(str(tmp_path / "new"))
+    second = read_machine(RecordedHost(str(tmp_path / "new")))
+    told = "".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    told += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
+    assert [name for name in ("alice", "secret", "priv", "taxes", "voice") if name in told.replace("private", "")] == []
+    facts = [
+        sorted((one.store, one.size_bytes, str(one.quantization), one.complete, not one.repository) for one in machine.models_present or ())
+        for machine in (first, second)
+    ]
+    assert len(facts[0]) == 12
+    assert facts[1] == facts[0]
+    public = [
+        {one.tag or one.repository or one.file for one in machine.models_present or () if "istral" in one.path or "large" in one.path}
+        for machine in (first, second)
+    ]
+    files = {"Mistral-7B-Instruct-v0.3-Q4_K_M.gguf", "ggml-large-v3-q5_0.bin"}
+    assert public[0] == {"mistral:7b", "mistralai/Mistral-7B-Instruct-v0.3", *files}
+    assert public[1] == public[0]
+    named = {one.repository for one in second.models_present or () if one.repository and "GGUF" in one.repository}
+    assert len(named) == 1
+
+
+def test_a_volume_has_one_answer_in_a_record(tmp_path: Path) -> None:
+    """Two stores in one folder, while another program writes to the volume: what was read and what is recorded are the same."""
+
+    class Filling(Host):
+        free_bytes = 100 * GIB
+
+        def space(self, path: str) -> Space | None:
+            self.free_bytes -= GIB
+            return Space(free_bytes=self.free_bytes, total_bytes=200 * GIB, read_only=False)
+
+    (tmp_path / "hub").mkdir()
+    first, second = again(Filling({"HOME": "/", "HF_HUB_CACHE": str(tmp_path / "hub")}, "linux"), tmp_path / "new")
+    free = [[disk.free_bytes for disk in machine.disks or () if disk.purpose != "whisper.cpp"] for machine in (first, second)]
+    assert free[0] == free[1]
+
+
+def test_where_lm_studio_would_store_models(tmp_path: Path) -> None:
+    """Its volume is read where LM Studio was started once, by its own settings, and not told of where it is not there."""
+    env = {"HOME": str(tmp_path / "disk")}
+    (tmp_path / "disk" / ".lmstudio").mkdir(parents=True)
+    assert read_machine(Host({"HOME": str(tmp_path)}, "linux")).disk_for("lm-studio") is None
+    (tmp_path / "big").mkdir()
+    for text, path in (("{}", "~/.lmstudio/models"), (json.dumps({"downloadsFolder": str(tmp_path / "big")}), str(tmp_path / "big"))):
+        (tmp_path / "disk" / ".lmstudio" / "settings.json").write_text(text)
+        first, second = again(Host(env, "linux"), tmp_path / f"new-{len(text)}")
+        disk, recorded = first.disk_for("lm-studio"), second.disk_for("lm-studio")
+        assert disk is not None
+        assert recorded is not None
+        assert disk.path == path
+        assert recorded.free_bytes == disk.free_bytes
+        assert (disk.free_bytes or 0) > 0
 
 
 def test_a_store_that_is_no_folder_is_told_as_what_it_is(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import errno
 import re
 
 from ..facts import Record
-from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
+from ..machine import LM_STUDIO, MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
 from ..units import decimal
 from .host import SET_DISK, Found, Host, Quota, Space
 
@@ -128,6 +128,15 @@ def whisper_cpp(host: Host) -> Place | None:
     return Place(path=".", why="whisper.cpp has no folder of its own: the current one is judged")
 
 
+def lm_studio(host: Host) -> Place | None:
+    """LM Studio's folder of models; None where it was never started here, for then it has none."""
+    from .present import lm_studio_home, lm_studio_models
+
+    home = lm_studio_home(host)
+    folder = lm_studio_models(host) if home and host.exists(home) else None
+    return Place(path=folder, why="its settings, or its default") if folder else None
+
+
 # by the names that `store` has in specs/runtimes
 PLACES = {"huggingface": huggingface, "llama.cpp": llama_cpp, "ollama": ollama, "whisper.cpp": whisper_cpp}
 
@@ -162,12 +171,14 @@ def _windows_drive_free(host: Host, space: Space) -> Space:
 def read_disks(host: Host, found: Found) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     disks = []
-    for purpose, find in PLACES.items():
+    for purpose, find in (*PLACES.items(), (LM_STUDIO, lm_studio)):
         fact = f"{DISKS}.{purpose}"
         try:
             place = host.within(lambda find=find: find(host))  # type: ignore[misc]
         except (OSError, ValueError) as error:
             found.miss(fact, f"its folder could not be looked up: {_said(error)}")
+            continue
+        if place is None and purpose == LM_STUDIO:
             continue
         if place is None:
             found.miss(fact, "its folder is not known: no home folder is set", SET_DISK)

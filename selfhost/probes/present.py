@@ -301,7 +301,7 @@ def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
         raise _Enough(unsure)
 
 
-def _lm_studio_home(host: Host) -> str | None:
+def lm_studio_home(host: Host) -> str | None:
     """As the public SDK of LM Studio finds it: a pointer file, the older folder if it is there, the newer one."""
     home = host.home()
     if home is None:
@@ -313,7 +313,7 @@ def _lm_studio_home(host: Host) -> str | None:
 
 def lm_studio_models(host: Host) -> str | None:
     """LM Studio's folder of models; None where no home folder is set."""
-    home = _lm_studio_home(host)
+    home = lm_studio_home(host)
     return _lm_studio_models(host, home)[0] if home else None
 
 
@@ -459,7 +459,7 @@ def _stores(host: Host) -> Iterator[_Store]:
         yield "llama.cpp", tuple(folder for folder in (own, flat) if folder), both
     if store:
         yield "ollama", (joined(store, "manifests"),), lambda search: _ollama(search, store)
-    home = _lm_studio_home(host)
+    home = lm_studio_home(host)
     if home:
         studio, unsure = _lm_studio_models(host, home)
         yield LM_STUDIO, (studio,), lambda search: _lm_studio(search, studio, unsure)

@@ -72,6 +72,19 @@ _GROUP_WORDS = {
     "crio", "lxc", "garden", "buildkit", "podman", "systemd", "nspawn", "ssh", "sshd", "cron", "ollama", "job", "parent", "child",
     "outer", "inner",
 }  # fmt: skip
+# words of files and folders of models that say nothing of which model it is, nor of whose
+_MODEL_WORDS = {
+    "", "adapter", "autoencoder", "bin", "blobs", "co", "config", "consolidated", "controlnet", "decoder", "diffusion", "encoder", "ggml",
+    "generation", "gguf", "hf", "huggingface", "image", "incomplete", "index", "json", "latest", "library", "main", "manifests", "mmproj",
+    "model", "models", "of", "ollama", "onnx", "optimizer", "partial", "preprocessor", "processor", "pt", "pth", "pytorch", "refs",
+    "registry",    "ai", "safetensors", "scheduler", "sha256", "snapshots", "text", "tokenizer", "transformer", "unet", "vae", "weights",
+}  # fmt: skip
+_MODEL_WORD = re.compile(r"\d+|(?:MODEL|USER|ID|HOST|FOLDER)\d*|ADDRESS")
+# what a model's file is read by besides its name: a projector's or Whisper's start, quantization, part, format
+_MODEL_FILE = re.compile(
+    r"((?:mmproj|ggml)-)?(.*?)((?:-GGUF)?(?:-\d{5}-of-\d{5})?(?:\.(?:gguf|safetensors|bin|pt|pth))?(?:\.index\.json|\.incomplete)?)",
+    re.IGNORECASE | re.DOTALL,
+)
 _GROUP_WORD = re.compile(r"c?\d+|(?:GROUP|USER|ID|HOST|FOLDER)\d*|ADDRESS")
 
 
@@ -96,7 +109,9 @@ class NotedEnvironment(Mapping[str, str]):
 class Recorder(Host):
     """`inner`, with every answer noted. `write(DIR)` makes a tree of what was asked so far, and of nothing else."""
 
-    def __init__(self, inner: Host) -> None:
+    def __init__(self, inner: Host, known: Callable[[str], bool] | None = None) -> None:
+        """`known`: whether a model's name may stand in the record as it is."""
+        self.known = known or (lambda name: False)
         self.noted_env = NotedEnvironment(inner.env)
         super().__init__(self.noted_env, inner.system)
         self.inner = inner
@@ -112,6 +127,7 @@ class Recorder(Host):
         self._people: dict[str, str] = {}
         self._named: dict[str, str] = {}
         self._groups: dict[str, str] = {}
+        self._models: dict[str, str] = {}
 
     def _ask(self, path: str, work: Callable[[], T]) -> T:
         """`work()`; an error other than a missing file is noted, and a path that never answers stays pending."""
@@ -222,7 +238,9 @@ class Recorder(Host):
         return found
 
     def space(self, path: str) -> Space | None:
-        found = self._ask(path, lambda: self.inner.space(path))
+        # asked twice, a volume that others write to would give two answers, of which a record holds one
+        noted = self._at("space").get(path)
+        found = Space(**noted) if noted else self._ask(path, lambda: self.inner.space(path))
         if found is not None:
             self._at("space")[path] = {name: getattr(found, name) for name in Space._fields}
             self.folders.add(path)
@@ -333,6 +351,9 @@ class Recorder(Host):
     def write(self, folder: str) -> tuple[int, int]:
         """The tree, in a folder that is empty or not there yet: how many files and bytes it has. `MachineFileError` where that fails."""
         replace = self._replacements()
+        renamed = self._named_models()
+        # whole names alone, in a path or in the quotes of an index
+        replace.append((re.compile(r'(?<=[/\\"])[^/\\"]+(?=[/\\"]|$)'), lambda match: renamed.get(match[0], match[0])))
 
         def change(text: str) -> str:
             for pattern, stand_in in replace:
@@ -368,6 +389,9 @@ class Recorder(Host):
         out = {file_name(path): raw for path, raw in contents.items() if path not in folders}
         out |= {file_name(path): b"" for path in listed if path not in folders and file_name(path)}
         facts = {"selfhost_version": __version__, "system": self.system, **self.facts}
+        if "sizes" in facts:
+            sizes = facts["sizes"].items()
+            facts["sizes"] = {path: held and {renamed.get(name, name): size for name, size in held.items()} for path, held in sizes}
         if "python_path" in facts:
             facts["python_path"] = self._holding(facts["python_path"])
         if self.system != "linux":
@@ -503,6 +527,55 @@ class Recorder(Host):
         maker = next((f"{word}-" for word in CONTAINER if word in name), "")
         kind = re.search(r"\.(?:service|scope|slice)$", name)
         return maker + self._groups.setdefault(name, f"GROUP{len(self._groups) + 1}") + (kind[0] if kind else "")
+
+    def _named_models(self) -> dict[str, str]:
+        """What is called otherwise in the record of all that the stores of models hold; what the catalogue knows keeps its name."""
+        found: dict[str, str] = {}
+        sizes = self._at("sizes")
+        for folder, held in sizes.items():
+            # llama.cpp's own older names: `manifest=ORG=NAME=TAG.json`, `ORG_NAME_FILE.gguf`
+            parts = [name.split("=") for name in held or () if name.startswith("manifest=") and name.count("=") == 3]
+            stated = {f"{publisher}_{model}_": (publisher, model) for _, publisher, model, _ in parts}
+            for name in held or ():
+                start = next((start for start in stated if name.startswith(start)), None)
+                flat = re.match(r"([^_/]+)_(.+?-GGUF)_", name, re.IGNORECASE)
+                if name.startswith("models--"):
+                    new = "--".join(("models", *self._repository(*name[len("models--") :].split("--"))))
+                elif name.startswith("manifest=") and name.count("=") == 3:
+                    _, publisher, model, tag = name.split("=")
+                    new = "=".join(("manifest", *self._repository(publisher, model), tag))
+                elif start is not None or flat is not None:
+                    own = stated[start] if start is not None else flat.groups() if flat is not None else ()
+                    new = "_".join((*self._repository(*own), self._model(name[sum(map(len, own)) + 2 :], "")))
+                else:
+                    below = sizes.get(str(self.paths.join(folder, name))) or ()
+                    publishes = any(self.known(f"{name}/{model}") for model in below)
+                    new = name if publishes else self._model(name, str(self.paths.basename(folder)))
+                if new != name:
+                    found[name] = new
+        return found
+
+    def _repository(self, *names: str) -> Iterable[str]:
+        """A publisher and a model of it, or a model alone."""
+        return names if self.known("/".join(names)) else [self._model(name, "") for name in names]
+
+    def _model(self, name: str, above: str) -> str:
+        """A file or folder of a store, below the folder `above`: what it is read by besides its name stays."""
+        from .present import quantization_in
+
+        words = re.split(r"[-_.]", re.sub(ID, "", name))
+        if all(word.lower() in _MODEL_WORDS or _MODEL_WORD.fullmatch(word) for word in words):
+            return name
+        split = _MODEL_FILE.fullmatch(name)
+        start, stem, end = (split[1] or "", split[2], split[3]) if split else ("", name, "")
+        kind = re.escape(quantization_in(f"{stem}.gguf") or "-").replace("F16", "FP?16")
+        tail = re.search(rf"(?:^|[-_.]){kind}$", stem, re.IGNORECASE)
+        if tail is not None:
+            stem, end = stem[: tail.start()], tail[0] + end
+        whole = "whisper-" + stem if start == "ggml-" else stem
+        if not stem or any(map(self.known, (name, whole, f"{above}/{stem}", f"{above}:{name}"))):
+            return name
+        return start + self._models.setdefault(stem, f"MODEL{len(self._models) + 1}") + end
 
     def _id(self, match: re.Match[str]) -> str:
         # a run of decimal digits is a number
