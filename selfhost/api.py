@@ -315,6 +315,8 @@ def _answer(
     notes = (*notes, *dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None), *left_aside(catalogue))
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
+    if doubt := spec.unknown.get("availability.retired"):
+        notes = (*notes, f"Whether it is still served is not known: {doubt}.")
     if workload.draft and question.companions is not None:
         notes = (*notes, DRAFT_NOTE)
     if instead and (growth := _growth(catalogue, question, judged)) is not None:

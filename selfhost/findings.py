@@ -169,9 +169,6 @@ def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = F
         gone = f" {spec.availability.provider} retired it on {retired}." if spec.availability and retired else ""
         if spec.availability and not spec.availability.api:
             gone += f" {spec.availability.provider} has no public API of it."
-        doubt = spec.unknown.get("availability.retired")
-        if doubt:
-            gone += f" Whether it is still served is not known: {doubt}."
         return found(Outcome.FAIL, "weights-closed", f"The weights cannot be downloaded: {why}.{gone}")
     if local_files:
         return found(Outcome.PASS, "weights-here", "The files are already on this machine.")

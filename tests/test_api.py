@@ -446,6 +446,12 @@ def test_a_named_model_is_judged_as_asking_for_it_would_propose_it() -> None:
     assert verdict.alternatives[0].command == own.alternatives[0].command
 
 
+def test_check_tells_that_a_hosted_model_may_be_gone() -> None:
+    """Of Grok 3 Mini no end is known and one list lacks it: what `show` doubts `check` does too."""
+    doubt = open_catalogue().spec("grok-3-mini").unknown["availability.retired"]
+    assert any(doubt in note for note in check("grok-3-mini", machine=VM).notes)
+
+
 def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_asked_for() -> None:
     """gpt-oss under --license MIT: the reason is what was asked, in the same code as of the model itself."""
     named = {other.id: other for other in check("gpt-4o", Workload(license="MIT"), machine=VM).open_alternatives}

@@ -12,7 +12,7 @@ from goldens import Golden
 
 from selfhost import Machine, Workload
 from selfhost.api import judge_all, open_catalogue
-from selfhost.offers import Offer
+from selfhost.offers import Offer, cheapest_first
 from selfhost.profiles import load
 from selfhost.reports.html import catalogue_page
 from selfhost.spec import License
@@ -162,6 +162,25 @@ def test_a_few_models(golden: Golden) -> None:
     """The page but for its style and script, kept to be read."""
     text = re.sub(r"(?s)(<style>|<script>).*?(</style>|</script>)", r"\1…\2", page(samples.every()))
     golden("list.html", re.sub(r"'sha256-[^']*'", "'sha256-…'", text))
+
+
+def test_prices_stand_in_the_order_of_show_with_their_day() -> None:
+    """Both columns sort by three tokens in and one out, the rule that offers of one model are ordered by; each price has its day."""
+    cheap, dear = (samples.offers()[0].replace(provider=name) for name in ("dear in, cheap out", "cheap in, dear out"))
+    cheap = cheap.replace(input_usd_per_million_tokens=1.0, output_usd_per_million_tokens=1.0, as_of="2026-05-01")
+    dear = dear.replace(input_usd_per_million_tokens=0.5, output_usd_per_million_tokens=2.0)
+    assert cheapest_first((cheap, dear))[0] == dear
+    rows = (samples.local(), samples.api())
+    text = catalogue_page(rows, samples.LAPTOP, {rows[0].model.id: cheap, rows[1].model.id: dear})
+    assert [float(value) for value in re.findall(r'data-v="([0-9.]+)">\$', text)] == [4.0, 3.5]
+    assert "2026-05-01" in Page(text).rows[1][10]
+    assert "3 tokens in for 1 out" in text
+
+
+def test_a_retired_model_says_so_and_what_follows_it() -> None:
+    """A hosted model that is gone has no price of its own: its row tells since when and its successor."""
+    (row,) = Page(page((samples.closed(),))).rows[1:]
+    assert row[-1] == "its weights are not published; retired on 2026-10-23, gpt-5 follows it"
 
 
 def test_no_model_at_all() -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost import openness
+from selfhost.api import open_catalogue
 from selfhost.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.facts import Unread
 from selfhost.findings import CHECKS
@@ -23,6 +24,7 @@ from selfhost.reports.layout import Bar, Blank, Column, Document, Paragraph, Spa
 from selfhost.reports.terminal import print_document
 from selfhost.spec import License
 from selfhost.verdict import Outcome, PaceRange, Route, Speed, Verdict
+from selfhost.whatif import apply
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60, 40, 20)
@@ -197,6 +199,32 @@ def test_more_offers_than_fit_are_counted() -> None:
     assert f"{len(left_out)} more" in brief
     whole = plain(check_text.check_document([samples.api()], verbose=True))
     assert all(offer.provider in whole for offer in offers)
+
+
+def test_a_figure_that_one_offer_lacks_is_a_dash() -> None:
+    """In a column that others fill nothing is left blank; a column without any figure is not there."""
+    known = samples.offers()[0]
+    verdict = samples.api().replace(api_offers=(known, known.replace(provider="another", context_tokens=None)))
+    shown = plain(check_text.check_document([verdict]))
+    assert re.search(r"^  another +\S+ .*- +\$", shown, re.MULTILINE)
+    assert "per minute" not in shown
+    bare = tuple(offer.replace(context_tokens=None) for offer in verdict.api_offers)
+    assert "context" not in plain(check_text.check_document([verdict.replace(api_offers=bare)])).partition("By API, US")[2].splitlines()[1]
+
+
+def test_what_is_published_in_a_narrow_type_says_which_part() -> None:
+    """gpt-oss: experts in MXFP4, the rest in bfloat16; DeepSeek V3: matrices in FP8; Llama 3.1: all in bfloat16."""
+    told = {id: plain(show_text.show_document(open_catalogue().spec(id))) for id in ("gpt-oss-20b", "deepseek-v3", "llama-3.1-8b-instruct")}
+    assert "published with experts in mxfp4, the rest in bfloat16" in told["gpt-oss-20b"]
+    assert "published with matrices in float8_e4m3_128x128, the rest in bfloat16" in told["deepseek-v3"]
+    assert "published as bfloat16" in told["llama-3.1-8b-instruct"]
+
+
+def test_a_list_counts_memory_as_check_does() -> None:
+    """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
+    machine = apply(samples.LAPTOP, ["memory=4GiB"])
+    shown = plain(list_text.list_document(samples.every(), machine))
+    assert "3.00 GiB of memory at most for models: 4.00 GiB less 1.00 GiB kept back" in _words(shown)
 
 
 def test_a_stand_in_is_called_one() -> None:

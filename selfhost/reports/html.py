@@ -14,8 +14,9 @@ from html import escape
 from .. import __version__, units
 from ..machine import Machine
 from ..offers import Offer
-from ..spec import MODALITIES
+from ..spec import MODALITIES, ModelSpec
 from ..verdict import Answer, Route
+from ..workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import clean
 from .list_text import license_words, summary
 from .words import causes, on_machine, planned_words
@@ -29,9 +30,10 @@ ROUTES: Mapping[Route, str] = {
 _COLUMNS_MEAN = {
     "Memory": "The most it may take: weights, cache and program together.",
     "Tokens/s": "An estimate, from its slow end to its fast end; sorted by the likely figure.",
-    "API price": "The cheapest known offer of this very model, in US dollars: per million tokens in and out, "
-    "where a long prompt may cost more, per minute or per image.",
-    "Why not": "What rules it out, or what is not known; `selfhost check MODEL` gives the figures and what would fit instead.",
+    "API price": "The cheapest known offer of this very model, in US dollars, with the day on which it was listed: per million tokens in "
+    f"and out, where a long prompt may cost more, per minute or per image. Sorted at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out.",
+    "Why not": "What rules it out, or what is not known, and since when a hosted model is retired and what follows it; "
+    "`selfhost check MODEL` gives the figures and what would fit instead.",
 }
 _ORDER = (
     "What runs comes first, then what cannot be told, then the rest; the fast before the slow, the recent before the old, the large "
@@ -210,7 +212,7 @@ def _row(answer: Answer, offer: Offer | None) -> str:
         _cell(_text(model.modality)),
         _cell(_text(model.released or ""), kind="d"),
         _cell(*_price(offer)),
-        _cell(_text(causes(answer)), kind="why"),
+        _cell(_text("; ".join(filter(None, (causes(answer), _retired(model))))), kind="why"),
     )
     return f'<tr{data} data-words="{_text(words)}"><th scope="row"><b>{own}</b><small>{_text(model.id)}</small></th>{"".join(cells)}</tr>'
 
@@ -222,8 +224,16 @@ def _cell(content: str, value: float | None = None, kind: str = "") -> str:
     return f"<td{side}{own}>{content}</td>"
 
 
+def _retired(model: ModelSpec) -> str:
+    """Since when a hosted model is no longer served, and what follows it; empty for one that is."""
+    served = model.availability
+    if served is None or served.retired is None:
+        return ""
+    return f"retired on {served.retired}" + (f", {served.successor} follows it" if served.successor else "")
+
+
 def _price(offer: Offer | None) -> tuple[str, float | None]:
-    """The price and what it sorts by: a million tokens in and a million out."""
+    """The price with its day, and what it sorts by: that of INPUT_PER_OUTPUT_TOKEN tokens in for one out, as offers are ordered."""
     if offer is None:
         return "", None
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
@@ -231,5 +241,5 @@ def _price(offer: Offer | None) -> tuple[str, float | None]:
     for price, unit in ((offer.usd_per_audio_minute, "a minute"), (offer.usd_per_image, "an image")):
         if not tokens and price is not None:
             tokens = f"{units.dollars(price)} {unit}"
-    value = None if into is None else round(into + (out or 0), 4)
-    return (f"{_text(tokens)} <small>{_text(offer.provider)}</small>" if tokens else ""), value
+    value = None if into is None else round(INPUT_PER_OUTPUT_TOKEN * into + (out or 0), 4)
+    return (f"{_text(tokens)} <small>{_text(offer.provider)}, {_text(offer.as_of)}</small>" if tokens else ""), value

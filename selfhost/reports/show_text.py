@@ -232,7 +232,11 @@ def _layers(inside: Architecture) -> list[str]:
         lines.append(f"audio encoder: {inside.audio.layers} layers, {inside.audio.embedding_length:,} wide")
     if inside.context_tokens is not None:
         lines.append(f"trained for {units.tokens(inside.context_tokens)} of context")
-    if inside.dtype is not None:
+    narrow = [(what, type) for what, type in (("experts", inside.expert_dtype), ("matrices", inside.matrix_dtype)) if type is not None]
+    if narrow:
+        rest = f", the rest in {inside.dtype}" if inside.dtype is not None else ""
+        lines.append(f"published with {' and '.join(f'{what} in {type}' for what, type in narrow)}{rest}")
+    elif inside.dtype is not None:
         lines.append(f"published as {inside.dtype}")
     return lines
 

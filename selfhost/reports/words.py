@@ -145,7 +145,7 @@ def offers_blocks(
     columns = [Column(title="provider", wrap=True), Column(title="model", wrap=True), Column(title="context", right=True, fold=1)]
     columns += [Column(title=title, right=True) for _, title in PRICE_COLUMNS]
     columns.append(Column(title="a month", right=True))
-    rows: list[tuple[Span, ...]] = []
+    rows: list[list[str]] = []
     for offer in shown:
         context = f"{offer.context_tokens:,}" if offer.context_tokens is not None else ""
         model = offer.model + (" (stands in)" if offer.stands_in else "")
@@ -155,8 +155,11 @@ def offers_blocks(
             row.append("" if price is None else _price(price))
         bill = month.get((offer.provider, offer.model))
         row.append("" if bill is None else units.dollars(bill))
-        rows.append(tuple(Span(text=text) for text in row))
-    blocks.append(Table(columns=tuple(columns), rows=tuple(rows)))
+        rows.append(row)
+    # a column without any figure is left out whole; in the others a dash is what is not known
+    filled = [any(cells) for cells in zip(*rows, strict=True)]
+    table = [tuple(Span(text=text or ("-" if known else "")) for text, known in zip(row, filled, strict=True)) for row in rows]
+    blocks.append(Table(columns=tuple(columns), rows=tuple(table)))
     if len(offers) > len(shown):
         blocks.append(say(f"{len(offers) - len(shown)} more with --verbose.", indent=2))
     for day in days:
