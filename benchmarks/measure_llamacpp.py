@@ -361,7 +361,8 @@ def main() -> None:
     runs: list[dict[str, Any]] = json.loads(given.out.read_text(encoding="utf-8"))["runs"] if given.out.exists() else []
     made = about(
         "benchmarks/measure_llamacpp.py: llama.cpp 0c1e570, CPU backend, and llama-cpp-python 0.3.36",
-        "peak_bytes: VmHWM of the process after a prompt and four tokens, or an embedded text; the others what was resident then",
+        "peak_bytes: VmHWM of the process after a prompt and four tokens, or an embedded text; asked: so many sequences at once, 64 tokens "
+        "each; turns: so many prompts of one conversation; the others what was resident then",
         ("numpy",),
     )
     seen = {run["name"] for run in runs}

@@ -88,6 +88,12 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
         if run["mmap"] and (need := truth.judged(run, repacked=bool(run["repack"])).memory) is not None
     ]
     yield "llama.cpp", found
+    loads = [(f"{load['model']} {load['quant']} {load['n_ctx']}", catalogue.peak_of(load)) for load in catalogue.truth()["loads"]]
+    yield "llama.cpp, models of the catalogue", [(name, _told(need, peak)) for name, (need, peak) in loads]
+    programs = [run for run in catalogue.programs() if "turns" not in run]
+    for program in dict.fromkeys(run["program"] for run in programs):
+        stated = [(run, catalogue.stated(run)) for run in programs if run["program"] == program]
+        yield program, [(run["name"], _told(need, run["peak_bytes"] - need.evictable_bytes)) for run, need in stated]
     for kind in ("generate", "encode"):
         runs = [run for run in torch.truth()[kind] if torch.as_users_run_it(run)]
         yield f"transformers, {kind}", [(run["name"], _told(torch.answered(run)[0].memory, torch.resident(run))) for run in runs]
@@ -101,8 +107,8 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     yield "mlx on Macs, recurrent (no program)", recurrent
     whisper = others.truth("whisper")
     seen = [run for run in whisper["whisper.cpp"] if run["flash_attention"] and run["peak_bytes"]]
-    stated = [(f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"])) for run in whisper["readme"]]
-    yield "whisper.cpp", [*((run["name"], _told(others.speech(run)[0], run["peak_bytes"])) for run in seen), *stated]
+    printed = [(f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"])) for run in whisper["readme"]]
+    yield "whisper.cpp", [*((run["name"], _told(others.speech(run)[0], run["peak_bytes"])) for run in seen), *printed]
     long = [run for run in whisper["faster-whisper"] if run.get("audio_seconds") == 600]
     yield "faster-whisper", [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long]
     pictures = [

@@ -662,9 +662,7 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
 
     if low is None or high is None:
         why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
-        unsaid = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}"
-        alone = units.binary(sum(term.high_bytes for term in needs.known_terms))
-        unsaid += f"; what is known of it takes up to {alone}." if needs.known_terms else "."
+        unsaid = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}."
         remedy = why.remedy if why else "state it in [needs] of a spec"
         return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, lambda: unsaid, remedy)
 

@@ -260,7 +260,8 @@ class Questions:
             "download_how": _HOW[how],
             "download_source": values[source],
             "cpu": values[cpu],
-            "memory": None if memory is None else self._memory_need(*memory),
+            "memory": None if memory is None or memory[0] is None else self._memory_need(*memory),
+            "known_terms": tuple([self._term(*term) for term in memory[-1]]) if memory is not None and memory[0] is None else (),
             "unknown": values[unknown],
         })  # fmt: skip
 
@@ -366,8 +367,8 @@ def compile_questions(directory: str) -> bytes:
         guessed[spec.id] = license_guessed(spec)
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in asked.items():
-            if question.needs is not None and question.needs.memory is not None:
-                memory[name][spec.id] = _memory(question.needs.memory, texts)
+            if question.needs is not None and (question.needs.memory is not None or question.needs.known_terms):
+                memory[name][spec.id] = _memory(question.needs, texts)
     by_name: dict[str, Any] = {"rows": rows, "opened": opened, **{f"memory {name}": found for name, found in memory.items()}}
     for name, known in (("values", values), ("texts", texts), ("architectures", shapes), ("programs", programs)):
         by_name[name] = [value for _, value in known.values()]
@@ -454,15 +455,19 @@ def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:
     return None if spec.architecture is None or row is None else packed_program(spec.architecture, row)
 
 
-def _memory(memory: MemoryNeed, texts: dict[str, tuple[int, Any]]) -> list[Any]:
+def _memory(needs: Needs, texts: dict[str, tuple[int, Any]]) -> list[Any]:
+    """Sums and terms; of a memory that is not known in all its terms no sums."""
+
     def packed(term: Term) -> list[Any]:
         row = [term.name, term.bytes, term.low_bytes, term.high_bytes, _number(texts, [term.how, term.source, term.arithmetic])]
         if term.offload is not None or term.on_device is not None:
             row.append(None if term.offload is None else [getattr(term.offload, name) for name in Offload._fields])
         return row if term.on_device is None else [*row, packed(term.on_device)]
 
-    sums = [memory.evictable_bytes, memory.total_bytes, memory.low_bytes, memory.high_bytes]
-    return [*sums, [packed(term) for term in memory.terms]]
+    memory = needs.memory
+    if memory is None:
+        return [None, [packed(term) for term in needs.known_terms]]
+    return [memory.evictable_bytes, memory.total_bytes, memory.low_bytes, memory.high_bytes, [packed(term) for term in memory.terms]]
 
 
 def _number(known: dict[str, tuple[int, Any]], value: Any) -> int:

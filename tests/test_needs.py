@@ -208,6 +208,31 @@ def test_a_program_whose_copies_weigh_more_than_what_was_measured_is_not_called_
         assert next(term.how for term in memory(answer).terms if term.name == "runtime") is how
 
 
+@pytest.mark.parametrize("id", ["llama-3.1-8b-instruct", "gemma-3-12b-it", "qwen3-30b-a3b"])
+def test_a_buffer_that_was_measured_on_a_processor_is_not_exact_on_a_device(id: str) -> None:
+    """The CPU backend's allocator was replayed; on a GPU the same rules give a range, and what CUDA itself takes is named."""
+    answer = asked(catalogue().spec(id), runtime("llama.cpp"))
+    here = next(term for term in memory(answer).terms if term.name == "compute")
+    card = apply(Machine(), ["gpu=80GiB"])
+    placed = next(one for one in placements(answer, card, 32, splits=True) if one.placement == "accelerator")
+    there = [term for term in memory(placed).terms if term.name == "compute"]
+    assert here.how is How.EXACT
+    assert [term.how for term in there] == [How.COMPUTED]
+    assert there[0].low_bytes < here.bytes < there[0].high_bytes
+    assert "not counted" in there[0].source
+
+
+def test_a_buffer_of_a_draft_keeps_its_name_on_a_device() -> None:
+    """One buffer of the model and one of the draft lie there, each under its own name."""
+    spec, draft = catalogue().spec("llama-3.1-8b-instruct"), catalogue().spec("llama-3.2-1b-instruct")
+    companions = needs.Companions(draft=draft, draft_quantization="Q4_K_M")
+    workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096)
+    answer = needs.needs_of(spec, runtime("llama.cpp"), workload, rows(), companions=companions)
+    placed = next(placements(answer, apply(Machine(), ["gpu=80GiB"]), 32, splits=True))
+    buffers = [(term.name, term.where) for term in memory(placed).terms if term.name.endswith("compute")]
+    assert buffers == [("compute", "accelerator:0"), ("draft_compute", "accelerator:0")]
+
+
 def test_padding_is_said() -> None:
     """llama.cpp gives 3,000 tokens the room of 3,072, and the line says so."""
     terms = {

@@ -118,7 +118,7 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
         devices = tuple(number for number in devices if number in draft.tensor_parallel)
         beside = (_without_program(item, runtime) if item.is_program else item for item in draft.terms if item.name != "activations")
         terms += [
-            item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; as a draft: {source}")
+            _of_a_draft(item, name, source).replace(on_device=item.on_device and _of_a_draft(item.on_device, name, source))
             for item in beside
             if item is not None
         ]
@@ -137,6 +137,10 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
     return model.replace(
         terms=tuple(terms), files=files, unknown=unknown, evictable_bytes=evictable, largest_file_bytes=largest, tensor_parallel=devices
     )
+
+
+def _of_a_draft(item: Term, name: str, source: str) -> Term:
+    return item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; as a draft: {source}")
 
 
 def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[Term]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from .. import units
 from ..facts import Unread
 from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
@@ -86,8 +87,14 @@ def needs_of(
         memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
         known_terms=found.terms if missing else (),
         tensor_parallel=found.tensor_parallel,
-        unknown=found.unknown,
+        unknown=tuple(_with_the_rest(entry, found.terms) if entry in missing[:1] else entry for entry in found.unknown),
     )
+
+
+def _with_the_rest(entry: Unread, known: tuple[Term, ...]) -> Unread:
+    """Why the memory is not known, and what is known of it."""
+    most = units.binary(sum(term.high_bytes for term in known))
+    return entry.replace(reason=f"{entry.reason}; what is known of it takes up to {most}") if known else entry
 
 
 def at_context(known: Needs, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> Needs | None:
