@@ -88,11 +88,13 @@ def cases() -> list[dict[str, Any]]:
         run("sd15", 256, **fixed),
         run("sdxl", 256),
         run("sdxl", 512),
+        run("sdxl", 768),
         run("sdxl", 256, "float32"),
         run("sd3", 256),
         run("sd3", 512),
         run("flux", 256),
         run("flux", 512),
+        run("flux", 768),
         run("flux", 1024),
     ]
 

@@ -1,10 +1,11 @@
 """What whisper.cpp and faster-whisper really take on a CPU: figures for `tests/truth/whisper.json`. Not part of the checks.
 
     pip install ctranslate2 faster-whisper numpy
-    python benchmarks/measure_whisper.py --out FILE [--program PATH/whisper-bench] [--only TEXT]
+    python benchmarks/measure_whisper.py --out FILE [--program PATH/whisper-bench] [--cli PATH/whisper-cli] [--only TEXT]
 
-Models have the shapes of Whisper and random weights. whisper.cpp is built from its source (`ninja whisper-bench`) and prints its own
-buffers; without `--program` only faster-whisper is measured. Peak resident memory is that of the child process.
+Models have the shapes of Whisper and random weights. whisper.cpp is built from its source (`ninja whisper-bench whisper-cli`; that of
+pywhispercpp 1.5.1) and prints its own buffers; without `--program` and `--cli` only faster-whisper is measured. Peak resident memory is
+that of the child process.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import wave
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +38,12 @@ SIZES = {
 }
 # whose benchmark is run to its end; of the others the buffers are enough
 _RUN = ("tiny", "base")
+# runs of whisper-cli: seconds of audio, beams, tokens of text before the first half minute, threads
+_CLI = {
+    "tiny": ((11, 5, 0, 2), (11, 5, 223, 2), (11, 1, 223, 2), (600, 5, 223, 2), (11, 5, 223, 4)),
+    "base": ((11, 5, 0, 2), (11, 5, 223, 2), (11, 1, 223, 2), (600, 5, 223, 2)),
+    "small": ((11, 5, 0, 2), (11, 5, 223, 2)),
+}
 
 
 def _tensors(size: str) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -80,13 +88,14 @@ def write_ggml(size: str, path: Path) -> None:
         file.write(numpy.full(mels * 201, 0.01, "f4").tobytes())
         file.write(struct.pack("i", 50257))
         for number in range(50257):
-            word = f"w{number}".encode()
+            # the program looks for a blank, which no text may begin with
+            word = b" " if number == 220 else f"w{number}".encode()
             file.write(struct.pack("i", len(word)) + word)
         for name, shape in _tensors(size):
             half = len(shape) > 1 and name.endswith(".weight")
             file.write(struct.pack("3i", len(shape), len(name), int(half)))
             file.write(struct.pack(f"{len(shape)}i", *shape[::-1]) + name.encode())
-            values = random.standard_normal(shape, "f4") * 0.02 if size in _RUN else numpy.zeros(shape, "f4")
+            values = random.standard_normal(shape, "f4") * 0.02 if size in _CLI else numpy.zeros(shape, "f4")
             file.write(values.astype("f2" if half else "f4").tobytes())
 
 
@@ -137,6 +146,24 @@ def whisper_cpp(program: str, size: str, folder: Path, *, flash: bool) -> dict[s
     return {
         "size": size, "shape": SIZES[size], "flash_attention": flash, "file_bytes": path.stat().st_size,
         "model_bytes": round(float(weights[1]) * 1e6), "buffers": buffers, "peak_bytes": peak,
+    }  # fmt: skip
+
+
+def whisper_cli(program: str, size: str, folder: Path, seconds: int, beams: int, prompt: int, threads: int) -> dict[str, Any]:
+    """Peak of whisper-cli over one half minute. A prompt of blanks stands for the text that the half minutes before have left; the
+    program takes 223 tokens of it at most and puts four or five of its own beside them."""
+    numpy = import_module("numpy")
+    path, sound = folder / f"{size}.bin", folder / f"{seconds}.wav"
+    if not path.exists():
+        write_ggml(size, path)
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes((numpy.random.default_rng(1).standard_normal(seconds * 16000) * 3000).astype("<i2").tobytes())
+    command = [program, "-m", str(path), "-f", str(sound), "-t", str(threads), "-bs", str(beams), "-nf", "-nt", "-d", "29000"]
+    peak = _run([*command, "--prompt", " " * prompt] if prompt else command, threads)[1]
+    return {
+        "size": size, "audio_seconds": seconds, "beams": beams, "prompt_tokens": prompt, "threads": threads,
+        "file_bytes": path.stat().st_size, "peak_bytes": peak,
     }  # fmt: skip
 
 
@@ -246,6 +273,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, help="the JSON file to write or to go on with")
     parser.add_argument("--program", help="whisper-bench of whisper.cpp")
+    parser.add_argument("--cli", help="whisper-cli of whisper.cpp")
     parser.add_argument("--only", default="", help="only runs whose name has this text")
     parser.add_argument("--transcribe", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -260,10 +288,10 @@ def main() -> None:
         "buffers as whisper.cpp prints them, to 10,000 bytes; peak_bytes: ru_maxrss, stages from /proc/self/status; noise",
         ("ctranslate2", "faster-whisper", "numpy"),
     )
-    found = {"about": made, "whisper.cpp": record.get("whisper.cpp", []), "faster-whisper": record.get("faster-whisper", [])}
+    found = {"about": made, **{key: record.get(key, []) for key in ("whisper.cpp", "whisper-cli", "faster-whisper")}}
     # figures of others stay
     found |= {key: value for key, value in record.items() if key not in found}
-    seen = {run["name"] for key in ("whisper.cpp", "faster-whisper") for run in found[key]}
+    seen = {run["name"] for key in ("whisper.cpp", "whisper-cli", "faster-whisper") for run in found[key]}
 
     def keep(key: str, name: str, run: dict[str, Any]) -> None:
         found[key].append({"name": name, **run})
@@ -281,6 +309,10 @@ def main() -> None:
                 name = f"whisper.cpp {size} flash={flash}"
                 if given.program and given.only in name and name not in seen:
                     keep("whisper.cpp", name, whisper_cpp(given.program, size, room, flash=flash))
+            for seconds, beams, prompt, threads in _CLI.get(size, ()):
+                name = f"whisper-cli {size} audio={seconds} beams={beams} prompt={prompt} threads={threads}"
+                if given.cli and given.only in name and name not in seen:
+                    keep("whisper-cli", name, whisper_cli(given.cli, size, room, seconds, beams, prompt, threads))
             (room / f"{size}.bin").unlink(missing_ok=True)
             for stored, compute, seconds, beams, threads in _heard(size):
                 name = f"faster-whisper {size} {stored} compute={compute} beams={beams}"

@@ -108,6 +108,8 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     whisper = others.truth("whisper")
     seen = [run for run in whisper["whisper.cpp"] if run["flash_attention"] and run["peak_bytes"]]
     printed = [(f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"])) for run in whisper["readme"]]
+    # its default, 5 beams, and audio of up to a minute
+    seen += [run for run in whisper["whisper-cli"] if run["beams"] == 5 and run["audio_seconds"] <= 60]
     yield "whisper.cpp", [*((run["name"], _told(others.speech(run)[0], run["peak_bytes"])) for run in seen), *printed]
     long = [run for run in whisper["faster-whisper"] if run.get("audio_seconds") == 600]
     yield "faster-whisper", [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long]

@@ -17,12 +17,15 @@ _STEP = 256
 # whisper-cli and whisper-server search with 5 beams (beam_size of whisper_full_default_params), and caches then have room for two
 # more (whisper_full_with_state)
 _BEAMS = 5
-# tokens of the prompt in the runs that were measured (examples/bench), and of the text that a first half minute of speech leaves
-_MEASURED_TOKENS, _LEAST_TOKENS = 256, 100
+# tokens read at once: half of 448 of the text before and three that ask for the task (whisper_full_with_state), as soon as the half
+# minutes before have left so much; of a first half minute as many as there are beams
+_PROMPT_TOKENS, _FIRST_TOKENS = 227, _BEAMS
 # what every one of the four graphs takes by itself: nodes and tensors without data (WHISPER_MAX_NODES)
 _GRAPH_BYTES = 1_590_000
-# program, vocabulary and buffers outside ggml: 34 and 36 MB after runs of tiny and base on one thread
+# program, vocabulary and buffers outside ggml: 34 to 40 MB in runs of whisper-cli on two and four threads; at most with five minutes of
+# audio, which stays as it is read in 32 bits, with its spectrum
 _PROGRAM = (36_000_000, 30_000_000, 70_000_000)
+_SAMPLES_PER_SECOND, _FRAMES_PER_SECOND = 16_000, 100
 _TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
 # mel filters and the token table of 52 thousand entries
 _HEADER_BYTES = 600_000
@@ -35,12 +38,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     if found is not None:
         return stated_size(found)
     architecture, row = subject.architecture, subject.row
-    if (
-        architecture is None
-        or row is None
-        or architecture.audio is None
-        or name not in ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
-    ):
+    if architecture is None or row is None or architecture.audio is None or name not in _TYPES:
         reason = f"whisper.cpp has no {quantization} files" if architecture is not None else "the architecture is not known"
         return Unread(fact="download_bytes", reason=reason, remedy="take F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
@@ -85,7 +83,9 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
         rest = term("runtime", (low + high) // 2, How.ASSUMED, runtime.overhead_source, line, low=low, high=high)
         return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
     likely, low, high = _PROGRAM
-    program = term("runtime", likely, How.MEASURED, _SOURCE, f"{likely:,} bytes; {low:,} to {high:,}", low=low, high=high)
+    heard = 4 * 60 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * made.audio.mel_bins)
+    line = f"{likely:,} bytes; {low:,} to {high:,}, with some minutes of audio; each takes {heard:,} bytes"
+    program = term("runtime", likely, How.MEASURED, _SOURCE, line, low=low, high=high)
     found = (weights, _cache(made, made.audio, asked.parallel), _compute(made, made.audio, made.vocabulary, asked.parallel), program)
     return Parts(files=files, terms=found, largest_file_bytes=files.bytes)
 
@@ -127,6 +127,8 @@ def _compute(made: Architecture, audio: Audio, vocabulary: int, states: int) -> 
     )
     if states > 1:
         line = f"({line}) × {states:,}"
-    # rows of logits that no prompt fills stay untouched, in this buffer and in the copy of it; a release of 2026 holds five rows more
-    low, high = size - 2 * (_MEASURED_TOKENS - _LEAST_TOKENS) * vocabulary * 4, size + 5 * row
+    # of its rows of logits a prompt touches half, and as many of their copy; a release of 2026 holds five rows more
+    less = 2 * (_PROMPT_TOKENS - _FIRST_TOKENS) * vocabulary * 4
+    line += f"; as much is touched by a prompt of {_PROMPT_TOKENS:,} tokens, {less * states:,} bytes less in the first half minute"
+    low, high = size - less, size + 5 * row
     return term("compute", size * states, How.COMPUTED, _SOURCE, line, low=low * states, high=high * states)
