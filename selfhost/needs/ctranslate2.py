@@ -31,8 +31,8 @@ _LONGER = f"audio of {AUDIO_SECONDS // 60} minutes, a longer one takes {_SPECTRU
 # WhisperModel.transcribe: 5 beams; 448 cells of text are half of the text before and what is written at most
 _BEAMS = 5
 # caches of the text while beams change places, in times what they hold: least, likely, most. Where weights were converted the heap has
-# more holes, as they fall: 1.2 to 1.6 of small, 1.6 of large-v3 and 2.15 of medium
-_REORDERED = {"int8": (1.65, 1.9, 2.0), "float32": (1.25, 1.25, 1.25), "float16": (1.25, 1.25, 1.25)}
+# more holes, as they fall: 1.2 to 1.6 of small, 1.35 to 1.6 of large-v3 and 2.15 of medium, the rest of which is in what is left
+_REORDERED = {"int8": (1.44, 1.73, 1.85), "float32": (1.25, 1.25, 1.25), "float16": (1.25, 1.25, 1.25)}
 # what the encoder leaves: at most so many arrays of all its positions in 32 bits; the rest, by how holes fall: least, likely, most
 _ENCODER_ARRAYS = 19
 _LEFT = (-100_000_000, -25_000_000, 30_000_000)
@@ -51,8 +51,8 @@ _LEFT_ON_GPU = {
 _CUDA_LIBRARIES = 120_000_000
 # cells of text of one piece of a batch, which has no text before: least, likely, most. Half of 448 is all that may be written
 _BATCH_CELLS = (0, 64, 224)
-# eight threads take up to so many arrays of all positions more than one (its README 1.1.0, small: 429 and 224 MB)
-_THREADS = {"float32": 95, "int8": 50}
+# eight threads take up to so many arrays of all positions more than one (its README 1.1.0, small: 429 and 239 MB)
+_THREADS = {"float32": 95, "int8": 52}
 # of a 16-bit file whose weights became int8 the heap keeps this share: 0.01 to 0.05
 _HOLES = 0.045
 # while weights become narrow: the file and its largest matrix in 32 bits, less what is there already
