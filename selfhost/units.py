@@ -45,7 +45,8 @@ def parse_bytes(text: str) -> int:
     if len(digits) > 24:
         raise ValueError(f"{text!r} is larger than any machine")
     scale: int = 10 ** len(fraction)
-    return int(whole + fraction) * _UNITS[unit] // scale
+    # to the nearest byte, so that what is printed in three digits is read back as near as they tell
+    return (2 * int(whole + fraction) * _UNITS[unit] + scale) // (2 * scale)
 
 
 _RATE_ENDINGS = ("/second", "/sec", "/s", "ps")
