@@ -351,14 +351,15 @@ class Recorder(Host):
     def write(self, folder: str) -> tuple[int, int]:
         """The tree, in a folder that is empty or not there yet: how many files and bytes it has. `MachineFileError` where that fails."""
         replace = self._replacements()
-        renamed = self._named_models()
-        # whole names alone, in a path or in the quotes of an index
-        replace.append((re.compile(r'(?<=[/\\"])[^/\\"]+(?=[/\\"]|$)'), lambda match: renamed.get(match[0], match[0])))
 
         def change(text: str) -> str:
             for pattern, stand_in in replace:
                 text = pattern.sub(stand_in, text)
             return text
+
+        renamed = self._named_models(change)
+        # whole names alone, in a path or in the quotes of an index
+        replace.append((re.compile(r'(?<=[/\\"])[^/\\"]+(?=[/\\"]|$)'), lambda match: renamed.get(match[0], match[0])))
 
         def clean(text: str) -> str:
             return outside_kernel(text, change)
@@ -528,8 +529,11 @@ class Recorder(Host):
         kind = re.search(r"\.(?:service|scope|slice)$", name)
         return maker + self._groups.setdefault(name, f"GROUP{len(self._groups) + 1}") + (kind[0] if kind else "")
 
-    def _named_models(self) -> dict[str, str]:
-        """What is called otherwise in the record of all that the stores of models hold; what the catalogue knows keeps its name."""
+    def _named_models(self, change: Callable[[str], str]) -> dict[str, str]:
+        """What is called otherwise in the record of all that the stores of models hold; what the catalogue knows keeps its name.
+
+        `change` takes out people's names, which it does from paths before these are looked up.
+        """
         found: dict[str, str] = {}
         sizes = self._at("sizes")
         for folder, held in sizes.items():
@@ -551,8 +555,12 @@ class Recorder(Host):
                     below = sizes.get(str(self.paths.join(folder, name))) or ()
                     publishes = any(self.known(f"{name}/{model}") for model in below)
                     new = name if publishes else self._model(name, str(self.paths.basename(folder)))
-                if new != name:
-                    found[name] = new
+                changed = change(name)
+                if changed == "USER":
+                    # somebody's folder, called so wherever it stands
+                    found[name] = changed
+                elif new != name:
+                    found[name] = found[changed] = new
         return found
 
     def _repository(self, *names: str) -> Iterable[str]:
