@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
-from math import prod
 
 from ..facts import Unread
-from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec, TensorGroup
+from ..spec import Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
-from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, is_linear, linear_bytes, mlx_size, part_of, scheme_of
+from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
+from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of
 from .packed import size_of as packed_size
 from .parts import ENCODER_REMEDY, Asked, Parts, Subject, published, stated_size, term, times, unread_cache, unread_size, why_no_encoders
 from .records import How, SizedWeights, Term
@@ -34,13 +33,6 @@ _MLX_ROTATES = frozenset({"cohere2", "exaone4", "gemma3", "gemma3n", "gemma4", "
 _MLX_ROTATES_MIXED = frozenset({"llama", "mistral3"})
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
-
-
-def name_of(architecture: Architecture | None) -> str:
-    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
-    if architecture is None:
-        return "bfloat16"
-    return architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
 
 
 def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
@@ -136,46 +128,11 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
     )
 
 
-@lru_cache(maxsize=512)
-def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
-    """Bytes by stored type."""
-    sizes: dict[str, float] = {}
-    for _, type, size in _sizes(architecture, row):
-        sizes[type] = sizes.get(type, 0.0) + size
-    return sizes
-
-
-def _sizes(architecture: Architecture, row: ArchitectureRow) -> Iterator[tuple[TensorGroup, str, float]]:
-    """Tensors with their stored type and bytes."""
-    plain = architecture.dtype or "bfloat16"
-    for group in checkpoint_tensors(architecture, row):
-        type, number = _type_of(group, architecture, plain), len(group.layers) or 1
-        if type == plain:
-            size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
-        else:
-            # further axes are experts, or heads of one matrix
-            inputs, outputs = group.shape[0], group.shape[1]
-            size = linear_bytes(type, inputs, outputs) * prod(group.shape[2:])
-        yield group, type, size * number
-
-
 def _bits(type: str | None, plain: float) -> float:
     """Bits per weight of a stored type, scales included; `plain` where there is none of its own."""
     if type is None:
         return plain
     return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
-
-
-def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
-    if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
-        return plain
-    if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
-        return plain
-    if architecture.plain_parts and part_of(group, architecture) in architecture.plain_parts:
-        return plain
-    if "_exps." in group.name and architecture.expert_dtype:
-        return architecture.expert_dtype
-    return architecture.matrix_dtype or plain
 
 
 # ------------------------------------------------------------------ memory
@@ -260,7 +217,7 @@ def _cut(item: Term, subject: Subject, architecture: Architecture, row: Architec
         whole = sum(shares.values())
     elif item.name == "weights":
         heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
-        for tensor, _, size in _sizes(architecture, row) if subject.whole else ():
+        for tensor, _, size in typed_tensors(architecture, row) if subject.whole else ():
             most = 0
             if any(part in f"{tensor.name}." for part in _REPLICATED):
                 most = 1
@@ -284,19 +241,6 @@ def loads_sixteen_bits(spec: ModelSpec, runtime: RuntimeSpec, format: str, quant
     return published(spec, format, quantization) is None and spec.repository_of(format, quantization) is None
 
 
-def overhead(runtime: RuntimeSpec) -> Term:
-    """The program itself."""
-    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
-    source, line = runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes"
-    made = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
-    if how is not How.MEASURED:
-        return made
-    # measured with a build for CPUs; how much more the libraries of CUDA take was not
-    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
-    return made.replace(on_device=term("runtime", high, How.ASSUMED, source, f"{low:,} to 2 × {high:,} bytes", low=low, high=2 * high))
-
-
 def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str) -> Term:
     architecture, row = subject.architecture, subject.row
     own = quantization == name_of(architecture)
@@ -306,7 +250,7 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
     line = files.arithmetic + (f" - {unneeded:,} bytes that are not loaded" if unneeded else "")
     if subject.text_alone:
-        width = 2 if architecture is None or format == "mlx" else _width(architecture, runtime)
+        width = 2 if architecture is None or format == "mlx" else width_of(architecture, runtime)
         seeing = width * (subject.spec.parameters.encoders or 0)
         # the least that files computed for MLX take is without encoders as it is
         size, high = size - seeing, high - seeing
@@ -391,24 +335,8 @@ def _quantized_while_loading(
     return term("weights", size + table, files.how, source, line, low=files.low_bytes, high=high)
 
 
-def loaded_type(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> tuple[str, str]:
-    """The type that plain weights are stored in, and the one that they are loaded as unless told: config.json's, whatever the files hold.
-
-    transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto makes 32 bits 16 (vllm/config/model.py).
-    """
-    stated = architecture.dtype if architecture is not None else None
-    if runtime is None or runtime.id not in ("transformers", "vllm") or quantization not in PLAIN_DTYPES or stated not in PLAIN_DTYPES:
-        return quantization, quantization
-    return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
-
-
-def _width(architecture: Architecture, runtime: RuntimeSpec) -> int:
-    """Bytes of a number that is computed with."""
-    return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
-
-
 def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
-    width, step = _width(architecture, runtime), _STEPS.get(runtime.id, 1)
+    width, step = width_of(architecture, runtime), _STEPS.get(runtime.id, 1)
     tokens = -(-asked.context_tokens // step) * step
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
@@ -453,16 +381,6 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
     return min(tokens, -(-window // step) * step), tokens
 
 
-def cache_line(group: CacheGroup) -> tuple[int, str]:
-    """Elements that a layer keeps of one token, and how they come about."""
-    if group.latent:
-        return group.key_elements, f"{group.key_length:,}"
-    heads = times(group.kv_heads, "KV head")
-    if group.key_length == group.value_length:
-        return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
-    return group.key_elements + group.value_elements, f"{heads} × ({group.key_length} + {group.value_length})"
-
-
 def _vllm(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
     from . import vllm_memory
 
@@ -470,32 +388,9 @@ def _vllm(subject: Subject, architecture: Architecture, row: ArchitectureRow, ru
     # no part of a text is read before the whole where each token sees all others (vllm/config/model.py, is_chunked_prefill_supported)
     whole = asked.context_tokens if encodes and row.encoder else 0
     seeing = bool(subject.spec.parameters.encoders) and not subject.text_alone
-    width = _width(architecture, runtime)
+    width = width_of(architecture, runtime)
     made = vllm_memory.activations(architecture, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing)
     return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
-
-
-def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
-    """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
-    width = _width(architecture, runtime)
-    if runtime.id == "mlx":
-        from . import mlx_memory
-
-        return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
-    tokens = asked.context_tokens * asked.parallel
-    inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
-    per_token = (4 * architecture.embedding_length + 3 * inner) * width
-    logits = 4 * (architecture.vocabulary or 0) * asked.parallel
-    size = tokens * per_token + logits
-    return term(
-        "activations",
-        size,
-        How.ASSUMED,
-        "general knowledge: the widest layer of one pass over the prompt; attention without stored scores",
-        f"{tokens:,} tokens × (4 × {architecture.embedding_length:,} + 3 × {inner:,}) × {width} bytes + {logits:,} bytes of logits",
-        low=min(64, tokens) * per_token + logits,
-        high=2 * size,
-    )
 
 
 def decode_bytes(

@@ -11,6 +11,7 @@ from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of
+from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
@@ -202,7 +203,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if spec.components:
         # as published; else what diffusers loads unless a type is passed
         return format, spec.components_dtype or "float32"
-    return format, checkpoint.name_of(spec.architecture)
+    return format, name_of(spec.architecture)
 
 
 def canonical_quantization(text: str) -> str | None:

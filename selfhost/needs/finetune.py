@@ -19,7 +19,8 @@ from ..errors import Problem, WorkloadError
 from ..facts import Record, Unread
 from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
-from .checkpoint import name_of, overhead, size_of
+from .checkpoint import size_of
+from .loaded import name_of, overhead
 from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..facts import Unread
 from ..spec import RuntimeSpec
-from .checkpoint import overhead
+from .loaded import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from . import torch_memory
 from .cache import cache_groups
-from .checkpoint import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
+from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
 from .packed import DTYPES
 from .parts import Asked, Subject, term, times, why_no_encoders
 from .records import How, Term

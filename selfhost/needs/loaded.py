@@ -1,0 +1,118 @@
+"""What every runtime of safetensors shares: how weights are stored and loaded, how a cache is written down, the program's own part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from math import prod
+
+from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec, TensorGroup
+from .cache import CacheGroup
+from .packed import DTYPES, is_linear, linear_bytes, part_of, scheme_of
+from .parts import Asked, term, times
+from .records import How, Term
+from .tensors import ArchitectureRow, checkpoint_tensors
+
+
+def name_of(architecture: Architecture | None) -> str:
+    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
+    if architecture is None:
+        return "bfloat16"
+    return architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
+
+
+@lru_cache(maxsize=512)
+def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
+    """Bytes by stored type."""
+    sizes: dict[str, float] = {}
+    for _, type, size in typed_tensors(architecture, row):
+        sizes[type] = sizes.get(type, 0.0) + size
+    return sizes
+
+
+def typed_tensors(architecture: Architecture, row: ArchitectureRow) -> Iterator[tuple[TensorGroup, str, float]]:
+    """Tensors with their stored type and bytes."""
+    plain = architecture.dtype or "bfloat16"
+    for group in checkpoint_tensors(architecture, row):
+        type, number = _type_of(group, architecture, plain), len(group.layers) or 1
+        if type == plain:
+            size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
+        else:
+            # further axes are experts, or heads of one matrix
+            inputs, outputs = group.shape[0], group.shape[1]
+            size = linear_bytes(type, inputs, outputs) * prod(group.shape[2:])
+        yield group, type, size * number
+
+
+def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
+    if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
+        return plain
+    if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
+        return plain
+    if architecture.plain_parts and part_of(group, architecture) in architecture.plain_parts:
+        return plain
+    if "_exps." in group.name and architecture.expert_dtype:
+        return architecture.expert_dtype
+    return architecture.matrix_dtype or plain
+
+
+def loaded_type(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> tuple[str, str]:
+    """The type that plain weights are stored in, and the one that they are loaded as unless told: config.json's, whatever the files hold.
+
+    transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto makes 32 bits 16 (vllm/config/model.py).
+    """
+    stated = architecture.dtype if architecture is not None else None
+    if runtime is None or runtime.id not in ("transformers", "vllm") or quantization not in PLAIN_DTYPES or stated not in PLAIN_DTYPES:
+        return quantization, quantization
+    return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
+
+
+def width_of(architecture: Architecture, runtime: RuntimeSpec) -> int:
+    """Bytes of a number that is computed with."""
+    return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
+
+
+def cache_line(group: CacheGroup) -> tuple[int, str]:
+    """Elements that a layer keeps of one token, and how they come about."""
+    if group.latent:
+        return group.key_elements, f"{group.key_length:,}"
+    heads = times(group.kv_heads, "KV head")
+    if group.key_length == group.value_length:
+        return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
+    return group.key_elements + group.value_elements, f"{heads} × ({group.key_length} + {group.value_length})"
+
+
+def overhead(runtime: RuntimeSpec) -> Term:
+    """The program itself."""
+    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
+    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
+    source, line = runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes"
+    made = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
+    if how is not How.MEASURED:
+        return made
+    # measured with a build for CPUs; how much more the libraries of CUDA take was not
+    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
+    return made.replace(on_device=term("runtime", high, How.ASSUMED, source, f"{low:,} to 2 × {high:,} bytes", low=low, high=2 * high))
+
+
+def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
+    """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
+    width = width_of(architecture, runtime)
+    if runtime.id == "mlx":
+        from . import mlx_memory
+
+        return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
+    tokens = asked.context_tokens * asked.parallel
+    inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
+    per_token = (4 * architecture.embedding_length + 3 * inner) * width
+    logits = 4 * (architecture.vocabulary or 0) * asked.parallel
+    size = tokens * per_token + logits
+    return term(
+        "activations",
+        size,
+        How.ASSUMED,
+        "general knowledge: the widest layer of one pass over the prompt; attention without stored scores",
+        f"{tokens:,} tokens × (4 × {architecture.embedding_length:,} + 3 × {inner:,}) × {width} bytes + {logits:,} bytes of logits",
+        low=min(64, tokens) * per_token + logits,
+        high=2 * size,
+    )
