@@ -41,6 +41,7 @@ ALONE_PER_SECOND: Mapping[str, float] = {
     # not measured: as the type that is stored most like it
     "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9, "IQ3_S": 19e9, "IQ3_XXS": 19e9, "IQ2_S": 19e9, "IQ2_XS": 19e9, "IQ2_XXS": 19e9,
     "IQ1_M": 19e9, "IQ1_S": 19e9,
+    # any other type: as F16, the fastest that was measured
 }  # fmt: skip
 # of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is what it takes
 ATTENTION_FLOPS = 12e9

@@ -25,8 +25,6 @@ _REPLICATED = ("attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "posi
 _STEPS = {"vllm": 16, "mlx": 256}
 # no sines and cosines: ALiBi instead
 _UNTURNED = ("bloom", "mpt")
-# tokens of a prompt worked on at once, all in transformers: mlx_lm/generate.py prefill_step_size
-_PROMPT_STEPS = {"mlx": 2048}
 # mlx_lm 0.32.2: models whose make_cache gives windowed layers a RotatingKVCache, or Llama 4's ChunkedKVCache; others keep every token
 _MLX_ROTATES = frozenset({"cohere2", "exaone4", "gemma3", "gemma3n", "gemma4", "gpt-oss", "llama4", "olmo2"})
 # the same, where the config lists layer_types: that is, where some layers have no window (llama.py, to which it maps mistral)
@@ -375,7 +373,9 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
             return tokens, tokens
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than the window, in Llama 4's the whole
         before = window if architecture.row == "llama4" else window - 1
-        return min(tokens, window), min(tokens, before + _PROMPT_STEPS["mlx"])
+        from .mlx_memory import PROMPT_STEP
+
+        return min(tokens, window), min(tokens, before + PROMPT_STEP)
     step = _STEPS.get(runtime.id, 1)
     # vLLM may give every layer the room of the longest
     return min(tokens, -(-window // step) * step), tokens

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..facts import Record
-from ..spec import Architecture, TensorGroup
+from ..spec import Architecture, FileTensors, TensorGroup
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
 # elements and bytes of one block, ggml.h and ggml-common.h
@@ -67,15 +66,8 @@ BITS_PER_WEIGHT: Mapping[str, float] = {
 _TABLES = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight"})
 
 
-class Stored(Record):
-    """Equal tensors of a file: `count` of them, together `bytes`. `extra` is true for multi-token-prediction blocks."""
-
-    name: str
-    shape: tuple[int, ...]
-    type: str
-    count: int
-    bytes: int
-    extra: bool = False
+class Stored(FileTensors):
+    """The same of a file that was read, or that llama-quantize would write."""
 
     @property
     def is_table(self) -> bool:
