@@ -97,6 +97,7 @@ _STYLES = {
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
     "apertus": _PLAIN,
+    "baichuan": _PLAIN,
     "bitnet": _PLAIN,
     "deci": _PLAIN,
     "gemma-embedding": _PLAIN,
