@@ -107,13 +107,15 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "llama": 0, "phi3": 0, "starcoder2": 0,
+    "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
 }  # fmt: skip
 # windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 # Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
 _GEMMA3N_CACHE_LAYERS = 20
+# whose first layer of every so many keeps all tokens, not the last (load_swa_pattern with dense_first)
+_FULL_FIRST = frozenset({"modern-bert"})
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
@@ -595,7 +597,7 @@ class _Model:
         encoder = self.is_encoder()
         if row is None and encoder:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
-        if any(name.startswith(("enc.", "dec.", "a.", "v.")) for name in self.shapes):
+        if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
@@ -809,7 +811,8 @@ class _Model:
             every = _FULL_EVERY.get(self.name)
         if every is None:
             raise _Unclear(f"{self.name} has a window of {window:,} tokens, and the header does not say in which layers")
-        return window, [every == 0 or layer % every < every - 1 for layer in range(layers)]
+        full = 0 if self.name in _FULL_FIRST else (every or 1) - 1
+        return window, [every == 0 or layer % every != full for layer in range(layers)]
 
     def feed_forward(self, width: int) -> list[FeedForward | None]:
         used = self.number("expert_used_count")

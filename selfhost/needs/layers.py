@@ -64,9 +64,12 @@ class _Attending(Record):
 
 
 class _Layer:
-    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own."""
+    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own.
 
-    __slots__ = ("cached", "deep", "heads", "last", "rotated", "sparse", "state", "wide")
+    `normed`: by a norm in front of its attention.
+    """
+
+    __slots__ = ("cached", "deep", "heads", "last", "normed", "rotated", "sparse", "state", "wide")
 
     def __init__(
         self,
@@ -78,9 +81,11 @@ class _Layer:
         deep: int,
         cached: bool,
         sparse: bool,
+        normed: bool,
     ) -> None:
         self.heads, self.state, self.wide = heads, state, wide
         self.rotated, self.last, self.deep, self.cached, self.sparse = rotated, last, deep, cached, sparse
+        self.normed = normed
 
 
 class Builder:
@@ -142,10 +147,11 @@ class Builder:
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
-            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse
+            normed = ("attn_norm" in self.row.norms or not self.row.norms) and (layer > 0 or self.row.first_norm)
+            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
             alike = unlike.get(key)
             if alike is None:
-                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse)
+                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(alike)
             else:
@@ -236,7 +242,7 @@ class Builder:
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         found.kept = True
-        if self.row.name == "bert":
+        if self.row.pooling == "first":
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
             turned = record.result((tokens, self.width), record.view(found, strided=True))
@@ -283,7 +289,7 @@ class Builder:
             residual = record.view(self.embedded, strided=True)
         residual_of_first = residual
         record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
-        normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
+        normed = self.norm(residual, width, side) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
         if "layer_output_norm" in norms and heads is not None and wide is not None:
@@ -836,19 +842,19 @@ class Builder:
         if style.before_experts:
             read = record.over((width, used, side), record.result((width, used, side), read), weights)
         up = record.result((length, used, side), read, chosen)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             up = record.over((length, used, side), up, chosen)
         gate = up
         if self.row.gate != "none":
             gate = record.result((length, used, side), read, chosen)
-            if self.row.feed_forward_bias:
+            if self.row.expert_bias:
                 gate = record.over((length, used, side), gate, chosen)
             gate = record.result((length, used, side), gate, up)
         made = record.result((width, used, side), gate, chosen)
         if self.row.expert_norms:
             scales = record.result((1, used, side), record.result((1, count, side)), chosen)
             made = record.over((width, used, side), made, scales)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             made = record.over((width, used, side), made, chosen)
         if not style.before_experts:
             made = record.over((width, used, side), made, weights)
