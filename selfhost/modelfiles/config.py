@@ -24,7 +24,7 @@ from ..spec import (
     Recurrent,
     Safety,
 )
-from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .naming import clean, grouped, identifier, listed, name_of, plamo2_rank, row_values
 from .source import fail, read_json, shown
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ _GGUF: Mapping[str, str] = {
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
     "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
-    "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe",
+    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
@@ -96,7 +96,7 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v",
+    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -503,7 +503,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=self.number(*_HEADS) or None,
+            heads=(self.number(*_HEADS) or None) if any(attention) else None,
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -569,8 +569,10 @@ class _Config:
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
-        if self.kind in ("mamba", "falcon_mamba"):
-            return ["mamba"] * layers
+        if self.kind in _MAMBAS:
+            return [_MAMBAS[self.kind]] * layers
+        if self.kind == "plamo2":
+            return self.plamo_layers()
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
@@ -615,6 +617,16 @@ class _Config:
             raise _Unclear("linear_attn_config does not name each layer once")
         return ["full" if number in full else "kda" for number in range(1, self.layers + 1)]
 
+    def plamo_layers(self) -> list[str]:
+        """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
+        step, layers = self.needed("mamba_step"), self.layers
+        full = self.get("full_attention_idx")
+        if self.get("mamba_enabled") is False or layers <= step // 2:
+            raise _Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
+        sliding = "full" if self.window() is None else "sliding"
+        named = full if isinstance(full, list) else []
+        return ["mamba" if number % step != step // 2 else "full" if number in named else sliding for number in range(layers)]
+
     def block_kind(self, block: Any) -> str:
         part = block.get("attention") if isinstance(block, dict) else None
         if not isinstance(part, dict):
@@ -625,6 +637,8 @@ class _Config:
 
     def window(self) -> int | None:
         """Tokens; None where no layer has a window shorter than the context."""
+        if self.kind == "plamo2":
+            return self.number("attention_window_size") or None
         if self.kind == "modernbert":
             # transformers 5 adds a sliding_window of half that, which is what lies on either side
             self.asked.update(("sliding_window", "global_attn_every_n_layers"))
@@ -678,7 +692,7 @@ class _Config:
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -794,6 +808,17 @@ class _Config:
             )
         size = self.needed("mamba_d_state", "ssm_state_size", "state_size")
         taps = self.needed("mamba_d_conv", "conv_kernel")
+        if self.kind == "plamo2":
+            heads = self.needed("mamba_num_heads")
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=heads * self.needed("hidden_size_per_head"),
+                state_length=size,
+                time_step_rank=plamo2_rank(width),
+                heads=heads,
+            )
         if kind == "mamba":
             return Recurrent(
                 kind=kind,
@@ -803,7 +828,8 @@ class _Config:
                 state_length=size,
                 time_step_rank=self.time_step_rank(width),
             )
-        heads, length = self.needed("mamba_n_heads", "mamba_num_heads"), self.number("mamba_d_head", "mamba_head_dim")
+        heads = self.needed("mamba_n_heads", "mamba_num_heads", *(("num_heads",) if self.kind == "mamba2" else ()))
+        length = self.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if self.kind == "mamba2" else ()))
         inner = self.number("mamba_d_ssm") or (heads * length if length else 0) or self.inner(width)
         norm = self.text.get("mamba_rms_norm") if self.kind == "falcon_h1" else None
         self.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
@@ -832,7 +858,8 @@ class _Config:
         return self.needed("time_step_rank", "mamba_dt_rank")
 
     def feed_forward(self, number: int, kind: str, width: int) -> FeedForward | None:
-        if self.kind in ("mamba", "falcon_mamba"):
+        if self.kind in _MAMBAS:
+            self.asked.add("intermediate_size")
             return None
         if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
             return self.nemotron(number, kind)
@@ -1125,6 +1152,7 @@ _OWN_CODE = frozenset(
         "nomic_bert_moe",
         "orion",
         "phi3_v",
+        "plamo2",
         "qwen",
         "xverse",
     }
@@ -1144,6 +1172,8 @@ _NAMES: Mapping[str, str] = {
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
+# whose layers are all of one kind, without a feed-forward
+_MAMBAS: Mapping[str, str] = {"mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2"}
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {

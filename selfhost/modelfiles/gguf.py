@@ -30,7 +30,7 @@ from ..spec import (
     Safety,
     TensorGroup,
 )
-from .naming import clean, grouped, identifier, license_of, listed, name_of, row_values
+from .naming import clean, grouped, identifier, license_of, listed, name_of, plamo2_rank, row_values
 from .source import fail, open_file, read_some, refuse_other_kinds, shown, status_of
 
 TYPE_CHECKING = False
@@ -695,7 +695,12 @@ class _Model:
             )
         inner, size, rank = self.needed("ssm.inner_size"), self.needed("ssm.state_size"), self.needed("ssm.time_step_rank")
         if kind == "mamba":
-            return Recurrent(kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank)
+            heads = rank if self.name == "plamo2" else None
+            if heads:
+                rank = plamo2_rank(self.needed("embedding_length"))
+            return Recurrent(
+                kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank, heads=heads
+            )
         groups = self.needed("ssm.group_count")
         if kind == "mamba2":
             norm = None if self.has(layer, "ssm_norm.weight") else False

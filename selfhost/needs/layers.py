@@ -436,7 +436,12 @@ class Builder:
         sides = inner, tokens // self.sequences, self.sequences
         past = self.fetch(state.convolution)
         both = record.result((2 * inner, tokens), record.view(normed))
-        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(record.view(both, strided=True)))
+        read = record.view(both, strided=True)
+        if group.heads:
+            # PLaMo 2: what is read and its gate lie head by head
+            both = record.result((2 * inner, tokens), record.view(both))
+            read = record.result((inner, tokens), record.view(both, strided=True))
+        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(read))
         mixed = record.result((rank + 2 * size, tokens), taken)
         step, keys, queries = (record.view(mixed, strided=True) for _ in range(3))
         if self.row.mamba_norms:
@@ -444,9 +449,9 @@ class Builder:
             keys, queries = record.over((size, tokens), keys), record.over((size, tokens), queries)
         else:
             step = record.result((rank, tokens), step)
-        step = record.result((inner, tokens), step)
+        step = record.result((group.heads or inner, tokens), step)
         outputs = self.scanned(inner, state.memory, record.view(taken), step, keys, queries)
-        outputs = record.over(sides, outputs, record.over(sides, taken))
+        outputs = record.over(sides, outputs, record.over(sides, record.view(taken) if group.heads else taken))
         gated = record.result(sides, record.result(sides, record.view(both, strided=True)), outputs)
         return record.view(record.result((self.width, tokens), gated))
 

@@ -302,12 +302,13 @@ class _Builder:
         match group.kind:
             case "mamba":
                 inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+                steps = group.heads or inner
                 self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
                 self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
-                self.add("blk.*.ssm_dt", rank, inner, layers=layers, bias=True)
-                self.plain("blk.*.ssm_a", state, inner, layers=layers)
-                self.plain("blk.*.ssm_d", inner, layers=layers)
+                self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
+                self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
+                self.plain("blk.*.ssm_d", steps, layers=layers)
                 self.add("blk.*.ssm_out", inner, width, layers=layers)
                 if self.row.mamba_norms:
                     self.add("blk.*.ssm_dt_norm", rank, layers=layers)
