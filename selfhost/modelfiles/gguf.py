@@ -107,7 +107,7 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
+    "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3, "deepseek4": 0,
 }  # fmt: skip
 # windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
@@ -639,7 +639,7 @@ class _Model:
             token_types=token_types,
             cache_layers=layers - shared if shared else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
-            altup_inputs=self.number("altup.num_inputs") or None,
+            altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
             mtp_layers=more or None,
         )
@@ -743,6 +743,9 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(layer, latent, heads)
+        ratios = self.per_layer("attention.compress_ratios", self.layers)
+        if ratios is not None:
+            return self.compressed(layer, heads, ratios[layer], window)
         if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
@@ -789,9 +792,28 @@ class _Model:
             indexer_length=indexer_length,
         )
 
+    def compressed(self, layer: int, heads: int, ratio: int, window: int | None) -> Attention:
+        indexer_heads, indexer_length = self.indexer(layer)
+        key = self.needed("attention.key_length")
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=window or self.needed("attention.sliding_window"),
+            query_latent_length=self.needed("attention.q_lora_rank"),
+            indexer_heads=indexer_heads,
+            indexer_length=indexer_length,
+            compression=ratio or None,
+            output_groups=self.needed("attention.output_group_count"),
+            output_latent_length=self.needed("attention.output_lora_rank"),
+        )
+
     def indexer(self, layer: int) -> tuple[int | None, int | None]:
         """Heads and key length of the sparse indexer of that layer; other layers share an earlier one's choice, or look at everything."""
-        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight"):
+        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight"):
             return None, None
         return self.needed("attention.indexer.head_count"), self.needed("attention.indexer.key_length")
 
