@@ -813,6 +813,7 @@ class _Model:
 
     def feed_forward(self, width: int) -> list[FeedForward | None]:
         used = self.number("expert_used_count")
+        groups = self.number("expert_group_count") or 0
         found: list[FeedForward | None] = []
         for layer in range(self.layers):
             experts = self.shapes.get(f"blk.{layer}.ffn_down_exps.weight")
@@ -830,6 +831,8 @@ class _Model:
                         latent_length=inner if inner != width else None,
                         router_bias=self.has(layer, "exp_probs_b.bias", "exp_probs_b"),
                         beside_dense=dense[0] if dense else None,
+                        groups=groups if groups > 1 else None,
+                        groups_used=self.needed("expert_group_used_count") if groups > 1 else None,
                     )
                 )
             elif dense is not None:

@@ -27,6 +27,7 @@ _CHOSEN_CELLS = 2048
 _CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
 _PLAIN = Style()
 _NORMALIZED = Style(normalized=True)
+_RESCALED = Style(normalized=True, rescaled=True)
 _CENTRED = Style(centred=True)
 _CENTRED_UNROTATED = Style(centred=True, rope="none")
 _COHERE = ("made", "residual", "attended")
@@ -103,6 +104,13 @@ _STYLES = {
     "gemma-embedding": _PLAIN,
     "hunyuan-moe": _NORMALIZED,
     "deepseek32": _NORMALIZED,
+    "arctic": Style(normalized=True, dense_beside="first"),
+    "bailingmoe": _NORMALIZED,
+    "bailingmoe2": _RESCALED,
+    "dbrx": Style(centred=True, normalized=True),
+    "deepseek": _PLAIN,
+    "dots1": _RESCALED,
+    "grok": Style(normalized=True, dense_beside="last", unfused=True),
     "glm-dsa": _NORMALIZED,
     "minimax-m3": _NORMALIZED,
 }
@@ -151,7 +159,7 @@ def _program(
     if style is None or not _covered(model):
         return None
     builder = Alternating if model.row == "gemma3n" else Builder
-    return builder(model, row, style, tokens, streams, sequences, flash, stored).program()
+    return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 
 def _covered(model: Architecture) -> bool:
@@ -178,7 +186,7 @@ def _covered(model: Architecture) -> bool:
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
         and all(group.kind != "cross" for group in model.attention)
         and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (model.row == "gemma4" or not any(group.beside_dense for group in model.feed_forward))
+        and (model.row in ("gemma4", "arctic", "grok") or not any(group.beside_dense for group in model.feed_forward))
     )
 
 

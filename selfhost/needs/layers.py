@@ -17,6 +17,8 @@ from .tensors import ArchitectureRow
 # Gemma 3n: how many layers have sparse activations, and the width of its low-rank matrices (gemma3n.cpp)
 _SPARSE_LAYERS = 10
 _LAUREL_RANK = 64
+# norms that a model has after its feed-forward, and then after its attention too
+_AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 # a quantized cache is rotated in blocks, those of the keys as large as the heads allow
 _ROTATION = 64
 
@@ -32,6 +34,8 @@ class Style(Record):
     `chosen_first`: the softmax is over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`:
     then they are multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared
     expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm".
+    `dense_beside`: a dense feed-forward beside the experts is added "first", before they read the layer's input, or "last".
+    `unfused`: never flash attention.
     """
 
     centred: bool = False
@@ -49,6 +53,8 @@ class Style(Record):
     divided_gate: bool = False
     rescaled: bool = False
     values_normed: bool = False
+    dense_beside: str = ""
+    unfused: bool = False
 
 
 class _Attending(Record):
@@ -286,7 +292,7 @@ class Builder:
         normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
         if style.expanded:
             record.expand(normed)
-        if "layer_output_norm" in norms and heads is not None and wide is not None:
+        if self.row.encoder and "layer_output_norm" in norms and heads is not None and wide is not None:
             return self.encoder(heads, wide, residual, rotated, last)
         if (wide is None or (heads is None and state is None)) and not style.beside:
             made = self.mix(heads, state, normed, rotated) if wide is None else self.feed_forward(wide, normed, side)
@@ -308,7 +314,8 @@ class Builder:
             if style.beside == "norm":
                 normed = record.result((width, side), normed, self.rows)
         record.moment = "the feed-forward"
-        after_attention = "post_attention_norm" in norms and "post_ffw_norm" in norms
+        after_attention = any(name in norms for name in _AFTER_FEED_FORWARD)
+        entered = residual
         if style.beside:
             read = normed if style.beside == "norm" else self.norm(residual, width, side)
         else:
@@ -319,8 +326,17 @@ class Builder:
                 residual = record.over((width, side), *pair)
             read = residual if after_attention and "ffn_norm" not in norms else self.norm(residual, width, side)
         assert wide is not None
-        made = self.experts_beside_dense(wide, residual) if wide.beside_dense else self.feed_forward(wide, read, side)
-        if "post_ffw_norm" in norms:
+        if not wide.beside_dense:
+            made = self.feed_forward(wide, read, side)
+        elif style.dense_beside == "first":
+            residual = record.over((width, side), self.dense(wide.beside_dense, read, side), residual)
+            made = self.feed_forward(wide, self.norm(entered, width, side), side)
+        elif style.dense_beside == "last":
+            made = self.feed_forward(wide, read, side)
+            made = record.over((width, side), self.dense(wide.beside_dense, read, side), made)
+        else:
+            made = self.experts_beside_dense(wide, residual)
+        if after_attention:
             made = self.norm(made, width, side)
         terms = {"made": made, "residual": residual, "attended": attended}
         total, *rest = [terms[name] for name in style.sums]
@@ -821,6 +837,8 @@ class Builder:
         ranked = scores if style.before_experts else chances
         if wide.router_bias or self.row.router_bias:
             ranked = record.over((count, side), ranked)
+        if wide.groups:
+            ranked = self.best_groups(wide, ranked, side)
         chosen = record.view(record.result((count, side), ranked), strided=True)
         weights = record.result((1, used, side), record.view(chances), chosen)
         if style.chosen_first:
@@ -861,6 +879,19 @@ class Builder:
             total = record.over((width, side), total, part)
             record.expand(total)
         return record.result((width, side), total) if used == 1 else total
+
+    def best_groups(self, wide: FeedForward, ranked: Tensor, side: int) -> Tensor:
+        """The two best experts of each group name the groups that count; the others are closed."""
+        record, groups = self.record, wide.groups or 1
+        sides = (wide.experts or 1) // groups, groups, side
+        grouped = record.view(ranked)
+        pairs = record.view(record.result(sides, grouped), strided=True)
+        scores = record.result((2, groups, side), record.view(grouped), pairs)
+        totals = record.result((groups, side), record.view(scores))
+        best = record.view(record.result((groups, side), record.view(totals)), strided=True)
+        kept = record.result((sides[0], wide.groups_used or 1, side), grouped, best)
+        closed = record.result(sides, grouped)
+        return record.view(record.within(closed, kept, best, closed))
 
 
 class Alternating(Builder):
