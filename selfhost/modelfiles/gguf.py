@@ -97,6 +97,8 @@ _OPTIONAL = re.compile(
 _VALUES_FROM_KEYS = frozenset({"gemma4"})
 # one of these in a block stands for several others: merged while converting, or apart in files of before 2025
 _INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
+# tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
+_TWO_NAMES: Mapping[str, str] = {"blk.*.exp_probs_b.bias": "blk.*.exp_probs_b", "blk.*.layer_output_norm": "blk.*.post_ffw_norm"}
 # what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
 _FALLBACKS: Mapping[str, str] = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
@@ -107,8 +109,10 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "llama": 0, "phi3": 0, "starcoder2": 0,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0,
 }  # fmt: skip
+# of these, the architectures where it is the first of so many layers, not the last
+_FULL_FIRST = frozenset({"laguna", "smallthinker"})
 # windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
@@ -809,7 +813,8 @@ class _Model:
             every = _FULL_EVERY.get(self.name)
         if every is None:
             raise _Unclear(f"{self.name} has a window of {window:,} tokens, and the header does not say in which layers")
-        return window, [every == 0 or layer % every < every - 1 for layer in range(layers)]
+        full = 0 if self.name in _FULL_FIRST else every - 1
+        return window, [every == 0 or layer % every != full for layer in range(layers)]
 
     def feed_forward(self, width: int) -> list[FeedForward | None]:
         used = self.number("expert_used_count")
@@ -1010,6 +1015,7 @@ def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int,
     found: dict[tuple[str, int], tuple[int, ...]] = {}
     for group in groups:
         name = group.name.removesuffix(".weight")
+        name = _TWO_NAMES.get(name, name)
         shape = (prod(group.shape),) if name.endswith("norm") else tuple(size for size in group.shape if size != 1)
         for layer in group.layers or (-1,):
             found[name, layer] = shape

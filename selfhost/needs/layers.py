@@ -35,7 +35,8 @@ class Style(Record):
     then they are multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared
     expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm".
     `dense_beside`: a dense feed-forward beside the experts is added "first", before they read the layer's input, or "last".
-    `unfused`: never flash attention.
+    `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen. `routed_early`: the
+    router reads what the layer is given. `embedding_normed`: so are the embeddings, without a weight.
     """
 
     centred: bool = False
@@ -55,6 +56,9 @@ class Style(Record):
     values_normed: bool = False
     dense_beside: str = ""
     unfused: bool = False
+    normed_first: bool = False
+    routed_early: bool = False
+    embedding_normed: bool = False
 
 
 class _Attending(Record):
@@ -107,6 +111,8 @@ class Builder:
         self.model, self.row, self.style = model, row, style
         self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
+        # some converters of some years join the three matrices
+        self.fused = row.fused_qkv or any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors)
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
         self.temperature = self.record.input(tokens) if style.temperature else None
@@ -211,7 +217,7 @@ class Builder:
             places = record.result((width, tokens), self.positions)
             pair = (places, found) if self.row.encoder else (found, places)
             found = record.over((width, tokens), *pair)
-        if self.row.embedding_norm:
+        if self.row.embedding_norm or self.style.embedding_normed:
             found = self.norm(found, width, tokens)
         section = record.section((), *self.fetched_early(0, found))
         if self.embedded is not None:
@@ -307,19 +313,24 @@ class Builder:
             # Falcon-H1: attention and recurrence beside each other, each with the norm computed anew
             beside = self.recurrence(state, self.norm(residual, width, side))
             residual = record.over((width, side), record.over((width, side), attended, beside), residual)
+        after_attention = any(name in norms for name in _AFTER_FEED_FORWARD)
+        if after_attention and style.normed_first:
+            attended = self.norm(attended, width, side)
+        scores = record.result((wide.experts or 1, side), residual) if style.routed_early and wide is not None else None
         if last and not style.late_rows:
             side = LOGITS_ROWS
             attended = record.result((width, side), attended, self.rows)
             residual = record.result((width, side), residual, self.rows)
             if style.beside == "norm":
                 normed = record.result((width, side), normed, self.rows)
+            if scores is not None and wide is not None:
+                scores = record.result((wide.experts or 1, side), scores, self.rows)
         record.moment = "the feed-forward"
-        after_attention = any(name in norms for name in _AFTER_FEED_FORWARD)
         entered = residual
         if style.beside:
             read = normed if style.beside == "norm" else self.norm(residual, width, side)
         else:
-            if after_attention:
+            if after_attention and not style.normed_first:
                 attended = self.norm(attended, width, side)
             if heads is None or state is None:
                 pair = (residual, attended) if style.residual_first else (attended, residual)
@@ -327,7 +338,7 @@ class Builder:
             read = residual if after_attention and "ffn_norm" not in norms else self.norm(residual, width, side)
         assert wide is not None
         if not wide.beside_dense:
-            made = self.feed_forward(wide, read, side)
+            made = self.feed_forward(wide, read, side, scores)
         elif style.dense_beside == "first":
             residual = record.over((width, side), self.dense(wide.beside_dense, read, side), residual)
             made = self.feed_forward(wide, self.norm(entered, width, side), side)
@@ -566,7 +577,7 @@ class Builder:
         record, tokens = self.record, self.tokens
         count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
         norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
-        if self.row.fused_qkv:
+        if self.fused:
             joined = record.result(((count + groups) * size + groups * value, tokens), normed)
             queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
         else:
@@ -619,6 +630,11 @@ class Builder:
         if self.row.gated_query:
             gate = record.result((count * size, tokens), record.view(joined, strided=True))
             looked = record.over((count * size, tokens), looked, gate)
+        elif self.row.attention_gate == "element":
+            looked = record.over((count * value, tokens), looked, record.result((count * value, tokens), normed))
+        elif self.row.attention_gate == "head":
+            gate = record.view(record.result((count, tokens), normed))
+            looked = record.view(record.over((value, count, tokens), record.view(looked), gate))
         if "attn_sub_norm" in self.row.norms:
             looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
@@ -791,11 +807,14 @@ class Builder:
 
     # ------------------------------------------------------------------ feed-forward
 
-    def feed_forward(self, wide: FeedForward, read: Tensor, side: int) -> Tensor:
+    def feed_forward(self, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None) -> Tensor:
+        """`scores`: of the router, where it has read something else."""
         if not wide.experts:
             return self.dense(wide.length, read, side)
         record, width = self.record, self.width
-        made = self.experts(wide, wide.experts, wide.used or 1, read, side)
+        if self.row.chunk_experts:
+            return self.chunked(wide, wide.experts, wide.used or 1, read, side)
+        made = self.experts(wide, wide.experts, wide.used or 1, read, side, scores)
         if wide.latent_length:
             made = record.result((width, side), made)
         if not wide.shared_length:
@@ -830,16 +849,31 @@ class Builder:
         made = self.norm(self.experts(wide, experts, wide.used or 1, read, tokens, scores), width, tokens)
         return record.over((width, tokens), dense, made)
 
-    def experts(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int, scores: Tensor | None = None) -> Tensor:
-        record, width, style, length = self.record, wide.latent_length or self.width, self.style, wide.length
+    def chunked(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
+        """GroveMoE: smaller experts, one for each two, read what the others gave, chosen anew by the same scores."""
+        record = self.record
+        scores = record.result((count, side), read)
+        made = self.experts(wide, count, used, read, side, scores)
+        beside = self.experts(wide, count, min(used, count // 2), made, side, scores, self.row.chunk_experts)
+        return record.over((self.width, side), made, beside)
+
+    def experts(
+        self, wide: FeedForward, count: int, used: int, read: Tensor, side: int, scores: Tensor | None = None, chunk: int = 0
+    ) -> Tensor:
+        """`chunk`: the width of those that are one for each two."""
+        record, width, style, length = self.record, wide.latent_length or self.width, self.style, chunk or wide.length
         scores = scores or record.result((count, side), read)
         chances = record.over((count, side), scores) if not style.chosen_first else scores
         ranked = scores if style.before_experts else chances
+        if self.row.chunk_experts:
+            ranked = record.over((count, side), scores)
         if wide.router_bias or self.row.router_bias:
             ranked = record.over((count, side), ranked)
         if wide.groups:
             ranked = self.best_groups(wide, ranked, side)
         chosen = record.view(record.result((count, side), ranked), strided=True)
+        if chunk:
+            chosen = record.result((used, side), record.result((used, side), chosen))
         weights = record.result((1, used, side), record.view(chances), chosen)
         if style.chosen_first:
             weights = record.view(record.over((used, side), record.view(weights)))

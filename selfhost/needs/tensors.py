@@ -32,13 +32,15 @@ class ArchitectureRow(Record):
     key_bias: bool = True
     attention_output_bias: bool = False
     query_key_norm: str = ""
-    attention_sinks: bool = False
+    attention_sinks: str = ""
+    attention_gate: str = ""
     gate: str = "split"
     feed_forward_bias: bool = False
     feed_forward_sub_norm: bool = False
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
+    chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
     token_types: bool = False
@@ -262,8 +264,10 @@ class _Builder:
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
-        if row.attention_sinks:
+        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
             self.add("blk.*.attn_sinks", heads, layers=layers)
+        if row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if row.attention_gate == "element" else 1), layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.q_proj", width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
@@ -376,6 +380,10 @@ class _Builder:
             self.add("blk.*.ffn_down_shexp", group.shared_length, width, layers=layers)
             if row.shared_expert_gate:
                 self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+        if row.chunk_experts:
+            self.add("blk.*.ffn_gate_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_up_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_down_chexps", row.chunk_experts, width, experts // 2, layers=layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
