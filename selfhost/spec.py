@@ -1105,7 +1105,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
     norm = line.boolean("norm")
     line.close()
     if kind is not None:
-        optional = {"kda": ("value_length",), "mamba2": ("norm",)}.get(kind, ())
+        optional = {"kda": ("value_length",), "mamba": ("heads",), "mamba2": ("norm",)}.get(kind, ())
         for key in (*_RECURRENT_SIZES, "norm"):
             if key in line and key not in required and key not in optional:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")

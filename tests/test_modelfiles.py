@@ -765,6 +765,19 @@ def test_a_published_config_gives_its_facts(entry: Mapping[str, Any]) -> None:
         assert total == pytest.approx(published, rel=_OTHER_TOTAL.get(entry["file"], 0.005))
 
 
+@pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])
+def test_a_config_says_what_the_header_of_its_gguf_file_says(name: str, tmp_path: Path) -> None:
+    """The same layers, widths and vocabulary by the keys of config.json as by those that llama.cpp's converter makes of them."""
+    (tmp_path / "config.json").write_text(json.dumps(measured()[name]["config"]), encoding="utf-8")
+    spec = read_local(tmp_path / "config.json", ROWS).spec
+    header = read_local(make(tmp_path, name), ROWS).spec.architecture
+    assert header is not None
+    assert spec.architecture is not None, spec.unknown
+    # converters write a context where a recurrent model has none
+    context = spec.architecture.context_tokens and header.context_tokens
+    assert spec.architecture.replace(dtype=None) == header.replace(context_tokens=context), spec.unknown
+
+
 def test_most_published_configs_are_understood_whole() -> None:
     """The rule that unknown is said must not become the usual answer: weights follow for three quarters of the language models."""
     whole = told = 0

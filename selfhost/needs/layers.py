@@ -74,9 +74,12 @@ class _Attending(Record):
 
 
 class _Layer:
-    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own."""
+    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own.
 
-    __slots__ = ("cached", "deep", "heads", "last", "rotated", "sparse", "state", "wide")
+    `normed`: by a norm in front of its attention.
+    """
+
+    __slots__ = ("cached", "deep", "heads", "last", "normed", "rotated", "sparse", "state", "wide")
 
     def __init__(
         self,
@@ -88,9 +91,11 @@ class _Layer:
         deep: int,
         cached: bool,
         sparse: bool,
+        normed: bool,
     ) -> None:
         self.heads, self.state, self.wide = heads, state, wide
         self.rotated, self.last, self.deep, self.cached, self.sparse = rotated, last, deep, cached, sparse
+        self.normed = normed
 
 
 class Builder:
@@ -154,10 +159,11 @@ class Builder:
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
-            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse
+            normed = ("attn_norm" in self.row.norms or not self.row.norms) and (layer > 0 or self.row.first_norm)
+            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
             alike = unlike.get(key)
             if alike is None:
-                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse)
+                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(alike)
             else:
@@ -248,7 +254,7 @@ class Builder:
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         found.kept = True
-        if self.row.name == "bert":
+        if self.row.pooling == "first":
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
             turned = record.result((tokens, self.width), record.view(found, strided=True))
@@ -295,7 +301,7 @@ class Builder:
             residual = record.view(self.embedded, strided=True)
         residual_of_first = residual
         record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
-        normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
+        normed = self.norm(residual, width, side) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
         if self.row.encoder and "layer_output_norm" in norms and heads is not None and wide is not None:
@@ -457,7 +463,12 @@ class Builder:
         sides = inner, tokens // self.sequences, self.sequences
         past = self.fetch(state.convolution)
         both = record.result((2 * inner, tokens), record.view(normed))
-        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(record.view(both, strided=True)))
+        read = record.view(both, strided=True)
+        if group.heads:
+            # PLaMo 2: what is read and its gate lie head by head
+            both = record.result((2 * inner, tokens), record.view(both))
+            read = record.result((inner, tokens), record.view(both, strided=True))
+        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(read))
         mixed = record.result((rank + 2 * size, tokens), taken)
         step, keys, queries = (record.view(mixed, strided=True) for _ in range(3))
         if self.row.mamba_norms:
@@ -465,9 +476,9 @@ class Builder:
             keys, queries = record.over((size, tokens), keys), record.over((size, tokens), queries)
         else:
             step = record.result((rank, tokens), step)
-        step = record.result((inner, tokens), step)
+        step = record.result((group.heads or inner, tokens), step)
         outputs = self.scanned(inner, state.memory, record.view(taken), step, keys, queries)
-        outputs = record.over(sides, outputs, record.over(sides, taken))
+        outputs = record.over(sides, outputs, record.over(sides, record.view(taken) if group.heads else taken))
         gated = record.result(sides, record.result(sides, record.view(both, strided=True)), outputs)
         return record.view(record.result((self.width, tokens), gated))
 
@@ -888,19 +899,19 @@ class Builder:
         if style.before_experts:
             read = record.over((width, used, side), record.result((width, used, side), read), weights)
         up = record.result((length, used, side), read, chosen)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             up = record.over((length, used, side), up, chosen)
         gate = up
         if self.row.gate != "none":
             gate = record.result((length, used, side), read, chosen)
-            if self.row.feed_forward_bias:
+            if self.row.expert_bias:
                 gate = record.over((length, used, side), gate, chosen)
             gate = record.result((length, used, side), gate, up)
         made = record.result((width, used, side), gate, chosen)
         if self.row.expert_norms:
             scales = record.result((1, used, side), record.result((1, count, side)), chosen)
             made = record.over((width, used, side), made, scales)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             made = record.over((width, used, side), made, chosen)
         if not style.before_experts:
             made = record.over((width, used, side), made, weights)
