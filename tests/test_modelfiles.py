@@ -216,6 +216,20 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     assert local.spec.files[0].bytes == {model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size}
 
 
+@pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])
+def test_a_published_config_tells_what_the_gguf_file_does(name: str, tmp_path: Path) -> None:
+    """Of one model both give the same layers, heads, widths and matrices."""
+    model = measured()[name]
+    file = HEADERS / "configs" / model["config"] if isinstance(model["config"], str) else tmp_path / "config.json"
+    if not isinstance(model["config"], str):
+        file.write_text(json.dumps(model["config"]), encoding="utf-8")
+    said, stored = (read_local(path, ROWS).spec.architecture for path in (file, make(tmp_path, name)))
+    assert said is not None
+    assert stored is not None
+    told = {"dtype": None, "context_tokens": None, "positions": None, "vocabulary_gguf": None, "plain_parts": ()}
+    assert said.replace(**told) == stored.replace(**told)
+
+
 @pytest.mark.parametrize("name", measured())
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
     """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors."""

@@ -97,7 +97,7 @@ _STYLES = {
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
     "apertus": _PLAIN,
-    "baichuan": _PLAIN,
+    "baichuan": Style(rope="of 32 layers"),
     "bitnet": _PLAIN,
     "deci": _PLAIN,
     "gemma-embedding": _PLAIN,
@@ -105,6 +105,13 @@ _STYLES = {
     "deepseek32": _NORMALIZED,
     "glm-dsa": _NORMALIZED,
     "minimax-m3": _NORMALIZED,
+    "qwen": _PLAIN,
+    "xverse": _PLAIN,
+    "orion": _CENTRED,
+    "hunyuan-dense": _PLAIN,
+    "openelm": Style(residual_first=True),
+    "refact": Style(rope="none"),
+    "codeshell": _CENTRED,
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own

@@ -24,14 +24,14 @@ _ROTATION = 64
 class Style(Record):
     """How llama.cpp builds one architecture.
 
-    `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none",
-    "sliding", "three of four". `positions`: numbers per position. `temperature`: queries are scaled by position.
-    `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not the reverse.
-    `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what is added
-    to what at the end of a layer. `expanded`: the norm runs before all else of a layer.
-    `chosen_first`: the softmax is over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`:
-    then they are multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared
-    expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm".
+    `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none", "sliding",
+    "three of four", "of 32 layers" (a model of so many). `positions`: numbers per position. `temperature`: queries are scaled by
+    position. `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not the reverse.
+    `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what is added to what
+    at the end of a layer. `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is over the experts that
+    were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied. `before_experts`: they scale what the
+    experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`: all tokens pass the last layer, and rows are
+    chosen "before norm" or "after norm".
     """
 
     centred: bool = False
@@ -122,7 +122,7 @@ class Builder:
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
-        self.attending: dict[tuple[int, int, int], _Attending] = {}
+        self.attending: dict[tuple[int, int], _Attending] = {}
 
     def program(self) -> tuple[Program, list[str]]:
         """The graph, and for each section the layers it is."""
@@ -180,6 +180,8 @@ class Builder:
                 return not self.windowed or (heads is not None and window_kept(self.model, heads) is not None)
             case "three of four":
                 return layer % 4 != 3
+            case "of 32 layers":
+                return self.model.layers == 32
         return False
 
     # ------------------------------------------------------------------ before and after the layers
@@ -526,7 +528,7 @@ class Builder:
         record, tokens = self.record, self.tokens
         cells = FULL_CELLS if window_kept(self.model, heads) is None else WINDOW_CELLS
         latent = heads.kind == "latent"
-        key = cells, heads.key_length, value_width
+        key = cells, heads.key_length
         if key not in self.attending:
             block = _ROTATION
             while heads.key_length % (2 * block) == 0:
