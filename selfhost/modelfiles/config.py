@@ -62,6 +62,7 @@ _GGUF: Mapping[str, str] = {
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
     "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
+    "minicpm3": "minicpm3",
 }  # fmt: skip
 # model types without a GGUF architecture whose layers are ordinary; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
@@ -80,7 +81,7 @@ _FULL_EVERY: Mapping[str, int] = {
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm",
+    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
 })  # fmt: skip
 _UNTIED = frozenset({
     "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
@@ -735,11 +736,11 @@ class _Config:
         own = types is None or types[number] == "full"
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
         return Attention(
-            kind="latent",
+            kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim"),
+            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
             value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
@@ -975,7 +976,8 @@ class _Config:
         kind = (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         if kind == "llama3" and row.get("rope_factors") != "freqs":
             found["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe") and row.get("rope_factors") != "long_short":
+        long_short = kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe")
+        if long_short and row.get("rope_factors") != "long_short":
             found["rope_factors"] = "long_short"
         return found
 
@@ -1115,6 +1117,7 @@ _OWN_CODE = frozenset(
         "kimi_k2",
         "kimi_linear",
         "minicpm",
+        "minicpm3",
         "nemotron-nas",
         "openelm",
         "orion",
@@ -1123,6 +1126,8 @@ _OWN_CODE = frozenset(
         "xverse",
     }
 )
+# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
+_UNPACKED = frozenset({"minicpm3"})
 # whose files may name one expert, and mean a dense feed-forward
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})

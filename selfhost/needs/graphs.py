@@ -112,6 +112,7 @@ _STYLES = {
     "openelm": Style(residual_first=True),
     "refact": Style(rope="none"),
     "codeshell": _CENTRED,
+    "minicpm3": Style(scaled_last=True),
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own
