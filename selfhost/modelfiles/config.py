@@ -63,6 +63,8 @@ _GGUF: Mapping[str, str] = {
     "qwen3_vl": "qwen3vl", "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe",
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
+    "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
+    "minicpm3": "minicpm3",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -87,7 +89,7 @@ _FULL_EVERY: Mapping[str, int] = {
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm",
+    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
 })  # fmt: skip
 _UNTIED = frozenset({
     "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
@@ -126,13 +128,13 @@ _NOMIC_MOE_TOKENS = 512
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
-_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim")
-_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
+_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_query_heads")
 _KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads")
 _CONTEXT = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
-    "model_max_length", "seq_len",
+    "model_max_length", "seq_len", "max_context_length",
 )  # fmt: skip
 _LENGTH = (
     "intermediate_size",
@@ -333,6 +335,15 @@ class _Config:
             raise _Unclear(f"{self.stated(keys)} is {_short(value)}, which is no number of a model")
         return value
 
+    def of_layer(self, layer: int, *keys: str) -> int | None:
+        """The number of that layer, where the file lists one for each; else that of all."""
+        value = self.get(*keys)
+        if not isinstance(value, list) or len(value) < self.layers:
+            return self.positive(*keys)
+        if isinstance(value[layer], bool) or not isinstance(value[layer], int) or not 0 < value[layer] < _MAX_NUMBER:
+            raise _Unclear(f"{self.stated(keys)} is {_short(value[layer])} for layer {layer}")
+        return int(value[layer])
+
     def stated(self, keys: Sequence[str]) -> str:
         """The first of these keys that has a value."""
         return next(key for key in keys if self.text.get(key) is not None)
@@ -503,7 +514,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=(self.number(*_HEADS) or None) if any(attention) else None,
+            heads=max((group.heads for group in attention if group is not None), default=None),
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -687,7 +698,7 @@ class _Config:
     # -------- what a layer has
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
-        heads = self.needed(*_HEADS)
+        heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
         latent = self.number("kv_lora_rank")
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
@@ -757,7 +768,9 @@ class _Config:
         groups = self.number("multi_query_group_num")
         if self.flag("multi_query_attention") and groups:
             return groups
-        stated = self.positive(*_KV_HEADS)
+        if self.flag("group_query_attention") and self.number("num_query_groups"):
+            return self.needed("num_query_groups")
+        stated = self.of_layer(number, *_KV_HEADS)
         one = self.flag("multi_query")
         self.asked.update(("new_decoder_architecture", "multi_query_attention"))
         # Falcon's older classes ignore num_kv_heads where multi_query is set
@@ -771,11 +784,11 @@ class _Config:
         own = types is None or types[number] == "full"
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
         return Attention(
-            kind="latent",
+            kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim"),
+            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
             value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
@@ -869,7 +882,7 @@ class _Config:
         # where every layer has experts, the width of a dense one stands in the file and means nothing
         self.asked.update((*_LENGTH, "intermediate_size_mlp", "moe_intermediate_size"))
         experts = self.number(*_EXPERTS) or 0
-        if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
+        if (self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
             experts = 0
         used = self.number(*_USED) or 0
         if used > experts > 0:
@@ -940,7 +953,15 @@ class _Config:
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
             self.asked.add("intermediate_size")
             return shared
+        if self.kind == "openelm":
+            return self.multiplied(width, number)
         found = stated or self.number(*_LENGTH)
+        if self.kind == "qwen" and found:
+            # gate and up together
+            return found // 2
+        if self.kind == "gpt_refact" and not found:
+            # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
+            return -(-(8 * width // 3) // 256) * 256
         lengths = self.get("intermediate_size")
         if isinstance(lengths, list):
             raise _Unclear("intermediate_size differs from layer to layer")
@@ -955,6 +976,15 @@ class _Config:
         shared_from = self.layers - (self.number("num_kv_shared_layers") or 0)
         wide = self.flag("use_double_wide_mlp") and number >= shared_from
         return 2 * found if wide else found
+
+    def multiplied(self, width: int, number: int) -> int:
+        """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded, and no less than nine tenths of it."""
+        factors, step = self.per_layer("ffn_multipliers"), self.needed("ffn_dim_divisor")
+        factor = factors[number] if factors else None
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
+            raise _Unclear("ffn_multipliers: not understood")
+        found = max(step, int(factor * width + step / 2) // step * step)
+        return found + step if found < 0.9 * factor * width else found
 
     def adjusted(self) -> int:
         """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
@@ -1012,12 +1042,13 @@ class _Config:
         kind = (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         if kind == "llama3" and row.get("rope_factors") != "freqs":
             found["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe") and row.get("rope_factors") != "long_short":
+        long_short = kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe")
+        if long_short and row.get("rope_factors") != "long_short":
             found["rope_factors"] = "long_short"
         return found
 
     def tied(self) -> bool | None:
-        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying"):
+        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
                 value = self.outer.get(key)
@@ -1138,8 +1169,10 @@ _OWN_CODE = frozenset(
     {
         "baichuan",
         "chatglm",
+        "codeshell",
         "eurobert",
         "exaone",
+        "gpt_refact",
         "hunyuan",
         "internlm2",
         "jina_bert_v2",
@@ -1147,9 +1180,11 @@ _OWN_CODE = frozenset(
         "kimi_k2",
         "kimi_linear",
         "minicpm",
+        "minicpm3",
         "nemotron-nas",
         "neobert",
         "nomic_bert_moe",
+        "openelm",
         "orion",
         "phi3_v",
         "plamo2",
@@ -1157,6 +1192,10 @@ _OWN_CODE = frozenset(
         "xverse",
     }
 )
+# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
+_UNPACKED = frozenset({"minicpm3"})
+# whose files may name one expert, and mean a dense feed-forward
+_ONE_EXPERT = frozenset({"hunyuan_v1_dense"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}

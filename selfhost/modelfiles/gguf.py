@@ -745,6 +745,10 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(layer, latent, heads)
+        unpacked = latent if self.has(layer, "attn_kv_b.weight") else None
+        rope = self.needed("rope.dimension_count") if unpacked else None
+        if rope is not None and rope >= key:
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length")
         if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
@@ -768,6 +772,9 @@ class _Model:
             value_length=value,
             window_tokens=window,
             values_from_keys=lacks_values,
+            latent_length=unpacked,
+            query_latent_length=(self.number("attention.q_lora_rank") or None) if unpacked else None,
+            rope_length=rope,
             indexer_heads=indexer_heads,
             indexer_length=indexer_length,
         )

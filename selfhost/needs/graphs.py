@@ -107,7 +107,7 @@ _STYLES = {
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
     "apertus": _PLAIN,
-    "baichuan": _PLAIN,
+    "baichuan": Style(rope="of 32 layers"),
     "bitnet": _PLAIN,
     "deci": _PLAIN,
     "gemma-embedding": _PLAIN,
@@ -132,6 +132,14 @@ _STYLES = {
     "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
     "glm-dsa": _NORMALIZED,
     "minimax-m3": _NORMALIZED,
+    "qwen": _PLAIN,
+    "xverse": _PLAIN,
+    "orion": _CENTRED,
+    "hunyuan-dense": _PLAIN,
+    "openelm": Style(residual_first=True),
+    "refact": Style(rope="none"),
+    "codeshell": _CENTRED,
+    "minicpm3": Style(scaled_last=True),
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own

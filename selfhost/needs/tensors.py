@@ -189,7 +189,7 @@ class _Builder:
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
-        half = max((group.key_length for group in model.attention), default=0) // 2
+        half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
         if self.gguf and factors == "freqs":
             self.add("rope_freqs", half)
         if self.gguf and factors == "long_short":
@@ -242,7 +242,7 @@ class _Builder:
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
-        if group.kind == "latent":
+        if group.latent_length:
             self.latent_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
@@ -281,8 +281,10 @@ class _Builder:
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
 
     def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, key, value = self.width, group.heads, group.key_length, group.value_length
+        width, heads, value = self.width, group.heads, group.value_length
         latent, rope, query = group.latent_length or 0, group.rope_length or 0, group.query_latent_length
+        # of attention that caches them unpacked the key's length holds the part with rope
+        key = group.key_length if group.kind == "latent" else group.key_length - rope
         if query:
             self.add("blk.*.attn_q_a", width, query, layers=layers)
             self.add("blk.*.attn_q_a_norm", query, layers=layers)
@@ -291,8 +293,11 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
-        self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
-        self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        if group.kind == "latent":
+            self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
+            self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        else:
+            self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
