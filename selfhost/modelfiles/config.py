@@ -32,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .encoders import Encoders
+
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json; and what the largest model of 2026 has a thousand times over
@@ -78,7 +80,7 @@ _TRANSFORMERS: Mapping[str, str] = {
     "gpt_neo": "gpt_neo",
     "opt": "opt",
     "whisper": "whisper",
-    "mllama_text_model": "mllama_text_model",
+    "mllama_text_model": "mllama",
 }
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
@@ -126,6 +128,9 @@ _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 # tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
 _NOMIC_MOE_TOKENS = 512
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
+
+# Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
+_NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
 
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
@@ -402,11 +407,13 @@ class _Config:
                 self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
-        language = total
-        if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
-            self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
-            if total is not None:
+        language, encoders = total, None
+        if vision or isinstance(self.outer.get("audio_config"), dict):
+            encoders = None if architecture is None else self.encoders(architecture.embedding_length)
+            if encoders is None:
                 total = active = None
+            elif total is not None and active is not None:
+                total, active = total + encoders.parameters, active + encoders.parameters
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
@@ -419,12 +426,19 @@ class _Config:
             id=identifier(self.name),
             name=self.name,
             modality=modality,
-            parameters=Parameters(total=total, active=active),
+            parameters=Parameters(
+                total=total,
+                active=active,
+                encoders=encoders.parameters if encoders else None,
+                projector_bytes=encoders.projector_bytes if encoders else None,
+                encoder_type=encoders.type if encoders else None,
+            ),
             architecture=architecture,
             safety=Safety(remote_code=True if own_code else None),
             sources={
                 "architecture": shown(self.path),
                 **({"parameters": "sum over the architecture"} if total else {}),
+                **({"parameters.encoders": encoders.source} if encoders else {}),
                 **({"safety": f"auto_map in {shown(self.path)}"} if own_code else {}),
             },
             unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
@@ -744,6 +758,8 @@ class _Config:
             values_from_keys=same,
             indexer_heads=indexer,
             indexer_length=indexed,
+            # MllamaTextCrossAttention
+            query_key_norm="head" if kind == "cross" else None,
         )
 
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
@@ -1034,7 +1050,7 @@ class _Config:
         if isinstance(bias, bool) and bias != bool(row.get("attention_bias")) and not self.get("kv_lora_rank"):
             found["attention_bias"] = bias
         norm = self.get("use_qk_norm", "qk_layernorm")
-        if norm is True and not row.get("query_key_norm"):
+        if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
@@ -1070,6 +1086,16 @@ class _Config:
         part = self.outer.get("vision_config")
         places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
         return min(len(places), self.layers) or None if isinstance(places, list) else None
+
+    def encoders(self, text_width: int) -> Encoders | None:
+        """What the model sees or hears with; None, with the reason under `unknown`, where its size does not follow."""
+        from .encoders import Untold, encoders_of
+
+        try:
+            return encoders_of(self.outer, text_width, self.architectures)
+        except Untold as why:
+            self.unknown["parameters.encoders"] = f"the size of the vision or audio encoder does not follow from config.json: {why}"
+            return None
 
     def audio(self) -> Audio | None:
         if self.kind != "whisper":
