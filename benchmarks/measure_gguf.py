@@ -5,12 +5,12 @@
         -I LLAMA_CPP/ggml/include -L BUILD/bin -lllama -lggml -lggml-base -Wl,-rpath,'$ORIGIN'
     python benchmarks/measure_gguf.py MODEL.json --programs BUILD/bin --version 0c1e570 [--quantization Q4_K_M] [--cases 12]
 
-MODEL.json holds `source` (where shapes and metadata are from), `architecture`, `metadata` (keys without the architecture in front;
-`tokenizer.…` as they are) and `tensors`: name with `*` for the layer, then lines of [layers, shape], the row length first; layers are
-`start:stop:step`, a list, or null for a tensor outside the layers. It may hold `config`: the published config.json, or its name in
-tests/data/headers/configs/. llama-quantize --dry-run chooses the types, llama.cpp's own no-allocation path measures; both are added
-to the file: a third entry in each line, and `quantization`, `tensor_bytes`, `columns`, `cases`. Options are drawn by chance of those
-that llama.cpp takes, the same for the same name.
+MODEL.json holds `source` (where shapes and metadata are from), `architecture`, `metadata` (keys without the architecture in
+front; `tokenizer.…` as they are) and `tensors`: name with `*` for the layer, then lines of [layers, shape], the row length
+first; layers are `start:stop:step`, a list, or null for a tensor outside the layers. It may hold `config`: what the model's
+config.json says of its sizes, or the name of that file in tests/data/headers/configs/. llama-quantize --dry-run chooses the
+types, llama.cpp's own no-allocation path measures; both are added to the file: a third entry in each line, and `quantization`,
+`tensor_bytes`, `columns`, `cases`. Options are drawn by chance of those that llama.cpp takes, the same for the same name.
 """
 
 from __future__ import annotations

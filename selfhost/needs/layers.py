@@ -32,6 +32,7 @@ class Style(Record):
     were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied. `before_experts`: they scale what the
     experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`: all tokens pass the last layer, and rows are
     chosen "before norm" or "after norm". `scaled_last`: what the last norm gives is scaled before the output matrix reads it.
+    `muted`: so many logits, those of images, are hidden in a copy of all.
     """
 
     centred: bool = False
@@ -50,6 +51,7 @@ class Style(Record):
     rescaled: bool = False
     values_normed: bool = False
     scaled_last: bool = False
+    muted: int = 0
 
 
 class _Attending(Record):
@@ -231,7 +233,10 @@ class Builder:
             found.kept = True
         if self.style.scaled_last:
             found = record.result((width, LOGITS_ROWS), found)
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS
+        logits = record.result(sides, found)
+        if self.style.muted:
+            logits = record.result(sides, logits, record.over((self.style.muted,), record.input(self.style.muted)))
         logits.kept = True
         return record.section((entry,), logits)
 
