@@ -187,6 +187,8 @@ class FeedForward(Record):
     latent_length: int | None = None
     router_bias: bool = False
     beside_dense: int | None = None
+    groups: int | None = None
+    groups_used: int | None = None
 
 
 class Audio(Record):
@@ -1105,7 +1107,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
     norm = line.boolean("norm")
     line.close()
     if kind is not None:
-        optional = {"kda": ("value_length",), "mamba2": ("norm",)}.get(kind, ())
+        optional = {"kda": ("value_length",), "mamba": ("heads",), "mamba2": ("norm",)}.get(kind, ())
         for key in (*_RECURRENT_SIZES, "norm"):
             if key in line and key not in required and key not in optional:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")
@@ -1135,8 +1137,11 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
     latent_length = line.integer("latent_length", minimum=1)
     router_bias = line.boolean("router_bias")
     beside_dense = line.integer("beside_dense", minimum=1)
+    groups = line.integer("groups", required="groups_used" in line, minimum=2)
+    groups_used = line.integer("groups_used", required="groups" in line, minimum=1)
     line.close()
-    _only_with(line, ("shared_length", "latent_length", "router_bias", "beside_dense"), "experts" in line or "used" in line, "experts")
+    only = ("shared_length", "latent_length", "router_bias", "beside_dense", "groups", "groups_used")
+    _only_with(line, only, "experts" in line or "used" in line, "experts")
     if experts is not None and used is not None and used > experts:
         line.problem("used", f"is {used:,}, more than the {experts:,} experts")
     if at is None or length is None:
@@ -1150,6 +1155,8 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
         latent_length=latent_length,
         router_bias=bool(router_bias),
         beside_dense=beside_dense,
+        groups=groups,
+        groups_used=groups_used,
     )
 
 

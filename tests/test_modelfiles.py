@@ -64,8 +64,9 @@ def value(item: object) -> bytes:
     assert isinstance(item, list)
     if isinstance(item[0], bool):
         return struct.pack(f"<IIQ{len(item)}?", 9, 7, len(item), *item)
-    if isinstance(item[0], int):
-        return struct.pack(f"<IIQ{len(item)}i", 9, 5, len(item), *item)
+    if isinstance(item[0], (int, float)):
+        kind, form = (5, "i") if isinstance(item[0], int) else (6, "f")
+        return struct.pack(f"<IIQ{len(item)}{form}", 9, kind, len(item), *item)
     return struct.pack("<IIQ", 9, 8, len(item)) + b"".join(map(text, item))
 
 

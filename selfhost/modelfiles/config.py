@@ -24,7 +24,7 @@ from ..spec import (
     Recurrent,
     Safety,
 )
-from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .naming import clean, grouped, identifier, listed, name_of, plamo2_rank, row_values
 from .source import fail, read_json, shown
 
 TYPE_CHECKING = False
@@ -44,6 +44,8 @@ _GGUF: Mapping[str, str] = {
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
+    "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
+    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
@@ -66,6 +68,12 @@ _GGUF: Mapping[str, str] = {
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
     "panguembedded": "pangu-embedded", "plamo": "plamo",
 }  # fmt: skip
+# models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
+_DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
+    ("bert", "position_embedding_type", "alibi", "jina_bert_v2"),
+    ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
+    ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
+)
 # model types without a GGUF architecture whose layers are ordinary; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
     "gptj": "gptj",
@@ -92,7 +100,7 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum",
+    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -117,6 +125,9 @@ _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
+# tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
+_NOMIC_MOE_TOKENS = 512
+_ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
@@ -156,7 +167,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -291,6 +302,9 @@ class _Config:
             self.kind = _kind_of_class(inner) or self.outer_kind
         if not self.kind:
             self.kind = _kind_of_class(values)
+        for kind, key, value, name_here in _DISGUISED:
+            if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
+                self.kind = name_here
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
@@ -385,6 +399,9 @@ class _Config:
         )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
+            if self.kind == "jina_bert_v3":
+                total = active = None
+                self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
         language = total
@@ -435,7 +452,6 @@ class _Config:
             feed_forward = [self.feed_forward(number, kind, width) for number, kind in enumerate(kinds)]
         except _Unclear as why:
             incomplete = str(why)
-        tied = self.tied()
         gguf = _GGUF.get(self.kind)
         if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "nemotron_h_moe"
@@ -445,7 +461,12 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
-        context = self.number(*_CONTEXT) or None
+        encoder = bool(row and row.get("encoder"))
+        tied = self.tied()
+        if tied is None and encoder:
+            # no encoder has an output matrix
+            tied = False
+        context = self.context()
         shared = self.number("num_kv_shared_layers") or 0
         if shared >= layers:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
@@ -480,6 +501,8 @@ class _Config:
         if tied is None and incomplete is None:
             incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
+        if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
+            incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise _Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
@@ -489,8 +512,7 @@ class _Config:
                 name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        positions_left = self.kind in ("roberta", "xlm-roberta")
-        encoder = bool(row and row.get("encoder"))
+        positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -500,7 +522,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=max((group.heads for group in attention if group is not None), default=None) or self.number(*_HEADS) or None,
+            heads=max((group.heads for group in attention if group is not None), default=None),
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -520,6 +542,12 @@ class _Config:
             audio=audio,
             **extra,
         )
+
+    def context(self) -> int | None:
+        if self.kind == "nomic_bert_moe":
+            self.asked.update(_CONTEXT)
+            return _NOMIC_MOE_TOKENS
+        return self.number(*_CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
 
     def layer_count(self) -> int:
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
@@ -560,8 +588,10 @@ class _Config:
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
-        if self.kind in ("mamba", "falcon_mamba"):
-            return ["mamba"] * layers
+        if self.kind in _MAMBAS:
+            return [_MAMBAS[self.kind]] * layers
+        if self.kind == "plamo2":
+            return self.plamo_layers()
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
@@ -606,6 +636,16 @@ class _Config:
             raise _Unclear("linear_attn_config does not name each layer once")
         return ["full" if number in full else "kda" for number in range(1, self.layers + 1)]
 
+    def plamo_layers(self) -> list[str]:
+        """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
+        step, layers = self.needed("mamba_step"), self.layers
+        full = self.get("full_attention_idx")
+        if self.get("mamba_enabled") is False or layers <= step // 2:
+            raise _Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
+        sliding = "full" if self.window() is None else "sliding"
+        named = full if isinstance(full, list) else []
+        return ["mamba" if number % step != step // 2 else "full" if number in named else sliding for number in range(layers)]
+
     def block_kind(self, block: Any) -> str:
         part = block.get("attention") if isinstance(block, dict) else None
         if not isinstance(part, dict):
@@ -616,6 +656,12 @@ class _Config:
 
     def window(self) -> int | None:
         """Tokens; None where no layer has a window shorter than the context."""
+        if self.kind == "plamo2":
+            return self.number("attention_window_size") or None
+        if self.kind == "modernbert":
+            # transformers 5 adds a sliding_window of half that, which is what lies on either side
+            self.asked.update(("sliding_window", "global_attn_every_n_layers"))
+            return self.number("local_attention") or None
         window = self.number("sliding_window", "sliding_window_size", "attention_chunk_size", "window_size")
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
@@ -639,6 +685,8 @@ class _Config:
             return [False] * layers
         if swa:
             return [item == 1 for item in swa]
+        if self.kind == "modernbert":
+            return [bool(number % self.needed("global_attn_every_n_layers")) for number in range(layers)]
         if self.kind in ("llama4_text", "llama4"):
             # a layer without rope attends to everything
             return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
@@ -663,7 +711,7 @@ class _Config:
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -783,6 +831,17 @@ class _Config:
             )
         size = self.needed("mamba_d_state", "ssm_state_size", "state_size")
         taps = self.needed("mamba_d_conv", "conv_kernel")
+        if self.kind == "plamo2":
+            heads = self.needed("mamba_num_heads")
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=heads * self.needed("hidden_size_per_head"),
+                state_length=size,
+                time_step_rank=plamo2_rank(width),
+                heads=heads,
+            )
         if kind == "mamba":
             return Recurrent(
                 kind=kind,
@@ -792,7 +851,8 @@ class _Config:
                 state_length=size,
                 time_step_rank=self.time_step_rank(width),
             )
-        heads, length = self.needed("mamba_n_heads", "mamba_num_heads"), self.number("mamba_d_head", "mamba_head_dim")
+        heads = self.needed("mamba_n_heads", "mamba_num_heads", *(("num_heads",) if self.kind == "mamba2" else ()))
+        length = self.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if self.kind == "mamba2" else ()))
         inner = self.number("mamba_d_ssm") or (heads * length if length else 0) or self.inner(width)
         norm = self.text.get("mamba_rms_norm") if self.kind == "falcon_h1" else None
         self.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
@@ -821,7 +881,8 @@ class _Config:
         return self.needed("time_step_rank", "mamba_dt_rank")
 
     def feed_forward(self, number: int, kind: str, width: int) -> FeedForward | None:
-        if self.kind in ("mamba", "falcon_mamba"):
+        if self.kind in _MAMBAS:
+            self.asked.add("intermediate_size")
             return None
         if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
             return self.nemotron(number, kind)
@@ -841,7 +902,7 @@ class _Config:
         if not experts or not self.has_experts(number):
             own = self.number("dense_intermediate_size", "intermediate_size_mlp")
             return FeedForward(layers=(), length=own if own and experts else self.length(width, number))
-        each = self.number("moe_intermediate_size", "ffn_hidden_size") or self.needed("intermediate_size")
+        each = self.number("moe_intermediate_size", "ffn_hidden_size") or self.needed("intermediate_size", "n_inner")
         return FeedForward(
             layers=(),
             length=each,
@@ -879,6 +940,8 @@ class _Config:
         step = self.number("decoder_sparse_step", "interleave_moe_layer_step") or 1
         every = self.get("moe_layer_freq")
         period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
+        if self.kind == "nomic_bert_moe":
+            period, offset = self.number("moe_every_n_layers"), 1
         self.asked.update(("moe_layer_num_skipped", "moe_layers"))
         if period:
             return number % period == offset
@@ -917,6 +980,9 @@ class _Config:
             if not ratio:
                 raise _Unclear("intermediate_size is missing")
             found = ratio * width
+        if self.kind == "neobert":
+            # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a multiple of 8
+            found = -(-int(2 * found / 3) // 8) * 8
         shared_from = self.layers - (self.number("num_kv_shared_layers") or 0)
         wide = self.flag("use_double_wide_mlp") and number >= shared_from
         return 2 * found if wide else found
@@ -998,13 +1064,7 @@ class _Config:
                 value = self.outer.get(key)
             if isinstance(value, bool):
                 return value
-        return (
-            True
-            if self.kind in _TIED
-            else False
-            if self.kind in _UNTIED or self.kind in ("bert", "roberta", "xlm-roberta", "nomic_bert")
-            else None
-        )
+        return True if self.kind in _TIED else False if self.kind in _UNTIED else None
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
@@ -1119,22 +1179,28 @@ _OWN_CODE = frozenset(
         "baichuan",
         "chatglm",
         "codeshell",
+        "eurobert",
         "exaone",
         "gpt_refact",
         "hunyuan",
         "internlm2",
         "jais",
+        "jina_bert_v2",
+        "jina_bert_v3",
         "kimi_k2",
         "kimi_linear",
         "maincoder",
         "minicpm",
         "minicpm3",
         "nemotron-nas",
+        "neobert",
+        "nomic_bert_moe",
         "openelm",
         "orion",
         "panguembedded",
         "phi3_v",
         "plamo",
+        "plamo2",
         "qwen",
         "xverse",
     }
@@ -1158,6 +1224,8 @@ _NAMES: Mapping[str, str] = {
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
+# whose layers are all of one kind, without a feed-forward
+_MAMBAS: Mapping[str, str] = {"mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2"}
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {

@@ -30,7 +30,7 @@ from ..spec import (
     Safety,
     TensorGroup,
 )
-from .naming import clean, grouped, identifier, license_of, listed, name_of, row_values
+from .naming import clean, grouped, identifier, license_of, listed, name_of, plamo2_rank, row_values
 from .source import fail, open_file, read_some, refuse_other_kinds, shown, status_of
 
 TYPE_CHECKING = False
@@ -97,6 +97,8 @@ _OPTIONAL = re.compile(
 _VALUES_FROM_KEYS = frozenset({"gemma4"})
 # one of these in a block stands for several others: merged while converting, or apart in files of before 2025
 _INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
+# tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
+_TWO_NAMES: Mapping[str, str] = {"blk.*.exp_probs_b.bias": "blk.*.exp_probs_b", "blk.*.layer_output_norm": "blk.*.post_ffw_norm"}
 # what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
 _FALLBACKS: Mapping[str, str] = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
@@ -107,8 +109,10 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "llama": 0, "phi3": 0, "starcoder2": 0,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
 }  # fmt: skip
+# of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
+_FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
 # windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
@@ -597,7 +601,7 @@ class _Model:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
         if self.values.get(f"{self.name}.swin_norm"):
             raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
-        if any(name.startswith(("enc.", "dec.", "a.", "v.")) for name in self.shapes):
+        if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
@@ -695,7 +699,12 @@ class _Model:
             )
         inner, size, rank = self.needed("ssm.inner_size"), self.needed("ssm.state_size"), self.needed("ssm.time_step_rank")
         if kind == "mamba":
-            return Recurrent(kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank)
+            heads = rank if self.name == "plamo2" else None
+            if heads:
+                rank = plamo2_rank(self.needed("embedding_length"))
+            return Recurrent(
+                kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank, heads=heads
+            )
         groups = self.needed("ssm.group_count")
         if kind == "mamba2":
             norm = None if self.has(layer, "ssm_norm.weight") else False
@@ -818,10 +827,12 @@ class _Model:
             every = _FULL_EVERY.get(self.name)
         if every is None:
             raise _Unclear(f"{self.name} has a window of {window:,} tokens, and the header does not say in which layers")
-        return window, [every == 0 or layer % every < every - 1 for layer in range(layers)]
+        full = 0 if self.name in _FULL_FIRST else (every or 1) - 1
+        return window, [every == 0 or layer % every != full for layer in range(layers)]
 
     def feed_forward(self, width: int) -> list[FeedForward | None]:
         used = self.number("expert_used_count")
+        groups = self.number("expert_group_count") or 0
         found: list[FeedForward | None] = []
         for layer in range(self.layers):
             experts = self.shapes.get(f"blk.{layer}.ffn_down_exps.weight")
@@ -839,6 +850,8 @@ class _Model:
                         latent_length=inner if inner != width else None,
                         router_bias=self.has(layer, "exp_probs_b.bias", "exp_probs_b"),
                         beside_dense=dense[0] if dense else None,
+                        groups=groups if groups > 1 else None,
+                        groups_used=self.needed("expert_group_used_count") if groups > 1 else None,
                     )
                 )
             elif dense is not None:
@@ -1016,6 +1029,7 @@ def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int,
     found: dict[tuple[str, int], tuple[int, ...]] = {}
     for group in groups:
         name = group.name.removesuffix(".weight")
+        name = _TWO_NAMES.get(name, name)
         shape = (prod(group.shape),) if name.endswith("norm") else tuple(size for size in group.shape if size != 1)
         for layer in group.layers or (-1,):
             found[name, layer] = shape

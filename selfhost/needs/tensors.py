@@ -24,6 +24,7 @@ class ArchitectureRow(Record):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
+    first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
     fused_qkv: bool = False
@@ -33,13 +34,17 @@ class ArchitectureRow(Record):
     attention_output_bias: bool = False
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
-    attention_sinks: bool = False
+    attention_sinks: str = ""
+    attention_gate: str = ""
     gate: str = "split"
     feed_forward_bias: bool = False
+    down_bias: bool = False
+    expert_bias: bool = False
     feed_forward_sub_norm: bool = False
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
+    chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
     token_types: bool = False
@@ -57,6 +62,7 @@ class ArchitectureRow(Record):
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    pooling: str = "mean"
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
@@ -180,7 +186,7 @@ class _Builder:
         if row.token_types:
             self.add("token_types", width, model.token_types or 2)
         if row.embedding_norm:
-            self.add("token_embd_norm", width, bias=True)
+            self.add("token_embd_norm", width, bias=row.norm_bias)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
@@ -202,6 +208,8 @@ class _Builder:
                 attending = [part.layers for part in model.attention] + [part.layers for part in model.recurrent]
                 parts = [part.layers for part in model.feed_forward] if name == "ffn_norm" else attending
                 having = tuple(sorted({layer for part in parts for layer in part}))
+            elif name == "attn_norm" and not row.first_norm:
+                having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
@@ -265,8 +273,10 @@ class _Builder:
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
-        if row.attention_sinks:
+        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
             self.add("blk.*.attn_sinks", heads, layers=layers)
+        if row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if row.attention_gate == "element" else 1), layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.q_proj", width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
@@ -304,12 +314,13 @@ class _Builder:
         match group.kind:
             case "mamba":
                 inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+                steps = group.heads or inner
                 self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
                 self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
-                self.add("blk.*.ssm_dt", rank, inner, layers=layers, bias=True)
-                self.plain("blk.*.ssm_a", state, inner, layers=layers)
-                self.plain("blk.*.ssm_d", inner, layers=layers)
+                self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
+                self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
+                self.plain("blk.*.ssm_d", steps, layers=layers)
                 self.add("blk.*.ssm_out", inner, width, layers=layers)
                 if self.row.mamba_norms:
                     self.add("blk.*.ssm_dt_norm", rank, layers=layers)
@@ -366,7 +377,7 @@ class _Builder:
             self.dense(group.length, layers)
             return
         row, length, experts = self.row, group.length, group.experts
-        inner, bias, gated = group.latent_length or width, row.feed_forward_bias, row.gate != "none"
+        inner, bias, gated = group.latent_length or width, row.expert_bias, row.gate != "none"
         self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
         if group.router_bias or row.router_bias:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
@@ -384,6 +395,10 @@ class _Builder:
             self.add("blk.*.ffn_down_shexp", group.shared_length, width, layers=layers)
             if row.shared_expert_gate:
                 self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+        if row.chunk_experts:
+            self.add("blk.*.ffn_gate_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_up_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_down_chexps", row.chunk_experts, width, experts // 2, layers=layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
@@ -398,7 +413,7 @@ class _Builder:
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
         self.add("blk.*.ffn_up", width, 2 * length if row.gate == "fused" else length, layers=layers, bias=bias)
-        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias)
+        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
 
