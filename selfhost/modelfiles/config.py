@@ -66,7 +66,9 @@ _GGUF: Mapping[str, str] = {
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
     "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
-    "minicpm3": "minicpm3",
+    "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
+    "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
+    "panguembedded": "pangu-embedded", "plamo": "plamo",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -100,7 +102,7 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v",
+    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -467,6 +469,8 @@ class _Config:
         gguf = _GGUF.get(self.kind)
         if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "nemotron_h_moe"
+        if gguf == "deepseek2" and "OCR" in _class_of(self.outer):
+            gguf = "deepseek2-ocr"
         if gguf == "granitehybrid" and not any(state) and not any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
@@ -492,6 +496,10 @@ class _Config:
                 raise _Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
+        if self.flag("swin_norm"):
+            raise _Unclear("swin_norm: norms after the sums are not understood")
+        if self.kind == "panguembedded" and not self.flag("bias"):
+            incomplete = "bias: only models with biases are understood"
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
@@ -784,6 +792,8 @@ class _Config:
         groups = self.number("multi_query_group_num")
         if self.flag("multi_query_attention") and groups:
             return groups
+        if self.kind == "plamo":
+            return max(1, heads // self.needed("n_shared_head"))
         if self.flag("group_query_attention") and self.number("num_query_groups"):
             return self.needed("num_query_groups")
         stated = self.of_layer(number, *_KV_HEADS)
@@ -1074,8 +1084,7 @@ class _Config:
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
-        names, mapped = self.outer.get("architectures"), self.outer.get("auto_map")
-        name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+        name, mapped = _class_of(self.outer), self.outer.get("auto_map")
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
@@ -1201,10 +1210,12 @@ _OWN_CODE = frozenset(
         "gpt_refact",
         "hunyuan",
         "internlm2",
+        "jais",
         "jina_bert_v2",
         "jina_bert_v3",
         "kimi_k2",
         "kimi_linear",
+        "maincoder",
         "minicpm",
         "minicpm3",
         "nemotron-nas",
@@ -1212,7 +1223,9 @@ _OWN_CODE = frozenset(
         "nomic_bert_moe",
         "openelm",
         "orion",
+        "panguembedded",
         "phi3_v",
+        "plamo",
         "plamo2",
         "qwen",
         "xverse",
@@ -1221,7 +1234,7 @@ _OWN_CODE = frozenset(
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
 _UNPACKED = frozenset({"minicpm3"})
 # whose files may name one expert, and mean a dense feed-forward
-_ONE_EXPERT = frozenset({"hunyuan_v1_dense"})
+_ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
@@ -1257,9 +1270,13 @@ def _without_cache(architecture: Architecture, row: Mapping[str, Any]) -> Archit
     return architecture.replace(attention=(), recurrent=(), tensors=tensors)
 
 
-def _kind_of_class(values: Mapping[str, Any]) -> str:
+def _class_of(values: Mapping[str, Any]) -> str:
     names = values.get("architectures")
-    return _CLASSES.get(names[0], "") if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+
+
+def _kind_of_class(values: Mapping[str, Any]) -> str:
+    return _CLASSES.get(_class_of(values), "")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Style(Record):
     the experts is added "first", before they read the layer's input, or "last". `unfused`: never flash attention. `normed_first`:
     what attention gives is normed before rows are chosen. `routed_early`: the router reads what the layer is given.
     `embedding_normed`: so are the embeddings, without a weight. `scaled_last`: what the last norm gives is scaled before the output
-    matrix reads it.
+    matrix reads it. `muted`: so many logits, those of images, are hidden in a copy of all.
     """
 
     centred: bool = False
@@ -61,6 +61,7 @@ class Style(Record):
     routed_early: bool = False
     embedding_normed: bool = False
     scaled_last: bool = False
+    muted: int = 0
 
 
 class _Attending(Record):
@@ -250,7 +251,10 @@ class Builder:
             found.kept = True
         if self.style.scaled_last:
             found = record.result((width, LOGITS_ROWS), found)
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS
+        logits = record.result(sides, found)
+        if self.style.muted:
+            logits = record.result(sides, logits, record.over((self.style.muted,), record.input(self.style.muted)))
         logits.kept = True
         return record.section((entry,), logits)
 
