@@ -7,11 +7,11 @@
 
 MODEL.json holds `source` (where shapes and metadata are from), `architecture`, `metadata` (keys without the architecture in front;
 `tokenizer.…` as they are) and `tensors`: name with `*` for the layer, then lines of [layers, shape], the row length first; layers are
-`start:stop:step`, a list, or null for a tensor outside the layers; "I32" stands behind the shape of indices. `config`, of config.json
-what bears on them, may be left out. llama-quantize --dry-run chooses the types, llama.cpp's own no-allocation path measures; both are
-added to the file: a third entry in each line, and `quantization`, `tensor_bytes`, `columns`, `cases`. Options are drawn by chance of
-those that llama.cpp takes, the same for the same name. An encoder (`attention.causal` false) makes embeddings of all its tokens, as
-every program has it do.
+`start:stop:step`, a list, or null for a tensor outside the layers; "I32" stands behind the shape of indices. It may hold `config`: what
+of the published config.json bears on them, or its name in tests/data/headers/configs/. llama-quantize --dry-run chooses the types,
+llama.cpp's own no-allocation path measures; both are added to the file: a third entry in each line, and `quantization`,
+`tensor_bytes`, `columns`, `cases`. Options are drawn by chance of those that llama.cpp takes, the same for the same name. An encoder
+(`attention.causal` false) makes embeddings of all its tokens, as every program has it do.
 """
 
 from __future__ import annotations

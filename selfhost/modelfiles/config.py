@@ -32,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .encoders import Encoders
+
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json; and what the largest model of 2026 has a thousand times over
@@ -63,6 +65,10 @@ _GGUF: Mapping[str, str] = {
     "qwen3_vl": "qwen3vl", "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe",
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
+    "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
+    "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
+    "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
+    "panguembedded": "pangu-embedded", "plamo": "plamo",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -76,7 +82,7 @@ _TRANSFORMERS: Mapping[str, str] = {
     "gpt_neo": "gpt_neo",
     "opt": "opt",
     "whisper": "whisper",
-    "mllama_text_model": "mllama_text_model",
+    "mllama_text_model": "mllama",
 }
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
@@ -87,7 +93,7 @@ _FULL_EVERY: Mapping[str, int] = {
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm",
+    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
 })  # fmt: skip
 _UNTIED = frozenset({
     "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
@@ -96,7 +102,7 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v",
+    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -125,14 +131,17 @@ _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 _NOMIC_MOE_TOKENS = 512
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
+# Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
+_NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
+
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
-_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim")
-_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
+_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_query_heads")
 _KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads")
 _CONTEXT = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
-    "model_max_length", "seq_len",
+    "model_max_length", "seq_len", "max_context_length",
 )  # fmt: skip
 _LENGTH = (
     "intermediate_size",
@@ -333,6 +342,15 @@ class _Config:
             raise _Unclear(f"{self.stated(keys)} is {_short(value)}, which is no number of a model")
         return value
 
+    def of_layer(self, layer: int, *keys: str) -> int | None:
+        """The number of that layer, where the file lists one for each; else that of all."""
+        value = self.get(*keys)
+        if not isinstance(value, list) or len(value) < self.layers:
+            return self.positive(*keys)
+        if isinstance(value[layer], bool) or not isinstance(value[layer], int) or not 0 < value[layer] < _MAX_NUMBER:
+            raise _Unclear(f"{self.stated(keys)} is {_short(value[layer])} for layer {layer}")
+        return int(value[layer])
+
     def stated(self, keys: Sequence[str]) -> str:
         """The first of these keys that has a value."""
         return next(key for key in keys if self.text.get(key) is not None)
@@ -391,11 +409,13 @@ class _Config:
                 self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
-        language = total
-        if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
-            self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
-            if total is not None:
+        language, encoders = total, None
+        if vision or isinstance(self.outer.get("audio_config"), dict):
+            encoders = None if architecture is None else self.encoders(architecture.embedding_length)
+            if encoders is None:
                 total = active = None
+            elif total is not None and active is not None:
+                total, active = total + encoders.parameters, active + encoders.parameters
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
@@ -408,12 +428,19 @@ class _Config:
             id=identifier(self.name),
             name=self.name,
             modality=modality,
-            parameters=Parameters(total=total, active=active),
+            parameters=Parameters(
+                total=total,
+                active=active,
+                encoders=encoders.parameters if encoders else None,
+                projector_bytes=encoders.projector_bytes if encoders else None,
+                encoder_type=encoders.type if encoders else None,
+            ),
             architecture=architecture,
             safety=Safety(remote_code=True if own_code else None),
             sources={
                 "architecture": shown(self.path),
                 **({"parameters": "sum over the architecture"} if total else {}),
+                **({"parameters.encoders": encoders.source} if encoders else {}),
                 **({"safety": f"auto_map in {shown(self.path)}"} if own_code else {}),
             },
             unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
@@ -442,6 +469,8 @@ class _Config:
         gguf = _GGUF.get(self.kind)
         if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "nemotron_h_moe"
+        if gguf == "deepseek2" and "OCR" in _class_of(self.outer):
+            gguf = "deepseek2-ocr"
         if gguf == "granitehybrid" and not any(state) and not any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
@@ -467,6 +496,10 @@ class _Config:
                 raise _Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
+        if self.flag("swin_norm"):
+            raise _Unclear("swin_norm: norms after the sums are not understood")
+        if self.kind == "panguembedded" and not self.flag("bias"):
+            incomplete = "bias: only models with biases are understood"
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
@@ -503,7 +536,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=(self.number(*_HEADS) or None) if any(attention) else None,
+            heads=max((group.heads for group in attention if group is not None), default=None),
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -690,7 +723,7 @@ class _Config:
     # -------- what a layer has
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
-        heads = self.needed(*_HEADS)
+        heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
         if kind == "compressed":
             return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
@@ -738,6 +771,8 @@ class _Config:
             values_from_keys=same,
             indexer_heads=indexer,
             indexer_length=indexed,
+            # MllamaTextCrossAttention
+            query_key_norm="head" if kind == "cross" else None,
         )
 
     def compressed(self, number: int, heads: int) -> Attention:
@@ -785,7 +820,11 @@ class _Config:
         groups = self.number("multi_query_group_num")
         if self.flag("multi_query_attention") and groups:
             return groups
-        stated = self.positive(*_KV_HEADS)
+        if self.kind == "plamo":
+            return max(1, heads // self.needed("n_shared_head"))
+        if self.flag("group_query_attention") and self.number("num_query_groups"):
+            return self.needed("num_query_groups")
+        stated = self.of_layer(number, *_KV_HEADS)
         one = self.flag("multi_query")
         self.asked.update(("new_decoder_architecture", "multi_query_attention"))
         # Falcon's older classes ignore num_kv_heads where multi_query is set
@@ -799,11 +838,11 @@ class _Config:
         own = types is None or types[number] == "full"
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
         return Attention(
-            kind="latent",
+            kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim"),
+            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
             value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
@@ -897,7 +936,7 @@ class _Config:
         # where every layer has experts, the width of a dense one stands in the file and means nothing
         self.asked.update((*_LENGTH, "intermediate_size_mlp", "moe_intermediate_size"))
         experts = self.number(*_EXPERTS) or 0
-        if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
+        if (self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
             experts = 0
         used = self.number(*_USED) or 0
         if used > experts > 0:
@@ -968,7 +1007,15 @@ class _Config:
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
             self.asked.add("intermediate_size")
             return shared
+        if self.kind == "openelm":
+            return self.multiplied(width, number)
         found = stated or self.number(*_LENGTH)
+        if self.kind == "qwen" and found:
+            # gate and up together
+            return found // 2
+        if self.kind == "gpt_refact" and not found:
+            # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
+            return -(-(8 * width // 3) // 256) * 256
         lengths = self.get("intermediate_size")
         if isinstance(lengths, list):
             raise _Unclear("intermediate_size differs from layer to layer")
@@ -983,6 +1030,15 @@ class _Config:
         shared_from = self.layers - (self.number("num_kv_shared_layers") or 0)
         wide = self.flag("use_double_wide_mlp") and number >= shared_from
         return 2 * found if wide else found
+
+    def multiplied(self, width: int, number: int) -> int:
+        """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded, and no less than nine tenths of it."""
+        factors, step = self.per_layer("ffn_multipliers"), self.needed("ffn_dim_divisor")
+        factor = factors[number] if factors else None
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
+            raise _Unclear("ffn_multipliers: not understood")
+        found = max(step, int(factor * width + step / 2) // step * step)
+        return found + step if found < 0.9 * factor * width else found
 
     def adjusted(self) -> int:
         """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
@@ -1032,7 +1088,7 @@ class _Config:
         if isinstance(bias, bool) and bias != bool(row.get("attention_bias")) and not self.get("kv_lora_rank"):
             found["attention_bias"] = bias
         norm = self.get("use_qk_norm", "qk_layernorm")
-        if norm is True and not row.get("query_key_norm"):
+        if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
@@ -1040,12 +1096,13 @@ class _Config:
         kind = (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         if kind == "llama3" and row.get("rope_factors") != "freqs":
             found["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe") and row.get("rope_factors") != "long_short":
+        long_short = kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe")
+        if long_short and row.get("rope_factors") != "long_short":
             found["rope_factors"] = "long_short"
         return found
 
     def tied(self) -> bool | None:
-        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying"):
+        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
                 value = self.outer.get(key)
@@ -1055,8 +1112,7 @@ class _Config:
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
-        names, mapped = self.outer.get("architectures"), self.outer.get("auto_map")
-        name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+        name, mapped = _class_of(self.outer), self.outer.get("auto_map")
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
@@ -1067,6 +1123,16 @@ class _Config:
         part = self.outer.get("vision_config")
         places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
         return min(len(places), self.layers) or None if isinstance(places, list) else None
+
+    def encoders(self, text_width: int) -> Encoders | None:
+        """What the model sees or hears with; None, with the reason under `unknown`, where its size does not follow."""
+        from .encoders import Untold, encoders_of
+
+        try:
+            return encoders_of(self.outer, text_width, self.architectures)
+        except Untold as why:
+            self.unknown["parameters.encoders"] = f"the size of the vision or audio encoder does not follow from config.json: {why}"
+            return None
 
     def audio(self) -> Audio | None:
         if self.kind != "whisper":
@@ -1169,25 +1235,37 @@ _OWN_CODE = frozenset(
     {
         "baichuan",
         "chatglm",
+        "codeshell",
         "eurobert",
         "exaone",
+        "gpt_refact",
         "hunyuan",
         "internlm2",
+        "jais",
         "jina_bert_v2",
         "jina_bert_v3",
         "kimi_k2",
         "kimi_linear",
+        "maincoder",
         "minicpm",
+        "minicpm3",
         "nemotron-nas",
         "neobert",
         "nomic_bert_moe",
+        "openelm",
         "orion",
+        "panguembedded",
         "phi3_v",
+        "plamo",
         "plamo2",
         "qwen",
         "xverse",
     }
 )
+# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
+_UNPACKED = frozenset({"minicpm3"})
+# whose files may name one expert, and mean a dense feed-forward
+_ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
@@ -1223,9 +1301,13 @@ def _without_cache(architecture: Architecture, row: Mapping[str, Any]) -> Archit
     return architecture.replace(attention=(), recurrent=(), tensors=tensors)
 
 
-def _kind_of_class(values: Mapping[str, Any]) -> str:
+def _class_of(values: Mapping[str, Any]) -> str:
     names = values.get("architectures")
-    return _CLASSES.get(names[0], "") if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+
+
+def _kind_of_class(values: Mapping[str, Any]) -> str:
+    return _CLASSES.get(_class_of(values), "")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,6 +97,8 @@ _OPTIONAL = re.compile(
 _VALUES_FROM_KEYS = frozenset({"gemma4"})
 # one of these in a block stands for several others: merged while converting, or apart in files of before 2025
 _INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
+# tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
+_TWO_NAMES: Mapping[str, str] = {"blk.*.exp_probs_b.bias": "blk.*.exp_probs_b", "blk.*.layer_output_norm": "blk.*.post_ffw_norm"}
 # what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
 _FALLBACKS: Mapping[str, str] = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
@@ -107,15 +109,15 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3, "deepseek4": 0,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3, "deepseek4": 0,
 }  # fmt: skip
+# of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
+_FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
 # windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 # Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
 _GEMMA3N_CACHE_LAYERS = 20
-# whose first layer of every so many keeps all tokens, not the last (load_swa_pattern with dense_first)
-_FULL_FIRST = frozenset({"modern-bert"})
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
@@ -597,6 +599,8 @@ class _Model:
         encoder = self.is_encoder()
         if row is None and encoder:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
+        if self.values.get(f"{self.name}.swin_norm"):
+            raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
         if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
@@ -746,6 +750,10 @@ class _Model:
         ratios = self.per_layer("attention.compress_ratios", self.layers)
         if ratios is not None:
             return self.compressed(layer, heads, ratios[layer], window)
+        unpacked = latent if self.has(layer, "attn_kv_b.weight") else None
+        rope = self.needed("rope.dimension_count") if unpacked else None
+        if rope is not None and rope >= key:
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length")
         if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
@@ -769,6 +777,9 @@ class _Model:
             value_length=value,
             window_tokens=window,
             values_from_keys=lacks_values,
+            latent_length=unpacked,
+            query_latent_length=(self.number("attention.q_lora_rank") or None) if unpacked else None,
+            rope_length=rope,
             indexer_heads=indexer_heads,
             indexer_length=indexer_length,
         )
@@ -843,6 +854,7 @@ class _Model:
 
     def feed_forward(self, width: int) -> list[FeedForward | None]:
         used = self.number("expert_used_count")
+        groups = self.number("expert_group_count") or 0
         found: list[FeedForward | None] = []
         for layer in range(self.layers):
             experts = self.shapes.get(f"blk.{layer}.ffn_down_exps.weight")
@@ -860,6 +872,8 @@ class _Model:
                         latent_length=inner if inner != width else None,
                         router_bias=self.has(layer, "exp_probs_b.bias", "exp_probs_b"),
                         beside_dense=dense[0] if dense else None,
+                        groups=groups if groups > 1 else None,
+                        groups_used=self.needed("expert_group_used_count") if groups > 1 else None,
                     )
                 )
             elif dense is not None:
@@ -1037,6 +1051,7 @@ def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int,
     found: dict[tuple[str, int], tuple[int, ...]] = {}
     for group in groups:
         name = group.name.removesuffix(".weight")
+        name = _TWO_NAMES.get(name, name)
         shape = (prod(group.shape),) if name.endswith("norm") else tuple(size for size in group.shape if size != 1)
         for layer in group.layers or (-1,):
             found[name, layer] = shape

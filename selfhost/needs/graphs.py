@@ -27,6 +27,7 @@ _CHOSEN_CELLS = 2048
 _CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
 _PLAIN = Style()
 _NORMALIZED = Style(normalized=True)
+_RESCALED = Style(normalized=True, rescaled=True)
 _CENTRED = Style(centred=True)
 _CENTRED_UNROTATED = Style(centred=True, rope="none")
 _COHERE = ("made", "residual", "attended")
@@ -106,14 +107,49 @@ _STYLES = {
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
     "apertus": _PLAIN,
-    "baichuan": _PLAIN,
+    "baichuan": Style(rope="of 32 layers"),
     "bitnet": _PLAIN,
     "deci": _PLAIN,
     "gemma-embedding": _PLAIN,
     "hunyuan-moe": _NORMALIZED,
     "deepseek32": _NORMALIZED,
+    "afmoe": Style(normalized=True, rescaled=True, rope="sliding", normed_first=True),
+    "arctic": Style(normalized=True, dense_beside="first"),
+    "bailingmoe": _NORMALIZED,
+    "bailingmoe2": _RESCALED,
+    "dbrx": Style(centred=True, normalized=True),
+    "deepseek": _PLAIN,
+    "dots1": _RESCALED,
+    "exaone-moe": Style(normalized=True, rescaled=True, rope="sliding"),
+    "grok": Style(normalized=True, dense_beside="last", unfused=True),
+    "grovemoe": _NORMALIZED,
+    "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
+    "laguna": _RESCALED,
+    "maple": Style(normalized=True, rope="sliding"),
+    "mimo2": _NORMALIZED,
+    "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
+    "smallthinker": Style(normalized=True, rope="sliding", routed_early=True),
+    "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
     "glm-dsa": _NORMALIZED,
     "minimax-m3": _NORMALIZED,
+    "qwen": _PLAIN,
+    "xverse": _PLAIN,
+    "orion": _CENTRED,
+    "hunyuan-dense": _PLAIN,
+    "openelm": Style(residual_first=True),
+    "refact": Style(rope="none"),
+    "codeshell": _CENTRED,
+    "plamo": Style(beside="norm", sums=("made", "attended", "residual")),
+    "jais": _CENTRED_UNROTATED,
+    "jais2": _CENTRED,
+    "pangu-embedded": _PLAIN,
+    "maincoder": _PLAIN,
+    "chameleon": Style(muted=8192),
+    "paddleocr": Style(positions=4),
+    "hunyuan_vl": Style(positions=4),
+    "mellum": _NORMALIZED,
+    "deepseek2-ocr": _PLAIN,
+    "minicpm3": Style(scaled_last=True),
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own
@@ -162,7 +198,7 @@ def _program(
     if style is None or not _covered(model):
         return None
     builder = Alternating if model.row == "gemma3n" else Builder
-    return builder(model, row, style, tokens, streams, sequences, flash, stored).program()
+    return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 
 def _covered(model: Architecture) -> bool:
@@ -189,7 +225,7 @@ def _covered(model: Architecture) -> bool:
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
         and all(group.kind != "cross" for group in model.attention)
         and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (model.row == "gemma4" or not any(group.beside_dense for group in model.feed_forward))
+        and (model.row in ("gemma4", "arctic", "grok") or not any(group.beside_dense for group in model.feed_forward))
     )
 
 

@@ -33,7 +33,9 @@ class ArchitectureRow(Record):
     key_bias: bool = True
     attention_output_bias: bool = False
     query_key_norm: str = ""
-    attention_sinks: bool = False
+    query_key_norm_bias: bool = False
+    attention_sinks: str = ""
+    attention_gate: str = ""
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -42,6 +44,7 @@ class ArchitectureRow(Record):
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
+    chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
     token_types: bool = False
@@ -189,7 +192,7 @@ class _Builder:
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
-        half = max((group.key_length for group in model.attention), default=0) // 2
+        half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
         if self.gguf and factors == "freqs":
             self.add("rope_freqs", half)
         if self.gguf and factors == "long_short":
@@ -251,7 +254,7 @@ class _Builder:
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
-        if group.kind == "latent":
+        if group.latent_length:
             self.latent_attention(group, layers)
             return
         if group.kind == "compressed":
@@ -275,15 +278,19 @@ class _Builder:
             self.add("blk.*.attn_q_norm", key, layers=layers)
             self.add("blk.*.attn_k_norm", key, layers=own)
         elif norm == "per_head":
-            self.add("blk.*.attn_q_norm", key, heads, layers=layers)
-            self.add("blk.*.attn_k_norm", key, kv_heads, layers=own)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
+                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+                if row.query_key_norm_bias:
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
-        if row.attention_sinks:
+        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
             self.add("blk.*.attn_sinks", heads, layers=layers)
+        if row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if row.attention_gate == "element" else 1), layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.q_proj", width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
@@ -291,8 +298,10 @@ class _Builder:
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
 
     def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, key, value = self.width, group.heads, group.key_length, group.value_length
+        width, heads, value = self.width, group.heads, group.value_length
         latent, rope, query = group.latent_length or 0, group.rope_length or 0, group.query_latent_length
+        # of attention that caches them unpacked the key's length holds the part with rope
+        key = group.key_length if group.kind == "latent" else group.key_length - rope
         if query:
             self.add("blk.*.attn_q_a", width, query, layers=layers)
             self.add("blk.*.attn_q_a_norm", query, layers=layers)
@@ -301,8 +310,11 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
-        self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
-        self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        if group.kind == "latent":
+            self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
+            self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        else:
+            self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
@@ -426,6 +438,10 @@ class _Builder:
             self.add("blk.*.ffn_down_shexp", group.shared_length, width, layers=layers)
             if row.shared_expert_gate:
                 self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+        if row.chunk_experts:
+            self.add("blk.*.ffn_gate_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_up_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_down_chexps", row.chunk_experts, width, experts // 2, layers=layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
