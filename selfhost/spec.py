@@ -50,6 +50,7 @@ PACKED = (
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 ROPE_FACTORS = ("freqs", "long_short")
+GATES = ("split", "fused", "none")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
 _GGUF_QUANTIZATIONS = (
     "Q4_K_M", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_S", "Q4_0", "Q4_1", "Q3_K_L", "Q3_K_M", "Q3_K_S",
@@ -249,6 +250,7 @@ class Architecture(Record):
     query_key_norm: str | None = None
     parallel_norms: int | None = None
     rope_factors: str | None = None
+    gate: str | None = None
     positions: int | None = None
     token_types: int | None = None
     output_matrix: bool = True
@@ -918,6 +920,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         query_key_norm=table.string("query_key_norm", choices=QUERY_KEY_NORMS),
         parallel_norms=table.integer("parallel_norms", minimum=1, maximum=9),
         rope_factors=table.string("rope_factors", choices=ROPE_FACTORS),
+        gate=table.string("gate", choices=GATES),
         positions=table.integer("positions", minimum=1),
         token_types=table.integer("token_types", minimum=1),
         output_matrix=table.boolean("output_matrix") is not False,

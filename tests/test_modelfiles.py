@@ -744,7 +744,7 @@ def configs() -> list[dict[str, Any]]:
 
 
 # of what the published facts say of a model, what does not follow from its config.json, and why
-_NO_LANGUAGE_MODEL = {"google-t5--t5-small.json", "sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
+_NO_LANGUAGE_MODEL = {"sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
 _OTHER_TOTAL = {
     # tie_word_embeddings is false in the file; the published checkpoint has no output matrix
     "Qwen--Qwen3-Embedding-8B.json": 0.09,

@@ -103,6 +103,15 @@ def keeps_compressed(architecture: Architecture) -> bool:
     return any(group.kind == "compressed" for group in architecture.attention)
 
 
+def known_in_llamacpp_alone(architecture: Architecture, row: ArchitectureRow) -> str | None:
+    """Why it is known of no other program what it keeps; None where it is."""
+    if keeps_compressed(architecture):
+        return "what a program other than llama.cpp keeps for compressed attention is not known"
+    if "dec" in row.stacks:
+        return "what a program other than llama.cpp keeps of the text that the encoder read is not known"
+    return None
+
+
 def compressors(architecture: Architecture) -> tuple[State, ...]:
     """What is kept of the tokens that the next row of compressed attention will be made of: numbers, and what each counts for."""
     made = []

@@ -10,7 +10,7 @@ from ..facts import Unread
 from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
-from .cache import keeps_compressed
+from .cache import known_in_llamacpp_alone
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
@@ -28,7 +28,6 @@ WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *checkpoint.MLX_QUANTIZATIONS)
 """Every name that `canonical_quantization` may answer."""
 
-_COMPRESSED = "what a program other than llama.cpp keeps for compressed attention is not known"
 _FORMATS = ("gguf", "ggml", "ctranslate2", "mlx", "safetensors", "pickle")
 
 
@@ -285,10 +284,11 @@ def decode_bytes_by_type(
 def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf") -> Subject:
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
-    if architecture is not None and row is not None and format != "gguf" and keeps_compressed(architecture):
+    why = None if architecture is None or row is None else known_in_llamacpp_alone(architecture, row)
+    if architecture is not None and row is not None and why is not None and format != "gguf":
         # its weights are known, not what this program makes of its cache
         architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=())
-        spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": _COMPRESSED})
+        spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": why})
     if row is None and architecture is not None and architecture.tensors:
         from .tensors import ArchitectureRow
 

@@ -67,7 +67,7 @@ _MEASURED = frozenset({
     "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4", "mamba", "minicpm", "minimax-m2",
     "minimax-m3", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo", "olmo2", "olmoe",
     "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe", "qwen3moe", "qwen3next", "qwen3vl",
-    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2",
+    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "t5",
 })  # fmt: skip
 # bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most from 3 billion parameters
 # on, most below (the token table weighs more); apart for files below 4.3 bits, where tables and odd rows weigh more still
@@ -322,7 +322,7 @@ def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
 def _cache(
     architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked, runtime: RuntimeSpec
 ) -> list[Term] | Unread:
-    groups = cache_groups(architecture, row)
+    groups = llamacpp.groups_of(architecture, row)
     if not groups:
         return []
     if not runtime.flash_attention and asked.value_type not in ("f16", "f32", "bf16"):

@@ -103,11 +103,16 @@ def window_known(architecture: Architecture, group: CacheGroup) -> bool:
     return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
 
 
+def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGroup, ...]:
+    """The caches that llama.cpp makes: for the encoder of T5 too, which reads none."""
+    return cache_groups(architecture, None if row.idle_cache else row)
+
+
 def cache_bytes(
     architecture: Architecture, row: ArchitectureRow, room: Cells, *, key_type: str, value_type: str, flash_attention: bool = True
 ) -> int:
     """The KV cache. Without flash attention every V row of a model with several widths gets the largest, and so do idle layers."""
-    groups, room = cache_groups(architecture, row), room_of(architecture, room)
+    groups, room = groups_of(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
     size = sum(
         room.of(window_of(architecture, group), group.tokens_per_row) * room.streams * group.layers
@@ -171,6 +176,10 @@ def compute(
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
     live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
+    if "dec" in row.stacks:
+        # the text that the encoder read, as long as it can be, and who may look at it
+        read = architecture.context_tokens or 0
+        live, masked = live + read * width, masked + read
     body = tokens * masked * mask_width + 4 * live
     # an encoder ends in one vector per sequence
     logits = 4 * (tokens * width + (0 if row.encoder else rows * (vocabulary + width)))
@@ -252,14 +261,18 @@ def _attention(
     if row.encoder:
         keys = max(group.kv_heads * group.key_length for group in architecture.attention)
     latent = next((group for group in architecture.attention if group.kind == "latent"), None)
+    queries = max(group.heads * group.key_length for group in architecture.attention)
     heads = max(group.heads for group in architecture.attention)
     if latent is not None:
         size, rope = latent.latent_length or 0, latent.rope_length or 0
         live = 2 * width + heads * (latent.key_length + rope + 2 * size + rope) + 2 * size
         unfused = heads * (size + rope) + 2 * width
     else:
-        queries = max(group.heads * group.key_length for group in architecture.attention)
         live, unfused = 2 * width + 2 * queries + 2 * keys, queries + 2 * width
+    if row.relative_positions:
+        # distances, their weights twice, the scores and what is made of them: flash attention knows no such weights
+        span = tokens if row.encoder else room.full if flash else max(room.full, architecture.context_tokens or 0)
+        return float(max(live, 4 * span * heads + queries + 2 * width)), inputs + span
     if flash:
         return float(live), inputs
     span = tokens if row.encoder else room.full

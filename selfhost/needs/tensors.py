@@ -64,6 +64,9 @@ class ArchitectureRow(Record):
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    idle_cache: bool = False
+    stacks: tuple[str, ...] = ()
+    relative_positions: int = 0
     pooling: str = "mean"
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
@@ -84,7 +87,10 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
     """
     rows = architectures.get("architecture", architectures)
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
-    return ArchitectureRow.from_values(architecture.row, values) if isinstance(values, Mapping) else None
+    if not isinstance(values, Mapping):
+        return None
+    row = ArchitectureRow.from_values(architecture.row, values)
+    return row if architecture.gate is None else row.replace(gate=architecture.gate)
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
@@ -148,6 +154,11 @@ class _Builder:
         if layers == ():
             return
         where = layers or ()
+        if self.row.stacks and layers is not None:
+            for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
+                short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
+                self.groups.append(TensorGroup(name=short, layers=where, shape=shape))
+            return
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
@@ -177,8 +188,9 @@ class _Builder:
         if self.gguf:
             vocabulary = model.vocabulary_gguf or vocabulary
         self.add("token_embd", width, vocabulary + row.embedding_rows_beyond)
-        if row.output_norm:
-            self.add(row.output_norm, width, bias=row.norm_bias)
+        for norm in [f"{stack}.output_norm" for stack in row.stacks] or [row.output_norm]:
+            if norm:
+                self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.encoder:
             self.add("output", width, vocabulary, bias=row.output_bias)
         if row.positions:
@@ -215,6 +227,8 @@ class _Builder:
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.relative_positions:
+            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -273,6 +287,11 @@ class _Builder:
             if not group.values_from_keys:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        if "dec" in row.stacks:
+            self.add("blk.*.cross_attn_norm", width, layers=layers)
+            for part in ("q", "k", "v"):
+                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
+            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers)
