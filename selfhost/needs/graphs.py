@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from ..spec import Architecture
 from .allocator import Peak, Program
+from .banking import Banking
 from .layers import Alternating, Builder, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .tensors import ArchitectureRow
@@ -87,6 +88,7 @@ _STYLES = {
     "neo-bert": _PLAIN,
     "t5encoder": Style(rope="none"),
     "eurobert": _PLAIN,
+    "kimi-k3": Style(rope="none", expanded=True, normalized=True),
     "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
     "mamba2": _PLAIN,
@@ -153,10 +155,12 @@ _STYLES = {
     "minicpm3": Style(scaled_last=True),
 }
 
+_BUILDERS = {"gemma3n": Alternating, "kimi-k3": Banking}
+
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2",
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-k3", "kimi-linear", "plamo2",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
@@ -198,7 +202,7 @@ def _program(
     style = _STYLES.get(model.row)
     if style is None or not _covered(model):
         return None
-    builder = Alternating if model.row == "gemma3n" else Builder
+    builder = _BUILDERS.get(model.row, Builder)
     return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 

@@ -76,7 +76,7 @@ class _Attending(Record):
     key_block: int
 
 
-class _Layer:
+class Layer:
     """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own.
 
     `normed`: by a norm in front of its attention.
@@ -142,6 +142,8 @@ class Builder:
         # of an indexer of blocks: places to write to, what counts for each block, hidden positions, cells by position, blocks by cell
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
+        # Kimi K3: the residuals kept so far
+        self.bank: Tensor | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int], _Attending] = {}
 
@@ -154,8 +156,8 @@ class Builder:
         if not self.style.expanded:
             self.early = {layer: group for layer, group in recurrent.items() if layer not in attention}
         # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of its own, it joins the one before
-        steps: list[list[_Layer]] = []
-        unlike: dict[tuple[object, ...], _Layer] = {}
+        steps: list[list[Layer]] = []
+        unlike: dict[tuple[object, ...], Layer] = {}
         for layer in range(model.layers):
             heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
             # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
@@ -167,7 +169,7 @@ class Builder:
             key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
             alike = unlike.get(key)
             if alike is None:
-                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
+                alike = unlike[key] = Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(alike)
             else:
@@ -179,11 +181,11 @@ class Builder:
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
             handed = self.choosing and follower is not None and not follower.indexer_heads
-            kind = (*step, id(self.early.get(layer)), handed, self.causal is None)
+            kind = (*step, id(self.early.get(layer)), handed, self.causal is None, *self.stage(first - 1))
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
-                for made in (self.slices, self.causal):
+                for made in (self.slices, self.causal, self.bank):
                     if made is not None:
                         self.record.share(made)
             order.append(kinds[kind])
@@ -192,6 +194,10 @@ class Builder:
         names.append("")
         sections.append(self.after())
         return Program(self.record, sections, order), names
+
+    def stage(self, layer: int) -> tuple[object, ...]:
+        """What tells this layer's graph from that of others of its kind."""
+        return ()
 
     def rotates(self, heads: Attention | None, layer: int) -> bool:
         """Whether this layer's attention rotates by position."""
@@ -286,7 +292,7 @@ class Builder:
 
     # ------------------------------------------------------------------ a layer
 
-    def step(self, number: int, layers: list[_Layer], handed: bool) -> Section:
+    def step(self, number: int, layers: list[Layer], handed: bool) -> Section:
         """`handed`: the next layer looks at what the indexer chose here or before."""
         entry = self.stand_in(self.tokens)
         entries: tuple[Tensor, ...] = (entry,)
@@ -306,7 +312,7 @@ class Builder:
             return self.record.section(entries, total, self.chosen)
         return self.record.section(entries, *self.fetched_early(number + len(layers), total))
 
-    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
+    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, style, norms = self.record, self.style, self.row.norms
         heads, state, wide, rotated, last, deep = layer.heads, layer.state, layer.wide, layer.rotated, layer.last, layer.deep
         width, side = self.width, self.tokens
@@ -540,7 +546,8 @@ class Builder:
         made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
         outputs = record.result(sides, record.view(made))
         record.expand(record.elsewhere(record.view(made)))
-        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))))
+        read = record.view(record.view(normed))
+        gate = record.result((inner, tokens), read if self.row.full_rank_gate else record.result((size, tokens), read))
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
@@ -833,6 +840,9 @@ class Builder:
             shared = shared.replace(mask=self.chosen_alone(shared.mask, self.chosen))
         looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
         record.expand(looked)
+        if self.row.attention_gate:
+            sides = count * heads.value_length, tokens
+            looked = record.over(sides, looked, record.result(sides, normed))
         return record.result((self.width, tokens), looked)
 
     def indexed(self, heads: Attention, normed: Tensor, packed: Tensor) -> Tensor:
@@ -872,6 +882,8 @@ class Builder:
             return self.chunked(wide, wide.experts, wide.used or 1, read, side)
         made = self.experts(wide, wide.experts, wide.used or 1, read, side, scores)
         if wide.latent_length:
+            if self.row.routed_norm:
+                made = self.norm(made, wide.latent_length, side)
             made = record.result((width, side), made)
         if not wide.shared_length:
             return made
@@ -885,13 +897,17 @@ class Builder:
             beside = record.over((width, side), beside, gate)
         return record.over((width, side), made, beside)
 
+    def gated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
+        """The gate's activation and the product, one operation."""
+        return self.record.result(sides, gate, up)
+
     def dense(self, length: int, read: Tensor, side: int) -> Tensor:
         record = self.record
         if self.row.gate == "fused":
             made = record.result((length, side), record.result((2 * length, side), read))
         elif self.row.gate == "split":
             up = record.result((length, side), read)
-            made = record.result((length, side), record.result((length, side), read), up)
+            made = self.gated((length, side), record.result((length, side), read), up)
         else:
             made = record.result((length, side), read)
         return record.result((self.width, side), made)
@@ -951,7 +967,7 @@ class Builder:
             gate = record.result((length, used, side), read, chosen)
             if self.row.expert_bias:
                 gate = record.over((length, used, side), gate, chosen)
-            gate = record.result((length, used, side), gate, up)
+            gate = self.gated((length, used, side), gate, up)
         made = record.result((width, used, side), gate, chosen)
         if self.row.expert_norms:
             scales = record.result((1, used, side), record.result((1, count, side)), chosen)
@@ -1018,7 +1034,7 @@ class Alternating(Builder):
         magnitude = record.result((1, *sides[1:]), record.over(sides, tensor))
         return record.over(sides, scaled, magnitude)
 
-    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
+    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, width, tokens, versions = self.record, self.width, self.tokens, self.versions
         one, every = (width, tokens), (width, tokens, versions)
         assert layer.heads is not None

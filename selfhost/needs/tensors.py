@@ -36,6 +36,9 @@ class ArchitectureRow(Record):
     query_key_norm_bias: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
+    full_rank_gate: bool = False
+    banked_layers: int = 0
+    routed_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -225,6 +228,12 @@ class _Builder:
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
+        if row.banked_layers:
+            # the converter joins a norm and a row of scores
+            sides = (width,) if self.gguf else (width, 2)
+            self.add("output_res_score", *sides)
+            for part in ("attn", "ffn"):
+                self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
@@ -334,6 +343,8 @@ class _Builder:
             self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
         else:
             self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
+        if self.row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * value, layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
@@ -417,9 +428,11 @@ class _Builder:
                 for name in "qkv":
                     self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
                     self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
-                for name in "fg":
+                for name in "f" if self.row.full_rank_gate else "fg":
                     self.add(f"blk.*.ssm_{name}_a", width, size, layers=layers)
                     self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
+                if self.row.full_rank_gate:
+                    self.add("blk.*.ssm_g", width, inner, layers=layers)
                 self.add("blk.*.ssm_beta", width, heads, layers=layers)
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
@@ -444,8 +457,11 @@ class _Builder:
             model = self.architecture
             self.add("blk.*.ffn_gate_tid2eid", group.used or 1, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
         if group.latent_length:
-            self.add("blk.*.ffn_latent_down", width, inner, layers=layers)
-            self.add("blk.*.ffn_latent_up", inner, width, layers=layers)
+            name = "routed" if row.routed_norm else "latent"
+            self.add(f"blk.*.ffn_{name}_down", width, inner, layers=layers)
+            self.add(f"blk.*.ffn_{name}_up", inner, width, layers=layers)
+            if row.routed_norm:
+                self.add("blk.*.ffn_routed_norm", inner, layers=layers)
         if gated:
             self.add("blk.*.ffn_gate_exps", inner, length, experts, layers=layers, bias=bias)
         self.add("blk.*.ffn_up_exps", inner, length, experts, layers=layers, bias=bias)
