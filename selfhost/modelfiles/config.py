@@ -24,7 +24,18 @@ from ..spec import (
     Recurrent,
     Safety,
 )
-from .naming import clean, grouped, identifier, listed, name_of, plamo2_rank, row_values
+from .naming import (
+    RWKV7_RANKS,
+    clean,
+    grouped,
+    identifier,
+    listed,
+    name_of,
+    plamo2_rank,
+    row_values,
+    rwkv7_rank,
+    rwkv_length,
+)
 from .source import fail, read_json, shown
 
 TYPE_CHECKING = False
@@ -47,7 +58,7 @@ _GGUF: Mapping[str, str] = {
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
     "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
-    "kimi_k3": "kimi-k3",
+    "kimi_k3": "kimi-k3", "rwkv6": "rwkv6", "rwkv6qwen2": "rwkv6qwen2", "rwkv7": "rwkv7",
     "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
     "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
@@ -105,6 +116,7 @@ _UNTIED = frozenset({
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
     "dbrx", "orion", "mamba2", "deepseek_v4", "kimi_k3", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum",
+    "rwkv6", "rwkv6qwen2", "rwkv7",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -614,8 +626,8 @@ class _Config:
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
-        if self.kind in _MAMBAS:
-            return [_MAMBAS[self.kind]] * layers
+        if self.kind in _ALIKE:
+            return [_ALIKE[self.kind]] * layers
         if self.kind == "plamo2":
             return self.plamo_layers()
         if self.kind == "falcon_h1":
@@ -864,6 +876,8 @@ class _Config:
     def state(self, kind: str, width: int) -> Recurrent:
         if kind == "convolution":
             return Recurrent(kind=kind, layers=(), convolution=self.needed("conv_L_cache"))
+        if "rwkv" in kind:
+            return self.rwkv(kind, width)
         if kind == "delta":
             return Recurrent(
                 kind=kind,
@@ -920,6 +934,20 @@ class _Config:
             norm=False if norm is False else None,
         )
 
+    def rwkv(self, kind: str, width: int) -> Recurrent:
+        """Ranks by the rules of llama.cpp's conversion/rwkv.py (0c1e570) where the file has none."""
+        self.asked.update((*_HEADS, *_KV_HEADS, "num_wkv_heads", "value_dim", "hidden_ratio"))
+        if kind == "rwkv7":
+            head, stated = self.needed("head_dim", "head_size"), [self.number(*keys) for keys in _RWKV7_KEYS]
+            ranks = tuple(one or rwkv7_rank(width, *rule) for one, rule in zip(stated, RWKV7_RANKS, strict=True))
+            return Recurrent(kind=kind, layers=(), key_length=head, ranks=ranks)
+        wide = width == 4096 if kind == "rwkv6" else width >= 4096
+        mix, decay = self.number("lora_rank_tokenshift"), self.number("lora_rank_decay")
+        heads = self.number(*_KV_HEADS) if kind == "qrwkv6" else None
+        head = width // self.needed(*_HEADS) if kind == "qrwkv6" else self.needed("head_size")
+        ranks = mix or (64 if wide else 32), decay or (128 if wide else 64)
+        return Recurrent(kind=kind, layers=(), key_heads=heads, key_length=head, ranks=ranks)
+
     def inner(self, width: int) -> int:
         expand = self.number("mamba_expand", "expand")
         if self.kind in ("mamba", "falcon_mamba") and self.number("intermediate_size"):
@@ -937,6 +965,8 @@ class _Config:
         if self.kind in _MAMBAS:
             self.asked.add("intermediate_size")
             return None
+        if self.kind in ("rwkv6", "rwkv7"):
+            return FeedForward(layers=(), length=self.number("intermediate_size") or rwkv_length(self.kind, width))
         if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
             return self.nemotron(number, kind)
         blocks = self.per_layer("block_configs")
@@ -1290,19 +1320,29 @@ _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
 )
+# ranks of RWKV 7, under the names of two publishers
+_RWKV7_KEYS = (
+    ("decay_low_rank_dim", "lora_rank_decay"),
+    ("a_low_rank_dim", "lora_rank_iclr"),
+    ("v_low_rank_dim", "lora_rank_value_residual_mix"),
+    ("gate_low_rank_dim", "lora_rank_gate"),
+)
 _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
 _ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
-_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
+_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid", "rwkv6", "rwkv7", "qrwkv6"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
 # whose layers are all of one kind, without a feed-forward
-_MAMBAS: Mapping[str, str] = {"mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2"}
+_MAMBAS = frozenset({"mamba", "falcon_mamba", "mamba2"})
+_ALIKE: Mapping[str, str] = {
+    "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6", "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
+}  # fmt: skip
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {

@@ -13,6 +13,7 @@ from .allocator import Peak, Program
 from .banking import Banking
 from .layers import Alternating, Builder, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
+from .rwkv import Shifting
 from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
@@ -93,6 +94,10 @@ _STYLES = {
     "mamba": _PLAIN,
     "mamba2": _PLAIN,
     "plamo2": _PLAIN,
+    "rwkv6": _CENTRED,
+    "rwkv7": _CENTRED,
+    "rwkv6qwen2": _PLAIN,
+    "arwkv7": _PLAIN,
     "granite_swa": _NORMALIZED,
     "jamba": Style(rope="none", residual_first=True, sums=("residual", "made")),
     "granitehybrid": _NORMALIZED,
@@ -155,12 +160,15 @@ _STYLES = {
     "minicpm3": Style(scaled_last=True),
 }
 
-_BUILDERS = {"gemma3n": Alternating, "kimi-k3": Banking}
+_BUILDERS = {
+    "gemma3n": Alternating, "kimi-k3": Banking, "rwkv6": Shifting, "rwkv7": Shifting, "rwkv6qwen2": Shifting, "arwkv7": Shifting,
+}  # fmt: skip
 
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
     "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-k3", "kimi-linear", "plamo2",
+    "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}

@@ -438,10 +438,53 @@ class _Builder:
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
                 self.add("blk.*.ssm_norm", size, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "rwkv6" | "qrwkv6":
+                self.sixth(group, group.kind == "rwkv6")
+            case "rwkv7" | "qrwkv7":
+                self.seventh(group)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
                 self.add("blk.*.shortconv.out_proj", width, width, layers=layers)
+
+    def sixth(self, group: Recurrent, plain: bool) -> None:
+        width, layers, key = self.width, group.layers, group.key_length or 1
+        mix, decay = (*(group.ranks or ()), 0, 0)[:2]
+        kept = (group.key_heads or 0) * key or width
+        self.add("blk.*.time_mix_w1", width, 5 * mix, layers=layers)
+        self.add("blk.*.time_mix_w2", mix, width, 5, layers=layers)
+        self.add("blk.*.time_mix_lerp_x", width, layers=layers)
+        self.add("blk.*.time_mix_lerp_fused", width, 1, 1, 5, layers=layers)
+        self.add("blk.*.time_mix_decay", width, layers=layers)
+        self.add("blk.*.time_mix_decay_w1", width, decay, layers=layers)
+        self.add("blk.*.time_mix_decay_w2", decay, width, layers=layers)
+        for name, length in (("key", kept), ("value", kept), ("receptance", width)):
+            self.add(f"blk.*.time_mix_{name}", width, length, layers=layers, bias=not plain)
+        self.add("blk.*.time_mix_gate", width, width, layers=layers)
+        self.add("blk.*.time_mix_output", width, width, layers=layers)
+        if plain:
+            self.add("blk.*.time_mix_first", key, width // key, layers=layers)
+            self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
+
+    def seventh(self, group: Recurrent) -> None:
+        width, layers = self.width, group.layers
+        decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
+        # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the rate's
+        places = [("w", decay, layers), ("a", rate, layers), ("v", rate, layers[:1] if self.gguf else ()), ("v", first, layers[1:])]
+        for name, rank, where in places:
+            self.add(f"blk.*.time_mix_{name}0", width, layers=where)
+            self.add(f"blk.*.time_mix_{name}1", width, rank, layers=where)
+            self.add(f"blk.*.time_mix_{name}2", rank, width, layers=where)
+        if gate:
+            self.add("blk.*.time_mix_g1", width, gate, layers=layers)
+            self.add("blk.*.time_mix_g2", gate, width, layers=layers)
+        self.add("blk.*.time_mix_lerp_fused", width, 1, 1, 6 if gate else 5, layers=layers)
+        for name in ("k_k", "k_a", "r_k"):
+            self.add(f"blk.*.time_mix_{name}", width, layers=layers)
+        for name in ("key", "value", "receptance", "output"):
+            self.add(f"blk.*.time_mix_{name}", width, width, layers=layers)
+        if group.kind == "rwkv7":
+            self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
 
     def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
         width = self.width
@@ -487,6 +530,14 @@ class _Builder:
 
     def dense(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
+        if row.gate.startswith("channel_mix"):
+            for name in "kr" if row.gate == "channel_mix_gated" else "k":
+                self.add(f"blk.*.channel_mix_lerp_{name}", width, layers=layers)
+            if row.gate == "channel_mix_gated":
+                self.add("blk.*.channel_mix_receptance", width, width, layers=layers)
+            self.add("blk.*.channel_mix_key", width, length, layers=layers)
+            self.add("blk.*.channel_mix_value", length, width, layers=layers)
+            return
         bias = row.feed_forward_bias
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
