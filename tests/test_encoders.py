@@ -50,6 +50,15 @@ def test_a_model_with_its_encoder_has_the_parameters_of_its_class(name: str) -> 
     assert "parameters.encoders" in spec.sources
 
 
+@pytest.mark.parametrize("entry", TRUTH["totals"], ids=lambda entry: str(entry["model"]))
+def test_a_model_with_its_encoder_has_the_parameters_that_were_published(entry: Mapping[str, Any], tmp_path: Path) -> None:
+    """No class of transformers counts InternVL's and Phi-3's own code: the published files do, to the last parameter."""
+    path = HEADERS / "configs" / entry["config"] if isinstance(entry["config"], str) else tmp_path / "config.json"
+    if path.parent == tmp_path:
+        path.write_text(json.dumps(entry["config"]), encoding="utf-8")
+    assert read_local(path, ROWS).spec.parameters.total == entry["total"]
+
+
 @pytest.mark.parametrize("entry", [entry for entry in CLASSES if "projector" in entry], ids=lambda entry: str(entry["model"]))
 def test_the_projector_file_is_what_the_converter_writes(entry: Mapping[str, Any]) -> None:
     """Names and keys come on top: some tens of bytes a tensor, and numbers of one element in Gemma 4."""
@@ -112,6 +121,7 @@ def test_an_encoder_that_was_not_measured_has_a_range() -> None:
         ({"vision_config": {"model_type": "clip_vision_model", "patch_size": 0}}, "p of the encoder is 0"),
         ({"vision_config": None, "mm_vision_tower": "openai/clip-vit-large-patch14-336"}, "mm_projector_type"),
         ({"vision_config": {"model_type": "clip_vision_model", "hidden_size": 2**31}}, "vision_config"),
+        ({"model_type": "internvl_chat", "downsample_ratio": 1.0, "vision_config": {"model_type": "intern_vit_6b"}}, "downsample_ratio"),
     ],
 )
 def test_what_does_not_follow_is_named(changes: Mapping[str, Any], key: str) -> None:
@@ -140,6 +150,14 @@ def test_a_size_of_the_file_is_a_size_of_the_encoder(name: str, changes: Mapping
     values = copy.deepcopy(entry["config"])
     values["vision_config"].update(changes)
     assert encoders_of(values, entry["text_width"], ROWS).parameters == entry["encoders"] + more
+
+
+def test_a_tower_named_beside_its_sizes_counts_once() -> None:
+    """LLaVA's first code names the tower where transformers describes it; a file with both has one."""
+    named = {"mm_vision_tower": "openai/clip-vit-large-patch14-336", "mm_projector_type": "mlp2x_gelu"}
+    described = of_model("llava-hf/llava-1.5-7b-hf")["config"]
+    found = [encoders_of(values, 4096, ROWS).parameters for values in ({"model_type": "llava", **named}, {**described, **named}, described)]
+    assert found == [324_487_168] * 3
 
 
 def test_every_measured_encoder_can_be_reached() -> None:
