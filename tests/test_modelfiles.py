@@ -217,6 +217,16 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     assert local.spec.files[0].bytes == {model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size}
 
 
+@pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])
+def test_the_config_of_a_measured_model_gives_the_same_architecture(name: str, tmp_path: Path) -> None:
+    """What the config.json says of a model, and what the header of the GGUF file made of it says, are one architecture."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(measured()[name]["config"]), encoding="utf-8")
+    spec = read_local(file, ROWS).spec
+    assert spec.architecture is not None, spec.unknown
+    assert spec.architecture.replace(dtype=None, mtp_layers=None) == read_local(make(tmp_path, name), ROWS).spec.architecture, spec.unknown
+
+
 @pytest.mark.parametrize("name", measured())
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
     """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors."""

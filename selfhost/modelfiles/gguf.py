@@ -952,7 +952,7 @@ class _Model:
                 continue
             count = prod(tensor.shape)
             total += count
-            if "_exps." in tensor.name and len(tensor.shape) > 1:
+            if "exps." in tensor.name and len(tensor.shape) > 1:
                 used = self.number("expert_used_count")
                 inactive += count // tensor.shape[-1] * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
         if architecture is not None and not architecture.tensors:

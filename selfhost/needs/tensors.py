@@ -91,8 +91,11 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             where = set(layer.layers)
-            each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
-            found += each * (layer.experts - layer.used) // layer.experts
+            for group in groups:
+                if "exps." in group.name and "norm" not in group.name and where.intersection(group.layers):
+                    # GroveMoE has half as many of the smaller ones
+                    experts = group.shape[-1]
+                    found += count((group,)) * (experts - min(layer.used, experts)) // experts
     return found
 
 
