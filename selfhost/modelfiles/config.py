@@ -43,7 +43,7 @@ _GGUF: Mapping[str, str] = {
     "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
-    "step3p5": "step35", "step3p7": "step35",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
@@ -139,7 +139,7 @@ _LENGTH = (
     "ff_intermediate_size",
     "dense_intermediate_size",
 )
-_EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim")
+_EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
 _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
 _USED = (
     "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k",
@@ -309,8 +309,8 @@ class _Config:
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
-        if self.kind == "git":
-            # Grok 2 goes by the name of another class of transformers
+        if self.kind in ("git", "llada"):
+            # Grok 2 goes by the name of another class of transformers, LLaDA-MoE by that of LLaDA
             self.kind = _kind_of_class(values) or self.kind
         if self.kind == "bailing_moe" and self.text.get("n_group"):
             # so does the second generation of Ling by that of the first
@@ -383,7 +383,7 @@ class _Config:
             self.unknown["architecture"] = str(why)
             architecture = None
         row = None if architecture is None else row_values(self.architectures, architecture.row)
-        encoder = bool(row and row.get("encoder"))
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         total = active = None
         names = self.outer.get("architectures")
         composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
@@ -496,7 +496,7 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in ("roberta", "xlm-roberta")
-        encoder = bool(row and row.get("encoder"))
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -1165,6 +1165,7 @@ _CLASSES: Mapping[str, str] = {
     "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3",
     "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
     "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3", "Grok1ForCausalLM": "grok-1",
+    "LLaDAMoEModelLM": "llada_moe",
 }  # fmt: skip
 
 

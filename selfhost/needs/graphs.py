@@ -116,6 +116,8 @@ _STYLES = {
     "grovemoe": _NORMALIZED,
     "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
     "laguna": _RESCALED,
+    "llada-moe": _PLAIN,
+    "rnd1": _NORMALIZED,
     "maple": Style(normalized=True, rope="sliding"),
     "mimo2": _NORMALIZED,
     "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
@@ -288,7 +290,7 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
 def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False) -> tuple[int, ...]:
     window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
     # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-    rows = room.encoded if row.encoder else min(room.micro_batch, logits_rows)
+    rows = room.encoded if row.embeds else min(room.encoded if row.encoder else room.micro_batch, logits_rows)
     positions = padded(1) if empty else room.full
     blocks = positions // _BLOCK_POSITIONS
     chosen = min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)

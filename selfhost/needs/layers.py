@@ -228,7 +228,7 @@ class Builder:
         record, width = self.record, self.width
         record.moment = "the output matrix"
         entry = found = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
-        if self.row.encoder:
+        if self.row.embeds:
             return self.pooled(entry)
         if self.style.late_rows == "before norm":
             entry.kept = True

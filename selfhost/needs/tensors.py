@@ -58,10 +58,16 @@ class ArchitectureRow(Record):
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    diffusion: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
     tokenizer: str = ""
+
+    @property
+    def embeds(self) -> bool:
+        """An encoder that ends in vectors, not in text."""
+        return self.encoder and not self.diffusion
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
@@ -175,7 +181,7 @@ class _Builder:
         self.add("token_embd", width, vocabulary + row.embedding_rows_beyond)
         if row.output_norm:
             self.add(row.output_norm, width, bias=row.norm_bias)
-        if model.output_matrix and not model.tied_embeddings and not row.encoder:
+        if model.output_matrix and not model.tied_embeddings and not row.embeds:
             self.add("output", width, vocabulary, bias=row.output_bias)
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
