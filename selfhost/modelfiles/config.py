@@ -44,6 +44,7 @@ _GGUF: Mapping[str, str] = {
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
     "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
+    "bailing_moe_v3": "bailingmoe3",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
@@ -93,7 +94,7 @@ _UNTIED = frozenset({
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
     "dbrx", "orion", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "dots1", "bailing_moe", "bailing_moe_v2", "arctic", "exaone_moe",
-    "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text",
+    "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -147,8 +148,8 @@ _USED = (
 )  # fmt: skip
 # classes that have a bias for each expert whatever the file says
 _ROUTER_BIAS = frozenset({
-    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "exaone_moe", "afmoe", "laguna",
-    "hy_v3",
+    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
+    "afmoe", "laguna", "hy_v3",
 })  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
@@ -315,6 +316,11 @@ class _Config:
         if self.kind == "bailing_moe" and self.text.get("n_group"):
             # so does the second generation of Ling by that of the first
             self.kind = "bailing_moe_v2"
+        if self.kind == "bailing_hybrid" and self.text.get("no_kda_lora") is True:
+            # the third has a name that another with other recurrent layers had before; these are those of Kimi Linear
+            self.kind = "bailing_moe_v3"
+            self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
+            self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
         if self.nested:
             self.text = {**_NESTED_DEFAULTS.get(self.kind, {}), **self.text}
         self.asked: set[str] = set()
@@ -572,6 +578,9 @@ class _Config:
             return ["hybrid"] * layers
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
             return self.kimi_layers()
+        group = self.number("layer_group_size") if self.kind == "bailing_moe_v3" else None
+        if group:
+            return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
         every = self.number("full_attention_interval")
         if every:
             return ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
@@ -1123,7 +1132,7 @@ _LAYER_KEYS = frozenset({
     "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
     "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
     "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers",
-    "global_attn_every_n_layers", "sliding_window_layout",
+    "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size", "short_conv_kernel_size",
     "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
 _OWN_CODE = frozenset(

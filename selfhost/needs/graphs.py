@@ -108,6 +108,7 @@ _STYLES = {
     "arctic": Style(normalized=True, dense_beside="first"),
     "bailingmoe": _NORMALIZED,
     "bailingmoe2": _RESCALED,
+    "bailingmoe3": Style(normalized=True, rescaled=True, late_rows="after norm", gate_apart=True),
     "dbrx": Style(centred=True, normalized=True),
     "deepseek": _PLAIN,
     "dots1": _RESCALED,
@@ -129,7 +130,18 @@ _STYLES = {
 
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "nemotron_h", "nemotron_h_moe"})
-_RECURRENT = _ONE_A_LAYER | {"jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear"}
+_RECURRENT = _ONE_A_LAYER | {
+    "jamba",
+    "granitehybrid",
+    "falcon-h1",
+    "lfm2",
+    "lfm2moe",
+    "qwen35",
+    "qwen35moe",
+    "qwen3next",
+    "kimi-linear",
+    "bailingmoe3",
+}
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}

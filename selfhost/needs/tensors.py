@@ -53,6 +53,7 @@ class ArchitectureRow(Record):
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
+    wide_gates: bool = False
     pooler: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
@@ -297,6 +298,10 @@ class _Builder:
         self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
         self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
+        if self.row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if self.row.attention_gate == "element" else 1), layers=layers)
+        if self.row.attention_sinks:
+            self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
@@ -353,8 +358,9 @@ class _Builder:
                     self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
                     self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
                 for name in "fg":
-                    self.add(f"blk.*.ssm_{name}_a", width, size, layers=layers)
-                    self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
+                    self.add(f"blk.*.ssm_{name}_a", width, inner if self.row.wide_gates else size, layers=layers)
+                    if not self.row.wide_gates:
+                        self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
                 self.add("blk.*.ssm_beta", width, heads, layers=layers)
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
