@@ -193,6 +193,8 @@ class FeedForward(Record):
     latent_length: int | None = None
     router_bias: bool = False
     beside_dense: int | None = None
+    groups: int | None = None
+    groups_used: int | None = None
 
 
 class Audio(Record):
@@ -1070,7 +1072,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     window_tokens = line.integer("window_tokens", required=kind == "sliding", minimum=1)
     latent_length = line.integer("latent_length", required=kind == "latent", minimum=1)
     query_latent_length = line.integer("query_latent_length", minimum=1)
-    rope_length = line.integer("rope_length", required=kind == "latent", minimum=1)
+    rope_length = line.integer("rope_length", required=kind == "latent" or "latent_length" in line, minimum=1)
     indexer_heads = line.integer("indexer_heads", required="indexer_length" in line, minimum=1)
     indexer_length = line.integer("indexer_length", required="indexer_heads" in line, minimum=1)
     values_from_keys = line.boolean("values_from_keys")
@@ -1078,12 +1080,14 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     line.close()
     if kind is not None:
         _only_with(line, ("window_tokens",), kind == "sliding", 'kind = "sliding"')
-        _only_with(line, _LATENT_KEYS, kind == "latent", 'kind = "latent"')
+        _only_with(line, _LATENT_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
         _only_with(line, _INDEXER_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
     if heads is None and "heads" not in line and "heads" not in line.document.values["architecture"]:
         line.problem("heads", "is missing, here and in [architecture]")
     if heads is not None and kv_heads is not None and kv_heads > heads:
         line.problem("kv_heads", f"is {kv_heads:,}, more than the {heads:,} heads")
+    if kind == "full" and rope_length is not None and key_length is not None and rope_length >= key_length:
+        line.problem("rope_length", f"is {rope_length:,}, and the whole key {key_length:,}")
     if at is None or kind is None or heads is None or kv_heads is None or key_length is None or value_length is None:
         return None
     return Attention(
@@ -1111,7 +1115,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
     norm = line.boolean("norm")
     line.close()
     if kind is not None:
-        optional = {"kda": ("value_length",), "mamba2": ("norm",)}.get(kind, ())
+        optional = {"kda": ("value_length",), "mamba": ("heads",), "mamba2": ("norm",)}.get(kind, ())
         for key in (*_RECURRENT_SIZES, "norm"):
             if key in line and key not in required and key not in optional:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")
@@ -1141,8 +1145,11 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
     latent_length = line.integer("latent_length", minimum=1)
     router_bias = line.boolean("router_bias")
     beside_dense = line.integer("beside_dense", minimum=1)
+    groups = line.integer("groups", required="groups_used" in line, minimum=2)
+    groups_used = line.integer("groups_used", required="groups" in line, minimum=1)
     line.close()
-    _only_with(line, ("shared_length", "latent_length", "router_bias", "beside_dense"), "experts" in line or "used" in line, "experts")
+    only = ("shared_length", "latent_length", "router_bias", "beside_dense", "groups", "groups_used")
+    _only_with(line, only, "experts" in line or "used" in line, "experts")
     if experts is not None and used is not None and used > experts:
         line.problem("used", f"is {used:,}, more than the {experts:,} experts")
     if at is None or length is None:
@@ -1156,6 +1163,8 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
         latent_length=latent_length,
         router_bias=bool(router_bias),
         beside_dense=beside_dense,
+        groups=groups,
+        groups_used=groups_used,
     )
 
 

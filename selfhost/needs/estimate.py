@@ -307,7 +307,13 @@ def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: C
     context = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
     type = workload.kv_cache_type or "f16"
     return Asked(
-        quantization=quantization, context_tokens=context, parallel=workload.parallel, key_type=type, value_type=type, companions=companions
+        quantization=quantization,
+        context_tokens=context,
+        parallel=workload.parallel,
+        key_type=type,
+        value_type=type,
+        audio_seconds=workload.audio_seconds,
+        companions=companions,
     )
 
 
