@@ -1304,6 +1304,8 @@ def _published_files(table: Table) -> PublishedFiles | None:
         table.problem("unsized", "names files that lie in no repository", "write repository, or bytes with their sizes")
     sizes_table = table.table("bytes")
     if sizes_table is not None:
+        if not sizes_table.values:
+            table.problem("bytes", "is empty", "write for example bytes.Q4_K_M = 4_372_812_000")
         for name in sizes_table.values:
             sizes[name] = _size(sizes_table, name) or 0
             known = QUANTIZATIONS.get(stored_as or "", (name,))
