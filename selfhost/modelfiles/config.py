@@ -58,8 +58,9 @@ _GGUF: Mapping[str, str] = {
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
-    "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
-    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
+    "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
+    "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
+    "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "gemma4_unified_text": "gemma4",
     "glm": "chatglm",
@@ -108,7 +109,7 @@ _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
+    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
@@ -120,7 +121,7 @@ _UNTIED = frozenset({
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
     "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
-    "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "deepseek_v4", "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
 })  # fmt: skip
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
@@ -131,6 +132,8 @@ _GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 # tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
 _NOMIC_MOE_TOKENS = 512
+# classes with the encoder and the decoder of T5
+_T5 = frozenset({"t5", "mt5", "umt5"})
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
 # Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
@@ -157,6 +160,7 @@ _LENGTH = (
     "ffn_hidden_size",
     "ff_intermediate_size",
     "dense_intermediate_size",
+    "d_ff",
 )
 _EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
 _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
@@ -346,6 +350,10 @@ class _Config:
         for kind, key, value, name_here in _DISGUISED:
             if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
                 self.kind = name_here
+        if self.kind in _T5 and self.outer.get("architectures") in (["T5EncoderModel"], ["UMT5EncoderModel"]):
+            self.kind = "t5_encoder"
+        elif self.kind in _T5:
+            self.kind = "t5"
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
@@ -504,7 +512,7 @@ class _Config:
         return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes))
 
     def architecture(self, stored: Stored) -> Architecture:
-        if self.outer.get("is_encoder_decoder") and self.kind != "whisper":
+        if self.outer.get("is_encoder_decoder") and self.kind not in ("whisper", "t5", "t5_encoder"):
             raise _Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*_WIDTH)
@@ -612,7 +620,7 @@ class _Config:
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs") or None,
+            altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
@@ -658,6 +666,9 @@ class _Config:
         """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
         layers = self.layers
         self.asked.update(_LAYER_KEYS)
+        if self.kind == "deepseek_v4":
+            self.asked.add("compress_ratios")
+            return ["compressed"] * layers
         if self.get("compress_ratios") or self.get("attn_type_list"):
             raise _Unclear(
                 "compress_ratios: compressed attention is not understood"
@@ -806,11 +817,13 @@ class _Config:
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
         heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
+        if kind == "compressed":
+            return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -857,6 +870,29 @@ class _Config:
             indexer_length=indexed,
             # MllamaTextCrossAttention
             query_key_norm="head" if kind == "cross" else None,
+        )
+
+    def compressed(self, number: int, heads: int) -> Attention:
+        ratio = (self.per_layer("compress_ratios") or [None] * self.layers)[number]
+        if isinstance(ratio, bool) or ratio not in (0, 4, 128):
+            raise _Unclear(f"compress_ratios: {_short(ratio)} is not understood")
+        self.asked.update((*_KV_HEADS, "qk_rope_head_dim"))
+        key, indexer = self.needed("head_dim"), (self.needed("index_n_heads"), self.needed("index_head_dim"))
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=self.needed("sliding_window"),
+            query_latent_length=self.needed("q_lora_rank"),
+            # only of the rows of a few tokens there are so many that some are chosen
+            indexer_heads=indexer[0] if ratio == 4 else None,
+            indexer_length=indexer[1] if ratio == 4 else None,
+            compression=ratio or None,
+            output_groups=self.needed("o_groups"),
+            output_latent_length=self.needed("o_lora_rank"),
         )
 
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
@@ -1018,7 +1054,7 @@ class _Config:
             used=used,
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
-            router_bias=self.router_bias(),
+            router_bias=self.router_bias() and number >= (self.number("num_hash_layers") or 0),
             beside_dense=self.beside_dense(width, number),
             groups=groups if groups > 1 else None,
             groups_used=self.needed("topk_group") if groups > 1 else None,
@@ -1200,6 +1236,15 @@ class _Config:
         norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
         if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
+        if self.kind in ("t5", "t5_encoder"):
+            stated = self.get("feed_forward_proj")
+            gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
+            if gated is not True:
+                found["gate"] = "none"
+            if (self.number("num_decoder_layers") or self.layers) != self.layers:
+                raise _Unclear("num_decoder_layers: stacks of unlike depth are not understood")
+            if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
+                raise _Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
         scaling = self.get("rope_scaling", "rope_parameters")
@@ -1323,6 +1368,9 @@ class _Config:
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
+        if self.get("expert_dtype") == "fp4" and stored.matrices:
+            # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py reads them
+            stored = stored.replace(experts="mxfp4")
         try:
             layers = self.number(*_LAYERS) or None
         except _Unclear:
@@ -1418,7 +1466,7 @@ _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
-_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
+_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
 _STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",

@@ -109,7 +109,7 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3, "deepseek4": 0,
 }  # fmt: skip
 # of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
 _FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
@@ -118,6 +118,9 @@ _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 # Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
 _GEMMA3N_CACHE_LAYERS = 20
+_STACKS = ("enc.blk.", "dec.blk.")
+# whose feed-forwards are gated in some models and not in others
+_GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
@@ -433,6 +436,9 @@ class _Model:
             self.damaged("general.architecture is missing")
         self.name = clean(name)
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
+        # T5 has two stacks of blocks of the same widths
+        stacked = [name for name in self.shapes if name.startswith(_STACKS)]
+        self.shapes |= {name[4:].replace("attn_o.", "attn_output."): self.shapes[name] for name in stacked}
 
     def damaged(self, what: str) -> None:
         fail(self.path, f"cannot be used: {what}", "the file is damaged, or was not made by llama.cpp's converter: download it again")
@@ -603,7 +609,8 @@ class _Model:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
         if self.values.get(f"{self.name}.swin_norm"):
             raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
-        if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
+        known = ("a.", "v.") if row is not None else ("enc.", "dec.", "a.", "v.")
+        if any(name.startswith(known) for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
@@ -645,7 +652,7 @@ class _Model:
             token_types=token_types,
             cache_layers=layers - shared if shared else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
-            altup_inputs=self.number("altup.num_inputs") or None,
+            altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
             mtp_layers=more or None,
         )
@@ -749,6 +756,9 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(layer, latent, heads)
+        ratios = self.per_layer("attention.compress_ratios", self.layers)
+        if ratios is not None:
+            return self.compressed(layer, heads, ratios[layer], window)
         unpacked = latent if self.has(layer, "attn_kv_b.weight") else None
         rope = self.needed("rope.dimension_count") if unpacked else None
         if rope is not None and rope >= key:
@@ -802,9 +812,28 @@ class _Model:
             indexer_length=indexer_length,
         )
 
+    def compressed(self, layer: int, heads: int, ratio: int, window: int | None) -> Attention:
+        indexer_heads, indexer_length = self.indexer(layer)
+        key = self.needed("attention.key_length")
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=window or self.needed("attention.sliding_window"),
+            query_latent_length=self.needed("attention.q_lora_rank"),
+            indexer_heads=indexer_heads,
+            indexer_length=indexer_length,
+            compression=ratio or None,
+            output_groups=self.needed("attention.output_group_count"),
+            output_latent_length=self.needed("attention.output_lora_rank"),
+        )
+
     def indexer(self, layer: int) -> tuple[int | None, int | None]:
         """Heads and key length of the sparse indexer of that layer; other layers share an earlier one's choice, or look at everything."""
-        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight"):
+        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight"):
             return None, None
         return self.needed("attention.indexer.head_count"), self.needed("attention.indexer.key_length")
 
@@ -882,6 +911,11 @@ class _Model:
         factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
         if factors is not None and factors != row.get("rope_factors"):
             found["rope_factors"] = factors
+        up, down = (self.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
+        if self.name in _GATE_VARIES and up is not None and down is not None:
+            gate = "split" if self.has(0, "ffn_gate.weight") else "fused" if up[-1] == 2 * down[0] else "none"
+            if gate != row.get("gate", "split"):
+                found["gate"] = gate
         return found
 
     def query_key_norm(self, made: Architecture) -> str | None:
@@ -899,9 +933,11 @@ class _Model:
     def as_stored(self, made: Architecture, row: Mapping[str, Any] | None) -> Architecture:
         """With the file's own tensor table, unless the row already gives it."""
         if row is not None:
-            from ..needs.tensors import ArchitectureRow, gguf_tensors
+            from ..needs.tensors import gguf_tensors, row_of
 
-            expected = _by_place(gguf_tensors(made, ArchitectureRow.from_values(self.name, row)))
+            known = row_of(made, self.architectures)
+            assert known is not None
+            expected = _by_place(gguf_tensors(made, known))
             actual = _by_place(self.groups(made))
             if expected == actual:
                 return made

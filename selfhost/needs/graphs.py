@@ -85,6 +85,7 @@ _STYLES = {
     "jina-bert-v3": _CENTRED,
     "modern-bert": _CENTRED,
     "neo-bert": _PLAIN,
+    "t5encoder": Style(rope="none"),
     "eurobert": _PLAIN,
     "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,

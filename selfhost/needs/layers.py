@@ -131,6 +131,7 @@ class Builder:
         groups = [group for group in model.recurrent if group.layers]
         self.memories = {id(group): state for group, state in zip(groups, states(model), strict=True)}
         self.encoded: dict[bool, Tensor] = {}
+        self.distances: Tensor | None = None
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
         self.found = self.positions
@@ -266,6 +267,8 @@ class Builder:
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         found.kept = True
+        if self.row.pooling == "none":
+            return record.section((entry,), found)
         if self.row.pooling == "first":
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
@@ -765,11 +768,17 @@ class Builder:
             self.encoded[windowed] = record.input(tokens, tokens, width=2 if self.flash else 4)
         mask = self.encoded[windowed]
         queries = record.view(record.view(queries))
-        if self.flash:
+        if self.flash and not self.row.relative_positions:
             halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
             looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, mask))
         else:
             scores = record.result((tokens, tokens, count), record.view(keys), queries)
+            if self.row.relative_positions:
+                if self.distances is None:
+                    self.distances = record.input(tokens, tokens)
+                far = record.result((count, tokens, tokens), record.view(self.distances))
+                far = record.result((tokens, tokens, count), record.view(record.view(far), strided=True))
+                scores = record.over((tokens, tokens, count), scores, far)
             scores = record.over((tokens, tokens, count), scores, mask)
             turned = record.result((tokens, heads.value_length, heads.kv_heads), record.view(record.view(values)))
             looked = record.result((heads.value_length, tokens, count), turned, scores)

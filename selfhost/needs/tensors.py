@@ -57,6 +57,8 @@ class ArchitectureRow(Record):
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
+    hyper_connections: bool = False
+    hashed_experts: bool = False
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
@@ -66,6 +68,9 @@ class ArchitectureRow(Record):
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    idle_cache: bool = False
+    stacks: tuple[str, ...] = ()
+    relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
     mtp_vocabulary: bool = False
@@ -96,7 +101,8 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
         return None
     # the last norm is a name in the row
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
-    departs = {**dict.fromkeys(architecture.also, True), **lacks}
+    gate = {} if architecture.gate is None else {"gate": architecture.gate}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
     return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
@@ -164,6 +170,11 @@ class _Builder:
         if layers == ():
             return
         where = layers or ()
+        if self.row.stacks and layers is not None:
+            for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
+                short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
+                self.groups.append(TensorGroup(name=short, layers=where, shape=shape))
+            return
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
@@ -202,8 +213,9 @@ class _Builder:
             if not row.encoder:
                 self.add("project_out", width, table)
         beside = table if row.narrow_tables else width
-        if row.output_norm:
-            self.add(row.output_norm, width, bias=row.norm_bias)
+        for norm in [f"{stack}.output_norm" for stack in row.stacks] or [row.output_norm]:
+            if norm:
+                self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.embeds:
             self.add("output", table, vocabulary, bias=row.output_bias)
         elif model.output_matrix and row.output_bias and not row.embeds:
@@ -242,6 +254,8 @@ class _Builder:
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.relative_positions:
+            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -264,6 +278,15 @@ class _Builder:
             self.add("blk.*.altup_router", width, inputs, layers=layers)
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
+        if row.hyper_connections and inputs:
+            mixed = (2 + inputs) * inputs
+            self.add("output_hc_fn", inputs * width, inputs)
+            self.add("output_hc_base", inputs)
+            self.add("output_hc_scale", 1)
+            for part in ("attn", "ffn"):
+                self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", 3, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
@@ -274,6 +297,9 @@ class _Builder:
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
         if group.latent_length:
             self.latent_attention(group, layers)
+            return
+        if group.kind == "compressed":
+            self.compressed_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
         own = layers
@@ -288,6 +314,11 @@ class _Builder:
             if not group.values_from_keys:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        if "dec" in row.stacks:
+            self.add("blk.*.cross_attn_norm", width, layers=layers)
+            for part in ("q", "k", "v"):
+                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
+            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
@@ -340,6 +371,32 @@ class _Builder:
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers, bias=True)
             self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressed_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        width, heads, key, query = self.width, group.heads, group.key_length, group.query_latent_length or 0
+        groups, made = group.output_groups or 1, group.output_latent_length or 0
+        self.add("blk.*.attn_q_a", width, query, layers=layers)
+        self.add("blk.*.attn_q_a_norm", query, layers=layers)
+        self.add("blk.*.attn_q_b", query, heads * key, layers=layers)
+        self.add("blk.*.attn_kv", width, key, layers=layers)
+        self.add("blk.*.attn_kv_a_norm", key, layers=layers)
+        self.add("blk.*.attn_sinks", heads, layers=layers)
+        self.add("blk.*.attn_output_a", heads * key // groups, made * groups, layers=layers)
+        self.add("blk.*.attn_output_b", made * groups, width, layers=layers)
+        if group.compression:
+            self.compressor("attn", key, group, layers)
+        if group.compression and group.indexer_heads and group.indexer_length:
+            self.compressor("indexer", group.indexer_length, group, layers)
+            self.add("blk.*.indexer.attn_q_b", query, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressor(self, name: str, length: int, group: Attention, layers: tuple[int, ...]) -> None:
+        """Rows of which an indexer chooses are made of the tokens of two."""
+        wide = (2 if group.indexer_heads else 1) * length
+        self.add(f"blk.*.{name}_compressor_kv", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_gate", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_ape", wide, group.compression or 0, layers=layers)
+        self.add(f"blk.*.{name}_compressor_norm", length, layers=layers)
 
     def recurrent(self, group: Recurrent) -> None:
         width, layers = self.width, group.layers
@@ -415,6 +472,9 @@ class _Builder:
         self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
         if group.router_bias or row.router_bias:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
+        elif row.hashed_experts:
+            model = self.architecture
+            self.add("blk.*.ffn_gate_tid2eid", group.used or 1, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
         if group.latent_length:
             self.add("blk.*.ffn_latent_down", width, inner, layers=layers)
             self.add("blk.*.ffn_latent_up", inner, width, layers=layers)
