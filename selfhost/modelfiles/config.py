@@ -66,7 +66,7 @@ _GGUF: Mapping[str, str] = {
     "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
-    "panguembedded": "pangu-embedded", "plamo": "plamo",
+    "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -91,7 +91,7 @@ _FULL_EVERY: Mapping[str, int] = {
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
+    "whisper", "mpt", "smollm3", "minicpm", "minicpm3", "plamo3",
 })  # fmt: skip
 _UNTIED = frozenset({
     "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
@@ -665,7 +665,7 @@ class _Config:
         window = self.number("sliding_window", "sliding_window_size", "attention_chunk_size", "window_size")
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
-        if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
+        if self.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and self.get("sliding_window", "sliding_window_size") is None:
             # other models have these two keys for something else
             window = None
         if self.text.get("use_sliding_window") is False:
@@ -1201,7 +1201,9 @@ _OWN_CODE = frozenset(
         "phi3_v",
         "plamo",
         "plamo2",
+        "plamo3",
         "qwen",
+        "spark2_5",
         "xverse",
     }
 )

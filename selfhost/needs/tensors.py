@@ -51,6 +51,8 @@ class ArchitectureRow(Record):
     embedding_norm: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
+    gains: bool = False
+    visual_experts: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
@@ -211,8 +213,11 @@ class _Builder:
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
-        if row.layer_scale and self.gguf:
+        if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.gains:
+            for name in ("attn_output", "ffn_down"):
+                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -259,13 +264,16 @@ class _Builder:
             if not group.values_from_keys:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        if row.visual_experts:
+            self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
+            self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers)
             self.add("blk.*.attn_k_norm", key, layers=own)
         elif norm == "per_head":
-            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
-                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else own)):
+                self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
                     self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
@@ -416,6 +424,9 @@ class _Builder:
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
+        if row.visual_experts:
+            for name, shape in (("gate", (width, length)), ("up", (width, length)), ("down", (length, width))):
+                self.add(f"blk.*.vis_{name}", *shape, layers=layers)
 
     def multi_token_prediction(self, blocks: int) -> None:
         """Blocks shaped like the last layer, with one matrix that joins the hidden state and the next token."""
