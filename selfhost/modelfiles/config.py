@@ -32,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .encoders import Encoders
+
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json; and what the largest model of 2026 has a thousand times over
@@ -40,6 +42,11 @@ _MAX_PARAMETERS = 10**16
 
 # model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it (convert_hf_to_gguf.py, 2026)
 _GGUF: Mapping[str, str] = {
+    "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
+    "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
+    "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
+    "bailing_moe_v3": "bailingmoe3",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
@@ -80,12 +87,12 @@ _TRANSFORMERS: Mapping[str, str] = {
     "gpt_neo": "gpt_neo",
     "opt": "opt",
     "whisper": "whisper",
-    "mllama_text_model": "mllama_text_model",
+    "mllama_text_model": "mllama",
 }
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
     "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2, "gpt_oss": 2,
-    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4,
+    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
 # classes whose output matrix is the token table where the file does not say (transformers configuration classes)
 _TIED = frozenset({
@@ -100,7 +107,8 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum",
+    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
+    "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -129,11 +137,16 @@ _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 _NOMIC_MOE_TOKENS = 512
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
+# Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
+_NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
+
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
 _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
 _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_query_heads")
-_KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads")
+_KV_HEADS = (
+    "num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads", "num_attention_groups",
+)  # fmt: skip
 _CONTEXT = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
     "model_max_length", "seq_len", "max_context_length",
@@ -147,8 +160,17 @@ _LENGTH = (
     "ff_intermediate_size",
     "dense_intermediate_size",
 )
-_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
-_USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k")
+_EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
+_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
+_USED = (
+    "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k",
+    "moe_num_active_primary_experts",
+)  # fmt: skip
+# classes that have a bias for each expert whatever the file says
+_ROUTER_BIAS = frozenset({
+    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
+    "afmoe", "laguna", "hy_v3",
+})  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
 # Keys that change what a layer remembers; one that nobody asked for, with a value that says something, is not understood.
@@ -292,6 +314,9 @@ class _Config:
         self.text: dict[str, Any] = {**_plain(values), **_plain(inner)} if inner else dict(values)
         if inner and self.nested:
             self.text = {**{key: value for key, value in _plain(values).items() if key in _INHERITED}, **_plain(inner)}
+        if isinstance(other := self.text.get("attention_other_setting"), dict) and other.get("attention_type") == "sliding_attention":
+            self.text |= {"swa_num_attention_heads": other.get("num_attention_heads"), "swa_head_dim": other.get("head_dim")}
+            self.text |= {"swa_num_key_value_heads": other.get("num_attention_groups")}
         for part in ("attn_config", "ffn_config", "sparse_attention_config"):
             if isinstance(self.text.get(part), dict):
                 self.text = {**self.text[part], **self.text}
@@ -308,6 +333,17 @@ class _Config:
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
+        if self.kind in ("git", "llada"):
+            # Grok 2 goes by the name of another class of transformers, LLaDA-MoE by that of LLaDA
+            self.kind = _kind_of_class(values) or self.kind
+        if self.kind == "bailing_moe" and self.text.get("n_group"):
+            # so does the second generation of Ling by that of the first
+            self.kind = "bailing_moe_v2"
+        if self.kind == "bailing_hybrid" and self.text.get("no_kda_lora") is True:
+            # the third has a name that another with other recurrent layers had before; these are those of Kimi Linear
+            self.kind = "bailing_moe_v3"
+            self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
+            self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
         if self.nested:
             self.text = {**_NESTED_DEFAULTS.get(self.kind, {}), **self.text}
         self.asked: set[str] = set()
@@ -385,7 +421,7 @@ class _Config:
             self.unknown["architecture"] = str(why)
             architecture = None
         row = None if architecture is None else row_values(self.architectures, architecture.row)
-        encoder = bool(row and row.get("encoder"))
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         total = active = None
         names = self.outer.get("architectures")
         composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
@@ -404,11 +440,13 @@ class _Config:
                 self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
-        language = total
-        if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
-            self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
-            if total is not None:
+        language, encoders = total, None
+        if vision or isinstance(self.outer.get("audio_config"), dict):
+            encoders = None if architecture is None else self.encoders(architecture.embedding_length)
+            if encoders is None:
                 total = active = None
+            elif total is not None and active is not None:
+                total, active = total + encoders.parameters, active + encoders.parameters
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
@@ -421,12 +459,19 @@ class _Config:
             id=identifier(self.name),
             name=self.name,
             modality=modality,
-            parameters=Parameters(total=total, active=active),
+            parameters=Parameters(
+                total=total,
+                active=active,
+                encoders=encoders.parameters if encoders else None,
+                projector_bytes=encoders.projector_bytes if encoders else None,
+                encoder_type=encoders.type if encoders else None,
+            ),
             architecture=architecture,
             safety=Safety(remote_code=True if own_code else None),
             sources={
                 "architecture": shown(self.path),
                 **({"parameters": "sum over the architecture"} if total else {}),
+                **({"parameters.encoders": encoders.source} if encoders else {}),
                 **({"safety": f"auto_map in {shown(self.path)}"} if own_code else {}),
             },
             unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
@@ -513,6 +558,7 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -522,7 +568,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=max((group.heads for group in attention if group is not None), default=None),
+            heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -596,6 +642,9 @@ class _Config:
             return ["hybrid"] * layers
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
             return self.kimi_layers()
+        group = self.number("layer_group_size") if self.kind == "bailing_moe_v3" else None
+        if group:
+            return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
         every = self.number("full_attention_interval")
         if every:
             return ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
@@ -662,7 +711,8 @@ class _Config:
             # transformers 5 adds a sliding_window of half that, which is what lies on either side
             self.asked.update(("sliding_window", "global_attn_every_n_layers"))
             return self.number("local_attention") or None
-        window = self.number("sliding_window", "sliding_window_size", "attention_chunk_size", "window_size")
+        keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
         if self.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and self.get("sliding_window", "sliding_window_size") is None:
@@ -676,7 +726,7 @@ class _Config:
 
     def sliding(self) -> list[bool]:
         layers = self.layers
-        swa = self.per_layer("hybrid_layer_pattern")
+        swa = self.per_layer("hybrid_layer_pattern") or self.per_layer("sliding_window_layout")
         pattern = self.get("sliding_window_pattern", "_sliding_window_pattern")
         first = self.number("max_window_layers")
         rope = self.per_layer("no_rope_layers")
@@ -698,7 +748,7 @@ class _Config:
             return [(number + 1) % pattern != 0 for number in range(layers)]
         if self.text.get("use_sliding_window") is True and first is not None:
             return [number >= first for number in range(layers)]
-        every = _FULL_EVERY.get(self.kind)
+        every = self.number("global_attn_every_n_layers") or _FULL_EVERY.get(self.kind)
         if every is None:
             raise _UnclearWindow(f"sliding_window: {self.window():,} tokens, and the file does not say in which layers")
         return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
@@ -718,6 +768,9 @@ class _Config:
         kv_heads = self.kv_heads(number, heads)
         value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
         same = False
+        by_layer = self.per_layer("num_attention_heads_per_layer")
+        if by_layer:
+            heads = by_layer[number] if isinstance(by_layer[number], int) else 0
         if kind == "sliding":
             heads = self.positive("swa_num_attention_heads") or heads
             kv_heads = self.positive("swa_num_key_value_heads") or kv_heads
@@ -752,6 +805,8 @@ class _Config:
             values_from_keys=same,
             indexer_heads=indexer,
             indexer_length=indexed,
+            # MllamaTextCrossAttention
+            query_key_norm="head" if kind == "cross" else None,
         )
 
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
@@ -890,7 +945,7 @@ class _Config:
         if blocks:
             return self.block_length(blocks[number], width)
         # where every layer has experts, the width of a dense one stands in the file and means nothing
-        self.asked.update((*_LENGTH, "intermediate_size_mlp", "moe_intermediate_size"))
+        self.asked.update((*_LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
         experts = self.number(*_EXPERTS) or 0
         if (self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
             experts = 0
@@ -902,7 +957,8 @@ class _Config:
         if not experts or not self.has_experts(number):
             own = self.number("dense_intermediate_size", "intermediate_size_mlp")
             return FeedForward(layers=(), length=own if own and experts else self.length(width, number))
-        each = self.number("moe_intermediate_size", "ffn_hidden_size") or self.needed("intermediate_size", "n_inner")
+        each = self.number(*_EXPERT_LENGTH) or self.needed("intermediate_size", "n_inner")
+        groups = self.number("n_group") or 0
         return FeedForward(
             layers=(),
             length=each,
@@ -911,12 +967,25 @@ class _Config:
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
             router_bias=self.router_bias(),
-            beside_dense=self.length(width, number) if self.kind in ("gemma4", "gemma4_text") else None,
+            beside_dense=self.beside_dense(width, number),
+            groups=groups if groups > 1 else None,
+            groups_used=self.needed("topk_group") if groups > 1 else None,
         )
 
+    def beside_dense(self, width: int, number: int) -> int | None:
+        """The length of a dense feed-forward beside the experts."""
+        if self.kind == "arctic" and self.flag("parallel_attn_mlp_res"):
+            return width
+        beside = self.kind in ("gemma4", "gemma4_text") or (self.kind == "grok-1" and self.flag("residual_moe"))
+        return self.length(width, number) if beside else None
+
     def shared(self, each: int) -> int | None:
-        stated = self.number("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size")
+        stated = self.number(
+            "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
+        )
         number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        if number == 0:
+            return None
         if self.kind in ("llama4", "llama4_text"):
             return each
         if stated is not None and not (number and self.kind in ("minimax_m3",)):
@@ -926,7 +995,7 @@ class _Config:
     def router_bias(self) -> bool:
         return (
             self.get("topk_method") == "noaux_tc"
-            or self.kind in ("deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite")
+            or self.kind in _ROUTER_BIAS
             or (self.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and self.flag("use_routing_bias", "use_moe_router_bias"))
         )
 
@@ -935,10 +1004,18 @@ class _Config:
         if types:
             self.asked.update(("first_k_dense_replace", "moe_layer_freq"))
             return bool(types[number] == "sparse")
+        named = self.get("moe_layers_enum")
+        if isinstance(named, str) and named:
+            self.asked.update(("first_k_dense_replace", "moe_every_n_layer", "moe_layer_offset"))
+            return str(number) in named.replace(" ", "").split(",")
+        alike = self.per_layer("is_moe_layer")
+        if alike:
+            self.asked.update(("first_k_dense_replace", "first_last_k_dense_replace"))
+            return bool(alike[number])
         lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index") or 0
         only = self.get("mlp_only_layers") or []
         step = self.number("decoder_sparse_step", "interleave_moe_layer_step") or 1
-        every = self.get("moe_layer_freq")
+        every = self.get("moe_layer_freq", "moe_layer_frequency")
         period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
         if self.kind == "nomic_bert_moe":
             period, offset = self.number("moe_every_n_layers"), 1
@@ -1044,7 +1121,7 @@ class _Config:
         if isinstance(bias, bool) and bias != bool(row.get("attention_bias")) and not self.get("kv_lora_rank"):
             found["attention_bias"] = bias
         norm = self.get("use_qk_norm", "qk_layernorm")
-        if norm is True and not row.get("query_key_norm"):
+        if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
@@ -1079,6 +1156,16 @@ class _Config:
         part = self.outer.get("vision_config")
         places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
         return min(len(places), self.layers) or None if isinstance(places, list) else None
+
+    def encoders(self, text_width: int) -> Encoders | None:
+        """What the model sees or hears with; None, with the reason under `unknown`, where its size does not follow."""
+        from .encoders import Untold, encoders_of
+
+        try:
+            return encoders_of(self.outer, text_width, self.architectures)
+        except Untold as why:
+            self.unknown["parameters.encoders"] = f"the size of the vision or audio encoder does not follow from config.json: {why}"
+            return None
 
     def audio(self) -> Audio | None:
         if self.kind != "whisper":
@@ -1172,6 +1259,7 @@ _LAYER_KEYS = frozenset({
     "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
     "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
     "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers",
+    "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size", "short_conv_kernel_size",
     "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
 _OWN_CODE = frozenset(
@@ -1234,7 +1322,8 @@ _CLASSES: Mapping[str, str] = {
     "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral", "Qwen2ForCausalLM": "qwen2",
     "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3",
     "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
-    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3",
+    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3", "Grok1ForCausalLM": "grok-1",
+    "LLaDAMoEModelLM": "llada_moe",
 }  # fmt: skip
 
 

@@ -484,11 +484,12 @@ class _Model:
             self.unknown["license.id"] = "the header does not say"
         what = f"header of {shown(self.path)}" + (f" and its other {self.parts - 1:,} parts" if self.parts > 1 else "")
         stored = sum(prod(tensor.shape) for tensor in self.tensors if self.layer_of(tensor) >= self.layers)
-        encoder = self.is_encoder()
+        row = row_values(self.architectures, self.name)
+        embeds = self.is_encoder() and not (row and row.get("diffusion"))
         spec = ModelSpec(
             id=identifier(name),
             name=name,
-            modality="image" if self.name in _IMAGE_MODELS else "embedding" if encoder or self.number("pooling_type") else "text",
+            modality="image" if self.name in _IMAGE_MODELS else "embedding" if embeds or self.number("pooling_type") else "text",
             license=found,
             parameters=Parameters(total=total, active=active, mtp=stored or None),
             architecture=architecture,
@@ -597,6 +598,7 @@ class _Model:
         context = self.required("context_length")
         row = row_values(self.architectures, self.name)
         encoder = self.is_encoder()
+        embeds = encoder and not (row and row.get("diffusion"))
         if row is None and encoder:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
         if self.values.get(f"{self.name}.swin_norm"):
@@ -633,8 +635,8 @@ class _Model:
             heads=heads,
             vocabulary=vocabulary,
             context_tokens=context or None,
-            tied_embeddings="output.weight" not in self.shapes and not encoder,
-            output_matrix=not encoder,
+            tied_embeddings="output.weight" not in self.shapes and not embeds,
+            output_matrix=not embeds,
             attention=grouped(attention),
             recurrent=tuple(group for found in state.values() for group in grouped(found)),
             feed_forward=grouped(self.feed_forward(width)),
@@ -966,7 +968,7 @@ class _Model:
                 continue
             count = prod(tensor.shape)
             total += count
-            if "_exps." in tensor.name and len(tensor.shape) > 1:
+            if "exps." in tensor.name and len(tensor.shape) > 1:
                 used = self.number("expert_used_count")
                 inactive += count // tensor.shape[-1] * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
         if architecture is not None and not architecture.tensors:

@@ -117,6 +117,7 @@ _STYLES = {
     "arctic": Style(normalized=True, dense_beside="first"),
     "bailingmoe": _NORMALIZED,
     "bailingmoe2": _RESCALED,
+    "bailingmoe3": Style(normalized=True, rescaled=True, late_rows="after norm", gate_apart=True),
     "dbrx": Style(centred=True, normalized=True),
     "deepseek": _PLAIN,
     "dots1": _RESCALED,
@@ -125,6 +126,8 @@ _STYLES = {
     "grovemoe": _NORMALIZED,
     "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
     "laguna": _RESCALED,
+    "llada-moe": _PLAIN,
+    "rnd1": _NORMALIZED,
     "maple": Style(normalized=True, rope="sliding"),
     "mimo2": _NORMALIZED,
     "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
@@ -159,7 +162,7 @@ _STYLES = {
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2",
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2", "bailingmoe3",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
@@ -321,7 +324,7 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
 def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False) -> tuple[int, ...]:
     window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
     # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-    rows = room.encoded if row.encoder else min(room.micro_batch, logits_rows)
+    rows = room.encoded if row.embeds else min(room.encoded if row.encoder else room.micro_batch, logits_rows)
     positions = padded(1) if empty else room.full
     blocks = positions // _BLOCK_POSITIONS
     chosen = min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)

@@ -33,12 +33,12 @@ class Style(Record):
     is added to what at the end of a layer. `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is
     over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied.
     `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`:
-    all tokens pass the last layer, and rows are chosen "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward beside
-    the experts is added "first", before they read the layer's input, or "last". `unfused`: never flash attention. `normed_first`:
-    what attention gives is normed before rows are chosen. `routed_early`: the router reads what the layer is given.
-    `embedding_normed`: so are the embeddings, without a weight. `scaled_last`: what the last norm gives is scaled before the output
-    matrix reads it. `muted`: so many logits, those of images, are hidden in a copy of all. `skip`: the embeddings are added to what each
-    layer gives.
+    all tokens pass the last layer, and rows are chosen "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward
+    beside the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
+    scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
+    `routed_early`: the router reads what the layer is given. `embedding_normed`: so are the embeddings, without a weight.
+    `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits, those of images,
+    are hidden in a copy of all. `skip`: the embeddings are added to what each layer gives.
     """
 
     centred: bool = False
@@ -57,6 +57,7 @@ class Style(Record):
     rescaled: bool = False
     values_normed: bool = False
     dense_beside: str = ""
+    gate_apart: bool = False
     unfused: bool = False
     normed_first: bool = False
     routed_early: bool = False
@@ -244,7 +245,7 @@ class Builder:
         record, width = self.record, self.width
         record.moment = "the output matrix"
         entry = found = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
-        if self.row.encoder:
+        if self.row.embeds:
             return self.pooled(entry)
         if self.style.late_rows == "before norm":
             entry.kept = True
@@ -538,7 +539,8 @@ class Builder:
             taken = record.view(record.view(record.result((inner, tokens), normed)), strided=True)
             mixed = self.convolved(record.view(past), inner, (group.convolution or 1) - 1, taken)
             parts.append(record.view(record.over((inner, tokens), record.view(mixed))))
-        decay = record.result((inner, tokens), record.result((size, tokens), normed))
+        narrow = not self.row.wide_gates
+        decay = record.result((inner, tokens), record.result((size, tokens), normed) if narrow else normed)
         decay = record.over(sides, record.view(decay))
         rate = record.over((heads, tokens), record.view(record.result((heads, tokens), normed)))
         memory = self.fetch(state.memory)
@@ -547,7 +549,7 @@ class Builder:
         made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
         outputs = record.result(sides, record.view(made))
         record.expand(record.elsewhere(record.view(made)))
-        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))))
+        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))) if narrow else normed)
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
@@ -641,11 +643,7 @@ class Builder:
         if self.row.gated_query:
             gate = record.result((count * size, tokens), record.view(gate, strided=True))
             looked = record.over((count * size, tokens), looked, gate)
-        elif self.row.attention_gate == "element":
-            looked = record.over((count * value, tokens), looked, record.result((count * value, tokens), normed))
-        elif self.row.attention_gate == "head":
-            gate = record.view(record.result((count, tokens), normed))
-            looked = record.view(record.over((value, count, tokens), record.view(looked), gate))
+        looked = self.gated(looked, normed, count, value)
         if "attn_sub_norm" in self.row.norms:
             looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
@@ -698,6 +696,19 @@ class Builder:
             return normed
         sides = heads.query_latent_length, self.tokens
         return self.norm(self.record.result(sides, normed), *sides)
+
+    def gated(self, looked: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
+        """What attention gives, scaled by a matrix of its own."""
+        record, tokens = self.record, self.tokens
+        if self.row.attention_gate == "element":
+            return record.over((count * value, tokens), looked, record.result((count * value, tokens), normed))
+        if self.row.attention_gate != "head":
+            return looked
+        gate = record.view(record.result((count, tokens), normed))
+        if self.style.gate_apart:
+            gate = record.over((1, count, tokens), gate)
+        looked = record.over((value, count, tokens), record.view(looked), gate)
+        return record.result((count * value, tokens), looked) if self.style.gate_apart else record.view(looked)
 
     def in_blocks(self, heads: Attention) -> bool:
         """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a cache apart for each sequence."""
@@ -834,7 +845,7 @@ class Builder:
             shared = shared.replace(mask=self.chosen_alone(shared.mask, self.chosen))
         looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
         record.expand(looked)
-        return record.result((self.width, tokens), looked)
+        return record.result((self.width, tokens), self.gated(looked, normed, count, heads.value_length))
 
     def indexed(self, heads: Attention, normed: Tensor, packed: Tensor) -> Tensor:
         """Scores every cell by keys of the indexer's own, which it keeps, and names the highest."""

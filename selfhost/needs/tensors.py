@@ -59,16 +59,23 @@ class ArchitectureRow(Record):
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
+    wide_gates: bool = False
     pooler: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
     pooling: str = "mean"
+    diffusion: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
     tokenizer: str = ""
+
+    @property
+    def embeds(self) -> bool:
+        """An encoder that ends in vectors, not in text."""
+        return self.encoder and not self.diffusion
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
@@ -98,8 +105,11 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             where = set(layer.layers)
-            each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
-            found += each * (layer.experts - layer.used) // layer.experts
+            for group in groups:
+                if "exps." in group.name and "norm" not in group.name and where.intersection(group.layers):
+                    # GroveMoE has half as many of the smaller ones
+                    experts = group.shape[-1]
+                    found += count((group,)) * (experts - min(layer.used, experts)) // experts
     return found
 
 
@@ -179,7 +189,7 @@ class _Builder:
         self.add("token_embd", width, vocabulary + row.embedding_rows_beyond)
         if row.output_norm:
             self.add(row.output_norm, width, bias=row.norm_bias)
-        if model.output_matrix and not model.tied_embeddings and not row.encoder:
+        if model.output_matrix and not model.tied_embeddings and not row.embeds:
             self.add("output", width, vocabulary, bias=row.output_bias)
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
@@ -310,6 +320,10 @@ class _Builder:
         else:
             self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
+        if self.row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if self.row.attention_gate == "element" else 1), layers=layers)
+        if self.row.attention_sinks:
+            self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
@@ -367,8 +381,9 @@ class _Builder:
                     self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
                     self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
                 for name in "fg":
-                    self.add(f"blk.*.ssm_{name}_a", width, size, layers=layers)
-                    self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
+                    self.add(f"blk.*.ssm_{name}_a", width, inner if self.row.wide_gates else size, layers=layers)
+                    if not self.row.wide_gates:
+                        self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
                 self.add("blk.*.ssm_beta", width, heads, layers=layers)
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
