@@ -74,6 +74,7 @@ _GGUF: Mapping[str, str] = {
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
     "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
+    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -158,6 +159,7 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
+    "mlp_hidden_size",
     "dense_intermediate_size",
 )
 _EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
@@ -1146,6 +1148,9 @@ class _Config:
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
         name, mapped = _class_of(self.outer), self.outer.get("auto_map")
+        if self.kind == "dream":
+            # its bare class generates
+            return False
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False

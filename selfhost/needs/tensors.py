@@ -67,6 +67,7 @@ class ArchitectureRow(Record):
     encoder: bool = False
     pooling: str = "mean"
     diffusion: bool = False
+    unused_cache: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
