@@ -25,7 +25,7 @@ from selfhost.errors import Problem, SpecError
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
-from selfhost.needs import graphs, llamacpp, needs_of
+from selfhost.needs import decode_bytes_by_type, graphs, llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
 from selfhost.profiles import load
@@ -215,6 +215,19 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
         prod(shape) for _, shape, _ in placed(model)
     )
     assert local.spec.files[0].bytes == {model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size}
+
+
+def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
+    """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes are layers and 418,682,880 the output
+    matrix (its tensor table); the parameters are stored, and counted, once."""
+    local = read_local(make(tmp_path, "nanbeige4.2-3b"), ROWS)
+    architecture = local.spec.architecture
+    assert architecture is not None
+    assert (architecture.layers, architecture.stored_layers) == (44, 22)
+    read = decode_bytes_by_type(local.spec, None, "gguf", "Q4_K_M", ROWS)
+    assert sum(read.values()) == 2 * 1_865_048_064 + 418_682_880 + 4 * 3072
+    layer = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 3 * 3072 * 10_752 + 2 * 3072
+    assert local.spec.parameters.total == 22 * layer + 2 * 3072 * 166_144 + 3072
 
 
 @pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])

@@ -74,7 +74,7 @@ _GGUF: Mapping[str, str] = {
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
     "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
-    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed",
+    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -508,6 +508,7 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
+        loops = self.loops()
         encoder = bool(row and row.get("encoder"))
         tied = self.tied()
         if tied is None and encoder:
@@ -568,7 +569,7 @@ class _Config:
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
             plain_parts=stored.plain_parts,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
@@ -577,12 +578,13 @@ class _Config:
             context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
             tied_embeddings=bool(tied) and not encoder,
             output_matrix=not encoder and not self.headless(),
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=grouped(state),
-            feed_forward=grouped(feed_forward),
+            feed_forward=grouped(feed_forward * loops),
             positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
             token_types=(self.number("type_vocab_size") or None) if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
+            stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
             altup_inputs=self.number("altup_num_inputs") or None,
             deepstack_layers=self.deepstack(),
@@ -607,6 +609,18 @@ class _Config:
         if found > MAX_LAYERS:
             fail(self.path, f"is no usable config.json: {found:,} layers", f"the most that any model has is far below {MAX_LAYERS:,}")
         return found
+
+    def loops(self) -> int:
+        """How often the layers are run through, each time with a cache of their own."""
+        if self.kind != "nanbeige":
+            return 1
+        odd = [key for key in _LOOPS if self.flag(key)]
+        if odd:
+            raise _Unclear(f"{listed(odd)}: not understood")
+        loops = self.positive("num_loops") or 1
+        if self.layers * loops > MAX_LAYERS:
+            raise _Unclear(f"num_loops is {loops:,}, and there are {self.layers:,} layers")
+        return loops
 
     # -------- which layer is what
 
@@ -1302,6 +1316,10 @@ _OWN_CODE = frozenset(
 )
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
 _UNPACKED = frozenset({"minicpm3"})
+# what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
+_LOOPS = (
+    "enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc", "enable_depth_attention", "emb_neighbor_num",
+)  # fmt: skip
 # whose files may name one expert, and mean a dense feed-forward
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})

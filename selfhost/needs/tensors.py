@@ -156,16 +156,22 @@ class _Builder:
 
     def add(self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False) -> None:
         """`layers` None: a tensor outside the blocks; (): no layer has it."""
-        if layers == ():
+        where = () if layers is None else self.stored(layers)
+        if layers is not None and not where:
             return
-        where = layers or ()
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
-        if layers:
-            self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+        where = self.stored(layers)
+        if where:
+            self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
+
+    def stored(self, layers: tuple[int, ...]) -> tuple[int, ...]:
+        """Of these the layers that do not run through the weights of an earlier one."""
+        limit = self.architecture.stored_layers
+        return layers if limit is None else tuple(layer for layer in layers if layer < limit)
 
     def build(self) -> list[TensorGroup]:
         model = self.architecture
