@@ -9,6 +9,7 @@ import shutil
 import struct
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
@@ -27,6 +28,7 @@ from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
 from selfhost.needs import decode_bytes_by_type, graphs, llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
+from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
 from selfhost.profiles import load
 from selfhost.spec import Architecture, ModelSpec, read_model_spec
@@ -215,6 +217,32 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
         prod(shape) for _, shape, _ in placed(model)
     )
     assert local.spec.files[0].bytes == {model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size}
+
+
+@pytest.mark.parametrize("name", [name for name, model in measured().items() if "measured" in model])
+def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Path) -> None:
+    """Of every model of a file of its own: how many tensors of that name have that type. Which ones it leaves in 16 bits depends on
+    the file it is given."""
+    model = measured()[name]
+    architecture = read_local(make(tmp_path, name), ROWS).spec.architecture
+    assert architecture is not None
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    found: Counter[tuple[str, str]] = Counter()
+    for tensor in stored(architecture, row, model["quantization"], False):
+        if not tensor.type.startswith("F"):
+            found[tensor.name, tensor.type] += tensor.count
+    assert found == Counter(
+        (re.sub(r"blk\.\d+\.", "blk.*.", tensor), type) for tensor, _, type in placed(model) if not type.startswith("F")
+    )
+
+
+def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
+    """llama.cpp takes the count of 1 in the header of these files for none (src/llama-model.cpp, load_hparams)."""
+    plain = read_local(make(tmp_path, "hunyuan-7b"), ROWS).spec.architecture
+    more = {"hunyuan-dense.expert_count": 1, "hunyuan-dense.expert_used_count": 1}
+    assert plain is not None
+    assert plain == read_local(make(tmp_path, "hunyuan-7b", **more), ROWS).spec.architecture
 
 
 def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ _GEMMA3N_CACHE_LAYERS = 20
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
+# whose header may say one expert, and mean a dense feed-forward (src/llama-model.cpp, load_hparams)
+_ONE_EXPERT = frozenset({"hunyuan-dense", "hunyuan_vl"})
 _DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 
 
@@ -557,6 +559,8 @@ class _Model:
     def refuse_other_experts(self) -> None:
         """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
         experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
+        if experts == 1 and self.name in _ONE_EXPERT:
+            return
         stored = {shape[2] for name, shape in self.shapes.items() if name.endswith("ffn_down_exps.weight") and len(shape) == 3}
         if used > experts or (stored and stored != {experts}):
             there = f", and its tensors hold {max(stored):,}" if stored else ""

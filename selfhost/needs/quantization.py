@@ -145,7 +145,8 @@ class _Recipe:
         first = next((group for group in architecture.attention if 0 in group.layers or row.name in _KEYS_STATED_ONCE), None)
         self.sharing = 0 if first is None else first.heads if first.kind == "latent" else first.heads // max(1, first.kv_heads)
         # what llama.cpp takes for a model of 70B (src/models)
-        self.seventy = architecture.layers == 80 and (row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1))
+        named = row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1)
+        self.seventy = architecture.layers == 68 if row.name == "jais2" else architecture.layers == 80 and named
         values = sorted((layer, group.name) for group in groups if _is_value(group.name) for layer in group.layers)
         downs = sorted((layer, group.name) for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
         # llama-quantize counts these tensors in the order of their layers, and of their names in one layer
