@@ -237,6 +237,15 @@ def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize(("program", "known"), [("llama.cpp", False), ("llama-cpp-python", True)])
+def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(program: str, known: bool, tmp_path: Path) -> None:
+    """PLM: 0c1e570 aborts in each measured case with flash attention, its default; llama-cpp-python leaves it off."""
+    verdict = check(make(tmp_path, "plm-1.8b"), Workload(runtime=program, min_tokens_per_second=0), machine=WITHOUT_GPU)
+    assert verdict.needs is not None
+    assert (verdict.needs.memory is not None) is known
+    assert any("--flash-attn off" in (unread.remedy or "") for unread in verdict.needs.unknown) is not known
+
+
 def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
     """llama.cpp takes the count of 1 in the header of these files for none (src/llama-model.cpp, load_hparams)."""
     plain = read_local(make(tmp_path, "hunyuan-7b"), ROWS).spec.architecture
@@ -291,7 +300,8 @@ WEIGHTS = ("weights", "repacked_weights")
 def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
     """To the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
     model = measured()[name]
-    verdict = check(make(tmp_path, name), Workload(runtime="llama.cpp"), machine=WITHOUT_GPU)
+    program = "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
+    verdict = check(make(tmp_path, name), Workload(runtime=program), machine=WITHOUT_GPU)
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]

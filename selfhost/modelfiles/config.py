@@ -82,7 +82,7 @@ _GGUF: Mapping[str, str] = {
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
     "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
-    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige",
+    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige", "plm": "plm",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -1422,13 +1422,14 @@ _OWN_CODE = frozenset(
         "plamo",
         "plamo2",
         "plamo3",
+        "plm",
         "qwen",
         "spark2_5",
         "xverse",
     }
 )
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
-_UNPACKED = frozenset({"minicpm3"})
+_UNPACKED = frozenset({"minicpm3", "plm"})
 # what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
 _LOOPS = (
     "enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc", "enable_depth_attention", "emb_neighbor_num",

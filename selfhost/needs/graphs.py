@@ -143,6 +143,7 @@ _STYLES = {
     "refact": Style(rope="none"),
     "codeshell": _CENTRED,
     "plamo3": _PLAIN,
+    "plm": _PLAIN,
     "nanbeige": _PLAIN,
     "llama-embed": _PLAIN,
     "dream": _PLAIN,

@@ -71,6 +71,7 @@ class ArchitectureRow(Record):
     pooling: str = "mean"
     diffusion: bool = False
     unused_cache: bool = False
+    stops_with_flash: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
