@@ -260,6 +260,7 @@ class Architecture(Record):
     token_types: int | None = None
     output_matrix: bool = True
     cache_layers: int | None = None
+    stored_layers: int | None = None
     per_layer_embedding_length: int | None = None
     altup_inputs: int | None = None
     deepstack_layers: int | None = None
@@ -933,6 +934,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         token_types=table.integer("token_types", minimum=1),
         output_matrix=table.boolean("output_matrix") is not False,
         cache_layers=table.integer("cache_layers", minimum=1, maximum=layers or MAX_LAYERS),
+        stored_layers=table.integer("stored_layers", minimum=1, maximum=layers or MAX_LAYERS),
         per_layer_embedding_length=table.integer("per_layer_embedding_length", minimum=1),
         altup_inputs=table.integer("altup_inputs", minimum=1),
         deepstack_layers=table.integer("deepstack_layers", minimum=1, maximum=layers or MAX_LAYERS),

@@ -82,7 +82,8 @@ _GGUF: Mapping[str, str] = {
     "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
-    "panguembedded": "pangu-embedded", "plamo": "plamo",
+    "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
+    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige", "plm": "plm",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -109,7 +110,7 @@ _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3",
+    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3", "plamo3",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
@@ -159,6 +160,7 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
+    "mlp_hidden_size",
     "dense_intermediate_size",
     "d_ff",
 )
@@ -538,6 +540,7 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
+        loops = self.loops()
         encoder = bool(row and row.get("encoder"))
         tied = self.tied()
         if tied is None and encoder:
@@ -603,7 +606,7 @@ class _Config:
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
             plain_parts=stored.plain_parts,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
@@ -612,13 +615,14 @@ class _Config:
             context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
             tied_embeddings=bool(tied) and not encoder,
             output_matrix=not encoder and not self.headless(),
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=grouped(state),
-            feed_forward=grouped(feed_forward),
+            feed_forward=grouped(feed_forward * loops),
             table_length=table,
             positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
+            stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
             altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
             deepstack_layers=self.deepstack(),
@@ -659,6 +663,18 @@ class _Config:
         if found > MAX_LAYERS:
             fail(self.path, f"is no usable config.json: {found:,} layers", f"the most that any model has is far below {MAX_LAYERS:,}")
         return found
+
+    def loops(self) -> int:
+        """How often the layers are run through, each time with a cache of their own."""
+        if self.kind != "nanbeige":
+            return 1
+        odd = [key for key in _LOOPS if self.flag(key)]
+        if odd:
+            raise _Unclear(f"{listed(odd)}: not understood")
+        loops = self.positive("num_loops") or 1
+        if self.layers * loops > MAX_LAYERS:
+            raise _Unclear(f"num_loops is {loops:,}, and there are {self.layers:,} layers")
+        return loops
 
     # -------- which layer is what
 
@@ -772,7 +788,7 @@ class _Config:
         window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
-        if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
+        if self.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and self.get("sliding_window", "sliding_window_size") is None:
             # other models have these two keys for something else
             window = None
         if self.text.get("use_sliding_window") is False:
@@ -1270,6 +1286,9 @@ class _Config:
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
         name, mapped = _class_of(self.outer), self.outer.get("auto_map")
+        if self.kind == "dream":
+            # its bare class generates
+            return False
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
@@ -1450,12 +1469,19 @@ _OWN_CODE = frozenset(
         "phi3_v",
         "plamo",
         "plamo2",
+        "plamo3",
+        "plm",
         "qwen",
+        "spark2_5",
         "xverse",
     }
 )
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
-_UNPACKED = frozenset({"minicpm3"})
+_UNPACKED = frozenset({"minicpm3", "plm"})
+# what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
+_LOOPS = (
+    "enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc", "enable_depth_attention", "emb_neighbor_num",
+)  # fmt: skip
 # whose files may name one expert, and mean a dense feed-forward
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})

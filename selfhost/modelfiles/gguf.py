@@ -124,6 +124,8 @@ _GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
+# whose header may say one expert, and mean a dense feed-forward (src/llama-model.cpp, load_hparams)
+_ONE_EXPERT = frozenset({"hunyuan-dense", "hunyuan_vl"})
 _DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 
 
@@ -563,6 +565,8 @@ class _Model:
     def refuse_other_experts(self) -> None:
         """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
         experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
+        if experts == 1 and self.name in _ONE_EXPERT:
+            return
         stored = {shape[2] for name, shape in self.shapes.items() if name.endswith("ffn_down_exps.weight") and len(shape) == 3}
         if used > experts or (stored and stored != {experts}):
             there = f", and its tensors hold {max(stored):,}" if stored else ""
@@ -634,23 +638,29 @@ class _Model:
             shared = max(0, layers - _GEMMA3N_CACHE_LAYERS)
         if shared >= layers:
             self.damaged(f"all {layers:,} layers read the cache of an earlier one")
+        feed_forward = self.feed_forward(width)
+        # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
+        loops = self.number("num_loops") or 1
+        if layers * loops > MAX_LAYERS:
+            self.damaged(f"{loops:,} runs through {layers:,} layers")
         made = Architecture(
             row=self.name,
             runs_in_gguf=True,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=heads,
             vocabulary=vocabulary,
             context_tokens=context or None,
             tied_embeddings="output.weight" not in self.shapes and not embeds,
             output_matrix=not embeds,
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=tuple(group for found in state.values() for group in grouped(found)),
-            feed_forward=grouped(self.feed_forward(width)),
+            feed_forward=grouped(feed_forward * loops),
             # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
             positions=rows + 2 if rows and token_types == 1 else rows,
             token_types=token_types,
             cache_layers=layers - shared if shared else None,
+            stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
             altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,

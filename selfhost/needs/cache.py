@@ -39,7 +39,7 @@ class CacheGroup(Record):
 
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders and for models that keep a state alone."""
-    if row is not None and row.encoder:
+    if row is not None and row.encoder and not row.unused_cache:
         return ()
     made = []
     for group in architecture.attention:

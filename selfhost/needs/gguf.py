@@ -325,6 +325,12 @@ def _cache(
     groups = llamacpp.groups_of(architecture, row)
     if not groups:
         return []
+    if runtime.flash_attention and row.stops_with_flash:
+        return Unread(
+            fact="memory.kv_cache",
+            reason=f"llama.cpp stops at {row.name} while flash attention is on, as it is unless told",
+            remedy="start it with --flash-attn off, or judge llama-cpp-python, which leaves it off",
+        )
     if not runtime.flash_attention and asked.value_type not in ("f16", "f32", "bf16"):
         return Unread(
             fact="memory.kv_cache",

@@ -33,12 +33,12 @@ class Style(Record):
     is added to what at the end of a layer. `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is
     over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied.
     `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`:
-    all tokens pass the last layer, and rows are chosen "before norm" or "after norm". `dense_beside`: a dense feed-forward beside
-    the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
+    all tokens pass the last layer, and rows are chosen "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward
+    beside the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
     scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
     `routed_early`: the router reads what the layer is given. `embedding_normed`: so are the embeddings, without a weight.
     `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits, those of images,
-    are hidden in a copy of all.
+    are hidden in a copy of all. `skip`: the embeddings are added to what each layer gives.
     """
 
     centred: bool = False
@@ -64,6 +64,7 @@ class Style(Record):
     embedding_normed: bool = False
     scaled_last: bool = False
     muted: int = 0
+    skip: bool = False
 
 
 class _Attending(Record):
@@ -161,7 +162,7 @@ class Builder:
         for layer in range(model.layers):
             heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
             # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
-            deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)) else -1
+            deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length or self.style.skip else 0)) else -1
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
@@ -233,7 +234,10 @@ class Builder:
             found = record.over((width, tokens), *pair)
         if self.row.embedding_norm or self.style.embedding_normed:
             found = self.norm(found, width, tokens)
-        section = record.section((), *self.fetched_early(0, found))
+        if self.style.skip:
+            record.expand(found)
+            self.embedded = found
+        section = record.section((), *(() if self.style.skip else self.fetched_early(0, found)))
         if self.embedded is not None:
             record.share(self.embedded)
         return section
@@ -247,14 +251,16 @@ class Builder:
         if self.style.late_rows == "before norm":
             entry.kept = True
             found = record.result((width, LOGITS_ROWS), entry, self.rows)
-        found = self.norm(found, width, self.tokens if self.style.late_rows == "after norm" else LOGITS_ROWS)
+        side = self.tokens if self.style.late_rows in ("after norm", "never") else LOGITS_ROWS
+        found = self.norm(found, width, side)
         found.kept = True
         if self.style.late_rows == "after norm":
             found = record.result((width, LOGITS_ROWS), found, self.rows)
             found.kept = True
+            side = LOGITS_ROWS
         if self.style.scaled_last:
-            found = record.result((width, LOGITS_ROWS), found)
-        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS
+            found = record.result((width, side), found)
+        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, side
         logits = record.result(sides, found)
         if self.style.muted:
             logits = record.result(sides, logits, record.over((self.style.muted,), record.input(self.style.muted)))
@@ -312,8 +318,8 @@ class Builder:
         record, style, norms = self.record, self.style, self.row.norms
         heads, state, wide, rotated, last, deep = layer.heads, layer.state, layer.wide, layer.rotated, layer.last, layer.deep
         width, side = self.width, self.tokens
-        if deep == 0 and self.embedded is not None and self.model.deepstack_layers:
-            residual = record.view(self.embedded, strided=True)
+        if deep == 0 and self.embedded is not None and (self.model.deepstack_layers or style.skip):
+            residual = self.embedded if style.skip else record.view(self.embedded, strided=True)
         residual_of_first = residual
         record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
         normed = self.norm(residual, width, side) if layer.normed else residual
@@ -376,6 +382,9 @@ class Builder:
             total = record.over((width, side), total, term)
         if self.model.per_layer_embedding_length:
             return self.per_layer(self.model.per_layer_embedding_length, total, residual_of_first, deep == 0)
+        if style.skip and self.embedded is not None:
+            skipped = record.result((width, side), self.embedded, self.rows) if last else self.embedded
+            return record.over((width, side), total, record.over((width, side), skipped))
         if deep >= 0 and self.embedded is not None:
             total = record.over((width, side), total, record.view(self.embedded, strided=True))
         return total

@@ -54,6 +54,8 @@ class ArchitectureRow(Record):
     projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
+    gains: bool = False
+    visual_experts: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
@@ -73,6 +75,8 @@ class ArchitectureRow(Record):
     relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
+    unused_cache: bool = False
+    stops_with_flash: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
@@ -167,9 +171,9 @@ class _Builder:
 
     def add(self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False) -> None:
         """`layers` None: a tensor outside the blocks; (): no layer has it."""
-        if layers == ():
+        where = () if layers is None else self.stored(layers)
+        if layers is not None and not where:
             return
-        where = layers or ()
         if self.row.stacks and layers is not None:
             for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
                 short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
@@ -180,8 +184,14 @@ class _Builder:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
-        if layers:
-            self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+        where = self.stored(layers)
+        if where:
+            self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
+
+    def stored(self, layers: tuple[int, ...]) -> tuple[int, ...]:
+        """Of these the layers that do not run through the weights of an earlier one."""
+        limit = self.architecture.stored_layers
+        return layers if limit is None else tuple(layer for layer in layers if layer < limit)
 
     def plain_outside(self, name: str, *shape: int) -> None:
         self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
@@ -252,10 +262,13 @@ class _Builder:
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
-        if row.layer_scale and self.gguf:
+        if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
             self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
+        if row.gains:
+            for name in ("attn_output", "ffn_down"):
+                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -319,13 +332,16 @@ class _Builder:
             for part in ("q", "k", "v"):
                 self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
             self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
+        if row.visual_experts:
+            self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
+            self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
             self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
-                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else own)):
+                self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
                     self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
@@ -510,6 +526,9 @@ class _Builder:
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
+        if row.visual_experts:
+            for name, shape in (("gate", (width, length)), ("up", (width, length)), ("down", (length, width))):
+                self.add(f"blk.*.vis_{name}", *shape, layers=layers)
 
     def multi_token_prediction(self, blocks: int) -> None:
         """Blocks shaped like the last layer, with one matrix that joins the hidden state and the next token."""
