@@ -7,9 +7,11 @@
 
 MODEL.json holds `source` (where shapes and metadata are from), `architecture`, `metadata` (keys without the architecture in front;
 `tokenizer.…` as they are) and `tensors`: name with `*` for the layer, then lines of [layers, shape], the row length first; layers are
-`start:stop:step`, a list, or null for a tensor outside the layers. llama-quantize --dry-run chooses the types, llama.cpp's own
-no-allocation path measures; both are added to the file: a third entry in each line, and `quantization`, `tensor_bytes`, `columns`,
-`cases`. Options are drawn by chance of those that llama.cpp takes, the same for the same name.
+`start:stop:step`, a list, or null for a tensor outside the layers. It may hold `config`: what of the published config.json bears on
+them, or its name in tests/data/headers/configs/. llama-quantize --dry-run chooses the types, llama.cpp's own no-allocation path
+measures; both are added to the file: a third entry in each line, and `quantization`, `tensor_bytes`, `columns`, `cases`. Options are
+drawn by chance of those that llama.cpp takes, the same for the same name. An encoder (`attention.causal` false) makes embeddings of
+all its tokens, as every program has it do.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def main() -> int:
         write(file, model, tensors, types, asked.quantization)
         cases, sizes = [], set()
         for case in options(asked.model.stem, model, asked.cases):
-            found = probe(asked.programs, file, case)
+            found = probe(asked.programs, file, case, encoder=_encodes(model))
             if found is None:
                 continue
             sizes.add(found[0])
@@ -84,6 +86,10 @@ def placed(model: dict[str, Any]) -> Placed:
                 last = name.startswith("output")
                 found.append(((1 << 20) if last else -1 if layer is None else layer, number, whole, line[1]))
     return [(name, shape) for _, _, name, shape in sorted(found, key=lambda entry: entry[:2])]
+
+
+def _encodes(model: dict[str, Any]) -> bool:
+    return model["metadata"].get("attention.causal") is False
 
 
 def write(path: Path, model: dict[str, Any], tensors: Placed, types: dict[str, str], quantization: str) -> None:
@@ -146,12 +152,12 @@ def options(name: str, model: dict[str, Any], count: int) -> list[dict[str, Any]
         rows = draw.choice((sequences, sequences, 0))
         case = (context * sequences, batch, micro, sequences, draw.choice((0, 1)) if sequences > 1 else 0, flash, keys, values, rows)
         found.append(dict(zip(COLUMNS, case, strict=True)))
-    return found
+    return [case | {"n_outputs_max": 0} for case in found] if _encodes(model) else found
 
 
-def probe(programs: Path, file: Path, case: dict[str, Any]) -> tuple[int, int, int] | None:
+def probe(programs: Path, file: Path, case: dict[str, Any], *, encoder: bool = False) -> tuple[int, int, int] | None:
     """Bytes of the tensors, of cache and state, of the compute buffer; None for what llama.cpp does not take, told on standard error."""
-    command = [str(programs / "gguf-probe"), "-m", str(file), "-no-alloc", "1"]
+    command = [str(programs / "gguf-probe"), "-m", str(file), "-no-alloc", "1", "-emb", str(int(encoder))]
     run = subprocess.run(
         [*command, *(text for key, value in case.items() for text in (_FLAGS[key], str(value)))], capture_output=True, text=True
     )

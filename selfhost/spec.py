@@ -1064,7 +1064,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     window_tokens = line.integer("window_tokens", required=kind == "sliding", minimum=1)
     latent_length = line.integer("latent_length", required=kind == "latent", minimum=1)
     query_latent_length = line.integer("query_latent_length", minimum=1)
-    rope_length = line.integer("rope_length", required=kind == "latent", minimum=1)
+    rope_length = line.integer("rope_length", required=kind == "latent" or "latent_length" in line, minimum=1)
     indexer_heads = line.integer("indexer_heads", required="indexer_length" in line, minimum=1)
     indexer_length = line.integer("indexer_length", required="indexer_heads" in line, minimum=1)
     values_from_keys = line.boolean("values_from_keys")
@@ -1072,12 +1072,14 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     line.close()
     if kind is not None:
         _only_with(line, ("window_tokens",), kind == "sliding", 'kind = "sliding"')
-        _only_with(line, _LATENT_KEYS, kind == "latent", 'kind = "latent"')
+        _only_with(line, _LATENT_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
         _only_with(line, _INDEXER_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
     if heads is None and "heads" not in line and "heads" not in line.document.values["architecture"]:
         line.problem("heads", "is missing, here and in [architecture]")
     if heads is not None and kv_heads is not None and kv_heads > heads:
         line.problem("kv_heads", f"is {kv_heads:,}, more than the {heads:,} heads")
+    if kind == "full" and rope_length is not None and key_length is not None and rope_length >= key_length:
+        line.problem("rope_length", f"is {rope_length:,}, and the whole key {key_length:,}")
     if at is None or kind is None or heads is None or kv_heads is None or key_length is None or value_length is None:
         return None
     return Attention(
@@ -1105,7 +1107,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
     norm = line.boolean("norm")
     line.close()
     if kind is not None:
-        optional = {"kda": ("value_length",), "mamba2": ("norm",)}.get(kind, ())
+        optional = {"kda": ("value_length",), "mamba": ("heads",), "mamba2": ("norm",)}.get(kind, ())
         for key in (*_RECURRENT_SIZES, "norm"):
             if key in line and key not in required and key not in optional:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")

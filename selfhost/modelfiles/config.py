@@ -24,7 +24,7 @@ from ..spec import (
     Recurrent,
     Safety,
 )
-from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .naming import clean, grouped, identifier, listed, name_of, plamo2_rank, row_values
 from .source import fail, read_json, shown
 
 TYPE_CHECKING = False
@@ -49,6 +49,8 @@ _GGUF: Mapping[str, str] = {
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
+    "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
+    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
@@ -66,7 +68,15 @@ _GGUF: Mapping[str, str] = {
     "qwen3_vl": "qwen3vl", "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe",
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
+    "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
+    "minicpm3": "minicpm3",
 }  # fmt: skip
+# models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
+_DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
+    ("bert", "position_embedding_type", "alibi", "jina_bert_v2"),
+    ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
+    ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
+)
 # model types without a GGUF architecture whose layers are ordinary; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
     "gptj": "gptj",
@@ -84,7 +94,7 @@ _FULL_EVERY: Mapping[str, int] = {
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm",
+    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
 })  # fmt: skip
 _UNTIED = frozenset({
     "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
@@ -93,8 +103,8 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "dots1", "bailing_moe", "bailing_moe_v2", "arctic", "exaone_moe",
-    "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "dots1", "bailing_moe", "bailing_moe_v2", "arctic",
+    "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -119,17 +129,20 @@ _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
+# tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
+_NOMIC_MOE_TOKENS = 512
+_ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
-_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim")
-_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
+_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_query_heads")
 _KV_HEADS = (
     "num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads", "num_attention_groups",
 )  # fmt: skip
 _CONTEXT = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
-    "model_max_length", "seq_len",
+    "model_max_length", "seq_len", "max_context_length",
 )  # fmt: skip
 _LENGTH = (
     "intermediate_size",
@@ -169,7 +182,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -307,6 +320,9 @@ class _Config:
             self.kind = _kind_of_class(inner) or self.outer_kind
         if not self.kind:
             self.kind = _kind_of_class(values)
+        for kind, key, value, name_here in _DISGUISED:
+            if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
+                self.kind = name_here
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
@@ -349,6 +365,15 @@ class _Config:
         if not 0 <= value < _MAX_NUMBER:
             raise _Unclear(f"{self.stated(keys)} is {_short(value)}, which is no number of a model")
         return value
+
+    def of_layer(self, layer: int, *keys: str) -> int | None:
+        """The number of that layer, where the file lists one for each; else that of all."""
+        value = self.get(*keys)
+        if not isinstance(value, list) or len(value) < self.layers:
+            return self.positive(*keys)
+        if isinstance(value[layer], bool) or not isinstance(value[layer], int) or not 0 < value[layer] < _MAX_NUMBER:
+            raise _Unclear(f"{self.stated(keys)} is {_short(value[layer])} for layer {layer}")
+        return int(value[layer])
 
     def stated(self, keys: Sequence[str]) -> str:
         """The first of these keys that has a value."""
@@ -403,6 +428,9 @@ class _Config:
         )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
+            if self.kind == "jina_bert_v3":
+                total = active = None
+                self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
         language = total
@@ -453,7 +481,6 @@ class _Config:
             feed_forward = [self.feed_forward(number, kind, width) for number, kind in enumerate(kinds)]
         except _Unclear as why:
             incomplete = str(why)
-        tied = self.tied()
         gguf = _GGUF.get(self.kind)
         if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "nemotron_h_moe"
@@ -461,7 +488,12 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
-        context = self.number(*_CONTEXT) or None
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
+        tied = self.tied()
+        if tied is None and encoder:
+            # no encoder has an output matrix
+            tied = False
+        context = self.context()
         shared = self.number("num_kv_shared_layers") or 0
         if shared >= layers:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
@@ -492,6 +524,8 @@ class _Config:
         if tied is None and incomplete is None:
             incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
+        if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
+            incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise _Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
@@ -501,8 +535,7 @@ class _Config:
                 name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        positions_left = self.kind in ("roberta", "xlm-roberta")
-        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
+        positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -512,7 +545,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=max((layer.heads for layer in attention if layer is not None), default=self.number(*_HEADS)) or None,
+            heads=max((group.heads for group in attention if group is not None), default=None),
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -532,6 +565,12 @@ class _Config:
             audio=audio,
             **extra,
         )
+
+    def context(self) -> int | None:
+        if self.kind == "nomic_bert_moe":
+            self.asked.update(_CONTEXT)
+            return _NOMIC_MOE_TOKENS
+        return self.number(*_CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
 
     def layer_count(self) -> int:
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
@@ -572,8 +611,10 @@ class _Config:
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
-        if self.kind in ("mamba", "falcon_mamba"):
-            return ["mamba"] * layers
+        if self.kind in _MAMBAS:
+            return [_MAMBAS[self.kind]] * layers
+        if self.kind == "plamo2":
+            return self.plamo_layers()
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
@@ -621,6 +662,16 @@ class _Config:
             raise _Unclear("linear_attn_config does not name each layer once")
         return ["full" if number in full else "kda" for number in range(1, self.layers + 1)]
 
+    def plamo_layers(self) -> list[str]:
+        """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
+        step, layers = self.needed("mamba_step"), self.layers
+        full = self.get("full_attention_idx")
+        if self.get("mamba_enabled") is False or layers <= step // 2:
+            raise _Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
+        sliding = "full" if self.window() is None else "sliding"
+        named = full if isinstance(full, list) else []
+        return ["mamba" if number % step != step // 2 else "full" if number in named else sliding for number in range(layers)]
+
     def block_kind(self, block: Any) -> str:
         part = block.get("attention") if isinstance(block, dict) else None
         if not isinstance(part, dict):
@@ -631,6 +682,12 @@ class _Config:
 
     def window(self) -> int | None:
         """Tokens; None where no layer has a window shorter than the context."""
+        if self.kind == "plamo2":
+            return self.number("attention_window_size") or None
+        if self.kind == "modernbert":
+            # transformers 5 adds a sliding_window of half that, which is what lies on either side
+            self.asked.update(("sliding_window", "global_attn_every_n_layers"))
+            return self.number("local_attention") or None
         keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
         window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
@@ -655,6 +712,8 @@ class _Config:
             return [False] * layers
         if swa:
             return [item == 1 for item in swa]
+        if self.kind == "modernbert":
+            return [bool(number % self.needed("global_attn_every_n_layers")) for number in range(layers)]
         if self.kind in ("llama4_text", "llama4"):
             # a layer without rope attends to everything
             return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
@@ -674,12 +733,12 @@ class _Config:
     # -------- what a layer has
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
-        heads = self.needed(*_HEADS)
+        heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
         latent = self.number("kv_lora_rank")
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -747,7 +806,9 @@ class _Config:
         groups = self.number("multi_query_group_num")
         if self.flag("multi_query_attention") and groups:
             return groups
-        stated = self.positive(*_KV_HEADS)
+        if self.flag("group_query_attention") and self.number("num_query_groups"):
+            return self.needed("num_query_groups")
+        stated = self.of_layer(number, *_KV_HEADS)
         one = self.flag("multi_query")
         self.asked.update(("new_decoder_architecture", "multi_query_attention"))
         # Falcon's older classes ignore num_kv_heads where multi_query is set
@@ -761,11 +822,11 @@ class _Config:
         own = types is None or types[number] == "full"
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
         return Attention(
-            kind="latent",
+            kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim"),
+            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
             value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
@@ -798,6 +859,17 @@ class _Config:
             )
         size = self.needed("mamba_d_state", "ssm_state_size", "state_size")
         taps = self.needed("mamba_d_conv", "conv_kernel")
+        if self.kind == "plamo2":
+            heads = self.needed("mamba_num_heads")
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=heads * self.needed("hidden_size_per_head"),
+                state_length=size,
+                time_step_rank=plamo2_rank(width),
+                heads=heads,
+            )
         if kind == "mamba":
             return Recurrent(
                 kind=kind,
@@ -807,7 +879,8 @@ class _Config:
                 state_length=size,
                 time_step_rank=self.time_step_rank(width),
             )
-        heads, length = self.needed("mamba_n_heads", "mamba_num_heads"), self.number("mamba_d_head", "mamba_head_dim")
+        heads = self.needed("mamba_n_heads", "mamba_num_heads", *(("num_heads",) if self.kind == "mamba2" else ()))
+        length = self.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if self.kind == "mamba2" else ()))
         inner = self.number("mamba_d_ssm") or (heads * length if length else 0) or self.inner(width)
         norm = self.text.get("mamba_rms_norm") if self.kind == "falcon_h1" else None
         self.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
@@ -836,7 +909,8 @@ class _Config:
         return self.needed("time_step_rank", "mamba_dt_rank")
 
     def feed_forward(self, number: int, kind: str, width: int) -> FeedForward | None:
-        if self.kind in ("mamba", "falcon_mamba"):
+        if self.kind in _MAMBAS:
+            self.asked.add("intermediate_size")
             return None
         if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
             return self.nemotron(number, kind)
@@ -846,7 +920,7 @@ class _Config:
         # where every layer has experts, the width of a dense one stands in the file and means nothing
         self.asked.update((*_LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
         experts = self.number(*_EXPERTS) or 0
-        if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
+        if (self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
             experts = 0
         used = self.number(*_USED) or 0
         if used > experts > 0:
@@ -856,7 +930,7 @@ class _Config:
         if not experts or not self.has_experts(number):
             own = self.number("dense_intermediate_size", "intermediate_size_mlp")
             return FeedForward(layers=(), length=own if own and experts else self.length(width, number))
-        each = self.number(*_EXPERT_LENGTH) or self.needed("intermediate_size")
+        each = self.number(*_EXPERT_LENGTH) or self.needed("intermediate_size", "n_inner")
         groups = self.number("n_group") or 0
         return FeedForward(
             layers=(),
@@ -916,6 +990,8 @@ class _Config:
         step = self.number("decoder_sparse_step", "interleave_moe_layer_step") or 1
         every = self.get("moe_layer_freq", "moe_layer_frequency")
         period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
+        if self.kind == "nomic_bert_moe":
+            period, offset = self.number("moe_every_n_layers"), 1
         self.asked.update(("moe_layer_num_skipped", "moe_layers"))
         if period:
             return number % period == offset
@@ -937,7 +1013,15 @@ class _Config:
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
             self.asked.add("intermediate_size")
             return shared
+        if self.kind == "openelm":
+            return self.multiplied(width, number)
         found = stated or self.number(*_LENGTH)
+        if self.kind == "qwen" and found:
+            # gate and up together
+            return found // 2
+        if self.kind == "gpt_refact" and not found:
+            # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
+            return -(-(8 * width // 3) // 256) * 256
         lengths = self.get("intermediate_size")
         if isinstance(lengths, list):
             raise _Unclear("intermediate_size differs from layer to layer")
@@ -946,9 +1030,21 @@ class _Config:
             if not ratio:
                 raise _Unclear("intermediate_size is missing")
             found = ratio * width
+        if self.kind == "neobert":
+            # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a multiple of 8
+            found = -(-int(2 * found / 3) // 8) * 8
         shared_from = self.layers - (self.number("num_kv_shared_layers") or 0)
         wide = self.flag("use_double_wide_mlp") and number >= shared_from
         return 2 * found if wide else found
+
+    def multiplied(self, width: int, number: int) -> int:
+        """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded, and no less than nine tenths of it."""
+        factors, step = self.per_layer("ffn_multipliers"), self.needed("ffn_dim_divisor")
+        factor = factors[number] if factors else None
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
+            raise _Unclear("ffn_multipliers: not understood")
+        found = max(step, int(factor * width + step / 2) // step * step)
+        return found + step if found < 0.9 * factor * width else found
 
     def adjusted(self) -> int:
         """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
@@ -1006,24 +1102,19 @@ class _Config:
         kind = (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         if kind == "llama3" and row.get("rope_factors") != "freqs":
             found["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe") and row.get("rope_factors") != "long_short":
+        long_short = kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe")
+        if long_short and row.get("rope_factors") != "long_short":
             found["rope_factors"] = "long_short"
         return found
 
     def tied(self) -> bool | None:
-        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying"):
+        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
                 value = self.outer.get(key)
             if isinstance(value, bool):
                 return value
-        return (
-            True
-            if self.kind in _TIED
-            else False
-            if self.kind in _UNTIED or self.kind in ("bert", "roberta", "xlm-roberta", "nomic_bert")
-            else None
-        )
+        return True if self.kind in _TIED else False if self.kind in _UNTIED else None
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
@@ -1139,19 +1230,33 @@ _OWN_CODE = frozenset(
     {
         "baichuan",
         "chatglm",
+        "codeshell",
+        "eurobert",
         "exaone",
+        "gpt_refact",
         "hunyuan",
         "internlm2",
+        "jina_bert_v2",
+        "jina_bert_v3",
         "kimi_k2",
         "kimi_linear",
         "minicpm",
+        "minicpm3",
         "nemotron-nas",
+        "neobert",
+        "nomic_bert_moe",
+        "openelm",
         "orion",
         "phi3_v",
+        "plamo2",
         "qwen",
         "xverse",
     }
 )
+# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
+_UNPACKED = frozenset({"minicpm3"})
+# whose files may name one expert, and mean a dense feed-forward
+_ONE_EXPERT = frozenset({"hunyuan_v1_dense"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
@@ -1167,6 +1272,8 @@ _NAMES: Mapping[str, str] = {
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
+# whose layers are all of one kind, without a feed-forward
+_MAMBAS: Mapping[str, str] = {"mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2"}
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {

@@ -30,7 +30,7 @@ from ..spec import (
     Safety,
     TensorGroup,
 )
-from .naming import clean, grouped, identifier, license_of, listed, name_of, row_values
+from .naming import clean, grouped, identifier, license_of, listed, name_of, plamo2_rank, row_values
 from .source import fail, open_file, read_some, refuse_other_kinds, shown, status_of
 
 TYPE_CHECKING = False
@@ -109,10 +109,10 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
 }  # fmt: skip
-# of these, the architectures where it is the first of so many layers, not the last
-_FULL_FIRST = frozenset({"laguna", "smallthinker"})
+# of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
+_FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
 # windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
@@ -601,7 +601,7 @@ class _Model:
         embeds = encoder and not (row and row.get("diffusion"))
         if row is None and encoder:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
-        if any(name.startswith(("enc.", "dec.", "a.", "v.")) for name in self.shapes):
+        if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
@@ -699,7 +699,12 @@ class _Model:
             )
         inner, size, rank = self.needed("ssm.inner_size"), self.needed("ssm.state_size"), self.needed("ssm.time_step_rank")
         if kind == "mamba":
-            return Recurrent(kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank)
+            heads = rank if self.name == "plamo2" else None
+            if heads:
+                rank = plamo2_rank(self.needed("embedding_length"))
+            return Recurrent(
+                kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank, heads=heads
+            )
         groups = self.needed("ssm.group_count")
         if kind == "mamba2":
             norm = None if self.has(layer, "ssm_norm.weight") else False
@@ -742,6 +747,10 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(layer, latent, heads)
+        unpacked = latent if self.has(layer, "attn_kv_b.weight") else None
+        rope = self.needed("rope.dimension_count") if unpacked else None
+        if rope is not None and rope >= key:
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length")
         if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
@@ -765,6 +774,9 @@ class _Model:
             value_length=value,
             window_tokens=window,
             values_from_keys=lacks_values,
+            latent_length=unpacked,
+            query_latent_length=(self.number("attention.q_lora_rank") or None) if unpacked else None,
+            rope_length=rope,
             indexer_heads=indexer_heads,
             indexer_length=indexer_length,
         )
@@ -815,7 +827,7 @@ class _Model:
             every = _FULL_EVERY.get(self.name)
         if every is None:
             raise _Unclear(f"{self.name} has a window of {window:,} tokens, and the header does not say in which layers")
-        full = 0 if self.name in _FULL_FIRST else every - 1
+        full = 0 if self.name in _FULL_FIRST else (every or 1) - 1
         return window, [every == 0 or layer % every != full for layer in range(layers)]
 
     def feed_forward(self, width: int) -> list[FeedForward | None]:

@@ -80,8 +80,17 @@ _STYLES = {
     "qwen2moe": Style(divided_gate=True),
     "bert": _CENTRED_UNROTATED,
     "nomic-bert": _CENTRED,
+    "nomic-bert-moe": _CENTRED,
+    "jina-bert-v2": _CENTRED_UNROTATED,
+    "jina-bert-v3": _CENTRED,
+    "modern-bert": _CENTRED,
+    "neo-bert": _PLAIN,
+    "eurobert": _PLAIN,
     "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
+    "mamba2": _PLAIN,
+    "plamo2": _PLAIN,
+    "granite_swa": _NORMALIZED,
     "jamba": Style(rope="none", residual_first=True, sums=("residual", "made")),
     "granitehybrid": _NORMALIZED,
     "falcon-h1": _PLAIN,
@@ -98,7 +107,7 @@ _STYLES = {
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
     "apertus": _PLAIN,
-    "baichuan": _PLAIN,
+    "baichuan": Style(rope="of 32 layers"),
     "bitnet": _PLAIN,
     "deci": _PLAIN,
     "gemma-embedding": _PLAIN,
@@ -126,22 +135,21 @@ _STYLES = {
     "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
     "glm-dsa": _NORMALIZED,
     "minimax-m3": _NORMALIZED,
+    "qwen": _PLAIN,
+    "xverse": _PLAIN,
+    "orion": _CENTRED,
+    "hunyuan-dense": _PLAIN,
+    "openelm": Style(residual_first=True),
+    "refact": Style(rope="none"),
+    "codeshell": _CENTRED,
+    "minicpm3": Style(scaled_last=True),
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own
-_ONE_A_LAYER = frozenset({"mamba", "nemotron_h", "nemotron_h_moe"})
+_ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
-    "jamba",
-    "granitehybrid",
-    "falcon-h1",
-    "lfm2",
-    "lfm2moe",
-    "qwen35",
-    "qwen35moe",
-    "qwen3next",
-    "kimi-linear",
-    "bailingmoe3",
-}
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2", "bailingmoe3",
+}  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}

@@ -27,17 +27,17 @@ class Style(Record):
     """How llama.cpp builds one architecture.
 
     `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none",
-    "sliding", "three of four". `positions`: numbers per position. `temperature`: queries are scaled by position.
-    `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not the reverse.
-    `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what is added
-    to what at the end of a layer. `expanded`: the norm runs before all else of a layer.
-    `chosen_first`: the softmax is over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`:
-    then they are multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared
-    expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm".
-    `dense_beside`: a dense feed-forward beside the experts is added "first", before they read the layer's input, or "last".
-    `gate_apart`: the gate per head, and what it scales, are copied. `unfused`: never flash attention. `normed_first`: what attention
-    gives is normed before rows are chosen. `routed_early`: the router reads what the layer is given. `embedding_normed`: the
-    embeddings are normed, without a weight.
+    "sliding", "three of four", "of 32 layers" (a model of so many). `positions`: numbers per position. `temperature`: queries are
+    scaled by position. `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not
+    the reverse. `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what
+    is added to what at the end of a layer. `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is
+    over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied.
+    `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`:
+    all tokens pass the last layer, and rows are chosen "before norm" or "after norm". `dense_beside`: a dense feed-forward beside
+    the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
+    scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
+    `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
+    `scaled_last`: what the last norm gives is scaled before the output matrix reads it.
     """
 
     centred: bool = False
@@ -61,6 +61,7 @@ class Style(Record):
     normed_first: bool = False
     routed_early: bool = False
     embedding_normed: bool = False
+    scaled_last: bool = False
 
 
 class _Attending(Record):
@@ -76,9 +77,12 @@ class _Attending(Record):
 
 
 class _Layer:
-    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own."""
+    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own.
 
-    __slots__ = ("cached", "deep", "heads", "last", "rotated", "sparse", "state", "wide")
+    `normed`: by a norm in front of its attention.
+    """
+
+    __slots__ = ("cached", "deep", "heads", "last", "normed", "rotated", "sparse", "state", "wide")
 
     def __init__(
         self,
@@ -90,9 +94,11 @@ class _Layer:
         deep: int,
         cached: bool,
         sparse: bool,
+        normed: bool,
     ) -> None:
         self.heads, self.state, self.wide = heads, state, wide
         self.rotated, self.last, self.deep, self.cached, self.sparse = rotated, last, deep, cached, sparse
+        self.normed = normed
 
 
 class Builder:
@@ -136,7 +142,7 @@ class Builder:
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
-        self.attending: dict[tuple[int, int, int], _Attending] = {}
+        self.attending: dict[tuple[int, int], _Attending] = {}
 
     def program(self) -> tuple[Program, list[str]]:
         """The graph, and for each section the layers it is."""
@@ -156,10 +162,11 @@ class Builder:
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
-            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse
+            normed = ("attn_norm" in self.row.norms or not self.row.norms) and (layer > 0 or self.row.first_norm)
+            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
             alike = unlike.get(key)
             if alike is None:
-                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse)
+                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(alike)
             else:
@@ -194,6 +201,8 @@ class Builder:
                 return not self.windowed or (heads is not None and window_kept(self.model, heads) is not None)
             case "three of four":
                 return layer % 4 != 3
+            case "of 32 layers":
+                return self.model.layers == 32
         return False
 
     # ------------------------------------------------------------------ before and after the layers
@@ -240,6 +249,8 @@ class Builder:
         if self.style.late_rows == "after norm":
             found = record.result((width, LOGITS_ROWS), found, self.rows)
             found.kept = True
+        if self.style.scaled_last:
+            found = record.result((width, LOGITS_ROWS), found)
         logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
         logits.kept = True
         return record.section((entry,), logits)
@@ -250,7 +261,7 @@ class Builder:
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         found.kept = True
-        if self.row.name == "bert":
+        if self.row.pooling == "first":
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
             turned = record.result((tokens, self.width), record.view(found, strided=True))
@@ -297,7 +308,7 @@ class Builder:
             residual = record.view(self.embedded, strided=True)
         residual_of_first = residual
         record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
-        normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
+        normed = self.norm(residual, width, side) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
         if self.row.encoder and "layer_output_norm" in norms and heads is not None and wide is not None:
@@ -459,7 +470,12 @@ class Builder:
         sides = inner, tokens // self.sequences, self.sequences
         past = self.fetch(state.convolution)
         both = record.result((2 * inner, tokens), record.view(normed))
-        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(record.view(both, strided=True)))
+        read = record.view(both, strided=True)
+        if group.heads:
+            # PLaMo 2: what is read and its gate lie head by head
+            both = record.result((2 * inner, tokens), record.view(both))
+            read = record.result((inner, tokens), record.view(both, strided=True))
+        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(read))
         mixed = record.result((rank + 2 * size, tokens), taken)
         step, keys, queries = (record.view(mixed, strided=True) for _ in range(3))
         if self.row.mamba_norms:
@@ -467,9 +483,9 @@ class Builder:
             keys, queries = record.over((size, tokens), keys), record.over((size, tokens), queries)
         else:
             step = record.result((rank, tokens), step)
-        step = record.result((inner, tokens), step)
+        step = record.result((group.heads or inner, tokens), step)
         outputs = self.scanned(inner, state.memory, record.view(taken), step, keys, queries)
-        outputs = record.over(sides, outputs, record.over(sides, taken))
+        outputs = record.over(sides, outputs, record.over(sides, record.view(taken) if group.heads else taken))
         gated = record.result(sides, record.result(sides, record.view(both, strided=True)), outputs)
         return record.view(record.result((self.width, tokens), gated))
 
@@ -556,7 +572,7 @@ class Builder:
         record, tokens = self.record, self.tokens
         cells = FULL_CELLS if window_kept(self.model, heads) is None else WINDOW_CELLS
         latent = heads.kind == "latent"
-        key = cells, heads.key_length, value_width
+        key = cells, heads.key_length
         if key not in self.attending:
             block = _ROTATION
             while heads.key_length % (2 * block) == 0:
@@ -579,28 +595,8 @@ class Builder:
     def attention(self, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
         record, tokens = self.record, self.tokens
         count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
-        norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
-        if self.fused:
-            joined = record.result(((count + groups) * size + groups * value, tokens), normed)
-            queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
-        else:
-            joined = record.result((count * size * (2 if self.row.gated_query else 1), tokens), normed)
-            queries, keys = joined, record.result((groups * size, tokens), normed)
-            if norm == "full":
-                queries = self.norm(queries, count * size, tokens)
-                keys = self.norm(keys, groups * size, tokens)
-            values = record.view(keys if heads.values_from_keys else record.result((groups * value, tokens), normed))
-            queries, keys = record.view(queries, strided=self.row.gated_query), record.view(keys)
-        if norm in ("head", "per_head"):
-            queries = self.norm(queries, size, count, tokens)
-            keys = self.norm(keys, size, groups, tokens)
-        if self.style.values_normed:
-            values = self.norm(values, value, groups, tokens)
-        if rotated:
-            queries = record.over((size, count, tokens), queries, self.positions)
-            keys = record.over((size, groups, tokens), keys, self.positions)
-        elif self.temperature is not None:
-            queries = record.over((size, count, tokens), queries, self.temperature)
+        unpacked = heads.kind == "full" and heads.latent_length
+        queries, keys, values, gate = self.unpacked(heads, normed) if unpacked else self.projected(heads, normed, rotated)
         if self.row.encoder:
             return self.without_cache(heads, queries, keys, values)
         # without flash attention every value row is as wide as the widest
@@ -631,7 +627,7 @@ class Builder:
         if shared.value_rotation is not None:
             looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
         if self.row.gated_query:
-            gate = record.result((count * size, tokens), record.view(joined, strided=True))
+            gate = record.result((count * size, tokens), record.view(gate, strided=True))
             looked = record.over((count * size, tokens), looked, gate)
         looked = self.gated(looked, normed, count, value)
         if "attn_sub_norm" in self.row.norms:
@@ -650,6 +646,55 @@ class Builder:
             gate = record.over((1, count, tokens), gate)
         looked = record.over((value, count, tokens), record.view(looked), gate)
         return record.result((count * value, tokens), looked) if self.style.gate_apart else record.view(looked)
+
+    def projected(self, heads: Attention, normed: Tensor, rotated: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Queries, keys and values; and the matrix product that holds the queries."""
+        record, tokens = self.record, self.tokens
+        count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
+        norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
+        if self.fused:
+            joined = record.result(((count + groups) * size + groups * value, tokens), normed)
+            queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
+        else:
+            joined = record.result((count * size * (2 if self.row.gated_query else 1), tokens), normed)
+            queries, keys = joined, record.result((groups * size, tokens), normed)
+            if norm == "full":
+                queries = self.norm(queries, count * size, tokens)
+                keys = self.norm(keys, groups * size, tokens)
+            values = record.view(keys if heads.values_from_keys else record.result((groups * value, tokens), normed))
+            queries, keys = record.view(queries, strided=self.row.gated_query), record.view(keys)
+        if norm in ("head", "per_head"):
+            queries = self.norm(queries, size, count, tokens)
+            keys = self.norm(keys, size, groups, tokens)
+        if self.style.values_normed:
+            values = self.norm(values, value, groups, tokens)
+        if rotated:
+            queries = record.over((size, count, tokens), queries, self.positions)
+            keys = record.over((size, groups, tokens), keys, self.positions)
+        elif self.temperature is not None:
+            queries = record.over((size, count, tokens), queries, self.temperature)
+        return queries, keys, values, joined
+
+    def unpacked(self, heads: Attention, normed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same of a compressed key and value, cached as they are of plain attention."""
+        record, tokens, count, size = self.record, self.tokens, heads.heads, heads.key_length
+        rope, latent, value = heads.rope_length or 0, heads.latent_length or 0, heads.value_length
+        queries = record.view(record.result((count * size, tokens), self.packed_queries(heads, normed)))
+        queries = record.over((size, count, tokens), queries, self.positions)
+        joined = record.result((latent + rope, tokens), normed)
+        packed = self.norm(record.view(joined, strided=True), latent, tokens)
+        both = record.result((count * (size - rope + value), tokens), packed)
+        values = record.view(record.result((value, count, tokens), record.view(both, strided=True)))
+        turned = record.over((rope, 1, tokens), record.view(joined, strided=True), self.positions)
+        keys = record.result((size, count, tokens), record.view(both, strided=True), record.result((rope, count, tokens), turned))
+        return queries, keys, values, joined
+
+    def packed_queries(self, heads: Attention, normed: Tensor) -> Tensor:
+        """What the query matrix reads: the norm, or a compressed query."""
+        if not heads.query_latent_length:
+            return normed
+        sides = heads.query_latent_length, self.tokens
+        return self.norm(self.record.result(sides, normed), *sides)
 
     def in_blocks(self, heads: Attention) -> bool:
         """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a cache apart for each sequence."""
@@ -762,10 +807,7 @@ class Builder:
         record, tokens = self.record, self.tokens
         count, rope, latent = heads.heads, heads.rope_length or 0, heads.latent_length or 0
         shared = self.shared(heads, 0)
-        queries = normed
-        if heads.query_latent_length:
-            queries = record.result((heads.query_latent_length, tokens), normed)
-            queries = self.norm(queries, heads.query_latent_length, tokens)
+        queries = self.packed_queries(heads, normed)
         if heads.indexer_heads:
             self.chosen = self.indexed(heads, normed, queries)
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
@@ -900,19 +942,19 @@ class Builder:
         if style.before_experts:
             read = record.over((width, used, side), record.result((width, used, side), read), weights)
         up = record.result((length, used, side), read, chosen)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             up = record.over((length, used, side), up, chosen)
         gate = up
         if self.row.gate != "none":
             gate = record.result((length, used, side), read, chosen)
-            if self.row.feed_forward_bias:
+            if self.row.expert_bias:
                 gate = record.over((length, used, side), gate, chosen)
             gate = record.result((length, used, side), gate, up)
         made = record.result((width, used, side), gate, chosen)
         if self.row.expert_norms:
             scales = record.result((1, used, side), record.result((1, count, side)), chosen)
             made = record.over((width, used, side), made, scales)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             made = record.over((width, used, side), made, chosen)
         if not style.before_experts:
             made = record.over((width, used, side), made, weights)

@@ -23,11 +23,11 @@ MICRO_BATCH_TOKENS = 512
 _CELL_STEP = 256
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
 _WINDOWED = frozenset({
-    "afmoe", "cohere2", "cohere2moe", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "laguna", "llama4", "maple",
-    "mimo2", "muse-glimmer", "olmo2", "smallthinker", "step35",
+    "afmoe", "cohere2", "cohere2moe", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa", "laguna", "llama4",
+    "maple", "mimo2", "muse-glimmer", "olmo2", "smallthinker", "step35",
 })  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
-_UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "starcoder2"})
+_UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
 
 
 class Cells(Record):

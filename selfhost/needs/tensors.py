@@ -24,6 +24,7 @@ class ArchitectureRow(Record):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
+    first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
     fused_qkv: bool = False
@@ -36,6 +37,8 @@ class ArchitectureRow(Record):
     attention_gate: str = ""
     gate: str = "split"
     feed_forward_bias: bool = False
+    down_bias: bool = False
+    expert_bias: bool = False
     feed_forward_sub_norm: bool = False
     router_bias: bool = False
     shared_expert_gate: bool = False
@@ -60,6 +63,7 @@ class ArchitectureRow(Record):
     cross_attention_gates: int = 0
     encoder: bool = False
     diffusion: bool = False
+    pooling: str = "mean"
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
@@ -191,11 +195,11 @@ class _Builder:
         if row.token_types:
             self.add("token_types", width, model.token_types or 2)
         if row.embedding_norm:
-            self.add("token_embd_norm", width, bias=True)
+            self.add("token_embd_norm", width, bias=row.norm_bias)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
-        half = max((group.key_length for group in model.attention), default=0) // 2
+        half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
         if self.gguf and factors == "freqs":
             self.add("rope_freqs", half)
         if self.gguf and factors == "long_short":
@@ -213,6 +217,8 @@ class _Builder:
                 attending = [part.layers for part in model.attention] + [part.layers for part in model.recurrent]
                 parts = [part.layers for part in model.feed_forward] if name == "ffn_norm" else attending
                 having = tuple(sorted({layer for part in parts for layer in part}))
+            elif name == "attn_norm" and not row.first_norm:
+                having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
@@ -246,7 +252,7 @@ class _Builder:
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
-        if group.kind == "latent":
+        if group.latent_length:
             self.latent_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
@@ -285,8 +291,10 @@ class _Builder:
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
 
     def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, key, value = self.width, group.heads, group.key_length, group.value_length
+        width, heads, value = self.width, group.heads, group.value_length
         latent, rope, query = group.latent_length or 0, group.rope_length or 0, group.query_latent_length
+        # of attention that caches them unpacked the key's length holds the part with rope
+        key = group.key_length if group.kind == "latent" else group.key_length - rope
         if query:
             self.add("blk.*.attn_q_a", width, query, layers=layers)
             self.add("blk.*.attn_q_a_norm", query, layers=layers)
@@ -295,8 +303,11 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
-        self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
-        self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        if group.kind == "latent":
+            self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
+            self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        else:
+            self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
         if self.row.attention_gate:
             self.add("blk.*.attn_gate", width, heads * (value if self.row.attention_gate == "element" else 1), layers=layers)
@@ -314,12 +325,13 @@ class _Builder:
         match group.kind:
             case "mamba":
                 inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+                steps = group.heads or inner
                 self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
                 self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
-                self.add("blk.*.ssm_dt", rank, inner, layers=layers, bias=True)
-                self.plain("blk.*.ssm_a", state, inner, layers=layers)
-                self.plain("blk.*.ssm_d", inner, layers=layers)
+                self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
+                self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
+                self.plain("blk.*.ssm_d", steps, layers=layers)
                 self.add("blk.*.ssm_out", inner, width, layers=layers)
                 if self.row.mamba_norms:
                     self.add("blk.*.ssm_dt_norm", rank, layers=layers)
@@ -377,7 +389,7 @@ class _Builder:
             self.dense(group.length, layers)
             return
         row, length, experts = self.row, group.length, group.experts
-        inner, bias, gated = group.latent_length or width, row.feed_forward_bias, row.gate != "none"
+        inner, bias, gated = group.latent_length or width, row.expert_bias, row.gate != "none"
         self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
         if group.router_bias or row.router_bias:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
@@ -413,7 +425,7 @@ class _Builder:
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
         self.add("blk.*.ffn_up", width, 2 * length if row.gate == "fused" else length, layers=layers, bias=bias)
-        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias)
+        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
 
