@@ -28,7 +28,7 @@ MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
 ATTENTION_KINDS = ("full", "sliding", "latent", "cross")
-RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "convolution")
+RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 HOW = ("exact", "computed", "measured", "stated", "assumed")
@@ -100,6 +100,7 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "mamba2": ("inner_length", "state_length", "heads", "groups", "convolution"),
     "delta": ("key_heads", "heads", "key_length", "value_length", "convolution"),
     "kda": ("heads", "key_length", "convolution"),
+    "lightning": ("heads", "key_length"),
     "convolution": ("convolution",),
 }
 _RECURRENT_SIZES = (

@@ -44,7 +44,7 @@ _GGUF: Mapping[str, str] = {
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
     "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
-    "bailing_moe_v3": "bailingmoe3",
+    "bailing_moe_v3": "bailingmoe3", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
@@ -104,7 +104,7 @@ _UNTIED = frozenset({
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
     "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "dots1", "bailing_moe", "bailing_moe_v2", "arctic",
-    "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3", "minimax_text_01", "minimax_m1",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -589,7 +589,10 @@ class _Config:
         """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
         layers = self.layers
         self.asked.update(_LAYER_KEYS)
-        if self.get("compress_ratios") or self.get("attn_type_list"):
+        types = self.per_layer("attn_type_list")
+        if types and self.kind in ("minimax_text_01", "minimax_m1"):
+            return ["full" if item == 1 else "lightning" for item in types]
+        if self.get("compress_ratios") or types:
             raise _Unclear(
                 "compress_ratios: compressed attention is not understood"
                 if self.get("compress_ratios")
@@ -849,6 +852,8 @@ class _Config:
                 key_length=self.needed("linear_key_head_dim"),
                 value_length=self.needed("linear_value_head_dim"),
             )
+        if kind == "lightning":
+            return Recurrent(kind=kind, layers=(), heads=self.needed(*_HEADS), key_length=self.needed("head_dim"))
         if kind == "kda":
             return Recurrent(
                 kind=kind,
@@ -957,6 +962,7 @@ class _Config:
             "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
         )
         number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        self.asked.add("shared_moe_mode")
         if number == 0:
             return None
         if self.kind in ("llama4", "llama4_text"):
@@ -1266,7 +1272,7 @@ _VISION = frozenset({
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
 _ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
-_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
+_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",

@@ -671,6 +671,8 @@ class _Model:
             return "convolution"
         if self.has(layer, "ssm_conv1d_q.weight"):
             return "kda"
+        if self.name == "minimax-01" and self.has(layer, "attn_norm_2.weight"):
+            return "lightning"
         if self.has(layer, "ssm_conv1d.weight"):
             if self.name in _DELTA or self.has(layer, "ssm_alpha.weight", "ssm_ba.weight"):
                 return "delta"
@@ -692,6 +694,10 @@ class _Model:
     def state(self, kind: str, layer: int) -> Recurrent:
         if kind == "convolution":
             return Recurrent(kind=kind, layers=(), convolution=self.needed("shortconv.l_cache"))
+        if kind == "lightning":
+            return Recurrent(
+                kind=kind, layers=(), heads=self.needed("attention.head_count"), key_length=self.needed("attention.key_length")
+            )
         taps = self.needed("ssm.conv_kernel")
         if kind == "kda":
             return Recurrent(
@@ -719,7 +725,7 @@ class _Model:
         def keeps(kind: str) -> bool:
             return kind in state and state[kind][layer] is not None
 
-        if keeps("kda"):
+        if keeps("kda") or keeps("lightning"):
             return False
         if keeps("delta"):
             return self.has(layer, "attn_k.weight", "attn_q.weight")
@@ -875,7 +881,7 @@ class _Model:
         norm = self.query_key_norm(made)
         if norm is not None and norm != (row.get("query_key_norm") or "none"):
             found["query_key_norm"] = norm
-        if any(name.endswith("attn_norm_2.weight") for name in self.shapes):
+        if not made.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
             found["parallel_norms"] = 2
         factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
         if factors is not None and factors != row.get("rope_factors"):

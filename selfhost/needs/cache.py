@@ -72,6 +72,11 @@ class State(Record):
     memory: int
     arithmetic: str
 
+    @property
+    def first(self) -> int:
+        """Elements of what a layer reads first."""
+        return self.convolution or self.memory
+
 
 def states(architecture: Architecture) -> tuple[State, ...]:
     """One entry per group of recurrent layers."""
@@ -86,6 +91,8 @@ def _state(group: Recurrent, width: int) -> State:
             parts = (taps * width, 0, f"{taps} × {width:,}")
         case "kda":
             parts = (3 * taps * heads * key, heads * key * key, f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})")
+        case "lightning":
+            parts = (0, heads * key * key, f"{heads} heads × {key} × {key}")
         case "delta":
             inner, keys = heads * value, (group.key_heads or 0) * key
             parts = (taps * (inner + 2 * keys), key * inner, f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})")

@@ -130,6 +130,7 @@ _STYLES = {
     "rnd1": _NORMALIZED,
     "maple": Style(normalized=True, rope="sliding"),
     "mimo2": _NORMALIZED,
+    "minimax-01": Style(normalized=True, normed_residual=True),
     "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
     "smallthinker": Style(normalized=True, rope="sliding", routed_early=True),
     "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
@@ -148,7 +149,8 @@ _STYLES = {
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2", "bailingmoe3",
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2",
+    "bailingmoe3", "minimax-01",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}

@@ -37,7 +37,8 @@ class Style(Record):
     the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
     scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
     `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
-    `scaled_last`: what the last norm gives is scaled before the output matrix reads it.
+    `normed_residual`: what is added to is what the norm gave, scaled. `scaled_last`: what the last norm gives is scaled before the
+    output matrix reads it.
     """
 
     centred: bool = False
@@ -58,6 +59,7 @@ class Style(Record):
     dense_beside: str = ""
     gate_apart: bool = False
     unfused: bool = False
+    normed_residual: bool = False
     normed_first: bool = False
     routed_early: bool = False
     embedding_normed: bool = False
@@ -120,7 +122,7 @@ class Builder:
         self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
         # some converters of some years join the three matrices
-        self.fused = row.fused_qkv or any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors)
+        self.fused = row.fused_qkv or (not model.recurrent and any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors))
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
         self.temperature = self.record.input(tokens) if style.temperature else None
@@ -141,6 +143,8 @@ class Builder:
         # of an indexer of blocks: places to write to, what counts for each block, hidden positions, cells by position, blocks by cell
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
+        # of lightning attention: slopes, and how queries, keys and what is between them fade
+        self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int], _Attending] = {}
 
@@ -285,7 +289,7 @@ class Builder:
         entry = self.stand_in(self.tokens)
         entries: tuple[Tensor, ...] = (entry,)
         if number in self.early:
-            self.fetched = Tensor((4, self.memories[id(layers[0].state)].convolution, self.sequences), ())
+            self.fetched = Tensor((4, self.memories[id(layers[0].state)].first, self.sequences), ())
             self.fetched.placed = True
             entries = entry, self.fetched
         heads = layers[0].heads
@@ -334,13 +338,15 @@ class Builder:
             side = LOGITS_ROWS
             attended = record.result((width, side), attended, self.rows)
             residual = record.result((width, side), residual, self.rows)
-            if style.beside == "norm":
+            if style.beside == "norm" or style.normed_residual:
                 normed = record.result((width, side), normed, self.rows)
             if scores is not None and wide is not None:
                 scores = record.result((wide.experts or 1, side), scores, self.rows)
         record.moment = "the feed-forward"
         entered = residual
-        if style.beside:
+        if style.normed_residual:
+            residual = read = self.norm(record.over((width, side), attended, record.over((width, side), normed)), width, side)
+        elif style.beside:
             read = normed if style.beside == "norm" else self.norm(residual, width, side)
         else:
             if after_attention and not style.normed_first:
@@ -428,6 +434,8 @@ class Builder:
                 return self.delta(group, state, normed)
             case "kda":
                 return self.kda(group, state, normed)
+            case "lightning":
+                return self.lightning(group, state, normed)
         return self.convolution(state, normed)
 
     def fetch(self, elements: int) -> Tensor:
@@ -445,7 +453,7 @@ class Builder:
             return (result,)
         if layer == 0:
             self.record.expand(result)
-        fetched = self.record.result((self.memories[id(group)].convolution, self.sequences), self.record.view(self.states))
+        fetched = self.record.result((self.memories[id(group)].first, self.sequences), self.record.view(self.states))
         self.record.expand(fetched)
         return result, fetched
 
@@ -539,6 +547,34 @@ class Builder:
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
+
+    def lightning(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
+        """MiniMax-Text-01: every token of the batch looks at those before it, with weights that fade, and all of them at the state."""
+        record, tokens, each = self.record, self.tokens, self.tokens // self.sequences
+        heads, size = group.heads or 1, group.key_length or 0
+        inner, many = heads * size, (each, each, heads, self.sequences)
+        rows, memory = (size, each, heads, self.sequences), (size, size, heads, self.sequences)
+        if self.decays is None:
+            self.decays = record.input(heads), record.input(heads, tokens), record.input(heads, tokens), record.input(*many)
+        slopes, of_queries, of_keys, between = self.decays
+        past = self.fetch(state.memory)
+        joined = record.view(record.result((3 * inner, tokens), record.view(normed)))
+        queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
+        faded = record.over((size, heads, tokens), queries, record.over((heads, tokens), of_queries))
+        before = record.result(rows, past, record.view(faded))
+        turned = record.result((each, size, heads, self.sequences), record.view(values))
+        scores = record.result(many, record.view(keys), record.view(queries))
+        scores = record.over(many, scores, record.over(many, between))
+        looked = record.over(rows, before, record.result(rows, turned, scores))
+        record.expand(looked)
+        rate = record.view(record.over((heads,), record.over((heads,), slopes)))
+        faded = record.result((size, heads, tokens), keys, record.over((heads, tokens), of_keys))
+        added = record.result(memory, record.result((each, size, heads, self.sequences), record.view(faded)), turned)
+        kept = record.over(memory, record.over(memory, past, rate), added)
+        record.expand(record.elsewhere(kept))
+        looked = record.over((inner, tokens), record.view(record.result((inner, tokens), record.view(looked))))
+        gated = record.over((inner, tokens), record.result((inner, tokens), record.view(normed)), looked)
+        return record.view(record.result((self.width, tokens), gated))
 
     def delta(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens

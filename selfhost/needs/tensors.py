@@ -378,6 +378,12 @@ class _Builder:
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
                 self.add("blk.*.ssm_norm", size, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "lightning":
+                inner = (group.heads or 0) * (group.key_length or 0)
+                self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
+                self.add("blk.*.attn_gate", width, inner, layers=layers)
+                self.add("blk.*.attn_norm_2", inner, layers=layers)
+                self.add("blk.*.attn_output", inner, width, layers=layers)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
