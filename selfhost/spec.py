@@ -131,11 +131,17 @@ class Openness(Record):
 
 
 class Parameters(Record):
-    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks."""
+    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks.
+
+    `projector_bytes`: the GGUF file of the encoders in F16; `encoder_type`: model_type and width of the
+    first, as `[[encoder]]` of specs/common/architectures.toml has them.
+    """
 
     total: int | None = None
     active: int | None = None
     encoders: int | None = None
+    projector_bytes: int | None = None
+    encoder_type: str | None = None
     mtp: int | None = None
     extra_in_files: int | None = None
     difference: str | None = None
@@ -848,6 +854,8 @@ def _parameters(table: Table | None) -> Parameters:
         total=table.integer("total", minimum=1),
         active=table.integer("active", minimum=1),
         encoders=table.integer("encoders", minimum=1),
+        projector_bytes=table.integer("projector_bytes", minimum=1),
+        encoder_type=table.string("encoder_type"),
         mtp=table.integer("mtp", minimum=1),
         extra_in_files=table.integer("extra_in_files", minimum=1),
         difference=table.text("difference"),

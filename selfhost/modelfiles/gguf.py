@@ -601,6 +601,8 @@ class _Model:
         embeds = encoder and not (row and row.get("diffusion"))
         if row is None and encoder:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
+        if self.values.get(f"{self.name}.swin_norm"):
+            raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
         if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)

@@ -143,6 +143,16 @@ _STYLES = {
     "openelm": Style(residual_first=True),
     "refact": Style(rope="none"),
     "codeshell": _CENTRED,
+    "plamo": Style(beside="norm", sums=("made", "attended", "residual")),
+    "jais": _CENTRED_UNROTATED,
+    "jais2": _CENTRED,
+    "pangu-embedded": _PLAIN,
+    "maincoder": _PLAIN,
+    "chameleon": Style(muted=8192),
+    "paddleocr": Style(positions=4),
+    "hunyuan_vl": Style(positions=4),
+    "mellum": _NORMALIZED,
+    "deepseek2-ocr": _PLAIN,
     "minicpm3": Style(scaled_last=True),
 }
 

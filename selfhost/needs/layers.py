@@ -38,7 +38,7 @@ class Style(Record):
     scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
     `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
     `normed_residual`: what is added to is what the norm gave, scaled. `scaled_last`: what the last norm gives is scaled before the
-    output matrix reads it.
+    output matrix reads it. `muted`: so many logits, those of images, are hidden in a copy of all.
     """
 
     centred: bool = False
@@ -64,6 +64,7 @@ class Style(Record):
     routed_early: bool = False
     embedding_normed: bool = False
     scaled_last: bool = False
+    muted: int = 0
 
 
 class _Attending(Record):
@@ -255,7 +256,10 @@ class Builder:
             found.kept = True
         if self.style.scaled_last:
             found = record.result((width, LOGITS_ROWS), found)
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS
+        logits = record.result(sides, found)
+        if self.style.muted:
+            logits = record.result(sides, logits, record.over((self.style.muted,), record.input(self.style.muted)))
         logits.kept = True
         return record.section((entry,), logits)
 
@@ -670,19 +674,6 @@ class Builder:
             looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
 
-    def gated(self, looked: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
-        """What attention gives, scaled by a matrix of its own."""
-        record, tokens = self.record, self.tokens
-        if self.row.attention_gate == "element":
-            return record.over((count * value, tokens), looked, record.result((count * value, tokens), normed))
-        if self.row.attention_gate != "head":
-            return looked
-        gate = record.view(record.result((count, tokens), normed))
-        if self.style.gate_apart:
-            gate = record.over((1, count, tokens), gate)
-        looked = record.over((value, count, tokens), record.view(looked), gate)
-        return record.result((count * value, tokens), looked) if self.style.gate_apart else record.view(looked)
-
     def projected(self, heads: Attention, normed: Tensor, rotated: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Queries, keys and values; and the matrix product that holds the queries."""
         record, tokens = self.record, self.tokens
@@ -731,6 +722,19 @@ class Builder:
             return normed
         sides = heads.query_latent_length, self.tokens
         return self.norm(self.record.result(sides, normed), *sides)
+
+    def gated(self, looked: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
+        """What attention gives, scaled by a matrix of its own."""
+        record, tokens = self.record, self.tokens
+        if self.row.attention_gate == "element":
+            return record.over((count * value, tokens), looked, record.result((count * value, tokens), normed))
+        if self.row.attention_gate != "head":
+            return looked
+        gate = record.view(record.result((count, tokens), normed))
+        if self.style.gate_apart:
+            gate = record.over((1, count, tokens), gate)
+        looked = record.over((value, count, tokens), record.view(looked), gate)
+        return record.result((count * value, tokens), looked) if self.style.gate_apart else record.view(looked)
 
     def in_blocks(self, heads: Attention) -> bool:
         """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a cache apart for each sequence."""

@@ -33,6 +33,7 @@ class ArchitectureRow(Record):
     key_bias: bool = True
     attention_output_bias: bool = False
     query_key_norm: str = ""
+    query_key_norm_bias: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
     gate: str = "split"
@@ -62,8 +63,8 @@ class ArchitectureRow(Record):
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
-    diffusion: bool = False
     pooling: str = "mean"
+    diffusion: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
@@ -273,8 +274,10 @@ class _Builder:
             self.add("blk.*.attn_q_norm", key, layers=layers)
             self.add("blk.*.attn_k_norm", key, layers=own)
         elif norm == "per_head":
-            self.add("blk.*.attn_q_norm", key, heads, layers=layers)
-            self.add("blk.*.attn_k_norm", key, kv_heads, layers=own)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
+                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+                if row.query_key_norm_bias:
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
