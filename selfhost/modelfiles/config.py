@@ -51,8 +51,8 @@ _GGUF: Mapping[str, str] = {
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
-    "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
-    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
+    "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
+    "modernbert": "modern-bert", "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
@@ -107,7 +107,7 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
+    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
     "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
     "minimax_text_01", "minimax_m1",
 })  # fmt: skip
@@ -582,7 +582,7 @@ class _Config:
             token_types=(self.number("type_vocab_size") or None) if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs") or None,
+            altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
@@ -612,6 +612,9 @@ class _Config:
         """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
         layers = self.layers
         self.asked.update(_LAYER_KEYS)
+        if self.kind == "deepseek_v4":
+            self.asked.add("compress_ratios")
+            return ["compressed"] * layers
         types = self.per_layer("attn_type_list")
         if types and self.kind in ("minimax_text_01", "minimax_m1"):
             return ["full" if item == 1 else "lightning" for item in types]
@@ -760,6 +763,8 @@ class _Config:
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
         heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
+        if kind == "compressed":
+            return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
@@ -810,6 +815,29 @@ class _Config:
             indexer_length=indexed,
             # MllamaTextCrossAttention
             query_key_norm="head" if kind == "cross" else None,
+        )
+
+    def compressed(self, number: int, heads: int) -> Attention:
+        ratio = (self.per_layer("compress_ratios") or [None] * self.layers)[number]
+        if isinstance(ratio, bool) or ratio not in (0, 4, 128):
+            raise _Unclear(f"compress_ratios: {_short(ratio)} is not understood")
+        self.asked.update((*_KV_HEADS, "qk_rope_head_dim"))
+        key, indexer = self.needed("head_dim"), (self.needed("index_n_heads"), self.needed("index_head_dim"))
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=self.needed("sliding_window"),
+            query_latent_length=self.needed("q_lora_rank"),
+            # only of the rows of a few tokens there are so many that some are chosen
+            indexer_heads=indexer[0] if ratio == 4 else None,
+            indexer_length=indexer[1] if ratio == 4 else None,
+            compression=ratio or None,
+            output_groups=self.needed("o_groups"),
+            output_latent_length=self.needed("o_lora_rank"),
         )
 
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
@@ -971,7 +999,7 @@ class _Config:
             used=used,
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
-            router_bias=self.router_bias(),
+            router_bias=self.router_bias() and number >= (self.number("num_hash_layers") or 0),
             beside_dense=self.beside_dense(width, number),
             groups=groups if groups > 1 else None,
             groups_used=self.needed("topk_group") if groups > 1 else None,
@@ -1234,6 +1262,9 @@ class _Config:
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
+        if self.get("expert_dtype") == "fp4" and stored.matrices:
+            # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py reads them
+            stored = stored.replace(experts="mxfp4")
         try:
             layers = self.number(*_LAYERS) or None
         except _Unclear:
@@ -1311,7 +1342,7 @@ _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
-_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
+_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
 _STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",

@@ -109,7 +109,7 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3, "deepseek4": 0,
 }  # fmt: skip
 # of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
 _FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
@@ -645,7 +645,7 @@ class _Model:
             token_types=token_types,
             cache_layers=layers - shared if shared else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
-            altup_inputs=self.number("altup.num_inputs") or None,
+            altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
             mtp_layers=more or None,
         )
@@ -755,6 +755,9 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(layer, latent, heads)
+        ratios = self.per_layer("attention.compress_ratios", self.layers)
+        if ratios is not None:
+            return self.compressed(layer, heads, ratios[layer], window)
         unpacked = latent if self.has(layer, "attn_kv_b.weight") else None
         rope = self.needed("rope.dimension_count") if unpacked else None
         if rope is not None and rope >= key:
@@ -808,9 +811,28 @@ class _Model:
             indexer_length=indexer_length,
         )
 
+    def compressed(self, layer: int, heads: int, ratio: int, window: int | None) -> Attention:
+        indexer_heads, indexer_length = self.indexer(layer)
+        key = self.needed("attention.key_length")
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=window or self.needed("attention.sliding_window"),
+            query_latent_length=self.needed("attention.q_lora_rank"),
+            indexer_heads=indexer_heads,
+            indexer_length=indexer_length,
+            compression=ratio or None,
+            output_groups=self.needed("attention.output_group_count"),
+            output_latent_length=self.needed("attention.output_lora_rank"),
+        )
+
     def indexer(self, layer: int) -> tuple[int | None, int | None]:
         """Heads and key length of the sparse indexer of that layer; other layers share an earlier one's choice, or look at everything."""
-        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight"):
+        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight"):
             return None, None
         return self.needed("attention.indexer.head_count"), self.needed("attention.indexer.key_length")
 

@@ -17,7 +17,10 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 _Group = Attention | Recurrent | FeedForward
-_SOMETIMES = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
+_SOMETIMES = (
+    "latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length", "compression", "output_groups",
+    "output_latent_length",
+)  # fmt: skip
 
 
 def spec_text(model: ModelSpec) -> str:

@@ -54,6 +54,8 @@ class ArchitectureRow(Record):
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
+    hyper_connections: bool = False
+    hashed_experts: bool = False
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
@@ -245,6 +247,15 @@ class _Builder:
             self.add("blk.*.altup_router", width, inputs, layers=layers)
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
+        if row.hyper_connections and inputs:
+            mixed = (2 + inputs) * inputs
+            self.add("output_hc_fn", inputs * width, inputs)
+            self.add("output_hc_base", inputs)
+            self.add("output_hc_scale", 1)
+            for part in ("attn", "ffn"):
+                self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", 3, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
@@ -255,6 +266,9 @@ class _Builder:
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
         if group.latent_length:
             self.latent_attention(group, layers)
+            return
+        if group.kind == "compressed":
+            self.compressed_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
         own = layers
@@ -321,6 +335,32 @@ class _Builder:
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers, bias=True)
             self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressed_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        width, heads, key, query = self.width, group.heads, group.key_length, group.query_latent_length or 0
+        groups, made = group.output_groups or 1, group.output_latent_length or 0
+        self.add("blk.*.attn_q_a", width, query, layers=layers)
+        self.add("blk.*.attn_q_a_norm", query, layers=layers)
+        self.add("blk.*.attn_q_b", query, heads * key, layers=layers)
+        self.add("blk.*.attn_kv", width, key, layers=layers)
+        self.add("blk.*.attn_kv_a_norm", key, layers=layers)
+        self.add("blk.*.attn_sinks", heads, layers=layers)
+        self.add("blk.*.attn_output_a", heads * key // groups, made * groups, layers=layers)
+        self.add("blk.*.attn_output_b", made * groups, width, layers=layers)
+        if group.compression:
+            self.compressor("attn", key, group, layers)
+        if group.compression and group.indexer_heads and group.indexer_length:
+            self.compressor("indexer", group.indexer_length, group, layers)
+            self.add("blk.*.indexer.attn_q_b", query, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressor(self, name: str, length: int, group: Attention, layers: tuple[int, ...]) -> None:
+        """Rows of which an indexer chooses are made of the tokens of two."""
+        wide = (2 if group.indexer_heads else 1) * length
+        self.add(f"blk.*.{name}_compressor_kv", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_gate", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_ape", wide, group.compression or 0, layers=layers)
+        self.add(f"blk.*.{name}_compressor_norm", length, layers=layers)
 
     def recurrent(self, group: Recurrent) -> None:
         width, layers = self.width, group.layers
@@ -402,6 +442,9 @@ class _Builder:
         self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
         if group.router_bias or row.router_bias:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
+        elif row.hashed_experts:
+            model = self.architecture
+            self.add("blk.*.ffn_gate_tid2eid", group.used or 1, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
         if group.latent_length:
             self.add("blk.*.ffn_latent_down", width, inner, layers=layers)
             self.add("blk.*.ffn_latent_up", inner, width, layers=layers)
