@@ -896,9 +896,12 @@ def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str
         ("Qwen--Qwen3.5-27B.json", "vllm", 16 * 4096 * 4 * 256 * 2 * 2, "memory.weights"),
     ],
 )
-def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_bytes: int, missing: str) -> None:
+def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_bytes: int, missing: str, tmp_path: Path) -> None:
     """Whoever lacks the encoder or the weights sees the cache all the same; the memory stays unknown, with the missing part named."""
-    found = needs_of(read_local(HEADERS / "configs" / name, ROWS).spec, Catalogue.open().runtime(id), Workload(context_tokens=4096), ROWS)
+    values = json.loads((HEADERS / "configs" / name).read_text(encoding="utf-8"))
+    path = tmp_path / name
+    path.write_text(json.dumps({**values, "vision_config": "of its own"}), encoding="utf-8")
+    found = needs_of(read_local(path, ROWS).spec, Catalogue.open().runtime(id), Workload(context_tokens=4096), ROWS)
     assert found.memory is None
     assert missing in {entry.fact for entry in found.unknown}
     terms = {term.name: term for term in found.known_terms}

@@ -603,7 +603,7 @@ def _projector(subject: Subject) -> Term | None:
     stated = subject.spec.parameters.projector_bytes
     if stated is not None:
         # names of tensors and keys come on top
-        line = f"{stated:,} bytes: {encoders:,} parameters, matrices in 16 bits, vectors and positions in 32"
+        line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, vectors and positions in 32"
         source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
         return term("projector", stated, How.COMPUTED, source, line, high=stated + stated // 200)
     size = int(encoders * 2.02)
