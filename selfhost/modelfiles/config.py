@@ -46,7 +46,7 @@ _GGUF: Mapping[str, str] = {
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
     "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
-    "bailing_moe_v3": "bailingmoe3", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
+    "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
@@ -109,7 +109,7 @@ _UNTIED = frozenset({
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
     "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
     "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
-    "minimax_text_01", "minimax_m1",
+    "minimax_text_01", "minimax_m1", "hy_v4",
 })  # fmt: skip
 # A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
 _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -671,6 +671,9 @@ class _Config:
 
     def named_kind(self, name: Any) -> str:
         found = _NAMES.get(name) if isinstance(name, str) else None
+        if self.kind == "hy_v4" and name == "sparse_attention":
+            # latent attention to cells that an indexer chooses: indexer_types says where
+            return "full"
         if found is None:
             raise _Unclear(f"layer_types: {_short(name)} is not understood")
         # transformers 5 writes "linear_attention" where the published files of these have "mamba"

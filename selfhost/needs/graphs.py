@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ..spec import Architecture
 from .allocator import Peak, Program
-from .layers import Alternating, Builder, Style, window_kept
+from .layers import Alternating, Builder, Streams, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .tensors import ArchitectureRow
 
@@ -125,6 +125,7 @@ _STYLES = {
     "grok": Style(normalized=True, dense_beside="last", unfused=True),
     "grovemoe": _NORMALIZED,
     "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
+    "hy_v4": Style(normalized=True, rescaled=True, plain_index=True),
     "laguna": _RESCALED,
     "llada-moe": _PLAIN,
     "rnd1": _NORMALIZED,
@@ -202,7 +203,7 @@ def _program(
     style = _STYLES.get(model.row)
     if style is None or not _covered(model):
         return None
-    builder = Alternating if model.row == "gemma3n" else Builder
+    builder = {"gemma3n": Alternating, "hy_v4": Streams}.get(model.row, Builder)
     return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 

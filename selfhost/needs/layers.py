@@ -37,8 +37,9 @@ class Style(Record):
     the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
     scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
     `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
-    `normed_residual`: what is added to is what the norm gave, scaled. `scaled_last`: what the last norm gives is scaled before the
-    output matrix reads it. `muted`: so many logits, those of images, are hidden in a copy of all.
+    `plain_index`: what an indexer compares is not rotated in blocks. `normed_residual`: what is added to is what the norm gave,
+    scaled. `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits,
+    those of images, are hidden in a copy of all.
     """
 
     centred: bool = False
@@ -59,6 +60,7 @@ class Style(Record):
     dense_beside: str = ""
     gate_apart: bool = False
     unfused: bool = False
+    plain_index: bool = False
     normed_residual: bool = False
     normed_first: bool = False
     routed_early: bool = False
@@ -882,9 +884,12 @@ class Builder:
             self.indexer = record.input(size, size), record.input(tokens, width=8), mask
         rotation, places, mask = self.indexer
         queries = record.view(record.result((count * size, tokens), packed))
-        queries = record.result((size, count, tokens), rotation, record.over((size, count, tokens), queries, self.positions))
+        queries = record.over((size, count, tokens), queries, self.positions)
         keys = record.view(record.result((size, tokens), record.result((size, tokens), normed)))
-        keys = record.result((size, 1, tokens), rotation, record.over((size, 1, tokens), keys, self.positions))
+        keys = record.over((size, 1, tokens), keys, self.positions)
+        if not self.style.plain_index:
+            queries = record.result((size, count, tokens), rotation, queries)
+            keys = record.result((size, 1, tokens), rotation, keys)
         record.expand(record.elsewhere(record.view(keys), places))
         weights = record.over((count, tokens), record.view(record.result((count, tokens), normed)))
         scores = record.result((FULL_CELLS, tokens // streams, streams), record.view(queries), weights, mask)
@@ -1108,6 +1113,81 @@ class Alternating(Builder):
         for _ in range(others):
             found = record.over((width, tokens), found, record.view(unembedded))
         found = self.norm(record.result((width, LOGITS_ROWS), found, self.rows), width, LOGITS_ROWS)
+        found.kept = True
+        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        logits.kept = True
+        return record.section((entry,), logits)
+
+
+class Streams(Builder):
+    """Hy4: parallel streams, whose weighted sum attention and feed-forward read, and to each of which they add."""
+
+    @property
+    def streams_beside(self) -> int:
+        return self.model.altup_inputs or 1
+
+    def stand_in(self, side: int) -> Tensor:
+        tensor = Tensor((4, self.width, self.streams_beside, self.tokens), ())
+        tensor.placed = True
+        return tensor
+
+    def before(self) -> Section:
+        record, tokens = self.record, self.tokens
+        record.moment = "the look-up of the tokens"
+        found = record.result((self.width, tokens), record.input(tokens))
+        record.expand(found)
+        record.expand(record.input(self.width, tokens))
+        return record.section((), record.result((self.width, self.streams_beside, tokens), record.view(found)))
+
+    def mixed(self, streams: Tensor, side: int, ways: int) -> list[Tensor]:
+        """Weights of the streams, so many of each."""
+        record, beside = self.record, self.streams_beside
+        flat = record.over((beside * self.width, side), record.view(streams))
+        weights = record.result((ways * beside, side), flat)
+        if ways == 1:
+            return [record.over((beside, side), weights)]
+        return [record.over((beside, side), record.view(weights, strided=True)) for _ in range(ways)]
+
+    def summed(self, streams: Tensor, weights: Tensor, side: int) -> Tensor:
+        record, sides = self.record, (self.width, side)
+        copied = record.result((self.width, self.streams_beside, side), streams)
+        total: Tensor | None = None
+        for _ in range(self.streams_beside):
+            part = record.over(sides, record.view(copied, strided=True), record.view(weights, strided=True))
+            total = part if total is None else record.over(sides, total, part)
+        return record.result(sides, total)
+
+    def added(self, made: Tensor, streams: Tensor, weights: Tensor) -> Tensor:
+        record, tokens, beside = self.record, self.tokens, self.streams_beside
+        sides = self.width, tokens
+        copies = record.result(sides, made), record.result((beside, tokens), weights), record.result((self.width, beside, tokens), streams)
+        joined: Tensor | None = None
+        for number in range(1, beside + 1):
+            part = record.over(sides, copies[0], record.view(copies[1], strided=True))
+            part = record.view(record.over(sides, record.view(copies[2], strided=True), part))
+            joined = part if joined is None else record.result((self.width, number, tokens), joined, part)
+        return record.result((self.width, beside, tokens), joined)
+
+    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
+        record, tokens = self.record, self.tokens
+        assert layer.heads is not None
+        assert layer.wide is not None
+        record.moment = "the attention"
+        before, after = self.mixed(residual, tokens, 2)
+        made = self.latent(layer.heads, self.norm(self.summed(residual, before, tokens), self.width, tokens))
+        residual = self.added(made, residual, after)
+        record.moment = "the feed-forward"
+        before, after = self.mixed(residual, tokens, 2)
+        made = self.feed_forward(layer.wide, self.norm(self.summed(residual, before, tokens), self.width, tokens), tokens)
+        return self.added(made, residual, after)
+
+    def after(self) -> Section:
+        record, width = self.record, self.width
+        record.moment = "the output matrix"
+        entry = self.stand_in(self.tokens)
+        found = record.view(record.result((width * self.streams_beside, LOGITS_ROWS), record.view(entry), self.rows))
+        (weights,) = self.mixed(found, LOGITS_ROWS, 1)
+        found = self.norm(self.summed(found, weights, LOGITS_ROWS), width, LOGITS_ROWS)
         found.kept = True
         logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
         logits.kept = True

@@ -21,6 +21,8 @@ MICRO_BATCH_TOKENS = 512
 """`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
 
 _CELL_STEP = 256
+# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
+INDEXER_VALUES = frozenset({"minimax-m3"})
 # rows that a token of DeepSeek V4 looks at: index_topk of its config.json
 _CHOSEN_ROWS = 512
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
@@ -115,6 +117,13 @@ def cache_bytes(
         for group in groups
     )  # fmt: skip
     return size + room.full * room.streams * idle_layers(architecture) * row_bytes(value_type, widest or 0)
+
+
+def indexer_bytes(architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str) -> int:
+    """What sparse indexers keep beside the cache of these layers."""
+    size = row_bytes(key_type, group.indexer_elements)
+    size += row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
+    return room.full * room.streams * group.layers * size
 
 
 def idle_layers(architecture: Architecture) -> int:

@@ -54,7 +54,7 @@ class ArchitectureRow(Record):
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
-    hyper_connections: bool = False
+    hyper_connections: int = 0
     hashed_experts: bool = False
     shared_keys_stored: bool = True
     mamba_norms: bool = False
@@ -248,14 +248,14 @@ class _Builder:
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
         if row.hyper_connections and inputs:
-            mixed = (2 + inputs) * inputs
+            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
             self.add("output_hc_fn", inputs * width, inputs)
             self.add("output_hc_base", inputs)
             self.add("output_hc_scale", 1)
             for part in ("attn", "ffn"):
                 self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
                 self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
-                self.add(f"blk.*.hc_{part}_scale", 3, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
