@@ -49,6 +49,8 @@ PACKED = (
 # parts of a block whose matrices a quantized checkpoint may leave in the plain type
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
+# what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
+ROW_FLAGS = ("attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm", "embedding_norm", "pooler")
 ROPE_FACTORS = ("freqs", "long_short")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
 _GGUF_QUANTIZATIONS = (
@@ -250,6 +252,9 @@ class Architecture(Record):
     query_key_norm: str | None = None
     parallel_norms: int | None = None
     rope_factors: str | None = None
+    table_length: int | None = None
+    also: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     positions: int | None = None
     token_types: int | None = None
     output_matrix: bool = True
@@ -919,6 +924,9 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         query_key_norm=table.string("query_key_norm", choices=QUERY_KEY_NORMS),
         parallel_norms=table.integer("parallel_norms", minimum=1, maximum=9),
         rope_factors=table.string("rope_factors", choices=ROPE_FACTORS),
+        table_length=table.integer("table_length", minimum=1),
+        also=table.strings("also", choices=ROW_FLAGS),
+        lacks=table.strings("lacks", choices=ROW_FLAGS),
         positions=table.integer("positions", minimum=1),
         token_types=table.integer("token_types", minimum=1),
         output_matrix=table.boolean("output_matrix") is not False,
@@ -1308,6 +1316,8 @@ def _published_files(table: Table) -> PublishedFiles | None:
         table.problem("unsized", "names files that lie in no repository", "write repository, or bytes with their sizes")
     sizes_table = table.table("bytes")
     if sizes_table is not None:
+        if not sizes_table.values:
+            table.problem("bytes", "is empty", "write for example bytes.Q4_K_M = 4_372_812_000")
         for name in sizes_table.values:
             sizes[name] = _size(sizes_table, name) or 0
             known = QUANTIZATIONS.get(stored_as or "", (name,))

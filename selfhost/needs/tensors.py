@@ -34,6 +34,7 @@ class ArchitectureRow(Record):
     attention_output_bias: bool = False
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
+    window_masks: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
     gate: str = "split"
@@ -49,6 +50,8 @@ class ArchitectureRow(Record):
     position_offset: int = 0
     token_types: bool = False
     embedding_norm: bool = False
+    narrow_tables: bool = False
+    projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
     per_layer_embeddings: bool = False
@@ -91,7 +94,12 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
     """
     rows = architectures.get("architecture", architectures)
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
-    return ArchitectureRow.from_values(architecture.row, values) if isinstance(values, Mapping) else None
+    if not isinstance(values, Mapping):
+        return None
+    # the last norm is a name in the row
+    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks}
+    return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
@@ -166,6 +174,9 @@ class _Builder:
         if layers:
             self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
 
+    def plain_outside(self, name: str, *shape: int) -> None:
+        self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
+
     def build(self) -> list[TensorGroup]:
         model = self.architecture
         layers = tuple(range(model.layers))
@@ -186,19 +197,27 @@ class _Builder:
         vocabulary = model.vocabulary or 0
         if self.gguf:
             vocabulary = model.vocabulary_gguf or vocabulary
-        self.add("token_embd", width, vocabulary + row.embedding_rows_beyond)
+        table = model.table_length or width
+        self.add("token_embd", table, vocabulary + row.embedding_rows_beyond)
+        if table != width:
+            self.add("project_in", table, width, bias=row.projection_bias)
+            if not row.encoder:
+                self.add("project_out", width, table)
+        beside = table if row.narrow_tables else width
         if row.output_norm:
             self.add(row.output_norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.embeds:
-            self.add("output", width, vocabulary, bias=row.output_bias)
+            self.add("output", table, vocabulary, bias=row.output_bias)
+        elif model.output_matrix and row.output_bias and not row.embeds:
+            self.plain_outside("output.bias", vocabulary)
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
-            self.add("position_embd", width, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
+            self.add("position_embd", beside, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
         if row.token_types:
-            self.add("token_types", width, model.token_types or 2)
+            self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            self.add("token_embd_norm", width, bias=row.norm_bias)
+            self.add("token_embd_norm", beside, bias=row.norm_bias)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
@@ -285,8 +304,8 @@ class _Builder:
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
-            self.add("blk.*.attn_q_norm", key, layers=layers)
-            self.add("blk.*.attn_k_norm", key, layers=own)
+            self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
+            self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
         elif norm == "per_head":
             for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
                 self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
