@@ -1094,7 +1094,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     query_key_norm = line.string("query_key_norm", choices=QUERY_KEY_NORMS)
     line.close()
     if kind is not None:
-        _only_with(line, ("window_tokens",), kind in ("sliding", "compressed"), 'kind = "sliding" or "compressed"')
+        _only_with(line, ("window_tokens",), kind in ("sliding", "latent", "compressed"), 'kind = "sliding", "latent" or "compressed"')
         _only_with(line, ("latent_length", "rope_length"), kind in ("full", "latent"), 'kind = "full" or "latent"')
         others = kind in ("full", "latent", "compressed")
         _only_with(line, ("query_latent_length", *_INDEXER_KEYS), others, 'kind = "full", "latent" or "compressed"')

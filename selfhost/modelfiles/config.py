@@ -52,7 +52,7 @@ _GGUF: Mapping[str, str] = {
     "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
-    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1", "dots3_note": "dots3note",
     "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
@@ -121,7 +121,7 @@ _UNTIED = frozenset({
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
     "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
     "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
-    "minimax_text_01", "minimax_m1", "hy_v4",
+    "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
@@ -168,7 +168,7 @@ _USED = (
 # classes that have a bias for each expert whatever the file says
 _ROUTER_BIAS = frozenset({
     "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
-    "afmoe", "laguna", "hy_v3",
+    "afmoe", "laguna", "hy_v3", "dots3_note",
 })  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
@@ -195,7 +195,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|attention_gate_type|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -766,7 +766,10 @@ class _Config:
             # transformers 5 adds a sliding_window of half that, which is what lies on either side
             self.asked.update(("sliding_window", "global_attn_every_n_layers"))
             return self.number("local_attention") or None
-        keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        keys: tuple[str, ...] = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        if self.kind == "dots3_note":
+            # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570 takes the other)
+            keys = "sliding_window_size", "sliding_window"
         window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
@@ -818,8 +821,9 @@ class _Config:
         if kind == "compressed":
             return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
-        if latent and kind == "full" and self.text.get("use_mla") is not False:
-            return self.latent(number, latent, heads)
+        near = self.number("swa_kv_lora_rank") if kind == "sliding" else None
+        if (near or (latent and kind == "full")) and self.text.get("use_mla") is not False:
+            return self.latent(number, near or latent or 0, heads, "swa_" if near else "")
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
         stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
         if not stated and width % heads:
@@ -929,22 +933,25 @@ class _Config:
             return 1
         return stated or heads
 
-    def latent(self, number: int, latent: int, heads: int) -> Attention:
-        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla"))
+    def latent(self, number: int, latent: int, heads: int, near: str = "") -> Attention:
+        """`near`: what the keys of layers with a window begin with, which have no indexer."""
+        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
         types = self.per_layer("indexer_types")
-        own = types is None or types[number] == "full"
+        own = not near and (types is None or types[number] == "full")
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
+        heads = (self.number("swa_num_attention_heads") if near else None) or heads
         return Attention(
             kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
+            key_length=self.needed(f"{near}qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
-            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
+            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed(f"{near}v_head_dim"),
+            window_tokens=self.window() if near else None,
             latent_length=latent,
-            query_latent_length=self.number("q_lora_rank") or None,
-            rope_length=self.needed("qk_rope_head_dim"),
+            query_latent_length=self.number(f"{near}q_lora_rank") or None,
+            rope_length=self.needed(f"{near}qk_rope_head_dim"),
             indexer_heads=indexer if indexer and length and own else None,
             indexer_length=length if indexer and length and own else None,
         )

@@ -754,7 +754,7 @@ class _Model:
         value = self.number("attention.value_length") or width // heads
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
-            return self.latent(layer, latent, heads)
+            return self.latent(layer, latent, heads, window)
         ratios = self.per_layer("attention.compress_ratios", self.layers)
         if ratios is not None:
             return self.compressed(layer, heads, ratios[layer], window)
@@ -792,10 +792,14 @@ class _Model:
             indexer_length=indexer_length,
         )
 
-    def latent(self, layer: int, latent: int, heads: int) -> Attention:
-        rope, whole = self.needed("rope.dimension_count"), self.needed("attention.key_length_mla")
+    def latent(self, layer: int, latent: int, heads: int, window: int | None) -> Attention:
+        """Layers with a window may be of other sizes than the rest."""
+        keys = "key_length_mla", "value_length_mla"
+        if window is not None and self.number("attention.kv_lora_rank_swa"):
+            latent, keys = self.needed("attention.kv_lora_rank_swa"), ("key_length_mla_swa", "value_length_mla_swa")
+        rope, whole, value = self.needed("rope.dimension_count"), *(self.needed(f"attention.{key}") for key in keys)
         if rope >= whole:
-            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length_mla")
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.{keys[0]}")
         indexer_heads, indexer_length = self.indexer(layer)
         return Attention(
             kind="latent",
@@ -803,7 +807,8 @@ class _Model:
             heads=heads,
             kv_heads=heads,
             key_length=whole - rope,
-            value_length=self.needed("attention.value_length_mla"),
+            value_length=value,
+            window_tokens=window,
             latent_length=latent,
             query_latent_length=self.number("attention.q_lora_rank") or None,
             rope_length=rope,

@@ -121,6 +121,7 @@ _STYLES = {
     "dbrx": Style(centred=True, normalized=True),
     "deepseek": _PLAIN,
     "dots1": _RESCALED,
+    "dots3note": _NORMALIZED,
     "exaone-moe": Style(normalized=True, rescaled=True, rope="sliding"),
     "grok": Style(normalized=True, dense_beside="last", unfused=True),
     "grovemoe": _NORMALIZED,

@@ -184,7 +184,7 @@ class Builder:
         for step in steps:
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
-            handed = self.choosing and follower is not None and not follower.indexer_heads
+            handed = self.follows(follower)
             kind = (*step, id(self.early.get(layer)), handed, self.causal is None)
             if kind not in kinds:
                 kinds[kind] = len(sections)
@@ -198,6 +198,10 @@ class Builder:
         names.append("")
         sections.append(self.after())
         return Program(self.record, sections, order), names
+
+    def follows(self, heads: Attention | None) -> bool:
+        """Whether these layers look at what an indexer before them chose."""
+        return self.choosing and heads is not None and not heads.indexer_heads and heads.window_tokens is None
 
     def rotates(self, heads: Attention | None, layer: int) -> bool:
         """Whether this layer's attention rotates by position."""
@@ -299,7 +303,7 @@ class Builder:
             self.fetched.placed = True
             entries = entry, self.fetched
         heads = layers[0].heads
-        if self.choosing and heads is not None and not heads.indexer_heads:
+        if self.follows(heads):
             self.chosen = Tensor((4, CHOSEN, self.tokens), ())
             self.chosen.placed = True
             entries = entry, self.chosen
@@ -855,6 +859,8 @@ class Builder:
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
         joined = record.result((latent + rope, tokens), normed)
         packed, rotated = record.view(joined, strided=True), record.view(joined, strided=True)
+        if self.row.rope_key_norm:
+            rotated = self.norm(rotated, rope, tokens)
         unrotated = self.style.rope == "none"
         if not unrotated:
             rotated = record.over((rope, 1, tokens), rotated, self.positions)
@@ -869,7 +875,7 @@ class Builder:
         for tensor in (queries, values, keys):
             record.expand(tensor)
         record.expand(record.elsewhere(record.view(keys), shared.key_places))
-        if self.chosen is not None:
+        if self.chosen is not None and heads.window_tokens is None:
             shared = shared.replace(mask=self.chosen_alone(shared.mask, self.chosen))
         looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
         record.expand(looked)
@@ -1196,7 +1202,4 @@ class Streams(Builder):
 
 def window_kept(model: Architecture, heads: Attention) -> int | None:
     """The window that llama.cpp gives the cache of these layers; None where it keeps every token."""
-    group = CacheGroup(
-        layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens if heads.kind == "sliding" else None
-    )
-    return window_of(model, group)
+    return window_of(model, CacheGroup(layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens))

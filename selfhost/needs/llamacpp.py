@@ -28,7 +28,7 @@ _CHOSEN_ROWS = 512
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
 _WINDOWED = frozenset({
     "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa",
-    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35",
+    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35", "dots3note",
 })  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
 _UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})

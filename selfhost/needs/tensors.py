@@ -37,6 +37,7 @@ class ArchitectureRow(Record):
     window_masks: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
+    rope_key_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -339,6 +340,8 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
+        if self.row.rope_key_norm:
+            self.add("blk.*.attn_k_norm", rope, layers=layers)
         if group.kind == "latent":
             self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
             self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
