@@ -207,6 +207,8 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
         keys, values, flash = case["type_k"], case["type_v"], case["flash_attn"] != 0
         cached = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=values, flash_attention=flash)
         state = llamacpp.state_bytes(architecture, sequences)
+        groups = cache_groups(architecture, row)
+        indexed = sum(llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in groups if group.indexer_elements)
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
             continue
@@ -217,7 +219,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
             buffer = llamacpp.compute(architecture, row, room, rows, flash, keys).bytes
             assert abs(buffer - case["compute_bytes"]) <= CLOSED_FORM_ERROR * buffer, case
             buffer = case["compute_bytes"]
-        assert (cached + state, buffer) == (case["context_bytes"], case["compute_bytes"]), case
+        assert (cached + indexed + state, buffer) == (case["context_bytes"], case["compute_bytes"]), case
     sizes = {tensor[0]: prod(tensor[1]) // TYPES[tensor[2]][1] * TYPES[tensor[2]][2] for tensor in placed(model)}
     assert sum(sizes.values()) == model["tensor_bytes"]
     assert sum(prod(group.shape) * (len(group.layers) or 1) for group in gguf_tensors(architecture, row)) == sum(

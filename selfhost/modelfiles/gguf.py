@@ -690,6 +690,8 @@ class _Model:
             return "convolution"
         if self.has(layer, "ssm_conv1d_q.weight"):
             return "kda"
+        if self.name == "minimax-01" and self.has(layer, "attn_norm_2.weight"):
+            return "lightning"
         if self.has(layer, "ssm_conv1d.weight"):
             if self.name in _DELTA or self.has(layer, "ssm_alpha.weight", "ssm_ba.weight"):
                 return "delta"
@@ -711,6 +713,10 @@ class _Model:
     def state(self, kind: str, layer: int) -> Recurrent:
         if kind == "convolution":
             return Recurrent(kind=kind, layers=(), convolution=self.needed("shortconv.l_cache"))
+        if kind == "lightning":
+            return Recurrent(
+                kind=kind, layers=(), heads=self.needed("attention.head_count"), key_length=self.needed("attention.key_length")
+            )
         taps = self.needed("ssm.conv_kernel")
         if kind == "kda":
             return Recurrent(
@@ -738,7 +744,7 @@ class _Model:
         def keeps(kind: str) -> bool:
             return kind in state and state[kind][layer] is not None
 
-        if keeps("kda"):
+        if keeps("kda") or keeps("lightning"):
             return False
         if keeps("delta"):
             return self.has(layer, "attn_k.weight", "attn_q.weight")
@@ -765,7 +771,7 @@ class _Model:
         value = self.number("attention.value_length") or width // heads
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
-            return self.latent(layer, latent, heads)
+            return self.latent(layer, latent, heads, window)
         ratios = self.per_layer("attention.compress_ratios", self.layers)
         if ratios is not None:
             return self.compressed(layer, heads, ratios[layer], window)
@@ -803,10 +809,14 @@ class _Model:
             indexer_length=indexer_length,
         )
 
-    def latent(self, layer: int, latent: int, heads: int) -> Attention:
-        rope, whole = self.needed("rope.dimension_count"), self.needed("attention.key_length_mla")
+    def latent(self, layer: int, latent: int, heads: int, window: int | None) -> Attention:
+        """Layers with a window may be of other sizes than the rest."""
+        keys = "key_length_mla", "value_length_mla"
+        if window is not None and self.number("attention.kv_lora_rank_swa"):
+            latent, keys = self.needed("attention.kv_lora_rank_swa"), ("key_length_mla_swa", "value_length_mla_swa")
+        rope, whole, value = self.needed("rope.dimension_count"), *(self.needed(f"attention.{key}") for key in keys)
         if rope >= whole:
-            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length_mla")
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.{keys[0]}")
         indexer_heads, indexer_length = self.indexer(layer)
         return Attention(
             kind="latent",
@@ -814,7 +824,8 @@ class _Model:
             heads=heads,
             kv_heads=heads,
             key_length=whole - rope,
-            value_length=self.needed("attention.value_length_mla"),
+            value_length=value,
+            window_tokens=window,
             latent_length=latent,
             query_latent_length=self.number("attention.q_lora_rank") or None,
             rope_length=rope,
@@ -916,7 +927,7 @@ class _Model:
         norm = self.query_key_norm(made)
         if norm is not None and norm != (row.get("query_key_norm") or "none"):
             found["query_key_norm"] = norm
-        if any(name.endswith("attn_norm_2.weight") for name in self.shapes):
+        if not made.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
             found["parallel_norms"] = 2
         factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
         if factors is not None and factors != row.get("rope_factors"):

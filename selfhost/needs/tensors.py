@@ -37,6 +37,7 @@ class ArchitectureRow(Record):
     window_masks: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
+    rope_key_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -59,7 +60,7 @@ class ArchitectureRow(Record):
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
-    hyper_connections: bool = False
+    hyper_connections: int = 0
     hashed_experts: bool = False
     shared_keys_stored: bool = True
     mamba_norms: bool = False
@@ -292,14 +293,14 @@ class _Builder:
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
         if row.hyper_connections and inputs:
-            mixed = (2 + inputs) * inputs
+            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
             self.add("output_hc_fn", inputs * width, inputs)
             self.add("output_hc_base", inputs)
             self.add("output_hc_scale", 1)
             for part in ("attn", "ffn"):
                 self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
                 self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
-                self.add(f"blk.*.hc_{part}_scale", 3, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
@@ -372,6 +373,8 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
+        if self.row.rope_key_norm:
+            self.add("blk.*.attn_k_norm", rope, layers=layers)
         if group.kind == "latent":
             self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
             self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
@@ -472,6 +475,12 @@ class _Builder:
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
                 self.add("blk.*.ssm_norm", size, layers=layers)
+                self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "lightning":
+                inner = (group.heads or 0) * (group.key_length or 0)
+                self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
+                self.add("blk.*.attn_gate", width, inner, layers=layers)
+                self.add("blk.*.attn_norm_2", inner, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
