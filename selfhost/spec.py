@@ -49,6 +49,8 @@ PACKED = (
 # parts of a block whose matrices a quantized checkpoint may leave in the plain type
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
+# what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
+ROW_FLAGS = ("attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm", "embedding_norm", "pooler")
 ROPE_FACTORS = ("freqs", "long_short")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
 _GGUF_QUANTIZATIONS = (
@@ -130,11 +132,17 @@ class Openness(Record):
 
 
 class Parameters(Record):
-    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks."""
+    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks.
+
+    `projector_bytes`: the GGUF file of the encoders in F16; `encoder_type`: model_type and width of the
+    first, as `[[encoder]]` of specs/common/architectures.toml has them.
+    """
 
     total: int | None = None
     active: int | None = None
     encoders: int | None = None
+    projector_bytes: int | None = None
+    encoder_type: str | None = None
     mtp: int | None = None
     extra_in_files: int | None = None
     difference: str | None = None
@@ -187,6 +195,8 @@ class FeedForward(Record):
     latent_length: int | None = None
     router_bias: bool = False
     beside_dense: int | None = None
+    groups: int | None = None
+    groups_used: int | None = None
 
 
 class Audio(Record):
@@ -238,6 +248,9 @@ class Architecture(Record):
     query_key_norm: str | None = None
     parallel_norms: int | None = None
     rope_factors: str | None = None
+    table_length: int | None = None
+    also: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     positions: int | None = None
     token_types: int | None = None
     output_matrix: bool = True
@@ -845,6 +858,8 @@ def _parameters(table: Table | None) -> Parameters:
         total=table.integer("total", minimum=1),
         active=table.integer("active", minimum=1),
         encoders=table.integer("encoders", minimum=1),
+        projector_bytes=table.integer("projector_bytes", minimum=1),
+        encoder_type=table.string("encoder_type"),
         mtp=table.integer("mtp", minimum=1),
         extra_in_files=table.integer("extra_in_files", minimum=1),
         difference=table.text("difference"),
@@ -905,6 +920,9 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         query_key_norm=table.string("query_key_norm", choices=QUERY_KEY_NORMS),
         parallel_norms=table.integer("parallel_norms", minimum=1, maximum=9),
         rope_factors=table.string("rope_factors", choices=ROPE_FACTORS),
+        table_length=table.integer("table_length", minimum=1),
+        also=table.strings("also", choices=ROW_FLAGS),
+        lacks=table.strings("lacks", choices=ROW_FLAGS),
         positions=table.integer("positions", minimum=1),
         token_types=table.integer("token_types", minimum=1),
         output_matrix=table.boolean("output_matrix") is not False,
@@ -1062,7 +1080,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     window_tokens = line.integer("window_tokens", required=kind == "sliding", minimum=1)
     latent_length = line.integer("latent_length", required=kind == "latent", minimum=1)
     query_latent_length = line.integer("query_latent_length", minimum=1)
-    rope_length = line.integer("rope_length", required=kind == "latent", minimum=1)
+    rope_length = line.integer("rope_length", required=kind == "latent" or "latent_length" in line, minimum=1)
     indexer_heads = line.integer("indexer_heads", required="indexer_length" in line, minimum=1)
     indexer_length = line.integer("indexer_length", required="indexer_heads" in line, minimum=1)
     values_from_keys = line.boolean("values_from_keys")
@@ -1070,12 +1088,14 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     line.close()
     if kind is not None:
         _only_with(line, ("window_tokens",), kind == "sliding", 'kind = "sliding"')
-        _only_with(line, _LATENT_KEYS, kind == "latent", 'kind = "latent"')
+        _only_with(line, _LATENT_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
         _only_with(line, _INDEXER_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
     if heads is None and "heads" not in line and "heads" not in line.document.values["architecture"]:
         line.problem("heads", "is missing, here and in [architecture]")
     if heads is not None and kv_heads is not None and kv_heads > heads:
         line.problem("kv_heads", f"is {kv_heads:,}, more than the {heads:,} heads")
+    if kind == "full" and rope_length is not None and key_length is not None and rope_length >= key_length:
+        line.problem("rope_length", f"is {rope_length:,}, and the whole key {key_length:,}")
     if at is None or kind is None or heads is None or kv_heads is None or key_length is None or value_length is None:
         return None
     return Attention(
@@ -1103,7 +1123,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
     norm = line.boolean("norm")
     line.close()
     if kind is not None:
-        optional = {"kda": ("value_length",), "mamba2": ("norm",)}.get(kind, ())
+        optional = {"kda": ("value_length",), "mamba": ("heads",), "mamba2": ("norm",)}.get(kind, ())
         for key in (*_RECURRENT_SIZES, "norm"):
             if key in line and key not in required and key not in optional:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")
@@ -1133,8 +1153,11 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
     latent_length = line.integer("latent_length", minimum=1)
     router_bias = line.boolean("router_bias")
     beside_dense = line.integer("beside_dense", minimum=1)
+    groups = line.integer("groups", required="groups_used" in line, minimum=2)
+    groups_used = line.integer("groups_used", required="groups" in line, minimum=1)
     line.close()
-    _only_with(line, ("shared_length", "latent_length", "router_bias", "beside_dense"), "experts" in line or "used" in line, "experts")
+    only = ("shared_length", "latent_length", "router_bias", "beside_dense", "groups", "groups_used")
+    _only_with(line, only, "experts" in line or "used" in line, "experts")
     if experts is not None and used is not None and used > experts:
         line.problem("used", f"is {used:,}, more than the {experts:,} experts")
     if at is None or length is None:
@@ -1148,6 +1171,8 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
         latent_length=latent_length,
         router_bias=bool(router_bias),
         beside_dense=beside_dense,
+        groups=groups,
+        groups_used=groups_used,
     )
 
 
@@ -1279,6 +1304,8 @@ def _published_files(table: Table) -> PublishedFiles | None:
         table.problem("unsized", "names files that lie in no repository", "write repository, or bytes with their sizes")
     sizes_table = table.table("bytes")
     if sizes_table is not None:
+        if not sizes_table.values:
+            table.problem("bytes", "is empty", "write for example bytes.Q4_K_M = 4_372_812_000")
         for name in sizes_table.values:
             sizes[name] = _size(sizes_table, name) or 0
             known = QUANTIZATIONS.get(stored_as or "", (name,))

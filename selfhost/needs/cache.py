@@ -50,7 +50,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
             size = (group.latent_length or 0) + (group.rope_length or 0)
             made.append(CacheGroup(layers=len(owning), kv_heads=1, key_length=size, value_length=0, latent=True, indexer_elements=indexer))
         else:
-            window = group.window_tokens if group.kind == "sliding" else None
+            window = group.window_tokens if group.kind == "sliding" and not (row is not None and row.window_masks) else None
             made.append(
                 CacheGroup(
                     layers=len(owning),
