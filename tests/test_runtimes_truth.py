@@ -427,7 +427,7 @@ def test_what_no_mac_was_seen_to_take_is_assumed_of_mlx() -> None:
 @pytest.mark.parametrize("row", ["gemma3", "qwen3", "llama"])
 def test_tokenizers_of_mlx_take_what_was_measured(run: dict[str, Any], row: str) -> None:
     """As many bytes for each token as lie between the ends: of Gemma and Llama two merges were made for each, of Qwen one, and of others
-    that is not known."""
+    that is not known but for vocabularies as large as GPT-2's."""
     made = Architecture(row=row, runs_in_gguf=True, layers=1, embedding_length=64, vocabulary=run["tokens"] + run["added"])
     alone = Term(name="runtime", bytes=2, low_bytes=1, high_bytes=3, how=How.ASSUMED, source="", arithmetic="")
     found = mlx_memory.program(made, alone)
@@ -437,7 +437,8 @@ def test_tokenizers_of_mlx_take_what_was_measured(run: dict[str, Any], row: str)
     if twice == of_two or row == "llama":
         assert found.low_bytes <= took <= found.high_bytes
         assert found.bytes == pytest.approx(took, rel=0.28 if row == "llama" else 0.1)
-    assert (found.high_bytes - found.low_bytes < 0.25 * found.bytes) == (row != "llama" or of_two)
+    known = row != "llama" or of_two and run["tokens"] < 200_000 or run["model"] in ("gpt-2", "starcoder")
+    assert (found.high_bytes - found.low_bytes < 0.25 * found.bytes) == known
 
 
 @pytest.mark.parametrize("run", cases("mlx", "runs"))

@@ -36,8 +36,8 @@ _SOURCE = "Metal peaks that others printed, tests/truth/mlx.json; mlx 0.29 to 0.
 # every token was made by one merge, of GPT-2, StarCoder, Falcon, DeepSeek, Qwen2 and Command R, 1,083 to 1,278; where merges are all
 # pairs that make a token, two each, of Llama 2 and 3 and Gemma, 1,601 to 1,734
 _ONE_MERGE, _TWO_MERGES, _MERGES_UNKNOWN = (1_050, 1_180, 1_300), (1_550, 1_700, 1_800), (1_050, 1_300, 1_800)
-# vocabularies of Llama 2 and 3 and of what took them over
-_OF_LLAMA = range(32_000, 32_769), range(128_256, 128_257)
+# vocabularies of Llama 2 and 3, and of GPT-2, GPT-NeoX and StarCoder, with what took them over
+_OF_LLAMA, _OF_GPT2 = (range(32_000, 32_769), range(128_256, 128_257)), range(49_152, 51_201)
 
 
 def activations(architecture: Architecture, tokens: int, sequences: int, width: int) -> Term:
@@ -82,7 +82,7 @@ def program(architecture: Architecture, alone: Term) -> Term:
     each = _MERGES_UNKNOWN
     if architecture.row.startswith("gemma") or any(tokens in sizes for sizes in _OF_LLAMA):
         each = _TWO_MERGES
-    elif architecture.row.startswith("qwen"):
+    elif architecture.row.startswith("qwen") or tokens in _OF_GPT2:
         each = _ONE_MERGE
     least, likely, most = each
     line = f"{alone.bytes:,} bytes + {tokens:,} tokens × {likely:,} bytes of the tokenizer; {alone.arithmetic}, and {least:,} to {most:,}"
