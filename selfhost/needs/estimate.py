@@ -274,6 +274,8 @@ def decode_bytes_by_type(
         if tensor.extra or (tensor.is_table and not (tied and tensor.name == "token_embd.weight")):
             continue
         size = tensor.bytes * share[0] // share[1] if "_exps." in tensor.name else tensor.bytes
+        if tensor.name.startswith("blk."):
+            size = size * architecture.layers // (architecture.stored_layers or architecture.layers)
         read[tensor.type] = read.get(tensor.type, 0) + size
     return read
 

@@ -57,8 +57,6 @@ _LARGEST_VOCABULARY = 262_144
 
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
-# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
-_INDEXER_VALUES = frozenset({"minimax-m3"})
 # architectures whose compute buffer was measured
 _MEASURED = frozenset({
     "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deci", "deepseek2", "deepseek32",
@@ -325,6 +323,12 @@ def _cache(
     groups = llamacpp.groups_of(architecture, row)
     if not groups:
         return []
+    if runtime.flash_attention and row.stops_with_flash:
+        return Unread(
+            fact="memory.kv_cache",
+            reason=f"llama.cpp stops at {row.name} while flash attention is on, as it is unless told",
+            remedy="start it with --flash-attn off, or judge llama-cpp-python, which leaves it off",
+        )
     if not runtime.flash_attention and asked.value_type not in ("f16", "f32", "bf16"):
         return Unread(
             fact="memory.kv_cache",
@@ -360,10 +364,8 @@ def _cache(
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             lines.append(f"{times(group.layers, 'layer')} × {wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens{ending}")
         if group.indexer_elements:
-            indexed = row_bytes(asked.key_type, group.indexer_elements)
-            both = architecture.row in _INDEXER_VALUES
-            indexed += row_bytes(asked.value_type, group.indexer_elements) if both else 0
-            size += room.full * room.streams * group.layers * indexed
+            both = architecture.row in llamacpp.INDEXER_VALUES
+            size += llamacpp.indexer_bytes(architecture, group, room, asked.key_type, asked.value_type)
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             shape = f"{'2 × ' if both else ''}{group.indexer_elements:,} × {_TYPE_BYTES[asked.key_type]}"
             lines.append(f"{times(group.layers, 'layer')} × {shape} of the indexer × {room.full:,} tokens{ending}")

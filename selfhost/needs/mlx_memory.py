@@ -97,9 +97,12 @@ def _scores(architecture: Architecture, tokens: int, sequences: int, width: int)
     piece, found = min(tokens, PROMPT_STEP) * sequences, (0, 0, 0)
     for group in architecture.attention:
         if group.key_length not in _FUSED and group.kind != "cross":
-            reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind == "sliding" else tokens
+            reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind in ("sliding", "latent") else tokens
             stored = group.heads * piece * reach * width
-            grown = group.kv_heads * (group.key_length + group.value_length) * reach * sequences * width if reach > PROMPT_STEP else 0
+            kept = group.kv_heads * (group.key_length + group.value_length)
+            if group.kind == "latent":
+                kept = (group.latent_length or 0) + (group.rope_length or 0)
+            grown = kept * reach * sequences * width if reach > PROMPT_STEP else 0
             found = max(found, (stored, grown, piece * reach))
     return found
 
