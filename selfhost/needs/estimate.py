@@ -38,11 +38,13 @@ def needs_of(
     *,
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
+    used_tokens: tuple[int, ...] = (),
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the machine (Linux kernel names)
     decide which weights llama.cpp copies into a second layout; None leaves that out. `companions` are loaded beside the model.
+    `used_tokens`: of llama.cpp, how many tokens have come into the context of each sequence that was asked; all are full unless told.
     A size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that is missing.
     """
     cpu = _cpu(spec, runtime)
@@ -70,6 +72,7 @@ def needs_of(
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
     subject, wanted = _subject(spec, architectures), _asked(spec, workload, quantization, companions or Companions())
+    wanted = wanted.replace(used_tokens=used_tokens)
     found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
         found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)

@@ -12,6 +12,7 @@ from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, states
 from .parts import (
     ENCODER_REMEDY,
+    PLAIN_PICTURE_PIXELS,
     Asked,
     Encoder,
     Parts,
@@ -55,6 +56,8 @@ _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_000_000_000
 # Gemma 3: where a spec does not state the vocabulary it may be that large
 _LARGEST_VOCABULARY = 262_144
 
+# tokens before the end of a prompt at which a server makes a copy: n_ubatch + 4 and 4 (tools/server/server-context.cpp)
+_BEFORE_THE_END = (llamacpp.MICRO_BATCH_TOKENS + 4, 4)
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
 # whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
@@ -126,7 +129,9 @@ def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list
     quantization = canonical_gguf(asked.quantization) or asked.quantization
     row = subject.row or ArchitectureRow(name=architecture.row)
     batch = llamacpp.batch_of(row, asked.context_tokens)
-    room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
+    room = llamacpp.cells(
+        asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch, whole_windows=runtime.whole_windows
+    )
     cache = _cache(architecture, row, room, asked, runtime)
     made = [] if isinstance(cache, Unread) else [*cache]
     made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
@@ -423,42 +428,52 @@ def _compute(
     touched_rows = room.micro_batch if subject.spec.modality == "embedding" else parallel
     whole, flash = runtime.logits_rows == "batch", runtime.flash_attention
     rows = room.micro_batch if whole else touched_rows
+    used = _used(room, row, asked)
+    short = _one_batch(used, row)
+    scores, told = _scores(architecture, row, used, runtime, asked)
+    fewer = scores - _scores(architecture, row, short, runtime, asked)[0]
     if known and (row.encoder or architecture.vocabulary is not None):
         types = asked.key_type, asked.value_type
-        replayed = graphs.exact_compute(architecture, row, room, touched_rows, flash, *types)
+        replayed = graphs.exact_compute(architecture, row, used, touched_rows, flash, *types)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
             # what is reserved is touched only as far as tokens come
-            least = graphs.exact_compute_bytes(architecture, row, _one_batch(room, row), touched_rows, flash, *types)
+            least = graphs.exact_compute_bytes(architecture, row, short, touched_rows, flash, *types)
             low = replayed.bytes if least is None else min(least, replayed.bytes)
-            high = replayed.bytes + _rolled_back(architecture, asked)
+            high = replayed.bytes + scores + _rolled_back(architecture, asked)
             note = "; reserved to the byte, touched only as far as tokens come" if low < replayed.bytes else ""
-            known_part = {"name": "compute", "bytes": replayed.bytes, "low_bytes": low, "high_bytes": high, "source": source}
-            reserved = (graphs.exact_compute(architecture, row, room, rows, flash, *types) if whole else None) or replayed
+            if not flash and low < replayed.bytes:
+                # scores of every token for each other are most of the buffer: what is told is for a full context
+                less = replayed.bytes - low + fewer
+                note = f"; {less:,} bytes less while no more than {llamacpp.MICRO_BATCH_TOKENS:,} tokens are in the context"
+                low = replayed.bytes + scores
+            size = replayed.bytes + scores
+            known_part = {"name": "compute", "bytes": size, "low_bytes": low, "high_bytes": high, "source": source}
+            reserved = graphs.exact_compute(architecture, row, room, rows, flash, *types) or replayed
             # RAM is taken as it is touched, a device's memory at once
             ends = {
                 "bytes": reserved.bytes,
                 "low_bytes": int(reserved.bytes * (1 - _COMPUTE_ERROR)),
-                "high_bytes": int((reserved.bytes + high - replayed.bytes) * (1 + _COMPUTE_ERROR)),
+                "high_bytes": int((reserved.bytes + high - size) * (1 + _COMPUTE_ERROR)),
             }
             there = Term.told(
                 {**known_part, **ends, "how": How.COMPUTED, "source": f"{source}; {_ON_A_DEVICE}"}, lambda: reserved.arithmetic
             )
-            how = How.EXACT if high == replayed.bytes == reserved.bytes else How.COMPUTED
+            how = How.EXACT if high == size == reserved.bytes else How.COMPUTED
             if reserved.bytes != replayed.bytes:
                 note += f"; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
-            return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + note)
-    reserved = llamacpp.compute(architecture, row, room, rows, flash)
+            return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + told + note)
+    reserved = llamacpp.compute(architecture, row, used, rows, flash)
     # as above, with the logits of the last token
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash).bytes)
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel, flash).bytes) + scores - fewer
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
-    line = reserved.arithmetic
+    line = reserved.arithmetic + told
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
     if error != _COMPUTE_ERROR:
         source += ", architecture not measured"
     if whole:
         line += "; rows of logits never asked for are not touched"
-    size = most = reserved.bytes
+    size = most = reserved.bytes + scores
     if architecture.vocabulary is None and not row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
         most += 4 * rows * _LARGEST_VOCABULARY
@@ -486,11 +501,35 @@ def _rolled_back(architecture: Architecture, asked: Asked) -> int:
     return 4 * kept * asked.parallel * max((state.memory for state in states(architecture)), default=0) * 5 // 4
 
 
+def _scores(architecture: Architecture, row: ArchitectureRow, used: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked) -> tuple[int, str]:
+    """Without flash attention every token's scores are turned into 16 bits to meet the values, in the backend's own work buffer.
+
+    The plan of ggml-cpu.c (GGML_OP_MUL_MAT), beside what the allocator counts. An encoder without a cache has 32-bit values.
+    """
+    heads = max((group.heads for group in architecture.attention), default=0)
+    if runtime.flash_attention or row.encoder or not heads or asked.value_type == "f32":
+        return 0, ""
+    size = used.micro_batch * used.full * heads * 2
+    return size, f" + {used.micro_batch:,} tokens × {used.full:,} cells × {heads:,} heads × 2 bytes of scores that meet the values"
+
+
+def _used(room: llamacpp.Cells, row: ArchitectureRow, asked: Asked) -> llamacpp.Cells:
+    """The cells that come into use: all, or those of the largest product of tokens in a batch and cells that they look at."""
+    if not asked.used_tokens or row.encoder:
+        return room
+    longest = min(max(asked.used_tokens), room.asked)
+    rest = longest % llamacpp.MICRO_BATCH_TOKENS
+    cells = max(llamacpp.padded(longest - rest), llamacpp.padded(longest) * rest // llamacpp.MICRO_BATCH_TOKENS)
+    used = llamacpp.cells(longest * room.sequences, sequences=room.sequences, whole_windows=room.whole_windows)
+    return used.replace(full=cells)
+
+
 def _one_batch(room: llamacpp.Cells, row: ArchitectureRow) -> llamacpp.Cells:
     """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch up, once one sequence had its text."""
     if row.encoder:
         return llamacpp.cells(room.asked, micro_batch=room.batch)
-    return llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * room.sequences, sequences=room.sequences)
+    first = min(room.asked, llamacpp.MICRO_BATCH_TOKENS)
+    return llamacpp.cells(first * room.sequences, sequences=room.sequences, whole_windows=room.whole_windows)
 
 
 def _runtime(
@@ -511,26 +550,31 @@ def _runtime(
     )
     numerator, denominator = _scratch(quantization)
     scratch = room.micro_batch * widest * numerator // denominator
+    if scratch < _scores(architecture, row, room, runtime, asked)[0]:
+        # one work buffer is as large as the largest of them all
+        scratch = 0
     outputs, told = _outputs(subject, architecture, row, room, vocabulary)
-    # each sequence has a list of its own (slot.prompt.checkpoints); the least is one short prompt of one of them
-    kept = asked.parallel * _checkpoint(subject, architecture, row, asked, room.full)
-    most = runtime.context_checkpoints * kept
-    least = min(most, _checkpoint(subject, architecture, row, asked, room.micro_batch))
-    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + least
+    # each sequence has a list of its own (slot.prompt.checkpoints)
+    copied = _copies(subject, architecture, row, runtime, asked)
+    copies = sum(map(sum, copied))
+    most = len(copied) * runtime.context_checkpoints * _checkpoint(subject, architecture, row, asked, room.full)
+    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + copies
     high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch + outputs + most
     middle = (low_bytes + high_bytes) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
-    known, counted = program + vocabulary * middle, scratch + outputs + min(most, 2 * kept)
+    known, counted = program + vocabulary * middle, scratch + outputs + copies
     size = known + counted
     line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
     if scratch:
         line += f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch"
     line += told
     if most:
-        copies = f"{asked.parallel:,} sequences × {kept // asked.parallel:,}" if asked.parallel > 1 else f"{kept:,}"
-        line += f" + 2 × {copies} bytes of context to go back to; up to {runtime.context_checkpoints} of one prompt"
-        later = (runtime.kept_checkpoints - runtime.context_checkpoints) * kept
-        line += f", {runtime.kept_checkpoints} of a conversation: {later:,} bytes more"
+        alike = dict.fromkeys(copied)
+        line += "".join(f" + {copied.count(one)} × ({' + '.join(f'{size:,}' for size in one)})" for one in alike)
+        short = asked.replace(used_tokens=(llamacpp.MICRO_BATCH_TOKENS,) * len(copied))
+        less = copies - sum(map(sum, _copies(subject, architecture, row, runtime, short)))
+        line += f" bytes copied to go back to of one prompt that fills a context; {less:,} less of one of {short.used_tokens[0]:,} tokens, "
+        line += f"up to {most // runtime.context_checkpoints * runtime.kept_checkpoints - copies:,} more as conversations go on"
     how = How.ASSUMED if runtime.overhead_how != "measured" else How.MEASURED if counted <= known else How.COMPUTED
     source = runtime.overhead_source or runtime.name
     if most:
@@ -560,8 +604,24 @@ def more_in_conversation(subject: Subject, runtime: RuntimeSpec, asked: Asked) -
     if made is None or row is None:
         return 0
     room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
-    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * asked.parallel
-    return copies * _checkpoint(subject, made, row, asked, room.full)
+    more = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * asked.parallel
+    return more * _checkpoint(subject, made, row, asked, room.full)
+
+
+def _copies(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+) -> tuple[tuple[int, ...], ...]:
+    """Bytes of each copy that a server keeps of one prompt, to go back to, by sequence in use.
+
+    Made where the last message of the user starts, a few tokens in, and `_BEFORE_THE_END` (tools/server/server-context.cpp).
+    """
+
+    def left(tokens: int) -> tuple[int, ...]:
+        places = [0, *(tokens - offset for offset in _BEFORE_THE_END if offset < tokens)][-runtime.context_checkpoints :]
+        return tuple(size for place in places if (size := _checkpoint(subject, architecture, row, asked, place)))
+
+    used = asked.used_tokens or (asked.context_tokens,) * asked.parallel
+    return tuple(left(tokens) for tokens in used) if runtime.context_checkpoints else ()
 
 
 def _checkpoint(subject: Subject, architecture: Architecture, row: ArchitectureRow, asked: Asked, tokens: int) -> int:
@@ -604,19 +664,23 @@ def _projector(subject: Subject) -> Term | None:
 
 
 def _reading_pictures(encoder: Encoder | None) -> Term:
-    """The encoder's own buffer: reserved at load, touched by a picture, larger for a large one."""
+    """The encoder's own buffer: reserved at load for a picture of its own choice, touched by a picture, larger for a larger one."""
     if encoder is None:
         return term(
             "projector_compute", _PICTURE_BYTES, How.ASSUMED,
             "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
-    side = f"{encoder.largest_pixels:,}"
-    line = f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, "
-    line += f"{encoder.megapixel_bytes:,} for one of a megapixel, " if encoder.megapixel_bytes is not None else ""
-    line += f"{encoder.largest_bytes:,} for one of {side} × {side}, the most"
+    plain, side = encoder.plain_bytes, min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
+    line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
+    if encoder.largest_bytes > plain:
+        line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:
         source, how = f"{source}: {encoder.assumed}", How.ASSUMED
-    return term("projector_compute", encoder.reserved_bytes, how, source, line, low=0, high=encoder.largest_bytes)
+    made = term("projector_compute", plain, how, source, line)
+    if encoder.reserved_bytes <= plain:
+        return made
+    there = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
+    return made.replace(on_device=term("projector_compute", encoder.reserved_bytes, how, source, there))

@@ -28,7 +28,10 @@ _UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "ph
 
 
 class Cells(Record):
-    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context."""
+    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context.
+
+    `whole_windows`: layers with a window have room for the whole context (`swa_full`, which the library starts from, its programs not).
+    """
 
     full: int
     streams: int
@@ -37,6 +40,7 @@ class Cells(Record):
     sequences: int
     unified: bool
     asked: int
+    whole_windows: bool = False
 
     @property
     def encoded(self) -> int:
@@ -45,7 +49,7 @@ class Cells(Record):
 
     def of(self, window_tokens: int | None) -> int:
         """Cells of a layer with that window, None for one that keeps everything."""
-        if window_tokens is None:
+        if window_tokens is None or self.whole_windows:
             return self.full
         room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
         return padded(min(self.full, room))
@@ -61,7 +65,14 @@ def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
     return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
 
 
-def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, micro_batch: int = MICRO_BATCH_TOKENS) -> Cells:
+def cells(
+    context_tokens: int,
+    *,
+    sequences: int = 1,
+    unified: bool = False,
+    micro_batch: int = MICRO_BATCH_TOKENS,
+    whole_windows: bool = False,
+) -> Cells:
     """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream that all share."""
     total = padded(context_tokens)
     full = total if unified else padded(total // sequences)
@@ -73,6 +84,7 @@ def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, mic
         sequences=sequences,
         unified=unified,
         asked=context_tokens // sequences,
+        whole_windows=whole_windows,
     )
 
 
