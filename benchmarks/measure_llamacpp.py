@@ -41,6 +41,7 @@ TEXTS = (
     ("qwen3-0.6b", "qwen2", "Qwen-Qwen3-0.6B"),
     ("tinyllama-1.1b-chat-v1.0", "llama-spm", ""),
     ("llama-3.2-1b-instruct", "llama-bpe", "meta-llama-Llama-3.2-3B-Instruct"),
+    ("falcon-h1-0.5b-instruct", "falcon", "HuggingFaceTB-SmolLM3-3B"),
 )
 # model, file of its vocabulary, how it pools (llama.cpp: 1 mean, 2 first token, 3 last token)
 EMBEDDINGS = (
@@ -64,6 +65,9 @@ def cases() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for model, _, _ in TEXTS:
         found.append({"program": "llama-server", "model": model, "quant": "Q4_K_M", "n_ctx": 1024 if model == "gpt2" else 2048})
+    for model, longest in (("gemma-3-270m-it", 3000), ("falcon-h1-0.5b-instruct", 1000)):
+        whole = {"program": "llama-server", "model": model, "quant": "Q4_K_M", "n_ctx": 4096}
+        found += [whole | {"prompt": 100}, whole | {"prompt": longest}]
     for model in ("smollm2-135m-instruct", "qwen3-0.6b"):
         for program in ("llama-cli", "llama-completion", "llama-cpp-python"):
             found.append({"program": program, "model": model, "quant": "Q4_K_M", "n_ctx": 2048})
@@ -90,7 +94,7 @@ def cases() -> list[dict[str, Any]]:
 
 def _in_python() -> list[dict[str, Any]]:
     """What llama-cpp-python touches of what it reserves, by how much of the context is used, and by its own options."""
-    small = {"program": "llama-cpp-python", "model": "smollm2-135m-instruct", "quant": "Q4_K_M"}
+    small: dict[str, Any] = {"program": "llama-cpp-python", "model": "smollm2-135m-instruct", "quant": "Q4_K_M"}
     found = [small | {"n_ctx": 8192, "prompt": tokens} for tokens in (1, 500, 2000)]
     found += [small | {"n_ctx": 512, "prompt": 500}, small | {"n_ctx": 2048, "prompt": 2000}]
     short = small | {"n_ctx": 2048, "prompt": 500}
@@ -173,7 +177,12 @@ def _metadata(writer: Any, made: Architecture) -> None:
     if windows:
         number("attention.sliding_window", windows[0])
     for state in made.recurrent:
-        number("shortconv.l_cache", state.convolution or 0)
+        if state.kind == "mamba2":
+            lengths = (state.convolution, state.inner_length, state.state_length, state.heads, state.groups)
+            for key, length in zip(("conv_kernel", "inner_size", "state_size", "time_step_rank", "group_count"), lengths, strict=True):
+                number(f"ssm.{key}", length or 0)
+        else:
+            number("shortconv.l_cache", state.convolution or 0)
     if name == "gptneox":
         writer.add_bool("gptneox.use_parallel_residual", True)
     if name == "granite":
@@ -216,7 +225,11 @@ def write(path: Path, model: str, quantization: str, tree: Path, template: str, 
     for tensor, part in _in_order(made, row, quantization):
         size = part.bytes // part.count
         if part.type in ("F32", "F16"):
-            writer.add_tensor_info(tensor, part.shape[::-1], numpy.dtype("f4" if part.type == "F32" else "f2"), size)
+            # one number a head, in two dimensions
+            heads = tensor.endswith((".ssm_a", ".ssm_d"))
+            tensor = tensor.removesuffix(".weight") if made.row == "falcon-h1" and ".ffn_norm." in tensor else tensor
+            shape = (*part.shape, 1) if heads else part.shape[::-1]
+            writer.add_tensor_info(tensor, shape, numpy.dtype("f4" if part.type == "F32" else "f2"), size)
         else:
             shape = (*part.shape[:0:-1], row_bytes(part.type, part.shape[0]))
             writer.add_tensor_info(tensor, shape, numpy.dtype("u1"), size, raw_dtype=gguf.GGMLQuantizationType[part.type])
@@ -291,7 +304,7 @@ def _talked(port: int, case: dict[str, Any]) -> tuple[int, Any]:
     def conversation(sequence: int) -> tuple[int, Any]:
         messages: list[dict[str, str]] = []
         for turn in range(case.get("turns", 1)):
-            messages.append({"role": "user", "content": f"{sequence}.{turn} {_prompt(600)}"})
+            messages.append({"role": "user", "content": f"{sequence}.{turn} {_prompt(case.get('prompt', 600))}"})
             body = {"messages": messages, "max_tokens": 4 if together == 1 else 64, "ignore_eos": True, "id_slot": sequence}
             status, said = _asked(port, "/v1/chat/completions", body)
             if status != 200:
