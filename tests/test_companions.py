@@ -381,6 +381,18 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
     assert terms("qwen2.5-vl-3b-instruct")["projector_compute"].bytes == 421_531_776
 
 
+def test_a_picture_that_takes_much_more_than_the_one_counted_is_told() -> None:
+    """Qwen2.5-VL 3B: 1,984,987,136 bytes for 1,792 × 1,792, as clip.cpp prints, and 421,531,776 for 1,008 × 1,008."""
+    told = [note for note in check("qwen2.5-vl-3b-instruct", machine=MACHINE).notes if "picture" in note]
+    more = (1_984_987_136 - 421_531_776) / 2**30
+    assert told == [
+        f"A picture of a megapixel is counted: one of 1,792 × 1,792 or more takes {more:.2f} GiB more."
+        " llama-server shrinks pictures to --image-max-tokens."
+    ]
+    for model in ("gemma-3-27b-it", "qwen3-vl-32b-instruct"):
+        assert not [note for note in check(model, machine=MACHINE).notes if "picture" in note]
+
+
 def test_every_model_that_sees_says_what_a_picture_takes() -> None:
     """Of every one in the catalogue it was measured, but of Mistral Large 3 with a shape that is assumed: its publisher states but the
     parameters of the encoder."""
