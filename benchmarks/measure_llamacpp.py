@@ -414,7 +414,8 @@ def main() -> None:
     made = about(
         "benchmarks/measure_llamacpp.py: llama.cpp 0c1e570, CPU backend, and llama-cpp-python 0.3.36",
         "peak_bytes: VmHWM of the process after a prompt and four tokens, or an embedded text; asked: so many sequences at once, 64 tokens "
-        "each; turns: so many prompts of one conversation; the others what was resident then",
+        "each; turns: so many prompts of one conversation; prompt: about so many tokens; tokens: how many were in the context at the end; "
+        "the others what was resident then",
         ("numpy",),
     )
     seen = {run["name"] for run in runs}
