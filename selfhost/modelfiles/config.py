@@ -6,8 +6,11 @@ cache or on the weights and is not understood stops the part it bears on: the sp
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
 
 from ..facts import Record
 from ..spec import (
@@ -15,6 +18,7 @@ from ..spec import (
     MAX_LAYERS,
     PACKED,
     PARTS,
+    ROW_FLAGS,
     Architecture,
     Attention,
     Audio,
@@ -24,13 +28,18 @@ from ..spec import (
     Recurrent,
     Safety,
 )
-from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .naming import clean, grouped, identifier, listed, name_of, plamo2_rank, row_values
 from .source import fail, read_json, shown
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..needs.tensors import ArchitectureRow
+    from .encoders import Encoders
+
+    _Part = TypeVar("_Part")
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
@@ -40,12 +49,21 @@ _MAX_PARAMETERS = 10**16
 
 # model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it (convert_hf_to_gguf.py, 2026)
 _GGUF: Mapping[str, str] = {
+    "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
+    "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
+    "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
+    "bailing_moe_v3": "bailingmoe3",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
-    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
+    "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
+    "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
+    "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
-    "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "glm": "chatglm",
+    "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "gemma4_unified_text": "gemma4",
+    "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
     "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
     "granite": "granite", "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe",
@@ -61,26 +79,40 @@ _GGUF: Mapping[str, str] = {
     "qwen3_vl": "qwen3vl", "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe",
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
+    "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
+    "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
+    "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
+    "panguembedded": "pangu-embedded", "plamo": "plamo",
 }  # fmt: skip
+# models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
+_DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
+    ("bert", "position_embedding_type", "alibi", "jina_bert_v2"),
+    ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
+    ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
+)
 # model types without a GGUF architecture whose layers are ordinary; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
     "gptj": "gptj",
     "gpt_neo": "gpt_neo",
     "opt": "opt",
     "whisper": "whisper",
-    "mllama_text_model": "mllama_text_model",
+    "mllama_text_model": "mllama",
 }
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
     "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2, "gpt_oss": 2,
-    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4,
+    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
+# all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
+_DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
 # classes whose output matrix is the token table where the file does not say (transformers configuration classes)
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm",
+    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3",
 })  # fmt: skip
+# classes that have an output matrix whatever the file says
+_NEVER_TIED = frozenset({"nemotron_h"})
 _UNTIED = frozenset({
     "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
     "qwen2_5_vl", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "phi", "phi-msft", "phi3", "phi3_v",
@@ -88,40 +120,37 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v",
+    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
+    "deepseek_v4", "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
 })  # fmt: skip
-# A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
-_NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "llama": {
-        "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 32000,
-        "max_position_embeddings": 2048,
-    },
-    "mistral": {
-        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
-        "vocab_size": 32000, "max_position_embeddings": 131072, "sliding_window": 4096,
-    },
-    "qwen2": {
-        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
-        "vocab_size": 151936, "max_position_embeddings": 32768, "use_sliding_window": False,
-    },
-    "gemma3_text": {
-        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4,
-        "head_dim": 256, "vocab_size": 262208, "max_position_embeddings": 131072, "sliding_window": 4096,
-    },
-}  # fmt: skip
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
+# length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
+_GEMMA4_GLOBAL_HEAD = 512
+_GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 # tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
+# tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
+_NOMIC_MOE_TOKENS = 512
+# classes with the encoder and the decoder of T5
+_T5 = frozenset({"t5", "mt5", "umt5"})
+_ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
+# Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
+_NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
+
+# width of the token table, in classes that have one of their own
+_TABLE = ("embedding_size", "word_embed_proj_dim")
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
-_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim")
-_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
-_KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
+_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_query_heads")
+_KV_HEADS = (
+    "num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads", "num_attention_groups",
+)  # fmt: skip
 _CONTEXT = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
-    "model_max_length", "seq_len",
+    "model_max_length", "seq_len", "max_context_length",
 )  # fmt: skip
 _LENGTH = (
     "intermediate_size",
@@ -131,10 +160,27 @@ _LENGTH = (
     "ffn_hidden_size",
     "ff_intermediate_size",
     "dense_intermediate_size",
+    "d_ff",
 )
-_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
-_USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k")
+_EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
+_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
+_USED = (
+    "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k",
+    "moe_num_active_primary_experts",
+)  # fmt: skip
+# classes that have a bias for each expert whatever the file says
+_ROUTER_BIAS = frozenset({
+    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
+    "afmoe", "laguna", "hy_v3",
+})  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
+
+# sizes of parts that a model need not have: where it has them they are read
+_SIZES = frozenset({
+    *_HEADS, *_KV_HEADS, *_LENGTH, *_EXPERTS, *_USED, "head_dim", "conv_L_cache", "mamba_d_state", "mamba_d_conv", "mamba_n_heads",
+    "mamba_d_head", "mamba_n_groups", "mamba_expand", "mamba_dt_rank", "linear_conv_kernel_dim", "linear_num_key_heads",
+    "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim", "moe_intermediate_size",
+})  # fmt: skip
 
 # Keys that change what a layer remembers; one that nobody asked for, with a value that says something, is not understood.
 _CACHE_KEY = re.compile(
@@ -152,7 +198,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -176,6 +222,19 @@ class Stored(Record):
     def requantized(self) -> bool:
         """True but for weights in 16 bits or more, and for the narrow types that models are published in, which converters read."""
         return self.quantized and not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
+
+
+@lru_cache(maxsize=1)
+def classes() -> Mapping[str, Any]:
+    """By model type what its class of transformers takes for a key that a file leaves out, and which keys change weights or cache.
+
+    `defaults`: none where it is derived of others; `matter`: the keys that change weights or cache; `cache`: those of them that change
+    what is kept of a context; `idle`: keys that change neither, of names that elsewhere do; `names`: other names of keys.
+    benchmarks/config_classes.py made the file: it built every class, one key changed at a time.
+    """
+    file = os.path.join(os.path.dirname(__file__), "classes.json")
+    found: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
+    return found
 
 
 class ConfigRead(Record):
@@ -203,8 +262,6 @@ def read_config(path: str, architectures: Mapping[str, Any], *, name: str | None
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
-    import os
-
     stated = values.get("_name_or_path")
     if isinstance(stated, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", stated) and not stated.startswith((".", "path-removed", "models/")):
         return clean(stated.split("/")[1])
@@ -277,6 +334,9 @@ class _Config:
         self.text: dict[str, Any] = {**_plain(values), **_plain(inner)} if inner else dict(values)
         if inner and self.nested:
             self.text = {**{key: value for key, value in _plain(values).items() if key in _INHERITED}, **_plain(inner)}
+        if isinstance(other := self.text.get("attention_other_setting"), dict) and other.get("attention_type") == "sliding_attention":
+            self.text |= {"swa_num_attention_heads": other.get("num_attention_heads"), "swa_head_dim": other.get("head_dim")}
+            self.text |= {"swa_num_key_value_heads": other.get("num_attention_groups")}
         for part in ("attn_config", "ffn_config", "sparse_attention_config"):
             if isinstance(self.text.get(part), dict):
                 self.text = {**self.text[part], **self.text}
@@ -287,11 +347,35 @@ class _Config:
             self.kind = _kind_of_class(inner) or self.outer_kind
         if not self.kind:
             self.kind = _kind_of_class(values)
+        for kind, key, value, name_here in _DISGUISED:
+            if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
+                self.kind = name_here
+        if self.kind in _T5 and self.outer.get("architectures") in (["T5EncoderModel"], ["UMT5EncoderModel"]):
+            self.kind = "t5_encoder"
+        elif self.kind in _T5:
+            self.kind = "t5"
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
-        if self.nested:
-            self.text = {**_NESTED_DEFAULTS.get(self.kind, {}), **self.text}
+        if self.kind in ("git", "llada"):
+            # Grok 2 goes by the name of another class of transformers, LLaDA-MoE by that of LLaDA
+            self.kind = _kind_of_class(values) or self.kind
+        if self.kind == "bailing_moe" and self.text.get("n_group"):
+            # so does the second generation of Ling by that of the first
+            self.kind = "bailing_moe_v2"
+        if self.kind == "bailing_hybrid" and self.text.get("no_kda_lora") is True:
+            # the third has a name that another with other recurrent layers had before; these are those of Kimi Linear
+            self.kind = "bailing_moe_v3"
+            self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
+            self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
+        self.known = {} if self.kind in _OWN_CODE else classes().get(self.kind, {})
+        other_names = self.known.get("names", {})
+        named = {*self.text, *(other_names.get(key, key) for key in self.text)}
+        defaults = self.known.get("defaults", {})
+        self.text.update({key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named})
+        # transformers 5.23 writes what only some layers have under their numbers
+        overrides = self.text.pop("per_layer_config", None)
+        self.overrides: Mapping[str, Any] = overrides if isinstance(overrides, dict) else {}
         self.asked: set[str] = set()
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
@@ -318,6 +402,15 @@ class _Config:
         if not 0 <= value < _MAX_NUMBER:
             raise _Unclear(f"{self.stated(keys)} is {_short(value)}, which is no number of a model")
         return value
+
+    def of_layer(self, layer: int, *keys: str) -> int | None:
+        """The number of that layer, where the file lists one for each; else that of all."""
+        value = self.get(*keys)
+        if not isinstance(value, list) or len(value) < self.layers:
+            return self.positive(*keys)
+        if isinstance(value[layer], bool) or not isinstance(value[layer], int) or not 0 < value[layer] < _MAX_NUMBER:
+            raise _Unclear(f"{self.stated(keys)} is {_short(value[layer])} for layer {layer}")
+        return int(value[layer])
 
     def stated(self, keys: Sequence[str]) -> str:
         """The first of these keys that has a value."""
@@ -357,8 +450,10 @@ class _Config:
         except _Unclear as why:
             self.unknown["architecture"] = str(why)
             architecture = None
-        row = None if architecture is None else row_values(self.architectures, architecture.row)
-        encoder = bool(row and row.get("encoder"))
+        from ..needs.tensors import row_of
+
+        row = None if architecture is None else row_of(architecture, self.architectures)
+        encoder = row is not None and row.encoder and not row.diffusion
         total = active = None
         names = self.outer.get("architectures")
         composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
@@ -372,13 +467,18 @@ class _Config:
         )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
+            if self.kind == "jina_bert_v3":
+                total = active = None
+                self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
-        language = total
-        if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
-            self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
-            if total is not None:
+        language, encoders = total, None
+        if vision or isinstance(self.outer.get("audio_config"), dict):
+            encoders = None if architecture is None else self.encoders(architecture.embedding_length)
+            if encoders is None:
                 total = active = None
+            elif total is not None and active is not None:
+                total, active = total + encoders.parameters, active + encoders.parameters
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
@@ -391,12 +491,19 @@ class _Config:
             id=identifier(self.name),
             name=self.name,
             modality=modality,
-            parameters=Parameters(total=total, active=active),
+            parameters=Parameters(
+                total=total,
+                active=active,
+                encoders=encoders.parameters if encoders else None,
+                projector_bytes=encoders.projector_bytes if encoders else None,
+                encoder_type=encoders.type if encoders else None,
+            ),
             architecture=architecture,
             safety=Safety(remote_code=True if own_code else None),
             sources={
                 "architecture": shown(self.path),
                 **({"parameters": "sum over the architecture"} if total else {}),
+                **({"parameters.encoders": encoders.source} if encoders else {}),
                 **({"safety": f"auto_map in {shown(self.path)}"} if own_code else {}),
             },
             unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
@@ -405,7 +512,7 @@ class _Config:
         return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes))
 
     def architecture(self, stored: Stored) -> Architecture:
-        if self.outer.get("is_encoder_decoder") and self.kind != "whisper":
+        if self.outer.get("is_encoder_decoder") and self.kind not in ("whisper", "t5", "t5_encoder"):
             raise _Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*_WIDTH)
@@ -415,52 +522,69 @@ class _Config:
             self.unknown["architecture.attention"] = str(why)
             kinds = ["full"] * layers
         state = [self.state(kind, width) if kind in _STATES else None for kind in kinds]
-        attention = [self.attention(number, kind, width) if kind in _ATTENDING else None for number, kind in enumerate(kinds)]
+        attention = [self.at(number, self.attention, kind, width) if kind in _ATTENDING else None for number, kind in enumerate(kinds)]
         incomplete: str | None = None
         feed_forward: list[FeedForward | None] = [None] * layers
         try:
-            feed_forward = [self.feed_forward(number, kind, width) for number, kind in enumerate(kinds)]
+            feed_forward = [self.at(number, self.feed_forward, kind, width) for number, kind in enumerate(kinds)]
         except _Unclear as why:
             incomplete = str(why)
-        tied = self.tied()
         gguf = _GGUF.get(self.kind)
         if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "nemotron_h_moe"
+        if gguf == "deepseek2" and "OCR" in _class_of(self.outer):
+            gguf = "deepseek2-ocr"
         if gguf == "granitehybrid" and not any(state) and not any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
-        context = self.number(*_CONTEXT) or None
+        encoder = bool(row and row.get("encoder"))
+        tied = self.tied()
+        if tied is None and encoder:
+            # no encoder has an output matrix
+            tied = False
+        context = self.context()
         shared = self.number("num_kv_shared_layers") or 0
         if shared >= layers:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
         vocabulary = self.positive("padded_vocab_size", "vocab_size", "embedding_size")
         audio = self.audio()
+        table = self.table_length(width)
+        token_types = self.number("type_vocab_size") or None
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
             raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
-        odd = sorted(key for key in self.left_over(_CACHE_KEY))
+        odd = sorted({*self.left_over(_CACHE_KEY), *self.other_than_default(cache=True)})
         if odd:
             message = f"{listed(odd)}: not understood, and it may change what the model keeps of its context"
             if not all(_KEEPING_KEY.search(key) for key in odd):
                 raise _Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
+        if self.flag("swin_norm"):
+            raise _Unclear("swin_norm: norms after the sums are not understood")
+        if self.kind == "panguembedded" and not self.flag("bias"):
+            incomplete = "bias: only models with biases are understood"
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
         self.asked.add("parallel_attn")
-        odd = sorted(key for key in self.left_over(_WEIGHT_KEY))
+        odd = sorted({*self.left_over(_WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
         if row is None and incomplete is None:
             incomplete = f"{self.kind or 'this model type'} is not an architecture whose tensors this selfhost knows"
         if vocabulary is None and incomplete is None:
             incomplete = "vocab_size is missing"
-        if tied is None and incomplete is None:
+        if tied is None and incomplete is None and not self.headless():
             incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
+        if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
+            incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
+        if incomplete is not None and row is not None and row.get("encoder"):
+            # without its row it would be believed to keep a cache
+            raise _Unclear(incomplete)
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise _Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
@@ -470,8 +594,8 @@ class _Config:
                 name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        positions_left = self.kind in ("roberta", "xlm-roberta")
-        encoder = bool(row and row.get("encoder"))
+        positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -481,7 +605,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=self.number(*_HEADS) or None,
+            heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -491,16 +615,39 @@ class _Config:
             attention=grouped(attention),
             recurrent=grouped(state),
             feed_forward=grouped(feed_forward),
+            table_length=table,
             positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
-            token_types=(self.number("type_vocab_size") or None) if row is not None and row.get("token_types") else None,
+            token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs") or None,
+            altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
             **extra,
         )
+
+    def context(self) -> int | None:
+        if self.kind == "nomic_bert_moe":
+            self.asked.update(_CONTEXT)
+            return _NOMIC_MOE_TOKENS
+        return self.number(*_CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
+
+    def at(self, number: int, read: Callable[[int, str, int], _Part], kind: str, width: int) -> _Part:
+        """A part of one layer, read with the keys that this layer alone has."""
+        own = self.overrides.get(str(number))
+        if not isinstance(own, dict) or not own:
+            return read(number, kind, width)
+        common = self.text
+        self.text = {**common, **own}
+        try:
+            found = read(number, kind, width)
+        finally:
+            self.text = common
+        odd = sorted(clean(key) for key in own if key not in self.asked)
+        if odd:
+            raise _Unclear(f"per_layer_config: {listed(odd)}: not understood")
+        return found
 
     def layer_count(self) -> int:
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
@@ -519,6 +666,9 @@ class _Config:
         """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
         layers = self.layers
         self.asked.update(_LAYER_KEYS)
+        if self.kind == "deepseek_v4":
+            self.asked.add("compress_ratios")
+            return ["compressed"] * layers
         if self.get("compress_ratios") or self.get("attn_type_list"):
             raise _Unclear(
                 "compress_ratios: compressed attention is not understood"
@@ -537,17 +687,22 @@ class _Config:
             return [_PATTERN[letter] for letter in pattern]
         if names:
             # keys of recurrent layers stand in the file whether or not the list has any
-            self.asked.update(key for key in self.text if key.startswith("mamba_"))
+            self.asked.update(key for key in self.text if key.startswith("mamba_") and key not in self.known.get("matter", ()))
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
-        if self.kind in ("mamba", "falcon_mamba"):
-            return ["mamba"] * layers
+        if self.kind in _MAMBAS:
+            return [_MAMBAS[self.kind]] * layers
+        if self.kind == "plamo2":
+            return self.plamo_layers()
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
             return self.kimi_layers()
-        every = self.number("full_attention_interval")
+        group = self.number("layer_group_size") if self.kind == "bailing_moe_v3" else None
+        if group:
+            return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
+        every = self.number("full_attention_interval") or _DELTA_BUT_EVERY.get(self.kind)
         if every:
             return ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
         period = self.number("attn_layer_period")
@@ -587,6 +742,16 @@ class _Config:
             raise _Unclear("linear_attn_config does not name each layer once")
         return ["full" if number in full else "kda" for number in range(1, self.layers + 1)]
 
+    def plamo_layers(self) -> list[str]:
+        """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
+        step, layers = self.needed("mamba_step"), self.layers
+        full = self.get("full_attention_idx")
+        if self.get("mamba_enabled") is False or layers <= step // 2:
+            raise _Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
+        sliding = "full" if self.window() is None else "sliding"
+        named = full if isinstance(full, list) else []
+        return ["mamba" if number % step != step // 2 else "full" if number in named else sliding for number in range(layers)]
+
     def block_kind(self, block: Any) -> str:
         part = block.get("attention") if isinstance(block, dict) else None
         if not isinstance(part, dict):
@@ -597,7 +762,14 @@ class _Config:
 
     def window(self) -> int | None:
         """Tokens; None where no layer has a window shorter than the context."""
-        window = self.number("sliding_window", "sliding_window_size", "attention_chunk_size", "window_size")
+        if self.kind == "plamo2":
+            return self.number("attention_window_size") or None
+        if self.kind == "modernbert":
+            # transformers 5 adds a sliding_window of half that, which is what lies on either side
+            self.asked.update(("sliding_window", "global_attn_every_n_layers"))
+            return self.number("local_attention") or None
+        keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
         if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
@@ -605,13 +777,16 @@ class _Config:
             window = None
         if self.text.get("use_sliding_window") is False:
             window = None
+        if window and self.kind == "gemma3_text" and self.flag("use_bidirectional_attention"):
+            # half of it to either side: Gemma3TextConfig
+            window = window // 2 + 1
         context = self.number(*_CONTEXT)
         # a window that no text can fill is none
         return window if window and not (context and window >= context) else None
 
     def sliding(self) -> list[bool]:
         layers = self.layers
-        swa = self.per_layer("hybrid_layer_pattern")
+        swa = self.per_layer("hybrid_layer_pattern") or self.per_layer("sliding_window_layout")
         pattern = self.get("sliding_window_pattern", "_sliding_window_pattern")
         first = self.number("max_window_layers")
         rope = self.per_layer("no_rope_layers")
@@ -620,6 +795,8 @@ class _Config:
             return [False] * layers
         if swa:
             return [item == 1 for item in swa]
+        if self.kind == "modernbert":
+            return [bool(number % self.needed("global_attn_every_n_layers")) for number in range(layers)]
         if self.kind in ("llama4_text", "llama4"):
             # a layer without rope attends to everything
             return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
@@ -631,7 +808,7 @@ class _Config:
             return [(number + 1) % pattern != 0 for number in range(layers)]
         if self.text.get("use_sliding_window") is True and first is not None:
             return [number >= first for number in range(layers)]
-        every = _FULL_EVERY.get(self.kind)
+        every = self.number("global_attn_every_n_layers") or _FULL_EVERY.get(self.kind)
         if every is None:
             raise _UnclearWindow(f"sliding_window: {self.window():,} tokens, and the file does not say in which layers")
         return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
@@ -639,25 +816,31 @@ class _Config:
     # -------- what a layer has
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
-        heads = self.needed(*_HEADS)
+        heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
+        if kind == "compressed":
+            return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
         kv_heads = self.kv_heads(number, heads)
         value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
         same = False
+        by_layer = self.per_layer("num_attention_heads_per_layer")
+        if by_layer:
+            heads = by_layer[number] if isinstance(by_layer[number], int) else 0
         if kind == "sliding":
             heads = self.positive("swa_num_attention_heads") or heads
             kv_heads = self.positive("swa_num_key_value_heads") or kv_heads
             value = self.positive("swa_v_head_dim") or value
             length = self.positive("swa_head_dim") or length
-        if self.kind in ("gemma4_text", "gemma4") and kind == "full":
-            length = value = self.positive("global_head_dim") or length
+        if self.kind in _GEMMA4 and kind == "full":
+            if not self.overrides:
+                length = value = self.positive("global_head_dim") or _GEMMA4_GLOBAL_HEAD
             if self.flag("attention_k_eq_v"):
                 same = True
                 kv_heads = self.positive("num_global_key_value_heads") or kv_heads
@@ -685,6 +868,31 @@ class _Config:
             values_from_keys=same,
             indexer_heads=indexer,
             indexer_length=indexed,
+            # MllamaTextCrossAttention
+            query_key_norm="head" if kind == "cross" else None,
+        )
+
+    def compressed(self, number: int, heads: int) -> Attention:
+        ratio = (self.per_layer("compress_ratios") or [None] * self.layers)[number]
+        if isinstance(ratio, bool) or ratio not in (0, 4, 128):
+            raise _Unclear(f"compress_ratios: {_short(ratio)} is not understood")
+        self.asked.update((*_KV_HEADS, "qk_rope_head_dim"))
+        key, indexer = self.needed("head_dim"), (self.needed("index_n_heads"), self.needed("index_head_dim"))
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=self.needed("sliding_window"),
+            query_latent_length=self.needed("q_lora_rank"),
+            # only of the rows of a few tokens there are so many that some are chosen
+            indexer_heads=indexer[0] if ratio == 4 else None,
+            indexer_length=indexer[1] if ratio == 4 else None,
+            compression=ratio or None,
+            output_groups=self.needed("o_groups"),
+            output_latent_length=self.needed("o_lora_rank"),
         )
 
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
@@ -709,8 +917,14 @@ class _Config:
         groups = self.number("multi_query_group_num")
         if self.flag("multi_query_attention") and groups:
             return groups
-        stated = self.positive(*_KV_HEADS)
+        if self.kind == "plamo":
+            return max(1, heads // self.needed("n_shared_head"))
+        if self.flag("group_query_attention") and self.number("num_query_groups"):
+            return self.needed("num_query_groups")
+        stated = self.of_layer(number, *_KV_HEADS)
         one = self.flag("multi_query")
+        if self.kind == "gpt_bigcode":
+            return 1 if one else heads
         self.asked.update(("new_decoder_architecture", "multi_query_attention"))
         # Falcon's older classes ignore num_kv_heads where multi_query is set
         if one and not self.text.get("new_decoder_architecture") and not (stated and self.kind == "refinedweb"):
@@ -723,11 +937,11 @@ class _Config:
         own = types is None or types[number] == "full"
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
         return Attention(
-            kind="latent",
+            kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim"),
+            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
             value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
@@ -760,6 +974,17 @@ class _Config:
             )
         size = self.needed("mamba_d_state", "ssm_state_size", "state_size")
         taps = self.needed("mamba_d_conv", "conv_kernel")
+        if self.kind == "plamo2":
+            heads = self.needed("mamba_num_heads")
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=heads * self.needed("hidden_size_per_head"),
+                state_length=size,
+                time_step_rank=plamo2_rank(width),
+                heads=heads,
+            )
         if kind == "mamba":
             return Recurrent(
                 kind=kind,
@@ -769,7 +994,8 @@ class _Config:
                 state_length=size,
                 time_step_rank=self.time_step_rank(width),
             )
-        heads, length = self.needed("mamba_n_heads", "mamba_num_heads"), self.number("mamba_d_head", "mamba_head_dim")
+        heads = self.needed("mamba_n_heads", "mamba_num_heads", *(("num_heads",) if self.kind == "mamba2" else ()))
+        length = self.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if self.kind == "mamba2" else ()))
         inner = self.number("mamba_d_ssm") or (heads * length if length else 0) or self.inner(width)
         norm = self.text.get("mamba_rms_norm") if self.kind == "falcon_h1" else None
         self.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
@@ -798,7 +1024,8 @@ class _Config:
         return self.needed("time_step_rank", "mamba_dt_rank")
 
     def feed_forward(self, number: int, kind: str, width: int) -> FeedForward | None:
-        if self.kind in ("mamba", "falcon_mamba"):
+        if self.kind in _MAMBAS:
+            self.asked.add("intermediate_size")
             return None
         if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
             return self.nemotron(number, kind)
@@ -806,9 +1033,9 @@ class _Config:
         if blocks:
             return self.block_length(blocks[number], width)
         # where every layer has experts, the width of a dense one stands in the file and means nothing
-        self.asked.update((*_LENGTH, "intermediate_size_mlp", "moe_intermediate_size"))
+        self.asked.update((*_LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
         experts = self.number(*_EXPERTS) or 0
-        if self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block"):
+        if (self.kind in _GEMMA4 and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
             experts = 0
         used = self.number(*_USED) or 0
         if used > experts > 0:
@@ -818,7 +1045,8 @@ class _Config:
         if not experts or not self.has_experts(number):
             own = self.number("dense_intermediate_size", "intermediate_size_mlp")
             return FeedForward(layers=(), length=own if own and experts else self.length(width, number))
-        each = self.number("moe_intermediate_size", "ffn_hidden_size") or self.needed("intermediate_size")
+        each = self.number(*_EXPERT_LENGTH) or self.needed("intermediate_size", "n_inner")
+        groups = self.number("n_group") or 0
         return FeedForward(
             layers=(),
             length=each,
@@ -826,13 +1054,26 @@ class _Config:
             used=used,
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
-            router_bias=self.router_bias(),
-            beside_dense=self.length(width, number) if self.kind in ("gemma4", "gemma4_text") else None,
+            router_bias=self.router_bias() and number >= (self.number("num_hash_layers") or 0),
+            beside_dense=self.beside_dense(width, number),
+            groups=groups if groups > 1 else None,
+            groups_used=self.needed("topk_group") if groups > 1 else None,
         )
 
+    def beside_dense(self, width: int, number: int) -> int | None:
+        """The length of a dense feed-forward beside the experts."""
+        if self.kind == "arctic" and self.flag("parallel_attn_mlp_res"):
+            return width
+        beside = self.kind in _GEMMA4 or (self.kind == "grok-1" and self.flag("residual_moe"))
+        return self.length(width, number) if beside else None
+
     def shared(self, each: int) -> int | None:
-        stated = self.number("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size")
+        stated = self.number(
+            "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
+        )
         number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        if number == 0:
+            return None
         if self.kind in ("llama4", "llama4_text"):
             return each
         if stated is not None and not (number and self.kind in ("minimax_m3",)):
@@ -842,7 +1083,7 @@ class _Config:
     def router_bias(self) -> bool:
         return (
             self.get("topk_method") == "noaux_tc"
-            or self.kind in ("deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite")
+            or self.kind in _ROUTER_BIAS
             or (self.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and self.flag("use_routing_bias", "use_moe_router_bias"))
         )
 
@@ -851,11 +1092,29 @@ class _Config:
         if types:
             self.asked.update(("first_k_dense_replace", "moe_layer_freq"))
             return bool(types[number] == "sparse")
-        lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index") or 0
+        named = self.get("moe_layers_enum")
+        if isinstance(named, str) and named:
+            self.asked.update(("first_k_dense_replace", "moe_every_n_layer", "moe_layer_offset"))
+            return str(number) in named.replace(" ", "").split(",")
+        alike = self.per_layer("is_moe_layer")
+        if alike:
+            self.asked.update(("first_k_dense_replace", "first_last_k_dense_replace"))
+            return bool(alike[number])
+        lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
+        if lead is None:
+            lead = 1 if self.kind == "glm4_moe_lite" else 0
+        last = self.get("moe_layer_end_index")
+        if isinstance(last, int) and 0 <= last < number:
+            return False
         only = self.get("mlp_only_layers") or []
-        step = self.number("decoder_sparse_step", "interleave_moe_layer_step") or 1
-        every = self.get("moe_layer_freq")
+        step = self.number("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
+        chosen = self.get("moe_layers")
+        if isinstance(chosen, list):
+            return number in chosen
+        every = self.get("moe_layer_freq", "moe_layer_frequency")
         period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
+        if self.kind == "nomic_bert_moe":
+            period, offset = self.number("moe_every_n_layers"), 1
         self.asked.update(("moe_layer_num_skipped", "moe_layers"))
         if period:
             return number % period == offset
@@ -871,24 +1130,46 @@ class _Config:
 
     def length(self, width: int, number: int) -> int:
         stated = self.number("intermediate_size_mlp") if self.kind in ("llama4", "llama4_text") else None
-        if self.kind in ("lfm2", "lfm2_moe") and self.flag("block_auto_adjust_ff_dim"):
-            return self.adjusted()
+        if self.kind in ("lfm2", "lfm2_moe"):
+            self.asked.update(("block_ffn_dim_multiplier", "block_multiple_of"))
+            if self.flag("block_auto_adjust_ff_dim"):
+                return self.adjusted()
         shared = self.number("shared_intermediate_size") if self.kind == "granitemoehybrid" else None
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
             self.asked.add("intermediate_size")
             return shared
+        if self.kind == "openelm":
+            return self.multiplied(width, number)
         found = stated or self.number(*_LENGTH)
+        if self.kind == "qwen" and found:
+            # gate and up together
+            return found // 2
+        if self.kind == "gpt_refact" and not found:
+            # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
+            return -(-(8 * width // 3) // 256) * 256
         lengths = self.get("intermediate_size")
         if isinstance(lengths, list):
             raise _Unclear("intermediate_size differs from layer to layer")
         if not found:
-            ratio = self.number("mlp_ratio", "expansion_ratio") or (4 if self.kind in _FOUR_WIDE else 0)
+            ratio = 4 if self.kind in _FOUR_WIDE else self.number("mlp_ratio", "expansion_ratio")
             if not ratio:
                 raise _Unclear("intermediate_size is missing")
             found = ratio * width
+        if self.kind == "neobert":
+            # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a multiple of 8
+            found = -(-int(2 * found / 3) // 8) * 8
         shared_from = self.layers - (self.number("num_kv_shared_layers") or 0)
         wide = self.flag("use_double_wide_mlp") and number >= shared_from
         return 2 * found if wide else found
+
+    def multiplied(self, width: int, number: int) -> int:
+        """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded, and no less than nine tenths of it."""
+        factors, step = self.per_layer("ffn_multipliers"), self.needed("ffn_dim_divisor")
+        factor = factors[number] if factors else None
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
+            raise _Unclear("ffn_multipliers: not understood")
+        found = max(step, int(factor * width + step / 2) // step * step)
+        return found + step if found < 0.9 * factor * width else found
 
     def adjusted(self) -> int:
         """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
@@ -932,53 +1213,88 @@ class _Config:
 
     # -------- what its row does not say
 
+    def reads(self, key: str) -> bool:
+        """False where the class of this model type is known and leaves the key alone."""
+        return not self.known or key in self.known["matter"]
+
     def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        bias = self.get("attention_bias", "use_qkv_bias", "qkv_bias", "add_qkv_bias")
-        if isinstance(bias, bool) and bias != bool(row.get("attention_bias")) and not self.get("kv_lora_rank"):
-            found["attention_bias"] = bias
-        norm = self.get("use_qk_norm", "qk_layernorm")
-        if norm is True and not row.get("query_key_norm"):
+        if self.kind in _ALWAYS_QKV_BIAS:
+            found["attention_bias"] = True
+        for key, flags in {**_SWITCHES, **_SWITCHES_OF.get(self.kind, {})}.items():
+            if not flags or not self.reads(key) or (self.text.get("kv_lora_rank") and flags[0] == "attention_bias"):
+                continue
+            value = self.get(key)
+            if not isinstance(value, bool):
+                continue
+            if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
+                found["attention_bias"] = value
+            for flag in flags:
+                if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
+                    departs = "also" if value else "lacks"
+                    found[departs] = (*found.get(departs, ()), flag)
+        norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
+        if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
+        if self.kind in ("t5", "t5_encoder"):
+            stated = self.get("feed_forward_proj")
+            gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
+            if gated is not True:
+                found["gate"] = "none"
+            if (self.number("num_decoder_layers") or self.layers) != self.layers:
+                raise _Unclear("num_decoder_layers: stacks of unlike depth are not understood")
+            if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
+                raise _Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
         scaling = self.get("rope_scaling", "rope_parameters")
         kind = (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         if kind == "llama3" and row.get("rope_factors") != "freqs":
             found["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe") and row.get("rope_factors") != "long_short":
+        long_short = kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe")
+        if long_short and row.get("rope_factors") != "long_short":
             found["rope_factors"] = "long_short"
         return found
 
     def tied(self) -> bool | None:
-        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying"):
+        if self.kind in _NEVER_TIED:
+            return False
+        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
                 value = self.outer.get(key)
             if isinstance(value, bool):
                 return value
-        return (
-            True
-            if self.kind in _TIED
-            else False
-            if self.kind in _UNTIED or self.kind in ("bert", "roberta", "xlm-roberta", "nomic_bert")
-            else None
-        )
+        return True if self.kind in _TIED else False if self.kind in _UNTIED else None
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
-        names, mapped = self.outer.get("architectures"), self.outer.get("auto_map")
-        name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+        name, mapped = _class_of(self.outer), self.outer.get("auto_map")
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
         return not self.nested and bool(re.search(r"(?<!LMHead)Model$|ForSequenceClassification$|ForTokenClassification$", name))
+
+    def table_length(self, width: int) -> int | None:
+        """None where the rows of the token table are as wide as the layers."""
+        found = self.number(*(key for key in _TABLE if self.reads(key) and self.known)) if self.known else None
+        return found if found and found != width else None
 
     def deepstack(self) -> int | None:
         """Layers that get a vision feature each; none without pictures."""
         part = self.outer.get("vision_config")
         places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
         return min(len(places), self.layers) or None if isinstance(places, list) else None
+
+    def encoders(self, text_width: int) -> Encoders | None:
+        """What the model sees or hears with; None, with the reason under `unknown`, where its size does not follow."""
+        from .encoders import Untold, encoders_of
+
+        try:
+            return encoders_of(self.outer, text_width, self.architectures)
+        except Untold as why:
+            self.unknown["parameters.encoders"] = f"the size of the vision or audio encoder does not follow from config.json: {why}"
+            return None
 
     def audio(self) -> Audio | None:
         if self.kind != "whisper":
@@ -995,10 +1311,12 @@ class _Config:
     def left_over(self, pattern: re.Pattern[str]) -> list[str]:
         """Keys of the text model that nobody asked for, that match, and whose value says something."""
         plain = (None, False, 0, "", -1)
+        read = {*self.known.get("matter", ()), *self.known.get("idle", ())}
         return [
             clean(key)
             for key, value in self.text.items()
             if key not in self.asked
+            and key not in read
             and pattern.search(key)
             and not _HARMLESS.search(key)
             and not isinstance(value, dict)
@@ -1006,10 +1324,19 @@ class _Config:
             and not any(value is item or (value == item and not isinstance(value, list)) for item in plain)
         ]
 
-    def parameters(self, architecture: Architecture, row: Mapping[str, Any]) -> tuple[int, int]:
-        from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count, idle
+    def other_than_default(self, *, cache: bool) -> list[str]:
+        """Keys that nobody asked for, that change the class's weights or `cache`, and that are not what its row was made for."""
+        keeping, defaults = self.known.get("cache", ()), self.known.get("defaults", {})
+        return [
+            key
+            for key in self.known.get("matter", ())
+            if (key in keeping) is cache and key not in self.asked and key not in _SIZES and self.text.get(key) != defaults.get(key)
+        ]
 
-        groups = checkpoint_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
+    def parameters(self, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int]:
+        from ..needs.tensors import checkpoint_tensors, count, idle
+
+        groups = checkpoint_tensors(architecture, row)
         total = count(groups)
         if total > _MAX_PARAMETERS:
             fail(
@@ -1041,6 +1368,9 @@ class _Config:
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
+        if self.get("expert_dtype") == "fp4" and stored.matrices:
+            # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py reads them
+            stored = stored.replace(experts="mxfp4")
         try:
             layers = self.number(*_LAYERS) or None
         except _Unclear:
@@ -1066,31 +1396,68 @@ class _Config:
         return stored
 
 
+# which parts of a row a key switches on and off: `attention_bias`, and flags of ROW_FLAGS
+_SWITCHES: Mapping[str, tuple[str, ...]] = {
+    "attention_bias": ("attention_bias", "attention_output_bias"), "use_qkv_bias": ("attention_bias",), "qkv_bias": ("attention_bias",),
+    "add_qkv_bias": ("attention_bias",), "mlp_bias": ("feed_forward_bias",), "lm_head_bias": ("output_bias",),
+    "attention_out_bias": ("attention_output_bias",),
+}  # fmt: skip
+_SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "chatglm": {"attention_bias": ("attention_bias",)},
+    "glm": {"attention_bias": ("attention_bias",)},
+    "glm4": {"attention_bias": ("attention_bias",)},
+    "glm4_moe": {"attention_bias": ("attention_bias",)},
+    "seed_oss": {"attention_bias": ("attention_bias",)},
+    "nemotron_h": {"mlp_bias": ()},
+    "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},
+    "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
+}
+# classes whose queries, keys and values have a bias whatever the file says
+_ALWAYS_QKV_BIAS = frozenset({"glm4v_text", "glm4v"})
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
     "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
     "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
     "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers",
+    "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size", "short_conv_kernel_size",
     "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
 _OWN_CODE = frozenset(
     {
         "baichuan",
         "chatglm",
+        "codeshell",
+        "eurobert",
         "exaone",
+        "gpt_refact",
         "hunyuan",
         "internlm2",
+        "jais",
+        "jina_bert_v2",
+        "jina_bert_v3",
         "kimi_k2",
         "kimi_linear",
+        "maincoder",
         "minicpm",
+        "minicpm3",
         "nemotron-nas",
+        "neobert",
+        "nomic_bert_moe",
+        "openelm",
         "orion",
+        "panguembedded",
         "phi3_v",
+        "plamo",
+        "plamo2",
         "qwen",
         "xverse",
     }
 )
+# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
+_UNPACKED = frozenset({"minicpm3"})
+# whose files may name one expert, and mean a dense feed-forward
+_ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
@@ -1099,34 +1466,41 @@ _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
-_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
+_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
 _STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
+# whose layers are all of one kind, without a feed-forward
+_MAMBAS: Mapping[str, str] = {"mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2"}
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {
     "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral", "Qwen2ForCausalLM": "qwen2",
     "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3",
     "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
-    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3",
+    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3", "Grok1ForCausalLM": "grok-1",
+    "LLaDAMoEModelLM": "llada_moe",
 }  # fmt: skip
 
 
-def _without_cache(architecture: Architecture, row: Mapping[str, Any]) -> Architecture:
+def _without_cache(architecture: Architecture, row: ArchitectureRow) -> Architecture:
     """The same weights, tensor by tensor, with nothing said of what a layer keeps."""
-    from ..needs.tensors import ArchitectureRow, gguf_tensors
+    from ..needs.tensors import gguf_tensors
 
-    tensors = gguf_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
+    tensors = gguf_tensors(architecture, row)
     return architecture.replace(attention=(), recurrent=(), tensors=tensors)
 
 
-def _kind_of_class(values: Mapping[str, Any]) -> str:
+def _class_of(values: Mapping[str, Any]) -> str:
     names = values.get("architectures")
-    return _CLASSES.get(names[0], "") if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+
+
+def _kind_of_class(values: Mapping[str, Any]) -> str:
+    return _CLASSES.get(_class_of(values), "")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

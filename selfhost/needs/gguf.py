@@ -9,7 +9,7 @@ from .. import units
 from ..facts import Unread
 from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import graphs, llamacpp
-from .cache import CacheGroup, cache_groups, states
+from .cache import CacheGroup, cache_groups, compressors, states
 from .parts import (
     ENCODER_REMEDY,
     PLAIN_PICTURE_PIXELS,
@@ -65,12 +65,12 @@ _INDEXER_VALUES = frozenset({"minimax-m3"})
 # architectures whose compute buffer was measured
 _MEASURED = frozenset({
     "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deci", "deepseek2", "deepseek32",
-    "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma", "gemma-embedding", "gemma2", "gemma3",
+    "deepseek4", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma", "gemma-embedding", "gemma2", "gemma3",
     "gemma3n", "gemma4", "glm-dsa", "glm4", "glm4moe", "gpt-oss", "gpt2", "gptneox", "granite", "granitehybrid", "granitemoe",
     "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4", "mamba", "minicpm", "minimax-m2",
     "minimax-m3", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo", "olmo2", "olmoe",
     "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe", "qwen3moe", "qwen3next", "qwen3vl",
-    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2",
+    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "t5",
 })  # fmt: skip
 # bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most from 3 billion parameters
 # on, most below (the token table weighs more); apart for files below 4.3 bits, where tables and odd rows weigh more still
@@ -273,7 +273,7 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     tensors = tuple(tensor for tensor in whole if not tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
     # a decoder without an output matrix of its own, whatever its checkpoint has
-    tied = not row.encoder and all(tensor.name != "output.weight" for tensor in tensors)
+    tied = not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
     layout = LAYOUTS[layout_of(instruction_sets)]
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
@@ -327,7 +327,7 @@ def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
 def _cache(
     architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked, runtime: RuntimeSpec
 ) -> list[Term] | Unread:
-    groups = cache_groups(architecture, row)
+    groups = llamacpp.groups_of(architecture, row)
     if not groups:
         return []
     if not runtime.flash_attention and asked.value_type not in ("f16", "f32", "bf16"):
@@ -345,13 +345,14 @@ def _cache(
                 reason=f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of {block}",
                 remedy="take the cache type f16",
             )
+    room = llamacpp.room_of(architecture, room)
     lines: list[str] = []
     size = unsure = 0
     widest = 0 if runtime.flash_attention else max(group.value_elements for group in groups)
     notes: list[str] = []
     for group in groups:
         window = llamacpp.window_of(architecture, group)
-        cells = room.of(window)
+        cells = room.of(window, group.tokens_per_row)
         per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(asked.value_type, group.value_elements)
         size += cells * room.streams * group.layers * per_token
         if not llamacpp.window_known(architecture, group):
@@ -373,6 +374,8 @@ def _cache(
             lines.append(f"{times(group.layers, 'layer')} × {shape} of the indexer × {room.full:,} tokens{ending}")
         if window is not None and cells != room.full:
             notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
+        elif group.tokens_per_row > 1:
+            notes.append(f"{times(group.layers, 'layer')} keep a row for {group.tokens_per_row} tokens, padded to 256")
         elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
             notes.append(f"{asked.context_tokens:,} tokens padded to a multiple of 256")
     idle = llamacpp.idle_layers(architecture)
@@ -396,7 +399,7 @@ _TYPE_BYTES = {"f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "3
 
 def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> str:
     layers = group.layers
-    ending = f" × {cells:,} tokens" + (f" × {streams:,} sequences" if streams > 1 else "")
+    ending = f" × {cells:,} {'rows' if group.tokens_per_row > 1 else 'tokens'}" + (f" × {streams:,} sequences" if streams > 1 else "")
     keys, values = _TYPE_BYTES[asked.key_type], _TYPE_BYTES[asked.value_type]
     if group.latent:
         return f"{times(layers, 'layer')} × {group.key_length:,} × {keys}{ending}"
@@ -407,7 +410,7 @@ def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> st
 
 
 def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
-    found = states(architecture)
+    found = (*states(architecture), *compressors(architecture))
     size = llamacpp.state_bytes(architecture, sequences * kept)
     if not size:
         return []
@@ -425,7 +428,7 @@ def _compute(
     # every drafted token is checked by its own row of logits
     parallel = asked.parallel * (1 + asked.companions.drafted_tokens)
     # an embedding model that is a decoder computes, and touches, a row of logits for each token of a batch
-    touched_rows = room.micro_batch if subject.spec.modality == "embedding" else parallel
+    touched_rows = room.micro_batch if subject.spec.modality == "embedding" or row.diffusion else parallel
     whole, flash = runtime.logits_rows == "batch", runtime.flash_attention
     rows = room.micro_batch if whole else touched_rows
     used = _used(room, row, asked)
@@ -463,9 +466,9 @@ def _compute(
             if reserved.bytes != replayed.bytes:
                 note += f"; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
             return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + told + note)
-    reserved = llamacpp.compute(architecture, row, used, rows, flash)
+    reserved = llamacpp.compute(architecture, row, used, rows, flash, asked.key_type)
     # as above, with the logits of the last token
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel, flash).bytes) + scores - fewer
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel, flash, asked.key_type).bytes) + scores - fewer
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
     line = reserved.arithmetic + told
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
@@ -585,12 +588,13 @@ def _runtime(
 def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, vocabulary: int) -> tuple[int, str]:
     """Where an embedding model puts what it made of each token of a batch: a row of logits, used or not, and a vector.
 
-    Cleared when it is made, so all of it is resident (src/llama-context.cpp, output_reserve). A model that writes has a row a sequence.
+    Cleared when it is made, so all of it is resident (src/llama-context.cpp, output_reserve). A model that writes has a row a sequence,
+    one that writes by diffusion a row a token, and no vectors.
     """
-    if subject.spec.modality != "embedding":
+    if subject.spec.modality != "embedding" and not row.diffusion:
         return 0, ""
     tokens = room.encoded if row.encoder else room.micro_batch
-    width = architecture.embedding_length
+    width = 0 if row.diffusion else architecture.embedding_length
     told = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
     return 4 * tokens * (vocabulary + width), told
 
@@ -656,6 +660,12 @@ def _projector(subject: Subject) -> Term | None:
     encoders = subject.spec.parameters.encoders
     if not encoders or subject.architecture is None or subject.spec.modality == "speech":
         return None
+    stated = subject.spec.parameters.projector_bytes
+    if stated is not None:
+        # names of tensors and keys come on top
+        line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, vectors and positions in 32"
+        source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
+        return term("projector", stated, How.COMPUTED, source, line, high=stated + stated // 200)
     size = int(encoders * 2.02)
     return term(
         "projector", size, How.COMPUTED, "F16 projector file; parameters of the encoders as in the spec",

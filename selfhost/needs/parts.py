@@ -96,6 +96,7 @@ class Asked(Record):
     parallel: int
     key_type: str
     value_type: str
+    audio_seconds: int | None = None
     companions: Companions = Companions()
     used_tokens: tuple[int, ...] = ()
 

@@ -16,7 +16,7 @@ from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 # elements and bytes of one block, ggml.h and ggml-common.h
 BLOCKS: Mapping[str, tuple[int, int]] = {
     "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2),
-    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
+    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34), "I32": (1, 4),
     "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210),
     "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74), "IQ2_S": (256, 82),
     "IQ3_XXS": (256, 98), "IQ3_S": (256, 110), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136), "MXFP4": (32, 17),
@@ -159,6 +159,8 @@ class _Recipe:
         """(type, how many of the group's tensors have it)."""
         number = len(group.layers) or 1
         name = group.name
+        if "ffn_gate_tid2eid" in name:
+            return [("I32", number)]
         if not _quantized(group):
             return [("F16" if _kept_in_16_bit(name) and self.base != "F32" else "F32", number)]
         if self.base in ("F32", "F16", "BF16"):

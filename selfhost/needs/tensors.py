@@ -24,6 +24,7 @@ class ArchitectureRow(Record):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
+    first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
     fused_qkv: bool = False
@@ -32,34 +33,55 @@ class ArchitectureRow(Record):
     key_bias: bool = True
     attention_output_bias: bool = False
     query_key_norm: str = ""
-    attention_sinks: bool = False
+    query_key_norm_bias: bool = False
+    window_masks: bool = False
+    attention_sinks: str = ""
+    attention_gate: str = ""
     gate: str = "split"
     feed_forward_bias: bool = False
+    down_bias: bool = False
+    expert_bias: bool = False
     feed_forward_sub_norm: bool = False
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
+    chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
     token_types: bool = False
     embedding_norm: bool = False
+    narrow_tables: bool = False
+    projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
+    hyper_connections: bool = False
+    hashed_experts: bool = False
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
+    wide_gates: bool = False
     pooler: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    idle_cache: bool = False
+    stacks: tuple[str, ...] = ()
+    relative_positions: int = 0
+    pooling: str = "mean"
+    diffusion: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
     tokenizer: str = ""
+
+    @property
+    def embeds(self) -> bool:
+        """An encoder that ends in vectors, not in text."""
+        return self.encoder and not self.diffusion
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
@@ -75,7 +97,13 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
     """
     rows = architectures.get("architecture", architectures)
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
-    return ArchitectureRow.from_values(architecture.row, values) if isinstance(values, Mapping) else None
+    if not isinstance(values, Mapping):
+        return None
+    # the last norm is a name in the row
+    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+    gate = {} if architecture.gate is None else {"gate": architecture.gate}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
+    return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
@@ -89,8 +117,11 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             where = set(layer.layers)
-            each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
-            found += each * (layer.experts - layer.used) // layer.experts
+            for group in groups:
+                if "exps." in group.name and "norm" not in group.name and where.intersection(group.layers):
+                    # GroveMoE has half as many of the smaller ones
+                    experts = group.shape[-1]
+                    found += count((group,)) * (experts - min(layer.used, experts)) // experts
     return found
 
 
@@ -139,6 +170,11 @@ class _Builder:
         if layers == ():
             return
         where = layers or ()
+        if self.row.stacks and layers is not None:
+            for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
+                short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
+                self.groups.append(TensorGroup(name=short, layers=where, shape=shape))
+            return
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
@@ -146,6 +182,9 @@ class _Builder:
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
         if layers:
             self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+
+    def plain_outside(self, name: str, *shape: int) -> None:
+        self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
 
     def build(self) -> list[TensorGroup]:
         model = self.architecture
@@ -167,23 +206,32 @@ class _Builder:
         vocabulary = model.vocabulary or 0
         if self.gguf:
             vocabulary = model.vocabulary_gguf or vocabulary
-        self.add("token_embd", width, vocabulary + row.embedding_rows_beyond)
-        if row.output_norm:
-            self.add(row.output_norm, width, bias=row.norm_bias)
-        if model.output_matrix and not model.tied_embeddings and not row.encoder:
-            self.add("output", width, vocabulary, bias=row.output_bias)
+        table = model.table_length or width
+        self.add("token_embd", table, vocabulary + row.embedding_rows_beyond)
+        if table != width:
+            self.add("project_in", table, width, bias=row.projection_bias)
+            if not row.encoder:
+                self.add("project_out", width, table)
+        beside = table if row.narrow_tables else width
+        for norm in [f"{stack}.output_norm" for stack in row.stacks] or [row.output_norm]:
+            if norm:
+                self.add(norm, width, bias=row.norm_bias)
+        if model.output_matrix and not model.tied_embeddings and not row.embeds:
+            self.add("output", table, vocabulary, bias=row.output_bias)
+        elif model.output_matrix and row.output_bias and not row.embeds:
+            self.plain_outside("output.bias", vocabulary)
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
-            self.add("position_embd", width, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
+            self.add("position_embd", beside, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
         if row.token_types:
-            self.add("token_types", width, model.token_types or 2)
+            self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            self.add("token_embd_norm", width, bias=True)
+            self.add("token_embd_norm", beside, bias=row.norm_bias)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
-        half = max((group.key_length for group in model.attention), default=0) // 2
+        half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
         if self.gguf and factors == "freqs":
             self.add("rope_freqs", half)
         if self.gguf and factors == "long_short":
@@ -201,9 +249,13 @@ class _Builder:
                 attending = [part.layers for part in model.attention] + [part.layers for part in model.recurrent]
                 parts = [part.layers for part in model.feed_forward] if name == "ffn_norm" else attending
                 having = tuple(sorted({layer for part in parts for layer in part}))
+            elif name == "attn_norm" and not row.first_norm:
+                having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.relative_positions:
+            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -226,6 +278,15 @@ class _Builder:
             self.add("blk.*.altup_router", width, inputs, layers=layers)
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
+        if row.hyper_connections and inputs:
+            mixed = (2 + inputs) * inputs
+            self.add("output_hc_fn", inputs * width, inputs)
+            self.add("output_hc_base", inputs)
+            self.add("output_hc_scale", 1)
+            for part in ("attn", "ffn"):
+                self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", 3, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
@@ -234,8 +295,11 @@ class _Builder:
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
-        if group.kind == "latent":
+        if group.latent_length:
             self.latent_attention(group, layers)
+            return
+        if group.kind == "compressed":
+            self.compressed_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
         own = layers
@@ -250,20 +314,29 @@ class _Builder:
             if not group.values_from_keys:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        if "dec" in row.stacks:
+            self.add("blk.*.cross_attn_norm", width, layers=layers)
+            for part in ("q", "k", "v"):
+                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
+            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
-            self.add("blk.*.attn_q_norm", key, layers=layers)
-            self.add("blk.*.attn_k_norm", key, layers=own)
+            self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
+            self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            self.add("blk.*.attn_q_norm", key, heads, layers=layers)
-            self.add("blk.*.attn_k_norm", key, kv_heads, layers=own)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
+                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+                if row.query_key_norm_bias:
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
-        if row.attention_sinks:
+        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
             self.add("blk.*.attn_sinks", heads, layers=layers)
+        if row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if row.attention_gate == "element" else 1), layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.q_proj", width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
@@ -271,8 +344,10 @@ class _Builder:
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
 
     def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, key, value = self.width, group.heads, group.key_length, group.value_length
+        width, heads, value = self.width, group.heads, group.value_length
         latent, rope, query = group.latent_length or 0, group.rope_length or 0, group.query_latent_length
+        # of attention that caches them unpacked the key's length holds the part with rope
+        key = group.key_length if group.kind == "latent" else group.key_length - rope
         if query:
             self.add("blk.*.attn_q_a", width, query, layers=layers)
             self.add("blk.*.attn_q_a_norm", query, layers=layers)
@@ -281,14 +356,47 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
-        self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
-        self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        if group.kind == "latent":
+            self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
+            self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        else:
+            self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
+        if self.row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if self.row.attention_gate == "element" else 1), layers=layers)
+        if self.row.attention_sinks:
+            self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers, bias=True)
             self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressed_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        width, heads, key, query = self.width, group.heads, group.key_length, group.query_latent_length or 0
+        groups, made = group.output_groups or 1, group.output_latent_length or 0
+        self.add("blk.*.attn_q_a", width, query, layers=layers)
+        self.add("blk.*.attn_q_a_norm", query, layers=layers)
+        self.add("blk.*.attn_q_b", query, heads * key, layers=layers)
+        self.add("blk.*.attn_kv", width, key, layers=layers)
+        self.add("blk.*.attn_kv_a_norm", key, layers=layers)
+        self.add("blk.*.attn_sinks", heads, layers=layers)
+        self.add("blk.*.attn_output_a", heads * key // groups, made * groups, layers=layers)
+        self.add("blk.*.attn_output_b", made * groups, width, layers=layers)
+        if group.compression:
+            self.compressor("attn", key, group, layers)
+        if group.compression and group.indexer_heads and group.indexer_length:
+            self.compressor("indexer", group.indexer_length, group, layers)
+            self.add("blk.*.indexer.attn_q_b", query, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressor(self, name: str, length: int, group: Attention, layers: tuple[int, ...]) -> None:
+        """Rows of which an indexer chooses are made of the tokens of two."""
+        wide = (2 if group.indexer_heads else 1) * length
+        self.add(f"blk.*.{name}_compressor_kv", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_gate", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_ape", wide, group.compression or 0, layers=layers)
+        self.add(f"blk.*.{name}_compressor_norm", length, layers=layers)
 
     def recurrent(self, group: Recurrent) -> None:
         width, layers = self.width, group.layers
@@ -296,12 +404,13 @@ class _Builder:
         match group.kind:
             case "mamba":
                 inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+                steps = group.heads or inner
                 self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
                 self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
-                self.add("blk.*.ssm_dt", rank, inner, layers=layers, bias=True)
-                self.plain("blk.*.ssm_a", state, inner, layers=layers)
-                self.plain("blk.*.ssm_d", inner, layers=layers)
+                self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
+                self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
+                self.plain("blk.*.ssm_d", steps, layers=layers)
                 self.add("blk.*.ssm_out", inner, width, layers=layers)
                 if self.row.mamba_norms:
                     self.add("blk.*.ssm_dt_norm", rank, layers=layers)
@@ -340,8 +449,9 @@ class _Builder:
                     self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
                     self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
                 for name in "fg":
-                    self.add(f"blk.*.ssm_{name}_a", width, size, layers=layers)
-                    self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
+                    self.add(f"blk.*.ssm_{name}_a", width, inner if self.row.wide_gates else size, layers=layers)
+                    if not self.row.wide_gates:
+                        self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
                 self.add("blk.*.ssm_beta", width, heads, layers=layers)
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
@@ -358,10 +468,13 @@ class _Builder:
             self.dense(group.length, layers)
             return
         row, length, experts = self.row, group.length, group.experts
-        inner, bias, gated = group.latent_length or width, row.feed_forward_bias, row.gate != "none"
+        inner, bias, gated = group.latent_length or width, row.expert_bias, row.gate != "none"
         self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
         if group.router_bias or row.router_bias:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
+        elif row.hashed_experts:
+            model = self.architecture
+            self.add("blk.*.ffn_gate_tid2eid", group.used or 1, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
         if group.latent_length:
             self.add("blk.*.ffn_latent_down", width, inner, layers=layers)
             self.add("blk.*.ffn_latent_up", inner, width, layers=layers)
@@ -376,6 +489,10 @@ class _Builder:
             self.add("blk.*.ffn_down_shexp", group.shared_length, width, layers=layers)
             if row.shared_expert_gate:
                 self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+        if row.chunk_experts:
+            self.add("blk.*.ffn_gate_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_up_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_down_chexps", row.chunk_experts, width, experts // 2, layers=layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
@@ -390,7 +507,7 @@ class _Builder:
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
         self.add("blk.*.ffn_up", width, 2 * length if row.gate == "fused" else length, layers=layers, bias=bias)
-        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias)
+        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
 
