@@ -257,8 +257,9 @@ def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) ->
     runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
     if runtime is None or memory is None:
         return None
-    more, side = need.more_for_a_picture(question.spec, runtime, question.workload, architectures(catalogue))
-    if more < _WORTH_SAYING * memory.high_bytes or not more:
+    most, side = need.largest_picture(question.spec, runtime, question.workload, architectures(catalogue))
+    more = most - sum(term.high_bytes for term in memory.terms if term.name == "projector_compute")
+    if more < _WORTH_SAYING * memory.high_bytes:
         return None
     bound = " llama-server shrinks pictures to --image-max-tokens." if "llama-server" in runtime.command else ""
     return f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes {units.binary(more)} more.{bound}"

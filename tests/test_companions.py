@@ -368,7 +368,9 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
         ("mistral-large-3-675b-instruct-2512", 111.74, 446.09),
     ):
         found = terms(model)["projector_compute"]
-        assert found.low_bytes == found.bytes == found.high_bytes, model
+        # other uses than a picture of a megapixel are in the range where it stays narrow: none, and the largest
+        assert found.low_bytes in (0, found.bytes), model
+        assert found.high_bytes == found.bytes or found.high_bytes / 2**20 == pytest.approx(largest_mib, abs=0.006), model
         assert found.bytes / 2**20 <= largest_mib + 0.006, model
         # a device holds what is reserved at load, or what the picture takes, where that is more
         there = found.on_device or found

@@ -122,12 +122,12 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
     return gguf.more_in_conversation(_subject(spec, architectures), runtime, asked)
 
 
-def more_for_a_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
-    """Bytes above the memory that the largest picture takes that llama.cpp does not shrink, and its side; 0 where none takes more."""
+def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and its side; 0 where that is not known."""
     if workload.format != "gguf" or takes_text_alone(spec, runtime):
         return 0, 0
     encoder = _encoder(spec, architectures)
-    return (encoder.largest_bytes - encoder.plain_bytes, encoder.largest_pixels) if encoder is not None else (0, 0)
+    return (encoder.largest_bytes, encoder.largest_pixels) if encoder is not None else (0, 0)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:

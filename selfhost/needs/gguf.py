@@ -82,7 +82,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(asked.quantization) or asked.quantization
     files = size_of(subject, quantization, own_block=asked.companions.own_block)
-    growing, unread = _growing(subject, runtime, asked)
+    growing, uses, unread = _growing(subject, runtime, asked)
     if isinstance(files, Unread):
         missing = (files, files.replace(fact="memory.weights"), *(() if unread is None else [unread]))
         return Parts(files=files, terms=tuple(growing), unknown=missing)
@@ -90,7 +90,9 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     projector, untold = (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
     made, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
-        made += [projector, _reading_pictures(subject.encoder)]
+        pictures, others = _reading_pictures(subject.encoder)
+        made += [projector, pictures]
+        uses += others
         files = SizedWeights(
             bytes=files.bytes + projector.bytes,
             low_bytes=files.low_bytes + projector.low_bytes,
@@ -100,6 +102,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
             arithmetic=f"{files.arithmetic}; and the projector: {projector.arithmetic}",
         )
     largest = min(files.bytes, _LARGEST_FILE_BYTES)
+    made = _with_other_uses(made, uses)
     if untold is not None:
         encoder = Unread(fact="memory.projector", reason=untold, remedy=ENCODER_REMEDY)
         beside = encoder.replace(fact="download_bytes", reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}")
@@ -109,23 +112,51 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
 
 
-# what a context of another length leaves as it is, before and after what grows
-_BEFORE, _AFTER = ("weights", "repacked_weights"), ("projector", "projector_compute")
+# what a context of another length leaves as it is, before what grows
+_BEFORE = ("weights", "repacked_weights")
+# half the range as a share of its middle, up to which other uses than the one that is told are part of it
+_NARROW = 0.1
+
+Use = tuple[str, int, int]
+"""A term, and its ends under another use: of a short prompt, without a picture, with the largest."""
+
+
+def _with_other_uses(terms: list[Term], uses: Iterable[Use]) -> list[Term]:
+    """The ends take in other uses, those that matter least first, as long as the range of the sum stays narrow; words tell of the rest."""
+    ends = {term.name: (term.low_bytes, term.high_bytes) for term in terms}
+    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
+    added = sorted(
+        (ends[name][0] - min(least, ends[name][0]), max(most, ends[name][1]) - ends[name][1], name) for name, least, most in uses
+    )
+    for less, more, name in sorted(added, key=lambda use: use[0] + use[1]):
+        if high + more - low + less <= _NARROW * (high + more + low - less):
+            low, high = low - less, high + more
+            ends[name] = ends[name][0] - less, ends[name][1] + more
+    return [
+        term if ends[term.name] == (term.low_bytes, term.high_bytes) else term.replace(low_bytes=lowest, high_bytes=highest)
+        for term in terms
+        for lowest, highest in [ends[term.name]]
+    ]
 
 
 def at_context(known: Sequence[Term], subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[Term, ...] | None:
     """The terms of `parts` where those under another context are `known`; None where not all are known under this one."""
-    growing, unread = _growing(subject, runtime, asked)
+    growing, uses, unread = _growing(subject, runtime, asked)
     if unread is not None:
         return None
-    return *(one for one in known if one.name in _BEFORE), *growing, *(one for one in known if one.name in _AFTER)
+    made = [*(one for one in known if one.name in _BEFORE), *growing, *(one for one in known if one.name == "projector")]
+    if made[-1].name == "projector":
+        pictures, others = _reading_pictures(subject.encoder)
+        made.append(pictures)
+        uses += others
+    return tuple(_with_other_uses(made, uses))
 
 
-def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list[Term], Unread | None]:
+def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list[Term], list[Use], Unread | None]:
     """What loading takes beside the files: the cache, the states, buffers and the program itself; and why the cache is not known."""
     architecture = subject.architecture
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        return [], unread_cache(subject.spec)
+        return [], [], unread_cache(subject.spec)
     quantization = canonical_gguf(asked.quantization) or asked.quantization
     row = subject.row or ArchitectureRow(name=architecture.row)
     batch = llamacpp.batch_of(row, asked.context_tokens)
@@ -135,11 +166,13 @@ def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list
     cache = _cache(architecture, row, room, asked, runtime)
     made = [] if isinstance(cache, Unread) else [*cache]
     made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
-    compute = _compute(subject, architecture, row, room, runtime, asked)
-    made += [compute, _runtime(subject, architecture, row, room, runtime, asked, quantization)]
+    compute, touched = _compute(subject, architecture, row, room, runtime, asked)
+    program, kept = _runtime(subject, architecture, row, room, runtime, asked, quantization)
+    made += [compute, program]
     if asked.companions.own_block:
         made += _own_block(architecture, row, room, quantization, compute)
-    return made, cache if isinstance(cache, Unread) else None
+    uses = [("compute", touched, compute.high_bytes), ("runtime", kept, program.high_bytes)]
+    return made, uses, cache if isinstance(cache, Unread) else None
 
 
 # ------------------------------------------------------------------ files
@@ -423,7 +456,8 @@ def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
 
 def _compute(
     subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked
-) -> Term:
+) -> tuple[Term, int]:
+    """The buffer once the context is full; and the least of it that a prompt of one batch touches."""
     known = subject.row is not None
     # every drafted token is checked by its own row of logits
     parallel = asked.parallel * (1 + asked.companions.drafted_tokens)
@@ -442,16 +476,13 @@ def _compute(
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
             # what is reserved is touched only as far as tokens come
             least = graphs.exact_compute_bytes(architecture, row, short, touched_rows, flash, *types)
-            low = replayed.bytes if least is None else min(least, replayed.bytes)
-            high = replayed.bytes + scores + _rolled_back(architecture, asked)
-            note = "; reserved to the byte, touched only as far as tokens come" if low < replayed.bytes else ""
-            if not flash and low < replayed.bytes:
-                # scores of every token for each other are most of the buffer: what is told is for a full context
-                less = replayed.bytes - low + fewer
-                note = f"; {less:,} bytes less while no more than {llamacpp.MICRO_BATCH_TOKENS:,} tokens are in the context"
-                low = replayed.bytes + scores
+            less = (0 if least is None else max(0, replayed.bytes - least)) + fewer
             size = replayed.bytes + scores
-            known_part = {"name": "compute", "bytes": size, "low_bytes": low, "high_bytes": high, "source": source}
+            high = size + _rolled_back(architecture, asked)
+            note = ""
+            if less:
+                note = f"; {less:,} bytes less are touched while no more than {llamacpp.MICRO_BATCH_TOKENS:,} tokens are in the context"
+            known_part = {"name": "compute", "bytes": size, "low_bytes": size, "high_bytes": high, "source": source}
             reserved = graphs.exact_compute(architecture, row, room, rows, flash, *types) or replayed
             # RAM is taken as it is touched, a device's memory at once
             ends = {
@@ -465,7 +496,7 @@ def _compute(
             how = How.EXACT if high == size == reserved.bytes else How.COMPUTED
             if reserved.bytes != replayed.bytes:
                 note += f"; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
-            return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + told + note)
+            return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + told + note), size - less
     reserved = llamacpp.compute(architecture, row, used, rows, flash, asked.key_type)
     # as above, with the logits of the last token
     least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel, flash, asked.key_type).bytes) + scores - fewer
@@ -480,7 +511,8 @@ def _compute(
     if architecture.vocabulary is None and not row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
         most += 4 * rows * _LARGEST_VOCABULARY
-    return term("compute", size, How.COMPUTED, source, line, low=int(least * (1 - error)), high=int(most * (1 + error)))
+    made = term("compute", size, How.COMPUTED, source, line, low=int(size * (1 - error)), high=int(most * (1 + error)))
+    return made, int(least * (1 - error))
 
 
 def _own_block(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, quantization: str, compute: Term) -> list[Term]:
@@ -543,7 +575,8 @@ def _runtime(
     runtime: RuntimeSpec,
     asked: Asked,
     quantization: str,
-) -> Term:
+) -> tuple[Term, int]:
+    """The program, and what it keeps once each sequence in use had a prompt as told; and the least after one short prompt of one."""
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     low_bytes, high_bytes = _VOCABULARY[_tokenizer(row, vocabulary)]
     widest = max(
@@ -582,7 +615,10 @@ def _runtime(
     source = runtime.overhead_source or runtime.name
     if most:
         source += f"; copies of the context: {runtime.sources.get('context_checkpoints', runtime.name)}"
-    return term("runtime", size, how, source, line, low=low, high=high)
+    least = min(
+        copies, sum(map(sum, _copies(subject, architecture, row, runtime, asked.replace(used_tokens=(llamacpp.MICRO_BATCH_TOKENS,)))))
+    )
+    return term("runtime", size, how, source, line, low=low, high=high), low - copies + least
 
 
 def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, vocabulary: int) -> tuple[int, str]:
@@ -673,14 +709,15 @@ def _projector(subject: Subject) -> Term | None:
     )  # fmt: skip
 
 
-def _reading_pictures(encoder: Encoder | None) -> Term:
+def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
     """The encoder's own buffer: reserved at load for a picture of its own choice, touched by a picture, larger for a larger one."""
     if encoder is None:
-        return term(
+        made = term(
             "projector_compute", _PICTURE_BYTES, How.ASSUMED,
             "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
+        return made, []
     plain, side = encoder.plain_bytes, min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
     line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
     if encoder.largest_bytes > plain:
@@ -690,7 +727,8 @@ def _reading_pictures(encoder: Encoder | None) -> Term:
     if encoder.assumed is not None:
         source, how = f"{source}: {encoder.assumed}", How.ASSUMED
     made = term("projector_compute", plain, how, source, line)
+    uses = [(made.name, 0, plain), (made.name, plain, encoder.largest_bytes)]
     if encoder.reserved_bytes <= plain:
-        return made
+        return made, uses
     there = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
-    return made.replace(on_device=term("projector_compute", encoder.reserved_bytes, how, source, there))
+    return made.replace(on_device=term("projector_compute", encoder.reserved_bytes, how, source, there)), uses
