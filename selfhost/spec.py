@@ -28,7 +28,7 @@ MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
 ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
-RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "convolution", "rwkv6", "rwkv7", "qrwkv6", "qrwkv7")
+RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rwkv6", "rwkv7", "qrwkv6", "qrwkv7")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 HOW = ("exact", "computed", "measured", "stated", "assumed")
@@ -49,6 +49,8 @@ PACKED = (
 # parts of a block whose matrices a quantized checkpoint may leave in the plain type
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
+# what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
+ROW_FLAGS = ("attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm", "embedding_norm", "pooler")
 ROPE_FACTORS = ("freqs", "long_short")
 GATES = ("split", "fused", "none")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
@@ -101,6 +103,7 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "mamba2": ("inner_length", "state_length", "heads", "groups", "convolution"),
     "delta": ("key_heads", "heads", "key_length", "value_length", "convolution"),
     "kda": ("heads", "key_length", "convolution"),
+    "lightning": ("heads", "key_length"),
     "convolution": ("convolution",),
     "rwkv6": ("key_length", "ranks"),
     "rwkv7": ("key_length", "ranks"),
@@ -256,10 +259,14 @@ class Architecture(Record):
     parallel_norms: int | None = None
     rope_factors: str | None = None
     gate: str | None = None
+    table_length: int | None = None
+    also: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     positions: int | None = None
     token_types: int | None = None
     output_matrix: bool = True
     cache_layers: int | None = None
+    stored_layers: int | None = None
     per_layer_embedding_length: int | None = None
     altup_inputs: int | None = None
     deepstack_layers: int | None = None
@@ -444,7 +451,8 @@ class RuntimeSpec(Record):
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
-    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `context_checkpoints`, how often it copies what a
+    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `whole_windows`, True where layers with a sliding
+    window cache the whole context all the same; `context_checkpoints`, how often it copies what a
     cache cannot be rolled back to (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
     copies a sequence keeps as more prompts follow.
 
@@ -489,6 +497,7 @@ class RuntimeSpec(Record):
     most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
+    whole_windows: bool = False
     context_checkpoints: int = 0
     kept_checkpoints: int = 0
     quantizations: Mapping[str, QuantizationRule] = {}
@@ -626,6 +635,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
+    whole_windows = root.boolean("whole_windows")
     context_checkpoints = root.integer("context_checkpoints", minimum=1)
     kept_checkpoints = root.integer("kept_checkpoints", minimum=1)
     quantizations = _quantization_rules(root.table("quantization"))
@@ -678,6 +688,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
+        whole_windows=bool(whole_windows),
         context_checkpoints=context_checkpoints or 0,
         kept_checkpoints=kept_checkpoints or context_checkpoints or 0,
         quantizations=quantizations,
@@ -926,10 +937,14 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         parallel_norms=table.integer("parallel_norms", minimum=1, maximum=9),
         rope_factors=table.string("rope_factors", choices=ROPE_FACTORS),
         gate=table.string("gate", choices=GATES),
+        table_length=table.integer("table_length", minimum=1),
+        also=table.strings("also", choices=ROW_FLAGS),
+        lacks=table.strings("lacks", choices=ROW_FLAGS),
         positions=table.integer("positions", minimum=1),
         token_types=table.integer("token_types", minimum=1),
         output_matrix=table.boolean("output_matrix") is not False,
         cache_layers=table.integer("cache_layers", minimum=1, maximum=layers or MAX_LAYERS),
+        stored_layers=table.integer("stored_layers", minimum=1, maximum=layers or MAX_LAYERS),
         per_layer_embedding_length=table.integer("per_layer_embedding_length", minimum=1),
         altup_inputs=table.integer("altup_inputs", minimum=1),
         deepstack_layers=table.integer("deepstack_layers", minimum=1, maximum=layers or MAX_LAYERS),
@@ -1093,7 +1108,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     query_key_norm = line.string("query_key_norm", choices=QUERY_KEY_NORMS)
     line.close()
     if kind is not None:
-        _only_with(line, ("window_tokens",), kind in ("sliding", "compressed"), 'kind = "sliding" or "compressed"')
+        _only_with(line, ("window_tokens",), kind in ("sliding", "latent", "compressed"), 'kind = "sliding", "latent" or "compressed"')
         _only_with(line, ("latent_length", "rope_length"), kind in ("full", "latent"), 'kind = "full" or "latent"')
         others = kind in ("full", "latent", "compressed")
         _only_with(line, ("query_latent_length", *_INDEXER_KEYS), others, 'kind = "full", "latent" or "compressed"')
@@ -1317,6 +1332,8 @@ def _published_files(table: Table) -> PublishedFiles | None:
         table.problem("unsized", "names files that lie in no repository", "write repository, or bytes with their sizes")
     sizes_table = table.table("bytes")
     if sizes_table is not None:
+        if not sizes_table.values:
+            table.problem("bytes", "is empty", "write for example bytes.Q4_K_M = 4_372_812_000")
         for name in sizes_table.values:
             sizes[name] = _size(sizes_table, name) or 0
             known = QUANTIZATIONS.get(stored_as or "", (name,))

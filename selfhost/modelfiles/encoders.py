@@ -21,6 +21,7 @@ _MAX_NUMBER = 1 << 32
 _MAX_PARAMETERS = 10**12
 # each tensor of a GGUF file starts at a multiple of as many bytes (general.alignment)
 _ALIGNMENT = 32
+_KEY = re.compile(r"(#?)([a-z_0-9]+)(?:\[(\d)\])?(?:\?(\w+))?")
 _SOURCE = "tensors of the transformers 5.23.0 class"
 
 
@@ -47,7 +48,8 @@ def encoders_of(values: Mapping[str, Any], text_width: int, architectures: Mappi
     parts = architectures.get("seeing", {}).get(kind)
     if parts is None:
         raise Untold(f'model_type: what a model of type "{kind}" sees or hears with is not known')
-    found = [_Part(key, part, values, text_width, architectures) for key, part in parts.items() if values.get(key) is not None]
+    there = [key for key, part in parts.items() if values.get(key) is not None and values.get(part.get("instead_of")) is None]
+    found = [_Part(key, parts[key], values, text_width, architectures) for key in there]
     if not found:
         raise Untold(f"{next(iter(parts))} is missing")
     parameters = sum(part.parameters() for part in found)
@@ -72,20 +74,41 @@ class _Part:
         tower = architectures["tower"].get(name)
         if tower is None:
             raise Untold(f'{key}.model_type: the tensors of "{name}" are not known')
-        _hold(own, tower, f"{key}.")
-        _hold(values, row, "")
+        for only, wanted in row.get("only", {}).items():
+            if values.get(only) != wanted:
+                raise Untold(f"{only}: {_short(values.get(only))} is not understood")
         kind = clean(values.get("model_type")).lower()
         self.source = row.get("source", f"{_SOURCE} of {kind}")
         self.sizes = {"text": text_width}
         for size, text in {**tower["sizes"], **row.get("sizes", {})}.items():
-            self.sizes[size] = _number(own, text, f"{key}.")
+            self.sizes[size] = self.number(own, text, f"{key}.")
         self.type = " ".join((kind, *(() if "tower" in row else (name,)), str(self.sizes["w"])))
         for size, text in row.get("outer", {}).items():
-            self.sizes[size] = _number(values, text, "")
+            self.sizes[size] = self.number(values, text, "")
         for size, text in {**tower.get("derived", {}), **row.get("derived", {})}.items():
             self.sizes[size] = self.value(text)
         self.tensors = [self.tensor(text) for text in (*tower["tensors"], *row.get("tensors", ()))]
         self.in_gguf = self.tensors + [self.tensor(text) for text in (*tower.get("in_gguf", ()), *row.get("in_gguf", ()))]
+
+    def number(self, values: Mapping[str, Any], text: str, where: str) -> int:
+        """What one of `sizes` or `outer` says: of the file where it has the key."""
+        keys, default = (part.strip() for part in text.split("="))
+        for found in map(_KEY.fullmatch, keys.split("|")):
+            how, name, place, wanted = ("", "", None, None) if found is None else found.groups()
+            value = values.get(name)
+            if value is None:
+                continue
+            if wanted is not None:
+                return int(value == wanted)
+            if isinstance(value, list):
+                index = int(place or 0)
+                value = len(value) if how else value[index] if place and index < len(value) else _same(value)
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+            if not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
+                raise Untold(f"{where}{name} is {_short(values[name])}, not one number")
+            return int(value)
+        return self.value(default)
 
     def value(self, text: str) -> int:
         """A sum of products and quotients of sizes and numbers."""
@@ -142,32 +165,6 @@ def _described(key: str, row: Mapping[str, Any], own: Any, architectures: Mappin
     if not isinstance(own, dict):
         raise Untold(f"{key} is {_short(own)}, and says no sizes")
     return own
-
-
-def _hold(values: Mapping[str, Any], row: Mapping[str, Any], where: str) -> None:
-    """Raise `Untold` for a key whose value the row was not made for."""
-    for key, wanted in row.get("only", {}).items():
-        if values.get(key) != wanted:
-            raise Untold(f"{where}{key}: {_short(values.get(key))} is not understood")
-
-
-def _number(values: Mapping[str, Any], text: str, where: str) -> int:
-    """What one of `sizes` says, of the file where it has the key."""
-    keys, default = (part.strip() for part in text.split("="))
-    for key in filter(None, keys.split("|")):
-        name, _, place = key.strip("#]").partition("[")
-        value = values.get(name)
-        if value is None:
-            continue
-        if isinstance(value, list):
-            several = len(value) if key[0] == "#" else None
-            value = several if several is not None else value[int(place)] if place and int(place) < len(value) else _same(value)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
-            raise Untold(f"{where}{name} is {_short(values[name])}, not one number")
-        return int(value)
-    return int(default)
 
 
 def _same(values: list[Any]) -> Any:

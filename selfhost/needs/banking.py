@@ -83,7 +83,7 @@ class Banking(Builder):
         beside = record.over((width, tokens), residual, record.result((1, tokens), record.view(shares, strided=True)))
         return record.over((width, tokens), found, beside)
 
-    def gated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
+    def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
         """SiTU, of several operations: what is up comes after the gate has been bent."""
         record = self.record
         return record.over(sides, record.over(sides, record.result(sides, gate), gate), up)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ..spec import Architecture
 from .allocator import Peak, Program
 from .banking import Banking
-from .layers import Alternating, Builder, Style, window_kept
+from .layers import Alternating, Builder, Streams, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .rwkv import Shifting
 from .tensors import ArchitectureRow
@@ -125,16 +125,22 @@ _STYLES = {
     "arctic": Style(normalized=True, dense_beside="first"),
     "bailingmoe": _NORMALIZED,
     "bailingmoe2": _RESCALED,
+    "bailingmoe3": Style(normalized=True, rescaled=True, late_rows="after norm", gate_apart=True),
     "dbrx": Style(centred=True, normalized=True),
     "deepseek": _PLAIN,
     "dots1": _RESCALED,
+    "dots3note": _NORMALIZED,
     "exaone-moe": Style(normalized=True, rescaled=True, rope="sliding"),
     "grok": Style(normalized=True, dense_beside="last", unfused=True),
     "grovemoe": _NORMALIZED,
     "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
+    "hy_v4": Style(normalized=True, rescaled=True, plain_index=True),
     "laguna": _RESCALED,
+    "llada-moe": _PLAIN,
+    "rnd1": _NORMALIZED,
     "maple": Style(normalized=True, rope="sliding"),
     "mimo2": _NORMALIZED,
+    "minimax-01": Style(normalized=True, normed_residual=True),
     "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
     "smallthinker": Style(normalized=True, rope="sliding", routed_early=True),
     "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
@@ -147,6 +153,15 @@ _STYLES = {
     "openelm": Style(residual_first=True),
     "refact": Style(rope="none"),
     "codeshell": _CENTRED,
+    "plamo3": _PLAIN,
+    "plm": _PLAIN,
+    "nanbeige": _PLAIN,
+    "llama-embed": _PLAIN,
+    "dream": _PLAIN,
+    "llada": _PLAIN,
+    "talkie": Style(embedding_normed=True, skip=True),
+    "cogvlm": Style(late_rows="never"),
+    "spark2_5": _PLAIN,
     "plamo": Style(beside="norm", sums=("made", "attended", "residual")),
     "jais": _CENTRED_UNROTATED,
     "jais2": _CENTRED,
@@ -161,14 +176,15 @@ _STYLES = {
 }
 
 _BUILDERS = {
-    "gemma3n": Alternating, "kimi-k3": Banking, "rwkv6": Shifting, "rwkv7": Shifting, "rwkv6qwen2": Shifting, "arwkv7": Shifting,
+    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": Banking, "rwkv6": Shifting, "rwkv7": Shifting, "rwkv6qwen2": Shifting,
+    "arwkv7": Shifting,
 }  # fmt: skip
 
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
     "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-k3", "kimi-linear", "plamo2",
-    "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7",
+    "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7", "bailingmoe3", "minimax-01",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
@@ -330,7 +346,7 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
 def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False) -> tuple[int, ...]:
     window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
     # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-    rows = room.encoded if row.encoder else min(room.micro_batch, logits_rows)
+    rows = room.encoded if row.embeds else min(room.encoded if row.encoder else room.micro_batch, logits_rows)
     positions = padded(1) if empty else room.full
     blocks = positions // _BLOCK_POSITIONS
     chosen = min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)

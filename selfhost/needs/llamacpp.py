@@ -21,19 +21,24 @@ MICRO_BATCH_TOKENS = 512
 """`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
 
 _CELL_STEP = 256
+# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
+INDEXER_VALUES = frozenset({"minimax-m3"})
 # rows that a token of DeepSeek V4 looks at: index_topk of its config.json
 _CHOSEN_ROWS = 512
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
 _WINDOWED = frozenset({
     "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa",
-    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35",
+    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35", "dots3note",
 })  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
 _UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
 
 
 class Cells(Record):
-    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context."""
+    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context.
+
+    `whole_windows`: layers with a window have room for the whole context (`swa_full`, which the library starts from, its programs not).
+    """
 
     full: int
     streams: int
@@ -42,6 +47,7 @@ class Cells(Record):
     sequences: int
     unified: bool
     asked: int
+    whole_windows: bool = False
 
     @property
     def encoded(self) -> int:
@@ -52,7 +58,7 @@ class Cells(Record):
         """Cells of a layer with that window, None for one that keeps everything, `tokens_per_row` in each."""
         if tokens_per_row > 1:
             return padded(-(-self.full // tokens_per_row))
-        if window_tokens is None:
+        if window_tokens is None or self.whole_windows:
             return self.full
         room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
         return padded(min(self.full, room))
@@ -68,7 +74,14 @@ def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
     return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
 
 
-def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, micro_batch: int = MICRO_BATCH_TOKENS) -> Cells:
+def cells(
+    context_tokens: int,
+    *,
+    sequences: int = 1,
+    unified: bool = False,
+    micro_batch: int = MICRO_BATCH_TOKENS,
+    whole_windows: bool = False,
+) -> Cells:
     """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream that all share."""
     total = padded(context_tokens)
     full = total if unified else padded(total // sequences)
@@ -80,6 +93,7 @@ def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, mic
         sequences=sequences,
         unified=unified,
         asked=context_tokens // sequences,
+        whole_windows=whole_windows,
     )
 
 
@@ -120,6 +134,13 @@ def cache_bytes(
         for group in groups
     )  # fmt: skip
     return size + room.full * room.streams * idle_layers(architecture) * row_bytes(value_type, widest or 0)
+
+
+def indexer_bytes(architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str) -> int:
+    """What sparse indexers keep beside the cache of these layers."""
+    size = row_bytes(key_type, group.indexer_elements)
+    size += row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
+    return room.full * room.streams * group.layers * size
 
 
 def idle_layers(architecture: Architecture) -> int:

@@ -7,11 +7,15 @@ from ..spec import Architecture, ModelSpec, PublishedFiles
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
 
+PLAIN_PICTURE_PIXELS = 1008
+"""The side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes to be balanced."""
+
 
 class Encoder(Record):
     """Image encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink.
 
-    `megapixel_bytes` is for one of 1,008 × 1,008; `assumed` says of what its shape was taken, where it is not published.
+    `megapixel_bytes` is for one of 1,008 × 1,008, where that is no share of the largest by its pixels; `assumed` says of what its
+    shape was taken, where it is not published.
     """
 
     what: str
@@ -20,6 +24,13 @@ class Encoder(Record):
     largest_pixels: int
     megapixel_bytes: int | None = None
     assumed: str | None = None
+
+    @property
+    def plain_bytes(self) -> int:
+        """For a picture of a megapixel, or of the largest size, where that is less: the buffer grows with the pixels."""
+        if self.megapixel_bytes is not None:
+            return self.megapixel_bytes
+        return self.largest_bytes * min(PLAIN_PICTURE_PIXELS, self.largest_pixels) ** 2 // self.largest_pixels**2
 
 
 class Subject(Record):
@@ -75,7 +86,10 @@ class Companions(Record):
 
 
 class Asked(Record):
-    """The workload in the terms of this room. `context_tokens` is per sequence."""
+    """The workload in the terms of this room. `context_tokens` is per sequence.
+
+    `used_tokens`: how many are in the context of each sequence that was asked anything; () where all are full.
+    """
 
     quantization: str
     context_tokens: int
@@ -84,6 +98,7 @@ class Asked(Record):
     value_type: str
     audio_seconds: int | None = None
     companions: Companions = Companions()
+    used_tokens: tuple[int, ...] = ()
 
 
 class Parts(Record):

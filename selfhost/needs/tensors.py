@@ -34,11 +34,13 @@ class ArchitectureRow(Record):
     attention_output_bias: bool = False
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
+    window_masks: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
     full_rank_gate: bool = False
     banked_layers: int = 0
     routed_norm: bool = False
+    rope_key_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -52,16 +54,21 @@ class ArchitectureRow(Record):
     position_offset: int = 0
     token_types: bool = False
     embedding_norm: bool = False
+    narrow_tables: bool = False
+    projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
+    gains: bool = False
+    visual_experts: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
-    hyper_connections: bool = False
+    hyper_connections: int = 0
     hashed_experts: bool = False
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
+    wide_gates: bool = False
     pooler: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
@@ -71,10 +78,18 @@ class ArchitectureRow(Record):
     stacks: tuple[str, ...] = ()
     relative_positions: int = 0
     pooling: str = "mean"
+    diffusion: bool = False
+    unused_cache: bool = False
+    stops_with_flash: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
     tokenizer: str = ""
+
+    @property
+    def embeds(self) -> bool:
+        """An encoder that ends in vectors, not in text."""
+        return self.encoder and not self.diffusion
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
@@ -92,8 +107,11 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
     if not isinstance(values, Mapping):
         return None
-    row = ArchitectureRow.from_values(architecture.row, values)
-    return row if architecture.gate is None else row.replace(gate=architecture.gate)
+    # the last norm is a name in the row
+    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+    gate = {} if architecture.gate is None else {"gate": architecture.gate}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
+    return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
@@ -107,8 +125,11 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             where = set(layer.layers)
-            each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
-            found += each * (layer.experts - layer.used) // layer.experts
+            for group in groups:
+                if "exps." in group.name and "norm" not in group.name and where.intersection(group.layers):
+                    # GroveMoE has half as many of the smaller ones
+                    experts = group.shape[-1]
+                    found += count((group,)) * (experts - min(layer.used, experts)) // experts
     return found
 
 
@@ -154,9 +175,9 @@ class _Builder:
 
     def add(self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False) -> None:
         """`layers` None: a tensor outside the blocks; (): no layer has it."""
-        if layers == ():
+        where = () if layers is None else self.stored(layers)
+        if layers is not None and not where:
             return
-        where = layers or ()
         if self.row.stacks and layers is not None:
             for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
                 short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
@@ -167,8 +188,17 @@ class _Builder:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
-        if layers:
-            self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+        where = self.stored(layers)
+        if where:
+            self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
+
+    def stored(self, layers: tuple[int, ...]) -> tuple[int, ...]:
+        """Of these the layers that do not run through the weights of an earlier one."""
+        limit = self.architecture.stored_layers
+        return layers if limit is None else tuple(layer for layer in layers if layer < limit)
+
+    def plain_outside(self, name: str, *shape: int) -> None:
+        self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
 
     def build(self) -> list[TensorGroup]:
         model = self.architecture
@@ -190,20 +220,28 @@ class _Builder:
         vocabulary = model.vocabulary or 0
         if self.gguf:
             vocabulary = model.vocabulary_gguf or vocabulary
-        self.add("token_embd", width, vocabulary + row.embedding_rows_beyond)
+        table = model.table_length or width
+        self.add("token_embd", table, vocabulary + row.embedding_rows_beyond)
+        if table != width:
+            self.add("project_in", table, width, bias=row.projection_bias)
+            if not row.encoder:
+                self.add("project_out", width, table)
+        beside = table if row.narrow_tables else width
         for norm in [f"{stack}.output_norm" for stack in row.stacks] or [row.output_norm]:
             if norm:
                 self.add(norm, width, bias=row.norm_bias)
-        if model.output_matrix and not model.tied_embeddings and not row.encoder:
-            self.add("output", width, vocabulary, bias=row.output_bias)
+        if model.output_matrix and not model.tied_embeddings and not row.embeds:
+            self.add("output", table, vocabulary, bias=row.output_bias)
+        elif model.output_matrix and row.output_bias and not row.embeds:
+            self.plain_outside("output.bias", vocabulary)
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
-            self.add("position_embd", width, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
+            self.add("position_embd", beside, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
         if row.token_types:
-            self.add("token_types", width, model.token_types or 2)
+            self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            self.add("token_embd_norm", width, bias=row.norm_bias)
+            self.add("token_embd_norm", beside, bias=row.norm_bias)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
@@ -234,10 +272,13 @@ class _Builder:
             self.add("output_res_score", *sides)
             for part in ("attn", "ffn"):
                 self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
-        if row.layer_scale and self.gguf:
+        if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
             self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
+        if row.gains:
+            for name in ("attn_output", "ffn_down"):
+                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -261,14 +302,14 @@ class _Builder:
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
         if row.hyper_connections and inputs:
-            mixed = (2 + inputs) * inputs
+            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
             self.add("output_hc_fn", inputs * width, inputs)
             self.add("output_hc_base", inputs)
             self.add("output_hc_scale", 1)
             for part in ("attn", "ffn"):
                 self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
                 self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
-                self.add(f"blk.*.hc_{part}_scale", 3, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
@@ -301,13 +342,16 @@ class _Builder:
             for part in ("q", "k", "v"):
                 self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
             self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
+        if row.visual_experts:
+            self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
+            self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
-            self.add("blk.*.attn_q_norm", key, layers=layers)
-            self.add("blk.*.attn_k_norm", key, layers=own)
+            self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
+            self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
-                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else own)):
+                self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
                     self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
@@ -338,14 +382,18 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
+        if self.row.rope_key_norm:
+            self.add("blk.*.attn_k_norm", rope, layers=layers)
         if group.kind == "latent":
             self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
             self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
         else:
             self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
-        if self.row.attention_gate:
-            self.add("blk.*.attn_gate", width, heads * value, layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
+        if self.row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if self.row.attention_gate == "element" else 1), layers=layers)
+        if self.row.attention_sinks:
+            self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
@@ -428,11 +476,12 @@ class _Builder:
                 for name in "qkv":
                     self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
                     self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
-                for name in "f" if self.row.full_rank_gate else "fg":
-                    self.add(f"blk.*.ssm_{name}_a", width, size, layers=layers)
-                    self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
-                if self.row.full_rank_gate:
-                    self.add("blk.*.ssm_g", width, inner, layers=layers)
+                for name in "fg":
+                    wide = self.row.wide_gates or (name == "g" and self.row.full_rank_gate)
+                    part = "ssm_g" if name == "g" and self.row.full_rank_gate else f"ssm_{name}_a"
+                    self.add(f"blk.*.{part}", width, inner if wide else size, layers=layers)
+                    if not wide:
+                        self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
                 self.add("blk.*.ssm_beta", width, heads, layers=layers)
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
@@ -442,6 +491,12 @@ class _Builder:
                 self.sixth(group, group.kind == "rwkv6")
             case "rwkv7" | "qrwkv7":
                 self.seventh(group)
+            case "lightning":
+                inner = (group.heads or 0) * (group.key_length or 0)
+                self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
+                self.add("blk.*.attn_gate", width, inner, layers=layers)
+                self.add("blk.*.attn_norm_2", inner, layers=layers)
+                self.add("blk.*.attn_output", inner, width, layers=layers)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
@@ -545,6 +600,9 @@ class _Builder:
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
+        if row.visual_experts:
+            for name, shape in (("gate", (width, length)), ("up", (width, length)), ("down", (length, width))):
+                self.add(f"blk.*.vis_{name}", *shape, layers=layers)
 
     def multi_token_prediction(self, blocks: int) -> None:
         """Blocks shaped like the last layer, with one matrix that joins the hidden state and the next token."""
