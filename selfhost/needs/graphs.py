@@ -14,6 +14,7 @@ from .banking import Banking
 from .layers import Alternating, Builder, Streams, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .rwkv import Shifting
+from .speech import Speaking
 from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
@@ -111,6 +112,7 @@ _STYLES = {
     "qwen3next": Style(late_rows="after norm", expanded=True, normalized=True),
     "minimax-m2": _NORMALIZED,
     "glm4moe": _NORMALIZED,
+    "qwen3tts": Style(positions=4),
     "qwen3vl": Style(positions=4),
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
@@ -177,7 +179,7 @@ _STYLES = {
 
 _BUILDERS = {
     "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": Banking, "rwkv6": Shifting, "rwkv7": Shifting, "rwkv6qwen2": Shifting,
-    "arwkv7": Shifting,
+    "arwkv7": Shifting, "qwen3tts": Speaking,
 }  # fmt: skip
 
 # attention, recurrence or a feed-forward: each is a layer of its own

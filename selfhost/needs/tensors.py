@@ -27,6 +27,7 @@ class ArchitectureRow(Record):
     first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
+    spoken_vocabulary: int = 0
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False
@@ -231,7 +232,7 @@ class _Builder:
             if norm:
                 self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.embeds:
-            self.add("output", table, vocabulary, bias=row.output_bias)
+            self.add("output", table, row.spoken_vocabulary or vocabulary, bias=row.output_bias)
         elif model.output_matrix and row.output_bias and not row.embeds:
             self.plain_outside("output.bias", vocabulary)
         if row.positions:
