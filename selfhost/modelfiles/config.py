@@ -129,6 +129,8 @@ _NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "head_dim": 256, "vocab_size": 262208, "max_position_embeddings": 131072, "sliding_window": 4096,
     },
 }  # fmt: skip
+# classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
+_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
@@ -344,6 +346,7 @@ class _Config:
             self.kind = "bailing_moe_v3"
             self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
             self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
+        self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
         if self.nested:
             self.text = {**_NESTED_DEFAULTS.get(self.kind, {}), **self.text}
         self.asked: set[str] = set()
