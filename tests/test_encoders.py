@@ -52,7 +52,7 @@ def test_a_model_with_its_encoder_has_the_parameters_of_its_class(name: str) -> 
 
 @pytest.mark.parametrize("entry", TRUTH["totals"], ids=lambda entry: str(entry["model"]))
 def test_a_model_with_its_encoder_has_the_parameters_that_were_published(entry: Mapping[str, Any], tmp_path: Path) -> None:
-    """No class of transformers counts InternVL's and Phi-3's own code: the published files do, to the last parameter but for those named."""
+    """No class of transformers counts InternVL's and Phi-3's own code: the published files do, to the last parameter."""
     path = HEADERS / "configs" / entry["config"] if isinstance(entry["config"], str) else tmp_path / "config.json"
     if path.parent == tmp_path:
         path.write_text(json.dumps(entry["config"]), encoding="utf-8")
@@ -63,6 +63,7 @@ def test_a_model_with_its_encoder_has_the_parameters_that_were_published(entry: 
 def test_the_projector_file_is_what_the_converter_writes(entry: Mapping[str, Any]) -> None:
     """Names and keys come on top: some tens of bytes a tensor, and numbers of one element in Gemma 4."""
     found = encoders_of(entry["config"], entry["text_width"], ROWS).projector_bytes
+    assert found is not None
     header = entry["projector"]["bytes"] - found
     assert 0 < header < 150 * entry["projector"]["tensors"]
 
@@ -71,6 +72,7 @@ def test_the_projector_file_is_what_the_converter_writes(entry: Mapping[str, Any
 def test_a_published_projector_file_is_as_large(entry: Mapping[str, Any]) -> None:
     """Whoever converted it, and whichever of the two converters: LLaVA's leaves the last layer out."""
     found = encoders_of(entry["config"], entry["text_width"], ROWS).projector_bytes
+    assert found is not None
     assert found < entry["bytes"] < found * 1.0005
 
 
