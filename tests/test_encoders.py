@@ -104,10 +104,24 @@ def test_a_config_takes_for_its_pictures_what_the_spec_of_the_model_takes(name: 
     assert read["projector"] == known["projector"]
 
 
+def projector_compute(name: str) -> Term:
+    spec = read_local(file_of(name), ROWS).spec
+    found = needs_of(spec, Catalogue.open().runtime("llama.cpp"), Workload(context_tokens=2048, quantization="Q4_K_M"), ROWS)
+    assert found.memory is not None
+    return next(term for term in found.memory.terms if term.name == "projector_compute")
+
+
 def test_an_encoder_that_was_not_measured_has_a_range() -> None:
-    """GLM-4.1V's buffer is nowhere measured: what others took bounds it, and none is claimed."""
-    entry = of_model("THUDM/GLM-4.1V-9B-Thinking")
-    assert not [row for row in ROWS["encoder"] if encoders_of(entry["config"], 4096, ROWS).type in row.get("types", ())]
+    """Phi-3 Vision's buffer is nowhere measured: none is certain, and the largest of others bounds it."""
+    found = projector_compute("microsoft/Phi-3-vision-128k-instruct")
+    assert (found.how, found.low_bytes) == ("assumed", 0)
+    assert found.high_bytes >= 1_984_987_136
+
+
+def test_a_measured_encoder_is_found_by_its_type() -> None:
+    """LFM2.5-VL, one tile of 512 × 512, as llama.cpp 0c1e570 logs it (30.31 MiB)."""
+    found = projector_compute("LiquidAI/LFM2.5-VL-1.6B")
+    assert (found.how, found.low_bytes, found.bytes, found.high_bytes) == ("measured", 0, 31_784_960, 31_784_960)
 
 
 @pytest.mark.parametrize(

@@ -618,10 +618,14 @@ def _reading_pictures(encoder: Encoder | None) -> Term:
             "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
-    side = f"{encoder.largest_pixels:,}"
-    line = f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, "
+    line = f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture or sound, "
     line += f"{encoder.megapixel_bytes:,} for one of a megapixel, " if encoder.megapixel_bytes is not None else ""
-    line += f"{encoder.largest_bytes:,} for one of {side} × {side}, the most"
+    largest = (
+        f"{encoder.largest_seconds} seconds"
+        if encoder.largest_pixels is None
+        else f"one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}"
+    )
+    line += f"{encoder.largest_bytes:,} for {largest}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:

@@ -9,15 +9,17 @@ from .tensors import ArchitectureRow
 
 
 class Encoder(Record):
-    """Image encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink.
+    """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink.
 
-    `megapixel_bytes` is for one of 1,008 × 1,008; `assumed` says of what its shape was taken, where it is not published.
+    `largest_seconds` is of sound, in place of a picture's side. `megapixel_bytes` is for one of 1,008 × 1,008; `assumed` says of what its
+    shape was taken, where it is not published.
     """
 
     what: str
     reserved_bytes: int
     largest_bytes: int
-    largest_pixels: int
+    largest_pixels: int | None = None
+    largest_seconds: int | None = None
     megapixel_bytes: int | None = None
     assumed: str | None = None
 
