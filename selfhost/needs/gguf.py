@@ -720,10 +720,14 @@ def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
         return made, []
-    plain, side = encoder.plain_bytes, min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
-    line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
-    if encoder.largest_bytes > plain:
-        line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
+    plain = encoder.plain_bytes
+    if encoder.largest_pixels is None:
+        line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most, none without any"
+    else:
+        side = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
+        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
+        if encoder.largest_bytes > plain:
+            line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:
