@@ -48,8 +48,11 @@ _MAX_PARAMETERS = 10**16
 
 # model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it (convert_hf_to_gguf.py, 2026)
 _GGUF: Mapping[str, str] = {
-    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
-    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
+    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bamba": "granitehybrid", "bert": "bert", "bitnet": "bitnet",
+    "bloom": "bloom",
+    "camembert": "bert", "distilbert": "bert",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx",
+    "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
@@ -71,18 +74,16 @@ _GGUF: Mapping[str, str] = {
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
 }  # fmt: skip
-# model types without a GGUF architecture whose layers are ordinary; the value is the row
+# model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
-    "gptj": "gptj",
-    "gpt_neo": "gpt_neo",
-    "opt": "opt",
-    "whisper": "whisper",
-    "mllama_text_model": "mllama_text_model",
-}
+    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "electra": "electra", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo",
+    "gptj": "gptj", "helium": "helium", "mllama_text_model": "mllama_text_model", "ministral": "ministral", "mpnet": "mpnet",
+    "openai-gpt": "openai-gpt", "opt": "opt", "persimmon": "persimmon", "whisper": "whisper", "xglm": "xglm",
+}  # fmt: skip
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
-    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2, "gpt_oss": 2,
-    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4,
+    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2,
+    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "olmo3": 4, "exaone4": 4,
 }  # fmt: skip
 # all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
 _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
@@ -129,6 +130,7 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
+    "hidden_dim",
     "dense_intermediate_size",
 )
 _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
@@ -312,6 +314,10 @@ class _Config:
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
         defaults = self.known.get("defaults", {})
         self.text.update({key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named})
+        for key, own in other_names.items():
+            for name, other in ((key, own), (own, key)):
+                if other in self.text:
+                    self.text.setdefault(name, self.text[other])
         # transformers 5.23 writes what only some layers have under their numbers
         overrides = self.text.pop("per_layer_config", None)
         self.overrides: Mapping[str, Any] = overrides if isinstance(overrides, dict) else {}
@@ -463,6 +469,7 @@ class _Config:
         audio = self.audio()
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
+        slices, altup = self.number("hidden_size_per_layer_input"), self.number("altup_num_inputs")
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
             raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
@@ -488,7 +495,7 @@ class _Config:
         if tied is None and incomplete is None and not self.headless():
             incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
-        if incomplete is not None and row is not None and row.get("encoder"):
+        if incomplete is not None and row is not None and (row.get("encoder") or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise _Unclear(incomplete)
         if incomplete is not None and "architecture.attention" in self.unknown:
@@ -500,9 +507,9 @@ class _Config:
                 name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        positions_left = self.kind in ("roberta", "xlm-roberta")
+        positions_left = self.kind in _POSITIONS_LEFT
         encoder = bool(row and row.get("encoder"))
-        return Architecture(
+        made = Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
             dtype=self.dtype(),
@@ -525,13 +532,31 @@ class _Config:
             positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
-            per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs") or None,
+            per_layer_embedding_length=slices or None,
+            altup_inputs=altup or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
             **extra,
         )
+        sharing = self.number("num_hidden_groups") if self.reads("num_hidden_groups") and self.known else None
+        return made if sharing is None or incomplete is not None else self.with_shared_layers(made, sharing)
+
+    def with_shared_layers(self, made: Architecture, groups: int) -> Architecture:
+        """ALBERT: layers beside each other that have one set of weights; its tensors are listed, once a group."""
+        from ..needs.tensors import checkpoint_tensors, row_of
+
+        if not 1 <= groups <= made.layers:
+            raise _Unclear(f"num_hidden_groups is {groups:,}, and there are {made.layers:,} layers")
+        stored = tuple(range(groups))
+        alone = made.replace(
+            layers=groups,
+            attention=tuple(part.replace(layers=stored) for part in made.attention),
+            feed_forward=tuple(part.replace(layers=stored) for part in made.feed_forward),
+        )
+        row = row_of(alone, self.architectures)
+        assert row is not None
+        return made.replace(tensors=checkpoint_tensors(alone, row))
 
     def at(self, number: int, read: Callable[[int, str, int], _Part], kind: str, width: int) -> _Part:
         """A part of one layer, read with the keys that this layer alone has."""
@@ -584,7 +609,8 @@ class _Config:
             return [_PATTERN[letter] for letter in pattern]
         if names:
             # keys of recurrent layers stand in the file whether or not the list has any
-            self.asked.update(key for key in self.text if key.startswith("mamba_") and key not in self.known.get("matter", ()))
+            matter, other_names = self.known.get("matter", ()), self.known.get("names", {})
+            self.asked.update(key for key in self.text if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter})
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
@@ -592,6 +618,9 @@ class _Config:
             return ["mamba"] * layers
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
+        if self.kind == "bamba":
+            attending = self.get("attn_layer_indices") or []
+            return ["full" if number in attending else "mamba2" for number in range(layers)]
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
             return self.kimi_layers()
         every = self.number("full_attention_interval") or _DELTA_BUT_EVERY.get(self.kind)
@@ -698,6 +727,8 @@ class _Config:
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
+        if self.kind == "helium" and heads * length != width:
+            raise _Unclear(f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes them to be")
         kv_heads = self.kv_heads(number, heads)
         value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
         same = False
@@ -940,10 +971,13 @@ class _Config:
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
             self.asked.add("intermediate_size")
             return shared
-        found = stated or self.number(*_LENGTH)
         lengths = self.get("intermediate_size")
         if isinstance(lengths, list):
-            raise _Unclear("intermediate_size differs from layer to layer")
+            one = lengths[number] if len(lengths) >= self.layers else None
+            if isinstance(one, bool) or not isinstance(one, int) or not 0 < one < _MAX_NUMBER:
+                raise _Unclear("intermediate_size does not give each layer a length")
+            stated = one
+        found = stated or self.number(*_LENGTH)
         if not found:
             ratio = 4 if self.kind in _FOUR_WIDE else self.number("mlp_ratio", "expansion_ratio")
             if not ratio:
@@ -1001,8 +1035,7 @@ class _Config:
 
     def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if self.kind in _ALWAYS_QKV_BIAS:
-            found["attention_bias"] = True
+        found.update(_OTHER_THAN_ROW.get(self.kind, {}))
         for key, flags in {**_SWITCHES, **_SWITCHES_OF.get(self.kind, {})}.items():
             if not flags or not self.reads(key) or (self.text.get("kv_lora_rank") and flags[0] == "attention_bias"):
                 continue
@@ -1016,6 +1049,8 @@ class _Config:
                     departs = "also" if value else "lacks"
                     found[departs] = (*found.get(departs, ()), flag)
         norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
+        if norm is False and row.get("query_key_norm") and self.known:
+            found["query_key_norm"] = "none"
         if norm is True and not row.get("query_key_norm"):
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
@@ -1084,7 +1119,7 @@ class _Config:
         return [
             clean(key)
             for key, value in self.text.items()
-            if key not in self.asked
+            if not self.was_asked(key)
             and key not in read
             and pattern.search(key)
             and not _HARMLESS.search(key)
@@ -1099,8 +1134,12 @@ class _Config:
         return [
             key
             for key in self.known.get("matter", ())
-            if (key in keeping) is cache and key not in self.asked and key not in _SIZES and self.text.get(key) != defaults.get(key)
+            if (key in keeping) is cache and not self.was_asked(key) and key not in _SIZES and self.text.get(key) != defaults.get(key)
         ]
+
+    def was_asked(self, key: str) -> bool:
+        """Under any of its names."""
+        return key in self.asked or any(key in pair and not self.asked.isdisjoint(pair) for pair in self.known.get("names", {}).items())
 
     def parameters(self, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int]:
         from ..needs.tensors import checkpoint_tensors, count, idle
@@ -1170,16 +1209,24 @@ _SWITCHES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "chatglm": {"attention_bias": ("attention_bias",)},
+    "deepseek_v2": {"mlp_bias": ()},
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
     "glm4_moe": {"attention_bias": ("attention_bias",)},
     "seed_oss": {"attention_bias": ("attention_bias",)},
+    "helium": {"attention_bias": ("attention_bias",)},
     "nemotron_h": {"mlp_bias": ()},
     "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},
     "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
 }
-# classes whose queries, keys and values have a bias whatever the file says
-_ALWAYS_QKV_BIAS = frozenset({"glm4v_text", "glm4v"})
+# classes whose first two positions belong to no token, as padding_idx is 1
+_POSITIONS_LEFT = ("roberta", "xlm-roberta", "camembert", "mpnet")
+# what classes have otherwise than their row, whatever the file says
+_OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
+    "distilbert": {"lacks": ("token_types", "pooler")},
+    "glm4v": {"attention_bias": True},
+    "glm4v_text": {"attention_bias": True},
+}
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
@@ -1207,7 +1254,21 @@ _OWN_CODE = frozenset(
 )
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
-    {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
+    {
+        "gpt2",
+        "gptj",
+        "gpt_neo",
+        "openai-gpt",
+        "codegen",
+        "bloom",
+        "mpt",
+        "gpt_bigcode",
+        "falcon",
+        "refinedweb",
+        "refinedwebmodel",
+        "phi",
+        "phi-msft",
+    }
 )
 _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",

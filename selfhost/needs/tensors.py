@@ -34,6 +34,7 @@ class ArchitectureRow(Record):
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
     window_masks: bool = False
+    recomputes: bool = False
     attention_sinks: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
@@ -56,6 +57,7 @@ class ArchitectureRow(Record):
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
     pooler: bool = False
+    relative_buckets: int = 0
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
@@ -200,6 +202,8 @@ class _Builder:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
             self.add("token_embd_norm", beside, bias=True)
+        if row.relative_buckets:
+            self.add("attn_rel_b", model.heads or 0, row.relative_buckets)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
