@@ -160,6 +160,118 @@ MODELS |= {
         {},
     ),
 }  # fmt: skip
+# shapes as published, of models of the catalogue and of some that are not: whole, with random weights
+_BERT_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+_XLM = {"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1}
+MODELS |= {
+    "pythia-410m": (
+        "GPTNeoXConfig",
+        {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096, "vocab_size": 50304,
+         "rotary_pct": 0.25},
+        {"dtype": "float16"},
+    ),
+    "gemma-3-270m": (
+        "Gemma3TextConfig",
+        {"hidden_size": 640, "num_hidden_layers": 18, "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256,
+         "intermediate_size": 2048, "vocab_size": 262144, "sliding_window": 512},
+        {},
+    ),
+    "smollm2-135m": (
+        "LlamaConfig",
+        {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "intermediate_size": 1536,
+         "vocab_size": 49152, "tie_word_embeddings": True},
+        {},
+    ),
+    "qwen3-0.6b": (
+        "Qwen3Config",
+        {"hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+         "intermediate_size": 3072, "vocab_size": 151936, "tie_word_embeddings": True},
+        {},
+    ),
+    "llama-3.2-1b": (
+        "LlamaConfig",
+        {"hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 8192,
+         "vocab_size": 128256, "tie_word_embeddings": True},
+        {},
+    ),
+    "mistral-4096": (
+        "MistralConfig",
+        {"hidden_size": 4096, "num_hidden_layers": 6, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+         "vocab_size": 32768, "sliding_window": None},
+        {},
+    ),
+    "granite-1b-moe": (
+        "GraniteMoeConfig",
+        {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "num_key_value_heads": 8, "intermediate_size": 512,
+         "num_local_experts": 32, "num_experts_per_tok": 8, "vocab_size": 49155, "tie_word_embeddings": True},
+        {},
+    ),
+    "phi-1.5": (
+        "PhiConfig",
+        {"hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 32, "intermediate_size": 8192, "vocab_size": 51200,
+         "partial_rotary_factor": 0.5},
+        {"dtype": "float16"},
+    ),
+    "gpt2-medium": ("GPT2Config", {"n_embd": 1024, "n_layer": 24, "n_head": 16}, {"dtype": "float32"}),
+    "qwen2.5-0.5b": (
+        "Qwen2Config",
+        {"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2, "intermediate_size": 4864,
+         "vocab_size": 151936, "tie_word_embeddings": True},
+        {},
+    ),
+    "lfm2-350m": (
+        "Lfm2Config",
+        {"hidden_size": 1024, "num_hidden_layers": 16, "num_attention_heads": 16, "num_key_value_heads": 8, "intermediate_size": 4608,
+         "vocab_size": 65536, "block_auto_adjust_ff_dim": False, "tie_word_embeddings": True,
+         "layer_types": ["full_attention" if layer in (2, 5, 8, 10, 12, 14) else "conv" for layer in range(16)]},
+        {},
+    ),
+    "falcon-h1-0.5b": (
+        "FalconH1Config",
+        {"hidden_size": 1024, "num_hidden_layers": 36, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64,
+         "intermediate_size": 2048, "vocab_size": 32784, "mamba_d_ssm": 1536, "mamba_n_heads": 24, "mamba_d_head": 64,
+         "mamba_n_groups": 1, "mamba_d_state": 128, "mamba_chunk_size": 128},
+        {},
+    ),
+    "olmo2-1b": (
+        "Olmo2Config",
+        {"hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 8192,
+         "vocab_size": 100352},
+        {},
+    ),
+    "opt-125m": (
+        "OPTConfig",
+        {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "ffn_dim": 3072, "word_embed_proj_dim": 768,
+         "max_position_embeddings": 2048, "do_layer_norm_before": True},
+        {"dtype": "float16"},
+    ),
+    "e5-large": ("XLMRobertaConfig", {**_BERT_LARGE, **_XLM}, {"dtype": "float32"}),
+    "bge-m3": ("XLMRobertaConfig", {**_BERT_LARGE, **_XLM, "max_position_embeddings": 8194}, {"dtype": "float32"}),
+    "e5-base": ("XLMRobertaConfig", {"num_hidden_layers": 12, **_XLM}, {"dtype": "float32"}),
+    "bge-small": (
+        "BertConfig",
+        {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 1536},
+        {"dtype": "float32"},
+    ),
+    "bert-large": ("BertConfig", _BERT_LARGE, {"dtype": "float32"}),
+    "nomic-embed": (
+        "NomicBertConfig",
+        {"num_hidden_layers": 12, "max_position_embeddings": 2048, "vocab_size": 30528},
+        {"dtype": "float32"},
+    ),
+    "embeddinggemma-300m": (
+        "Gemma3TextConfig",
+        {"hidden_size": 768, "num_hidden_layers": 24, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 256,
+         "intermediate_size": 1152, "vocab_size": 262144, "sliding_window": 512, "use_bidirectional_attention": True},
+        {},
+    ),
+    "qwen3-embedding-0.6b": (
+        "Qwen3Config",
+        {"hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+         "intermediate_size": 3072, "vocab_size": 151669, "tie_word_embeddings": True},
+        {},
+    ),
+}  # fmt: skip
 # models that see: small, but for the patches of a picture
 _TEXT = {"hidden_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816,
          "vocab_size": 32064, "max_position_embeddings": 8192}  # fmt: skip
@@ -283,7 +395,10 @@ def _train(method: str, tokens: int, **more: Any) -> dict[str, Any]:
     return {**case, "checkpointing": False, **more}
 
 
-_ENCODERS = ("bert", "xlm-roberta", "nomic-bert", "embeddinggemma", "qwen3-embedding")
+_ENCODERS = (
+    "bert", "xlm-roberta", "nomic-bert", "embeddinggemma", "qwen3-embedding", "e5-large", "bge-m3", "e5-base", "bge-small", "bert-large",
+    "nomic-embed", "embeddinggemma-300m", "qwen3-embedding-0.6b",
+)  # fmt: skip
 
 
 def cases() -> list[dict[str, Any]]:
@@ -372,6 +487,38 @@ def cases() -> list[dict[str, Any]]:
             ("xlm-roberta", "float32"), ("nomic-bert", "float32"), ("embeddinggemma", "bfloat16"), ("qwen3-embedding", "bfloat16"),
         )
         for batch, tokens in ((1, 512), (1, 2048), (4, 512))
+    ]  # fmt: skip
+    # of whole models
+    made += [
+        _generate("pythia-410m", 1500, "float16"),
+        _generate("gemma-3-270m", 4096),
+        _generate("smollm2-135m", 8000),
+        _generate("qwen3-0.6b", 3000),
+        _generate("llama-3.2-1b", 2048),
+        _generate("mistral-4096", 2048),
+        _generate("granite-1b-moe", 600),
+        _generate("phi-1.5", 1024, "float16"),
+        _generate("gpt2-medium", 700, "float32"),
+        _generate("qwen2.5-0.5b", 1500, batch=2),
+        _generate("lfm2-350m", 1500),
+        _generate("falcon-h1-0.5b", 800),
+        _generate("olmo2-1b", 1024),
+        _generate("opt-125m", 1200, "float16"),
+        _generate("smollm2-135m", 1000),
+        _generate("qwen3-0.6b", 200),
+    ]
+    # texts of tokens from the whole vocabulary, or from its first thousand
+    made += [
+        {"kind": "encode", "model": model, "dtype": dtype, "batch": batch, "tokens": tokens, "padded": False, **more}
+        for model, dtype, batch, tokens, more in (
+            ("e5-large", "float32", 1, 512, {}), ("e5-large", "float32", 1, 512, {"every_token": True}),
+            ("bge-m3", "float32", 1, 4096, {"every_token": True}), ("e5-base", "float32", 4, 300, {"every_token": True}),
+            ("bge-small", "float32", 1, 512, {"every_token": True}), ("bge-small", "float32", 4, 256, {}),
+            ("bert-large", "float32", 1, 512, {"every_token": True}), ("bert-large", "float32", 8, 400, {}),
+            ("nomic-embed", "float32", 1, 2048, {"every_token": True}), ("embeddinggemma-300m", "bfloat16", 1, 2048, {"every_token": True}),
+            ("embeddinggemma-300m", "bfloat16", 1, 300, {}), ("qwen3-embedding-0.6b", "bfloat16", 1, 1500, {"every_token": True}),
+            ("qwen3-embedding-0.6b", "bfloat16", 1, 4000, {}),
+        )
     ]  # fmt: skip
     made += [
         _train("full", 512),
@@ -524,7 +671,7 @@ def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[st
     torch, transformers = libraries(case, stages)
     model = transformers.AutoModel.from_pretrained(folder, dtype=getattr(torch, case["dtype"]))
     stages.note("loaded")
-    ids = torch.randint(5, 1000, (case["batch"], case["tokens"]))
+    ids = torch.randint(5, model.config.vocab_size if case.get("every_token") else 1000, (case["batch"], case["tokens"]))
     mask = torch.ones_like(ids)
     if case["padded"]:
         mask[0, case["tokens"] // 2 :] = 0
@@ -536,8 +683,23 @@ def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[st
     return {
         "attention_used": model.config._attn_implementation,
         "weights_bytes": stored_bytes(model.parameters())[0],
+        "token_table_bytes": stored_bytes([model.get_input_embeddings().weight])[0],
+        "mapped_bytes": mapped_bytes(folder),
         "allocated_peak_bytes": held.peak_bytes,
     }
+
+
+def mapped_bytes(folder: str) -> int:
+    """Resident pages of the weight files that the process maps, from `/proc/self/smaps`."""
+    found, inside = 0, False
+    with open("/proc/self/smaps", encoding="utf-8") as lines:
+        for line in lines:
+            key, _, value = line.partition(" ")
+            if not key.endswith(":"):
+                inside = folder in value
+            elif inside and key == "Rss:":
+                found += int(value.split()[0]) * 1024
+    return found
 
 
 def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:

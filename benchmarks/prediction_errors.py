@@ -106,11 +106,11 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     yield "mlx on Macs, attention (no program)", attention
     yield "mlx on Macs, recurrent (no program)", recurrent
     whisper = others.truth("whisper")
-    seen = [run for run in whisper["whisper.cpp"] if run["flash_attention"] and run["peak_bytes"]]
+    # its default, 5 beams; a clip after text is no recording that a length can be told of
+    seen = [run for run in whisper["whisper-cli"] if run["beams"] == 5 and (run["audio_seconds"] > 30 or not run["prompt_tokens"])]
+    heard = [(run["name"], _told(others.speech(run, run["audio_seconds"])[0], run["peak_bytes"])) for run in seen]
     printed = [(f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"])) for run in whisper["readme"]]
-    # its default, 5 beams, and audio of up to a minute
-    seen += [run for run in whisper["whisper-cli"] if run["beams"] == 5 and run["audio_seconds"] <= 60]
-    yield "whisper.cpp", [*((run["name"], _told(others.speech(run)[0], run["peak_bytes"])) for run in seen), *printed]
+    yield "whisper.cpp", [*heard, *printed]
     long = [run for run in whisper["faster-whisper"] if run.get("audio_seconds") == 600]
     yield "faster-whisper", [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long]
     pictures = [

@@ -179,6 +179,8 @@ def _in_tokens(spec: ModelSpec, workload: Workload) -> Workload:
             workload = workload.replace(context_tokens=min(DEFAULT_CONTEXT_TOKENS, trained))
         if generates and workload.kv_cache_type is None and workload.task == "generate":
             workload = workload.replace(kv_cache_type="f16")
+    if spec.modality != "speech" and workload.audio_seconds is not None:
+        workload = workload.replace(audio_seconds=None)
     if workload.task == "finetune":
         return workload.with_finetuning_defaults()
     if generates and workload.min_tokens_per_second is None:

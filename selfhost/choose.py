@@ -101,29 +101,40 @@ def _fits_smaller(
 
 
 def _other_models(question: Question, asked: Workload, judged: Judged, asker: Asker, most: int) -> tuple[Alternative, ...]:
-    """Other models of the same kind that run here, in the order of `_candidates`."""
+    """Other models of the same kind that run here, in the order of `_candidates`; those last that likely fall short of the wanted speed."""
     spec = question.spec
     named = _named(spec, asker.shelf)
     plain = _of_any_model(asked)
-    found: list[Alternative] = []
+    found: list[tuple[_Fit, str]] = []
+    slow: list[tuple[_Fit, str]] = []
     held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
     for other in _candidates(spec, plain, ALIKE_IN_SIZE if held else 1.0, asker) if most else ():
         fit, cost = _fits(other, plain, asker), ""
         if fit is None and other.id in named:
             # what the spec names is proposed as asking for it would propose it
             fit, cost = _fits_less(other, plain, asker) or (None, "")
-        if fit is None:
-            continue
-        kind = "the nearest open-weight model" if other.id in named else "another model"
-        if other.family == spec.family:
-            kind = "the same family"
-        if asked.runtime is not None and fit[0].runtime is not None and fit[0].runtime.id != asked.runtime:
-            kind += f" with {fit[0].runtime.name}"
-        told = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
-        found.append(_alternative(fit, asker.shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}"))
-        if len(found) == most:
-            break
-    return tuple(found)
+        if fit is not None:
+            (slow if _likely_short(fit) else found).append((fit, cost))
+            if len(found) == most:
+                break
+    return tuple(_other_model(question, asked, asker.shelf, *one) for one in (*found, *slow)[:most])
+
+
+def _other_model(question: Question, asked: Workload, shelf: Catalogue, fit: _Fit, cost: str) -> Alternative:
+    spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
+    kind = "the nearest open-weight model" if other.id in _named(spec, shelf) else "another model"
+    if other.family == spec.family:
+        kind = "the same family"
+    if asked.runtime is not None and runtime is not None and runtime.id != asked.runtime:
+        kind += f" with {runtime.name}"
+    told = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
+    return _alternative(fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}")
+
+
+def _likely_short(fit: _Fit) -> bool:
+    """Its likely pace is below the wanted one, though its range reaches it."""
+    wanted, pace = fit[0].workload.min_tokens_per_second, fit[1].speed.decode if fit[1].speed is not None else None
+    return pace is not None and wanted is not None and pace.likely < wanted
 
 
 def _of_any_model(asked: Workload) -> Workload:
@@ -181,10 +192,12 @@ def _candidates(spec: ModelSpec, asked: Workload, at_most: float, asker: Asker) 
     recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
 
-    def rank(other: Outline) -> tuple[bool, int, bool, bool, bool, bool, int, str]:
+    def rank(other: Outline) -> tuple[bool, int, bool, bool, int, bool, int, str]:
         known = named.index(other.id) if other.id in named else len(named)
         tuning = (other.id in bases) != (spec.id in bases)
-        apart = (other.purpose != purpose, tuning, other.family != spec.family, (other.released or "") < recent)
+        # one whose id goes on from its own is made of it, as DeepSeek R1 Distill is
+        akin = 0 if other.id.startswith(f"{spec.id}-") else 1 if other.family == spec.family else 2
+        apart = (other.purpose != purpose, tuning, akin, (other.released or "") < recent)
         return other.superseded_by is not None, known, *apart, -(other.parameters_total or 0), other.id
 
     in_part = []

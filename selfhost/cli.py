@@ -406,6 +406,12 @@ def _tokens(text: str) -> int:
     return parse_tokens(text)
 
 
+def _seconds(text: str) -> int:
+    from .units import parse_seconds
+
+    return parse_seconds(text)
+
+
 def _judging(parser: argparse.ArgumentParser) -> None:
     work = parser.add_argument_group("what it should do")
     work.add_argument(
@@ -427,6 +433,9 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "--draft", metavar="MODEL", help="a small model that proposes tokens (speculative decoding), or mtp for the model's own block"
     )
     work.add_argument("--adapter", metavar="FILE|rank=N", help="a LoRA adapter to load: its file, or its rank")
+    work.add_argument(
+        "--audio", type=_kind(_seconds), metavar="TIME", help="length of one recording, as 30s, 10m or 1.5h (default: some minutes)"
+    )
     work.add_argument("--parallel", type=_kind(_whole), default=1, metavar="N", help="sequences at once, each with its own context")
     work.add_argument("--min-speed", type=_kind(_number), metavar="TOKENS_PER_SECOND", help="lowest useful speed (default: 2; 0: any)")
     tune = parser.add_argument_group("with --task finetune")

@@ -297,6 +297,7 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
             min_tokens_per_second=table.number("min_tokens_per_second", maximum=1e6),
             parallel=table.integer("parallel", minimum=1, maximum=10**6) or 1,
             kv_cache_type=table.string("kv_cache_type", choices=KV_CACHE_TYPES),
+            audio_seconds=table.integer("audio_seconds", minimum=1, maximum=10**7),
             draft=table.string("draft"),
             adapter=table.string("adapter"),
         )
@@ -337,6 +338,7 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
                 f"{pace:g} tokens/s" if pace is not None else "",
                 f"{asked.parallel} in parallel" if asked.parallel > 1 else "",
                 f"{asked.kv_cache_type} cache" if asked.kv_cache_type else "",
+                f"{asked.audio_seconds} seconds of audio" if asked.audio_seconds else "",
                 f"drafted by {asked.draft}" if asked.draft else "",
                 f"adapter {asked.adapter}" if asked.adapter else "",
                 f"on {' '.join(map(str, wanted.machines))}" if wanted.machines else "",
@@ -429,6 +431,7 @@ on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a
 # min_tokens_per_second = 5
 # parallel = 1
 # kv_cache_type = "f16"
+# audio_seconds = 600      # of one recording that a speech model hears
 # draft = "llama-3.2-1b"   # a small model that proposes tokens, or "mtp" for the model's own block
 # adapter = "rank=16"      # a LoRA adapter: its rank, or its file
 # machines = ["class:edge", "host:build-*", "label:site=s*"]   # left out: every machine

@@ -141,11 +141,17 @@ class Openness(Record):
 
 
 class Parameters(Record):
-    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks."""
+    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks.
+
+    `projector_bytes`: the GGUF file of the encoders in F16; `encoder_type`: model_type and width of the
+    first, as `[[encoder]]` of specs/common/architectures.toml has them.
+    """
 
     total: int | None = None
     active: int | None = None
     encoders: int | None = None
+    projector_bytes: int | None = None
+    encoder_type: str | None = None
     mtp: int | None = None
     extra_in_files: int | None = None
     difference: str | None = None
@@ -198,6 +204,8 @@ class FeedForward(Record):
     latent_length: int | None = None
     router_bias: bool = False
     beside_dense: int | None = None
+    groups: int | None = None
+    groups_used: int | None = None
 
 
 class Audio(Record):
@@ -859,6 +867,8 @@ def _parameters(table: Table | None) -> Parameters:
         total=table.integer("total", minimum=1),
         active=table.integer("active", minimum=1),
         encoders=table.integer("encoders", minimum=1),
+        projector_bytes=table.integer("projector_bytes", minimum=1),
+        encoder_type=table.string("encoder_type"),
         mtp=table.integer("mtp", minimum=1),
         extra_in_files=table.integer("extra_in_files", minimum=1),
         difference=table.text("difference"),
@@ -1079,7 +1089,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     window_tokens = line.integer("window_tokens", required=kind == "sliding", minimum=1)
     latent_length = line.integer("latent_length", required=kind == "latent", minimum=1)
     query_latent_length = line.integer("query_latent_length", minimum=1)
-    rope_length = line.integer("rope_length", required=kind == "latent", minimum=1)
+    rope_length = line.integer("rope_length", required=kind == "latent" or "latent_length" in line, minimum=1)
     indexer_heads = line.integer("indexer_heads", required="indexer_length" in line, minimum=1)
     indexer_length = line.integer("indexer_length", required="indexer_heads" in line, minimum=1)
     values_from_keys = line.boolean("values_from_keys")
@@ -1087,12 +1097,14 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     line.close()
     if kind is not None:
         _only_with(line, ("window_tokens",), kind == "sliding", 'kind = "sliding"')
-        _only_with(line, _LATENT_KEYS, kind == "latent", 'kind = "latent"')
+        _only_with(line, _LATENT_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
         _only_with(line, _INDEXER_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
     if heads is None and "heads" not in line and "heads" not in line.document.values["architecture"]:
         line.problem("heads", "is missing, here and in [architecture]")
     if heads is not None and kv_heads is not None and kv_heads > heads:
         line.problem("kv_heads", f"is {kv_heads:,}, more than the {heads:,} heads")
+    if kind == "full" and rope_length is not None and key_length is not None and rope_length >= key_length:
+        line.problem("rope_length", f"is {rope_length:,}, and the whole key {key_length:,}")
     if at is None or kind is None or heads is None or kv_heads is None or key_length is None or value_length is None:
         return None
     return Attention(
@@ -1120,7 +1132,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
     norm = line.boolean("norm")
     line.close()
     if kind is not None:
-        optional = {"kda": ("value_length",), "mamba2": ("norm",)}.get(kind, ())
+        optional = {"kda": ("value_length",), "mamba": ("heads",), "mamba2": ("norm",)}.get(kind, ())
         for key in (*_RECURRENT_SIZES, "norm"):
             if key in line and key not in required and key not in optional:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")
@@ -1150,8 +1162,11 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
     latent_length = line.integer("latent_length", minimum=1)
     router_bias = line.boolean("router_bias")
     beside_dense = line.integer("beside_dense", minimum=1)
+    groups = line.integer("groups", required="groups_used" in line, minimum=2)
+    groups_used = line.integer("groups_used", required="groups" in line, minimum=1)
     line.close()
-    _only_with(line, ("shared_length", "latent_length", "router_bias", "beside_dense"), "experts" in line or "used" in line, "experts")
+    only = ("shared_length", "latent_length", "router_bias", "beside_dense", "groups", "groups_used")
+    _only_with(line, only, "experts" in line or "used" in line, "experts")
     if experts is not None and used is not None and used > experts:
         line.problem("used", f"is {used:,}, more than the {experts:,} experts")
     if at is None or length is None:
@@ -1165,6 +1180,8 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
         latent_length=latent_length,
         router_bias=bool(router_bias),
         beside_dense=beside_dense,
+        groups=groups,
+        groups_used=groups_used,
     )
 
 

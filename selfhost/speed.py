@@ -556,8 +556,9 @@ def _cache_bytes(architecture: Architecture, depth: float) -> float:
     found = 0.0
     for group in architecture.attention:
         seen = min(depth, group.window_tokens or depth)
-        latent = group.latent_length
-        width = latent + (group.rope_length or 0) if latent else group.kv_heads * (group.key_length + group.value_length)
+        width = group.kv_heads * (group.key_length + group.value_length)
+        if group.kind == "latent":
+            width = (group.latent_length or 0) + (group.rope_length or 0)
         found += 2 * seen * width * len(group.layers)
     return found
 
@@ -784,8 +785,8 @@ def _attention_flops(architecture: Architecture, depth: float) -> float:
             continue
         seen = min(depth, group.window_tokens or depth)
         width = float(group.key_length + group.value_length)
-        if group.latent_length:
-            width = 2 * group.latent_length + 2 * (group.rope_length or 0)
+        if group.kind == "latent":
+            width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
         found += 2 * seen * group.heads * width * len(group.layers)
     return found
 

@@ -120,6 +120,27 @@ def parse_count(text: str) -> int:
     return size // scale
 
 
+_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def parse_seconds(text: str) -> int:
+    """`90`, `30s`, `10m`, `1.5h` -> whole seconds. `ValueError` says what is wrong."""
+    cleaned = _ungrouped(text).lower()
+    digits = cleaned.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = cleaned[len(digits) :].strip()
+    whole, dot, fraction = digits.partition(".")
+    number = whole + fraction
+    if unit not in _SECONDS or not (whole and number.isdecimal() and number.isascii() and (fraction or not dot)):
+        raise ValueError(f"{text!r} is no length of time: write for example 30s, 10m or 1.5h")
+    if len(digits) > 12:
+        raise ValueError(f"{text!r} is longer than any recording")
+    scale: int = 10 ** len(fraction)
+    seconds = int(number) * _SECONDS[unit]
+    if seconds % scale:
+        raise ValueError(f"{text!r} is not a whole number of seconds")
+    return seconds // scale
+
+
 _BINARY = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
 _DECIMAL = ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
 

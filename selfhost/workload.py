@@ -31,6 +31,7 @@ FLAGS = {
     "context_tokens": "--context",
     "parallel": "--parallel",
     "kv_cache_type": "--kv-cache",
+    "audio_seconds": "--audio",
     "draft": "--draft",
     "adapter": "--adapter",
     "min_tokens_per_second": "--min-speed",
@@ -109,8 +110,9 @@ class Workload(Record):
     """What is asked. None means: what fits the model best, and the answer states what was taken.
 
     `context_tokens` is per sequence: N `parallel` sequences need N times the cache. `min_tokens_per_second` is the lowest
-    useful decode speed; 0 switches it off. `reserve_bytes` is the memory kept for the system itself. `download_bytes_per_second`
-    is the connection's: it decides nothing, and gives the download's time.
+    useful decode speed; 0 switches it off. `audio_seconds` is the length of one recording that a speech model hears. `reserve_bytes`
+    is the memory kept for the system itself. `download_bytes_per_second` is the connection's: it decides nothing, and gives the
+    download's time.
     `draft` is a smaller model that proposes tokens (speculative decoding), named as on the command line, or `mtp` for the block
     that the model itself brings; `adapter` a LoRA adapter to load: its file, or `rank=16` for one on every linear layer.
     `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX expression that the model's
@@ -131,6 +133,7 @@ class Workload(Record):
     context_tokens: int | None = None
     parallel: int = 1
     kv_cache_type: str | None = None
+    audio_seconds: int | None = None
     draft: str | None = None
     adapter: str | None = None
     min_tokens_per_second: float | None = None
@@ -201,6 +204,7 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
     for key, least, most in (
         ("context_tokens", 1, 10**9),
         ("parallel", 1, 10**6),
+        ("audio_seconds", 1, 10**7),
         ("reserve_bytes", 0, 10**18),
         ("download_bytes_per_second", 1, 10**15),
         ("lora_rank", 1, 65_536),
@@ -227,7 +231,7 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
     else:
         if asked.kv_cache_type is not None:
             found.append(("kv_cache_type", "makes no sense for fine-tuning, which keeps no cache", "leave it out"))
-        for key in ("draft", "adapter"):
+        for key in ("draft", "adapter", "audio_seconds"):
             if getattr(asked, key) is not None:
                 found.append((key, "makes no sense for fine-tuning", "leave it out"))
         if asked.min_tokens_per_second is not None:

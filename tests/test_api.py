@@ -419,6 +419,24 @@ def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:
     assert all((open_catalogue().spec(other.id).parameters.total or 0) <= size for other in large.alternatives)
 
 
+@pytest.mark.parametrize("name", ["gpt-4o", "deepseek-r1", "llama-3.1-405b-instruct", "mixtral-8x22b-instruct-v0.1"])
+def test_what_is_proposed_likely_answers_as_fast_as_wanted(name: str) -> None:
+    """Two cores read a dense model of 36B too slowly to talk with: one that computes a part of itself per token is proposed before it."""
+    paces = []
+    for other in check(name, machine=VM).alternatives:
+        speed = check(other.id, Workload(quantization=other.quantization), machine=VM).speed
+        assert speed is not None
+        assert speed.decode is not None
+        paces.append(speed.decode.likely)
+    assert len(paces) == 3
+    assert min(paces) >= 2.0
+
+
+def test_what_a_model_was_made_into_comes_before_others_of_its_family() -> None:
+    """DeepSeek R1: its distilled models, not DeepSeek V2 Lite, which is larger and of the same family."""
+    assert all(other.id.startswith("deepseek-r1-") for other in check("deepseek-r1", machine=VM).alternatives)
+
+
 @pytest.mark.parametrize("machine", [VM, VM.replace(memory_total_bytes=GIB, memory_limit_bytes=GIB, memory_available_bytes=GIB)])
 def test_a_closed_models_nearest_open_weights_are_named_with_their_license(machine: Machine) -> None:
     """GPT-3.5 Turbo: both gpt-oss models are named under Apache-2.0, whether they fit or not; what is said to run does run."""

@@ -25,7 +25,7 @@ from selfhost.errors import Problem, SpecError
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
-from selfhost.needs import llamacpp, needs_of
+from selfhost.needs import graphs, llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
 from selfhost.profiles import load
@@ -64,8 +64,9 @@ def value(item: object) -> bytes:
     assert isinstance(item, list)
     if isinstance(item[0], bool):
         return struct.pack(f"<IIQ{len(item)}?", 9, 7, len(item), *item)
-    if isinstance(item[0], int):
-        return struct.pack(f"<IIQ{len(item)}i", 9, 5, len(item), *item)
+    if isinstance(item[0], (int, float)):
+        kind, form = (5, "i") if isinstance(item[0], int) else (6, "f")
+        return struct.pack(f"<IIQ{len(item)}{form}", 9, kind, len(item), *item)
     return struct.pack("<IIQ", 9, 8, len(item)) + b"".join(map(text, item))
 
 
@@ -97,8 +98,12 @@ def write(path: Path, header: bytes, size: int) -> Path:
 
 @cache
 def measured() -> dict[str, Any]:
+    """Every model with its cases: those of one file, and those of a file each."""
     found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"]
     assert isinstance(found, dict)
+    for file in sorted((HEADERS / "gguf").glob("*.json")):
+        model = json.loads(file.read_text(encoding="utf-8"))
+        found[file.stem] = model | {"cases": [dict(zip(model["columns"], case, strict=True)) for case in model["cases"]]}
     return found
 
 
@@ -127,7 +132,7 @@ def metadata(name: str, model: Mapping[str, Any], **more: object) -> dict[str, o
         "general.name": name,
         "general.license": "apache-2.0",
         "general.file_type": FILE_TYPES[model["quantization"]],
-        **{f"{arch}.{key}": item for key, item in model["metadata"].items()},
+        **{key if key.startswith("tokenizer.") else f"{arch}.{key}": item for key, item in model["metadata"].items()},
         "tokenizer.ggml.tokens": ["a", "", "ü" * 300] * 5,
         **more,
     }
@@ -180,7 +185,7 @@ def again(spec: ModelSpec) -> ModelSpec:
 
 @pytest.mark.parametrize("name", measured())
 def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
-    """KV cache and recurrent state equal the measurement to the byte, and the tensors of the spec have the measured bytes."""
+    """KV cache, recurrent state and compute buffer equal the measurement to the byte; the tensors of the spec have the measured bytes."""
     model = measured()[name]
     local = read_local(make(tmp_path, name), ROWS)
     architecture = local.spec.architecture
@@ -192,16 +197,38 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     row = row_of(architecture, ROWS)
     assert row is not None
     for case in model["cases"]:
-        room = llamacpp.cells(case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"]), micro_batch=case["n_ubatch"])
-        flash = case["flash_attn"] != 0
-        cached = llamacpp.cache_bytes(architecture, row, room, key_type=case["type_k"], value_type=case["type_v"], flash_attention=flash)
-        assert (cached, llamacpp.state_bytes(architecture, case["n_seq_max"])) == (case["kv_bytes"], case["recurrent_state_bytes"])
+        sequences, batch = case["n_seq_max"], case.get("n_batch", 2048)
+        micro_batch = min(batch, case["n_ubatch"])
+        room = llamacpp.cells(case["n_ctx"], sequences=sequences, unified=bool(case["kv_unified"]), micro_batch=micro_batch)
+        keys, values, flash = case["type_k"], case["type_v"], case["flash_attn"] != 0
+        cached = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=values, flash_attention=flash)
+        state = llamacpp.state_bytes(architecture, sequences)
+        if "context_bytes" not in case:
+            assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
+            continue
+        rows = case["n_outputs_max"] or min(case["n_ctx"], batch)
+        buffer = graphs.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
+        assert (cached + state, buffer) == (case["context_bytes"], case["compute_bytes"]), case
     sizes = {tensor[0]: prod(tensor[1]) // TYPES[tensor[2]][1] * TYPES[tensor[2]][2] for tensor in placed(model)}
     assert sum(sizes.values()) == model["tensor_bytes"]
     assert sum(prod(group.shape) * (len(group.layers) or 1) for group in gguf_tensors(architecture, row)) == sum(
         prod(shape) for _, shape, _ in placed(model)
     )
     assert local.spec.files[0].bytes == {model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size}
+
+
+@pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])
+def test_a_published_config_tells_what_the_gguf_file_does(name: str, tmp_path: Path) -> None:
+    """Of one model both give the same layers, heads, widths and matrices."""
+    model = measured()[name]
+    file = HEADERS / "configs" / model["config"] if isinstance(model["config"], str) else tmp_path / "config.json"
+    if not isinstance(model["config"], str):
+        file.write_text(json.dumps(model["config"]), encoding="utf-8")
+    said, stored = (read_local(path, ROWS).spec.architecture for path in (file, make(tmp_path, name)))
+    assert said is not None
+    assert stored is not None
+    told = {"dtype": None, "context_tokens": None, "positions": None, "vocabulary_gguf": None, "plain_parts": (), "mtp_layers": None}
+    assert said.replace(**told) == stored.replace(**told)
 
 
 @pytest.mark.parametrize("name", measured())
@@ -448,7 +475,7 @@ def test_old_deepseek_files_cache_every_head(tmp_path: Path) -> None:
     tensors += [(f"blk.{layer}.attn_kv_b.weight", [512, 4096], "F16") for layer in range(27)]
     architecture = read_local(write(tmp_path / "x.gguf", *gguf(keys, tensors)), ROWS).spec.architecture
     assert architecture is not None
-    assert architecture.tensors
+    assert not architecture.tensors
     (group,) = cache_groups(architecture, None)
     assert (group.key_elements, group.value_elements) == (16 * 192, 16 * 128)
 
@@ -866,9 +893,12 @@ def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str
         ("Qwen--Qwen3.5-27B.json", "vllm", 16 * 4096 * 4 * 256 * 2 * 2, "memory.weights"),
     ],
 )
-def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_bytes: int, missing: str) -> None:
+def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_bytes: int, missing: str, tmp_path: Path) -> None:
     """Whoever lacks the encoder or the weights sees the cache all the same; the memory stays unknown, with the missing part named."""
-    found = needs_of(read_local(HEADERS / "configs" / name, ROWS).spec, Catalogue.open().runtime(id), Workload(context_tokens=4096), ROWS)
+    values = json.loads((HEADERS / "configs" / name).read_text(encoding="utf-8"))
+    path = tmp_path / name
+    path.write_text(json.dumps({**values, "vision_config": "of its own"}), encoding="utf-8")
+    found = needs_of(read_local(path, ROWS).spec, Catalogue.open().runtime(id), Workload(context_tokens=4096), ROWS)
     assert found.memory is None
     assert missing in {entry.fact for entry in found.unknown}
     terms = {term.name: term for term in found.known_terms}

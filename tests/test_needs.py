@@ -689,8 +689,8 @@ def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
 
 
 def test_an_encoder_of_unknown_size_is_in_no_total() -> None:
-    """A config.json tells nothing of its vision encoder: fine-tuning and MLX files, which hold it, are unknown and say so."""
-    local = read_local(str(CONFIGS / "Qwen--Qwen2.5-VL-7B-Instruct.json"), rows())
+    """A config.json of a model type with code of its own: fine-tuning and MLX files, which hold its encoder, are unknown and say so."""
+    local = read_local(str(CONFIGS / "deepseek-ai--deepseek-vl2-tiny.json"), rows())
     spec = local.spec.replace(files=(PublishedFiles(format="safetensors", source="a listing", bytes={"bfloat16": 16_584_333_312}),))
     answer = asked(spec, runtime("transformers"), task="finetune", kv_cache_type=None)
     assert answer.memory is None

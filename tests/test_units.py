@@ -87,6 +87,19 @@ def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
         units.parse_tokens(typed)
 
 
+@pytest.mark.parametrize(("typed", "seconds"), [("90", 90), ("30s", 30), ("10 min", 600), ("10m", 600), ("1.5h", 5400), ("1,200", 1200)])
+def test_lengths_of_time_as_people_type_them(typed: str, seconds: int) -> None:
+    """A bare number is in seconds; an m is a minute."""
+    assert units.parse_seconds(typed) == seconds
+
+
+@pytest.mark.parametrize("typed", ["", "s", "-1s", "1.s", "ten minutes", "3d", "1.0001s", "9" * 13])
+def test_what_is_no_length_of_time_is_refused(typed: str) -> None:
+    """Seconds are whole and not negative, and a recording is no longer than a human life."""
+    with pytest.raises(ValueError, match=r"time|seconds|recording"):
+        units.parse_seconds(typed)
+
+
 @pytest.mark.parametrize(
     ("size", "binary", "decimal"),
     [

@@ -490,15 +490,14 @@ def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[i
     wide = made.embedding_length
     for attention in made.attention:
         keys, values = attention.kv_heads * attention.key_length, attention.kv_heads * attention.value_length
-        latent = attention.kind == "latent"
         shapes = {
             "k_proj.weight": (keys, wide),
             "v_proj.weight": (values, wide),
             "qkv_proj.weight": (attention.heads * attention.key_length + keys + values, wide),
             "query_key_value.weight": (attention.heads * attention.key_length + keys + values, wide),
         }
-        if latent:
-            shapes = {"kv_a_proj_with_mqa.weight": ((attention.latent_length or 0) + (attention.rope_length or 0), wide)}
+        if attention.latent_length:
+            shapes = {"kv_a_proj_with_mqa.weight": (attention.latent_length + (attention.rope_length or 0), wide)}
         for layer in attention.layers:
             if why := _odd(stored[layer], shapes):
                 return why

@@ -28,7 +28,7 @@ from ..spec import (
     Recurrent,
     Safety,
 )
-from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .naming import clean, grouped, identifier, listed, name_of, plamo2_rank, row_values
 from .source import fail, read_json, shown
 
 TYPE_CHECKING = False
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..needs.tensors import ArchitectureRow
+    from .encoders import Encoders
 
 _Part = TypeVar("_Part")
 
@@ -48,13 +49,19 @@ _MAX_PARAMETERS = 10**16
 
 # model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it (convert_hf_to_gguf.py, 2026)
 _GGUF: Mapping[str, str] = {
+    "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
+    "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
+    "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
+    "bailing_moe_v3": "bailingmoe3",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bamba": "granitehybrid", "bert": "bert", "bitnet": "bitnet",
-    "bloom": "bloom",
-    "camembert": "bert", "distilbert": "bert",
-    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx",
-    "deepseek": "deepseek",
+    "bloom": "bloom", "camembert": "bert", "distilbert": "bert",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe",
+    "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
+    "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
+    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "gemma4_unified_text": "gemma4",
     "glm": "chatglm",
@@ -73,17 +80,27 @@ _GGUF: Mapping[str, str] = {
     "qwen3_vl": "qwen3vl", "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_vl_moe_text": "qwen3vlmoe",
     "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss", "smollm3": "smollm3",
     "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2", "xlm-roberta": "bert", "xverse": "xverse",
+    "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
+    "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
+    "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
+    "panguembedded": "pangu-embedded", "plamo": "plamo",
 }  # fmt: skip
+# models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
+_DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
+    ("bert", "position_embedding_type", "alibi", "jina_bert_v2"),
+    ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
+    ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
+)
 # model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
     "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "electra": "electra", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo",
-    "gptj": "gptj", "helium": "helium", "mllama_text_model": "mllama_text_model", "ministral": "ministral", "mpnet": "mpnet",
+    "gptj": "gptj", "helium": "helium", "mllama_text_model": "mllama", "ministral": "ministral", "mpnet": "mpnet",
     "openai-gpt": "openai-gpt", "opt": "opt", "persimmon": "persimmon", "whisper": "whisper", "xglm": "xglm",
 }  # fmt: skip
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
     "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2,
-    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "olmo3": 4, "exaone4": 4,
+    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
 # all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
 _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
@@ -91,7 +108,7 @@ _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm",
+    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
@@ -102,7 +119,8 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v",
+    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
+    "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
 })  # fmt: skip
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
@@ -111,17 +129,25 @@ _GEMMA4_GLOBAL_HEAD = 512
 _GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 # tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
+# tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
+_NOMIC_MOE_TOKENS = 512
+_ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
+
+# Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
+_NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
 
 # width of the token table, in classes that have one of their own
 _TABLE = ("embedding_size", "word_embed_proj_dim")
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
-_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim")
-_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
-_KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
+_WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_query_heads")
+_KV_HEADS = (
+    "num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads", "num_attention_groups",
+)  # fmt: skip
 _CONTEXT = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
-    "model_max_length", "seq_len",
+    "model_max_length", "seq_len", "max_context_length",
 )  # fmt: skip
 _LENGTH = (
     "intermediate_size",
@@ -133,8 +159,17 @@ _LENGTH = (
     "hidden_dim",
     "dense_intermediate_size",
 )
-_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
-_USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k")
+_EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
+_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
+_USED = (
+    "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k",
+    "moe_num_active_primary_experts",
+)  # fmt: skip
+# classes that have a bias for each expert whatever the file says
+_ROUTER_BIAS = frozenset({
+    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
+    "afmoe", "laguna", "hy_v3",
+})  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
 # sizes of parts that a model need not have: where it has them they are read
@@ -160,7 +195,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -296,6 +331,9 @@ class _Config:
         self.text: dict[str, Any] = {**_plain(values), **_plain(inner)} if inner else dict(values)
         if inner and self.nested:
             self.text = {**{key: value for key, value in _plain(values).items() if key in _INHERITED}, **_plain(inner)}
+        if isinstance(other := self.text.get("attention_other_setting"), dict) and other.get("attention_type") == "sliding_attention":
+            self.text |= {"swa_num_attention_heads": other.get("num_attention_heads"), "swa_head_dim": other.get("head_dim")}
+            self.text |= {"swa_num_key_value_heads": other.get("num_attention_groups")}
         for part in ("attn_config", "ffn_config", "sparse_attention_config"):
             if isinstance(self.text.get(part), dict):
                 self.text = {**self.text[part], **self.text}
@@ -306,9 +344,23 @@ class _Config:
             self.kind = _kind_of_class(inner) or self.outer_kind
         if not self.kind:
             self.kind = _kind_of_class(values)
+        for kind, key, value, name_here in _DISGUISED:
+            if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
+                self.kind = name_here
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
+        if self.kind in ("git", "llada"):
+            # Grok 2 goes by the name of another class of transformers, LLaDA-MoE by that of LLaDA
+            self.kind = _kind_of_class(values) or self.kind
+        if self.kind == "bailing_moe" and self.text.get("n_group"):
+            # so does the second generation of Ling by that of the first
+            self.kind = "bailing_moe_v2"
+        if self.kind == "bailing_hybrid" and self.text.get("no_kda_lora") is True:
+            # the third has a name that another with other recurrent layers had before; these are those of Kimi Linear
+            self.kind = "bailing_moe_v3"
+            self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
+            self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
         self.known = {} if self.kind in _OWN_CODE else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
@@ -347,6 +399,15 @@ class _Config:
         if not 0 <= value < _MAX_NUMBER:
             raise _Unclear(f"{self.stated(keys)} is {_short(value)}, which is no number of a model")
         return value
+
+    def of_layer(self, layer: int, *keys: str) -> int | None:
+        """The number of that layer, where the file lists one for each; else that of all."""
+        value = self.get(*keys)
+        if not isinstance(value, list) or len(value) < self.layers:
+            return self.positive(*keys)
+        if isinstance(value[layer], bool) or not isinstance(value[layer], int) or not 0 < value[layer] < _MAX_NUMBER:
+            raise _Unclear(f"{self.stated(keys)} is {_short(value[layer])} for layer {layer}")
+        return int(value[layer])
 
     def stated(self, keys: Sequence[str]) -> str:
         """The first of these keys that has a value."""
@@ -389,7 +450,7 @@ class _Config:
         from ..needs.tensors import row_of
 
         row = None if architecture is None else row_of(architecture, self.architectures)
-        encoder = row is not None and row.encoder
+        encoder = row is not None and row.encoder and not row.diffusion
         total = active = None
         names = self.outer.get("architectures")
         composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
@@ -403,13 +464,18 @@ class _Config:
         )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
+            if self.kind == "jina_bert_v3":
+                total = active = None
+                self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
-        language = total
-        if vision or isinstance(self.outer.get("audio_config"), dict) or self.outer_kind in _VISION:
-            self.unknown["parameters.encoders"] = "the size of the vision or audio encoder does not follow from config.json"
-            if total is not None:
+        language, encoders = total, None
+        if vision or isinstance(self.outer.get("audio_config"), dict):
+            encoders = None if architecture is None else self.encoders(architecture.embedding_length)
+            if encoders is None:
                 total = active = None
+            elif total is not None and active is not None:
+                total, active = total + encoders.parameters, active + encoders.parameters
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
@@ -422,12 +488,19 @@ class _Config:
             id=identifier(self.name),
             name=self.name,
             modality=modality,
-            parameters=Parameters(total=total, active=active),
+            parameters=Parameters(
+                total=total,
+                active=active,
+                encoders=encoders.parameters if encoders else None,
+                projector_bytes=encoders.projector_bytes if encoders else None,
+                encoder_type=encoders.type if encoders else None,
+            ),
             architecture=architecture,
             safety=Safety(remote_code=True if own_code else None),
             sources={
                 "architecture": shown(self.path),
                 **({"parameters": "sum over the architecture"} if total else {}),
+                **({"parameters.encoders": encoders.source} if encoders else {}),
                 **({"safety": f"auto_map in {shown(self.path)}"} if own_code else {}),
             },
             unknown={key: why for key, why in self.unknown.items() if not (key == "architecture" and architecture is not None)},
@@ -453,15 +526,21 @@ class _Config:
             feed_forward = [self.at(number, self.feed_forward, kind, width) for number, kind in enumerate(kinds)]
         except _Unclear as why:
             incomplete = str(why)
-        tied = self.tied()
         gguf = _GGUF.get(self.kind)
         if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "nemotron_h_moe"
+        if gguf == "deepseek2" and "OCR" in _class_of(self.outer):
+            gguf = "deepseek2-ocr"
         if gguf == "granitehybrid" and not any(state) and not any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
-        context = self.number(*_CONTEXT) or None
+        encoder = bool(row and row.get("encoder"))
+        tied = self.tied()
+        if tied is None and encoder:
+            # no encoder has an output matrix
+            tied = False
+        context = self.context()
         shared = self.number("num_kv_shared_layers") or 0
         if shared >= layers:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
@@ -480,6 +559,10 @@ class _Config:
                 raise _Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
+        if self.flag("swin_norm"):
+            raise _Unclear("swin_norm: norms after the sums are not understood")
+        if self.kind == "panguembedded" and not self.flag("bias"):
+            incomplete = "bias: only models with biases are understood"
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
@@ -495,7 +578,9 @@ class _Config:
         if tied is None and incomplete is None and not self.headless():
             incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
-        if incomplete is not None and row is not None and (row.get("encoder") or row.get("recomputes")):
+        if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
+            incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
+        if incomplete is not None and row is not None and ((row.get("encoder") and not row.get("diffusion")) or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise _Unclear(incomplete)
         if incomplete is not None and "architecture.attention" in self.unknown:
@@ -508,7 +593,7 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in _POSITIONS_LEFT
-        encoder = bool(row and row.get("encoder"))
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         made = Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -518,7 +603,7 @@ class _Config:
             plain_parts=stored.plain_parts,
             layers=layers,
             embedding_length=width,
-            heads=self.number(*_HEADS) or None,
+            heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
@@ -574,6 +659,12 @@ class _Config:
             raise _Unclear(f"per_layer_config: {listed(odd)}: not understood")
         return found
 
+    def context(self) -> int | None:
+        if self.kind == "nomic_bert_moe":
+            self.asked.update(_CONTEXT)
+            return _NOMIC_MOE_TOKENS
+        return self.number(*_CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
+
     def layer_count(self) -> int:
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
         found = (
@@ -614,8 +705,10 @@ class _Config:
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
-        if self.kind in ("mamba", "falcon_mamba"):
-            return ["mamba"] * layers
+        if self.kind in _MAMBAS:
+            return [_MAMBAS[self.kind]] * layers
+        if self.kind == "plamo2":
+            return self.plamo_layers()
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
         if self.kind == "bamba":
@@ -623,6 +716,9 @@ class _Config:
             return ["full" if number in attending else "mamba2" for number in range(layers)]
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
             return self.kimi_layers()
+        group = self.number("layer_group_size") if self.kind == "bailing_moe_v3" else None
+        if group:
+            return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
         every = self.number("full_attention_interval") or _DELTA_BUT_EVERY.get(self.kind)
         if every:
             return ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
@@ -663,6 +759,16 @@ class _Config:
             raise _Unclear("linear_attn_config does not name each layer once")
         return ["full" if number in full else "kda" for number in range(1, self.layers + 1)]
 
+    def plamo_layers(self) -> list[str]:
+        """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
+        step, layers = self.needed("mamba_step"), self.layers
+        full = self.get("full_attention_idx")
+        if self.get("mamba_enabled") is False or layers <= step // 2:
+            raise _Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
+        sliding = "full" if self.window() is None else "sliding"
+        named = full if isinstance(full, list) else []
+        return ["mamba" if number % step != step // 2 else "full" if number in named else sliding for number in range(layers)]
+
     def block_kind(self, block: Any) -> str:
         part = block.get("attention") if isinstance(block, dict) else None
         if not isinstance(part, dict):
@@ -673,7 +779,14 @@ class _Config:
 
     def window(self) -> int | None:
         """Tokens; None where no layer has a window shorter than the context."""
-        window = self.number("sliding_window", "sliding_window_size", "attention_chunk_size", "window_size")
+        if self.kind == "plamo2":
+            return self.number("attention_window_size") or None
+        if self.kind == "modernbert":
+            # transformers 5 adds a sliding_window of half that, which is what lies on either side
+            self.asked.update(("sliding_window", "global_attn_every_n_layers"))
+            return self.number("local_attention") or None
+        keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
         if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
@@ -690,7 +803,7 @@ class _Config:
 
     def sliding(self) -> list[bool]:
         layers = self.layers
-        swa = self.per_layer("hybrid_layer_pattern")
+        swa = self.per_layer("hybrid_layer_pattern") or self.per_layer("sliding_window_layout")
         pattern = self.get("sliding_window_pattern", "_sliding_window_pattern")
         first = self.number("max_window_layers")
         rope = self.per_layer("no_rope_layers")
@@ -699,6 +812,8 @@ class _Config:
             return [False] * layers
         if swa:
             return [item == 1 for item in swa]
+        if self.kind == "modernbert":
+            return [bool(number % self.needed("global_attn_every_n_layers")) for number in range(layers)]
         if self.kind in ("llama4_text", "llama4"):
             # a layer without rope attends to everything
             return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
@@ -710,7 +825,7 @@ class _Config:
             return [(number + 1) % pattern != 0 for number in range(layers)]
         if self.text.get("use_sliding_window") is True and first is not None:
             return [number >= first for number in range(layers)]
-        every = _FULL_EVERY.get(self.kind)
+        every = self.number("global_attn_every_n_layers") or _FULL_EVERY.get(self.kind)
         if every is None:
             raise _UnclearWindow(f"sliding_window: {self.window():,} tokens, and the file does not say in which layers")
         return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
@@ -718,12 +833,12 @@ class _Config:
     # -------- what a layer has
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
-        heads = self.needed(*_HEADS)
+        heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
         latent = self.number("kv_lora_rank")
         if latent and kind == "full" and self.text.get("use_mla") is not False:
             return self.latent(number, latent, heads)
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -732,6 +847,9 @@ class _Config:
         kv_heads = self.kv_heads(number, heads)
         value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
         same = False
+        by_layer = self.per_layer("num_attention_heads_per_layer")
+        if by_layer:
+            heads = by_layer[number] if isinstance(by_layer[number], int) else 0
         if kind == "sliding":
             heads = self.positive("swa_num_attention_heads") or heads
             kv_heads = self.positive("swa_num_key_value_heads") or kv_heads
@@ -767,6 +885,8 @@ class _Config:
             values_from_keys=same,
             indexer_heads=indexer,
             indexer_length=indexed,
+            # MllamaTextCrossAttention
+            query_key_norm="head" if kind == "cross" else None,
         )
 
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
@@ -791,7 +911,11 @@ class _Config:
         groups = self.number("multi_query_group_num")
         if self.flag("multi_query_attention") and groups:
             return groups
-        stated = self.positive(*_KV_HEADS)
+        if self.kind == "plamo":
+            return max(1, heads // self.needed("n_shared_head"))
+        if self.flag("group_query_attention") and self.number("num_query_groups"):
+            return self.needed("num_query_groups")
+        stated = self.of_layer(number, *_KV_HEADS)
         one = self.flag("multi_query")
         if self.kind == "gpt_bigcode":
             return 1 if one else heads
@@ -807,11 +931,11 @@ class _Config:
         own = types is None or types[number] == "full"
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
         return Attention(
-            kind="latent",
+            kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim"),
+            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
             value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
             latent_length=latent,
@@ -844,6 +968,17 @@ class _Config:
             )
         size = self.needed("mamba_d_state", "ssm_state_size", "state_size")
         taps = self.needed("mamba_d_conv", "conv_kernel")
+        if self.kind == "plamo2":
+            heads = self.needed("mamba_num_heads")
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=heads * self.needed("hidden_size_per_head"),
+                state_length=size,
+                time_step_rank=plamo2_rank(width),
+                heads=heads,
+            )
         if kind == "mamba":
             return Recurrent(
                 kind=kind,
@@ -853,7 +988,8 @@ class _Config:
                 state_length=size,
                 time_step_rank=self.time_step_rank(width),
             )
-        heads, length = self.needed("mamba_n_heads", "mamba_num_heads"), self.number("mamba_d_head", "mamba_head_dim")
+        heads = self.needed("mamba_n_heads", "mamba_num_heads", *(("num_heads",) if self.kind == "mamba2" else ()))
+        length = self.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if self.kind == "mamba2" else ()))
         inner = self.number("mamba_d_ssm") or (heads * length if length else 0) or self.inner(width)
         norm = self.text.get("mamba_rms_norm") if self.kind == "falcon_h1" else None
         self.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
@@ -882,7 +1018,8 @@ class _Config:
         return self.needed("time_step_rank", "mamba_dt_rank")
 
     def feed_forward(self, number: int, kind: str, width: int) -> FeedForward | None:
-        if self.kind in ("mamba", "falcon_mamba"):
+        if self.kind in _MAMBAS:
+            self.asked.add("intermediate_size")
             return None
         if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
             return self.nemotron(number, kind)
@@ -890,9 +1027,9 @@ class _Config:
         if blocks:
             return self.block_length(blocks[number], width)
         # where every layer has experts, the width of a dense one stands in the file and means nothing
-        self.asked.update((*_LENGTH, "intermediate_size_mlp", "moe_intermediate_size"))
+        self.asked.update((*_LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
         experts = self.number(*_EXPERTS) or 0
-        if self.kind in _GEMMA4 and not self.flag("enable_moe_block"):
+        if (self.kind in _GEMMA4 and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
             experts = 0
         used = self.number(*_USED) or 0
         if used > experts > 0:
@@ -902,7 +1039,8 @@ class _Config:
         if not experts or not self.has_experts(number):
             own = self.number("dense_intermediate_size", "intermediate_size_mlp")
             return FeedForward(layers=(), length=own if own and experts else self.length(width, number))
-        each = self.number("moe_intermediate_size", "ffn_hidden_size") or self.needed("intermediate_size")
+        each = self.number(*_EXPERT_LENGTH) or self.needed("intermediate_size", "n_inner")
+        groups = self.number("n_group") or 0
         return FeedForward(
             layers=(),
             length=each,
@@ -911,12 +1049,25 @@ class _Config:
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
             router_bias=self.router_bias(),
-            beside_dense=self.length(width, number) if self.kind in _GEMMA4 else None,
+            beside_dense=self.beside_dense(width, number),
+            groups=groups if groups > 1 else None,
+            groups_used=self.needed("topk_group") if groups > 1 else None,
         )
 
+    def beside_dense(self, width: int, number: int) -> int | None:
+        """The length of a dense feed-forward beside the experts."""
+        if self.kind == "arctic" and self.flag("parallel_attn_mlp_res"):
+            return width
+        beside = self.kind in _GEMMA4 or (self.kind == "grok-1" and self.flag("residual_moe"))
+        return self.length(width, number) if beside else None
+
     def shared(self, each: int) -> int | None:
-        stated = self.number("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size")
+        stated = self.number(
+            "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
+        )
         number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        if number == 0:
+            return None
         if self.kind in ("llama4", "llama4_text"):
             return each
         if stated is not None and not (number and self.kind in ("minimax_m3",)):
@@ -926,7 +1077,7 @@ class _Config:
     def router_bias(self) -> bool:
         return (
             self.get("topk_method") == "noaux_tc"
-            or self.kind in ("deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite")
+            or self.kind in _ROUTER_BIAS
             or (self.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and self.flag("use_routing_bias", "use_moe_router_bias"))
         )
 
@@ -935,6 +1086,14 @@ class _Config:
         if types:
             self.asked.update(("first_k_dense_replace", "moe_layer_freq"))
             return bool(types[number] == "sparse")
+        named = self.get("moe_layers_enum")
+        if isinstance(named, str) and named:
+            self.asked.update(("first_k_dense_replace", "moe_every_n_layer", "moe_layer_offset"))
+            return str(number) in named.replace(" ", "").split(",")
+        alike = self.per_layer("is_moe_layer")
+        if alike:
+            self.asked.update(("first_k_dense_replace", "first_last_k_dense_replace"))
+            return bool(alike[number])
         lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
         if lead is None:
             lead = 1 if self.kind == "glm4_moe_lite" else 0
@@ -946,8 +1105,10 @@ class _Config:
         chosen = self.get("moe_layers")
         if isinstance(chosen, list):
             return number in chosen
-        every = self.get("moe_layer_freq")
+        every = self.get("moe_layer_freq", "moe_layer_frequency")
         period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
+        if self.kind == "nomic_bert_moe":
+            period, offset = self.number("moe_every_n_layers"), 1
         self.asked.add("moe_layer_num_skipped")
         if period:
             return number % period == offset
@@ -971,6 +1132,8 @@ class _Config:
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
             self.asked.add("intermediate_size")
             return shared
+        if self.kind == "openelm":
+            return self.multiplied(width, number)
         lengths = self.get("intermediate_size")
         if isinstance(lengths, list):
             one = lengths[number] if len(lengths) >= self.layers else None
@@ -978,14 +1141,32 @@ class _Config:
                 raise _Unclear("intermediate_size does not give each layer a length")
             stated = one
         found = stated or self.number(*_LENGTH)
+        if self.kind == "qwen" and found:
+            # gate and up together
+            return found // 2
+        if self.kind == "gpt_refact" and not found:
+            # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
+            return -(-(8 * width // 3) // 256) * 256
         if not found:
             ratio = 4 if self.kind in _FOUR_WIDE else self.number("mlp_ratio", "expansion_ratio")
             if not ratio:
                 raise _Unclear("intermediate_size is missing")
             found = ratio * width
+        if self.kind == "neobert":
+            # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a multiple of 8
+            found = -(-int(2 * found / 3) // 8) * 8
         shared_from = self.layers - (self.number("num_kv_shared_layers") or 0)
         wide = self.flag("use_double_wide_mlp") and number >= shared_from
         return 2 * found if wide else found
+
+    def multiplied(self, width: int, number: int) -> int:
+        """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded, and no less than nine tenths of it."""
+        factors, step = self.per_layer("ffn_multipliers"), self.needed("ffn_dim_divisor")
+        factor = factors[number] if factors else None
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
+            raise _Unclear("ffn_multipliers: not understood")
+        found = max(step, int(factor * width + step / 2) // step * step)
+        return found + step if found < 0.9 * factor * width else found
 
     def adjusted(self) -> int:
         """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
@@ -1051,7 +1232,7 @@ class _Config:
         norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
         if norm is False and row.get("query_key_norm") and self.known:
             found["query_key_norm"] = "none"
-        if norm is True and not row.get("query_key_norm"):
+        if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
@@ -1059,31 +1240,25 @@ class _Config:
         kind = (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         if kind == "llama3" and row.get("rope_factors") != "freqs":
             found["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe") and row.get("rope_factors") != "long_short":
+        long_short = kind in ("longrope", "su", "yarn") and self.kind in ("phi3", "phi3_v", "phimoe")
+        if long_short and row.get("rope_factors") != "long_short":
             found["rope_factors"] = "long_short"
         return found
 
     def tied(self) -> bool | None:
         if self.kind in _NEVER_TIED:
             return False
-        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying"):
+        for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
                 value = self.outer.get(key)
             if isinstance(value, bool):
                 return value
-        return (
-            True
-            if self.kind in _TIED
-            else False
-            if self.kind in _UNTIED or self.kind in ("bert", "roberta", "xlm-roberta", "nomic_bert")
-            else None
-        )
+        return True if self.kind in _TIED else False if self.kind in _UNTIED else None
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
-        names, mapped = self.outer.get("architectures"), self.outer.get("auto_map")
-        name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+        name, mapped = _class_of(self.outer), self.outer.get("auto_map")
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
@@ -1099,6 +1274,16 @@ class _Config:
         part = self.outer.get("vision_config")
         places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
         return min(len(places), self.layers) or None if isinstance(places, list) else None
+
+    def encoders(self, text_width: int) -> Encoders | None:
+        """What the model sees or hears with; None, with the reason under `unknown`, where its size does not follow."""
+        from .encoders import Untold, encoders_of
+
+        try:
+            return encoders_of(self.outer, text_width, self.architectures)
+        except Untold as why:
+            self.unknown["parameters.encoders"] = f"the size of the vision or audio encoder does not follow from config.json: {why}"
+            return None
 
     def audio(self) -> Audio | None:
         if self.kind != "whisper":
@@ -1220,7 +1405,7 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
 }
 # classes whose first two positions belong to no token, as padding_idx is 1
-_POSITIONS_LEFT = ("roberta", "xlm-roberta", "camembert", "mpnet")
+_POSITIONS_LEFT = ("roberta", "xlm-roberta", "camembert", "mpnet", "jina_bert_v3")
 # what classes have otherwise than their row, whatever the file says
 _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
     "distilbert": {"lacks": ("token_types", "pooler")},
@@ -1233,25 +1418,44 @@ _LAYER_KEYS = frozenset({
     "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
     "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
     "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers",
+    "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size", "short_conv_kernel_size",
     "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
 _OWN_CODE = frozenset(
     {
         "baichuan",
         "chatglm",
+        "codeshell",
+        "eurobert",
         "exaone",
+        "gpt_refact",
         "hunyuan",
         "internlm2",
+        "jais",
+        "jina_bert_v2",
+        "jina_bert_v3",
         "kimi_k2",
         "kimi_linear",
+        "maincoder",
         "minicpm",
+        "minicpm3",
         "nemotron-nas",
+        "neobert",
+        "nomic_bert_moe",
+        "openelm",
         "orion",
+        "panguembedded",
         "phi3_v",
+        "plamo",
+        "plamo2",
         "qwen",
         "xverse",
     }
 )
+# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
+_UNPACKED = frozenset({"minicpm3"})
+# whose files may name one expert, and mean a dense feed-forward
+_ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
     {
@@ -1281,13 +1485,16 @@ _NAMES: Mapping[str, str] = {
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
+# whose layers are all of one kind, without a feed-forward
+_MAMBAS: Mapping[str, str] = {"mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2"}
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {
     "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral", "Qwen2ForCausalLM": "qwen2",
     "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3",
     "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
-    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3",
+    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3", "Grok1ForCausalLM": "grok-1",
+    "LLaDAMoEModelLM": "llada_moe",
 }  # fmt: skip
 
 
@@ -1299,9 +1506,13 @@ def _without_cache(architecture: Architecture, row: ArchitectureRow) -> Architec
     return architecture.replace(attention=(), recurrent=(), tensors=tensors)
 
 
-def _kind_of_class(values: Mapping[str, Any]) -> str:
+def _class_of(values: Mapping[str, Any]) -> str:
     names = values.get("architectures")
-    return _CLASSES.get(names[0], "") if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+
+
+def _kind_of_class(values: Mapping[str, Any]) -> str:
+    return _CLASSES.get(_class_of(values), "")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from ..spec import (
     Safety,
     TensorGroup,
 )
-from .naming import clean, grouped, identifier, license_of, listed, name_of, row_values
+from .naming import clean, grouped, identifier, license_of, listed, name_of, plamo2_rank, row_values
 from .source import fail, open_file, read_some, refuse_other_kinds, shown, status_of
 
 TYPE_CHECKING = False
@@ -97,6 +97,8 @@ _OPTIONAL = re.compile(
 _VALUES_FROM_KEYS = frozenset({"gemma4"})
 # one of these in a block stands for several others: merged while converting, or apart in files of before 2025
 _INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
+# tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
+_TWO_NAMES: Mapping[str, str] = {"blk.*.exp_probs_b.bias": "blk.*.exp_probs_b", "blk.*.layer_output_norm": "blk.*.post_ffw_norm"}
 # what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
 _FALLBACKS: Mapping[str, str] = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
@@ -107,8 +109,10 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "llama": 0, "phi3": 0, "starcoder2": 0,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
 }  # fmt: skip
+# of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
+_FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
 # windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
@@ -480,11 +484,12 @@ class _Model:
             self.unknown["license.id"] = "the header does not say"
         what = f"header of {shown(self.path)}" + (f" and its other {self.parts - 1:,} parts" if self.parts > 1 else "")
         stored = sum(prod(tensor.shape) for tensor in self.tensors if self.layer_of(tensor) >= self.layers)
-        encoder = self.is_encoder()
+        row = row_values(self.architectures, self.name)
+        embeds = self.is_encoder() and not (row and row.get("diffusion"))
         spec = ModelSpec(
             id=identifier(name),
             name=name,
-            modality="image" if self.name in _IMAGE_MODELS else "embedding" if encoder or self.number("pooling_type") else "text",
+            modality="image" if self.name in _IMAGE_MODELS else "embedding" if embeds or self.number("pooling_type") else "text",
             license=found,
             parameters=Parameters(total=total, active=active, mtp=stored or None),
             architecture=architecture,
@@ -593,9 +598,12 @@ class _Model:
         context = self.required("context_length")
         row = row_values(self.architectures, self.name)
         encoder = self.is_encoder()
+        embeds = encoder and not (row and row.get("diffusion"))
         if row is None and encoder:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
-        if any(name.startswith(("enc.", "dec.", "a.", "v.")) for name in self.shapes):
+        if self.values.get(f"{self.name}.swin_norm"):
+            raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
+        if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
@@ -627,8 +635,8 @@ class _Model:
             heads=heads,
             vocabulary=vocabulary,
             context_tokens=context or None,
-            tied_embeddings="output.weight" not in self.shapes and not encoder,
-            output_matrix=not encoder,
+            tied_embeddings="output.weight" not in self.shapes and not embeds,
+            output_matrix=not embeds,
             attention=grouped(attention),
             recurrent=tuple(group for found in state.values() for group in grouped(found)),
             feed_forward=grouped(self.feed_forward(width)),
@@ -693,7 +701,12 @@ class _Model:
             )
         inner, size, rank = self.needed("ssm.inner_size"), self.needed("ssm.state_size"), self.needed("ssm.time_step_rank")
         if kind == "mamba":
-            return Recurrent(kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank)
+            heads = rank if self.name == "plamo2" else None
+            if heads:
+                rank = plamo2_rank(self.needed("embedding_length"))
+            return Recurrent(
+                kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank, heads=heads
+            )
         groups = self.needed("ssm.group_count")
         if kind == "mamba2":
             norm = None if self.has(layer, "ssm_norm.weight") else False
@@ -736,6 +749,10 @@ class _Model:
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
             return self.latent(layer, latent, heads)
+        unpacked = latent if self.has(layer, "attn_kv_b.weight") else None
+        rope = self.needed("rope.dimension_count") if unpacked else None
+        if rope is not None and rope >= key:
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length")
         if not 1 <= kv_heads <= heads or heads % kv_heads:
             raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
         if not key or not value:
@@ -759,6 +776,9 @@ class _Model:
             value_length=value,
             window_tokens=window,
             values_from_keys=lacks_values,
+            latent_length=unpacked,
+            query_latent_length=(self.number("attention.q_lora_rank") or None) if unpacked else None,
+            rope_length=rope,
             indexer_heads=indexer_heads,
             indexer_length=indexer_length,
         )
@@ -809,10 +829,12 @@ class _Model:
             every = _FULL_EVERY.get(self.name)
         if every is None:
             raise _Unclear(f"{self.name} has a window of {window:,} tokens, and the header does not say in which layers")
-        return window, [every == 0 or layer % every < every - 1 for layer in range(layers)]
+        full = 0 if self.name in _FULL_FIRST else (every or 1) - 1
+        return window, [every == 0 or layer % every != full for layer in range(layers)]
 
     def feed_forward(self, width: int) -> list[FeedForward | None]:
         used = self.number("expert_used_count")
+        groups = self.number("expert_group_count") or 0
         found: list[FeedForward | None] = []
         for layer in range(self.layers):
             experts = self.shapes.get(f"blk.{layer}.ffn_down_exps.weight")
@@ -830,6 +852,8 @@ class _Model:
                         latent_length=inner if inner != width else None,
                         router_bias=self.has(layer, "exp_probs_b.bias", "exp_probs_b"),
                         beside_dense=dense[0] if dense else None,
+                        groups=groups if groups > 1 else None,
+                        groups_used=self.needed("expert_group_used_count") if groups > 1 else None,
                     )
                 )
             elif dense is not None:
@@ -944,7 +968,7 @@ class _Model:
                 continue
             count = prod(tensor.shape)
             total += count
-            if "_exps." in tensor.name and len(tensor.shape) > 1:
+            if "exps." in tensor.name and len(tensor.shape) > 1:
                 used = self.number("expert_used_count")
                 inactive += count // tensor.shape[-1] * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
         if architecture is not None and not architecture.tensors:
@@ -1007,6 +1031,7 @@ def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int,
     found: dict[tuple[str, int], tuple[int, ...]] = {}
     for group in groups:
         name = group.name.removesuffix(".weight")
+        name = _TWO_NAMES.get(name, name)
         shape = (prod(group.shape),) if name.endswith("norm") else tuple(size for size in group.shape if size != 1)
         for layer in group.layers or (-1,):
             found[name, layer] = shape

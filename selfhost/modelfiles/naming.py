@@ -60,6 +60,11 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     return License(id="LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"), url=url or None)
 
 
+def plamo2_rank(width: int) -> int:
+    """Of the time steps of PLaMo 2's Mamba layers: no key states it (src/models/plamo2.cpp of llama.cpp 0c1e570: dt_dim)."""
+    return max(64, width // 16)
+
+
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
     """Equal layers as one group, in the order of their first; entry i is of layer i, None where it has no such part."""
     places: dict[_Layers, list[int]] = {}

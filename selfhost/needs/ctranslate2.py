@@ -20,14 +20,12 @@ _SOURCE = (
 _ON_GPU = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs, less weights and caches, tests/truth/whisper.json"
 _BESIDE_GPU = "stated: RAM that others saw beside NVIDIA GPUs, less the program, tests/truth/whisper.json"
 _BATCHED = "stated: what others saw of batches, tests/truth/whisper.json"
-AUDIO_SECONDS = 600
-"""How long the audio is taken to be: the spectrum of the whole file is made at once (faster_whisper/feature_extractor.py)."""
-
+# how long the audio is taken to be unless told: the spectrum of the whole file is made at once (faster_whisper/feature_extractor.py)
+_AUDIO_SECONDS = 600
 _FRAMES_PER_SECOND = 100
 # bytes a frame: most while the spectrum is made (audio, windows in 32 and 64 bits, complex numbers), and what stays of it
 _SPECTRUM_BYTES = 9_360
 _KEPT_BYTES = 1_680
-_LONGER = f"audio of {AUDIO_SECONDS // 60} minutes, a longer one takes {_SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60:,} bytes a minute"
 # WhisperModel.transcribe: 5 beams; 448 cells of text are half of the text before and what is written at most
 _BEAMS = 5
 # caches of the text while beams change places, in times what they hold: least, likely, most. Where weights were converted the heap has
@@ -49,8 +47,9 @@ _LEFT_ON_GPU = {
 }
 # the libraries of CUDA in RAM, at most: 71 MB were seen
 _CUDA_LIBRARIES = 120_000_000
-# cells of text of one piece of a batch, which has no text before: least, likely, most. Half of 448 is all that may be written
-_BATCH_CELLS = (0, 64, 224)
+# cells of text of one piece without text before, as in a batch: least, likely, most. Half of 448 is all that may be written
+_PIECE_SECONDS = 30
+_PIECE_CELLS = (0, 64, 224)
 # eight threads take up to so many arrays of all positions more than one (its README 1.1.0, small: 429 and 239 MB)
 _THREADS = {"float32": 95, "int8": 52}
 # of a 16-bit file whose weights became int8 the heap keeps this share: 0.01 to 0.05
@@ -90,7 +89,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     line = f"{low:,} to {high:,} bytes"
     program = term("runtime", (low + high) // 2, How(runtime.overhead_how), runtime.overhead_source, line, low=low, high=high)
-    on_gpu = _on_gpu(made, made.audio, asked).replace(beside=_beside_gpu(files.bytes, weights.bytes, asked.quantization))
+    on_gpu = _on_gpu(made, made.audio, asked).replace(beside=_beside_gpu(files.bytes, weights.bytes, asked))
     # no processor computes in 16 bits
     work = on_gpu if asked.quantization == "float16" else _work(made, made.audio, files.bytes, weights.bytes, asked)
     terms = (weights, work.replace(on_device=on_gpu), program)
@@ -123,7 +122,8 @@ def _weights(counted: _Counted, type: str) -> Term:
 def _caches(made: Architecture, audio: Audio, asked: Asked, width: int, reordered: tuple[float, ...]) -> tuple[tuple[int, int, int], str]:
     """Keys and values of the audio in every layer and of the text for every beam, of all pieces: least, likely, most."""
     each = 2 * made.layers * made.embedding_length * width
-    cells = _BATCH_CELLS if asked.parallel > 1 else (made.context_tokens or 448,) * 3
+    alone = asked.parallel > 1 or (asked.audio_seconds or _AUDIO_SECONDS) <= _PIECE_SECONDS
+    cells = _PIECE_CELLS if alone else (made.context_tokens or 448,) * 3
     least, likely, most = (
         int(each * (audio.positions + more * _BEAMS * number)) * asked.parallel for more, number in zip(reordered, cells, strict=True)
     )
@@ -143,14 +143,23 @@ def _on_gpu(made: Architecture, audio: Audio, asked: Asked) -> Term:
     return term("compute", likely, how, _ON_GPU, f"{line} + {left[1]:,} bytes of buffers and CUDA", low=low, high=high)
 
 
-def _beside_gpu(files: int, weights: int, type: str) -> Term:
+def _frames(asked: Asked) -> tuple[int, str]:
+    """Frames of the audio, with what a longer one takes where nobody said how long it is."""
+    if asked.audio_seconds is not None:
+        return asked.audio_seconds * _FRAMES_PER_SECOND, ""
+    note = f"; audio of {_AUDIO_SECONDS // 60} minutes, a longer one takes {_SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60:,} bytes a minute"
+    return _AUDIO_SECONDS * _FRAMES_PER_SECOND, note
+
+
+def _beside_gpu(files: int, weights: int, asked: Asked) -> Term:
     """What stays in RAM where the model is on a GPU: audio and spectrum, of int8 the weights too; at most the whole file while it loads."""
-    spectrum = AUDIO_SECONDS * _FRAMES_PER_SECOND * _SPECTRUM_BYTES
-    kept = weights if type == "int8" else 0
+    frames, longer = _frames(asked)
+    spectrum = frames * _SPECTRUM_BYTES
+    kept = weights if asked.quantization == "int8" else 0
     size = spectrum + kept + (0 if kept else _CUDA_LIBRARIES // 2)
-    line = f"{AUDIO_SECONDS * _FRAMES_PER_SECOND:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"
+    line = f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"
     line += f" + {kept:,} bytes of weights" if kept else f" + {_CUDA_LIBRARIES // 2:,} bytes of CUDA's libraries"
-    line += f"; at most {files:,} bytes of the file while it loads; {_LONGER}"
+    line += f"; at most {files:,} bytes of the file while it loads{longer}"
     return term("compute", size, How.STATED, _BESIDE_GPU, line, low=spectrum, high=max(spectrum + kept, files) + _CUDA_LIBRARIES)
 
 
@@ -160,7 +169,7 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
     Read: the whole file, before its matrices are int8. Written: audio and spectrum, keys and values of the audio in every layer and
     of the text for every beam, and what the encoder left.
     """
-    type, frames = asked.quantization, AUDIO_SECONDS * _FRAMES_PER_SECOND
+    type, (frames, longer) = asked.quantization, _frames(asked)
     kept, spectrum = frames * _KEPT_BYTES, frames * _SPECTRUM_BYTES
     caches, counted = _caches(made, audio, asked, 4, _REORDERED[type])
     one = audio.positions * audio.embedding_length * 4
@@ -183,6 +192,6 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
         )
     least, likely, most = (max(sizes[end] for sizes, _ in moments) for end in range(3))
     line = next(line for sizes, line in moments if sizes[1] == likely)
-    line += f" on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes more; {_LONGER}"
+    line += f" on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes more{longer}"
     how, source = (How.STATED, _BATCHED) if asked.parallel > 1 else (How.MEASURED, _SOURCE)
     return term("compute", likely, how, source, line, low=least, high=most)

@@ -296,7 +296,7 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
         return None
     for entry in architectures.get("encoder", ()):
         fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
-        if spec.family in entry["families"] and fits:
+        if (spec.family in entry["families"] and fits) or spec.parameters.encoder_type in entry.get("types", ()):
             stated = ("what", "reserved_bytes", "largest_bytes", "largest_pixels")
             return Encoder(**{key: entry[key] for key in stated}, **{key: entry.get(key) for key in ("megapixel_bytes", "assumed")})
     return None
@@ -307,7 +307,13 @@ def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: C
     context = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
     type = workload.kv_cache_type or "f16"
     return Asked(
-        quantization=quantization, context_tokens=context, parallel=workload.parallel, key_type=type, value_type=type, companions=companions
+        quantization=quantization,
+        context_tokens=context,
+        parallel=workload.parallel,
+        key_type=type,
+        value_type=type,
+        audio_seconds=workload.audio_seconds,
+        companions=companions,
     )
 
 

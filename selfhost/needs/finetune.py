@@ -430,7 +430,7 @@ def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, w
 def _attention(group: Attention, architecture: Architecture, row: ArchitectureRow, trains_all: bool, width: int, norm: int) -> int:
     """Queries, keys, values and the result, which is also the input of the next matrix."""
     heads, kv_heads = group.heads, group.heads if group.kind == "latent" else group.kv_heads
-    key = group.key_length + (group.rope_length or 0)
+    key = group.key_length + (group.rope_length or 0 if group.kind == "latent" else 0)
     size = width * (heads * (key + group.value_length) + kv_heads * (key + group.value_length))
     if trains_all:
         size += width * (architecture.embedding_length + (group.query_latent_length or 0) + (group.latent_length or 0))

@@ -268,7 +268,7 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     tensors = tuple(tensor for tensor in whole if not tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
     # a decoder without an output matrix of its own, whatever its checkpoint has
-    tied = not row.encoder and all(tensor.name != "output.weight" for tensor in tensors)
+    tied = not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
     layout = LAYOUTS[layout_of(instruction_sets)]
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
@@ -420,7 +420,7 @@ def _compute(
     # every drafted token is checked by its own row of logits
     parallel = asked.parallel * (1 + asked.companions.drafted_tokens)
     # an embedding model that is a decoder computes, and touches, a row of logits for each token of a batch
-    touched_rows = room.micro_batch if subject.spec.modality == "embedding" else parallel
+    touched_rows = room.micro_batch if subject.spec.modality == "embedding" or row.diffusion else parallel
     whole, flash = runtime.logits_rows == "batch", runtime.flash_attention
     rows = room.micro_batch if whole else touched_rows
     if known and (row.encoder or architecture.vocabulary is not None):
@@ -541,12 +541,13 @@ def _runtime(
 def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, vocabulary: int) -> tuple[int, str]:
     """Where an embedding model puts what it made of each token of a batch: a row of logits, used or not, and a vector.
 
-    Cleared when it is made, so all of it is resident (src/llama-context.cpp, output_reserve). A model that writes has a row a sequence.
+    Cleared when it is made, so all of it is resident (src/llama-context.cpp, output_reserve). A model that writes has a row a sequence,
+    one that writes by diffusion a row a token, and no vectors.
     """
-    if subject.spec.modality != "embedding":
+    if subject.spec.modality != "embedding" and not row.diffusion:
         return 0, ""
     tokens = room.encoded if row.encoder else room.micro_batch
-    width = architecture.embedding_length
+    width = 0 if row.diffusion else architecture.embedding_length
     told = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
     return 4 * tokens * (vocabulary + width), told
 
@@ -596,6 +597,12 @@ def _projector(subject: Subject) -> Term | None:
     encoders = subject.spec.parameters.encoders
     if not encoders or subject.architecture is None or subject.spec.modality == "speech":
         return None
+    stated = subject.spec.parameters.projector_bytes
+    if stated is not None:
+        # names of tensors and keys come on top
+        line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, vectors and positions in 32"
+        source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
+        return term("projector", stated, How.COMPUTED, source, line, high=stated + stated // 200)
     size = int(encoders * 2.02)
     return term(
         "projector", size, How.COMPUTED, "F16 projector file; parameters of the encoders as in the spec",

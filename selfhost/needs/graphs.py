@@ -27,6 +27,7 @@ _CHOSEN_CELLS = 2048
 _CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
 _PLAIN = Style()
 _NORMALIZED = Style(normalized=True)
+_RESCALED = Style(normalized=True, rescaled=True)
 _CENTRED = Style(centred=True)
 _CENTRED_UNROTATED = Style(centred=True, rope="none")
 _COHERE = ("made", "residual", "attended")
@@ -79,8 +80,17 @@ _STYLES = {
     "qwen2moe": Style(divided_gate=True),
     "bert": _CENTRED_UNROTATED,
     "nomic-bert": _CENTRED,
+    "nomic-bert-moe": _CENTRED,
+    "jina-bert-v2": _CENTRED_UNROTATED,
+    "jina-bert-v3": _CENTRED,
+    "modern-bert": _CENTRED,
+    "neo-bert": _PLAIN,
+    "eurobert": _PLAIN,
     "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
+    "mamba2": _PLAIN,
+    "plamo2": _PLAIN,
+    "granite_swa": _NORMALIZED,
     "jamba": Style(rope="none", residual_first=True, sums=("residual", "made")),
     "granitehybrid": _NORMALIZED,
     "falcon-h1": _PLAIN,
@@ -97,18 +107,59 @@ _STYLES = {
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
     "apertus": _PLAIN,
+    "baichuan": Style(rope="of 32 layers"),
     "bitnet": _PLAIN,
     "deci": _PLAIN,
     "gemma-embedding": _PLAIN,
     "hunyuan-moe": _NORMALIZED,
     "deepseek32": _NORMALIZED,
+    "afmoe": Style(normalized=True, rescaled=True, rope="sliding", normed_first=True),
+    "arctic": Style(normalized=True, dense_beside="first"),
+    "bailingmoe": _NORMALIZED,
+    "bailingmoe2": _RESCALED,
+    "bailingmoe3": Style(normalized=True, rescaled=True, late_rows="after norm", gate_apart=True),
+    "dbrx": Style(centred=True, normalized=True),
+    "deepseek": _PLAIN,
+    "dots1": _RESCALED,
+    "exaone-moe": Style(normalized=True, rescaled=True, rope="sliding"),
+    "grok": Style(normalized=True, dense_beside="last", unfused=True),
+    "grovemoe": _NORMALIZED,
+    "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
+    "laguna": _RESCALED,
+    "llada-moe": _PLAIN,
+    "rnd1": _NORMALIZED,
+    "maple": Style(normalized=True, rope="sliding"),
+    "mimo2": _NORMALIZED,
+    "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
+    "smallthinker": Style(normalized=True, rope="sliding", routed_early=True),
+    "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
     "glm-dsa": _NORMALIZED,
     "minimax-m3": _NORMALIZED,
+    "qwen": _PLAIN,
+    "xverse": _PLAIN,
+    "orion": _CENTRED,
+    "hunyuan-dense": _PLAIN,
+    "openelm": Style(residual_first=True),
+    "refact": Style(rope="none"),
+    "codeshell": _CENTRED,
+    "plamo": Style(beside="norm", sums=("made", "attended", "residual")),
+    "jais": _CENTRED_UNROTATED,
+    "jais2": _CENTRED,
+    "pangu-embedded": _PLAIN,
+    "maincoder": _PLAIN,
+    "chameleon": Style(muted=8192),
+    "paddleocr": Style(positions=4),
+    "hunyuan_vl": Style(positions=4),
+    "mellum": _NORMALIZED,
+    "deepseek2-ocr": _PLAIN,
+    "minicpm3": Style(scaled_last=True),
 }
 
 # attention, recurrence or a feed-forward: each is a layer of its own
-_ONE_A_LAYER = frozenset({"mamba", "nemotron_h", "nemotron_h_moe"})
-_RECURRENT = _ONE_A_LAYER | {"jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear"}
+_ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
+_RECURRENT = _ONE_A_LAYER | {
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2", "bailingmoe3",
+}  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
@@ -150,7 +201,7 @@ def _program(
     if style is None or not _covered(model):
         return None
     builder = Alternating if model.row == "gemma3n" else Builder
-    return builder(model, row, style, tokens, streams, sequences, flash, stored).program()
+    return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 
 def _covered(model: Architecture) -> bool:
@@ -177,7 +228,7 @@ def _covered(model: Architecture) -> bool:
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
         and all(group.kind != "cross" for group in model.attention)
         and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (model.row == "gemma4" or not any(group.beside_dense for group in model.feed_forward))
+        and (model.row in ("gemma4", "arctic", "grok") or not any(group.beside_dense for group in model.feed_forward))
     )
 
 
@@ -269,7 +320,7 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
 def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False) -> tuple[int, ...]:
     window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
     # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-    rows = room.encoded if row.encoder else min(room.micro_batch, logits_rows)
+    rows = room.encoded if row.embeds else min(room.encoded if row.encoder else room.micro_batch, logits_rows)
     positions = padded(1) if empty else room.full
     blocks = positions // _BLOCK_POSITIONS
     chosen = min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)

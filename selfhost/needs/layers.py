@@ -17,6 +17,8 @@ from .tensors import ArchitectureRow
 # Gemma 3n: how many layers have sparse activations, and the width of its low-rank matrices (gemma3n.cpp)
 _SPARSE_LAYERS = 10
 _LAUREL_RANK = 64
+# norms that a model has after its feed-forward, and then after its attention too
+_AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 # a quantized cache is rotated in blocks, those of the keys as large as the heads allow
 _ROTATION = 64
 
@@ -25,13 +27,18 @@ class Style(Record):
     """How llama.cpp builds one architecture.
 
     `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none",
-    "sliding", "three of four". `positions`: numbers per position. `temperature`: queries are scaled by position.
-    `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not the reverse.
-    `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what is added
-    to what at the end of a layer. `expanded`: the norm runs before all else of a layer.
-    `chosen_first`: the softmax is over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`:
-    then they are multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared
-    expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen "before norm" or "after norm".
+    "sliding", "three of four", "of 32 layers" (a model of so many). `positions`: numbers per position. `temperature`: queries are
+    scaled by position. `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not
+    the reverse. `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what
+    is added to what at the end of a layer. `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is
+    over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied.
+    `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`:
+    all tokens pass the last layer, and rows are chosen "before norm" or "after norm". `dense_beside`: a dense feed-forward beside
+    the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
+    scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
+    `routed_early`: the router reads what the layer is given. `embedding_normed`: so are the embeddings, without a weight.
+    `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits, those of images,
+    are hidden in a copy of all.
     """
 
     centred: bool = False
@@ -49,6 +56,14 @@ class Style(Record):
     divided_gate: bool = False
     rescaled: bool = False
     values_normed: bool = False
+    dense_beside: str = ""
+    gate_apart: bool = False
+    unfused: bool = False
+    normed_first: bool = False
+    routed_early: bool = False
+    embedding_normed: bool = False
+    scaled_last: bool = False
+    muted: int = 0
 
 
 class _Attending(Record):
@@ -64,9 +79,12 @@ class _Attending(Record):
 
 
 class _Layer:
-    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own."""
+    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own.
 
-    __slots__ = ("cached", "deep", "heads", "last", "rotated", "sparse", "state", "wide")
+    `normed`: by a norm in front of its attention.
+    """
+
+    __slots__ = ("cached", "deep", "heads", "last", "normed", "rotated", "sparse", "state", "wide")
 
     def __init__(
         self,
@@ -78,9 +96,11 @@ class _Layer:
         deep: int,
         cached: bool,
         sparse: bool,
+        normed: bool,
     ) -> None:
         self.heads, self.state, self.wide = heads, state, wide
         self.rotated, self.last, self.deep, self.cached, self.sparse = rotated, last, deep, cached, sparse
+        self.normed = normed
 
 
 class Builder:
@@ -101,6 +121,8 @@ class Builder:
         self.model, self.row, self.style = model, row, style
         self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
+        # some converters of some years join the three matrices
+        self.fused = row.fused_qkv or any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors)
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
         self.temperature = self.record.input(tokens) if style.temperature else None
@@ -122,7 +144,7 @@ class Builder:
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
-        self.attending: dict[tuple[int, int, int], _Attending] = {}
+        self.attending: dict[tuple[int, int], _Attending] = {}
 
     def program(self) -> tuple[Program, list[str]]:
         """The graph, and for each section the layers it is."""
@@ -142,10 +164,11 @@ class Builder:
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
-            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse
+            normed = ("attn_norm" in self.row.norms or not self.row.norms) and (layer > 0 or self.row.first_norm)
+            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
             alike = unlike.get(key)
             if alike is None:
-                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse)
+                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(alike)
             else:
@@ -180,6 +203,8 @@ class Builder:
                 return not self.windowed or (heads is not None and window_kept(self.model, heads) is not None)
             case "three of four":
                 return layer % 4 != 3
+            case "of 32 layers":
+                return self.model.layers == 32
         return False
 
     # ------------------------------------------------------------------ before and after the layers
@@ -205,7 +230,7 @@ class Builder:
             places = record.result((width, tokens), self.positions)
             pair = (places, found) if self.row.encoder else (found, places)
             found = record.over((width, tokens), *pair)
-        if self.row.embedding_norm:
+        if self.row.embedding_norm or self.style.embedding_normed:
             found = self.norm(found, width, tokens)
         section = record.section((), *self.fetched_early(0, found))
         if self.embedded is not None:
@@ -216,7 +241,7 @@ class Builder:
         record, width = self.record, self.width
         record.moment = "the output matrix"
         entry = found = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
-        if self.row.encoder:
+        if self.row.embeds:
             return self.pooled(entry)
         if self.style.late_rows == "before norm":
             entry.kept = True
@@ -226,7 +251,12 @@ class Builder:
         if self.style.late_rows == "after norm":
             found = record.result((width, LOGITS_ROWS), found, self.rows)
             found.kept = True
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        if self.style.scaled_last:
+            found = record.result((width, LOGITS_ROWS), found)
+        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS
+        logits = record.result(sides, found)
+        if self.style.muted:
+            logits = record.result(sides, logits, record.over((self.style.muted,), record.input(self.style.muted)))
         logits.kept = True
         return record.section((entry,), logits)
 
@@ -236,7 +266,7 @@ class Builder:
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         found.kept = True
-        if self.row.name == "bert":
+        if self.row.pooling == "first":
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
             turned = record.result((tokens, self.width), record.view(found, strided=True))
@@ -283,10 +313,10 @@ class Builder:
             residual = record.view(self.embedded, strided=True)
         residual_of_first = residual
         record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
-        normed = self.norm(residual, width, side) if "attn_norm" in norms or not norms else residual
+        normed = self.norm(residual, width, side) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
-        if "layer_output_norm" in norms and heads is not None and wide is not None:
+        if self.row.encoder and "layer_output_norm" in norms and heads is not None and wide is not None:
             return self.encoder(heads, wide, residual, rotated, last)
         if (wide is None or (heads is None and state is None)) and not style.beside:
             made = self.mix(heads, state, normed, rotated) if wide is None else self.feed_forward(wide, normed, side)
@@ -301,26 +331,41 @@ class Builder:
             # Falcon-H1: attention and recurrence beside each other, each with the norm computed anew
             beside = self.recurrence(state, self.norm(residual, width, side))
             residual = record.over((width, side), record.over((width, side), attended, beside), residual)
+        after_attention = any(name in norms for name in _AFTER_FEED_FORWARD)
+        if after_attention and style.normed_first:
+            attended = self.norm(attended, width, side)
+        scores = record.result((wide.experts or 1, side), residual) if style.routed_early and wide is not None else None
         if last and not style.late_rows:
             side = LOGITS_ROWS
             attended = record.result((width, side), attended, self.rows)
             residual = record.result((width, side), residual, self.rows)
             if style.beside == "norm":
                 normed = record.result((width, side), normed, self.rows)
+            if scores is not None and wide is not None:
+                scores = record.result((wide.experts or 1, side), scores, self.rows)
         record.moment = "the feed-forward"
-        after_attention = "post_attention_norm" in norms and "post_ffw_norm" in norms
+        entered = residual
         if style.beside:
             read = normed if style.beside == "norm" else self.norm(residual, width, side)
         else:
-            if after_attention:
+            if after_attention and not style.normed_first:
                 attended = self.norm(attended, width, side)
             if heads is None or state is None:
                 pair = (residual, attended) if style.residual_first else (attended, residual)
                 residual = record.over((width, side), *pair)
             read = residual if after_attention and "ffn_norm" not in norms else self.norm(residual, width, side)
         assert wide is not None
-        made = self.experts_beside_dense(wide, residual) if wide.beside_dense else self.feed_forward(wide, read, side)
-        if "post_ffw_norm" in norms:
+        if not wide.beside_dense:
+            made = self.feed_forward(wide, read, side, scores)
+        elif style.dense_beside == "first":
+            residual = record.over((width, side), self.dense(wide.beside_dense, read, side), residual)
+            made = self.feed_forward(wide, self.norm(entered, width, side), side)
+        elif style.dense_beside == "last":
+            made = self.feed_forward(wide, read, side)
+            made = record.over((width, side), self.dense(wide.beside_dense, read, side), made)
+        else:
+            made = self.experts_beside_dense(wide, residual)
+        if after_attention:
             made = self.norm(made, width, side)
         terms = {"made": made, "residual": residual, "attended": attended}
         total, *rest = [terms[name] for name in style.sums]
@@ -430,7 +475,12 @@ class Builder:
         sides = inner, tokens // self.sequences, self.sequences
         past = self.fetch(state.convolution)
         both = record.result((2 * inner, tokens), record.view(normed))
-        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(record.view(both, strided=True)))
+        read = record.view(both, strided=True)
+        if group.heads:
+            # PLaMo 2: what is read and its gate lie head by head
+            both = record.result((2 * inner, tokens), record.view(both))
+            read = record.result((inner, tokens), record.view(both, strided=True))
+        taken = self.convolved(past, inner, (group.convolution or 1) - 1, record.view(read))
         mixed = record.result((rank + 2 * size, tokens), taken)
         step, keys, queries = (record.view(mixed, strided=True) for _ in range(3))
         if self.row.mamba_norms:
@@ -438,9 +488,9 @@ class Builder:
             keys, queries = record.over((size, tokens), keys), record.over((size, tokens), queries)
         else:
             step = record.result((rank, tokens), step)
-        step = record.result((inner, tokens), step)
+        step = record.result((group.heads or inner, tokens), step)
         outputs = self.scanned(inner, state.memory, record.view(taken), step, keys, queries)
-        outputs = record.over(sides, outputs, record.over(sides, taken))
+        outputs = record.over(sides, outputs, record.over(sides, record.view(taken) if group.heads else taken))
         gated = record.result(sides, record.result(sides, record.view(both, strided=True)), outputs)
         return record.view(record.result((self.width, tokens), gated))
 
@@ -480,7 +530,8 @@ class Builder:
             taken = record.view(record.view(record.result((inner, tokens), normed)), strided=True)
             mixed = self.convolved(record.view(past), inner, (group.convolution or 1) - 1, taken)
             parts.append(record.view(record.over((inner, tokens), record.view(mixed))))
-        decay = record.result((inner, tokens), record.result((size, tokens), normed))
+        narrow = not self.row.wide_gates
+        decay = record.result((inner, tokens), record.result((size, tokens), normed) if narrow else normed)
         decay = record.over(sides, record.view(decay))
         rate = record.over((heads, tokens), record.view(record.result((heads, tokens), normed)))
         memory = self.fetch(state.memory)
@@ -489,7 +540,7 @@ class Builder:
         made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
         outputs = record.result(sides, record.view(made))
         record.expand(record.elsewhere(record.view(made)))
-        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))))
+        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))) if narrow else normed)
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
@@ -526,7 +577,7 @@ class Builder:
         record, tokens = self.record, self.tokens
         cells = FULL_CELLS if window_kept(self.model, heads) is None else WINDOW_CELLS
         latent = heads.kind == "latent"
-        key = cells, heads.key_length, value_width
+        key = cells, heads.key_length
         if key not in self.attending:
             block = _ROTATION
             while heads.key_length % (2 * block) == 0:
@@ -549,28 +600,8 @@ class Builder:
     def attention(self, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
         record, tokens = self.record, self.tokens
         count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
-        norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
-        if self.row.fused_qkv:
-            joined = record.result(((count + groups) * size + groups * value, tokens), normed)
-            queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
-        else:
-            joined = record.result((count * size * (2 if self.row.gated_query else 1), tokens), normed)
-            queries, keys = joined, record.result((groups * size, tokens), normed)
-            if norm == "full":
-                queries = self.norm(queries, count * size, tokens)
-                keys = self.norm(keys, groups * size, tokens)
-            values = record.view(keys if heads.values_from_keys else record.result((groups * value, tokens), normed))
-            queries, keys = record.view(queries, strided=self.row.gated_query), record.view(keys)
-        if norm in ("head", "per_head"):
-            queries = self.norm(queries, size, count, tokens)
-            keys = self.norm(keys, size, groups, tokens)
-        if self.style.values_normed:
-            values = self.norm(values, value, groups, tokens)
-        if rotated:
-            queries = record.over((size, count, tokens), queries, self.positions)
-            keys = record.over((size, groups, tokens), keys, self.positions)
-        elif self.temperature is not None:
-            queries = record.over((size, count, tokens), queries, self.temperature)
+        unpacked = heads.kind == "full" and heads.latent_length
+        queries, keys, values, gate = self.unpacked(heads, normed) if unpacked else self.projected(heads, normed, rotated)
         if self.row.encoder:
             return self.without_cache(heads, queries, keys, values)
         # without flash attention every value row is as wide as the widest
@@ -601,11 +632,74 @@ class Builder:
         if shared.value_rotation is not None:
             looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
         if self.row.gated_query:
-            gate = record.result((count * size, tokens), record.view(joined, strided=True))
+            gate = record.result((count * size, tokens), record.view(gate, strided=True))
             looked = record.over((count * size, tokens), looked, gate)
+        looked = self.gated(looked, normed, count, value)
         if "attn_sub_norm" in self.row.norms:
             looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
+
+    def projected(self, heads: Attention, normed: Tensor, rotated: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Queries, keys and values; and the matrix product that holds the queries."""
+        record, tokens = self.record, self.tokens
+        count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
+        norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
+        if self.fused:
+            joined = record.result(((count + groups) * size + groups * value, tokens), normed)
+            queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
+        else:
+            joined = record.result((count * size * (2 if self.row.gated_query else 1), tokens), normed)
+            queries, keys = joined, record.result((groups * size, tokens), normed)
+            if norm == "full":
+                queries = self.norm(queries, count * size, tokens)
+                keys = self.norm(keys, groups * size, tokens)
+            values = record.view(keys if heads.values_from_keys else record.result((groups * value, tokens), normed))
+            queries, keys = record.view(queries, strided=self.row.gated_query), record.view(keys)
+        if norm in ("head", "per_head"):
+            queries = self.norm(queries, size, count, tokens)
+            keys = self.norm(keys, size, groups, tokens)
+        if self.style.values_normed:
+            values = self.norm(values, value, groups, tokens)
+        if rotated:
+            queries = record.over((size, count, tokens), queries, self.positions)
+            keys = record.over((size, groups, tokens), keys, self.positions)
+        elif self.temperature is not None:
+            queries = record.over((size, count, tokens), queries, self.temperature)
+        return queries, keys, values, joined
+
+    def unpacked(self, heads: Attention, normed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same of a compressed key and value, cached as they are of plain attention."""
+        record, tokens, count, size = self.record, self.tokens, heads.heads, heads.key_length
+        rope, latent, value = heads.rope_length or 0, heads.latent_length or 0, heads.value_length
+        queries = record.view(record.result((count * size, tokens), self.packed_queries(heads, normed)))
+        queries = record.over((size, count, tokens), queries, self.positions)
+        joined = record.result((latent + rope, tokens), normed)
+        packed = self.norm(record.view(joined, strided=True), latent, tokens)
+        both = record.result((count * (size - rope + value), tokens), packed)
+        values = record.view(record.result((value, count, tokens), record.view(both, strided=True)))
+        turned = record.over((rope, 1, tokens), record.view(joined, strided=True), self.positions)
+        keys = record.result((size, count, tokens), record.view(both, strided=True), record.result((rope, count, tokens), turned))
+        return queries, keys, values, joined
+
+    def packed_queries(self, heads: Attention, normed: Tensor) -> Tensor:
+        """What the query matrix reads: the norm, or a compressed query."""
+        if not heads.query_latent_length:
+            return normed
+        sides = heads.query_latent_length, self.tokens
+        return self.norm(self.record.result(sides, normed), *sides)
+
+    def gated(self, looked: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
+        """What attention gives, scaled by a matrix of its own."""
+        record, tokens = self.record, self.tokens
+        if self.row.attention_gate == "element":
+            return record.over((count * value, tokens), looked, record.result((count * value, tokens), normed))
+        if self.row.attention_gate != "head":
+            return looked
+        gate = record.view(record.result((count, tokens), normed))
+        if self.style.gate_apart:
+            gate = record.over((1, count, tokens), gate)
+        looked = record.over((value, count, tokens), record.view(looked), gate)
+        return record.result((count * value, tokens), looked) if self.style.gate_apart else record.view(looked)
 
     def in_blocks(self, heads: Attention) -> bool:
         """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a cache apart for each sequence."""
@@ -718,10 +812,7 @@ class Builder:
         record, tokens = self.record, self.tokens
         count, rope, latent = heads.heads, heads.rope_length or 0, heads.latent_length or 0
         shared = self.shared(heads, 0)
-        queries = normed
-        if heads.query_latent_length:
-            queries = record.result((heads.query_latent_length, tokens), normed)
-            queries = self.norm(queries, heads.query_latent_length, tokens)
+        queries = self.packed_queries(heads, normed)
         if heads.indexer_heads:
             self.chosen = self.indexed(heads, normed, queries)
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
@@ -745,7 +836,7 @@ class Builder:
             shared = shared.replace(mask=self.chosen_alone(shared.mask, self.chosen))
         looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
         record.expand(looked)
-        return record.result((self.width, tokens), looked)
+        return record.result((self.width, tokens), self.gated(looked, normed, count, heads.value_length))
 
     def indexed(self, heads: Attention, normed: Tensor, packed: Tensor) -> Tensor:
         """Scores every cell by keys of the indexer's own, which it keeps, and names the highest."""
@@ -775,11 +866,14 @@ class Builder:
 
     # ------------------------------------------------------------------ feed-forward
 
-    def feed_forward(self, wide: FeedForward, read: Tensor, side: int) -> Tensor:
+    def feed_forward(self, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None) -> Tensor:
+        """`scores`: of the router, where it has read something else."""
         if not wide.experts:
             return self.dense(wide.length, read, side)
         record, width = self.record, self.width
-        made = self.experts(wide, wide.experts, wide.used or 1, read, side)
+        if self.row.chunk_experts:
+            return self.chunked(wide, wide.experts, wide.used or 1, read, side)
+        made = self.experts(wide, wide.experts, wide.used or 1, read, side, scores)
         if wide.latent_length:
             made = record.result((width, side), made)
         if not wide.shared_length:
@@ -814,14 +908,31 @@ class Builder:
         made = self.norm(self.experts(wide, experts, wide.used or 1, read, tokens, scores), width, tokens)
         return record.over((width, tokens), dense, made)
 
-    def experts(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int, scores: Tensor | None = None) -> Tensor:
-        record, width, style, length = self.record, wide.latent_length or self.width, self.style, wide.length
+    def chunked(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
+        """GroveMoE: smaller experts, one for each two, read what the others gave, chosen anew by the same scores."""
+        record = self.record
+        scores = record.result((count, side), read)
+        made = self.experts(wide, count, used, read, side, scores)
+        beside = self.experts(wide, count, min(used, count // 2), made, side, scores, self.row.chunk_experts)
+        return record.over((self.width, side), made, beside)
+
+    def experts(
+        self, wide: FeedForward, count: int, used: int, read: Tensor, side: int, scores: Tensor | None = None, chunk: int = 0
+    ) -> Tensor:
+        """`chunk`: the width of those that are one for each two."""
+        record, width, style, length = self.record, wide.latent_length or self.width, self.style, chunk or wide.length
         scores = scores or record.result((count, side), read)
         chances = record.over((count, side), scores) if not style.chosen_first else scores
         ranked = scores if style.before_experts else chances
+        if self.row.chunk_experts:
+            ranked = record.over((count, side), scores)
         if wide.router_bias or self.row.router_bias:
             ranked = record.over((count, side), ranked)
+        if wide.groups:
+            ranked = self.best_groups(wide, ranked, side)
         chosen = record.view(record.result((count, side), ranked), strided=True)
+        if chunk:
+            chosen = record.result((used, side), record.result((used, side), chosen))
         weights = record.result((1, used, side), record.view(chances), chosen)
         if style.chosen_first:
             weights = record.view(record.over((used, side), record.view(weights)))
@@ -836,19 +947,19 @@ class Builder:
         if style.before_experts:
             read = record.over((width, used, side), record.result((width, used, side), read), weights)
         up = record.result((length, used, side), read, chosen)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             up = record.over((length, used, side), up, chosen)
         gate = up
         if self.row.gate != "none":
             gate = record.result((length, used, side), read, chosen)
-            if self.row.feed_forward_bias:
+            if self.row.expert_bias:
                 gate = record.over((length, used, side), gate, chosen)
             gate = record.result((length, used, side), gate, up)
         made = record.result((width, used, side), gate, chosen)
         if self.row.expert_norms:
             scales = record.result((1, used, side), record.result((1, count, side)), chosen)
             made = record.over((width, used, side), made, scales)
-        if self.row.feed_forward_bias:
+        if self.row.expert_bias:
             made = record.over((width, used, side), made, chosen)
         if not style.before_experts:
             made = record.over((width, used, side), made, weights)
@@ -861,6 +972,19 @@ class Builder:
             total = record.over((width, side), total, part)
             record.expand(total)
         return record.result((width, side), total) if used == 1 else total
+
+    def best_groups(self, wide: FeedForward, ranked: Tensor, side: int) -> Tensor:
+        """The two best experts of each group name the groups that count; the others are closed."""
+        record, groups = self.record, wide.groups or 1
+        sides = (wide.experts or 1) // groups, groups, side
+        grouped = record.view(ranked)
+        pairs = record.view(record.result(sides, grouped), strided=True)
+        scores = record.result((2, groups, side), record.view(grouped), pairs)
+        totals = record.result((groups, side), record.view(scores))
+        best = record.view(record.result((groups, side), record.view(totals)), strided=True)
+        kept = record.result((sides[0], wide.groups_used or 1, side), grouped, best)
+        closed = record.result(sides, grouped)
+        return record.view(record.within(closed, kept, best, closed))
 
 
 class Alternating(Builder):

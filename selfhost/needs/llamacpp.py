@@ -22,9 +22,12 @@ MICRO_BATCH_TOKENS = 512
 
 _CELL_STEP = 256
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
-_WINDOWED = frozenset({"gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "cohere2", "cohere2moe", "olmo2", "llama4"})
+_WINDOWED = frozenset({
+    "afmoe", "cohere2", "cohere2moe", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa", "laguna", "llama4",
+    "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35",
+})  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
-_UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "starcoder2"})
+_UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
 
 
 class Cells(Record):

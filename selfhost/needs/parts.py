@@ -82,6 +82,7 @@ class Asked(Record):
     parallel: int
     key_type: str
     value_type: str
+    audio_seconds: int | None = None
     companions: Companions = Companions()
 
 

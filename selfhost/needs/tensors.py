@@ -24,6 +24,7 @@ class ArchitectureRow(Record):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
+    first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
     fused_qkv: bool = False
@@ -35,13 +36,17 @@ class ArchitectureRow(Record):
     query_key_norm_bias: bool = False
     window_masks: bool = False
     recomputes: bool = False
-    attention_sinks: bool = False
+    attention_sinks: str = ""
+    attention_gate: str = ""
     gate: str = "split"
     feed_forward_bias: bool = False
+    down_bias: bool = False
+    expert_bias: bool = False
     feed_forward_sub_norm: bool = False
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
+    chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
     token_types: bool = False
@@ -56,16 +61,24 @@ class ArchitectureRow(Record):
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
+    wide_gates: bool = False
     pooler: bool = False
     relative_buckets: int = 0
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    pooling: str = "mean"
+    diffusion: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
     tokenizer: str = ""
+
+    @property
+    def embeds(self) -> bool:
+        """An encoder that ends in vectors, not in text."""
+        return self.encoder and not self.diffusion
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
@@ -100,8 +113,11 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             where = set(layer.layers)
-            each = count(group for group in groups if "_exps." in group.name and where.intersection(group.layers))
-            found += each * (layer.experts - layer.used) // layer.experts
+            for group in groups:
+                if "exps." in group.name and "norm" not in group.name and where.intersection(group.layers):
+                    # GroveMoE has half as many of the smaller ones
+                    experts = group.shape[-1]
+                    found += count((group,)) * (experts - min(layer.used, experts)) // experts
     return found
 
 
@@ -190,9 +206,9 @@ class _Builder:
         beside = table if row.narrow_tables else width
         if row.output_norm:
             self.add(row.output_norm, width, bias=row.norm_bias)
-        if model.output_matrix and not model.tied_embeddings and not row.encoder:
+        if model.output_matrix and not model.tied_embeddings and not row.embeds:
             self.add("output", table, vocabulary, bias=row.output_bias)
-        elif model.output_matrix and row.output_bias and not row.encoder:
+        elif model.output_matrix and row.output_bias and not row.embeds:
             self.plain_outside("output.bias", vocabulary)
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
@@ -201,13 +217,13 @@ class _Builder:
         if row.token_types:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            self.add("token_embd_norm", beside, bias=True)
+            self.add("token_embd_norm", beside, bias=row.norm_bias)
         if row.relative_buckets:
             self.add("attn_rel_b", model.heads or 0, row.relative_buckets)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
-        half = max((group.key_length for group in model.attention), default=0) // 2
+        half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
         if self.gguf and factors == "freqs":
             self.add("rope_freqs", half)
         if self.gguf and factors == "long_short":
@@ -225,6 +241,8 @@ class _Builder:
                 attending = [part.layers for part in model.attention] + [part.layers for part in model.recurrent]
                 parts = [part.layers for part in model.feed_forward] if name == "ffn_norm" else attending
                 having = tuple(sorted({layer for part in parts for layer in part}))
+            elif name == "attn_norm" and not row.first_norm:
+                having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if row.layer_scale and self.gguf:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
@@ -258,7 +276,7 @@ class _Builder:
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
-        if group.kind == "latent":
+        if group.latent_length:
             self.latent_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
@@ -279,15 +297,19 @@ class _Builder:
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
             self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            self.add("blk.*.attn_q_norm", key, heads, layers=layers)
-            self.add("blk.*.attn_k_norm", key, kv_heads, layers=own)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
+                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+                if row.query_key_norm_bias:
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
-        if row.attention_sinks:
+        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
             self.add("blk.*.attn_sinks", heads, layers=layers)
+        if row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if row.attention_gate == "element" else 1), layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.q_proj", width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
@@ -295,8 +317,10 @@ class _Builder:
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
 
     def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, key, value = self.width, group.heads, group.key_length, group.value_length
+        width, heads, value = self.width, group.heads, group.value_length
         latent, rope, query = group.latent_length or 0, group.rope_length or 0, group.query_latent_length
+        # of attention that caches them unpacked the key's length holds the part with rope
+        key = group.key_length if group.kind == "latent" else group.key_length - rope
         if query:
             self.add("blk.*.attn_q_a", width, query, layers=layers)
             self.add("blk.*.attn_q_a_norm", query, layers=layers)
@@ -305,9 +329,16 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
-        self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
-        self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        if group.kind == "latent":
+            self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
+            self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
+        else:
+            self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
+        if self.row.attention_gate:
+            self.add("blk.*.attn_gate", width, heads * (value if self.row.attention_gate == "element" else 1), layers=layers)
+        if self.row.attention_sinks:
+            self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:
             self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
@@ -320,12 +351,13 @@ class _Builder:
         match group.kind:
             case "mamba":
                 inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+                steps = group.heads or inner
                 self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
                 self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
-                self.add("blk.*.ssm_dt", rank, inner, layers=layers, bias=True)
-                self.plain("blk.*.ssm_a", state, inner, layers=layers)
-                self.plain("blk.*.ssm_d", inner, layers=layers)
+                self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
+                self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
+                self.plain("blk.*.ssm_d", steps, layers=layers)
                 self.add("blk.*.ssm_out", inner, width, layers=layers)
                 if self.row.mamba_norms:
                     self.add("blk.*.ssm_dt_norm", rank, layers=layers)
@@ -364,8 +396,9 @@ class _Builder:
                     self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
                     self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
                 for name in "fg":
-                    self.add(f"blk.*.ssm_{name}_a", width, size, layers=layers)
-                    self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
+                    self.add(f"blk.*.ssm_{name}_a", width, inner if self.row.wide_gates else size, layers=layers)
+                    if not self.row.wide_gates:
+                        self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
                 self.add("blk.*.ssm_beta", width, heads, layers=layers)
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
@@ -382,7 +415,7 @@ class _Builder:
             self.dense(group.length, layers)
             return
         row, length, experts = self.row, group.length, group.experts
-        inner, bias, gated = group.latent_length or width, row.feed_forward_bias, row.gate != "none"
+        inner, bias, gated = group.latent_length or width, row.expert_bias, row.gate != "none"
         self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
         if group.router_bias or row.router_bias:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
@@ -400,6 +433,10 @@ class _Builder:
             self.add("blk.*.ffn_down_shexp", group.shared_length, width, layers=layers)
             if row.shared_expert_gate:
                 self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+        if row.chunk_experts:
+            self.add("blk.*.ffn_gate_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_up_chexps", width, row.chunk_experts, experts // 2, layers=layers)
+            self.add("blk.*.ffn_down_chexps", row.chunk_experts, width, experts // 2, layers=layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
@@ -414,7 +451,7 @@ class _Builder:
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
         self.add("blk.*.ffn_up", width, 2 * length if row.gate == "fused" else length, layers=layers, bias=bias)
-        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias)
+        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
 

@@ -16,26 +16,31 @@ from .cache import CacheGroup
 from .tensors import ArchitectureRow, checkpoint_tensors
 
 MIB = 1 << 20
-# resident after a first short answer, less the weights: 357 to 378 MiB over all dense models, types and 1 or 2 threads
-_OVERHEAD = (367 * MIB, 350 * MIB, 385 * MIB)
+# resident after a first short answer, less the weights that were read: 357 to 373 MiB over all dense models, types and 1 or 2 threads;
+# 10 to 16 MiB more after a longer prompt, however small its arrays
+_OVERHEAD = (369 * MIB, 355 * MIB, 385 * MIB)
 # and what products with 16-bit experts (torch's grouped_mm) keep outside PyTorch's allocator: 32 MiB after one answer, 40 to 80 later
 _GROUPED_OVERHEAD = (60 * MIB, 30 * MIB, 80 * MIB)
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
 MAPPED_BLOCK_BYTES = 32 * MIB
-# holes of the heap, in units of the widest block: 0.3 to 10.2 over 50 runs, less than one per layer, half of the runs below 3;
-# an encoder, whose blocks are freed in order, has at most 3
-_HOLES, _HOLES_HIGH = 3, 11
-# and never more than 240 MiB altogether, prompts of 8,000 tokens included
-_HOLES_BYTES = 256 * MIB
-ENCODER_HOLES, ENCODER_HOLES_HIGH = 1, 3
-# scans, whose many arrays have one size, leave 5 to 8 where those are below the threshold
-_SCAN_HOLES = 6
+# holes of the heap as a share of what a pass holds in it: least, likely, most; by bytes of a number up to 1.4 and 1.9 over 60 runs of 3
+# to 40 layers, 0.4 to 1.0 where layers scan, up to 0.6 where an encoder frees its blocks in order. How they come about cannot be
+# foretold: the same prompt left 24, 135 and 150 MiB. glibc before 2.38 finds no place for an aligned block where one of its size was
+# freed (_int_memalign of malloc.c asks for more and cuts both ends), later ones do
+_HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.0)}
+_SCAN_HOLES, _ENCODER_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9)
+# and never more than 221 MiB altogether, prompts of 8,000 tokens included
+_HOLES_BYTES = 240 * MIB
+ENCODER_HOLES_HIGH = 3
 # what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high; right after
 # loading 0.22 to 0.34 in the type of the files (none of 64 experts of 3 MiB, whose stacks are mapped), 0.59 to 0.91 in another
 _LEFT_BY_EXPERTS = (0.05, 0.0, 0.36)
 _LEFT_BY_CONVERTED_EXPERTS = (0.75, 0.5, 1.0)
 # and of experts in FP8 that are made 16 bits: 0.36 in one run
 LEFT_BY_WIDENED_EXPERTS = (0.36, 0.25, 0.45)
+# a page of Linux on x86_64, and what it maps at once where a file is cached: 64 KiB (fault_around_bytes of mm/memory.c), from 6.18 on a
+# whole folio of up to 2 MiB (filemap_map_pages of mm/filemap.c): 512 rows of a table of 1 GB brought in 1.3 MB each
+_PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 * MIB
 # architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss); transformers then takes "eager"
 EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
 # numbers alive per token around and inside a feed-forward, as multiples of its input and of its length. Without a gate: GPT-2 and
@@ -57,6 +62,14 @@ _BESIDE_SCORES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 # classes of transformers 5.23.0 without _supports_sdpa
 WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt", "openai-gpt"})
+
+
+Moment = tuple[int, str, int]
+"""Bytes that are held at a moment, the line that makes them, and how many of them may leave holes in the heap."""
+
+
+Arrays = tuple[tuple[float, int], ...]
+"""How many arrays there are, and how many numbers each has per token."""
 
 
 class Span(Record):
@@ -95,53 +108,46 @@ def cache_bytes(groups: Iterable[CacheGroup], tokens: int, sequences: int, width
     )
 
 
-def resident_weights(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    weights_bytes: int,
-    width: int,
-    *,
-    converted: bool,
-    fixed_threshold: bool = False,
-    encodes: bool = False,
-) -> Span:
-    """The weights once answers were given; `converted` where the files are of another type than the model runs in.
+class Rows(Record):
+    """Tables that are mapped and read row by row: all their bytes, and what a text must have at hand: least, likely and most."""
 
-    Loading itself never takes more than a later prompt would, where nothing is converted: files are mapped and stay the weights
-    (safetensors, and torch.save's zip). In another type mapped files and copies are resident together while it loads; no answer
-    converts, and the mapped pages may be dropped.
+    bytes: int
+    low_bytes: int
+    likely_bytes: int
+    high_bytes: int
 
-    Of a mapped table only the rows that were used come in, and an untied token table and a position table are read row by row;
-    where the model `encodes`, answers with no token, so is a tied one, and few of its rows are ever used. How much of a table comes in
-    with a row is the system's: 4 KiB to 2 MiB of a file around each access.
-    Experts are stacked into one array per layer, hence copied in any case (MergeModulelist): see `stacked_experts_bytes`. The pieces
-    stay in the heap where they are small enough for it: stacks of one matrix of all experts, in another type copies of single
-    ones. None do with `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
+
+def table_rows(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int, *, encodes: bool = False) -> Rows:
+    """Tables of which `tokens` of one pass, those of all sequences, read single rows, where nothing is converted.
+
+    An untied token table, where the model `encodes`, answers with no token, a tied one too, and a table of positions, whose rows are
+    read from the first on. A text has one distinct token at least and as many as it is long at most; each row may lie across one
+    more page. How much of a table is resident is the system's: it brings in `_AROUND_A_ROW_BYTES` and more with a row, and may drop
+    all of it but the rows.
     """
-    rows = 0
-    if not converted:
-        for group in checkpoint_tensors(architecture, row):
-            if group.name == "position_embd.weight" or (
-                group.name == "token_embd.weight" and (encodes or not architecture.tied_embeddings)
-            ):
-                rows += prod(group.shape) * width
+    found = low = likely = high = 0
+    for group in checkpoint_tensors(architecture, row):
+        whole, each = prod(group.shape) * width, group.shape[0] * width
+        if group.name == "position_embd.weight":
+            read = min(whole, tokens * each)
+            found, low, likely, high = found + whole, low + read, likely + read, high + min(whole, read + _PAGE_BYTES)
+        elif group.name == "token_embd.weight" and (encodes or not architecture.tied_embeddings):
+            found += whole
+            likely += min(whole, tokens * each)
+            high += min(whole, tokens * (each + _PAGE_BYTES) + _AROUND_A_ROW_BYTES)
+    return Rows(bytes=found, low_bytes=low, likely_bytes=likely, high_bytes=high)
+
+
+def left_by_experts(architecture: Architecture, row: ArchitectureRow, width: int, *, converted: bool) -> Span:
+    """What stacking experts into one array per layer (MergeModulelist) leaves in the heap: see `stacked_experts_bytes`.
+
+    The pieces stay where they are small enough for it: stacks of one matrix of all experts, in another type copies of single ones.
+    """
     experts = stacked_experts_bytes(architecture, row, width)
     together = [(1 if converted else group.experts or 0) * group.length for group in architecture.feed_forward if group.experts]
-    piece = max(together, default=0) * architecture.embedding_length * width
-    shares = _LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS
-    mapped = fixed_threshold or piece >= MAPPED_BLOCK_BYTES
-    left, low, high = (0 if mapped else int(share * experts) for share in shares)
-    line = f"{weights_bytes:,} bytes"
-    if rows:
-        line += f", {rows:,} of them tables that come in row by row"
-    if high:
-        line += f" + {low:,} to {high:,} left in the heap by stacking experts"
-    return Span(
-        bytes=weights_bytes - (rows if encodes else rows // 2) + left,
-        low_bytes=weights_bytes - rows + low,
-        high_bytes=weights_bytes + high,
-        arithmetic=line,
-    )
+    mapped = max(together, default=0) * architecture.embedding_length * width >= MAPPED_BLOCK_BYTES
+    left, low, high = (0 if mapped else int(share * experts) for share in (_LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS))
+    return Span(bytes=left, low_bytes=low, high_bytes=high, arithmetic=f"{low:,} to {high:,} bytes left in the heap by stacking experts")
 
 
 def stacked_experts_bytes(architecture: Architecture, row: ArchitectureRow, width: int) -> int:
@@ -185,7 +191,7 @@ def prompt_bytes(
         from .torch_recurrent import scans
 
         moments += scans(architecture, row, tokens, sequences, width)
-    most, line = max(moments)
+    most, line, _ = max(moments)
     angles = _angles(architecture, row) * tokens * width
     size = most + masks + angles
     if masks:
@@ -194,21 +200,14 @@ def prompt_bytes(
         line += f" + {angles:,} bytes of rotary angles"
     if fixed_threshold:
         return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
-    wide = _widest(architecture) * count * width
-    if architecture.recurrent:
-        from .torch_recurrent import widest
-
-        wide = max(wide, widest(architecture, row) * count)
-    block = min(MAPPED_BLOCK_BYTES, wide)
-    # gpt-oss: its scores leave holes as well
-    scores = tokens * count * width * max((group.heads for group in architecture.attention), default=0) if row.attention_sinks else 0
-    likely, most_holes = (ENCODER_HOLES, ENCODER_HOLES_HIGH) if row.encoder else (_HOLES, _HOLES_HIGH)
-    if architecture.recurrent and any(group.kind != "convolution" for group in architecture.recurrent):
-        likely = _SCAN_HOLES
-    high = min(_HOLES_BYTES, min(most_holes, architecture.layers) * min(MAPPED_BLOCK_BYTES, max(wide, scores)))
+    heap = max(part for _, _, part in moments)
+    shares = _ENCODER_HOLES if row.encoder else _HOLES[width]
+    if any(group.kind in ("mamba2", "delta", "kda") for group in architecture.recurrent):
+        shares = _SCAN_HOLES
+    low, likely, high = (min(_HOLES_BYTES, int(share * heap)) for share in shares)
     return Span(
-        bytes=size + min(high, min(likely, architecture.layers) * block),
-        low_bytes=size,
+        bytes=size + likely,
+        low_bytes=size + low,
         high_bytes=size + high,
         arithmetic=f"{line} + up to {high:,} bytes of holes in the heap",
     )
@@ -220,10 +219,9 @@ def stores_scores(architecture: Architecture, row: ArchitectureRow) -> bool:
     return row.name in EAGER_ROWS or row.name in WITHOUT_SDPA or one_head
 
 
-def _widest(architecture: Architecture) -> int:
-    """Numbers per token of the widest array of a layer."""
-    wide = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=0)
-    return max(wide, architecture.embedding_length * max((group.used or 1 for group in architecture.feed_forward), default=1))
+def _in_heap(count: int, width: int, *arrays: tuple[float, int]) -> int:
+    """Bytes of `arrays` that may leave holes: of each as much as glibc keeps in the heap."""
+    return sum(int(number * min(MAPPED_BLOCK_BYTES, length * count * width)) for number, length in arrays)
 
 
 def _windowed(group: Attention, tokens: int) -> bool:
@@ -251,23 +249,28 @@ def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
     return 2 * (sum(sizes.values()) if row.name == "gemma3" else max(sizes.values(), default=0))
 
 
-def _feed_forwards(architecture: Architecture, row: ArchitectureRow, count: int, width: int) -> Iterator[tuple[int, str]]:
-    """The moment in which a feed-forward holds most: around it the embedded input, the layer's input, the sum and the norm."""
+def _feed_forwards(architecture: Architecture, row: ArchitectureRow, count: int, width: int) -> Iterator[Moment]:
+    """The moments in which a feed-forward holds most: around it the embedded input, the layer's input, the sum and the norm."""
     wide = architecture.embedding_length
     for group in architecture.feed_forward:
-        numbers, line = _feed_forward(group, row, wide, width)
-        yield int(numbers * count * width), f"{count:,} tokens × ({line}) × {width} bytes"
+        for arrays, line in _experts(group, row, wide, width) if group.experts else (_feed_forward(group, row, wide),):
+            numbers = sum(number * length for number, length in arrays)
+            yield int(numbers * count * width), f"{count:,} tokens × ({line}) × {width} bytes", _in_heap(count, width, *arrays)
 
 
-def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int, width: int) -> tuple[float, str]:
-    if group.experts:
-        used, length = group.used or 1, group.length
-        # selected inputs beside gate and up in one, the activated gate and the product; or four arrays of outputs while they are ordered
-        inner = max(wide + 4 * length, (2 + 8 // width if row.name in _FLOAT_ROUTERS else 4) * wide)
-        if row.name == "llama4":
-            # every expert reads every token
-            used, inner = group.experts, 2 * wide + 4 * length
-        return 4 * wide + used * inner, f"4 × {wide:,} + {used} experts × {inner:,}"
+def _experts(group: FeedForward, row: ArchitectureRow, wide: int, width: int) -> Iterator[tuple[Arrays, str]]:
+    """Selected inputs beside gate and up in one, the activated gate and the product; four arrays of outputs while they are ordered."""
+    # in llama4 every expert reads every token, and nothing is ordered
+    used = (group.experts if row.name == "llama4" else group.used) or 1
+    inputs, inside = used * (2 if row.name == "llama4" else 1), used * group.length
+    line = f"4 × {wide:,} + {used} experts × {inputs // used * wide + 4 * group.length:,}"
+    yield ((4, wide), (1, inputs * wide), (1, 2 * inside), (2, inside)), line
+    if row.name != "llama4":
+        outputs = 2 + 8 // width if row.name in _FLOAT_ROUTERS else 4
+        yield ((4, wide), (outputs, used * wide)), f"4 × {wide:,} + {used} experts × {outputs * wide:,}"
+
+
+def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int) -> tuple[Arrays, str]:
     around: float
     inside: float
     if row.name in _AROUND_AND_INSIDE:
@@ -276,7 +279,7 @@ def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int, width: in
         around, inside = (3, 2) if row.encoder else _UNGATED_OTHERS
     else:
         around, inside = 4, 4 if row.gate == "fused" else 3
-    return around * wide + inside * group.length, f"{around:g} × {wide:,} + {inside:g} × {group.length:,}"
+    return ((around, wide), (inside, group.length)), f"{around:g} × {wide:,} + {inside:g} × {group.length:,}"
 
 
 def _attention(
@@ -289,7 +292,7 @@ def _attention(
     *,
     stored: bool,
     masked: bool,
-) -> tuple[int, str]:
+) -> Moment:
     wide, count = architecture.embedding_length, tokens * sequences
     cells = group.heads * tokens * tokens * sequences
     key = group.key_length + (group.rope_length or 0 if group.kind == "latent" else 0)
@@ -302,7 +305,8 @@ def _attention(
         each = 10 if width == 2 else 8
         size = count * (numbers * width + floats * 4) + cells * each + tokens * tokens * 4
         line = f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} + {floats:,} × 4 bytes)"
-        return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes"
+        heap = _in_heap(count, width, (3, wide), (2 + 8 / width, queries), (1, keys), (1, expanded))
+        return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes", heap
     if stored:
         # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their maximum, softmax
         score = _SCORE_BYTES.get(row.name, (10, 8))[0 if width == 2 else 1]
@@ -311,13 +315,17 @@ def _attention(
         if row.name in _BESIDE_SCORES:
             numbers = int(_BESIDE_SCORES[row.name][0 if width == 2 else 1] * wide)
         line = f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
-        return int(cells * score) + count * numbers * width, line
+        # scores leave room for the next ones, but for those that a sink makes one longer
+        scores = score / width if row.attention_sinks else 0
+        heap = _in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
+        return int(cells * score) + count * numbers * width, line, heap
     numbers = 3 * wide + 4 * queries + keys + values
+    heap = _in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:
         # the mask as numbers; keys and values repeated for every head
         other = tokens * tokens * sequences * width + count * (3 * wide + 4 * queries) * width
         if other > count * numbers * width:
             line = f"{count:,} tokens × {3 * wide + 4 * queries:,} × {width} bytes"
-            return other, f"{line} + a mask of {tokens:,} × {count:,} × {width} bytes"
-    return count * numbers * width, line
+            return other, f"{line} + a mask of {tokens:,} × {count:,} × {width} bytes", heap
+    return count * numbers * width, line, heap

@@ -63,10 +63,14 @@ def terms(
     widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
     measured = row.name in _MEASURED_ROWS and (widened or not narrow) and stated
     converted = stored != loaded
+    unread = 0
     if widened:
-        made = [_widened_weights(subject, architecture, row, files, always=own <= _WIDENED)]
+        weights = _widened_weights(subject, architecture, row, files, always=own <= _WIDENED)
+    elif measured:
+        weights, unread = _weights(subject, architecture, row, widths[0], asked, converted=converted)
     else:
-        made = [_weights(subject, architecture, row, widths[0], converted=converted) if measured else files]
+        weights = files
+    made = [weights]
     made += [found for found in (_cache(architecture, row, widths, asked), _state(architecture, widths, asked)) if found is not None]
     made.append(_activations(subject, architecture, row, widths, runtime, asked, measured=measured))
     made.append(
@@ -86,8 +90,8 @@ def terms(
     if converted:
         # mapped files and the weights made of them are resident together while it loads
         return made, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
-    # files map single experts, the model copies them into one array per layer: the mapped pages may go
-    return made, torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
+    # files map single experts, the model copies them into one array per layer: the mapped pages may go, as may what no text reads
+    return made, unread + (torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0)
 
 
 def _counted(subject: Subject, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int, int]:
@@ -98,32 +102,40 @@ def _counted(subject: Subject, architecture: Architecture, row: ArchitectureRow)
     return parameters, encoders, abs(stated - parameters - encoders) if stated else 0
 
 
-def _weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int, *, converted: bool) -> Term:
-    """In the type that the model runs in; `converted` where the files are of another one."""
+def _weights(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, converted: bool
+) -> tuple[Term, int]:
+    """In the type that the model runs in; `converted` where the files are of another one. And pages of tables that no text needs."""
     parameters, encoders, apart = _counted(subject, architecture, row)
     whole = parameters * width
-    encodes = row.encoder or subject.spec.modality == "embedding"
-    found = torch_memory.resident_weights(architecture, row, whole, width, converted=converted, fixed_threshold=True, encodes=encodes)
     line, notes = f"{parameters:,} parameters × {width} bytes", ""
+    size, low, high, unread = whole, whole, whole, 0
+    tables = torch_memory.table_rows(architecture, row, width, asked.context_tokens * asked.parallel, encodes=_encodes(subject, row))
+    if tables.bytes and not converted:
+        unread = tables.bytes - tables.high_bytes
+        size, low, high = (whole - tables.bytes + read for read in (tables.likely_bytes, tables.low_bytes, tables.high_bytes))
+        line += f" - {whole - size:,} bytes of tables"
+        notes = f"; of {tables.bytes:,} a text that fills the context reads {tables.low_bytes:,} to {tables.high_bytes:,}, row by row"
     if encoders:
         line += f" + {encoders:,} × {width} bytes of encoders"
-        notes = "; encoders are mapped and come in with the first picture"
-    if found.bytes < whole:
-        line += f" - {whole - found.bytes:,} bytes of tables that come in row by row"
-        notes += f"; all their rows are {whole - found.low_bytes:,} bytes"
+        notes += "; encoders are mapped and come in with the first picture"
+        size, high = size + encoders * width, high + encoders * width
+        low += encoders * width if converted else 0
     line += notes
-    low, high = found.low_bytes - apart * width, found.high_bytes + (apart + encoders) * width
-    if converted:
-        low += encoders * width
+    low, high = low - apart * width, high + apart * width
     how = How.EXACT if low == high else How.COMPUTED
     whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
-    size = found.bytes + encoders * width
     made = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
     whole += encoders * width
     full = f"{parameters + encoders:,} parameters × {width} bytes"
     ends = {"low": max(0, whole - apart * width), "high": whole + apart * width}
     device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
-    return made.replace(on_device=device)
+    return made.replace(on_device=device), unread
+
+
+def _encodes(subject: Subject, row: ArchitectureRow) -> bool:
+    """It answers with no token, so that its token table is read by rows alone."""
+    return row.encoder or subject.spec.modality == "embedding"
 
 
 def _widened_weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, *, always: bool) -> Term:
@@ -148,12 +160,11 @@ def _program(
     size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
     line, note = f"{size:,} bytes", f"; {low // MIB:,} to {high // MIB:,} MiB were seen"
     if stacked:
-        left = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False)
-        none = torch_memory.resident_weights(architecture, row, 0, widths[0], converted=False, fixed_threshold=True)
+        left = torch_memory.left_by_experts(architecture, row, widths[0], converted=False)
         if left.high_bytes:
-            line += f" + {left.bytes - none.bytes:,} bytes left in the heap by stacking experts"
+            line += f" + {left.bytes:,} bytes left in the heap by stacking experts"
             note += f", and up to {left.high_bytes:,} bytes left"
-            size, low, high = size + left.bytes - none.bytes, low + left.low_bytes - none.low_bytes, high + left.high_bytes
+            size, low, high = size + left.bytes, low + left.low_bytes, high + left.high_bytes
     experts = torch_memory.stacked_experts_bytes(architecture, row, 2) if float8 else 0
     if experts:
         shares = [int(share * experts) for share in torch_memory.LEFT_BY_WIDENED_EXPERTS]

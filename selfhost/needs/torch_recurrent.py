@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ..spec import Architecture, Recurrent
 from .cache import states
 from .tensors import ArchitectureRow
+from .torch_memory import Moment
 
 # tokens of a chunk: `mamba_chunk_size` and `chunk_size` of the published config.json (Falcon-H1, Nemotron-H: 128; Granite 4.0 H: 256,
 # the default of its class too); the delta rule has 64 in its function
@@ -35,7 +36,7 @@ def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple
     return found, " + ".join(lines) + (f" × {sequences:,} sequences" if sequences > 1 else "")
 
 
-def scans(architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int) -> Iterator[tuple[int, str]]:
+def scans(architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int) -> Iterator[Moment]:
     """The moment in which each kind of layer holds most, with its line; the residual stream is in it."""
     for group in architecture.recurrent:
         match group.kind:
@@ -49,29 +50,25 @@ def scans(architecture: Architecture, row: ArchitectureRow, tokens: int, sequenc
                 yield _kda(architecture, group, tokens, sequences, width)
             case _:
                 wide = architecture.embedding_length
-                yield 9 * wide * tokens * sequences * width, f"{tokens * sequences:,} tokens × 9 × {wide:,} × {width} bytes"
+                size = 9 * wide * tokens * sequences * width
+                yield size, f"{tokens * sequences:,} tokens × 9 × {wide:,} × {width} bytes", size
 
 
-def widest(architecture: Architecture, row: ArchitectureRow) -> int:
-    """Bytes per token of the widest array of a scan that may lie in the heap."""
-    found = 0
-    for group in architecture.recurrent:
-        inner = group.inner_length or (group.heads or 0) * (group.value_length or group.key_length or 0)
-        chunk = _CHUNKS.get(row.name, _CHUNK) * (group.heads or 0) if group.kind == "mamba2" else 0
-        found = max(found, 4 * max(inner, chunk))
-    return found
-
-
-def _mamba(architecture: Architecture, row: ArchitectureRow, group: Recurrent, count: int, width: int) -> tuple[int, str]:
+def _mamba(architecture: Architecture, row: ArchitectureRow, group: Recurrent, count: int, width: int) -> Moment:
     """mamba_selective_scan: both discretized matrices and their product with the input, for every token and element of the state."""
     inner, size, wide = group.inner_length or 0, group.state_length or 0, architecture.embedding_length
     # Mamba's residual is in float32
     around = 4 + 2 * width if row.name == "mamba" else 3 * width
-    each = inner * (3 * size * 4 + 3 * 4 + 7 * width) + wide * around
-    return count * each, f"{count:,} tokens × ({inner:,} × (3 × {size} × 4 + {12 + 7 * width}) + {wide:,} × {around}) bytes"
+    beside = inner * (3 * 4 + 7 * width) + wide * around
+    # the products themselves are freed in order and leave no holes: 2 to 50 MiB over 200 and 600 tokens
+    held, line = (
+        count * (inner * 3 * size * 4 + beside),
+        f"{count:,} tokens × ({inner:,} × (3 × {size} × 4 + {12 + 7 * width}) + {wide:,} × {around}) bytes",
+    )
+    return held, line, count * beside
 
 
-def _mamba2(architecture: Architecture, row: ArchitectureRow, group: Recurrent, tokens: int, sequences: int, width: int) -> tuple[int, str]:
+def _mamba2(architecture: Architecture, row: ArchitectureRow, group: Recurrent, tokens: int, sequences: int, width: int) -> Moment:
     """mamba2_chunk_scan: per chunk and head a square of decays, of scores and of their product; then outputs of both parts."""
     inner, size, heads = group.inner_length or 0, group.state_length or 0, group.heads or 0
     chunk = _CHUNKS.get(row.name, _CHUNK)
@@ -84,10 +81,11 @@ def _mamba2(architecture: Architecture, row: ArchitectureRow, group: Recurrent, 
     projected = (2 * inner + 2 * mixed + heads) + (inner + 2 * mixed) + 3 * architecture.embedding_length
     kept = (chunks + 1) * inner * size * 4 * sequences
     line = f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens × {projected:,} × {width} bytes"
-    return padded * floats + tokens * sequences * projected * width + kept, f"{line} + {kept:,} bytes of states of chunks"
+    size = padded * floats + tokens * sequences * projected * width + kept
+    return size, f"{line} + {kept:,} bytes of states of chunks", size
 
 
-def _delta(architecture: Architecture, row: ArchitectureRow, group: Recurrent, tokens: int, sequences: int, width: int) -> tuple[int, str]:
+def _delta(architecture: Architecture, row: ArchitectureRow, group: Recurrent, tokens: int, sequences: int, width: int) -> Moment:
     """torch_chunk_gated_delta_rule: five arrays of keys and five of values for every value head, and three squares of a chunk."""
     heads, key, value = group.heads or 0, group.key_length or 0, group.value_length or 0
     padded = -(-tokens // _DELTA_CHUNK) * _DELTA_CHUNK * sequences
@@ -98,14 +96,16 @@ def _delta(architecture: Architecture, row: ArchitectureRow, group: Recurrent, t
         # one matrix makes all, and its result stays
         projected += keys + values
     line = f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens × {projected:,} × {width} bytes"
-    return padded * floats + tokens * sequences * projected * width, line
+    size = padded * floats + tokens * sequences * projected * width
+    return size, line, size
 
 
-def _kda(architecture: Architecture, group: Recurrent, tokens: int, sequences: int, width: int) -> tuple[int, str]:
+def _kda(architecture: Architecture, group: Recurrent, tokens: int, sequences: int, width: int) -> Moment:
     """chunk_kimi_delta_attention: decays for every pair of tokens of a chunk and every channel, three arrays of them at once."""
     heads, key = group.heads or 0, group.key_length or 0
     padded = -(-tokens // _DELTA_CHUNK) * _DELTA_CHUNK * sequences
     floats = 4 * heads * key * (3 * _DELTA_CHUNK + 8)
     projected = 6 * heads * key + 3 * architecture.embedding_length
     line = f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens × {projected:,} × {width} bytes"
-    return padded * floats + tokens * sequences * projected * width, line
+    size = padded * floats + tokens * sequences * projected * width
+    return size, line, size

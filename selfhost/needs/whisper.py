@@ -14,18 +14,28 @@ from .tensors import checkpoint_tensors
 _SOURCE = "whisper.cpp 1.8.5, whisper_init_state in src/whisper.cpp; equal to the buffers it prints, tests/truth/whisper.json"
 # caches grow in steps of so many cells
 _STEP = 256
-# whisper-cli and whisper-server search with 5 beams (beam_size of whisper_full_default_params), and caches then have room for two
-# more (whisper_full_with_state)
+# whisper-cli searches with 5 beams (beam_size of whisper_full_default_params), and caches then have room for two more
+# (whisper_full_with_state)
 _BEAMS = 5
-# tokens read at once: half of 448 of the text before and three that ask for the task (whisper_full_with_state), as soon as the half
-# minutes before have left so much; of a first half minute as many as there are beams
-_PROMPT_TOKENS, _FIRST_TOKENS = 227, _BEAMS
+# of each beam a probability, its logarithm, a logit and a sorted pair for every word (whisper_decoder)
+_BEAM_BYTES = 28
+# the text before is read again with each half minute, half of 448 tokens at most, and with it four that ask for the task; alone these
+# are fewer than the beams (whisper_full_with_state). `_WRITTEN`: tokens that half a minute leaves, least, likely, most: of speech of 115
+# words a minute at 1.3 tokens a word, of 150 words with time stamps, and as many as it may write
+_TEXT_TOKENS, _TASK_TOKENS = 223, 4
+_WRITTEN = (75, 105, 220)
+_HALF_MINUTE = 30
+# a last piece so short is read without the text before
+_ALONE_SECONDS = 5
 # what every one of the four graphs takes by itself: nodes and tensors without data (WHISPER_MAX_NODES)
 _GRAPH_BYTES = 1_590_000
-# program, vocabulary and buffers outside ggml: 34 to 40 MB in runs of whisper-cli on two and four threads; at most with five minutes of
-# audio, which stays as it is read in 32 bits, with its spectrum
-_PROGRAM = (36_000_000, 30_000_000, 70_000_000)
+# what is left of runs of whisper-cli from tiny to medium: 18 to 22 MB on two threads, 24 to 25 on four, the default
+_PROGRAM = (24_000_000, 18_000_000, 28_000_000)
+# audio stays as it is read in 32 bits, with its spectrum
 _SAMPLES_PER_SECOND, _FRAMES_PER_SECOND = 16_000, 100
+# of unknown length: a sentence where what that leaves out is little, else as long as fills the text before; some minutes; ten
+_SHORT_SECONDS, _AUDIO_SECONDS = 10, (100, 200, 600)
+_LITTLE = 0.1
 _TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
 # mel filters and the token table of 52 thousand entries
 _HEADER_BYTES = 600_000
@@ -82,12 +92,33 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
         line = f"{low:,} to {high:,} bytes: the architecture is not known"
         rest = term("runtime", (low + high) // 2, How.ASSUMED, runtime.overhead_source, line, low=low, high=high)
         return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
-    likely, low, high = _PROGRAM
-    heard = 4 * 60 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * made.audio.mel_bins)
-    line = f"{likely:,} bytes; {low:,} to {high:,}, with some minutes of audio; each takes {heard:,} bytes"
-    program = term("runtime", likely, How.MEASURED, _SOURCE, line, low=low, high=high)
-    found = (weights, _cache(made, made.audio, asked.parallel), _compute(made, made.audio, made.vocabulary, asked.parallel), program)
+    if asked.audio_seconds is not None:
+        found = _terms(weights, made, made.audio, made.vocabulary, (asked.audio_seconds,) * 3, asked.parallel)
+        return Parts(files=files, terms=found, largest_file_bytes=files.bytes)
+    found = _terms(weights, made, made.audio, made.vocabulary, (_SHORT_SECONDS, *_AUDIO_SECONDS[1:]), asked.parallel)
+    low, high = sum(term.low_bytes for term in found), sum(term.high_bytes for term in found)
+    if high - low > _LITTLE * (high + low):
+        found = _terms(weights, made, made.audio, made.vocabulary, _AUDIO_SECONDS, asked.parallel)
     return Parts(files=files, terms=found, largest_file_bytes=files.bytes)
+
+
+def _terms(
+    weights: Term, made: Architecture, audio: Audio, vocabulary: int, seconds: tuple[int, int, int], states: int
+) -> tuple[Term, ...]:
+    """All of them; `seconds` of audio at least, likely and at most."""
+    return weights, _cache(made, audio, states), _compute(audio, vocabulary, seconds, states), _program(audio, seconds)
+
+
+def _program(audio: Audio, seconds: tuple[int, int, int]) -> Term:
+    """The program itself and what it keeps of the audio."""
+    each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
+    least, likely, most = seconds
+    line = f"{_PROGRAM[0]:,} bytes + {likely:,} seconds of audio × 4 bytes"
+    line += f" × ({_SAMPLES_PER_SECOND:,} samples + {_FRAMES_PER_SECOND} × {audio.mel_bins} bins)"
+    if least < most:
+        line += f"; of unknown length, {least:,} to {most:,} seconds: a minute takes {60 * each:,} bytes"
+    low, high = _PROGRAM[1] + least * each, _PROGRAM[2] + most * each
+    return term("runtime", _PROGRAM[0] + likely * each, How.MEASURED, _SOURCE, line, low=low, high=high)
 
 
 def _cells(tokens: int) -> int:
@@ -110,25 +141,42 @@ def _cache(made: Architecture, audio: Audio, states: int) -> Term:
     return term("kv_cache", size, How.COMPUTED, f"{_SOURCE}; {_BEAMS} beams, the default", line)
 
 
-def _compute(made: Architecture, audio: Audio, vocabulary: int, states: int) -> Term:
+def _read_tokens(seconds: tuple[int, int, int]) -> tuple[int, ...]:
+    """Least, likely and most tokens that the decoder reads at once, of audio of that length."""
+    least, likely, most = (max(0, (one - _ALONE_SECONDS - 1) // _HALF_MINUTE) for one in seconds)
+    # half minutes may end early, so that one more begins
+    pieces = (least, likely, most + (seconds[2] > _HALF_MINUTE))
+    texts = (min(_TEXT_TOKENS, number * written) for number, written in zip(pieces, _WRITTEN, strict=True))
+    return tuple(text + _TASK_TOKENS if text else _BEAMS for text in texts)
+
+
+def _compute(audio: Audio, vocabulary: int, seconds: tuple[int, int, int], states: int) -> Term:
     """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention, cross attention, decoder.
 
     The first convolution holds its input, those numbers unfolded in 16 bits, and two results; the encoder's widest moment is
-    a feed-forward of 4, its input, the normed input and the result before; the decoder's are logits of all tokens it may be given.
+    a feed-forward of 4, its input, the normed input and the result before. The decoder has room for logits of 448 tokens and for a
+    copy of them; of both are resident those of the tokens it reads at once. Beside the graphs lie the feed-forward's input in 16 bits
+    (ggml_graph_plan) and what each beam keeps of every word.
     """
-    wide, heard, tokens = audio.embedding_length, audio.positions, made.context_tokens or 448
+    wide, heard = audio.embedding_length, audio.positions
     frames = 2 * heard
     convolution = frames * (audio.mel_bins * (4 + 3 * 2) + 2 * wide * 4)
-    row, logits = heard * wide * 4, tokens * vocabulary * 4
-    size = convolution + 7 * row + row + logits + tokens * 2 * wide * 4 + 4 * _GRAPH_BYTES
+    row, of_a_token = heard * wide * 4, 2 * (wide + vocabulary) * 4
+    graphs = convolution + 8 * row + 4 * _GRAPH_BYTES
+    beside = 2 * row + _BEAMS * vocabulary * _BEAM_BYTES
+    tokens_read = _read_tokens(seconds)
+    least, likely, most = (states * (graphs + beside + read * of_a_token) for read in tokens_read)
+    read = tokens_read[1]
     line = (
         f"{frames:,} frames × ({audio.mel_bins:,} × 10 + 2 × {wide:,} × 4 bytes) + 8 × {heard:,} × {wide:,} × 4 bytes"
-        f" + {tokens:,} tokens × ({vocabulary:,} + 2 × {wide:,}) × 4 bytes + 4 × {_GRAPH_BYTES:,} bytes"
+        f" + 4 × {_GRAPH_BYTES:,} bytes + {heard:,} × 4 × {wide:,} × 2 bytes + {_BEAMS} beams × {vocabulary:,} × {_BEAM_BYTES} bytes"
+        f" + {times(read, 'token')} × 2 × ({wide:,} + {vocabulary:,}) × 4 bytes"
     )
     if states > 1:
         line = f"({line}) × {states:,}"
-    # of its rows of logits a prompt touches half, and as many of their copy; a release of 2026 holds five rows more
-    less = 2 * (_PROMPT_TOKENS - _FIRST_TOKENS) * vocabulary * 4
-    line += f"; as much is touched by a prompt of {_PROMPT_TOKENS:,} tokens, {less * states:,} bytes less in the first half minute"
-    low, high = size - less, size + 5 * row
-    return term("compute", size * states, How.COMPUTED, _SOURCE, line, low=low * states, high=high * states)
+    less = (read - _BEAMS) * of_a_token * states
+    if less:
+        line += f"; with the text before, without which audio of {_HALF_MINUTE} seconds takes {less:,} bytes less"
+    made_of = term("compute", likely, How.COMPUTED, _SOURCE, line, low=least, high=most)
+    # beside a GPU inputs are there twice: five rows more were printed with Vulkan
+    return made_of.replace(on_device=made_of.replace(high_bytes=most + 5 * row * states))

@@ -82,6 +82,7 @@ def _wanted(wanted: Wanted) -> dict[str, Any]:
         "min_tokens_per_second": wanted.asked.min_tokens_per_second,
         "parallel": wanted.asked.parallel,
         "kv_cache_type": wanted.asked.kv_cache_type,
+        "audio_seconds": wanted.asked.audio_seconds,
         "draft": wanted.asked.draft,
         "adapter": wanted.asked.adapter,
         "machines": list(map(str, wanted.machines)),

@@ -129,6 +129,7 @@ def workload(asked: Workload) -> dict[str, Any]:
         "context_tokens": asked.context_tokens,
         "parallel": asked.parallel,
         "kv_cache_type": asked.kv_cache_type,
+        "audio_seconds": asked.audio_seconds,
         "draft": asked.draft,
         "adapter": asked.adapter,
         "min_tokens_per_second": asked.min_tokens_per_second,

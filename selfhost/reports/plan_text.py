@@ -66,6 +66,8 @@ def _asked(plan: Plan) -> str:
         parts.append(f"{units.tokens(asked.context_tokens)} of context{each}")
     if asked.kv_cache_type not in (None, "f16"):
         parts.append(f"{asked.kv_cache_type} cache")
+    if asked.audio_seconds is not None:
+        parts.append(f"{units.duration(asked.audio_seconds)} of audio")
     if asked.task != "generate":
         parts.append(f"to {asked.task}")
     if asked.min_tokens_per_second:

@@ -97,6 +97,8 @@ def asked_words(verdict: Verdict) -> str:
         )
     if asked.kv_cache_type not in (None, "f16"):
         parts.append(f"{asked.kv_cache_type} cache")
+    if asked.audio_seconds is not None:
+        parts.append(f"{units.duration(asked.audio_seconds)} of audio")
     if asked.draft:
         parts.append("drafting with its own block" if asked.draft == "mtp" else f"{asked.draft} drafting")
     if asked.adapter:

@@ -1,0 +1,176 @@
+"""`vision_config` and `audio_config` of a config.json -> how large what the model sees or hears with is.
+
+The tensors of each kind stand in `specs/common/architectures.toml` under `[tower.*]` and `[seeing.*]`, whose header explains them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from ..facts import Record
+from .naming import clean
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# above any size in a config.json; and what the largest encoder of 2026 has a hundred times over
+_MAX_NUMBER = 1 << 32
+_MAX_PARAMETERS = 10**12
+# each tensor of a GGUF file starts at a multiple of as many bytes (general.alignment)
+_ALIGNMENT = 32
+_KEY = re.compile(r"(#?)([a-z_0-9]+)(?:\[(\d)\])?(?:\?(\w+))?")
+_SOURCE = "tensors of the transformers 5.23.0 class"
+
+
+class Encoders(Record):
+    """All encoders of a model with what joins them to the language model.
+
+    `type` is that of `Parameters`. `projector_bytes`: the tensors of the F16 file that llama.cpp's converter makes of them. `source`
+    says whose tensors they are.
+    """
+
+    type: str
+    parameters: int
+    projector_bytes: int
+    source: str
+
+
+class Untold(Exception):
+    """How large the encoders are does not follow from the file; the text names the key."""
+
+
+def encoders_of(values: Mapping[str, Any], text_width: int, architectures: Mapping[str, Any]) -> Encoders:
+    """What the config.json `values` describes beside a language model of that width. Raises `Untold`."""
+    kind = clean(values.get("model_type")).lower()
+    parts = architectures.get("seeing", {}).get(kind)
+    if parts is None:
+        raise Untold(f'model_type: what a model of type "{kind}" sees or hears with is not known')
+    there = [key for key, part in parts.items() if values.get(key) is not None and values.get(part.get("instead_of")) is None]
+    found = [_Part(key, parts[key], values, text_width, architectures) for key in there]
+    if not found:
+        raise Untold(f"{next(iter(parts))} is missing")
+    parameters = sum(part.parameters() for part in found)
+    if parameters > _MAX_PARAMETERS:
+        raise Untold(f"{next(iter(parts))} describes {parameters:.1e} parameters")
+    return Encoders(
+        type=found[0].type,
+        parameters=parameters,
+        projector_bytes=sum(part.projector_bytes() for part in found),
+        source=found[0].source,
+    )
+
+
+class _Part:
+    """One encoder, and every tensor of it as (how many, kind, sizes)."""
+
+    def __init__(
+        self, key: str, row: Mapping[str, Any], values: Mapping[str, Any], text_width: int, architectures: Mapping[str, Any]
+    ) -> None:
+        own = _described(key, row, values[key], architectures)
+        name = row.get("tower") or clean(own.get("model_type")).lower()
+        tower = architectures["tower"].get(name)
+        if tower is None:
+            raise Untold(f'{key}.model_type: the tensors of "{name}" are not known')
+        for only, wanted in row.get("only", {}).items():
+            if values.get(only) != wanted:
+                raise Untold(f"{only}: {_short(values.get(only))} is not understood")
+        kind = clean(values.get("model_type")).lower()
+        self.source = row.get("source", f"{_SOURCE} of {kind}")
+        self.sizes = {"text": text_width}
+        for size, text in {**tower["sizes"], **row.get("sizes", {})}.items():
+            self.sizes[size] = self.number(own, text, f"{key}.")
+        self.type = " ".join((kind, *(() if "tower" in row else (name,)), str(self.sizes["w"])))
+        for size, text in row.get("outer", {}).items():
+            self.sizes[size] = self.number(values, text, "")
+        for size, text in {**tower.get("derived", {}), **row.get("derived", {})}.items():
+            self.sizes[size] = self.value(text)
+        self.tensors = [self.tensor(text) for text in (*tower["tensors"], *row.get("tensors", ()))]
+        self.in_gguf = self.tensors + [self.tensor(text) for text in (*tower.get("in_gguf", ()), *row.get("in_gguf", ()))]
+
+    def number(self, values: Mapping[str, Any], text: str, where: str) -> int:
+        """What one of `sizes` or `outer` says: of the file where it has the key."""
+        keys, default = (part.strip() for part in text.split("="))
+        for found in map(_KEY.fullmatch, keys.split("|")):
+            how, name, place, wanted = ("", "", None, None) if found is None else found.groups()
+            value = values.get(name)
+            if value is None:
+                continue
+            if wanted is not None:
+                return int(value == wanted)
+            if isinstance(value, list):
+                index = int(place or 0)
+                value = len(value) if how else value[index] if place and index < len(value) else _same(value)
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+            if not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
+                raise Untold(f"{where}{name} is {_short(values[name])}, not one number")
+            return int(value)
+        return self.value(default)
+
+    def value(self, text: str) -> int:
+        """A sum of products and quotients of sizes and numbers."""
+        return sum(self.product(part) for part in text.split("+"))
+
+    def product(self, text: str) -> int:
+        first, *rest = re.split(r"([*/])", text)
+        found = self.atom(first)
+        for sign, name in zip(rest[::2], rest[1::2], strict=True):
+            factor = self.atom(name)
+            if sign == "/" and not factor:
+                raise Untold(f"{name} of the encoder is 0")
+            found = found * factor if sign == "*" else found // factor
+        return found
+
+    def atom(self, text: str) -> int:
+        return int(text) if text.lstrip("-").isdigit() else self.sizes[text]
+
+    def tensor(self, text: str) -> tuple[int, str, tuple[int, ...]]:
+        words = text.split()
+        times = 1 if words[0] in _LAYOUTS else self.value(words.pop(0))
+        return times, words[0], tuple(self.value(word) for word in words[1:])
+
+    def parameters(self) -> int:
+        return sum(times * size for times, kind, sizes in self.tensors for size, _ in _LAYOUTS[kind](*sizes))
+
+    def projector_bytes(self) -> int:
+        return sum(
+            times * -(-size * width // _ALIGNMENT) * _ALIGNMENT
+            for times, kind, sizes in self.in_gguf
+            for size, width in _LAYOUTS[kind](*sizes)
+        )
+
+
+# elements of each tensor and its bytes per element in a projector file (conversion/base.py: one row is never in 16 bits)
+_LAYOUTS: Mapping[str, Callable[..., tuple[tuple[int, int], ...]]] = {
+    "matrix": lambda rows, columns: ((rows * columns, 2),),
+    "linear": lambda rows, columns: ((rows * columns, 2), (columns, 4)),
+    "table": lambda rows, columns: ((rows * columns, 4),),
+    "vector": lambda length: ((length, 4),),
+    "norm": lambda length: ((length, 4), (length, 4)),
+}
+
+
+def _described(key: str, row: Mapping[str, Any], own: Any, architectures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of an encoder: the part itself, or those of the published encoder that it names."""
+    if isinstance(own, dict) and "named" in row:
+        key, own = f"{key}.{row['named']}", own.get(row["named"])
+    if isinstance(own, str):
+        known: Mapping[str, Any] | None = architectures["named_encoder"].get(own)
+        if known is None:
+            raise Untold(f"{key}: the tensors of {_short(own)} are not known")
+        return known
+    if not isinstance(own, dict):
+        raise Untold(f"{key} is {_short(own)}, and says no sizes")
+    return own
+
+
+def _same(values: list[Any]) -> Any:
+    """The one value of a list of the same ones."""
+    return values[0] if values and all(value == values[0] for value in values) else None
+
+
+def _short(value: Any) -> str:
+    return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
