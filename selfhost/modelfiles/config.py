@@ -67,7 +67,9 @@ _GGUF: Mapping[str, str] = {
     "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
     "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
-    "granite": "granite", "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe",
+    "granite": "granite", "granitemoe": "granitemoe",
+    "granitemoeshared": "granitemoe", "internlm3": "llama", "solar_open": "glm4moe", "granitemoehybrid": "granitehybrid",
+    "hunyuan_v1_moe": "hunyuan-moe",
     "hunyuan": "hunyuan-moe", "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2", "kimi_linear": "kimi-linear",
     "lfm2": "lfm2", "lfm2_moe": "lfm2moe", "llama": "llama", "llava": "llama", "llama4": "llama4", "llama4_text": "llama4",
     "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2", "minimax_m3": "minimax-m3", "ministral3": "mistral3",
@@ -93,14 +95,19 @@ _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
 )
 # model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
-    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "electra": "electra", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo",
-    "gptj": "gptj", "helium": "helium", "mllama_text_model": "mllama", "ministral": "ministral", "mpnet": "mpnet",
-    "openai-gpt": "openai-gpt", "opt": "opt", "persimmon": "persimmon", "whisper": "whisper", "xglm": "xglm",
+    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "electra": "electra",
+    "ernie": "bert", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox", "gptj": "gptj",
+    "helium": "helium", "internlm": "internlm", "iquestcoder": "llama", "megatron-bert": "megatron-bert", "mimo": "qwen2",
+    "ministral": "ministral", "mixformer-sequential": "phi2", "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat",
+    "openai-gpt": "openai-gpt", "opt": "opt", "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert",
+    "roberta-prelayernorm": "roberta-prelayernorm", "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm",
+    "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
 }  # fmt: skip
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
     "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2,
-    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "olmo3": 4, "exaone4": 4, "afmoe": 4,
+    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "vaultgemma": 2,
+    "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
 # all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
 _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
@@ -108,7 +115,7 @@ _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
+    "whisper", "mpt", "smollm3", "minicpm", "minicpm3", "phi3small",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
@@ -120,7 +127,8 @@ _UNTIED = frozenset({
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
     "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
-    "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+"bailing_moe_v2", "mimo", "internlm", "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5",
+    "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
 })  # fmt: skip
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
@@ -137,7 +145,7 @@ _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, a
 _NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
 
 # width of the token table, in classes that have one of their own
-_TABLE = ("embedding_size", "word_embed_proj_dim")
+_TABLE = ("embedding_size", "input_embedding_size", "word_embed_proj_dim")
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
 _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
@@ -1400,12 +1408,25 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "glm4_moe": {"attention_bias": ("attention_bias",)},
     "seed_oss": {"attention_bias": ("attention_bias",)},
     "helium": {"attention_bias": ("attention_bias",)},
+    "internlm": {"bias": ("attention_bias", "attention_output_bias")},
+    "solar_open": {"attention_bias": ("attention_bias",)},
+    "mimo": {"attention_bias": ()},
     "nemotron_h": {"mlp_bias": ()},
+    "phi3small": {"attention_bias": ()},
     "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},
     "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
 }
 # classes whose first two positions belong to no token, as padding_idx is 1
-_POSITIONS_LEFT = ("roberta", "xlm-roberta", "camembert", "mpnet", "jina_bert_v3")
+_POSITIONS_LEFT = (
+    "roberta",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+    "data2vec-text",
+    "camembert",
+    "mpnet",
+    "jina_bert_v3",
+)
 # what classes have otherwise than their row, whatever the file says
 _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
     "distilbert": {"lacks": ("token_types", "pooler")},
@@ -1467,6 +1488,7 @@ _FOUR_WIDE = frozenset(
         "bloom",
         "mpt",
         "gpt_bigcode",
+        "mixformer-sequential",
         "falcon",
         "refinedweb",
         "refinedwebmodel",
