@@ -123,4 +123,4 @@ def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: 
         if not (weighed and remembered):
             assert {"architecture", "architecture.attention", "parameters.total"} & found.spec.unknown.keys()
     # most of them follow: to say unknown is not the way out
-    assert followed > 0.7 * len(entry["changes"])
+    assert 2 * followed > len(entry["changes"])

@@ -911,8 +911,8 @@ def test_a_convolution_that_remembers_nothing_is_no_traceback(tmp_path: Path) ->
     """A reduced Jamba on Hugging Face has mamba_d_conv 1: its state is the scan's alone, 4 × 4,096 floats for each of 3 layers."""
     path = config(
         tmp_path, model_type="jamba", hidden_size=2048, num_hidden_layers=4, num_attention_heads=8, attn_layer_period=4,
-        attn_layer_offset=2, expert_layer_period=2, expert_layer_offset=1, num_experts=2, num_experts_per_tok=1, mamba_d_conv=1, mamba_d_state=4, mamba_expand=2,
-        mamba_dt_rank=256, mamba_conv_bias=True, mamba_proj_bias=False,
+        attn_layer_offset=2, expert_layer_period=2, expert_layer_offset=1, num_experts=2, num_experts_per_tok=1, mamba_d_conv=1,
+        mamba_d_state=4, mamba_expand=2, mamba_dt_rank=256, mamba_conv_bias=True, mamba_proj_bias=False,
     )  # fmt: skip
     needs = needs_of(read_local(path, ROWS).spec, Catalogue.open().runtime("llama.cpp"), Workload(context_tokens=2048), ROWS)
     assert needs.memory is not None

@@ -95,13 +95,13 @@ _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
 )
 # model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
-    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "electra": "electra",
-    "ernie": "bert", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox", "gptj": "gptj",
-    "helium": "helium", "internlm": "internlm", "iquestcoder": "llama", "megatron-bert": "megatron-bert", "mimo": "qwen2",
-    "ministral": "ministral", "mixformer-sequential": "phi2", "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat",
-    "openai-gpt": "openai-gpt", "opt": "opt", "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert",
-    "roberta-prelayernorm": "roberta-prelayernorm", "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm",
-    "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
+    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "deberta-v2": "deberta-v2",
+    "electra": "electra", "ernie": "bert", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
+    "gptj": "gptj", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
+    "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
+    "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "openai-gpt": "openai-gpt", "opt": "opt",
+    "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
+    "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm", "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
 }  # fmt: skip
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
@@ -111,24 +111,18 @@ _FULL_EVERY: Mapping[str, int] = {
 }  # fmt: skip
 # all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
 _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
-# classes whose output matrix is the token table where the file does not say (transformers configuration classes)
+# classes not in classes.json whose output matrix is the token table where the file does not say, and those whose is not
 _TIED = frozenset({
-    "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
-    "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "minicpm3", "phi3small",
+    "gemma3", "gemma3n", "gemma4", "refinedweb", "refinedwebmodel", "whisper", "minicpm", "minicpm3", "phi3small",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
 _UNTIED = frozenset({
-    "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
-    "qwen2_5_vl", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "phi", "phi-msft", "phi3", "phi3_v",
-    "phimoe", "gptj", "gpt_neox", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek", "kimi_k2", "kimi_linear", "glm4",
-    "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
-    "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
-    "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
-"bailing_moe_v2", "mimo", "internlm", "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5",
-    "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "qwen2_vl", "qwen2_5_vl", "qwen3_vl_text", "phi-msft", "phi3_v", "deepseek", "kimi_k2", "kimi_linear", "llama4", "mllama_text_model",
+    "chatglm", "internlm2", "minimax_m3", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse", "dbrx", "orion", "mamba2",
+    "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe", "bailing_moe_v2", "mimo", "internlm",
+    "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text",
+    "bailing_moe_v3",
 })  # fmt: skip
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
@@ -556,6 +550,9 @@ class _Config:
         audio = self.audio()
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
+        positions = self.relative_positions() if row is not None and row.get("relative_positions") else None
+        if row is not None and row.get("positions") and not row.get("position_offset"):
+            positions = context
         slices, altup = self.number("hidden_size_per_layer_input"), self.number("altup_num_inputs")
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
@@ -622,7 +619,7 @@ class _Config:
             recurrent=grouped(state),
             feed_forward=grouped(feed_forward),
             table_length=table,
-            positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
+            positions=positions,
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
             per_layer_embedding_length=slices or None,
@@ -1276,6 +1273,20 @@ class _Config:
         """None where the rows of the token table are as wide as the layers."""
         found = self.number(*(key for key in _TABLE if self.reads(key) and self.known)) if self.known else None
         return found if found and found != width else None
+
+    def relative_positions(self) -> int:
+        """Rows of DeBERTa's table of distances. The ways to attend that need more matrices than that of its third version are refused."""
+        third: Mapping[str, Any] = {
+            "relative_attention": True, "share_att_key": True, "position_biased_input": False, "norm_rel_ebd": "layer_norm",
+        }  # fmt: skip
+        for key, value in third.items():
+            if self.get(key) != value:
+                raise _Unclear(f"{key} is {_short(self.text.get(key))}: not understood")
+        if self.number("type_vocab_size") or self.number("conv_kernel_size"):
+            raise _Unclear("type_vocab_size, conv_kernel_size: not understood")
+        buckets, most = self.get("position_buckets"), self.get("max_relative_positions")
+        reach = next((each for each in (buckets, most) if isinstance(each, int) and each > 0), None)
+        return 2 * (reach or self.needed("max_position_embeddings"))
 
     def deepstack(self) -> int | None:
         """Layers that get a vision feature each; none without pictures."""

@@ -64,6 +64,7 @@ class ArchitectureRow(Record):
     wide_gates: bool = False
     pooler: bool = False
     relative_buckets: int = 0
+    relative_positions: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
@@ -218,6 +219,9 @@ class _Builder:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
             self.add("token_embd_norm", beside, bias=row.norm_bias)
+        if row.relative_positions:
+            self.add("rel_embd", width, model.positions or 0)
+            self.add("rel_embd_norm", width, bias=True)
         if row.relative_buckets:
             self.add("attn_rel_b", model.heads or 0, row.relative_buckets)
         if row.pooler and not self.gguf:
