@@ -28,7 +28,7 @@ MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
 ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
-RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "convolution")
+RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 HOW = ("exact", "computed", "measured", "stated", "assumed")
@@ -103,6 +103,7 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "mamba2": ("inner_length", "state_length", "heads", "groups", "convolution"),
     "delta": ("key_heads", "heads", "key_length", "value_length", "convolution"),
     "kda": ("heads", "key_length", "convolution"),
+    "lightning": ("heads", "key_length"),
     "convolution": ("convolution",),
 }
 _RECURRENT_SIZES = (
@@ -260,6 +261,7 @@ class Architecture(Record):
     token_types: int | None = None
     output_matrix: bool = True
     cache_layers: int | None = None
+    stored_layers: int | None = None
     per_layer_embedding_length: int | None = None
     altup_inputs: int | None = None
     deepstack_layers: int | None = None
@@ -937,6 +939,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         token_types=table.integer("token_types", minimum=1),
         output_matrix=table.boolean("output_matrix") is not False,
         cache_layers=table.integer("cache_layers", minimum=1, maximum=layers or MAX_LAYERS),
+        stored_layers=table.integer("stored_layers", minimum=1, maximum=layers or MAX_LAYERS),
         per_layer_embedding_length=table.integer("per_layer_embedding_length", minimum=1),
         altup_inputs=table.integer("altup_inputs", minimum=1),
         deepstack_layers=table.integer("deepstack_layers", minimum=1, maximum=layers or MAX_LAYERS),
@@ -1100,7 +1103,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     query_key_norm = line.string("query_key_norm", choices=QUERY_KEY_NORMS)
     line.close()
     if kind is not None:
-        _only_with(line, ("window_tokens",), kind in ("sliding", "compressed"), 'kind = "sliding" or "compressed"')
+        _only_with(line, ("window_tokens",), kind in ("sliding", "latent", "compressed"), 'kind = "sliding", "latent" or "compressed"')
         _only_with(line, ("latent_length", "rope_length"), kind in ("full", "latent"), 'kind = "full" or "latent"')
         others = kind in ("full", "latent", "compressed")
         _only_with(line, ("query_latent_length", *_INDEXER_KEYS), others, 'kind = "full", "latent" or "compressed"')

@@ -52,8 +52,8 @@ _GGUF: Mapping[str, str] = {
     "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
-    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
-    "bailing_moe_v3": "bailingmoe3",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1", "dots3_note": "dots3note",
+    "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
@@ -82,7 +82,8 @@ _GGUF: Mapping[str, str] = {
     "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
-    "panguembedded": "pangu-embedded", "plamo": "plamo",
+    "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
+    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige", "plm": "plm",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -109,7 +110,7 @@ _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3",
+    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3", "plamo3",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
@@ -120,9 +121,12 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
-    "deepseek_v4", "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
+    "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
+# classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
+_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
@@ -159,6 +163,7 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
+    "mlp_hidden_size",
     "dense_intermediate_size",
     "d_ff",
 )
@@ -171,7 +176,7 @@ _USED = (
 # classes that have a bias for each expert whatever the file says
 _ROUTER_BIAS = frozenset({
     "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
-    "afmoe", "laguna", "hy_v3",
+    "afmoe", "laguna", "hy_v3", "dots3_note",
 })  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
@@ -198,7 +203,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|attention_gate_type|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -368,6 +373,7 @@ class _Config:
             self.kind = "bailing_moe_v3"
             self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
             self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
+        self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
         self.known = {} if self.kind in _OWN_CODE else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
@@ -538,7 +544,8 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
-        encoder = bool(row and row.get("encoder"))
+        loops = self.loops()
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         tied = self.tied()
         if tied is None and encoder:
             # no encoder has an output matrix
@@ -595,7 +602,6 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
-        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -603,7 +609,7 @@ class _Config:
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
             plain_parts=stored.plain_parts,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
@@ -612,13 +618,14 @@ class _Config:
             context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
             tied_embeddings=bool(tied) and not encoder,
             output_matrix=not encoder and not self.headless(),
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=grouped(state),
-            feed_forward=grouped(feed_forward),
+            feed_forward=grouped(feed_forward * loops),
             table_length=table,
             positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
+            stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
             altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
             deepstack_layers=self.deepstack(),
@@ -660,6 +667,18 @@ class _Config:
             fail(self.path, f"is no usable config.json: {found:,} layers", f"the most that any model has is far below {MAX_LAYERS:,}")
         return found
 
+    def loops(self) -> int:
+        """How often the layers are run through, each time with a cache of their own."""
+        if self.kind != "nanbeige":
+            return 1
+        odd = [key for key in _LOOPS if self.flag(key)]
+        if odd:
+            raise _Unclear(f"{listed(odd)}: not understood")
+        loops = self.positive("num_loops") or 1
+        if self.layers * loops > MAX_LAYERS:
+            raise _Unclear(f"num_loops is {loops:,}, and there are {self.layers:,} layers")
+        return loops
+
     # -------- which layer is what
 
     def layer_kinds(self) -> list[str]:
@@ -669,7 +688,10 @@ class _Config:
         if self.kind == "deepseek_v4":
             self.asked.add("compress_ratios")
             return ["compressed"] * layers
-        if self.get("compress_ratios") or self.get("attn_type_list"):
+        types = self.per_layer("attn_type_list")
+        if types and self.kind in ("minimax_text_01", "minimax_m1"):
+            return ["full" if item == 1 else "lightning" for item in types]
+        if self.get("compress_ratios") or types:
             raise _Unclear(
                 "compress_ratios: compressed attention is not understood"
                 if self.get("compress_ratios")
@@ -722,6 +744,9 @@ class _Config:
 
     def named_kind(self, name: Any) -> str:
         found = _NAMES.get(name) if isinstance(name, str) else None
+        if self.kind == "hy_v4" and name == "sparse_attention":
+            # latent attention to cells that an indexer chooses: indexer_types says where
+            return "full"
         if found is None:
             raise _Unclear(f"layer_types: {_short(name)} is not understood")
         # transformers 5 writes "linear_attention" where the published files of these have "mamba"
@@ -768,11 +793,14 @@ class _Config:
             # transformers 5 adds a sliding_window of half that, which is what lies on either side
             self.asked.update(("sliding_window", "global_attn_every_n_layers"))
             return self.number("local_attention") or None
-        keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        keys: tuple[str, ...] = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        if self.kind == "dots3_note":
+            # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570 takes the other)
+            keys = "sliding_window_size", "sliding_window"
         window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
-        if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
+        if self.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and self.get("sliding_window", "sliding_window_size") is None:
             # other models have these two keys for something else
             window = None
         if self.text.get("use_sliding_window") is False:
@@ -820,8 +848,9 @@ class _Config:
         if kind == "compressed":
             return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
-        if latent and kind == "full" and self.text.get("use_mla") is not False:
-            return self.latent(number, latent, heads)
+        near = self.number("swa_kv_lora_rank") if kind == "sliding" else None
+        if (near or (latent and kind == "full")) and self.text.get("use_mla") is not False:
+            return self.latent(number, near or latent or 0, heads, "swa_" if near else "")
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
         stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
         if not stated and width % heads:
@@ -931,22 +960,25 @@ class _Config:
             return 1
         return stated or heads
 
-    def latent(self, number: int, latent: int, heads: int) -> Attention:
-        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla"))
+    def latent(self, number: int, latent: int, heads: int, near: str = "") -> Attention:
+        """`near`: what the keys of layers with a window begin with, which have no indexer."""
+        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
         types = self.per_layer("indexer_types")
-        own = types is None or types[number] == "full"
+        own = not near and (types is None or types[number] == "full")
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
+        heads = (self.number("swa_num_attention_heads") if near else None) or heads
         return Attention(
             kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
+            key_length=self.needed(f"{near}qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
-            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
+            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed(f"{near}v_head_dim"),
+            window_tokens=self.window() if near else None,
             latent_length=latent,
-            query_latent_length=self.number("q_lora_rank") or None,
-            rope_length=self.needed("qk_rope_head_dim"),
+            query_latent_length=self.number(f"{near}q_lora_rank") or None,
+            rope_length=self.needed(f"{near}qk_rope_head_dim"),
             indexer_heads=indexer if indexer and length and own else None,
             indexer_length=length if indexer and length and own else None,
         )
@@ -964,6 +996,8 @@ class _Config:
                 key_length=self.needed("linear_key_head_dim"),
                 value_length=self.needed("linear_value_head_dim"),
             )
+        if kind == "lightning":
+            return Recurrent(kind=kind, layers=(), heads=self.needed(*_HEADS), key_length=self.needed("head_dim"))
         if kind == "kda":
             return Recurrent(
                 kind=kind,
@@ -1072,6 +1106,7 @@ class _Config:
             "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
         )
         number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        self.asked.add("shared_moe_mode")
         if number == 0:
             return None
         if self.kind in ("llama4", "llama4_text"):
@@ -1270,6 +1305,9 @@ class _Config:
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
         name, mapped = _class_of(self.outer), self.outer.get("auto_map")
+        if self.kind == "dream":
+            # its bare class generates
+            return False
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
@@ -1450,12 +1488,19 @@ _OWN_CODE = frozenset(
         "phi3_v",
         "plamo",
         "plamo2",
+        "plamo3",
+        "plm",
         "qwen",
+        "spark2_5",
         "xverse",
     }
 )
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
-_UNPACKED = frozenset({"minicpm3"})
+_UNPACKED = frozenset({"minicpm3", "plm"})
+# what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
+_LOOPS = (
+    "enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc", "enable_depth_attention", "emb_neighbor_num",
+)  # fmt: skip
 # whose files may name one expert, and mean a dense feed-forward
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
@@ -1467,7 +1512,7 @@ _VISION = frozenset({
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
 _ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
-_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
+_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",

@@ -124,6 +124,8 @@ _GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
+# whose header may say one expert, and mean a dense feed-forward (src/llama-model.cpp, load_hparams)
+_ONE_EXPERT = frozenset({"hunyuan-dense", "hunyuan_vl"})
 _DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 
 
@@ -563,6 +565,8 @@ class _Model:
     def refuse_other_experts(self) -> None:
         """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
         experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
+        if experts == 1 and self.name in _ONE_EXPERT:
+            return
         stored = {shape[2] for name, shape in self.shapes.items() if name.endswith("ffn_down_exps.weight") and len(shape) == 3}
         if used > experts or (stored and stored != {experts}):
             there = f", and its tensors hold {max(stored):,}" if stored else ""
@@ -634,23 +638,29 @@ class _Model:
             shared = max(0, layers - _GEMMA3N_CACHE_LAYERS)
         if shared >= layers:
             self.damaged(f"all {layers:,} layers read the cache of an earlier one")
+        feed_forward = self.feed_forward(width)
+        # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
+        loops = self.number("num_loops") or 1
+        if layers * loops > MAX_LAYERS:
+            self.damaged(f"{loops:,} runs through {layers:,} layers")
         made = Architecture(
             row=self.name,
             runs_in_gguf=True,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=heads,
             vocabulary=vocabulary,
             context_tokens=context or None,
             tied_embeddings="output.weight" not in self.shapes and not embeds,
             output_matrix=not embeds,
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=tuple(group for found in state.values() for group in grouped(found)),
-            feed_forward=grouped(self.feed_forward(width)),
+            feed_forward=grouped(feed_forward * loops),
             # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
             positions=rows + 2 if rows and token_types == 1 else rows,
             token_types=token_types,
             cache_layers=layers - shared if shared else None,
+            stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
             altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
@@ -680,6 +690,8 @@ class _Model:
             return "convolution"
         if self.has(layer, "ssm_conv1d_q.weight"):
             return "kda"
+        if self.name == "minimax-01" and self.has(layer, "attn_norm_2.weight"):
+            return "lightning"
         if self.has(layer, "ssm_conv1d.weight"):
             if self.name in _DELTA or self.has(layer, "ssm_alpha.weight", "ssm_ba.weight"):
                 return "delta"
@@ -701,6 +713,10 @@ class _Model:
     def state(self, kind: str, layer: int) -> Recurrent:
         if kind == "convolution":
             return Recurrent(kind=kind, layers=(), convolution=self.needed("shortconv.l_cache"))
+        if kind == "lightning":
+            return Recurrent(
+                kind=kind, layers=(), heads=self.needed("attention.head_count"), key_length=self.needed("attention.key_length")
+            )
         taps = self.needed("ssm.conv_kernel")
         if kind == "kda":
             return Recurrent(
@@ -728,7 +744,7 @@ class _Model:
         def keeps(kind: str) -> bool:
             return kind in state and state[kind][layer] is not None
 
-        if keeps("kda"):
+        if keeps("kda") or keeps("lightning"):
             return False
         if keeps("delta"):
             return self.has(layer, "attn_k.weight", "attn_q.weight")
@@ -755,7 +771,7 @@ class _Model:
         value = self.number("attention.value_length") or width // heads
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
-            return self.latent(layer, latent, heads)
+            return self.latent(layer, latent, heads, window)
         ratios = self.per_layer("attention.compress_ratios", self.layers)
         if ratios is not None:
             return self.compressed(layer, heads, ratios[layer], window)
@@ -793,10 +809,14 @@ class _Model:
             indexer_length=indexer_length,
         )
 
-    def latent(self, layer: int, latent: int, heads: int) -> Attention:
-        rope, whole = self.needed("rope.dimension_count"), self.needed("attention.key_length_mla")
+    def latent(self, layer: int, latent: int, heads: int, window: int | None) -> Attention:
+        """Layers with a window may be of other sizes than the rest."""
+        keys = "key_length_mla", "value_length_mla"
+        if window is not None and self.number("attention.kv_lora_rank_swa"):
+            latent, keys = self.needed("attention.kv_lora_rank_swa"), ("key_length_mla_swa", "value_length_mla_swa")
+        rope, whole, value = self.needed("rope.dimension_count"), *(self.needed(f"attention.{key}") for key in keys)
         if rope >= whole:
-            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length_mla")
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.{keys[0]}")
         indexer_heads, indexer_length = self.indexer(layer)
         return Attention(
             kind="latent",
@@ -804,7 +824,8 @@ class _Model:
             heads=heads,
             kv_heads=heads,
             key_length=whole - rope,
-            value_length=self.needed("attention.value_length_mla"),
+            value_length=value,
+            window_tokens=window,
             latent_length=latent,
             query_latent_length=self.number("attention.q_lora_rank") or None,
             rope_length=rope,
@@ -906,7 +927,7 @@ class _Model:
         norm = self.query_key_norm(made)
         if norm is not None and norm != (row.get("query_key_norm") or "none"):
             found["query_key_norm"] = norm
-        if any(name.endswith("attn_norm_2.weight") for name in self.shapes):
+        if not made.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
             found["parallel_norms"] = 2
         factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
         if factors is not None and factors != row.get("rope_factors"):

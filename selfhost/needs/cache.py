@@ -39,7 +39,7 @@ class CacheGroup(Record):
 
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders and for models that keep a state alone."""
-    if row is not None and row.encoder:
+    if row is not None and row.encoder and not row.unused_cache:
         return ()
     made = []
     for group in architecture.attention:
@@ -55,7 +55,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
                 made.append(_rows_of(len(owning), group.key_length + indexed, tokens_per_row=group.compression))
         elif group.kind == "latent":
             size = (group.latent_length or 0) + (group.rope_length or 0)
-            made.append(CacheGroup(layers=len(owning), kv_heads=1, key_length=size, value_length=0, latent=True, indexer_elements=indexer))
+            made.append(_rows_of(len(owning), size, window_tokens=group.window_tokens, indexer_elements=indexer))
         else:
             window = group.window_tokens if group.kind == "sliding" and not (row is not None and row.window_masks) else None
             made.append(
@@ -71,7 +71,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     return tuple(made)
 
 
-def _rows_of(layers: int, length: int, window_tokens: int | None = None, tokens_per_row: int = 1) -> CacheGroup:
+def _rows_of(layers: int, length: int, window_tokens: int | None = None, tokens_per_row: int = 1, indexer_elements: int = 0) -> CacheGroup:
     """Rows that are key and value in one."""
     return CacheGroup(
         layers=layers,
@@ -80,6 +80,7 @@ def _rows_of(layers: int, length: int, window_tokens: int | None = None, tokens_
         value_length=0,
         window_tokens=window_tokens,
         latent=True,
+        indexer_elements=indexer_elements,
         tokens_per_row=tokens_per_row,
     )
 
@@ -91,6 +92,11 @@ class State(Record):
     convolution: int
     memory: int
     arithmetic: str
+
+    @property
+    def first(self) -> int:
+        """Elements of what a layer reads first."""
+        return self.convolution or self.memory
 
 
 def states(architecture: Architecture) -> tuple[State, ...]:
@@ -131,6 +137,8 @@ def _state(group: Recurrent, width: int) -> State:
             parts = (taps * width, 0, f"{taps} × {width:,}")
         case "kda":
             parts = (3 * taps * heads * key, heads * key * key, f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})")
+        case "lightning":
+            parts = (0, heads * key * key, f"{heads} heads × {key} × {key}")
         case "delta":
             inner, keys = heads * value, (group.key_heads or 0) * key
             parts = (taps * (inner + 2 * keys), key * inner, f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})")

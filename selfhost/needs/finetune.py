@@ -409,12 +409,14 @@ def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, w
         norm += 4 if row.name.startswith("gemma") else width
     for group in checkpoint_tensors(architecture, row):
         sides = _linear(group)
+        # those that run through the weights of an earlier one keep what they read all the same
+        layers = tuple(n + again for again in range(0, number, architecture.stored_layers or number) for n in group.layers)
         if group.shape == (hidden,) and "norm" in group.name and group.name.endswith(".weight"):
-            add(group.layers, norm * hidden)
+            add(layers, norm * hidden)
         elif sides is not None and not trains_all:
             # peft casts the input of each adapted layer to float32 for itself; under autocast the copy has 16 bits
             copied = (0 if "attn_v_b" in group.name else sides[0]) + rank
-            add(group.layers, 4 * copied, 2 * copied)
+            add(layers, 4 * copied, 2 * copied)
     for attention in architecture.attention:
         size = _attention(attention, architecture, row, trains_all, width, norm)
         heads = attention.heads * scores

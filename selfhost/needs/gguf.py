@@ -60,8 +60,6 @@ _LARGEST_VOCABULARY = 262_144
 _BEFORE_THE_END = (llamacpp.MICRO_BATCH_TOKENS + 4, 4)
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
-# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
-_INDEXER_VALUES = frozenset({"minimax-m3"})
 # architectures whose compute buffer was measured
 _MEASURED = frozenset({
     "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deci", "deepseek2", "deepseek32",
@@ -363,6 +361,12 @@ def _cache(
     groups = llamacpp.groups_of(architecture, row)
     if not groups:
         return []
+    if runtime.flash_attention and row.stops_with_flash:
+        return Unread(
+            fact="memory.kv_cache",
+            reason=f"llama.cpp stops at {row.name} while flash attention is on, as it is unless told",
+            remedy="start it with --flash-attn off, or judge llama-cpp-python, which leaves it off",
+        )
     if not runtime.flash_attention and asked.value_type not in ("f16", "f32", "bf16"):
         return Unread(
             fact="memory.kv_cache",
@@ -398,10 +402,8 @@ def _cache(
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             lines.append(f"{times(group.layers, 'layer')} × {wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens{ending}")
         if group.indexer_elements:
-            indexed = row_bytes(asked.key_type, group.indexer_elements)
-            both = architecture.row in _INDEXER_VALUES
-            indexed += row_bytes(asked.value_type, group.indexer_elements) if both else 0
-            size += room.full * room.streams * group.layers * indexed
+            both = architecture.row in llamacpp.INDEXER_VALUES
+            size += llamacpp.indexer_bytes(architecture, group, room, asked.key_type, asked.value_type)
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             shape = f"{'2 × ' if both else ''}{group.indexer_elements:,} × {_TYPE_BYTES[asked.key_type]}"
             lines.append(f"{times(group.layers, 'layer')} × {shape} of the indexer × {room.full:,} tokens{ending}")
@@ -720,10 +722,14 @@ def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
         return made, []
-    plain, side = encoder.plain_bytes, min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
-    line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
-    if encoder.largest_bytes > plain:
-        line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
+    plain = encoder.plain_bytes
+    if encoder.largest_pixels is None:
+        line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most, none without any"
+    else:
+        side = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
+        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
+        if encoder.largest_bytes > plain:
+            line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:

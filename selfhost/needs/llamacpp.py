@@ -21,12 +21,14 @@ MICRO_BATCH_TOKENS = 512
 """`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
 
 _CELL_STEP = 256
+# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
+INDEXER_VALUES = frozenset({"minimax-m3"})
 # rows that a token of DeepSeek V4 looks at: index_topk of its config.json
 _CHOSEN_ROWS = 512
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
 _WINDOWED = frozenset({
     "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa",
-    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35",
+    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35", "dots3note",
 })  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
 _UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
@@ -132,6 +134,13 @@ def cache_bytes(
         for group in groups
     )  # fmt: skip
     return size + room.full * room.streams * idle_layers(architecture) * row_bytes(value_type, widest or 0)
+
+
+def indexer_bytes(architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str) -> int:
+    """What sparse indexers keep beside the cache of these layers."""
+    size = row_bytes(key_type, group.indexer_elements)
+    size += row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
+    return room.full * room.streams * group.layers * size
 
 
 def idle_layers(architecture: Architecture) -> int:

@@ -37,6 +37,7 @@ class ArchitectureRow(Record):
     window_masks: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
+    rope_key_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -54,12 +55,13 @@ class ArchitectureRow(Record):
     projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
+    gains: bool = False
+    visual_experts: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
-    hyper_connections: bool = False
+    hyper_connections: int = 0
     hashed_experts: bool = False
-    shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
     wide_gates: bool = False
@@ -73,6 +75,8 @@ class ArchitectureRow(Record):
     relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
+    unused_cache: bool = False
+    stops_with_flash: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
     norms_of_parts: bool = False
@@ -167,9 +171,9 @@ class _Builder:
 
     def add(self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False) -> None:
         """`layers` None: a tensor outside the blocks; (): no layer has it."""
-        if layers == ():
+        where = () if layers is None else self.stored(layers)
+        if layers is not None and not where:
             return
-        where = layers or ()
         if self.row.stacks and layers is not None:
             for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
                 short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
@@ -180,8 +184,14 @@ class _Builder:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
-        if layers:
-            self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+        where = self.stored(layers)
+        if where:
+            self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
+
+    def stored(self, layers: tuple[int, ...]) -> tuple[int, ...]:
+        """Of these the layers that do not run through the weights of an earlier one."""
+        limit = self.architecture.stored_layers
+        return layers if limit is None else tuple(layer for layer in layers if layer < limit)
 
     def plain_outside(self, name: str, *shape: int) -> None:
         self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
@@ -252,10 +262,13 @@ class _Builder:
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
-        if row.layer_scale and self.gguf:
+        if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
             self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
+        if row.gains:
+            for name in ("attn_output", "ffn_down"):
+                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -279,14 +292,14 @@ class _Builder:
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
         if row.hyper_connections and inputs:
-            mixed = (2 + inputs) * inputs
+            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
             self.add("output_hc_fn", inputs * width, inputs)
             self.add("output_hc_base", inputs)
             self.add("output_hc_scale", 1)
             for part in ("attn", "ffn"):
                 self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
                 self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
-                self.add(f"blk.*.hc_{part}_scale", 3, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
@@ -302,35 +315,34 @@ class _Builder:
             self.compressed_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
-        own = layers
-        if not self.gguf and not row.shared_keys_stored and self.architecture.cache_layers is not None:
-            limit = self.architecture.cache_layers
-            own = tuple(layer for layer in layers if layer < limit)
         if row.fused_qkv:
             self.add("blk.*.attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers, bias=bias)
         else:
             self.add("blk.*.attn_q", width, heads * key * (2 if row.gated_query else 1), layers=layers, bias=bias)
-            self.add("blk.*.attn_k", width, kv_heads * key, layers=own, bias=bias and row.key_bias)
+            self.add("blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias)
             if not group.values_from_keys:
-                self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
+                self.add("blk.*.attn_v", width, kv_heads * value, layers=layers, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
         if "dec" in row.stacks:
             self.add("blk.*.cross_attn_norm", width, layers=layers)
             for part in ("q", "k", "v"):
                 self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
             self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
+        if row.visual_experts:
+            self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
+            self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
-            self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
+            self.add("blk.*.attn_k_norm", key, layers=layers, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
-                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else layers)):
+                self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
-                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=layers, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
-            self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
+            self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
         if row.attention_sinks == "all" or row.attention_sinks == group.kind:
@@ -356,6 +368,8 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
+        if self.row.rope_key_norm:
+            self.add("blk.*.attn_k_norm", rope, layers=layers)
         if group.kind == "latent":
             self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
             self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
@@ -457,6 +471,12 @@ class _Builder:
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
                 self.add("blk.*.ssm_norm", size, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "lightning":
+                inner = (group.heads or 0) * (group.key_length or 0)
+                self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
+                self.add("blk.*.attn_gate", width, inner, layers=layers)
+                self.add("blk.*.attn_norm_2", inner, layers=layers)
+                self.add("blk.*.attn_output", inner, width, layers=layers)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
@@ -510,6 +530,9 @@ class _Builder:
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
+        if row.visual_experts:
+            for name, shape in (("gate", (width, length)), ("up", (width, length)), ("down", (length, width))):
+                self.add(f"blk.*.vis_{name}", *shape, layers=layers)
 
     def multi_token_prediction(self, blocks: int) -> None:
         """Blocks shaped like the last layer, with one matrix that joins the hidden state and the next token."""
