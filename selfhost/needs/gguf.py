@@ -659,7 +659,9 @@ def _copies(
     """
 
     def left(tokens: int) -> tuple[int, ...]:
-        places = [0, *(tokens - offset for offset in _BEFORE_THE_END if offset < tokens)][-runtime.context_checkpoints :]
+        ends = [tokens - offset for offset in _BEFORE_THE_END if offset < tokens]
+        # a program that renders the prompt itself does not tell the server where messages start
+        places = [0, *ends] if runtime.context_checkpoints > len(_BEFORE_THE_END) else ends
         return tuple(size for place in places if (size := _checkpoint(subject, architecture, row, asked, place)))
 
     used = asked.used_tokens or (asked.context_tokens,) * asked.parallel
