@@ -122,7 +122,7 @@ class Questions:
         self._asked = workload
         self._workloads: dict[int, Workload] = {}
         self._runtimes: dict[int, RuntimeSpec | None] = {}
-        self._of_rows: dict[str, ArchitectureRow | None] = {}
+        self._of_rows: dict[tuple[str, tuple[str, ...], tuple[str, ...]], ArchitectureRow | None] = {}
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
@@ -295,9 +295,10 @@ class Questions:
         made = spec.architecture
         packed = None if made is None else self._programs[self._rows[spec.id][_PROGRAM]]
         if made is not None and packed is not None:
-            if made.row not in self._of_rows:
-                self._of_rows[made.row] = row_of(made, architectures(self._catalogue))
-            row = self._of_rows[made.row]
+            named = (made.row, made.also, made.lacks)
+            if named not in self._of_rows:
+                self._of_rows[named] = row_of(made, architectures(self._catalogue))
+            row = self._of_rows[named]
             if row is not None:
                 remember(made, row, packed)
 

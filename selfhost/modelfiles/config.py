@@ -6,8 +6,11 @@ cache or on the weights and is not understood stops the part it bears on: the sp
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
 
 from ..facts import Record
 from ..spec import (
@@ -15,6 +18,7 @@ from ..spec import (
     MAX_LAYERS,
     PACKED,
     PARTS,
+    ROW_FLAGS,
     Architecture,
     Attention,
     Audio,
@@ -32,7 +36,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..needs.tensors import ArchitectureRow
     from .encoders import Encoders
+
+    _Part = TypeVar("_Part")
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
@@ -45,16 +52,18 @@ _GGUF: Mapping[str, str] = {
     "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
-    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
-    "bailing_moe_v3": "bailingmoe3",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1", "dots3_note": "dots3note",
+    "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
-    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "dbrx": "dbrx", "deepseek": "deepseek",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
-    "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
-    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
+    "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
+    "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
+    "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
-    "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "glm": "chatglm",
+    "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "gemma4_unified_text": "gemma4",
+    "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
     "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
     "granite": "granite", "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe",
@@ -73,7 +82,8 @@ _GGUF: Mapping[str, str] = {
     "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
-    "panguembedded": "pangu-embedded", "plamo": "plamo",
+    "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
+    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige", "plm": "plm",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -94,12 +104,16 @@ _FULL_EVERY: Mapping[str, int] = {
     "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2, "gpt_oss": 2,
     "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
+# all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
+_DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
 # classes whose output matrix is the token table where the file does not say (transformers configuration classes)
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
+    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3", "plamo3",
 })  # fmt: skip
+# classes that have an output matrix whatever the file says
+_NEVER_TIED = frozenset({"nemotron_h"})
 _UNTIED = frozenset({
     "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
     "qwen2_5_vl", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "phi", "phi-msft", "phi3", "phi3_v",
@@ -107,41 +121,30 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
+    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
     "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
-# A nested text_config leaves out what equals its class's defaults (to_diff_dict of transformers): the defaults themselves.
-_NESTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "llama": {
-        "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 32000,
-        "max_position_embeddings": 2048,
-    },
-    "mistral": {
-        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
-        "vocab_size": 32000, "max_position_embeddings": 131072, "sliding_window": 4096,
-    },
-    "qwen2": {
-        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
-        "vocab_size": 151936, "max_position_embeddings": 32768, "use_sliding_window": False,
-    },
-    "gemma3_text": {
-        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4,
-        "head_dim": 256, "vocab_size": 262208, "max_position_embeddings": 131072, "sliding_window": 4096,
-    },
-}  # fmt: skip
 # classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
 _EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
+# length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
+_GEMMA4_GLOBAL_HEAD = 512
+_GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 # tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 # tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
 _NOMIC_MOE_TOKENS = 512
+# classes with the encoder and the decoder of T5
+_T5 = frozenset({"t5", "mt5", "umt5"})
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
 # Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
 _NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
 
+# width of the token table, in classes that have one of their own
+_TABLE = ("embedding_size", "word_embed_proj_dim")
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
 _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
@@ -160,7 +163,9 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
+    "mlp_hidden_size",
     "dense_intermediate_size",
+    "d_ff",
 )
 _EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
 _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
@@ -171,9 +176,16 @@ _USED = (
 # classes that have a bias for each expert whatever the file says
 _ROUTER_BIAS = frozenset({
     "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
-    "afmoe", "laguna", "hy_v3",
+    "afmoe", "laguna", "hy_v3", "dots3_note",
 })  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
+
+# sizes of parts that a model need not have: where it has them they are read
+_SIZES = frozenset({
+    *_HEADS, *_KV_HEADS, *_LENGTH, *_EXPERTS, *_USED, "head_dim", "conv_L_cache", "mamba_d_state", "mamba_d_conv", "mamba_n_heads",
+    "mamba_d_head", "mamba_n_groups", "mamba_expand", "mamba_dt_rank", "linear_conv_kernel_dim", "linear_num_key_heads",
+    "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim", "moe_intermediate_size",
+})  # fmt: skip
 
 # Keys that change what a layer remembers; one that nobody asked for, with a value that says something, is not understood.
 _CACHE_KEY = re.compile(
@@ -191,7 +203,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|attention_gate_type|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -215,6 +227,19 @@ class Stored(Record):
     def requantized(self) -> bool:
         """True but for weights in 16 bits or more, and for the narrow types that models are published in, which converters read."""
         return self.quantized and not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
+
+
+@lru_cache(maxsize=1)
+def classes() -> Mapping[str, Any]:
+    """By model type what its class of transformers takes for a key that a file leaves out, and which keys change weights or cache.
+
+    `defaults`: none where it is derived of others; `matter`: the keys that change weights or cache; `cache`: those of them that change
+    what is kept of a context; `idle`: keys that change neither, of names that elsewhere do; `names`: other names of keys.
+    benchmarks/config_classes.py made the file: it built every class, one key changed at a time.
+    """
+    file = os.path.join(os.path.dirname(__file__), "classes.json")
+    found: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
+    return found
 
 
 class ConfigRead(Record):
@@ -242,8 +267,6 @@ def read_config(path: str, architectures: Mapping[str, Any], *, name: str | None
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
-    import os
-
     stated = values.get("_name_or_path")
     if isinstance(stated, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", stated) and not stated.startswith((".", "path-removed", "models/")):
         return clean(stated.split("/")[1])
@@ -332,6 +355,10 @@ class _Config:
         for kind, key, value, name_here in _DISGUISED:
             if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
                 self.kind = name_here
+        if self.kind in _T5 and self.outer.get("architectures") in (["T5EncoderModel"], ["UMT5EncoderModel"]):
+            self.kind = "t5_encoder"
+        elif self.kind in _T5:
+            self.kind = "t5"
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
@@ -347,8 +374,14 @@ class _Config:
             self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
             self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
         self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
-        if self.nested:
-            self.text = {**_NESTED_DEFAULTS.get(self.kind, {}), **self.text}
+        self.known = {} if self.kind in _OWN_CODE else classes().get(self.kind, {})
+        other_names = self.known.get("names", {})
+        named = {*self.text, *(other_names.get(key, key) for key in self.text)}
+        defaults = self.known.get("defaults", {})
+        self.text.update({key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named})
+        # transformers 5.23 writes what only some layers have under their numbers
+        overrides = self.text.pop("per_layer_config", None)
+        self.overrides: Mapping[str, Any] = overrides if isinstance(overrides, dict) else {}
         self.asked: set[str] = set()
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
@@ -423,8 +456,10 @@ class _Config:
         except _Unclear as why:
             self.unknown["architecture"] = str(why)
             architecture = None
-        row = None if architecture is None else row_values(self.architectures, architecture.row)
-        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
+        from ..needs.tensors import row_of
+
+        row = None if architecture is None else row_of(architecture, self.architectures)
+        encoder = row is not None and row.encoder and not row.diffusion
         total = active = None
         names = self.outer.get("architectures")
         composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
@@ -483,7 +518,7 @@ class _Config:
         return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes))
 
     def architecture(self, stored: Stored) -> Architecture:
-        if self.outer.get("is_encoder_decoder") and self.kind != "whisper":
+        if self.outer.get("is_encoder_decoder") and self.kind not in ("whisper", "t5", "t5_encoder"):
             raise _Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*_WIDTH)
@@ -493,11 +528,11 @@ class _Config:
             self.unknown["architecture.attention"] = str(why)
             kinds = ["full"] * layers
         state = [self.state(kind, width) if kind in _STATES else None for kind in kinds]
-        attention = [self.attention(number, kind, width) if kind in _ATTENDING else None for number, kind in enumerate(kinds)]
+        attention = [self.at(number, self.attention, kind, width) if kind in _ATTENDING else None for number, kind in enumerate(kinds)]
         incomplete: str | None = None
         feed_forward: list[FeedForward | None] = [None] * layers
         try:
-            feed_forward = [self.feed_forward(number, kind, width) for number, kind in enumerate(kinds)]
+            feed_forward = [self.at(number, self.feed_forward, kind, width) for number, kind in enumerate(kinds)]
         except _Unclear as why:
             incomplete = str(why)
         gguf = _GGUF.get(self.kind)
@@ -509,7 +544,8 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
-        encoder = bool(row and row.get("encoder"))
+        loops = self.loops()
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         tied = self.tied()
         if tied is None and encoder:
             # no encoder has an output matrix
@@ -520,10 +556,12 @@ class _Config:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
         vocabulary = self.positive("padded_vocab_size", "vocab_size", "embedding_size")
         audio = self.audio()
+        table = self.table_length(width)
+        token_types = self.number("type_vocab_size") or None
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
             raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
-        odd = sorted(key for key in self.left_over(_CACHE_KEY))
+        odd = sorted({*self.left_over(_CACHE_KEY), *self.other_than_default(cache=True)})
         if odd:
             message = f"{listed(odd)}: not understood, and it may change what the model keeps of its context"
             if not all(_KEEPING_KEY.search(key) for key in odd):
@@ -538,19 +576,22 @@ class _Config:
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
-        self.asked.add("parallel_attn")
-        odd = sorted(key for key in self.left_over(_WEIGHT_KEY))
+        self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
+        odd = sorted({*self.left_over(_WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
         if row is None and incomplete is None:
             incomplete = f"{self.kind or 'this model type'} is not an architecture whose tensors this selfhost knows"
         if vocabulary is None and incomplete is None:
             incomplete = "vocab_size is missing"
-        if tied is None and incomplete is None:
+        if tied is None and incomplete is None and not self.headless():
             incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
         if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
             incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
+        if incomplete is not None and row is not None and row.get("encoder"):
+            # without its row it would be believed to keep a cache
+            raise _Unclear(incomplete)
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise _Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
@@ -561,7 +602,6 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
-        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -569,7 +609,7 @@ class _Config:
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
             plain_parts=stored.plain_parts,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
@@ -578,14 +618,16 @@ class _Config:
             context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
             tied_embeddings=bool(tied) and not encoder,
             output_matrix=not encoder and not self.headless(),
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=grouped(state),
-            feed_forward=grouped(feed_forward),
+            feed_forward=grouped(feed_forward * loops),
+            table_length=table,
             positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
-            token_types=(self.number("type_vocab_size") or None) if row is not None and row.get("token_types") else None,
+            token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
+            stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs") or None,
+            altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
@@ -598,6 +640,22 @@ class _Config:
             return _NOMIC_MOE_TOKENS
         return self.number(*_CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
 
+    def at(self, number: int, read: Callable[[int, str, int], _Part], kind: str, width: int) -> _Part:
+        """A part of one layer, read with the keys that this layer alone has."""
+        own = self.overrides.get(str(number))
+        if not isinstance(own, dict) or not own:
+            return read(number, kind, width)
+        common = self.text
+        self.text = {**common, **own}
+        try:
+            found = read(number, kind, width)
+        finally:
+            self.text = common
+        odd = sorted(clean(key) for key in own if key not in self.asked)
+        if odd:
+            raise _Unclear(f"per_layer_config: {listed(odd)}: not understood")
+        return found
+
     def layer_count(self) -> int:
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
         found = (
@@ -609,13 +667,31 @@ class _Config:
             fail(self.path, f"is no usable config.json: {found:,} layers", f"the most that any model has is far below {MAX_LAYERS:,}")
         return found
 
+    def loops(self) -> int:
+        """How often the layers are run through, each time with a cache of their own."""
+        if self.kind != "nanbeige":
+            return 1
+        odd = [key for key in _LOOPS if self.flag(key)]
+        if odd:
+            raise _Unclear(f"{listed(odd)}: not understood")
+        loops = self.positive("num_loops") or 1
+        if self.layers * loops > MAX_LAYERS:
+            raise _Unclear(f"num_loops is {loops:,}, and there are {self.layers:,} layers")
+        return loops
+
     # -------- which layer is what
 
     def layer_kinds(self) -> list[str]:
         """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
         layers = self.layers
         self.asked.update(_LAYER_KEYS)
-        if self.get("compress_ratios") or self.get("attn_type_list"):
+        if self.kind == "deepseek_v4":
+            self.asked.add("compress_ratios")
+            return ["compressed"] * layers
+        types = self.per_layer("attn_type_list")
+        if types and self.kind in ("minimax_text_01", "minimax_m1"):
+            return ["full" if item == 1 else "lightning" for item in types]
+        if self.get("compress_ratios") or types:
             raise _Unclear(
                 "compress_ratios: compressed attention is not understood"
                 if self.get("compress_ratios")
@@ -633,7 +709,7 @@ class _Config:
             return [_PATTERN[letter] for letter in pattern]
         if names:
             # keys of recurrent layers stand in the file whether or not the list has any
-            self.asked.update(key for key in self.text if key.startswith("mamba_"))
+            self.asked.update(key for key in self.text if key.startswith("mamba_") and key not in self.known.get("matter", ()))
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
@@ -648,7 +724,7 @@ class _Config:
         group = self.number("layer_group_size") if self.kind == "bailing_moe_v3" else None
         if group:
             return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
-        every = self.number("full_attention_interval")
+        every = self.number("full_attention_interval") or _DELTA_BUT_EVERY.get(self.kind)
         if every:
             return ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
         period = self.number("attn_layer_period")
@@ -668,6 +744,9 @@ class _Config:
 
     def named_kind(self, name: Any) -> str:
         found = _NAMES.get(name) if isinstance(name, str) else None
+        if self.kind == "hy_v4" and name == "sparse_attention":
+            # latent attention to cells that an indexer chooses: indexer_types says where
+            return "full"
         if found is None:
             raise _Unclear(f"layer_types: {_short(name)} is not understood")
         # transformers 5 writes "linear_attention" where the published files of these have "mamba"
@@ -714,15 +793,21 @@ class _Config:
             # transformers 5 adds a sliding_window of half that, which is what lies on either side
             self.asked.update(("sliding_window", "global_attn_every_n_layers"))
             return self.number("local_attention") or None
-        keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        keys: tuple[str, ...] = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        if self.kind == "dots3_note":
+            # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570 takes the other)
+            keys = "sliding_window_size", "sliding_window"
         window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
-        if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
+        if self.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and self.get("sliding_window", "sliding_window_size") is None:
             # other models have these two keys for something else
             window = None
         if self.text.get("use_sliding_window") is False:
             window = None
+        if window and self.kind == "gemma3_text" and self.flag("use_bidirectional_attention"):
+            # half of it to either side: Gemma3TextConfig
+            window = window // 2 + 1
         context = self.number(*_CONTEXT)
         # a window that no text can fill is none
         return window if window and not (context and window >= context) else None
@@ -760,11 +845,14 @@ class _Config:
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
         heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
+        if kind == "compressed":
+            return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
-        if latent and kind == "full" and self.text.get("use_mla") is not False:
-            return self.latent(number, latent, heads)
+        near = self.number("swa_kv_lora_rank") if kind == "sliding" else None
+        if (near or (latent and kind == "full")) and self.text.get("use_mla") is not False:
+            return self.latent(number, near or latent or 0, heads, "swa_" if near else "")
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -779,8 +867,9 @@ class _Config:
             kv_heads = self.positive("swa_num_key_value_heads") or kv_heads
             value = self.positive("swa_v_head_dim") or value
             length = self.positive("swa_head_dim") or length
-        if self.kind in ("gemma4_text", "gemma4") and kind == "full":
-            length = value = self.positive("global_head_dim") or length
+        if self.kind in _GEMMA4 and kind == "full":
+            if not self.overrides:
+                length = value = self.positive("global_head_dim") or _GEMMA4_GLOBAL_HEAD
             if self.flag("attention_k_eq_v"):
                 same = True
                 kv_heads = self.positive("num_global_key_value_heads") or kv_heads
@@ -812,6 +901,29 @@ class _Config:
             query_key_norm="head" if kind == "cross" else None,
         )
 
+    def compressed(self, number: int, heads: int) -> Attention:
+        ratio = (self.per_layer("compress_ratios") or [None] * self.layers)[number]
+        if isinstance(ratio, bool) or ratio not in (0, 4, 128):
+            raise _Unclear(f"compress_ratios: {_short(ratio)} is not understood")
+        self.asked.update((*_KV_HEADS, "qk_rope_head_dim"))
+        key, indexer = self.needed("head_dim"), (self.needed("index_n_heads"), self.needed("index_head_dim"))
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=self.needed("sliding_window"),
+            query_latent_length=self.needed("q_lora_rank"),
+            # only of the rows of a few tokens there are so many that some are chosen
+            indexer_heads=indexer[0] if ratio == 4 else None,
+            indexer_length=indexer[1] if ratio == 4 else None,
+            compression=ratio or None,
+            output_groups=self.needed("o_groups"),
+            output_latent_length=self.needed("o_lora_rank"),
+        )
+
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
         """Heads and length of the index by which a layer chooses what it attends to (conversion/minimax.py of llama.cpp 0c1e570).
 
@@ -840,28 +952,33 @@ class _Config:
             return self.needed("num_query_groups")
         stated = self.of_layer(number, *_KV_HEADS)
         one = self.flag("multi_query")
+        if self.kind == "gpt_bigcode":
+            return 1 if one else heads
         self.asked.update(("new_decoder_architecture", "multi_query_attention"))
         # Falcon's older classes ignore num_kv_heads where multi_query is set
         if one and not self.text.get("new_decoder_architecture") and not (stated and self.kind == "refinedweb"):
             return 1
         return stated or heads
 
-    def latent(self, number: int, latent: int, heads: int) -> Attention:
-        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla"))
+    def latent(self, number: int, latent: int, heads: int, near: str = "") -> Attention:
+        """`near`: what the keys of layers with a window begin with, which have no indexer."""
+        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
         types = self.per_layer("indexer_types")
-        own = types is None or types[number] == "full"
+        own = not near and (types is None or types[number] == "full")
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
+        heads = (self.number("swa_num_attention_heads") if near else None) or heads
         return Attention(
             kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
+            key_length=self.needed(f"{near}qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
-            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
+            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed(f"{near}v_head_dim"),
+            window_tokens=self.window() if near else None,
             latent_length=latent,
-            query_latent_length=self.number("q_lora_rank") or None,
-            rope_length=self.needed("qk_rope_head_dim"),
+            query_latent_length=self.number(f"{near}q_lora_rank") or None,
+            rope_length=self.needed(f"{near}qk_rope_head_dim"),
             indexer_heads=indexer if indexer and length and own else None,
             indexer_length=length if indexer and length and own else None,
         )
@@ -879,6 +996,8 @@ class _Config:
                 key_length=self.needed("linear_key_head_dim"),
                 value_length=self.needed("linear_value_head_dim"),
             )
+        if kind == "lightning":
+            return Recurrent(kind=kind, layers=(), heads=self.needed(*_HEADS), key_length=self.needed("head_dim"))
         if kind == "kda":
             return Recurrent(
                 kind=kind,
@@ -950,7 +1069,7 @@ class _Config:
         # where every layer has experts, the width of a dense one stands in the file and means nothing
         self.asked.update((*_LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
         experts = self.number(*_EXPERTS) or 0
-        if (self.kind in ("gemma4", "gemma4_text") and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
+        if (self.kind in _GEMMA4 and not self.flag("enable_moe_block")) or (self.kind in _ONE_EXPERT and experts == 1):
             experts = 0
         used = self.number(*_USED) or 0
         if used > experts > 0:
@@ -969,7 +1088,7 @@ class _Config:
             used=used,
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
-            router_bias=self.router_bias(),
+            router_bias=self.router_bias() and number >= (self.number("num_hash_layers") or 0),
             beside_dense=self.beside_dense(width, number),
             groups=groups if groups > 1 else None,
             groups_used=self.needed("topk_group") if groups > 1 else None,
@@ -979,7 +1098,7 @@ class _Config:
         """The length of a dense feed-forward beside the experts."""
         if self.kind == "arctic" and self.flag("parallel_attn_mlp_res"):
             return width
-        beside = self.kind in ("gemma4", "gemma4_text") or (self.kind == "grok-1" and self.flag("residual_moe"))
+        beside = self.kind in _GEMMA4 or (self.kind == "grok-1" and self.flag("residual_moe"))
         return self.length(width, number) if beside else None
 
     def shared(self, each: int) -> int | None:
@@ -987,6 +1106,7 @@ class _Config:
             "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
         )
         number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        self.asked.add("shared_moe_mode")
         if number == 0:
             return None
         if self.kind in ("llama4", "llama4_text"):
@@ -1015,9 +1135,17 @@ class _Config:
         if alike:
             self.asked.update(("first_k_dense_replace", "first_last_k_dense_replace"))
             return bool(alike[number])
-        lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index") or 0
+        lead = self.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
+        if lead is None:
+            lead = 1 if self.kind == "glm4_moe_lite" else 0
+        last = self.get("moe_layer_end_index")
+        if isinstance(last, int) and 0 <= last < number:
+            return False
         only = self.get("mlp_only_layers") or []
-        step = self.number("decoder_sparse_step", "interleave_moe_layer_step") or 1
+        step = self.number("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
+        chosen = self.get("moe_layers")
+        if isinstance(chosen, list):
+            return number in chosen
         every = self.get("moe_layer_freq", "moe_layer_frequency")
         period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
         if self.kind == "nomic_bert_moe":
@@ -1037,8 +1165,10 @@ class _Config:
 
     def length(self, width: int, number: int) -> int:
         stated = self.number("intermediate_size_mlp") if self.kind in ("llama4", "llama4_text") else None
-        if self.kind in ("lfm2", "lfm2_moe") and self.flag("block_auto_adjust_ff_dim"):
-            return self.adjusted()
+        if self.kind in ("lfm2", "lfm2_moe"):
+            self.asked.update(("block_ffn_dim_multiplier", "block_multiple_of"))
+            if self.flag("block_auto_adjust_ff_dim"):
+                return self.adjusted()
         shared = self.number("shared_intermediate_size") if self.kind == "granitemoehybrid" else None
         if self.kind == "granitemoehybrid" and not self.number("num_local_experts") and shared:
             self.asked.add("intermediate_size")
@@ -1056,7 +1186,7 @@ class _Config:
         if isinstance(lengths, list):
             raise _Unclear("intermediate_size differs from layer to layer")
         if not found:
-            ratio = self.number("mlp_ratio", "expansion_ratio") or (4 if self.kind in _FOUR_WIDE else 0)
+            ratio = 4 if self.kind in _FOUR_WIDE else self.number("mlp_ratio", "expansion_ratio")
             if not ratio:
                 raise _Unclear("intermediate_size is missing")
             found = ratio * width
@@ -1118,14 +1248,38 @@ class _Config:
 
     # -------- what its row does not say
 
+    def reads(self, key: str) -> bool:
+        """False where the class of this model type is known and leaves the key alone."""
+        return not self.known or key in self.known["matter"]
+
     def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        bias = self.get("attention_bias", "use_qkv_bias", "qkv_bias", "add_qkv_bias")
-        if isinstance(bias, bool) and bias != bool(row.get("attention_bias")) and not self.get("kv_lora_rank"):
-            found["attention_bias"] = bias
-        norm = self.get("use_qk_norm", "qk_layernorm")
+        if self.kind in _ALWAYS_QKV_BIAS:
+            found["attention_bias"] = True
+        for key, flags in {**_SWITCHES, **_SWITCHES_OF.get(self.kind, {})}.items():
+            if not flags or not self.reads(key) or (self.text.get("kv_lora_rank") and flags[0] == "attention_bias"):
+                continue
+            value = self.get(key)
+            if not isinstance(value, bool):
+                continue
+            if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
+                found["attention_bias"] = value
+            for flag in flags:
+                if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
+                    departs = "also" if value else "lacks"
+                    found[departs] = (*found.get(departs, ()), flag)
+        norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
         if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
+        if self.kind in ("t5", "t5_encoder"):
+            stated = self.get("feed_forward_proj")
+            gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
+            if gated is not True:
+                found["gate"] = "none"
+            if (self.number("num_decoder_layers") or self.layers) != self.layers:
+                raise _Unclear("num_decoder_layers: stacks of unlike depth are not understood")
+            if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
+                raise _Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
         scaling = self.get("rope_scaling", "rope_parameters")
@@ -1138,6 +1292,8 @@ class _Config:
         return found
 
     def tied(self) -> bool | None:
+        if self.kind in _NEVER_TIED:
+            return False
         for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
@@ -1149,10 +1305,18 @@ class _Config:
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
         name, mapped = _class_of(self.outer), self.outer.get("auto_map")
+        if self.kind == "dream":
+            # its bare class generates
+            return False
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
         return not self.nested and bool(re.search(r"(?<!LMHead)Model$|ForSequenceClassification$|ForTokenClassification$", name))
+
+    def table_length(self, width: int) -> int | None:
+        """None where the rows of the token table are as wide as the layers."""
+        found = self.number(*(key for key in _TABLE if self.reads(key) and self.known)) if self.known else None
+        return found if found and found != width else None
 
     def deepstack(self) -> int | None:
         """Layers that get a vision feature each; none without pictures."""
@@ -1185,10 +1349,12 @@ class _Config:
     def left_over(self, pattern: re.Pattern[str]) -> list[str]:
         """Keys of the text model that nobody asked for, that match, and whose value says something."""
         plain = (None, False, 0, "", -1)
+        read = {*self.known.get("matter", ()), *self.known.get("idle", ())}
         return [
             clean(key)
             for key, value in self.text.items()
             if key not in self.asked
+            and key not in read
             and pattern.search(key)
             and not _HARMLESS.search(key)
             and not isinstance(value, dict)
@@ -1196,10 +1362,19 @@ class _Config:
             and not any(value is item or (value == item and not isinstance(value, list)) for item in plain)
         ]
 
-    def parameters(self, architecture: Architecture, row: Mapping[str, Any]) -> tuple[int, int]:
-        from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count, idle
+    def other_than_default(self, *, cache: bool) -> list[str]:
+        """Keys that nobody asked for, that change the class's weights or `cache`, and that are not what its row was made for."""
+        keeping, defaults = self.known.get("cache", ()), self.known.get("defaults", {})
+        return [
+            key
+            for key in self.known.get("matter", ())
+            if (key in keeping) is cache and key not in self.asked and key not in _SIZES and self.text.get(key) != defaults.get(key)
+        ]
 
-        groups = checkpoint_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
+    def parameters(self, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int]:
+        from ..needs.tensors import checkpoint_tensors, count, idle
+
+        groups = checkpoint_tensors(architecture, row)
         total = count(groups)
         if total > _MAX_PARAMETERS:
             fail(
@@ -1231,6 +1406,9 @@ class _Config:
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
+        if self.get("expert_dtype") == "fp4" and stored.matrices:
+            # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py reads them
+            stored = stored.replace(experts="mxfp4")
         try:
             layers = self.number(*_LAYERS) or None
         except _Unclear:
@@ -1256,6 +1434,26 @@ class _Config:
         return stored
 
 
+# which parts of a row a key switches on and off: `attention_bias`, and flags of ROW_FLAGS
+_SWITCHES: Mapping[str, tuple[str, ...]] = {
+    "attention_bias": ("attention_bias", "attention_output_bias"), "use_qkv_bias": ("attention_bias",), "qkv_bias": ("attention_bias",),
+    "add_qkv_bias": ("attention_bias",), "mlp_bias": ("feed_forward_bias",), "lm_head_bias": ("output_bias",),
+    "attention_out_bias": ("attention_output_bias",),
+}  # fmt: skip
+_SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "chatglm": {"attention_bias": ("attention_bias",)},
+    "glm": {"attention_bias": ("attention_bias",)},
+    "glm4": {"attention_bias": ("attention_bias",)},
+    "glm4_moe": {"attention_bias": ("attention_bias",)},
+    "glm4v": {"attention_bias": ("attention_bias",)},
+    "glm4v_text": {"attention_bias": ("attention_bias",)},
+    "seed_oss": {"attention_bias": ("attention_bias",)},
+    "nemotron_h": {"mlp_bias": ()},
+    "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},
+    "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
+}
+# classes whose queries, keys and values have a bias whatever the file says
+_ALWAYS_QKV_BIAS = frozenset({"glm4v_text", "glm4v"})
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
@@ -1292,12 +1490,19 @@ _OWN_CODE = frozenset(
         "phi3_v",
         "plamo",
         "plamo2",
+        "plamo3",
+        "plm",
         "qwen",
+        "spark2_5",
         "xverse",
     }
 )
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
-_UNPACKED = frozenset({"minicpm3"})
+_UNPACKED = frozenset({"minicpm3", "plm"})
+# what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
+_LOOPS = (
+    "enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc", "enable_depth_attention", "emb_neighbor_num",
+)  # fmt: skip
 # whose files may name one expert, and mean a dense feed-forward
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
@@ -1308,8 +1513,8 @@ _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
-_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
-_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
+_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
+_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
@@ -1328,11 +1533,11 @@ _CLASSES: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def _without_cache(architecture: Architecture, row: Mapping[str, Any]) -> Architecture:
+def _without_cache(architecture: Architecture, row: ArchitectureRow) -> Architecture:
     """The same weights, tensor by tensor, with nothing said of what a layer keeps."""
-    from ..needs.tensors import ArchitectureRow, gguf_tensors
+    from ..needs.tensors import gguf_tensors
 
-    tensors = gguf_tensors(architecture, ArchitectureRow.from_values(architecture.row, row))
+    tensors = gguf_tensors(architecture, row)
     return architecture.replace(attention=(), recurrent=(), tensors=tensors)
 
 
