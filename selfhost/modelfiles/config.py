@@ -585,7 +585,7 @@ class _Config:
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
-        self.asked.add("parallel_attn")
+        self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = sorted({*self.left_over(_WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
@@ -1501,6 +1501,8 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
     "glm4_moe": {"attention_bias": ("attention_bias",)},
+    "glm4v": {"attention_bias": ("attention_bias",)},
+    "glm4v_text": {"attention_bias": ("attention_bias",)},
     "seed_oss": {"attention_bias": ("attention_bias",)},
     "helium": {"attention_bias": ("attention_bias",)},
     "internlm": {"bias": ("attention_bias", "attention_output_bias")},

@@ -346,7 +346,7 @@ class _Builder:
             for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else layers)):
                 self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
-                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=layers, shape=(key, number)))
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
