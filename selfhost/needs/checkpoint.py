@@ -368,7 +368,7 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
     if window is None or runtime.id == "transformers":
         return tokens, tokens
     if runtime.id == "mlx":
-        mixed = any(other.kind != "sliding" for other in architecture.attention)
+        mixed = any(other.window_tokens is None for other in architecture.attention)
         if architecture.row not in _MLX_ROTATES and not (mixed and architecture.row in _MLX_ROTATES_MIXED):
             return tokens, tokens
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than the window, in Llama 4's the whole
@@ -403,6 +403,9 @@ def decode_bytes(
     active = (parameters.active or parameters.total) - (parameters.encoders or 0)
     if architecture is not None and not architecture.tied_embeddings and architecture.output_matrix:
         active -= (architecture.vocabulary or 0) * architecture.embedding_length
+    if architecture is not None and architecture.stored_layers:
+        inside = active - (architecture.vocabulary or 0) * architecture.embedding_length
+        active += max(0, inside) * (architecture.layers - architecture.stored_layers) // architecture.stored_layers
     read = max(0, (sized.bytes - _unneeded(subject, sized, format, quantization)) * active // parameters.total)
     stored, loaded = loaded_type(runtime, architecture, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}
