@@ -127,7 +127,7 @@ def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, a
     if workload.format != "gguf" or takes_text_alone(spec, runtime):
         return 0, 0
     encoder = _encoder(spec, architectures)
-    return (encoder.largest_bytes, encoder.largest_pixels) if encoder is not None else (0, 0)
+    return (encoder.largest_bytes, encoder.largest_pixels or 0) if encoder is not None else (0, 0)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:
@@ -315,9 +315,8 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
         return None
     for entry in architectures.get("encoder", ()):
         fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
-        if (spec.family in entry["families"] and fits) or spec.parameters.encoder_type in entry.get("types", ()):
-            stated = ("what", "reserved_bytes", "largest_bytes", "largest_pixels")
-            return Encoder(**{key: entry[key] for key in stated}, **{key: entry.get(key) for key in ("megapixel_bytes", "assumed")})
+        if (spec.family in entry.get("families", ()) and fits) or spec.parameters.encoder_type in entry.get("types", ()):
+            return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
     return None
 
 

@@ -659,7 +659,9 @@ def _copies(
     """
 
     def left(tokens: int) -> tuple[int, ...]:
-        places = [0, *(tokens - offset for offset in _BEFORE_THE_END if offset < tokens)][-runtime.context_checkpoints :]
+        ends = [tokens - offset for offset in _BEFORE_THE_END if offset < tokens]
+        # a program that renders the prompt itself does not tell the server where messages start
+        places = [0, *ends] if runtime.context_checkpoints > len(_BEFORE_THE_END) else ends
         return tuple(size for place in places if (size := _checkpoint(subject, architecture, row, asked, place)))
 
     used = asked.used_tokens or (asked.context_tokens,) * asked.parallel
@@ -720,10 +722,14 @@ def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
         return made, []
-    plain, side = encoder.plain_bytes, min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
-    line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
-    if encoder.largest_bytes > plain:
-        line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
+    plain = encoder.plain_bytes
+    if encoder.largest_pixels is None:
+        line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most, none without any"
+    else:
+        side = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
+        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
+        if encoder.largest_bytes > plain:
+            line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:
