@@ -73,6 +73,8 @@ class ArchitectureRow(Record):
     diffusion: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
+    mtp_loaded: tuple[str, ...] = ()
+    mtp_cached: bool = False
     norms_of_parts: bool = False
     tokenizer: str = ""
 
