@@ -104,7 +104,13 @@ def measured() -> dict[str, Any]:
     """Every model with its cases: those of one file, and those of a file each."""
     found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"]
     assert isinstance(found, dict)
-    for file in sorted((HEADERS / "gguf").glob("*.json")):
+    return found | one_a_file("gguf")
+
+
+@cache
+def one_a_file(folder: str) -> dict[str, Any]:
+    found = {}
+    for file in sorted((HEADERS / folder).glob("*.json")):
         model = json.loads(file.read_text(encoding="utf-8"))
         found[file.stem] = model | {"cases": [dict(zip(model["columns"], case, strict=True)) for case in model["cases"]]}
     return found
@@ -186,6 +192,41 @@ def again(spec: ModelSpec) -> ModelSpec:
 # ------------------------------------------------------------------ GGUF
 
 
+def asked(case: Mapping[str, Any]) -> tuple[llamacpp.Cells, str, str, bool, int]:
+    """Room, types of keys and values, flash attention and rows of logits of a measurement."""
+    batch = case.get("n_batch", 2048)
+    micro_batch, unified = min(batch, case["n_ubatch"]), bool(case["kv_unified"])
+    room = llamacpp.cells(case["n_ctx"], sequences=case["n_seq_max"], unified=unified, micro_batch=micro_batch)
+    return room, case["type_k"], case["type_v"], case["flash_attn"] != 0, case.get("n_outputs_max") or min(case["n_ctx"], batch)
+
+
+def kept(architecture: Architecture, row: ArchitectureRow, case: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Bytes of the cache, of what indexers keep, and of states."""
+    room, keys, values, flash, _ = asked(case)
+    cached = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=values, flash_attention=flash)
+    groups = cache_groups(architecture, row)
+    indexed = sum(llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in groups if group.indexer_elements)
+    return cached, indexed, llamacpp.state_bytes(architecture, case["n_seq_max"])
+
+
+@pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
+def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_path: Path) -> None:
+    """Where nothing is drafted: all or part of it stays in the file, and some have room in the cache; to the byte."""
+    model = one_a_file("gguf_mtp")[name]
+    spec = read_local(write(tmp_path / "model.gguf", *gguf(metadata(name, model), placed(model))), ROWS).spec
+    assert spec.architecture is not None
+    assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
+    row = row_of(spec.architecture, ROWS)
+    assert row is not None
+    for case in model["cases"]:
+        room, keys, values, flash, rows = asked(case)
+        buffer = graphs.exact_compute_bytes(spec.architecture, row, room, rows, flash, keys, values)
+        assert (sum(kept(spec.architecture, row, case)), buffer) == (case["context_bytes"], case["compute_bytes"]), case
+    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), Workload(quantization=model["quantization"]), ROWS).memory
+    assert memory is not None
+    assert next(term.bytes for term in memory.terms if term.name == "weights") == model["loaded_bytes"]
+
+
 @pytest.mark.parametrize("name", measured())
 def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
     """KV cache, recurrent state and compute buffer equal the measurement to the byte, or a buffer known by a closed form lies in its
@@ -201,18 +242,11 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     row = row_of(architecture, ROWS)
     assert row is not None
     for case in model["cases"]:
-        sequences, batch = case["n_seq_max"], case.get("n_batch", 2048)
-        micro_batch = min(batch, case["n_ubatch"])
-        room = llamacpp.cells(case["n_ctx"], sequences=sequences, unified=bool(case["kv_unified"]), micro_batch=micro_batch)
-        keys, values, flash = case["type_k"], case["type_v"], case["flash_attn"] != 0
-        cached = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=values, flash_attention=flash)
-        state = llamacpp.state_bytes(architecture, sequences)
-        groups = cache_groups(architecture, row)
-        indexed = sum(llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in groups if group.indexer_elements)
+        room, keys, values, flash, rows = asked(case)
+        cached, indexed, state = kept(architecture, row, case)
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
             continue
-        rows = case["n_outputs_max"] or min(case["n_ctx"], batch)
         buffer = graphs.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
         if buffer is None:
             # no graph of it is written down: a closed form, and what it is off at most
