@@ -266,6 +266,19 @@ def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(p
     assert any("--flash-attn off" in (unread.remedy or "") for unread in verdict.needs.unknown) is not known
 
 
+def test_a_window_that_llamacpp_ignores_shortens_no_cache(tmp_path: Path) -> None:
+    """Unlimited-OCR's header has one; "the decoder ignores it" (conversion/deepseek.py of llama.cpp 0c1e570)."""
+    architecture = read_local(make(tmp_path, "deepseek-ocr", **{"deepseek2-ocr.attention.sliding_window": 128}), ROWS).spec.architecture
+    assert architecture is not None
+    assert {group.window_tokens for group in architecture.attention} == {128}
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    for case in measured()["deepseek-ocr"]["cases"]:
+        room = llamacpp.cells(case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"]))
+        found = llamacpp.cache_bytes(architecture, row, room, key_type=case["type_k"], value_type=case["type_v"])
+        assert found == case["context_bytes"]
+
+
 def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
     """llama.cpp takes the count of 1 in the header of these files for none (src/llama-model.cpp, load_hparams)."""
     plain = read_local(make(tmp_path, "hunyuan-7b"), ROWS).spec.architecture
