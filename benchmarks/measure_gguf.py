@@ -7,11 +7,11 @@
 
 MODEL.json holds `source` (where shapes and metadata are from), `architecture`, `metadata` (keys without the architecture in front;
 `tokenizer.…` as they are) and `tensors`: name with `*` for the layer, then lines of [layers, shape], the row length first; layers are
-`start:stop:step`, a list, or null for a tensor outside the layers. It may hold `config`: what of the published config.json bears on
-them, or its name in tests/data/headers/configs/. llama-quantize --dry-run chooses the types, llama.cpp's own no-allocation path
-measures; both are added to the file: a third entry in each line, and `quantization`, `tensor_bytes`, `columns`, `cases`. Options are
-drawn by chance of those that llama.cpp takes, the same for the same name. An encoder (`attention.causal` false) makes embeddings of
-all its tokens, as every program has it do.
+`start:stop:step`, a list, or null for a tensor outside the layers; "I32" stands behind the shape of indices. It may hold `config`: what
+of the published config.json bears on them, or its name in tests/data/headers/configs/. llama-quantize --dry-run chooses the types,
+llama.cpp's own no-allocation path measures; both are added to the file: a third entry in each line, and `quantization`,
+`tensor_bytes`, `columns`, `cases`. Options are drawn by chance of those that llama.cpp takes, the same for the same name. An encoder
+(`attention.causal` false) makes embeddings of all its tokens, as every program has it do.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ from typing import Any
 
 COLUMNS = ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "kv_unified", "flash_attn", "type_k", "type_v", "n_outputs_max")
 _FLAGS = dict(zip(COLUMNS, ("-c", "-b", "-ub", "-np", "-kvu", "-fa", "-ctk", "-ctv", "-no"), strict=True))
+_IN_32_BITS = re.compile(
+    r"_norm\.weight|ffn_gate_inp(?:_shexp)?\.|^(?:position_embd|token_types)\.|ssm_conv1d|shortconv\.conv\.|altup_(?:correct|predict)_coef"
+    r"|time_mix_(?:first|w[12]|decay_w[12]|lerp_fused)\.|indexer\.proj\."
+)
 _WHOLE = re.compile(r"(?:general|tokenizer|split)\.")
 Placed = list[tuple[str, list[int]]]
 
@@ -46,8 +50,7 @@ def main() -> int:
     tensors = placed(model)
     with tempfile.TemporaryDirectory() as folder:
         plain, file = Path(folder) / "plain.gguf", Path(folder) / "model.gguf"
-        # as a converter writes them: vectors and what has no .weight in 32 bits
-        types = {name: "F32" if len(shape) == 1 or not name.endswith(".weight") else "F16" for name, shape in tensors}
+        types = {name: _converted(name, shape) for name, shape in tensors} | _indices(model)
         write(plain, model, tensors, types, "F16")
         types |= _chosen(asked.programs, plain, asked.quantization)
         write(file, model, tensors, types, asked.quantization)
@@ -86,6 +89,21 @@ def placed(model: dict[str, Any]) -> Placed:
                 last = name.startswith("output")
                 found.append(((1 << 20) if last else -1 if layer is None else layer, number, whole, line[1]))
     return [(name, shape) for _, _, name, shape in sorted(found, key=lambda entry: entry[:2])]
+
+
+def _converted(name: str, shape: list[int]) -> str:
+    """The type that a converter writes (conversion/base.py of llama.cpp 0c1e570, prepare_tensors): these and vectors in 32 bits."""
+    return "F32" if len(shape) == 1 or not name.endswith((".weight", ".lora_a", ".lora_b")) or _IN_32_BITS.search(name) else "F16"
+
+
+def _indices(model: dict[str, Any]) -> dict[str, str]:
+    """Of the tensors that hold indices: I32 stands in their lines from the start."""
+    found: dict[str, str] = {}
+    for name, lines in model["tensors"].items():
+        for at, _, *type in lines:
+            if type == ["I32"]:
+                found |= {name.replace("*", str(layer)): "I32" for layer in _layers(at)}
+    return found
 
 
 def _encodes(model: dict[str, Any]) -> bool:
@@ -148,6 +166,9 @@ def options(name: str, model: dict[str, Any], count: int) -> list[dict[str, Any]
         flash = draw.choice((-1, -1, -1, 0))
         keys = draw.choice(("f16", "f16", "f32", "q8_0", "q4_0"))
         values = draw.choice(("f16", "f16", "f32", "q8_0")) if flash else draw.choice(("f16", "f32"))
+        if "attention.q_lora_rank" in model["metadata"] or "attention.kv_lora_rank" in model["metadata"]:
+            # keys and values are one row (src/llama-context.cpp: llama_init_from_model)
+            values = keys
         batch, micro = draw.choice((2048, 2048, 512, 128)), draw.choice((512, 512, 128, 64, 1024))
         rows = draw.choice((sequences, sequences, 0))
         case = (context * sequences, batch, micro, sequences, draw.choice((0, 1)) if sequences > 1 else 0, flash, keys, values, rows)

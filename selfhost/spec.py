@@ -27,8 +27,8 @@ MAX_TENSOR_NAMES = 1000
 MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
-ATTENTION_KINDS = ("full", "sliding", "latent", "cross")
-RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "convolution")
+ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
+RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 HOW = ("exact", "computed", "measured", "stated", "assumed")
@@ -52,6 +52,7 @@ QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = ("attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm", "embedding_norm", "pooler")
 ROPE_FACTORS = ("freqs", "long_short")
+GATES = ("split", "fused", "none")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
 _GGUF_QUANTIZATIONS = (
     "Q4_K_M", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_S", "Q4_0", "Q4_1", "Q3_K_L", "Q3_K_M", "Q3_K_S",
@@ -93,8 +94,8 @@ _LICENSE_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 # what a workload may ask of a runtime beyond its defaults
 COMPANIONS = ("draft", "mtp", "adapter")
 ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "whole_batch", *COMPANIONS)
-_LATENT_KEYS = ("latent_length", "query_latent_length", "rope_length")
 _INDEXER_KEYS = ("indexer_heads", "indexer_length")
+_COMPRESSED_KEYS = ("compression", "output_groups", "output_latent_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
 # what each kind must state; a kind's other keys are in `_recurrent`
 _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -102,6 +103,7 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "mamba2": ("inner_length", "state_length", "heads", "groups", "convolution"),
     "delta": ("key_heads", "heads", "key_length", "value_length", "convolution"),
     "kda": ("heads", "key_length", "convolution"),
+    "lightning": ("heads", "key_length"),
     "convolution": ("convolution",),
 }
 _RECURRENT_SIZES = (
@@ -165,6 +167,9 @@ class Attention(Record):
     indexer_heads: int | None = None
     indexer_length: int | None = None
     query_key_norm: str | None = None
+    compression: int | None = None
+    output_groups: int | None = None
+    output_latent_length: int | None = None
 
 
 class Recurrent(Record):
@@ -248,6 +253,7 @@ class Architecture(Record):
     query_key_norm: str | None = None
     parallel_norms: int | None = None
     rope_factors: str | None = None
+    gate: str | None = None
     table_length: int | None = None
     also: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
@@ -921,6 +927,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         query_key_norm=table.string("query_key_norm", choices=QUERY_KEY_NORMS),
         parallel_norms=table.integer("parallel_norms", minimum=1, maximum=9),
         rope_factors=table.string("rope_factors", choices=ROPE_FACTORS),
+        gate=table.string("gate", choices=GATES),
         table_length=table.integer("table_length", minimum=1),
         also=table.strings("also", choices=ROW_FLAGS),
         lacks=table.strings("lacks", choices=ROW_FLAGS),
@@ -1074,24 +1081,29 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
         kind = "full"
     heads = line.integer("heads", minimum=1) or model_heads
     # every head of latent attention has its own key once it is unpacked
-    kv_heads = line.integer("kv_heads", required=kind in ("full", "sliding", "cross"), minimum=1)
+    kv_heads = line.integer("kv_heads", required=kind in ("full", "sliding", "cross", "compressed"), minimum=1)
     if kind == "latent" and kv_heads is None:
         kv_heads = heads
     key_length = line.integer("key_length", required=True, minimum=1)
     value_length = line.integer("value_length", minimum=1) or key_length
-    window_tokens = line.integer("window_tokens", required=kind == "sliding", minimum=1)
+    window_tokens = line.integer("window_tokens", required=kind in ("sliding", "compressed"), minimum=1)
     latent_length = line.integer("latent_length", required=kind == "latent", minimum=1)
-    query_latent_length = line.integer("query_latent_length", minimum=1)
+    query_latent_length = line.integer("query_latent_length", required=kind == "compressed", minimum=1)
     rope_length = line.integer("rope_length", required=kind == "latent" or "latent_length" in line, minimum=1)
     indexer_heads = line.integer("indexer_heads", required="indexer_length" in line, minimum=1)
     indexer_length = line.integer("indexer_length", required="indexer_heads" in line, minimum=1)
+    compression = line.integer("compression", minimum=1)
+    output_groups = line.integer("output_groups", required=kind == "compressed", minimum=1)
+    output_latent_length = line.integer("output_latent_length", required=kind == "compressed", minimum=1)
     values_from_keys = line.boolean("values_from_keys")
     query_key_norm = line.string("query_key_norm", choices=QUERY_KEY_NORMS)
     line.close()
     if kind is not None:
-        _only_with(line, ("window_tokens",), kind == "sliding", 'kind = "sliding"')
-        _only_with(line, _LATENT_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
-        _only_with(line, _INDEXER_KEYS, kind in ("full", "latent"), 'kind = "full" or "latent"')
+        _only_with(line, ("window_tokens",), kind in ("sliding", "latent", "compressed"), 'kind = "sliding", "latent" or "compressed"')
+        _only_with(line, ("latent_length", "rope_length"), kind in ("full", "latent"), 'kind = "full" or "latent"')
+        others = kind in ("full", "latent", "compressed")
+        _only_with(line, ("query_latent_length", *_INDEXER_KEYS), others, 'kind = "full", "latent" or "compressed"')
+        _only_with(line, _COMPRESSED_KEYS, kind == "compressed", 'kind = "compressed"')
     if heads is None and "heads" not in line and "heads" not in line.document.values["architecture"]:
         line.problem("heads", "is missing, here and in [architecture]")
     if heads is not None and kv_heads is not None and kv_heads > heads:
@@ -1115,6 +1127,9 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
         indexer_heads=indexer_heads,
         indexer_length=indexer_length,
         query_key_norm=query_key_norm,
+        compression=compression,
+        output_groups=output_groups,
+        output_latent_length=output_latent_length,
     )
 
 

@@ -52,14 +52,15 @@ _GGUF: Mapping[str, str] = {
     "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe", "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
     "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3", "laguna": "laguna", "maple": "maple",
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
-    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
-    "bailing_moe_v3": "bailingmoe3",
+    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1", "dots3_note": "dots3note",
+    "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
     "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
-    "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3", "modernbert": "modern-bert",
-    "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
+    "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
+    "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
+    "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "gemma4_unified_text": "gemma4",
     "glm": "chatglm",
@@ -109,7 +110,7 @@ _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
     "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "minicpm3", "plamo3",
+    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3", "plamo3",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
@@ -120,8 +121,9 @@ _UNTIED = frozenset({
     "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
     "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
     "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
+    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
     "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
+    "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
@@ -132,6 +134,8 @@ _GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 # tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
 _NOMIC_MOE_TOKENS = 512
+# classes with the encoder and the decoder of T5
+_T5 = frozenset({"t5", "mt5", "umt5"})
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
 # Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
@@ -159,6 +163,7 @@ _LENGTH = (
     "ff_intermediate_size",
     "mlp_hidden_size",
     "dense_intermediate_size",
+    "d_ff",
 )
 _EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
 _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
@@ -169,7 +174,7 @@ _USED = (
 # classes that have a bias for each expert whatever the file says
 _ROUTER_BIAS = frozenset({
     "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
-    "afmoe", "laguna", "hy_v3",
+    "afmoe", "laguna", "hy_v3", "dots3_note",
 })  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
@@ -196,7 +201,7 @@ _HARMLESS = re.compile(
     r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
     r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
     r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
+    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|attention_gate_type|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
 )
 
 _WHAT = "config.json"
@@ -348,6 +353,10 @@ class _Config:
         for kind, key, value, name_here in _DISGUISED:
             if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
                 self.kind = name_here
+        if self.kind in _T5 and self.outer.get("architectures") in (["T5EncoderModel"], ["UMT5EncoderModel"]):
+            self.kind = "t5_encoder"
+        elif self.kind in _T5:
+            self.kind = "t5"
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
@@ -506,7 +515,7 @@ class _Config:
         return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes))
 
     def architecture(self, stored: Stored) -> Architecture:
-        if self.outer.get("is_encoder_decoder") and self.kind != "whisper":
+        if self.outer.get("is_encoder_decoder") and self.kind not in ("whisper", "t5", "t5_encoder"):
             raise _Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*_WIDTH)
@@ -533,7 +542,7 @@ class _Config:
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
         loops = self.loops()
-        encoder = bool(row and row.get("encoder"))
+        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         tied = self.tied()
         if tied is None and encoder:
             # no encoder has an output matrix
@@ -591,7 +600,6 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
-        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -617,7 +625,7 @@ class _Config:
             cache_layers=layers - shared if shared else None,
             stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs") or None,
+            altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
@@ -675,7 +683,13 @@ class _Config:
         """One of `_ATTENDING`, `_STATES` or `none` (a layer with a feed-forward alone) for each layer."""
         layers = self.layers
         self.asked.update(_LAYER_KEYS)
-        if self.get("compress_ratios") or self.get("attn_type_list"):
+        if self.kind == "deepseek_v4":
+            self.asked.add("compress_ratios")
+            return ["compressed"] * layers
+        types = self.per_layer("attn_type_list")
+        if types and self.kind in ("minimax_text_01", "minimax_m1"):
+            return ["full" if item == 1 else "lightning" for item in types]
+        if self.get("compress_ratios") or types:
             raise _Unclear(
                 "compress_ratios: compressed attention is not understood"
                 if self.get("compress_ratios")
@@ -728,6 +742,9 @@ class _Config:
 
     def named_kind(self, name: Any) -> str:
         found = _NAMES.get(name) if isinstance(name, str) else None
+        if self.kind == "hy_v4" and name == "sparse_attention":
+            # latent attention to cells that an indexer chooses: indexer_types says where
+            return "full"
         if found is None:
             raise _Unclear(f"layer_types: {_short(name)} is not understood")
         # transformers 5 writes "linear_attention" where the published files of these have "mamba"
@@ -774,7 +791,10 @@ class _Config:
             # transformers 5 adds a sliding_window of half that, which is what lies on either side
             self.asked.update(("sliding_window", "global_attn_every_n_layers"))
             return self.number("local_attention") or None
-        keys = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        keys: tuple[str, ...] = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+        if self.kind == "dots3_note":
+            # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570 takes the other)
+            keys = "sliding_window_size", "sliding_window"
         window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
@@ -823,11 +843,14 @@ class _Config:
 
     def attention(self, number: int, kind: str, width: int) -> Attention:
         heads = self.of_layer(number, *_HEADS) or self.needed(*_HEADS)
+        if kind == "compressed":
+            return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
-        if latent and kind == "full" and self.text.get("use_mla") is not False:
-            return self.latent(number, latent, heads)
+        near = self.number("swa_kv_lora_rank") if kind == "sliding" else None
+        if (near or (latent and kind == "full")) and self.text.get("use_mla") is not False:
+            return self.latent(number, near or latent or 0, heads, "swa_" if near else "")
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
@@ -876,6 +899,29 @@ class _Config:
             query_key_norm="head" if kind == "cross" else None,
         )
 
+    def compressed(self, number: int, heads: int) -> Attention:
+        ratio = (self.per_layer("compress_ratios") or [None] * self.layers)[number]
+        if isinstance(ratio, bool) or ratio not in (0, 4, 128):
+            raise _Unclear(f"compress_ratios: {_short(ratio)} is not understood")
+        self.asked.update((*_KV_HEADS, "qk_rope_head_dim"))
+        key, indexer = self.needed("head_dim"), (self.needed("index_n_heads"), self.needed("index_head_dim"))
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=self.needed("sliding_window"),
+            query_latent_length=self.needed("q_lora_rank"),
+            # only of the rows of a few tokens there are so many that some are chosen
+            indexer_heads=indexer[0] if ratio == 4 else None,
+            indexer_length=indexer[1] if ratio == 4 else None,
+            compression=ratio or None,
+            output_groups=self.needed("o_groups"),
+            output_latent_length=self.needed("o_lora_rank"),
+        )
+
     def sparse_index(self, number: int) -> tuple[int | None, int | None]:
         """Heads and length of the index by which a layer chooses what it attends to (conversion/minimax.py of llama.cpp 0c1e570).
 
@@ -912,22 +958,25 @@ class _Config:
             return 1
         return stated or heads
 
-    def latent(self, number: int, latent: int, heads: int) -> Attention:
-        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla"))
+    def latent(self, number: int, latent: int, heads: int, near: str = "") -> Attention:
+        """`near`: what the keys of layers with a window begin with, which have no indexer."""
+        self.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
         types = self.per_layer("indexer_types")
-        own = types is None or types[number] == "full"
+        own = not near and (types is None or types[number] == "full")
         indexer, length = self.number("index_n_heads"), self.number("index_head_dim")
+        heads = (self.number("swa_num_attention_heads") if near else None) or heads
         return Attention(
             kind="full" if self.kind in _UNPACKED else "latent",
             layers=(),
             heads=heads,
             kv_heads=heads,
-            key_length=self.needed("qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
+            key_length=self.needed(f"{near}qk_nope_head_dim") + (self.needed("qk_rope_head_dim") if self.kind in _UNPACKED else 0),
             # MiniCPM3's own code takes the width of a head
-            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed("v_head_dim"),
+            value_length=max(1, self.needed(*_WIDTH) // heads) if self.kind == "minicpm3" else self.needed(f"{near}v_head_dim"),
+            window_tokens=self.window() if near else None,
             latent_length=latent,
-            query_latent_length=self.number("q_lora_rank") or None,
-            rope_length=self.needed("qk_rope_head_dim"),
+            query_latent_length=self.number(f"{near}q_lora_rank") or None,
+            rope_length=self.needed(f"{near}qk_rope_head_dim"),
             indexer_heads=indexer if indexer and length and own else None,
             indexer_length=length if indexer and length and own else None,
         )
@@ -945,6 +994,8 @@ class _Config:
                 key_length=self.needed("linear_key_head_dim"),
                 value_length=self.needed("linear_value_head_dim"),
             )
+        if kind == "lightning":
+            return Recurrent(kind=kind, layers=(), heads=self.needed(*_HEADS), key_length=self.needed("head_dim"))
         if kind == "kda":
             return Recurrent(
                 kind=kind,
@@ -1035,7 +1086,7 @@ class _Config:
             used=used,
             shared_length=self.shared(each),
             latent_length=self.number("moe_latent_size", "routed_expert_hidden_size") or None,
-            router_bias=self.router_bias(),
+            router_bias=self.router_bias() and number >= (self.number("num_hash_layers") or 0),
             beside_dense=self.beside_dense(width, number),
             groups=groups if groups > 1 else None,
             groups_used=self.needed("topk_group") if groups > 1 else None,
@@ -1053,6 +1104,7 @@ class _Config:
             "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
         )
         number = self.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+        self.asked.add("shared_moe_mode")
         if number == 0:
             return None
         if self.kind in ("llama4", "llama4_text"):
@@ -1217,6 +1269,15 @@ class _Config:
         norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
         if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
+        if self.kind in ("t5", "t5_encoder"):
+            stated = self.get("feed_forward_proj")
+            gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
+            if gated is not True:
+                found["gate"] = "none"
+            if (self.number("num_decoder_layers") or self.layers) != self.layers:
+                raise _Unclear("num_decoder_layers: stacks of unlike depth are not understood")
+            if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
+                raise _Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
         scaling = self.get("rope_scaling", "rope_parameters")
@@ -1343,6 +1404,9 @@ class _Config:
         if not isinstance(found, dict):
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
+        if self.get("expert_dtype") == "fp4" and stored.matrices:
+            # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py reads them
+            stored = stored.replace(experts="mxfp4")
         try:
             layers = self.number(*_LAYERS) or None
         except _Unclear:
@@ -1454,8 +1518,8 @@ _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
-_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid"})
-_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "convolution", "hybrid"})
+_ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
+_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",

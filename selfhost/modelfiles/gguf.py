@@ -110,6 +110,7 @@ _FALLBACKS: Mapping[str, str] = {
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
     "afmoe": 4, "laguna": 4, "smallthinker": 4, "deepseek2-ocr": 0, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
+    "deepseek4": 0,
 }  # fmt: skip
 # of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
 _FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
@@ -118,6 +119,9 @@ _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 # Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
 _GEMMA3N_CACHE_LAYERS = 20
+_STACKS = ("enc.blk.", "dec.blk.")
+# whose feed-forwards are gated in some models and not in others
+_GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
@@ -435,6 +439,9 @@ class _Model:
             self.damaged("general.architecture is missing")
         self.name = clean(name)
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
+        # T5 has two stacks of blocks of the same widths
+        stacked = [name for name in self.shapes if name.startswith(_STACKS)]
+        self.shapes |= {name[4:].replace("attn_o.", "attn_output."): self.shapes[name] for name in stacked}
 
     def damaged(self, what: str) -> None:
         fail(self.path, f"cannot be used: {what}", "the file is damaged, or was not made by llama.cpp's converter: download it again")
@@ -607,7 +614,8 @@ class _Model:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
         if self.values.get(f"{self.name}.swin_norm"):
             raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
-        if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
+        known = ("a.", "v.") if row is not None else ("enc.", "dec.", "a.", "v.")
+        if any(name.startswith(known) for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
@@ -655,7 +663,7 @@ class _Model:
             cache_layers=layers - shared if shared else None,
             stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
-            altup_inputs=self.number("altup.num_inputs") or None,
+            altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
             mtp_layers=more or None,
         )
@@ -683,6 +691,8 @@ class _Model:
             return "convolution"
         if self.has(layer, "ssm_conv1d_q.weight"):
             return "kda"
+        if self.name == "minimax-01" and self.has(layer, "attn_norm_2.weight"):
+            return "lightning"
         if self.has(layer, "ssm_conv1d.weight"):
             if self.name in _DELTA or self.has(layer, "ssm_alpha.weight", "ssm_ba.weight"):
                 return "delta"
@@ -704,6 +714,10 @@ class _Model:
     def state(self, kind: str, layer: int) -> Recurrent:
         if kind == "convolution":
             return Recurrent(kind=kind, layers=(), convolution=self.needed("shortconv.l_cache"))
+        if kind == "lightning":
+            return Recurrent(
+                kind=kind, layers=(), heads=self.needed("attention.head_count"), key_length=self.needed("attention.key_length")
+            )
         taps = self.needed("ssm.conv_kernel")
         if kind == "kda":
             return Recurrent(
@@ -731,7 +745,7 @@ class _Model:
         def keeps(kind: str) -> bool:
             return kind in state and state[kind][layer] is not None
 
-        if keeps("kda"):
+        if keeps("kda") or keeps("lightning"):
             return False
         if keeps("delta"):
             return self.has(layer, "attn_k.weight", "attn_q.weight")
@@ -758,7 +772,10 @@ class _Model:
         value = self.number("attention.value_length") or width // heads
         latent = self.number("attention.kv_lora_rank")
         if latent and self.number("attention.key_length_mla"):
-            return self.latent(layer, latent, heads)
+            return self.latent(layer, latent, heads, window)
+        ratios = self.per_layer("attention.compress_ratios", self.layers)
+        if ratios is not None:
+            return self.compressed(layer, heads, ratios[layer], window)
         unpacked = latent if self.has(layer, "attn_kv_b.weight") else None
         rope = self.needed("rope.dimension_count") if unpacked else None
         if rope is not None and rope >= key:
@@ -793,10 +810,14 @@ class _Model:
             indexer_length=indexer_length,
         )
 
-    def latent(self, layer: int, latent: int, heads: int) -> Attention:
-        rope, whole = self.needed("rope.dimension_count"), self.needed("attention.key_length_mla")
+    def latent(self, layer: int, latent: int, heads: int, window: int | None) -> Attention:
+        """Layers with a window may be of other sizes than the rest."""
+        keys = "key_length_mla", "value_length_mla"
+        if window is not None and self.number("attention.kv_lora_rank_swa"):
+            latent, keys = self.needed("attention.kv_lora_rank_swa"), ("key_length_mla_swa", "value_length_mla_swa")
+        rope, whole, value = self.needed("rope.dimension_count"), *(self.needed(f"attention.{key}") for key in keys)
         if rope >= whole:
-            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length_mla")
+            raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.{keys[0]}")
         indexer_heads, indexer_length = self.indexer(layer)
         return Attention(
             kind="latent",
@@ -804,7 +825,8 @@ class _Model:
             heads=heads,
             kv_heads=heads,
             key_length=whole - rope,
-            value_length=self.needed("attention.value_length_mla"),
+            value_length=value,
+            window_tokens=window,
             latent_length=latent,
             query_latent_length=self.number("attention.q_lora_rank") or None,
             rope_length=rope,
@@ -812,9 +834,28 @@ class _Model:
             indexer_length=indexer_length,
         )
 
+    def compressed(self, layer: int, heads: int, ratio: int, window: int | None) -> Attention:
+        indexer_heads, indexer_length = self.indexer(layer)
+        key = self.needed("attention.key_length")
+        return Attention(
+            kind="compressed",
+            layers=(),
+            heads=heads,
+            kv_heads=1,
+            key_length=key,
+            value_length=key,
+            window_tokens=window or self.needed("attention.sliding_window"),
+            query_latent_length=self.needed("attention.q_lora_rank"),
+            indexer_heads=indexer_heads,
+            indexer_length=indexer_length,
+            compression=ratio or None,
+            output_groups=self.needed("attention.output_group_count"),
+            output_latent_length=self.needed("attention.output_lora_rank"),
+        )
+
     def indexer(self, layer: int) -> tuple[int | None, int | None]:
         """Heads and key length of the sparse indexer of that layer; other layers share an earlier one's choice, or look at everything."""
-        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight"):
+        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight"):
             return None, None
         return self.needed("attention.indexer.head_count"), self.needed("attention.indexer.key_length")
 
@@ -887,11 +928,16 @@ class _Model:
         norm = self.query_key_norm(made)
         if norm is not None and norm != (row.get("query_key_norm") or "none"):
             found["query_key_norm"] = norm
-        if any(name.endswith("attn_norm_2.weight") for name in self.shapes):
+        if not made.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
             found["parallel_norms"] = 2
         factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
         if factors is not None and factors != row.get("rope_factors"):
             found["rope_factors"] = factors
+        up, down = (self.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
+        if self.name in _GATE_VARIES and up is not None and down is not None:
+            gate = "split" if self.has(0, "ffn_gate.weight") else "fused" if up[-1] == 2 * down[0] else "none"
+            if gate != row.get("gate", "split"):
+                found["gate"] = gate
         return found
 
     def query_key_norm(self, made: Architecture) -> str | None:
@@ -909,9 +955,11 @@ class _Model:
     def as_stored(self, made: Architecture, row: Mapping[str, Any] | None) -> Architecture:
         """With the file's own tensor table, unless the row already gives it."""
         if row is not None:
-            from ..needs.tensors import ArchitectureRow, gguf_tensors
+            from ..needs.tensors import gguf_tensors, row_of
 
-            expected = _by_place(gguf_tensors(made, ArchitectureRow.from_values(self.name, row)))
+            known = row_of(made, self.architectures)
+            assert known is not None
+            expected = _by_place(gguf_tensors(made, known))
             actual = _by_place(self.groups(made))
             if expected == actual:
                 return made

@@ -17,7 +17,10 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 _Group = Attention | Recurrent | FeedForward
-_SOMETIMES = ("latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length")
+_SOMETIMES = (
+    "latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length", "compression", "output_groups",
+    "output_latent_length",
+)  # fmt: skip
 
 
 def spec_text(model: ModelSpec) -> str:
@@ -111,7 +114,7 @@ def _architecture(model: Architecture) -> list[str]:
     for key in (
         "dtype", "matrix_dtype", "expert_dtype", "plain_parts", "layers", "embedding_length", "heads", "vocabulary", "vocabulary_gguf",
         "context_tokens", "tied_embeddings", "output_matrix", "attention_bias", "query_key_norm", "parallel_norms", "rope_factors",
-        "table_length", "also", "lacks", "positions", "token_types",
+        "gate", "table_length", "also", "lacks", "positions", "token_types",
         "cache_layers", "stored_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
     ):  # fmt: skip
         value = getattr(model, key)

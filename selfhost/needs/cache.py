@@ -14,6 +14,7 @@ class CacheGroup(Record):
     """Layers that cache alike. `layers` counts those that own a cache; elements are of one token and one layer.
 
     `window_tokens` as in the config, None for layers that keep every token. `indexer_elements`: the keys of a sparse indexer.
+    `tokens_per_row`: so many share the elements.
     """
 
     layers: int
@@ -23,6 +24,7 @@ class CacheGroup(Record):
     window_tokens: int | None = None
     latent: bool = False
     indexer_elements: int = 0
+    tokens_per_row: int = 1
 
     @property
     def key_elements(self) -> int:
@@ -46,9 +48,14 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         if not owning or group.kind == "cross":
             continue
         indexer = (group.indexer_length or 0) if group.indexer_heads else 0
-        if group.kind == "latent":
+        if group.kind == "compressed":
+            indexed = indexer if group.compression else 0
+            made.append(_rows_of(len(owning), group.key_length, window_tokens=group.window_tokens))
+            if group.compression:
+                made.append(_rows_of(len(owning), group.key_length + indexed, tokens_per_row=group.compression))
+        elif group.kind == "latent":
             size = (group.latent_length or 0) + (group.rope_length or 0)
-            made.append(CacheGroup(layers=len(owning), kv_heads=1, key_length=size, value_length=0, latent=True, indexer_elements=indexer))
+            made.append(_rows_of(len(owning), size, window_tokens=group.window_tokens, indexer_elements=indexer))
         else:
             window = group.window_tokens if group.kind == "sliding" and not (row is not None and row.window_masks) else None
             made.append(
@@ -64,6 +71,20 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     return tuple(made)
 
 
+def _rows_of(layers: int, length: int, window_tokens: int | None = None, tokens_per_row: int = 1, indexer_elements: int = 0) -> CacheGroup:
+    """Rows that are key and value in one."""
+    return CacheGroup(
+        layers=layers,
+        kv_heads=1,
+        key_length=length,
+        value_length=0,
+        window_tokens=window_tokens,
+        latent=True,
+        indexer_elements=indexer_elements,
+        tokens_per_row=tokens_per_row,
+    )
+
+
 class State(Record):
     """The state of one recurrent layer and one sequence, in elements: the convolution's last inputs, and the rest."""
 
@@ -72,10 +93,40 @@ class State(Record):
     memory: int
     arithmetic: str
 
+    @property
+    def first(self) -> int:
+        """Elements of what a layer reads first."""
+        return self.convolution or self.memory
+
 
 def states(architecture: Architecture) -> tuple[State, ...]:
     """One entry per group of recurrent layers."""
     return tuple(_state(group, architecture.embedding_length) for group in architecture.recurrent if group.layers)
+
+
+def keeps_compressed(architecture: Architecture) -> bool:
+    """True for DeepSeek V4."""
+    return any(group.kind == "compressed" for group in architecture.attention)
+
+
+def known_in_llamacpp_alone(architecture: Architecture, row: ArchitectureRow) -> str | None:
+    """Why it is known of no other program what it keeps; None where it is."""
+    if keeps_compressed(architecture):
+        return "what a program other than llama.cpp keeps for compressed attention is not known"
+    if "dec" in row.stacks:
+        return "what a program other than llama.cpp keeps of the text that the encoder read is not known"
+    return None
+
+
+def compressors(architecture: Architecture) -> tuple[State, ...]:
+    """What is kept of the tokens that the next row of compressed attention will be made of: numbers, and what each counts for."""
+    made = []
+    for group in architecture.attention:
+        if group.kind == "compressed" and group.compression:
+            length = group.key_length + ((group.indexer_length or 0) if group.indexer_heads else 0)
+            rows, wide = (2 * group.compression, 2 * length) if group.indexer_heads else (group.compression, length)
+            made.append(State(layers=len(group.layers), convolution=0, memory=2 * rows * wide, arithmetic=f"2 × {rows} tokens × {wide:,}"))
+    return tuple(made)
 
 
 def _state(group: Recurrent, width: int) -> State:
@@ -86,6 +137,8 @@ def _state(group: Recurrent, width: int) -> State:
             parts = (taps * width, 0, f"{taps} × {width:,}")
         case "kda":
             parts = (3 * taps * heads * key, heads * key * key, f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})")
+        case "lightning":
+            parts = (0, heads * key * key, f"{heads} heads × {key} × {key}")
         case "delta":
             inner, keys = heads * value, (group.key_heads or 0) * key
             parts = (taps * (inner + 2 * keys), key * inner, f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})")

@@ -368,7 +368,7 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
     if window is None or runtime.id == "transformers":
         return tokens, tokens
     if runtime.id == "mlx":
-        mixed = any(other.kind != "sliding" for other in architecture.attention)
+        mixed = any(other.window_tokens is None for other in architecture.attention)
         if architecture.row not in _MLX_ROTATES and not (mixed and architecture.row in _MLX_ROTATES_MIXED):
             return tokens, tokens
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than the window, in Llama 4's the whole

@@ -10,6 +10,7 @@ from ..facts import Unread
 from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
+from .cache import known_in_llamacpp_alone
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
@@ -69,7 +70,7 @@ def needs_of(
         return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
-    subject, wanted = _subject(spec, architectures), _asked(spec, workload, quantization, companions or Companions())
+    subject, wanted = _subject(spec, architectures, format), _asked(spec, workload, quantization, companions or Companions())
     found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
         found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)
@@ -282,9 +283,14 @@ def decode_bytes_by_type(
 # ------------------------------------------------------------------ parts of the answer
 
 
-def _subject(spec: ModelSpec, architectures: Mapping[str, Any]) -> Subject:
+def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf") -> Subject:
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
+    why = None if architecture is None or row is None else known_in_llamacpp_alone(architecture, row)
+    if architecture is not None and row is not None and why is not None and format != "gguf":
+        # its weights are known, not what this program makes of its cache
+        architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=())
+        spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": why})
     if row is None and architecture is not None and architecture.tensors:
         from .tensors import ArchitectureRow
 
@@ -352,7 +358,9 @@ def _with_companions(
     if asked.companions.draft is not None:
         # its cache is 16-bit whatever the model's is
         alone = asked.replace(quantization=asked.companions.draft_quantization, key_type="f16", value_type="f16", companions=Companions())
-        draft = _subject(asked.companions.draft, architectures).replace(text_alone=takes_text_alone(asked.companions.draft, runtime))
+        draft = _subject(asked.companions.draft, architectures, format).replace(
+            text_alone=takes_text_alone(asked.companions.draft, runtime)
+        )
         beside = _parts(draft, runtime, format, alone, instruction_sets)
     return joined(subject, found, beside, asked, runtime, format)
 

@@ -9,7 +9,7 @@ from .. import units
 from ..facts import Unread
 from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import graphs, llamacpp
-from .cache import CacheGroup, cache_groups, states
+from .cache import CacheGroup, cache_groups, compressors, states
 from .parts import (
     ENCODER_REMEDY,
     Asked,
@@ -57,17 +57,15 @@ _LARGEST_VOCABULARY = 262_144
 
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
-# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
-_INDEXER_VALUES = frozenset({"minimax-m3"})
 # architectures whose compute buffer was measured
 _MEASURED = frozenset({
     "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r", "deci", "deepseek2", "deepseek32",
-    "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma", "gemma-embedding", "gemma2", "gemma3",
+    "deepseek4", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma", "gemma-embedding", "gemma2", "gemma3",
     "gemma3n", "gemma4", "glm-dsa", "glm4", "glm4moe", "gpt-oss", "gpt2", "gptneox", "granite", "granitehybrid", "granitemoe",
     "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4", "mamba", "minicpm", "minimax-m2",
     "minimax-m3", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo", "olmo2", "olmoe",
     "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe", "qwen3moe", "qwen3next", "qwen3vl",
-    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2",
+    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "t5",
 })  # fmt: skip
 # bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most from 3 billion parameters
 # on, most below (the token table weighs more); apart for files below 4.3 bits, where tables and odd rows weigh more still
@@ -322,7 +320,7 @@ def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
 def _cache(
     architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked, runtime: RuntimeSpec
 ) -> list[Term] | Unread:
-    groups = cache_groups(architecture, row)
+    groups = llamacpp.groups_of(architecture, row)
     if not groups:
         return []
     if runtime.flash_attention and row.stops_with_flash:
@@ -346,13 +344,14 @@ def _cache(
                 reason=f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of {block}",
                 remedy="take the cache type f16",
             )
+    room = llamacpp.room_of(architecture, room)
     lines: list[str] = []
     size = unsure = 0
     widest = 0 if runtime.flash_attention else max(group.value_elements for group in groups)
     notes: list[str] = []
     for group in groups:
         window = llamacpp.window_of(architecture, group)
-        cells = room.of(window)
+        cells = room.of(window, group.tokens_per_row)
         per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(asked.value_type, group.value_elements)
         size += cells * room.streams * group.layers * per_token
         if not llamacpp.window_known(architecture, group):
@@ -365,15 +364,15 @@ def _cache(
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             lines.append(f"{times(group.layers, 'layer')} × {wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens{ending}")
         if group.indexer_elements:
-            indexed = row_bytes(asked.key_type, group.indexer_elements)
-            both = architecture.row in _INDEXER_VALUES
-            indexed += row_bytes(asked.value_type, group.indexer_elements) if both else 0
-            size += room.full * room.streams * group.layers * indexed
+            both = architecture.row in llamacpp.INDEXER_VALUES
+            size += llamacpp.indexer_bytes(architecture, group, room, asked.key_type, asked.value_type)
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             shape = f"{'2 × ' if both else ''}{group.indexer_elements:,} × {_TYPE_BYTES[asked.key_type]}"
             lines.append(f"{times(group.layers, 'layer')} × {shape} of the indexer × {room.full:,} tokens{ending}")
         if window is not None and cells != room.full:
             notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
+        elif group.tokens_per_row > 1:
+            notes.append(f"{times(group.layers, 'layer')} keep a row for {group.tokens_per_row} tokens, padded to 256")
         elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
             notes.append(f"{asked.context_tokens:,} tokens padded to a multiple of 256")
     idle = llamacpp.idle_layers(architecture)
@@ -397,7 +396,7 @@ _TYPE_BYTES = {"f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "3
 
 def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> str:
     layers = group.layers
-    ending = f" × {cells:,} tokens" + (f" × {streams:,} sequences" if streams > 1 else "")
+    ending = f" × {cells:,} {'rows' if group.tokens_per_row > 1 else 'tokens'}" + (f" × {streams:,} sequences" if streams > 1 else "")
     keys, values = _TYPE_BYTES[asked.key_type], _TYPE_BYTES[asked.value_type]
     if group.latent:
         return f"{times(layers, 'layer')} × {group.key_length:,} × {keys}{ending}"
@@ -408,7 +407,7 @@ def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> st
 
 
 def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
-    found = states(architecture)
+    found = (*states(architecture), *compressors(architecture))
     size = llamacpp.state_bytes(architecture, sequences * kept)
     if not size:
         return []
@@ -454,9 +453,9 @@ def _compute(
             if reserved.bytes != replayed.bytes:
                 note += f"; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
             return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + note)
-    reserved = llamacpp.compute(architecture, row, room, rows, flash)
+    reserved = llamacpp.compute(architecture, row, room, rows, flash, asked.key_type)
     # as above, with the logits of the last token
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash).bytes)
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash, asked.key_type).bytes)
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
     line = reserved.arithmetic
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ..spec import Architecture
 from .allocator import Peak, Program
-from .layers import Alternating, Builder, Style, window_kept
+from .layers import Alternating, Builder, Streams, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .tensors import ArchitectureRow
 
@@ -85,6 +85,7 @@ _STYLES = {
     "jina-bert-v3": _CENTRED,
     "modern-bert": _CENTRED,
     "neo-bert": _PLAIN,
+    "t5encoder": Style(rope="none"),
     "eurobert": _PLAIN,
     "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
@@ -121,15 +122,18 @@ _STYLES = {
     "dbrx": Style(centred=True, normalized=True),
     "deepseek": _PLAIN,
     "dots1": _RESCALED,
+    "dots3note": _NORMALIZED,
     "exaone-moe": Style(normalized=True, rescaled=True, rope="sliding"),
     "grok": Style(normalized=True, dense_beside="last", unfused=True),
     "grovemoe": _NORMALIZED,
     "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
+    "hy_v4": Style(normalized=True, rescaled=True, plain_index=True),
     "laguna": _RESCALED,
     "llada-moe": _PLAIN,
     "rnd1": _NORMALIZED,
     "maple": Style(normalized=True, rope="sliding"),
     "mimo2": _NORMALIZED,
+    "minimax-01": Style(normalized=True, normed_residual=True),
     "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
     "smallthinker": Style(normalized=True, rope="sliding", routed_early=True),
     "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
@@ -167,7 +171,8 @@ _STYLES = {
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2", "bailingmoe3",
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2",
+    "bailingmoe3", "minimax-01",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
@@ -209,7 +214,7 @@ def _program(
     style = _STYLES.get(model.row)
     if style is None or not _covered(model):
         return None
-    builder = Alternating if model.row == "gemma3n" else Builder
+    builder = {"gemma3n": Alternating, "hy_v4": Streams}.get(model.row, Builder)
     return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 

@@ -36,9 +36,11 @@ class Style(Record):
     all tokens pass the last layer, and rows are chosen "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward
     beside the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
     scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
-    `routed_early`: the router reads what the layer is given. `embedding_normed`: so are the embeddings, without a weight.
-    `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits, those of images,
-    are hidden in a copy of all. `skip`: the embeddings are added to what each layer gives.
+    `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
+    `plain_index`: what an indexer compares is not rotated in blocks. `normed_residual`: what is added to is what the norm gave,
+    scaled. `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits,
+    those of images, are hidden in a copy of all. `skip`: the embeddings are added to what each layer
+    gives.
     """
 
     centred: bool = False
@@ -59,6 +61,8 @@ class Style(Record):
     dense_beside: str = ""
     gate_apart: bool = False
     unfused: bool = False
+    plain_index: bool = False
+    normed_residual: bool = False
     normed_first: bool = False
     routed_early: bool = False
     embedding_normed: bool = False
@@ -123,7 +127,7 @@ class Builder:
         self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
         # some converters of some years join the three matrices
-        self.fused = row.fused_qkv or any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors)
+        self.fused = row.fused_qkv or (not model.recurrent and any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors))
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
         self.temperature = self.record.input(tokens) if style.temperature else None
@@ -132,6 +136,7 @@ class Builder:
         groups = [group for group in model.recurrent if group.layers]
         self.memories = {id(group): state for group, state in zip(groups, states(model), strict=True)}
         self.encoded: dict[bool, Tensor] = {}
+        self.distances: Tensor | None = None
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
         self.found = self.positions
@@ -144,6 +149,8 @@ class Builder:
         # of an indexer of blocks: places to write to, what counts for each block, hidden positions, cells by position, blocks by cell
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
+        # of lightning attention: slopes, and how queries, keys and what is between them fade
+        self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int], _Attending] = {}
 
@@ -180,7 +187,7 @@ class Builder:
         for step in steps:
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
-            handed = self.choosing and follower is not None and not follower.indexer_heads
+            handed = self.follows(follower)
             kind = (*step, id(self.early.get(layer)), handed, self.causal is None)
             if kind not in kinds:
                 kinds[kind] = len(sections)
@@ -194,6 +201,10 @@ class Builder:
         names.append("")
         sections.append(self.after())
         return Program(self.record, sections, order), names
+
+    def follows(self, heads: Attention | None) -> bool:
+        """Whether these layers look at what an indexer before them chose."""
+        return self.choosing and heads is not None and not heads.indexer_heads and heads.window_tokens is None
 
     def rotates(self, heads: Attention | None, layer: int) -> bool:
         """Whether this layer's attention rotates by position."""
@@ -272,6 +283,8 @@ class Builder:
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         found.kept = True
+        if self.row.pooling == "none":
+            return record.section((entry,), found)
         if self.row.pooling == "first":
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
@@ -296,11 +309,11 @@ class Builder:
         entry = self.stand_in(self.tokens)
         entries: tuple[Tensor, ...] = (entry,)
         if number in self.early:
-            self.fetched = Tensor((4, self.memories[id(layers[0].state)].convolution, self.sequences), ())
+            self.fetched = Tensor((4, self.memories[id(layers[0].state)].first, self.sequences), ())
             self.fetched.placed = True
             entries = entry, self.fetched
         heads = layers[0].heads
-        if self.choosing and heads is not None and not heads.indexer_heads:
+        if self.follows(heads):
             self.chosen = Tensor((4, CHOSEN, self.tokens), ())
             self.chosen.placed = True
             entries = entry, self.chosen
@@ -345,13 +358,15 @@ class Builder:
             side = LOGITS_ROWS
             attended = record.result((width, side), attended, self.rows)
             residual = record.result((width, side), residual, self.rows)
-            if style.beside == "norm":
+            if style.beside == "norm" or style.normed_residual:
                 normed = record.result((width, side), normed, self.rows)
             if scores is not None and wide is not None:
                 scores = record.result((wide.experts or 1, side), scores, self.rows)
         record.moment = "the feed-forward"
         entered = residual
-        if style.beside:
+        if style.normed_residual:
+            residual = read = self.norm(record.over((width, side), attended, record.over((width, side), normed)), width, side)
+        elif style.beside:
             read = normed if style.beside == "norm" else self.norm(residual, width, side)
         else:
             if after_attention and not style.normed_first:
@@ -442,6 +457,8 @@ class Builder:
                 return self.delta(group, state, normed)
             case "kda":
                 return self.kda(group, state, normed)
+            case "lightning":
+                return self.lightning(group, state, normed)
         return self.convolution(state, normed)
 
     def fetch(self, elements: int) -> Tensor:
@@ -459,7 +476,7 @@ class Builder:
             return (result,)
         if layer == 0:
             self.record.expand(result)
-        fetched = self.record.result((self.memories[id(group)].convolution, self.sequences), self.record.view(self.states))
+        fetched = self.record.result((self.memories[id(group)].first, self.sequences), self.record.view(self.states))
         self.record.expand(fetched)
         return result, fetched
 
@@ -553,6 +570,34 @@ class Builder:
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
+
+    def lightning(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
+        """MiniMax-Text-01: every token of the batch looks at those before it, with weights that fade, and all of them at the state."""
+        record, tokens, each = self.record, self.tokens, self.tokens // self.sequences
+        heads, size = group.heads or 1, group.key_length or 0
+        inner, many = heads * size, (each, each, heads, self.sequences)
+        rows, memory = (size, each, heads, self.sequences), (size, size, heads, self.sequences)
+        if self.decays is None:
+            self.decays = record.input(heads), record.input(heads, tokens), record.input(heads, tokens), record.input(*many)
+        slopes, of_queries, of_keys, between = self.decays
+        past = self.fetch(state.memory)
+        joined = record.view(record.result((3 * inner, tokens), record.view(normed)))
+        queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
+        faded = record.over((size, heads, tokens), queries, record.over((heads, tokens), of_queries))
+        before = record.result(rows, past, record.view(faded))
+        turned = record.result((each, size, heads, self.sequences), record.view(values))
+        scores = record.result(many, record.view(keys), record.view(queries))
+        scores = record.over(many, scores, record.over(many, between))
+        looked = record.over(rows, before, record.result(rows, turned, scores))
+        record.expand(looked)
+        rate = record.view(record.over((heads,), record.over((heads,), slopes)))
+        faded = record.result((size, heads, tokens), keys, record.over((heads, tokens), of_keys))
+        added = record.result(memory, record.result((each, size, heads, self.sequences), record.view(faded)), turned)
+        kept = record.over(memory, record.over(memory, past, rate), added)
+        record.expand(record.elsewhere(kept))
+        looked = record.over((inner, tokens), record.view(record.result((inner, tokens), record.view(looked))))
+        gated = record.over((inner, tokens), record.result((inner, tokens), record.view(normed)), looked)
+        return record.view(record.result((self.width, tokens), gated))
 
     def delta(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens
@@ -774,11 +819,17 @@ class Builder:
             self.encoded[windowed] = record.input(tokens, tokens, width=2 if self.flash else 4)
         mask = self.encoded[windowed]
         queries = record.view(record.view(queries))
-        if self.flash:
+        if self.flash and not self.row.relative_positions:
             halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
             looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, mask))
         else:
             scores = record.result((tokens, tokens, count), record.view(keys), queries)
+            if self.row.relative_positions:
+                if self.distances is None:
+                    self.distances = record.input(tokens, tokens)
+                far = record.result((count, tokens, tokens), record.view(self.distances))
+                far = record.result((tokens, tokens, count), record.view(record.view(far), strided=True))
+                scores = record.over((tokens, tokens, count), scores, far)
             scores = record.over((tokens, tokens, count), scores, mask)
             turned = record.result((tokens, heads.value_length, heads.kv_heads), record.view(record.view(values)))
             looked = record.result((heads.value_length, tokens, count), turned, scores)
@@ -827,6 +878,8 @@ class Builder:
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
         joined = record.result((latent + rope, tokens), normed)
         packed, rotated = record.view(joined, strided=True), record.view(joined, strided=True)
+        if self.row.rope_key_norm:
+            rotated = self.norm(rotated, rope, tokens)
         unrotated = self.style.rope == "none"
         if not unrotated:
             rotated = record.over((rope, 1, tokens), rotated, self.positions)
@@ -841,7 +894,7 @@ class Builder:
         for tensor in (queries, values, keys):
             record.expand(tensor)
         record.expand(record.elsewhere(record.view(keys), shared.key_places))
-        if self.chosen is not None:
+        if self.chosen is not None and heads.window_tokens is None:
             shared = shared.replace(mask=self.chosen_alone(shared.mask, self.chosen))
         looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
         record.expand(looked)
@@ -856,9 +909,12 @@ class Builder:
             self.indexer = record.input(size, size), record.input(tokens, width=8), mask
         rotation, places, mask = self.indexer
         queries = record.view(record.result((count * size, tokens), packed))
-        queries = record.result((size, count, tokens), rotation, record.over((size, count, tokens), queries, self.positions))
+        queries = record.over((size, count, tokens), queries, self.positions)
         keys = record.view(record.result((size, tokens), record.result((size, tokens), normed)))
-        keys = record.result((size, 1, tokens), rotation, record.over((size, 1, tokens), keys, self.positions))
+        keys = record.over((size, 1, tokens), keys, self.positions)
+        if not self.style.plain_index:
+            queries = record.result((size, count, tokens), rotation, queries)
+            keys = record.result((size, 1, tokens), rotation, keys)
         record.expand(record.elsewhere(record.view(keys), places))
         weights = record.over((count, tokens), record.view(record.result((count, tokens), normed)))
         scores = record.result((FULL_CELLS, tokens // streams, streams), record.view(queries), weights, mask)
@@ -1088,9 +1144,81 @@ class Alternating(Builder):
         return record.section((entry,), logits)
 
 
+class Streams(Builder):
+    """Hy4: parallel streams, whose weighted sum attention and feed-forward read, and to each of which they add."""
+
+    @property
+    def streams_beside(self) -> int:
+        return self.model.altup_inputs or 1
+
+    def stand_in(self, side: int) -> Tensor:
+        tensor = Tensor((4, self.width, self.streams_beside, self.tokens), ())
+        tensor.placed = True
+        return tensor
+
+    def before(self) -> Section:
+        record, tokens = self.record, self.tokens
+        record.moment = "the look-up of the tokens"
+        found = record.result((self.width, tokens), record.input(tokens))
+        record.expand(found)
+        record.expand(record.input(self.width, tokens))
+        return record.section((), record.result((self.width, self.streams_beside, tokens), record.view(found)))
+
+    def mixed(self, streams: Tensor, side: int, ways: int) -> list[Tensor]:
+        """Weights of the streams, so many of each."""
+        record, beside = self.record, self.streams_beside
+        flat = record.over((beside * self.width, side), record.view(streams))
+        weights = record.result((ways * beside, side), flat)
+        if ways == 1:
+            return [record.over((beside, side), weights)]
+        return [record.over((beside, side), record.view(weights, strided=True)) for _ in range(ways)]
+
+    def summed(self, streams: Tensor, weights: Tensor, side: int) -> Tensor:
+        record, sides = self.record, (self.width, side)
+        copied = record.result((self.width, self.streams_beside, side), streams)
+        total: Tensor | None = None
+        for _ in range(self.streams_beside):
+            part = record.over(sides, record.view(copied, strided=True), record.view(weights, strided=True))
+            total = part if total is None else record.over(sides, total, part)
+        return record.result(sides, total)
+
+    def added(self, made: Tensor, streams: Tensor, weights: Tensor) -> Tensor:
+        record, tokens, beside = self.record, self.tokens, self.streams_beside
+        sides = self.width, tokens
+        copies = record.result(sides, made), record.result((beside, tokens), weights), record.result((self.width, beside, tokens), streams)
+        joined: Tensor | None = None
+        for number in range(1, beside + 1):
+            part = record.over(sides, copies[0], record.view(copies[1], strided=True))
+            part = record.view(record.over(sides, record.view(copies[2], strided=True), part))
+            joined = part if joined is None else record.result((self.width, number, tokens), joined, part)
+        return record.result((self.width, beside, tokens), joined)
+
+    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
+        record, tokens = self.record, self.tokens
+        assert layer.heads is not None
+        assert layer.wide is not None
+        record.moment = "the attention"
+        before, after = self.mixed(residual, tokens, 2)
+        made = self.latent(layer.heads, self.norm(self.summed(residual, before, tokens), self.width, tokens))
+        residual = self.added(made, residual, after)
+        record.moment = "the feed-forward"
+        before, after = self.mixed(residual, tokens, 2)
+        made = self.feed_forward(layer.wide, self.norm(self.summed(residual, before, tokens), self.width, tokens), tokens)
+        return self.added(made, residual, after)
+
+    def after(self) -> Section:
+        record, width = self.record, self.width
+        record.moment = "the output matrix"
+        entry = self.stand_in(self.tokens)
+        found = record.view(record.result((width * self.streams_beside, LOGITS_ROWS), record.view(entry), self.rows))
+        (weights,) = self.mixed(found, LOGITS_ROWS, 1)
+        found = self.norm(self.summed(found, weights, LOGITS_ROWS), width, LOGITS_ROWS)
+        found.kept = True
+        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        logits.kept = True
+        return record.section((entry,), logits)
+
+
 def window_kept(model: Architecture, heads: Attention) -> int | None:
     """The window that llama.cpp gives the cache of these layers; None where it keeps every token."""
-    group = CacheGroup(
-        layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens if heads.kind == "sliding" else None
-    )
-    return window_of(model, group)
+    return window_of(model, CacheGroup(layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens))

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from ..facts import Record
 from ..spec import Architecture
-from .cache import CacheGroup, cache_groups, states
+from .cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
 from .quantization import row_bytes
 from .tensors import ArchitectureRow
 
@@ -21,10 +21,14 @@ MICRO_BATCH_TOKENS = 512
 """`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
 
 _CELL_STEP = 256
+# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
+INDEXER_VALUES = frozenset({"minimax-m3"})
+# rows that a token of DeepSeek V4 looks at: index_topk of its config.json
+_CHOSEN_ROWS = 512
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
 _WINDOWED = frozenset({
-    "afmoe", "cohere2", "cohere2moe", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa", "laguna", "llama4",
-    "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35",
+    "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa",
+    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35", "dots3note",
 })  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
 _UNWINDOWED = frozenset({"deepseek2-ocr", "llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
@@ -46,8 +50,10 @@ class Cells(Record):
         """Tokens of one batch of an encoder: bounded by the padded context, not by the one asked for."""
         return min(self.batch, self.full * self.streams)
 
-    def of(self, window_tokens: int | None) -> int:
-        """Cells of a layer with that window, None for one that keeps everything."""
+    def of(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
+        """Cells of a layer with that window, None for one that keeps everything, `tokens_per_row` in each."""
+        if tokens_per_row > 1:
+            return padded(-(-self.full // tokens_per_row))
         if window_tokens is None:
             return self.full
         room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
@@ -79,6 +85,11 @@ def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, mic
     )
 
 
+def room_of(architecture: Architecture, room: Cells) -> Cells:
+    """That of this architecture: DeepSeek V4's cache is apart for each sequence, asked for or not (src/llama-kv-cache-dsv4.cpp)."""
+    return room.replace(unified=False, streams=room.sequences) if keeps_compressed(architecture) else room
+
+
 def window_of(architecture: Architecture, group: CacheGroup) -> int | None:
     """The window llama.cpp's cache really has for these layers."""
     row = architecture.row
@@ -94,18 +105,30 @@ def window_known(architecture: Architecture, group: CacheGroup) -> bool:
     return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
 
 
+def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGroup, ...]:
+    """The caches that llama.cpp makes: for the encoder of T5 too, which reads none."""
+    return cache_groups(architecture, None if row.idle_cache else row)
+
+
 def cache_bytes(
     architecture: Architecture, row: ArchitectureRow, room: Cells, *, key_type: str, value_type: str, flash_attention: bool = True
 ) -> int:
     """The KV cache. Without flash attention every V row of a model with several widths gets the largest, and so do idle layers."""
-    groups = cache_groups(architecture, row)
+    groups, room = groups_of(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
     size = sum(
-        room.of(window_of(architecture, group)) * room.streams * group.layers
+        room.of(window_of(architecture, group), group.tokens_per_row) * room.streams * group.layers
         * (row_bytes(key_type, group.key_elements) + row_bytes(value_type, group.value_elements if widest is None else widest))
         for group in groups
     )  # fmt: skip
     return size + room.full * room.streams * idle_layers(architecture) * row_bytes(value_type, widest or 0)
+
+
+def indexer_bytes(architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str) -> int:
+    """What sparse indexers keep beside the cache of these layers."""
+    size = row_bytes(key_type, group.indexer_elements)
+    size += row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
+    return room.full * room.streams * group.layers * size
 
 
 def idle_layers(architecture: Architecture) -> int:
@@ -116,7 +139,8 @@ def idle_layers(architecture: Architecture) -> int:
 
 def state_bytes(architecture: Architecture, sequences: int) -> int:
     """The recurrent state: always 32-bit floats, one per sequence, whatever the context and the cache type."""
-    return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in states(architecture))
+    kept = (*states(architecture), *compressors(architecture))
+    return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in kept)
 
 
 # ------------------------------------------------------------------ compute buffer
@@ -137,8 +161,17 @@ class Compute(Record):
 
 
 @lru_cache(maxsize=512)
-def compute(architecture: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash_attention: bool = True) -> Compute:
+def compute(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    logits_rows: int,
+    flash_attention: bool = True,
+    key_type: str = "f16",
+) -> Compute:
     """The compute buffer, by a closed form: the largest of the moments when logits, feed-forward, attention or state are alive."""
+    if keeps_compressed(architecture):
+        return _compressed(architecture, room_of(architecture, room), flash_attention, key_type)
     width, vocabulary = architecture.embedding_length, architecture.vocabulary_gguf or architecture.vocabulary or 0
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = min(room.micro_batch, logits_rows)
@@ -152,6 +185,10 @@ def compute(architecture: Architecture, row: ArchitectureRow, room: Cells, logit
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
     live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
+    if "dec" in row.stacks:
+        # the text that the encoder read, as long as it can be, and who may look at it
+        read = architecture.context_tokens or 0
+        live, masked = live + read * width, masked + read
     body = tokens * masked * mask_width + 4 * live
     # an encoder ends in one vector per sequence
     logits = 4 * (tokens * width + (0 if row.encoder else rows * (vocabulary + width)))
@@ -160,6 +197,34 @@ def compute(architecture: Architecture, row: ArchitectureRow, room: Cells, logit
         return Compute(bytes=logits, arithmetic=f"4 bytes × ({tokens:,} tokens × {width:,}{last})")
     line = f"{tokens:,} tokens × {masked:,} cells × {mask_width} bytes of mask + {live:,} numbers alive × 4 bytes"
     return Compute(bytes=body, arithmetic=line)
+
+
+def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: str) -> Compute:
+    """DeepSeek V4: parallel streams, of which a layer holds three copies, experts four; the rows of window and context are joined.
+
+    Read from src/models/deepseek4.cpp; the copies were told by how the buffer changes with width, heads and experts.
+    """
+    width, streams, tokens = architecture.embedding_length, architecture.altup_inputs or 1, room.micro_batch
+    heads = max(group.heads * group.key_length for group in architecture.attention)
+    expert = max((group.used or 1) * (group.length + width) for group in architecture.feed_forward)
+    live = max(2 * heads + (3 * streams + 3) * width, expert + (4 * streams + 3) * width)
+    kinds = {group.compression: group for group in architecture.attention}
+    near = room.of(next(iter(kinds.values())).window_tokens)
+    rows = {every: room.of(None, every) for every in kinds if every}
+    indexed = [every for every, group in kinds.items() if every and group.indexer_heads]
+    masked = near + sum(rows.values()) + sum(rows[every] for every in indexed)
+    # every layer with an indexer has zeros for the rows it may choose, as wide as a mask
+    zeros = sum(min(rows[every], _CHOSEN_ROWS) * len(kinds[every].layers) for every in indexed)
+    joined, key = near + max(rows.values(), default=0), max(group.key_length for group in architecture.attention)
+    scores = 0 if flash else joined * max(group.heads for group in architecture.attention)
+    # what is read is 16 bits wide, so rows of 32 are copied twice; the queries of quantized rows are rotated
+    copied = room.streams * joined * (row_bytes(key_type, key) + (2 * key if flash and key_type == "f32" else 0))
+    copied += tokens * joined * (2 if flash else 4) * 2
+    turned = 2 if key_type in ("f16", "bf16", "f32") else 3
+    mask = tokens * (masked + zeros) * (2 if flash else 4)
+    body = max(4 * tokens * (live + scores), 4 * tokens * (turned * heads + (2 * streams + 1) * width + scores) + copied)
+    line = f"{tokens:,} tokens × {body // tokens // 4:,} numbers alive × 4 bytes + {mask:,} bytes of masks"
+    return Compute(bytes=body + mask, arithmetic=line)
 
 
 def _masks(room: Cells, architecture: Architecture, groups: Iterable[CacheGroup]) -> list[int]:
@@ -205,14 +270,18 @@ def _attention(
     if row.encoder:
         keys = max(group.kv_heads * group.key_length for group in architecture.attention)
     latent = next((group for group in architecture.attention if group.kind == "latent"), None)
+    queries = max(group.heads * group.key_length for group in architecture.attention)
     heads = max(group.heads for group in architecture.attention)
     if latent is not None:
         size, rope = latent.latent_length or 0, latent.rope_length or 0
         live = 2 * width + heads * (latent.key_length + rope + 2 * size + rope) + 2 * size
         unfused = heads * (size + rope) + 2 * width
     else:
-        queries = max(group.heads * group.key_length for group in architecture.attention)
         live, unfused = 2 * width + 2 * queries + 2 * keys, queries + 2 * width
+    if row.relative_positions:
+        # distances, their weights twice, the scores and what is made of them: flash attention knows no such weights
+        span = tokens if row.encoder else room.full if flash else max(room.full, architecture.context_tokens or 0)
+        return float(max(live, 4 * span * heads + queries + 2 * width)), inputs + span
     if flash:
         return float(live), inputs
     span = tokens if row.encoder else room.full

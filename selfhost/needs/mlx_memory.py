@@ -73,7 +73,7 @@ def _scores(architecture: Architecture, tokens: int, piece: int, width: int) -> 
     stored = 0
     for group in architecture.attention:
         if group.key_length not in _FUSED and group.kind != "cross":
-            reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind == "sliding" else tokens
+            reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind in ("sliding", "latent") else tokens
             stored = max(stored, group.heads * piece * reach * width)
     return stored
 

@@ -16,7 +16,7 @@ from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 # elements and bytes of one block, ggml.h and ggml-common.h
 BLOCKS: Mapping[str, tuple[int, int]] = {
     "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2),
-    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
+    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34), "I32": (1, 4),
     "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210),
     "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74), "IQ2_S": (256, 82),
     "IQ3_XXS": (256, 98), "IQ3_S": (256, 110), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136), "MXFP4": (32, 17),
@@ -147,9 +147,11 @@ class _Recipe:
         # what llama.cpp takes for a model of 70B (src/models)
         named = row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1)
         self.seventy = architecture.layers == 68 if row.name == "jais2" else architecture.layers == 80 and named
-        values = sorted((layer, group.name) for group in groups if _is_value(group.name) for layer in group.layers)
-        downs = sorted((layer, group.name) for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
-        # llama-quantize counts these tensors in the order of their layers, and of their names in one layer
+        values = [(layer, group.name) for group in groups if _is_value(group.name) for layer in group.layers]
+        downs = [(layer, group.name) for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers]
+        # llama-quantize counts these tensors in the order of their layers, and of their names in one layer; T5's two stacks by name alone
+        for tensors in (values, downs):
+            tensors.sort(key=lambda tensor: tensor if tensor[1].startswith("blk.") else (0, tensor[1].replace("*", str(tensor[0]))))
         self.value_index = {tensor: index for index, tensor in enumerate(values)}
         self.down_index = {tensor: index for index, tensor in enumerate(downs)}
 
@@ -160,6 +162,8 @@ class _Recipe:
         """(type, how many of the group's tensors have it)."""
         number = len(group.layers) or 1
         name = group.name
+        if "ffn_gate_tid2eid" in name:
+            return [("I32", number)]
         if not _quantized(group):
             return [("F16" if _kept_in_16_bit(name) and self.base != "F32" else "F32", number)]
         if self.base in ("F32", "F16", "BF16"):
@@ -285,7 +289,7 @@ class _Recipe:
 
 
 def _is_value(name: str) -> bool:
-    return name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")) and name.startswith("blk.")
+    return name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
 
 
 def _quantized(group: TensorGroup) -> bool:
@@ -293,14 +297,15 @@ def _quantized(group: TensorGroup) -> bool:
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
         return False
-    kept = ("_norm.weight", "ffn_gate_inp.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight",
-            "indexer.k_proj.weight", "indexer.q_proj.weight")  # fmt: skip
+    kept = ("_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d",
+            "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight")  # fmt: skip
     return name not in ("position_embd.weight", "token_types.weight") and not any(part in name for part in kept)
 
 
 def _kept_in_16_bit(name: str) -> bool:
     return any(
-        part in name for part in ("per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l", "laurel_r")
+        part in name
+        for part in ("per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l", "laurel_r", "attn_rel_b")
     )
 
 

@@ -37,6 +37,7 @@ class ArchitectureRow(Record):
     window_masks: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
+    rope_key_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -59,6 +60,8 @@ class ArchitectureRow(Record):
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
+    hyper_connections: int = 0
+    hashed_experts: bool = False
     shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
@@ -68,6 +71,9 @@ class ArchitectureRow(Record):
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    idle_cache: bool = False
+    stacks: tuple[str, ...] = ()
+    relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
     unused_cache: bool = False
@@ -100,7 +106,8 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
         return None
     # the last norm is a name in the row
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
-    departs = {**dict.fromkeys(architecture.also, True), **lacks}
+    gate = {} if architecture.gate is None else {"gate": architecture.gate}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
     return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
@@ -168,6 +175,11 @@ class _Builder:
         where = () if layers is None else self.stored(layers)
         if layers is not None and not where:
             return
+        if self.row.stacks and layers is not None:
+            for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
+                short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
+                self.groups.append(TensorGroup(name=short, layers=where, shape=shape))
+            return
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
@@ -212,8 +224,9 @@ class _Builder:
             if not row.encoder:
                 self.add("project_out", width, table)
         beside = table if row.narrow_tables else width
-        if row.output_norm:
-            self.add(row.output_norm, width, bias=row.norm_bias)
+        for norm in [f"{stack}.output_norm" for stack in row.stacks] or [row.output_norm]:
+            if norm:
+                self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.embeds:
             self.add("output", table, vocabulary, bias=row.output_bias)
         elif model.output_matrix and row.output_bias and not row.embeds:
@@ -252,6 +265,8 @@ class _Builder:
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.relative_positions:
+            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
         if row.gains:
             for name in ("attn_output", "ffn_down"):
                 self.plain(f"blk.*.{name}.scale", 1, layers=layers)
@@ -277,6 +292,15 @@ class _Builder:
             self.add("blk.*.altup_router", width, inputs, layers=layers)
             self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
             self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
+        if row.hyper_connections and inputs:
+            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
+            self.add("output_hc_fn", inputs * width, inputs)
+            self.add("output_hc_base", inputs)
+            self.add("output_hc_scale", 1)
+            for part in ("attn", "ffn"):
+                self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
+                self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
@@ -287,6 +311,9 @@ class _Builder:
         heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
         if group.latent_length:
             self.latent_attention(group, layers)
+            return
+        if group.kind == "compressed":
+            self.compressed_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
         own = layers
@@ -301,6 +328,11 @@ class _Builder:
             if not group.values_from_keys:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        if "dec" in row.stacks:
+            self.add("blk.*.cross_attn_norm", width, layers=layers)
+            for part in ("q", "k", "v"):
+                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
+            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
         if row.visual_experts:
             self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
             self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
@@ -341,6 +373,8 @@ class _Builder:
             self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
         self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
         self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
+        if self.row.rope_key_norm:
+            self.add("blk.*.attn_k_norm", rope, layers=layers)
         if group.kind == "latent":
             self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
             self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
@@ -356,6 +390,32 @@ class _Builder:
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers, bias=True)
             self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressed_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        width, heads, key, query = self.width, group.heads, group.key_length, group.query_latent_length or 0
+        groups, made = group.output_groups or 1, group.output_latent_length or 0
+        self.add("blk.*.attn_q_a", width, query, layers=layers)
+        self.add("blk.*.attn_q_a_norm", query, layers=layers)
+        self.add("blk.*.attn_q_b", query, heads * key, layers=layers)
+        self.add("blk.*.attn_kv", width, key, layers=layers)
+        self.add("blk.*.attn_kv_a_norm", key, layers=layers)
+        self.add("blk.*.attn_sinks", heads, layers=layers)
+        self.add("blk.*.attn_output_a", heads * key // groups, made * groups, layers=layers)
+        self.add("blk.*.attn_output_b", made * groups, width, layers=layers)
+        if group.compression:
+            self.compressor("attn", key, group, layers)
+        if group.compression and group.indexer_heads and group.indexer_length:
+            self.compressor("indexer", group.indexer_length, group, layers)
+            self.add("blk.*.indexer.attn_q_b", query, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
+
+    def compressor(self, name: str, length: int, group: Attention, layers: tuple[int, ...]) -> None:
+        """Rows of which an indexer chooses are made of the tokens of two."""
+        wide = (2 if group.indexer_heads else 1) * length
+        self.add(f"blk.*.{name}_compressor_kv", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_gate", self.width, wide, layers=layers)
+        self.add(f"blk.*.{name}_compressor_ape", wide, group.compression or 0, layers=layers)
+        self.add(f"blk.*.{name}_compressor_norm", length, layers=layers)
 
     def recurrent(self, group: Recurrent) -> None:
         width, layers = self.width, group.layers
@@ -416,6 +476,12 @@ class _Builder:
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
                 self.add("blk.*.ssm_norm", size, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "lightning":
+                inner = (group.heads or 0) * (group.key_length or 0)
+                self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
+                self.add("blk.*.attn_gate", width, inner, layers=layers)
+                self.add("blk.*.attn_norm_2", inner, layers=layers)
+                self.add("blk.*.attn_output", inner, width, layers=layers)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
@@ -431,6 +497,9 @@ class _Builder:
         self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
         if group.router_bias or row.router_bias:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
+        elif row.hashed_experts:
+            model = self.architecture
+            self.add("blk.*.ffn_gate_tid2eid", group.used or 1, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
         if group.latent_length:
             self.add("blk.*.ffn_latent_down", width, inner, layers=layers)
             self.add("blk.*.ffn_latent_up", inner, width, layers=layers)

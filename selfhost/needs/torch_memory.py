@@ -225,7 +225,7 @@ def _in_heap(count: int, width: int, *arrays: tuple[float, int]) -> int:
 
 
 def _windowed(group: Attention, tokens: int) -> bool:
-    return group.kind == "sliding" and group.window_tokens is not None and tokens >= group.window_tokens
+    return group.kind in ("sliding", "latent") and group.window_tokens is not None and tokens >= group.window_tokens
 
 
 def _masks(
@@ -233,7 +233,8 @@ def _masks(
 ) -> Iterator[int]:
     """One mask per kind of layer, alive through the pass: numbers of the model where scores are stored, else a byte where needed."""
     cells = tokens * tokens * sequences
-    kinds = {group.window_tokens if group.kind == "sliding" else None: group for group in architecture.attention if group.kind != "cross"}
+    attending = [group for group in architecture.attention if group.kind != "cross"]
+    kinds = {group.window_tokens if group.kind != "compressed" else None: group for group in attending}
     for group in kinds.values():
         if stored and not row.encoder:
             yield cells * width
