@@ -71,7 +71,7 @@ def parts(run: dict[str, Any]) -> tuple[Span, Span, Span]:
     width, fixed = WIDTH[run["dtype"]], "mmap_threshold" in run
     tokens = run.get("prompt_tokens") or run["tokens"]
     return (
-        torch_memory.overhead(architecture, width),
+        torch_memory.overhead(architecture, row, width, tokens * run["batch"]),
         weights(run),
         torch_memory.prompt_bytes(
             architecture,
@@ -82,6 +82,7 @@ def parts(run: dict[str, Any]) -> tuple[Span, Span, Span]:
             eager="attention" in run,
             padded=bool(run.get("padded")),
             fixed_threshold=fixed,
+            encodes=run["kind"] == "encode",
         ),
     )
 
@@ -248,7 +249,7 @@ def test_loading_takes_the_files_and_the_copy(run: dict[str, Any]) -> None:
     stored = WIDTH[truth()["models"][run["model"]]["dtype"]]
     files = run["weights_bytes"] // WIDTH[run["dtype"]] * stored
     loading = files + run["weights_bytes"] if converted(run) else run["weights_bytes"]
-    program = torch_memory.overhead(model(run["model"])[0], WIDTH[run["dtype"]]).bytes
+    program = parts(run)[0].bytes
     peak = run["stages"]["loaded"]["peak_bytes"]
     if converted(run):
         if run["model"] == "opt-bin":

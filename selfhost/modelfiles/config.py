@@ -125,6 +125,8 @@ _UNTIED = frozenset({
     "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
     "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
+# classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
+_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
@@ -371,6 +373,7 @@ class _Config:
             self.kind = "bailing_moe_v3"
             self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
             self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
+        self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
         self.known = {} if self.kind in _OWN_CODE else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
