@@ -641,7 +641,7 @@ class _Model:
             self.damaged(f"all {layers:,} layers read the cache of an earlier one")
         feed_forward = self.feed_forward(width)
         # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
-        loops = self.number("num_loops") or 1
+        loops = (self.name == "nanbeige" and self.number("num_loops")) or 1
         if layers * loops > MAX_LAYERS:
             self.damaged(f"{loops:,} runs through {layers:,} layers")
         made = Architecture(
