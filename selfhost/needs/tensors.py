@@ -35,6 +35,7 @@ class ArchitectureRow(Record):
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
     window_masks: bool = False
+    recomputes: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
     rope_key_norm: bool = False
@@ -66,13 +67,14 @@ class ArchitectureRow(Record):
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
+    relative_buckets: int = 0
+    relative_positions: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
     idle_cache: bool = False
     stacks: tuple[str, ...] = ()
-    relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
     unused_cache: bool = False
@@ -238,6 +240,11 @@ class _Builder:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
             self.add("token_embd_norm", beside, bias=row.norm_bias)
+        if row.relative_positions:
+            self.add("rel_embd", width, model.positions or 0)
+            self.add("rel_embd_norm", width, bias=True)
+        if row.relative_buckets and not row.stacks:
+            self.add("attn_rel_b", model.heads or 0, row.relative_buckets)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
@@ -264,8 +271,8 @@ class _Builder:
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
-        if row.relative_positions:
-            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
+        if row.relative_buckets and row.stacks:
+            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_buckets, layers=layers[:1])
         if row.gains:
             for name in ("attn_output", "ffn_down"):
                 self.plain(f"blk.*.{name}.scale", 1, layers=layers)
@@ -339,7 +346,7 @@ class _Builder:
             for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else layers)):
                 self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
-                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=layers, shape=(key, number)))
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
