@@ -55,8 +55,9 @@ _GGUF: Mapping[str, str] = {
     "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1", "dots3_note": "dots3note",
     "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
     "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bamba": "granitehybrid", "bert": "bert", "bitnet": "bitnet",
-    "bloom": "bloom", "camembert": "bert", "distilbert": "bert", "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2",
-    "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
+    "bloom": "bloom", "camembert": "bert", "distilbert": "bert",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe",
+    "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
     "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
@@ -163,8 +164,8 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
-    "mlp_hidden_size",
     "hidden_dim",
+    "mlp_hidden_size",
     "dense_intermediate_size",
     "d_ff",
 )
@@ -563,10 +564,14 @@ class _Config:
         audio = self.audio()
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
-        positions = self.relative_positions() if row is not None and row.get("relative_positions") else None
+        positions = self.relative_positions() if row is not None and row.get("relative_table") else None
         if row is not None and row.get("positions") and not row.get("position_offset"):
             positions = context
         slices, altup = self.number("hidden_size_per_layer_input"), self.number("altup_num_inputs", "hc_mult")
+        # ALBERT: layers beside each other have one set of weights
+        sharing = self.number("num_hidden_groups") if self.known and self.reads("num_hidden_groups") else None
+        if sharing is not None and not 1 <= sharing <= layers:
+            raise _Unclear(f"num_hidden_groups is {sharing:,}, and there are {layers:,} layers")
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
             raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
@@ -611,7 +616,7 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in _POSITIONS_LEFT
-        made = Architecture(
+        return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
             dtype=self.dtype(),
@@ -634,7 +639,7 @@ class _Config:
             positions=positions,
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
-            stored_layers=layers if loops > 1 else None,
+            stored_layers=layers if loops > 1 else sharing,
             per_layer_embedding_length=slices or None,
             altup_inputs=altup or None,
             deepstack_layers=self.deepstack(),
@@ -642,24 +647,12 @@ class _Config:
             audio=audio,
             **extra,
         )
-        sharing = self.number("num_hidden_groups") if self.reads("num_hidden_groups") and self.known else None
-        return made if sharing is None or incomplete is not None else self.with_shared_layers(made, sharing)
 
-    def with_shared_layers(self, made: Architecture, groups: int) -> Architecture:
-        """ALBERT: layers beside each other that have one set of weights; its tensors are listed, once a group."""
-        from ..needs.tensors import checkpoint_tensors, row_of
-
-        if not 1 <= groups <= made.layers:
-            raise _Unclear(f"num_hidden_groups is {groups:,}, and there are {made.layers:,} layers")
-        stored = tuple(range(groups))
-        alone = made.replace(
-            layers=groups,
-            attention=tuple(part.replace(layers=stored) for part in made.attention),
-            feed_forward=tuple(part.replace(layers=stored) for part in made.feed_forward),
-        )
-        row = row_of(alone, self.architectures)
-        assert row is not None
-        return made.replace(tensors=checkpoint_tensors(alone, row))
+    def context(self) -> int | None:
+        if self.kind == "nomic_bert_moe":
+            self.asked.update(_CONTEXT)
+            return _NOMIC_MOE_TOKENS
+        return self.number(*_CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
 
     def at(self, number: int, read: Callable[[int, str, int], _Part], kind: str, width: int) -> _Part:
         """A part of one layer, read with the keys that this layer alone has."""
@@ -676,12 +669,6 @@ class _Config:
         if odd:
             raise _Unclear(f"per_layer_config: {listed(odd)}: not understood")
         return found
-
-    def context(self) -> int | None:
-        if self.kind == "nomic_bert_moe":
-            self.asked.update(_CONTEXT)
-            return _NOMIC_MOE_TOKENS
-        return self.number(*_CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
 
     def layer_count(self) -> int:
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
@@ -1315,7 +1302,7 @@ class _Config:
                 found["gate"] = "none"
             if (self.number("num_decoder_layers") or self.layers) != self.layers:
                 raise _Unclear("num_decoder_layers: stacks of unlike depth are not understood")
-            if self.number("relative_attention_num_buckets") not in (None, row.get("relative_buckets")) or self.outer_kind == "umt5":
+            if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
                 raise _Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2

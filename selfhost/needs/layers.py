@@ -819,12 +819,12 @@ class Builder:
             self.encoded[windowed] = record.input(tokens, tokens, width=2 if self.flash else 4)
         mask = self.encoded[windowed]
         queries = record.view(record.view(queries))
-        if self.flash and not self.row.relative_buckets:
+        if self.flash and not self.row.relative_positions:
             halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
             looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, mask))
         else:
             scores = record.result((tokens, tokens, count), record.view(keys), queries)
-            if self.row.relative_buckets:
+            if self.row.relative_positions:
                 if self.distances is None:
                     self.distances = record.input(tokens, tokens)
                 far = record.result((count, tokens, tokens), record.view(self.distances))

@@ -290,7 +290,7 @@ def _attention(
         unfused = heads * (size + rope) + 2 * width
     else:
         live, unfused = 2 * width + 2 * queries + 2 * keys, queries + 2 * width
-    if row.relative_buckets:
+    if row.relative_positions:
         # distances, their weights twice, the scores and what is made of them: flash attention knows no such weights
         span = tokens if row.encoder else room.full if flash else max(room.full, architecture.context_tokens or 0)
         return float(max(live, 4 * span * heads + queries + 2 * width)), inputs + span

@@ -67,14 +67,14 @@ class ArchitectureRow(Record):
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
-    relative_buckets: int = 0
-    relative_positions: bool = False
+    relative_table: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
     idle_cache: bool = False
     stacks: tuple[str, ...] = ()
+    relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
     unused_cache: bool = False
@@ -240,11 +240,9 @@ class _Builder:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
             self.add("token_embd_norm", beside, bias=row.norm_bias)
-        if row.relative_positions:
+        if row.relative_table:
             self.add("rel_embd", width, model.positions or 0)
             self.add("rel_embd_norm", width, bias=True)
-        if row.relative_buckets and not row.stacks:
-            self.add("attn_rel_b", model.heads or 0, row.relative_buckets)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
@@ -271,8 +269,8 @@ class _Builder:
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
         if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
-        if row.relative_buckets and row.stacks:
-            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_buckets, layers=layers[:1])
+        if row.relative_positions:
+            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
         if row.gains:
             for name in ("attn_output", "ffn_down"):
                 self.plain(f"blk.*.{name}.scale", 1, layers=layers)
