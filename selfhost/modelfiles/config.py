@@ -568,8 +568,6 @@ class _Config:
                 raise _Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
-        if self.flag("swin_norm"):
-            raise _Unclear("swin_norm: norms after the sums are not understood")
         other = [key for key, value in _ONLY.get(self.kind, {}).items() if self.text.get(key) not in (None, value)]
         if other and incomplete is None:
             incomplete = f"{listed(other)}: not as in the published models"
@@ -1442,6 +1440,7 @@ _SWITCHES: Mapping[str, tuple[str, ...]] = {
     "attention_out_bias": ("attention_output_bias",),
 }  # fmt: skip
 _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "chameleon": {"swin_norm": ("norms_after",)},
     "chatglm": {"attention_bias": ("attention_bias",)},
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
