@@ -51,8 +51,16 @@ PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = (
-    "attention_output_bias", "feed_forward_bias", "norm_bias", "norms_after", "output_bias", "output_norm", "embedding_norm", "pooler",
-)  # fmt: skip
+    "attention_output_bias",
+    "feed_forward_bias",
+    "norm_bias",
+    "norms_after",
+    "output_bias",
+    "output_norm",
+    "embedding_norm",
+    "token_types",
+    "pooler",
+)
 ROPE_FACTORS = ("freqs", "long_short")
 GATES = ("split", "fused", "none")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them

@@ -36,6 +36,7 @@ class ArchitectureRow(Record):
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
     window_masks: bool = False
+    recomputes: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
     rope_key_norm: bool = False
@@ -67,6 +68,7 @@ class ArchitectureRow(Record):
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
+    relative_table: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
@@ -76,10 +78,11 @@ class ArchitectureRow(Record):
     relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
-    unused_cache: bool = False
     stops_with_flash: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
+    mtp_loaded: tuple[str, ...] = ()
+    mtp_cached: bool = False
     norms_of_parts: bool = False
     tokenizer: str = ""
 
@@ -239,6 +242,9 @@ class _Builder:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
             self.add("token_embd_norm", beside, bias=row.norm_bias)
+        if row.relative_table:
+            self.add("rel_embd", width, model.positions or 0)
+            self.add("rel_embd_norm", width, bias=True)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
@@ -340,7 +346,7 @@ class _Builder:
             for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else layers)):
                 self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
-                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=layers, shape=(key, number)))
+                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)

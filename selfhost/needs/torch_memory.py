@@ -34,7 +34,7 @@ MAPPED_BLOCK_BYTES = 32 * MIB
 # and fill a cache at once. How they come about cannot be foretold: the same prompt left 24, 135 and 150 MiB. glibc before 2.38 finds no
 # place for an aligned block where one of its size was freed (_int_memalign of malloc.c asks for more and cuts both ends), later ones do
 _HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.7)}
-_SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (0.0, 0.8, 3.0)
+_SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (0.0, 1.3, 3.0)
 _IN_ORDER = frozenset({"bert", "nomic-bert"})
 # and never more than 221 MiB altogether, prompts of 8,000 tokens included; 294 with such a cache
 _HOLES_BYTES, _CACHED_HOLES_BYTES = 240 * MIB, 320 * MIB
@@ -54,9 +54,11 @@ _STACKED_IN_FILES = frozenset({"gpt-oss", "granitemoe", "granitehybrid", "llama4
 EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
 # numbers alive per token around and inside a feed-forward, as multiples of its input and of its length. Without a gate: GPT-2 and
 # StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of single operations (NewGELUActivation), others square ReLU;
-# Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the attention and both norms
+# Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the attention and both norms,
+# OLMo 2 has no norm before
 _AROUND_AND_INSIDE: dict[str, tuple[float, float]] = {
     "gpt2": (6, 4), "phi2": (4, 4), "starcoder": (6, 2), "nemotron": (4, 3), "arcee": (4, 3), "apertus": (4, 5.5), "stablelm": (6, 3),
+    "olmo2": (3, 3),
 }  # fmt: skip
 _UNGATED_OTHERS = (4, 2)
 # routers that give their weights in float32: so are the experts' weighted outputs, twice while they are ordered
@@ -109,6 +111,11 @@ def overhead(architecture: Architecture, row: ArchitectureRow, width: int, token
     words = (architecture.vocabulary or 0) * _LARGE_TOKENIZER.get(row.name, _TOKENIZER)
     line += f"; beside it a tokenizer takes some {words:,} bytes, and scikit-learn {_SKLEARN:,} where it is installed"
     return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
+
+
+def with_cache(row: ArchitectureRow) -> ArchitectureRow:
+    """EmbeddingGemma is a Gemma 3 that looks both ways: it fills a cache that nothing reads (Gemma3TextModel.forward)."""
+    return row.replace(encoder=False) if row.name == "gemma-embedding" else row
 
 
 def cache_bytes(groups: Iterable[CacheGroup], tokens: int, sequences: int, width: int, *, prompt: bool = False) -> int:
@@ -261,16 +268,17 @@ def _masks(
     for group in kinds.values():
         if stored and not row.encoder:
             yield cells * width
-        elif padded or _windowed(group, tokens):
+        elif padded or _windowed(group, tokens) or row.name == "gemma-embedding":
+            # a Gemma that looks both ways never goes without
             yield cells
 
 
 def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
     """Numbers per position: cosine and sine of every head element, once for all sequences; Gemma 3 has two sets."""
-    if row.positions or row.encoder:
+    if row.positions:
         return 0
     sizes = {group.kind: group.rope_length or group.key_length for group in architecture.attention if group.kind != "cross"}
-    return 2 * (sum(sizes.values()) if row.name == "gemma3" else max(sizes.values(), default=0))
+    return 2 * (sum(sizes.values()) if row.name in ("gemma3", "gemma-embedding") else max(sizes.values(), default=0))
 
 
 def _feed_forwards(architecture: Architecture, row: ArchitectureRow, count: int, width: int) -> Iterator[Moment]:
@@ -343,13 +351,14 @@ def _attention(
         scores = score / width if row.attention_sinks else 0
         heap = _in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
         return int(cells * score) + count * numbers * width, line, heap
-    numbers = 3 * wide + 4 * queries + keys + values
+    # OLMo 2 norms all queries at once, in float32
+    numbers = 3 * wide + (7 if row.name == "olmo2" else 4) * queries + keys + values
     heap = _in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:
-        # the mask as numbers; keys and values repeated for every head
-        other = tokens * tokens * sequences * width + count * (3 * wide + 4 * queries) * width
+        # the mask as numbers; keys and values repeated for every head, but for those of one head, which are shown to all
+        inner = 3 * wide + 2 * queries + (2 * queries if 1 < group.kv_heads < group.heads else 0)
+        other = tokens * tokens * sequences * width + count * inner * width
         if other > count * numbers * width:
-            line = f"{count:,} tokens × {3 * wide + 4 * queries:,} × {width} bytes"
-            return other, f"{line} + a mask of {tokens:,} × {count:,} × {width} bytes", heap
+            return other, f"{count:,} tokens × {inner:,} × {width} bytes + a mask of {tokens:,} × {count:,} × {width} bytes", heap
     return count * numbers * width, line, heap

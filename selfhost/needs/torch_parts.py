@@ -194,7 +194,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
         alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
         line += f"; so many beams are the pipeline's default, with generate() alone there is one and {alone:,} bytes"
         return term("kv_cache", size, How.COMPUTED, f"EncoderDecoderCache; {_TORCH}", line, low=least, high=most)
-    groups = cache_groups(architecture, row)
+    groups = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
