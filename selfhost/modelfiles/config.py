@@ -594,8 +594,6 @@ class _Config:
                 raise _Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
-        if self.flag("swin_norm"):
-            raise _Unclear("swin_norm: norms after the sums are not understood")
         other = [key for key, value in _ONLY.get(self.kind, {}).items() if self.text.get(key) not in (None, value)]
         if other and incomplete is None:
             incomplete = f"{listed(other)}: not as in the published models"
@@ -1516,6 +1514,7 @@ _SWITCHES: Mapping[str, tuple[str, ...]] = {
     "attention_out_bias": ("attention_output_bias",),
 }  # fmt: skip
 _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "chameleon": {"swin_norm": ("norms_after",)},
     "chatglm": {"attention_bias": ("attention_bias",)},
     "deepseek_v2": {"mlp_bias": ()},
     "glm": {"attention_bias": ("attention_bias",)},

@@ -24,6 +24,7 @@ class ArchitectureRow(Record):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
+    norms_after: bool = False
     first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
