@@ -198,6 +198,10 @@ def test_every_sequence_has_copies_of_its_own_to_go_back_to(id: str) -> None:
         assert one == 40 * 1024 * 8 * 256 * 2 * 2
     assert one > 0
     assert ends[2] - ends[0] == 4 * 3 * one
+    # Ollama renders the prompt itself: nobody tells its server where messages start
+    told = [memory(asked(spec, runtime("ollama"), context_tokens=8192, parallel=parallel)).terms for parallel in (1, 2)]
+    first, second = (next(term.high_bytes for term in terms if term.name == "runtime") for terms in told)
+    assert second - first == 2 * one
     assert later == [29 * one, 2 * 29 * one, 5 * 29 * one]
 
 

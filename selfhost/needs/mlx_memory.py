@@ -20,8 +20,9 @@ PROMPT_STEP = 2048
 _WAITING_BYTES, _WAITING_ARRAYS = 10 * 50_000_000, 10 * 50
 # and of the widest array, the ones that went over those limits: 1.2 to 6.4 were seen, and 13 to 21 where scores are stored between them
 _OVER, _OVER_SCORES = (1, 4, 7), (10, 16, 23)
-# of a prompt of 128 or 512 tokens 0.3 to 1.2 times what waits was seen, and not always the widest array
-_SHORT = (0.3, 1.0, 1.25)
+# of a prompt of 128 tokens 0.3 to 1.0 times what waits was seen, of 512 0.7 to 1.6 and not always the widest array: least and most, of
+# at most so many tokens
+_SHORT = ((256, 0.3, 1.25), (512, 0.5, 1.25), (PROMPT_STEP, 1.0, 1.0))
 # heads for which Metal's attention keeps no scores (mlx/backend/metal/scaled_dot_product_attention.cpp, sdpa_full_supported_head_dim)
 _FUSED = (64, 80, 128)
 # Mamba 2 is scanned 256 tokens at a time (mlx_lm/models/ssm.py, ssm_attn), in arrays of heads × 256 × 256 in float32. What does not
@@ -52,12 +53,11 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     stored, grown, mask = _scores(architecture, tokens, sequences, width)
     waiting = min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width)
     over = _OVER_SCORES if stored else _OVER
-    # 0 from a whole piece on, 1 up to a quarter of one
-    shorter = min(1.0, max(0.0, (PROMPT_STEP - tokens) / (PROMPT_STEP * 3 // 4)))
-    shares = [1.0 - shorter + shorter * share for share in _SHORT]
+    fewest, most_of = _shares(tokens)
+    counts = (0 if tokens < PROMPT_STEP else over[0], *over[1:])
     least, likely, most = (
         min(every, int(waiting * share) + number * array) + logits + stored
-        for share, number in zip(shares, (0 if shorter else over[0], *over[1:]), strict=True)
+        for share, number in zip((fewest, 1.0, most_of), counts, strict=True)
     )
     line = f"{waiting:,} bytes that wait for the GPU + {over[1]} × {piece:,} tokens × {inner:,} × {width} bytes"
     if every < waiting + over[1] * array:
@@ -74,6 +74,17 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     if kinds - {"delta"}:
         how = How.ASSUMED
     return term("activations", likely, how, _SOURCE, line, low=least, high=most)
+
+
+def _shares(tokens: int) -> tuple[float, float]:
+    """Least and most of what waits, of a prompt of so many tokens; between the lengths that were seen by straight lines."""
+    before, least, most = _SHORT[0]
+    for length, low, high in _SHORT:
+        if tokens <= length:
+            way = (tokens - before) / (length - before) if tokens > before else 0.0
+            return least + way * (low - least), most + way * (high - most)
+        before, least, most = length, low, high
+    return least, most
 
 
 def program(architecture: Architecture, alone: Term) -> Term:
