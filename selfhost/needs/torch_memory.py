@@ -18,7 +18,7 @@ from .tensors import ArchitectureRow, checkpoint_tensors
 MIB = 1 << 20
 # resident after a first short answer, less the weights that were read: 357 to 373 MiB over all dense models, types and 1 or 2 threads;
 # 10 to 16 MiB more after a longer prompt, however small its arrays; 351 where the first answer was the only one
-_OVERHEAD = (369 * MIB, 346 * MIB, 385 * MIB)
+_OVERHEAD = (369 * MIB, 350 * MIB, 385 * MIB)
 # what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its lengths, up to 0.8 with what prepares it;
 # nothing in float16), and for how many at most (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
 _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
