@@ -50,7 +50,16 @@ PACKED = (
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
-ROW_FLAGS = ("attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm", "embedding_norm", "pooler")
+ROW_FLAGS = (
+    "attention_output_bias",
+    "feed_forward_bias",
+    "norm_bias",
+    "output_bias",
+    "output_norm",
+    "embedding_norm",
+    "token_types",
+    "pooler",
+)
 ROPE_FACTORS = ("freqs", "long_short")
 GATES = ("split", "fused", "none")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
@@ -446,7 +455,8 @@ class RuntimeSpec(Record):
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
-    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `context_checkpoints`, how often it copies what a
+    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `whole_windows`, True where layers with a sliding
+    window cache the whole context all the same; `context_checkpoints`, how often it copies what a
     cache cannot be rolled back to (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
     copies a sequence keeps as more prompts follow.
 
@@ -491,6 +501,7 @@ class RuntimeSpec(Record):
     most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
+    whole_windows: bool = False
     context_checkpoints: int = 0
     kept_checkpoints: int = 0
     quantizations: Mapping[str, QuantizationRule] = {}
@@ -628,6 +639,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
+    whole_windows = root.boolean("whole_windows")
     context_checkpoints = root.integer("context_checkpoints", minimum=1)
     kept_checkpoints = root.integer("kept_checkpoints", minimum=1)
     quantizations = _quantization_rules(root.table("quantization"))
@@ -680,6 +692,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
+        whole_windows=bool(whole_windows),
         context_checkpoints=context_checkpoints or 0,
         kept_checkpoints=kept_checkpoints or context_checkpoints or 0,
         quantizations=quantizations,

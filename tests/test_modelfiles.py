@@ -963,6 +963,44 @@ def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_by
     assert ("weights" in terms) == (missing != "memory.weights")
 
 
+def test_a_convolution_that_remembers_nothing_is_no_traceback(tmp_path: Path) -> None:
+    """A reduced Jamba on Hugging Face has mamba_d_conv 1: its state is the scan's alone, 4 × 4,096 floats for each of 3 layers."""
+    path = config(
+        tmp_path, model_type="jamba", hidden_size=2048, num_hidden_layers=4, num_attention_heads=8, attn_layer_period=4,
+        attn_layer_offset=2, expert_layer_period=2, expert_layer_offset=1, num_experts=2, num_experts_per_tok=1, mamba_d_conv=1,
+        mamba_d_state=4, mamba_expand=2, mamba_dt_rank=256, mamba_conv_bias=True, mamba_proj_bias=False,
+    )  # fmt: skip
+    needs = needs_of(read_local(path, ROWS).spec, Catalogue.open().runtime("llama.cpp"), Workload(context_tokens=2048), ROWS)
+    assert needs.memory is not None
+    assert {term.name: term.bytes for term in needs.memory.terms}["recurrent_state"] == 3 * 4 * 4096 * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters"),
+    [
+        # Phi-2 under its first name, microsoft/phi-2 (model card: 2.7B); the published safetensors have 2,779,683,840
+        (
+            {"model_type": "mixformer-sequential", "n_embd": 2560, "n_layer": 32, "n_head": 32, "n_inner": None, "n_positions": 2048,
+             "vocab_size": 51200, "hidden_size": None, "num_hidden_layers": None, "num_attention_heads": None, "intermediate_size": None,
+             "num_key_value_heads": None, "max_position_embeddings": None},
+            2_779_683_840,
+        ),
+        # Phi-3-small: Phi3SmallForCausalLM of its repository, as vllm/model_executor/models/phi3_small.py builds it, its output tied
+        (
+            {"model_type": "phi3small", "ff_intermediate_size": 14336, "intermediate_size": None, "vocab_size": 100352,
+             "attention_bias": False, "tie_word_embeddings": None},
+            100352 * 4096 + 2 * 4096 + 32 * (
+                4096 * 6144 + 6144 + 4096 * 4096 + 4096 + 4096 * 28672 + 28672 + 14336 * 4096 + 4096 + 4 * 4096
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_models_with_code_of_their_own_are_counted(changes: dict[str, object], parameters: int, tmp_path: Path) -> None:
+    """Weights to the last number, though no class of transformers is named so."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.parameters.total == parameters
+
+
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])
 def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
     """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""

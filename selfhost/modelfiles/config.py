@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
     from .encoders import Encoders
 
-    _Part = TypeVar("_Part")
+_Part = TypeVar("_Part")
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
@@ -54,8 +54,10 @@ _GGUF: Mapping[str, str] = {
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
     "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1", "dots3_note": "dots3note",
     "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
-    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
-    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
+    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bamba": "granitehybrid", "bert": "bert", "bitnet": "bitnet",
+    "bloom": "bloom", "camembert": "bert", "distilbert": "bert",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe",
+    "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
     "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
@@ -66,7 +68,9 @@ _GGUF: Mapping[str, str] = {
     "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
     "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
-    "granite": "granite", "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe",
+    "granite": "granite", "granitemoe": "granitemoe",
+    "granitemoeshared": "granitemoe", "internlm3": "llama", "solar_open": "glm4moe", "granitemoehybrid": "granitehybrid",
+    "hunyuan_v1_moe": "hunyuan-moe",
     "hunyuan": "hunyuan-moe", "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2", "kimi_linear": "kimi-linear",
     "lfm2": "lfm2", "lfm2_moe": "lfm2moe", "llama": "llama", "llava": "llama", "llama4": "llama4", "llama4_text": "llama4",
     "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2", "minimax_m3": "minimax-m3", "ministral3": "mistral3",
@@ -91,39 +95,36 @@ _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
     ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
     ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
 )
-# model types without a GGUF architecture whose layers are ordinary; the value is the row
+# model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
-    "gptj": "gptj",
-    "gpt_neo": "gpt_neo",
-    "opt": "opt",
-    "whisper": "whisper",
-    "mllama_text_model": "mllama",
-}
+    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "deberta-v2": "deberta-v2",
+    "electra": "electra", "ernie": "bert", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
+    "gptj": "gptj", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
+    "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
+    "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "openai-gpt": "openai-gpt", "opt": "opt",
+    "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
+    "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm", "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
+}  # fmt: skip
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
-    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2, "gpt_oss": 2,
-    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4, "afmoe": 4,
+    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2,
+    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "vaultgemma": 2,
+    "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
 # all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
 _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
-# classes whose output matrix is the token table where the file does not say (transformers configuration classes)
+# classes not in classes.json whose output matrix is the token table where the file does not say, and those whose is not
 _TIED = frozenset({
-    "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
-    "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "t5", "minicpm3", "plamo3",
+    "gemma3", "gemma3n", "gemma4", "refinedweb", "refinedwebmodel", "whisper", "minicpm", "minicpm3", "phi3small", "t5", "plamo3",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
 _UNTIED = frozenset({
-    "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
-    "qwen2_5_vl", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "phi", "phi-msft", "phi3", "phi3_v",
-    "phimoe", "gptj", "gpt_neox", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek", "kimi_k2", "kimi_linear", "glm4",
-    "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
-    "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
-    "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
-    "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
-    "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
+    "qwen2_vl", "qwen2_5_vl", "qwen3_vl_text", "phi-msft", "phi3_v", "deepseek", "kimi_k2", "kimi_linear", "llama4", "mllama_text_model",
+    "chatglm", "internlm2", "minimax_m3", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse", "dbrx", "orion", "mamba2",
+    "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe", "bailing_moe_v2", "mimo", "internlm",
+    "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text",
+    "bailing_moe_v3", "deepseek_v4", "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
 # classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
 _EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
@@ -144,7 +145,7 @@ _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, a
 _NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
 
 # width of the token table, in classes that have one of their own
-_TABLE = ("embedding_size", "word_embed_proj_dim")
+_TABLE = ("embedding_size", "input_embedding_size", "word_embed_proj_dim")
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
 _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
@@ -163,6 +164,7 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
+    "hidden_dim",
     "mlp_hidden_size",
     "dense_intermediate_size",
     "d_ff",
@@ -379,6 +381,10 @@ class _Config:
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
         defaults = self.known.get("defaults", {})
         self.text.update({key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named})
+        for key, own in other_names.items():
+            for name, other in ((key, own), (own, key)):
+                if other in self.text:
+                    self.text.setdefault(name, self.text[other])
         # transformers 5.23 writes what only some layers have under their numbers
         overrides = self.text.pop("per_layer_config", None)
         self.overrides: Mapping[str, Any] = overrides if isinstance(overrides, dict) else {}
@@ -558,6 +564,14 @@ class _Config:
         audio = self.audio()
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
+        positions = self.relative_positions() if row is not None and row.get("relative_table") else None
+        if row is not None and row.get("positions") and not row.get("position_offset"):
+            positions = context
+        slices, altup = self.number("hidden_size_per_layer_input"), self.number("altup_num_inputs", "hc_mult")
+        # ALBERT: layers beside each other have one set of weights
+        sharing = self.number("num_hidden_groups") if self.known and self.reads("num_hidden_groups") else None
+        if sharing is not None and not 1 <= sharing <= layers:
+            raise _Unclear(f"num_hidden_groups is {sharing:,}, and there are {layers:,} layers")
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
             raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
@@ -589,7 +603,7 @@ class _Config:
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
         if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
             incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
-        if incomplete is not None and row is not None and row.get("encoder"):
+        if incomplete is not None and row is not None and ((row.get("encoder") and not row.get("diffusion")) or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise _Unclear(incomplete)
         if incomplete is not None and "architecture.attention" in self.unknown:
@@ -601,7 +615,7 @@ class _Config:
                 name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
+        positions_left = self.kind in _POSITIONS_LEFT
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -622,12 +636,12 @@ class _Config:
             recurrent=grouped(state),
             feed_forward=grouped(feed_forward * loops),
             table_length=table,
-            positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
+            positions=positions,
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
-            stored_layers=layers if loops > 1 else None,
-            per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
+            stored_layers=layers if loops > 1 else sharing,
+            per_layer_embedding_length=slices or None,
+            altup_inputs=altup or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
@@ -709,7 +723,8 @@ class _Config:
             return [_PATTERN[letter] for letter in pattern]
         if names:
             # keys of recurrent layers stand in the file whether or not the list has any
-            self.asked.update(key for key in self.text if key.startswith("mamba_") and key not in self.known.get("matter", ()))
+            matter, other_names = self.known.get("matter", ()), self.known.get("names", {})
+            self.asked.update(key for key in self.text if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter})
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
@@ -719,6 +734,9 @@ class _Config:
             return self.plamo_layers()
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
+        if self.kind == "bamba":
+            attending = self.get("attn_layer_indices") or []
+            return ["full" if number in attending else "mamba2" for number in range(layers)]
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
             return self.kimi_layers()
         group = self.number("layer_group_size") if self.kind == "bailing_moe_v3" else None
@@ -856,6 +874,8 @@ class _Config:
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
+        if self.kind == "helium" and heads * length != width:
+            raise _Unclear(f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes them to be")
         kv_heads = self.kv_heads(number, heads)
         value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
         same = False
@@ -1175,6 +1195,12 @@ class _Config:
             return shared
         if self.kind == "openelm":
             return self.multiplied(width, number)
+        lengths = self.get("intermediate_size")
+        if isinstance(lengths, list):
+            one = lengths[number] if len(lengths) >= self.layers else None
+            if isinstance(one, bool) or not isinstance(one, int) or not 0 < one < _MAX_NUMBER:
+                raise _Unclear("intermediate_size does not give each layer a length")
+            stated = one
         found = stated or self.number(*_LENGTH)
         if self.kind == "qwen" and found:
             # gate and up together
@@ -1182,9 +1208,6 @@ class _Config:
         if self.kind == "gpt_refact" and not found:
             # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
             return -(-(8 * width // 3) // 256) * 256
-        lengths = self.get("intermediate_size")
-        if isinstance(lengths, list):
-            raise _Unclear("intermediate_size differs from layer to layer")
         if not found:
             ratio = 4 if self.kind in _FOUR_WIDE else self.number("mlp_ratio", "expansion_ratio")
             if not ratio:
@@ -1254,8 +1277,7 @@ class _Config:
 
     def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if self.kind in _ALWAYS_QKV_BIAS:
-            found["attention_bias"] = True
+        found.update(_OTHER_THAN_ROW.get(self.kind, {}))
         for key, flags in {**_SWITCHES, **_SWITCHES_OF.get(self.kind, {})}.items():
             if not flags or not self.reads(key) or (self.text.get("kv_lora_rank") and flags[0] == "attention_bias"):
                 continue
@@ -1269,6 +1291,8 @@ class _Config:
                     departs = "also" if value else "lacks"
                     found[departs] = (*found.get(departs, ()), flag)
         norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
+        if norm is False and row.get("query_key_norm") and self.known:
+            found["query_key_norm"] = "none"
         if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
         if self.kind in ("t5", "t5_encoder"):
@@ -1318,6 +1342,20 @@ class _Config:
         found = self.number(*(key for key in _TABLE if self.reads(key) and self.known)) if self.known else None
         return found if found and found != width else None
 
+    def relative_positions(self) -> int:
+        """Rows of DeBERTa's table of distances. The ways to attend that need more matrices than that of its third version are refused."""
+        third: Mapping[str, Any] = {
+            "relative_attention": True, "share_att_key": True, "position_biased_input": False, "norm_rel_ebd": "layer_norm",
+        }  # fmt: skip
+        for key, value in third.items():
+            if self.get(key) != value:
+                raise _Unclear(f"{key} is {_short(self.text.get(key))}: not understood")
+        if self.number("type_vocab_size") or self.number("conv_kernel_size"):
+            raise _Unclear("type_vocab_size, conv_kernel_size: not understood")
+        buckets, most = self.get("position_buckets"), self.get("max_relative_positions")
+        reach = next((each for each in (buckets, most) if isinstance(each, int) and each > 0), None)
+        return 2 * (reach or self.needed("max_position_embeddings"))
+
     def deepstack(self) -> int | None:
         """Layers that get a vision feature each; none without pictures."""
         part = self.outer.get("vision_config")
@@ -1353,7 +1391,7 @@ class _Config:
         return [
             clean(key)
             for key, value in self.text.items()
-            if key not in self.asked
+            if not self.was_asked(key)
             and key not in read
             and pattern.search(key)
             and not _HARMLESS.search(key)
@@ -1368,8 +1406,12 @@ class _Config:
         return [
             key
             for key in self.known.get("matter", ())
-            if (key in keeping) is cache and key not in self.asked and key not in _SIZES and self.text.get(key) != defaults.get(key)
+            if (key in keeping) is cache and not self.was_asked(key) and key not in _SIZES and self.text.get(key) != defaults.get(key)
         ]
+
+    def was_asked(self, key: str) -> bool:
+        """Under any of its names."""
+        return key in self.asked or any(key in pair and not self.asked.isdisjoint(pair) for pair in self.known.get("names", {}).items())
 
     def parameters(self, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int]:
         from ..needs.tensors import checkpoint_tensors, count, idle
@@ -1442,18 +1484,39 @@ _SWITCHES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "chatglm": {"attention_bias": ("attention_bias",)},
+    "deepseek_v2": {"mlp_bias": ()},
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
     "glm4_moe": {"attention_bias": ("attention_bias",)},
     "glm4v": {"attention_bias": ("attention_bias",)},
     "glm4v_text": {"attention_bias": ("attention_bias",)},
     "seed_oss": {"attention_bias": ("attention_bias",)},
+    "helium": {"attention_bias": ("attention_bias",)},
+    "internlm": {"bias": ("attention_bias", "attention_output_bias")},
+    "solar_open": {"attention_bias": ("attention_bias",)},
+    "mimo": {"attention_bias": ()},
     "nemotron_h": {"mlp_bias": ()},
+    "phi3small": {"attention_bias": ()},
     "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},
     "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
 }
-# classes whose queries, keys and values have a bias whatever the file says
-_ALWAYS_QKV_BIAS = frozenset({"glm4v_text", "glm4v"})
+# classes whose first two positions belong to no token, as padding_idx is 1
+_POSITIONS_LEFT = (
+    "roberta",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+    "data2vec-text",
+    "camembert",
+    "mpnet",
+    "jina_bert_v3",
+)
+# what classes have otherwise than their row, whatever the file says
+_OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
+    "distilbert": {"lacks": ("token_types", "pooler")},
+    "glm4v": {"attention_bias": True},
+    "glm4v_text": {"attention_bias": True},
+}
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
@@ -1507,7 +1570,22 @@ _LOOPS = (
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
-    {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
+    {
+        "gpt2",
+        "gptj",
+        "gpt_neo",
+        "openai-gpt",
+        "codegen",
+        "bloom",
+        "mpt",
+        "gpt_bigcode",
+        "mixformer-sequential",
+        "falcon",
+        "refinedweb",
+        "refinedwebmodel",
+        "phi",
+        "phi-msft",
+    }
 )
 _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",

@@ -38,8 +38,8 @@ class CacheGroup(Record):
 
 
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
-    """The caches of a model; () for encoders and for models that keep a state alone."""
-    if row is not None and row.encoder and not row.unused_cache:
+    """The caches of a model; () for encoders, for models that keep a state alone, and for those that keep nothing."""
+    if row is not None and ((row.encoder and not row.unused_cache) or row.recomputes):
         return ()
     made = []
     for group in architecture.attention:

@@ -237,6 +237,8 @@ def _covered(model: Architecture) -> bool:
         # a layer without an indexer looks at what one before it chose
         and (not indexed or 0 in indexed or model.row == "minimax-m3")
         and (not recurrent or model.row in _RECURRENT)
+        # a convolution of one input remembers none
+        and all((group.convolution or 2) > 1 for group in model.recurrent)
         and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
         and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))

@@ -35,6 +35,7 @@ class ArchitectureRow(Record):
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
     window_masks: bool = False
+    recomputes: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
     rope_key_norm: bool = False
@@ -66,6 +67,7 @@ class ArchitectureRow(Record):
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
+    relative_table: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
@@ -238,6 +240,9 @@ class _Builder:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
             self.add("token_embd_norm", beside, bias=row.norm_bias)
+        if row.relative_table:
+            self.add("rel_embd", width, model.positions or 0)
+            self.add("rel_embd_norm", width, bias=True)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
