@@ -160,7 +160,10 @@ class Parameters(Record):
 
 
 class Attention(Record):
-    """Layers that attend alike. `layers` are their 0-based numbers, already resolved from `at`."""
+    """Layers that attend alike. `layers` are their 0-based numbers, already resolved from `at`.
+
+    `latent_length` of a "full" layer: its keys and values come from one compressed row, and are cached unpacked; `key_length` is whole.
+    """
 
     kind: str = "full"
     layers: tuple[int, ...]

@@ -474,7 +474,7 @@ class _Config:
             or self.outer_kind in _VISION
             or any(
                 isinstance(self.outer.get(key), dict) or self.outer.get(key)
-                for key in ("vision_config", "visual", "mm_vision_tower", "img_processor")
+                for key in ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
             )
         )
         if architecture is not None and row is not None:
@@ -584,8 +584,9 @@ class _Config:
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
         if self.flag("swin_norm"):
             raise _Unclear("swin_norm: norms after the sums are not understood")
-        if self.kind == "panguembedded" and not self.flag("bias"):
-            incomplete = "bias: only models with biases are understood"
+        other = [key for key, value in _ONLY.get(self.kind, {}).items() if self.text.get(key) not in (None, value)]
+        if other and incomplete is None:
+            incomplete = f"{listed(other)}: not as in the published models"
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
@@ -1560,6 +1561,15 @@ _OWN_CODE = frozenset(
         "xverse",
     }
 )
+# keys of classes that are in no transformers and change the weights, with the value of every published model
+_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "jais": {"activation_function": "swiglu", "position_embedding_type": "alibi"},
+    "llada": {"include_bias": False, "include_qkv_bias": False, "block_type": "llama", "attention_layer_norm": False},
+    "openelm": {"ffn_with_glu": True, "normalize_qk_projections": True},
+    "panguembedded": {"bias": True},
+    "qwen": {"no_bias": True},
+    "spark2_5": {"headwise_attn_output_gate": True, "attention_bias": False, "mlp_bias": False},
+}
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
 _UNPACKED = frozenset({"minicpm3", "plm"})
 # what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)

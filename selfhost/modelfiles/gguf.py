@@ -109,7 +109,8 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3, "deepseek4": 0,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "deepseek2-ocr": 0, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
+    "deepseek4": 0,
 }  # fmt: skip
 # of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
 _FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
@@ -640,7 +641,7 @@ class _Model:
             self.damaged(f"all {layers:,} layers read the cache of an earlier one")
         feed_forward = self.feed_forward(width)
         # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
-        loops = self.number("num_loops") or 1
+        loops = (self.name == "nanbeige" and self.number("num_loops")) or 1
         if layers * loops > MAX_LAYERS:
             self.damaged(f"{loops:,} runs through {layers:,} layers")
         made = Architecture(

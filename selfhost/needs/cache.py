@@ -39,7 +39,7 @@ class CacheGroup(Record):
 
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders, for models that keep a state alone, and for those that keep nothing."""
-    if row is not None and ((row.encoder and not row.unused_cache) or row.recomputes):
+    if row is not None and (row.encoder or row.recomputes):
         return ()
     made = []
     for group in architecture.attention:

@@ -127,7 +127,9 @@ class Builder:
         self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
         # some converters of some years join the three matrices
-        self.fused = row.fused_qkv or (not model.recurrent and any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors))
+        self.fused = row.fused_qkv or (
+            not model.recurrent and any(group.name == "blk.*.attn_qkv.weight" and group.layers[0] < model.layers for group in model.tensors)
+        )
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
         self.temperature = self.record.input(tokens) if style.temperature else None

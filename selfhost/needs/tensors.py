@@ -77,10 +77,11 @@ class ArchitectureRow(Record):
     relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
-    unused_cache: bool = False
     stops_with_flash: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
+    mtp_loaded: tuple[str, ...] = ()
+    mtp_cached: bool = False
     norms_of_parts: bool = False
     tokenizer: str = ""
 
