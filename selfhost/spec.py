@@ -50,8 +50,18 @@ PACKED = (
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
-ROW_FLAGS = ("attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm", "embedding_norm", "pooler")
+ROW_FLAGS = (
+    "attention_output_bias",
+    "feed_forward_bias",
+    "norm_bias",
+    "output_bias",
+    "output_norm",
+    "embedding_norm",
+    "token_types",
+    "pooler",
+)
 ROPE_FACTORS = ("freqs", "long_short")
+GATES = ("split", "fused", "none")
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the others as publishers name them
 _GGUF_QUANTIZATIONS = (
     "Q4_K_M", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_S", "Q4_0", "Q4_1", "Q3_K_L", "Q3_K_M", "Q3_K_S",
@@ -252,6 +262,7 @@ class Architecture(Record):
     query_key_norm: str | None = None
     parallel_norms: int | None = None
     rope_factors: str | None = None
+    gate: str | None = None
     table_length: int | None = None
     also: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
@@ -259,6 +270,7 @@ class Architecture(Record):
     token_types: int | None = None
     output_matrix: bool = True
     cache_layers: int | None = None
+    stored_layers: int | None = None
     per_layer_embedding_length: int | None = None
     altup_inputs: int | None = None
     deepstack_layers: int | None = None
@@ -443,7 +455,8 @@ class RuntimeSpec(Record):
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
-    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `context_checkpoints`, how often it copies what a
+    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `whole_windows`, True where layers with a sliding
+    window cache the whole context all the same; `context_checkpoints`, how often it copies what a
     cache cannot be rolled back to (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
     copies a sequence keeps as more prompts follow.
 
@@ -488,6 +501,7 @@ class RuntimeSpec(Record):
     most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
+    whole_windows: bool = False
     context_checkpoints: int = 0
     kept_checkpoints: int = 0
     quantizations: Mapping[str, QuantizationRule] = {}
@@ -625,6 +639,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
+    whole_windows = root.boolean("whole_windows")
     context_checkpoints = root.integer("context_checkpoints", minimum=1)
     kept_checkpoints = root.integer("kept_checkpoints", minimum=1)
     quantizations = _quantization_rules(root.table("quantization"))
@@ -677,6 +692,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
+        whole_windows=bool(whole_windows),
         context_checkpoints=context_checkpoints or 0,
         kept_checkpoints=kept_checkpoints or context_checkpoints or 0,
         quantizations=quantizations,
@@ -924,6 +940,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         query_key_norm=table.string("query_key_norm", choices=QUERY_KEY_NORMS),
         parallel_norms=table.integer("parallel_norms", minimum=1, maximum=9),
         rope_factors=table.string("rope_factors", choices=ROPE_FACTORS),
+        gate=table.string("gate", choices=GATES),
         table_length=table.integer("table_length", minimum=1),
         also=table.strings("also", choices=ROW_FLAGS),
         lacks=table.strings("lacks", choices=ROW_FLAGS),
@@ -931,6 +948,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         token_types=table.integer("token_types", minimum=1),
         output_matrix=table.boolean("output_matrix") is not False,
         cache_layers=table.integer("cache_layers", minimum=1, maximum=layers or MAX_LAYERS),
+        stored_layers=table.integer("stored_layers", minimum=1, maximum=layers or MAX_LAYERS),
         per_layer_embedding_length=table.integer("per_layer_embedding_length", minimum=1),
         altup_inputs=table.integer("altup_inputs", minimum=1),
         deepstack_layers=table.integer("deepstack_layers", minimum=1, maximum=layers or MAX_LAYERS),

@@ -9,6 +9,7 @@ import shutil
 import struct
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
@@ -25,9 +26,10 @@ from selfhost.errors import Problem, SpecError
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
-from selfhost.needs import graphs, llamacpp, needs_of
+from selfhost.needs import decode_bytes_by_type, graphs, llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.gguf import _COMPUTE_ERROR as CLOSED_FORM_ERROR
+from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 from selfhost.profiles import load
 from selfhost.spec import Architecture, ModelSpec, read_model_spec
@@ -263,6 +265,54 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     assert local.spec.files[0].bytes == {model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size}
 
 
+@pytest.mark.parametrize("name", [name for name, model in measured().items() if "measured" in model])
+def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Path) -> None:
+    """Of every model of a file of its own: how many tensors of that name have that type. Which ones it leaves in 16 bits depends on
+    the file it is given."""
+    model = measured()[name]
+    architecture = read_local(make(tmp_path, name), ROWS).spec.architecture
+    assert architecture is not None
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    found: Counter[tuple[str, str]] = Counter()
+    for tensor in stored(architecture, row, model["quantization"], False):
+        if not tensor.type.startswith("F"):
+            found[tensor.name, tensor.type] += tensor.count
+    assert found == Counter(
+        (re.sub(r"blk\.\d+\.", "blk.*.", tensor), type) for tensor, _, type in placed(model) if not type.startswith("F")
+    )
+
+
+@pytest.mark.parametrize(("program", "known"), [("llama.cpp", False), ("llama-cpp-python", True)])
+def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(program: str, known: bool, tmp_path: Path) -> None:
+    """PLM: 0c1e570 aborts in each measured case with flash attention, its default; llama-cpp-python leaves it off."""
+    verdict = check(make(tmp_path, "plm-1.8b"), Workload(runtime=program, min_tokens_per_second=0), machine=WITHOUT_GPU)
+    assert verdict.needs is not None
+    assert (verdict.needs.memory is not None) is known
+    assert any("--flash-attn off" in (unread.remedy or "") for unread in verdict.needs.unknown) is not known
+
+
+def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
+    """llama.cpp takes the count of 1 in the header of these files for none (src/llama-model.cpp, load_hparams)."""
+    plain = read_local(make(tmp_path, "hunyuan-7b"), ROWS).spec.architecture
+    more = {"hunyuan-dense.expert_count": 1, "hunyuan-dense.expert_used_count": 1}
+    assert plain is not None
+    assert plain == read_local(make(tmp_path, "hunyuan-7b", **more), ROWS).spec.architecture
+
+
+def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
+    """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes are layers and 418,682,880 the output
+    matrix (its tensor table); the parameters are stored, and counted, once."""
+    local = read_local(make(tmp_path, "nanbeige4.2-3b"), ROWS)
+    architecture = local.spec.architecture
+    assert architecture is not None
+    assert (architecture.layers, architecture.stored_layers) == (44, 22)
+    read = decode_bytes_by_type(local.spec, None, "gguf", "Q4_K_M", ROWS)
+    assert sum(read.values()) == 2 * 1_865_048_064 + 418_682_880 + 4 * 3072
+    layer = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 3 * 3072 * 10_752 + 2 * 3072
+    assert local.spec.parameters.total == 22 * layer + 2 * 3072 * 166_144 + 3072
+
+
 @pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])
 def test_a_published_config_tells_what_the_gguf_file_does(name: str, tmp_path: Path) -> None:
     """Of one model both give the same layers, heads, widths and matrices; but for blocks that no GGUF file of it brings."""
@@ -297,7 +347,8 @@ WEIGHTS = ("weights", "repacked_weights")
 def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
     """To the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
     model = measured()[name]
-    verdict = check(make(tmp_path, name), Workload(runtime="llama.cpp"), machine=WITHOUT_GPU)
+    program = "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
+    verdict = check(make(tmp_path, name), Workload(runtime=program), machine=WITHOUT_GPU)
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
@@ -780,7 +831,7 @@ def configs() -> list[dict[str, Any]]:
 
 
 # of what the published facts say of a model, what does not follow from its config.json, and why
-_NO_LANGUAGE_MODEL = {"google-t5--t5-small.json", "sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
+_NO_LANGUAGE_MODEL = {"sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
 _OTHER_TOTAL = {
     # tie_word_embeddings is false in the file; the published checkpoint has no output matrix
     "Qwen--Qwen3-Embedding-8B.json": 0.09,
@@ -947,6 +998,44 @@ def test_what_is_known_of_an_unknown_memory_is_told(name: str, id: str, cache_by
     assert terms["kv_cache"].bytes == cache_bytes
     assert "runtime" in terms
     assert ("weights" in terms) == (missing != "memory.weights")
+
+
+def test_a_convolution_that_remembers_nothing_is_no_traceback(tmp_path: Path) -> None:
+    """A reduced Jamba on Hugging Face has mamba_d_conv 1: its state is the scan's alone, 4 × 4,096 floats for each of 3 layers."""
+    path = config(
+        tmp_path, model_type="jamba", hidden_size=2048, num_hidden_layers=4, num_attention_heads=8, attn_layer_period=4,
+        attn_layer_offset=2, expert_layer_period=2, expert_layer_offset=1, num_experts=2, num_experts_per_tok=1, mamba_d_conv=1,
+        mamba_d_state=4, mamba_expand=2, mamba_dt_rank=256, mamba_conv_bias=True, mamba_proj_bias=False,
+    )  # fmt: skip
+    needs = needs_of(read_local(path, ROWS).spec, Catalogue.open().runtime("llama.cpp"), Workload(context_tokens=2048), ROWS)
+    assert needs.memory is not None
+    assert {term.name: term.bytes for term in needs.memory.terms}["recurrent_state"] == 3 * 4 * 4096 * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters"),
+    [
+        # Phi-2 under its first name, microsoft/phi-2 (model card: 2.7B); the published safetensors have 2,779,683,840
+        (
+            {"model_type": "mixformer-sequential", "n_embd": 2560, "n_layer": 32, "n_head": 32, "n_inner": None, "n_positions": 2048,
+             "vocab_size": 51200, "hidden_size": None, "num_hidden_layers": None, "num_attention_heads": None, "intermediate_size": None,
+             "num_key_value_heads": None, "max_position_embeddings": None},
+            2_779_683_840,
+        ),
+        # Phi-3-small: Phi3SmallForCausalLM of its repository, as vllm/model_executor/models/phi3_small.py builds it, its output tied
+        (
+            {"model_type": "phi3small", "ff_intermediate_size": 14336, "intermediate_size": None, "vocab_size": 100352,
+             "attention_bias": False, "tie_word_embeddings": None},
+            100352 * 4096 + 2 * 4096 + 32 * (
+                4096 * 6144 + 6144 + 4096 * 4096 + 4096 + 4096 * 28672 + 28672 + 14336 * 4096 + 4096 + 4 * 4096
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_models_with_code_of_their_own_are_counted(changes: dict[str, object], parameters: int, tmp_path: Path) -> None:
+    """Weights to the last number, though no class of transformers is named so."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.parameters.total == parameters
 
 
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])

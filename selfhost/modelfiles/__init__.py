@@ -480,7 +480,7 @@ def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[i
     groups = (
         [part.layers for part in made.attention] + [part.layers for part in made.recurrent] + [part.layers for part in made.feed_forward]
     )
-    busy = {layer for layers in groups for layer in layers}
+    busy = {layer for layers in groups for layer in layers if layer < (made.stored_layers or made.layers)}
     missing = sorted(busy - stored.keys())
     if missing:
         return f"the files have no tensor of layer {listed(map(str, missing))}, and config.json says {made.layers:,} layers"
@@ -498,12 +498,12 @@ def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[i
         }
         if attention.latent_length:
             shapes = {"kv_a_proj_with_mqa.weight": (attention.latent_length + (attention.rope_length or 0), wide)}
-        for layer in attention.layers:
+        for layer in busy.intersection(attention.layers):
             if why := _odd(stored[layer], shapes):
                 return why
     for part in made.feed_forward:
         if not part.experts:
-            for layer in part.layers:
+            for layer in busy.intersection(part.layers):
                 if why := _odd(stored[layer], {"up_proj.weight": (part.length, wide), "down_proj.weight": (wide, part.length)}):
                     return why
     return None

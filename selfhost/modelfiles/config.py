@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
     from .encoders import Encoders
 
-    _Part = TypeVar("_Part")
+_Part = TypeVar("_Part")
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
@@ -54,18 +54,23 @@ _GGUF: Mapping[str, str] = {
     "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer", "smallthinker": "smallthinker",
     "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1", "dots3_note": "dots3note",
     "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01", "minimax_m1": "minimax-01",
-    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bert": "bert", "bitnet": "bitnet", "bloom": "bloom",
-    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe", "dbrx": "dbrx", "deepseek": "deepseek",
+    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bamba": "granitehybrid", "bert": "bert", "bitnet": "bitnet",
+    "bloom": "bloom", "camembert": "bert", "distilbert": "bert",
+    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe",
+    "dbrx": "dbrx", "deepseek": "deepseek",
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
     "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
-    "modernbert": "modern-bert", "mamba2": "mamba2", "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
+    "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
+    "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
     "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4", "gemma4_unified": "gemma4", "gemma4_unified_text": "gemma4",
     "glm": "chatglm",
     "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4", "glm4v_text": "glm4",
     "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
-    "granite": "granite", "granitemoe": "granitemoe", "granitemoehybrid": "granitehybrid", "hunyuan_v1_moe": "hunyuan-moe",
+    "granite": "granite", "granitemoe": "granitemoe",
+    "granitemoeshared": "granitemoe", "internlm3": "llama", "solar_open": "glm4moe", "granitemoehybrid": "granitehybrid",
+    "hunyuan_v1_moe": "hunyuan-moe",
     "hunyuan": "hunyuan-moe", "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2", "kimi_linear": "kimi-linear",
     "lfm2": "lfm2", "lfm2_moe": "lfm2moe", "llama": "llama", "llava": "llama", "llama4": "llama4", "llama4_text": "llama4",
     "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2", "minimax_m3": "minimax-m3", "ministral3": "mistral3",
@@ -81,7 +86,8 @@ _GGUF: Mapping[str, str] = {
     "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense", "openelm": "openelm",
     "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl", "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
     "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr", "paddleocr_vl_text": "paddleocr",
-    "panguembedded": "pangu-embedded", "plamo": "plamo",
+    "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
+    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige", "plm": "plm",
 }  # fmt: skip
 # models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
@@ -89,40 +95,39 @@ _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
     ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
     ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
 )
-# model types without a GGUF architecture whose layers are ordinary; the value is the row
+# model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
-    "gptj": "gptj",
-    "gpt_neo": "gpt_neo",
-    "opt": "opt",
-    "whisper": "whisper",
-    "mllama_text_model": "mllama",
-}
+    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "deberta-v2": "deberta-v2",
+    "electra": "electra", "ernie": "bert", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
+    "gptj": "gptj", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
+    "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
+    "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "openai-gpt": "openai-gpt", "opt": "opt",
+    "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
+    "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm", "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
+}  # fmt: skip
 # which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
-    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2, "gpt_oss": 2,
-    "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "olmo3": 4, "exaone4": 4, "afmoe": 4,
+    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2,
+    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "vaultgemma": 2,
+    "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
 # all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
 _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
-# classes whose output matrix is the token table where the file does not say (transformers configuration classes)
+# classes not in classes.json whose output matrix is the token table where the file does not say, and those whose is not
 _TIED = frozenset({
-    "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_neo",
-    "bloom", "falcon", "refinedweb", "refinedwebmodel", "cohere", "cohere2", "opt", "starcoder2", "mamba", "lfm2", "lfm2_moe",
-    "whisper", "mpt", "smollm3", "minicpm", "minicpm3",
+    "gemma3", "gemma3n", "gemma4", "refinedweb", "refinedwebmodel", "whisper", "minicpm", "minicpm3", "phi3small", "t5", "plamo3",
 })  # fmt: skip
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
 _UNTIED = frozenset({
-    "llama", "mistral", "mixtral", "ministral3", "mistral4", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen2_vl",
-    "qwen2_5_vl", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "phi", "phi-msft", "phi3", "phi3_v",
-    "phimoe", "gptj", "gpt_neox", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek", "kimi_k2", "kimi_linear", "glm4",
-    "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "granite", "granitemoe", "olmo", "olmo2", "olmo3", "olmoe", "stablelm", "falcon_h1",
-    "falcon_mamba", "jamba", "nemotron", "nemotron_h", "llama4_text", "llama4", "mllama_text_model", "chatglm", "internlm2",
-    "minimax_m2", "minimax_m3", "gpt_oss", "seed_oss", "arcee", "apertus", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2", "deepseek_v4", "ernie4_5_moe", "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe",
-    "bailing_moe_v2", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text", "bailing_moe_v3",
-    "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
+    "qwen2_vl", "qwen2_5_vl", "qwen3_vl_text", "phi-msft", "phi3_v", "deepseek", "kimi_k2", "kimi_linear", "llama4", "mllama_text_model",
+    "chatglm", "internlm2", "minimax_m3", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse", "dbrx", "orion", "mamba2",
+    "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe", "bailing_moe_v2", "mimo", "internlm",
+    "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text",
+    "bailing_moe_v3", "deepseek_v4", "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
+# classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
+_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
@@ -132,13 +137,15 @@ _GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 # tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
 _NOMIC_MOE_TOKENS = 512
+# classes with the encoder and the decoder of T5
+_T5 = frozenset({"t5", "mt5", "umt5"})
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
 
 # Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
 _NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
 
 # width of the token table, in classes that have one of their own
-_TABLE = ("embedding_size", "word_embed_proj_dim")
+_TABLE = ("embedding_size", "input_embedding_size", "word_embed_proj_dim")
 _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
 _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
@@ -157,7 +164,10 @@ _LENGTH = (
     "decoder_ffn_dim",
     "ffn_hidden_size",
     "ff_intermediate_size",
+    "hidden_dim",
+    "mlp_hidden_size",
     "dense_intermediate_size",
+    "d_ff",
 )
 _EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
 _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
@@ -347,6 +357,10 @@ class _Config:
         for kind, key, value, name_here in _DISGUISED:
             if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
                 self.kind = name_here
+        if self.kind in _T5 and self.outer.get("architectures") in (["T5EncoderModel"], ["UMT5EncoderModel"]):
+            self.kind = "t5_encoder"
+        elif self.kind in _T5:
+            self.kind = "t5"
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
@@ -361,11 +375,16 @@ class _Config:
             self.kind = "bailing_moe_v3"
             self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
             self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
+        self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
         self.known = {} if self.kind in _OWN_CODE else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
         defaults = self.known.get("defaults", {})
         self.text.update({key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named})
+        for key, own in other_names.items():
+            for name, other in ((key, own), (own, key)):
+                if other in self.text:
+                    self.text.setdefault(name, self.text[other])
         # transformers 5.23 writes what only some layers have under their numbers
         overrides = self.text.pop("per_layer_config", None)
         self.overrides: Mapping[str, Any] = overrides if isinstance(overrides, dict) else {}
@@ -505,7 +524,7 @@ class _Config:
         return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes))
 
     def architecture(self, stored: Stored) -> Architecture:
-        if self.outer.get("is_encoder_decoder") and self.kind != "whisper":
+        if self.outer.get("is_encoder_decoder") and self.kind not in ("whisper", "t5", "t5_encoder"):
             raise _Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*_WIDTH)
@@ -531,6 +550,7 @@ class _Config:
             gguf = "granite"
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
+        loops = self.loops()
         encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         tied = self.tied()
         if tied is None and encoder:
@@ -544,6 +564,14 @@ class _Config:
         audio = self.audio()
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
+        positions = self.relative_positions() if row is not None and row.get("relative_table") else None
+        if row is not None and row.get("positions") and not row.get("position_offset"):
+            positions = context
+        slices, altup = self.number("hidden_size_per_layer_input"), self.number("altup_num_inputs", "hc_mult")
+        # ALBERT: layers beside each other have one set of weights
+        sharing = self.number("num_hidden_groups") if self.known and self.reads("num_hidden_groups") else None
+        if sharing is not None and not 1 <= sharing <= layers:
+            raise _Unclear(f"num_hidden_groups is {sharing:,}, and there are {layers:,} layers")
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
             raise _Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
@@ -562,7 +590,7 @@ class _Config:
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
-        self.asked.add("parallel_attn")
+        self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = sorted({*self.left_over(_WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
@@ -575,7 +603,7 @@ class _Config:
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
         if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
             incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
-        if incomplete is not None and row is not None and row.get("encoder"):
+        if incomplete is not None and row is not None and ((row.get("encoder") and not row.get("diffusion")) or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise _Unclear(incomplete)
         if incomplete is not None and "architecture.attention" in self.unknown:
@@ -587,7 +615,7 @@ class _Config:
                 name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        positions_left = self.kind in ("roberta", "xlm-roberta", "jina_bert_v3")
+        positions_left = self.kind in _POSITIONS_LEFT
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -595,7 +623,7 @@ class _Config:
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
             plain_parts=stored.plain_parts,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
@@ -604,15 +632,16 @@ class _Config:
             context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
             tied_embeddings=bool(tied) and not encoder,
             output_matrix=not encoder and not self.headless(),
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=grouped(state),
-            feed_forward=grouped(feed_forward),
+            feed_forward=grouped(feed_forward * loops),
             table_length=table,
-            positions=context if row is not None and row.get("positions") and not row.get("position_offset") else None,
+            positions=positions,
             token_types=token_types if row is not None and row.get("token_types") else None,
             cache_layers=layers - shared if shared else None,
-            per_layer_embedding_length=self.number("hidden_size_per_layer_input") or None,
-            altup_inputs=self.number("altup_num_inputs", "hc_mult") or None,
+            stored_layers=layers if loops > 1 else sharing,
+            per_layer_embedding_length=slices or None,
+            altup_inputs=altup or None,
             deepstack_layers=self.deepstack(),
             mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
             audio=audio,
@@ -652,6 +681,18 @@ class _Config:
             fail(self.path, f"is no usable config.json: {found:,} layers", f"the most that any model has is far below {MAX_LAYERS:,}")
         return found
 
+    def loops(self) -> int:
+        """How often the layers are run through, each time with a cache of their own."""
+        if self.kind != "nanbeige":
+            return 1
+        odd = [key for key in _LOOPS if self.flag(key)]
+        if odd:
+            raise _Unclear(f"{listed(odd)}: not understood")
+        loops = self.positive("num_loops") or 1
+        if self.layers * loops > MAX_LAYERS:
+            raise _Unclear(f"num_loops is {loops:,}, and there are {self.layers:,} layers")
+        return loops
+
     # -------- which layer is what
 
     def layer_kinds(self) -> list[str]:
@@ -682,7 +723,8 @@ class _Config:
             return [_PATTERN[letter] for letter in pattern]
         if names:
             # keys of recurrent layers stand in the file whether or not the list has any
-            self.asked.update(key for key in self.text if key.startswith("mamba_") and key not in self.known.get("matter", ()))
+            matter, other_names = self.known.get("matter", ()), self.known.get("names", {})
+            self.asked.update(key for key in self.text if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter})
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
@@ -692,6 +734,9 @@ class _Config:
             return self.plamo_layers()
         if self.kind == "falcon_h1":
             return ["hybrid"] * layers
+        if self.kind == "bamba":
+            attending = self.get("attn_layer_indices") or []
+            return ["full" if number in attending else "mamba2" for number in range(layers)]
         if self.get("linear_full_attn_layers") or self.get("linear_kda_layers"):
             return self.kimi_layers()
         group = self.number("layer_group_size") if self.kind == "bailing_moe_v3" else None
@@ -773,7 +818,7 @@ class _Config:
         window = None if self.get(*keys) == -1 else self.number(*keys)
         if self.kind == "llama4_text" and window is None:
             window = _LLAMA4_CHUNK
-        if self.kind not in ("llama4_text", "llama4", "gpt_neo") and self.get("sliding_window", "sliding_window_size") is None:
+        if self.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and self.get("sliding_window", "sliding_window_size") is None:
             # other models have these two keys for something else
             window = None
         if self.text.get("use_sliding_window") is False:
@@ -825,10 +870,12 @@ class _Config:
         if (near or (latent and kind == "full")) and self.text.get("use_mla") is not False:
             return self.latent(number, near or latent or 0, heads, "swa_" if near else "")
         self.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head")
+        stated = self.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
         if not stated and width % heads:
             raise _Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
         length = stated or width // heads
+        if self.kind == "helium" and heads * length != width:
+            raise _Unclear(f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes them to be")
         kv_heads = self.kv_heads(number, heads)
         value = (self.number("v_head_dim") or length) if self.kind == "mimo_v2_flash" else length
         same = False
@@ -1148,6 +1195,12 @@ class _Config:
             return shared
         if self.kind == "openelm":
             return self.multiplied(width, number)
+        lengths = self.get("intermediate_size")
+        if isinstance(lengths, list):
+            one = lengths[number] if len(lengths) >= self.layers else None
+            if isinstance(one, bool) or not isinstance(one, int) or not 0 < one < _MAX_NUMBER:
+                raise _Unclear("intermediate_size does not give each layer a length")
+            stated = one
         found = stated or self.number(*_LENGTH)
         if self.kind == "qwen" and found:
             # gate and up together
@@ -1155,9 +1208,6 @@ class _Config:
         if self.kind == "gpt_refact" and not found:
             # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
             return -(-(8 * width // 3) // 256) * 256
-        lengths = self.get("intermediate_size")
-        if isinstance(lengths, list):
-            raise _Unclear("intermediate_size differs from layer to layer")
         if not found:
             ratio = 4 if self.kind in _FOUR_WIDE else self.number("mlp_ratio", "expansion_ratio")
             if not ratio:
@@ -1227,8 +1277,7 @@ class _Config:
 
     def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if self.kind in _ALWAYS_QKV_BIAS:
-            found["attention_bias"] = True
+        found.update(_OTHER_THAN_ROW.get(self.kind, {}))
         for key, flags in {**_SWITCHES, **_SWITCHES_OF.get(self.kind, {})}.items():
             if not flags or not self.reads(key) or (self.text.get("kv_lora_rank") and flags[0] == "attention_bias"):
                 continue
@@ -1242,8 +1291,19 @@ class _Config:
                     departs = "also" if value else "lacks"
                     found[departs] = (*found.get(departs, ()), flag)
         norm = next((self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None)
+        if norm is False and row.get("query_key_norm") and self.known:
+            found["query_key_norm"] = "none"
         if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
+        if self.kind in ("t5", "t5_encoder"):
+            stated = self.get("feed_forward_proj")
+            gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
+            if gated is not True:
+                found["gate"] = "none"
+            if (self.number("num_decoder_layers") or self.layers) != self.layers:
+                raise _Unclear("num_decoder_layers: stacks of unlike depth are not understood")
+            if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
+                raise _Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
         scaling = self.get("rope_scaling", "rope_parameters")
@@ -1269,6 +1329,9 @@ class _Config:
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
         name, mapped = _class_of(self.outer), self.outer.get("auto_map")
+        if self.kind == "dream":
+            # its bare class generates
+            return False
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
@@ -1278,6 +1341,20 @@ class _Config:
         """None where the rows of the token table are as wide as the layers."""
         found = self.number(*(key for key in _TABLE if self.reads(key) and self.known)) if self.known else None
         return found if found and found != width else None
+
+    def relative_positions(self) -> int:
+        """Rows of DeBERTa's table of distances. The ways to attend that need more matrices than that of its third version are refused."""
+        third: Mapping[str, Any] = {
+            "relative_attention": True, "share_att_key": True, "position_biased_input": False, "norm_rel_ebd": "layer_norm",
+        }  # fmt: skip
+        for key, value in third.items():
+            if self.get(key) != value:
+                raise _Unclear(f"{key} is {_short(self.text.get(key))}: not understood")
+        if self.number("type_vocab_size") or self.number("conv_kernel_size"):
+            raise _Unclear("type_vocab_size, conv_kernel_size: not understood")
+        buckets, most = self.get("position_buckets"), self.get("max_relative_positions")
+        reach = next((each for each in (buckets, most) if isinstance(each, int) and each > 0), None)
+        return 2 * (reach or self.needed("max_position_embeddings"))
 
     def deepstack(self) -> int | None:
         """Layers that get a vision feature each; none without pictures."""
@@ -1314,7 +1391,7 @@ class _Config:
         return [
             clean(key)
             for key, value in self.text.items()
-            if key not in self.asked
+            if not self.was_asked(key)
             and key not in read
             and pattern.search(key)
             and not _HARMLESS.search(key)
@@ -1329,8 +1406,12 @@ class _Config:
         return [
             key
             for key in self.known.get("matter", ())
-            if (key in keeping) is cache and key not in self.asked and key not in _SIZES and self.text.get(key) != defaults.get(key)
+            if (key in keeping) is cache and not self.was_asked(key) and key not in _SIZES and self.text.get(key) != defaults.get(key)
         ]
+
+    def was_asked(self, key: str) -> bool:
+        """Under any of its names."""
+        return key in self.asked or any(key in pair and not self.asked.isdisjoint(pair) for pair in self.known.get("names", {}).items())
 
     def parameters(self, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int]:
         from ..needs.tensors import checkpoint_tensors, count, idle
@@ -1403,16 +1484,39 @@ _SWITCHES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "chatglm": {"attention_bias": ("attention_bias",)},
+    "deepseek_v2": {"mlp_bias": ()},
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
     "glm4_moe": {"attention_bias": ("attention_bias",)},
+    "glm4v": {"attention_bias": ("attention_bias",)},
+    "glm4v_text": {"attention_bias": ("attention_bias",)},
     "seed_oss": {"attention_bias": ("attention_bias",)},
+    "helium": {"attention_bias": ("attention_bias",)},
+    "internlm": {"bias": ("attention_bias", "attention_output_bias")},
+    "solar_open": {"attention_bias": ("attention_bias",)},
+    "mimo": {"attention_bias": ()},
     "nemotron_h": {"mlp_bias": ()},
+    "phi3small": {"attention_bias": ()},
     "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},
     "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
 }
-# classes whose queries, keys and values have a bias whatever the file says
-_ALWAYS_QKV_BIAS = frozenset({"glm4v_text", "glm4v"})
+# classes whose first two positions belong to no token, as padding_idx is 1
+_POSITIONS_LEFT = (
+    "roberta",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+    "data2vec-text",
+    "camembert",
+    "mpnet",
+    "jina_bert_v3",
+)
+# what classes have otherwise than their row, whatever the file says
+_OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
+    "distilbert": {"lacks": ("token_types", "pooler")},
+    "glm4v": {"attention_bias": True},
+    "glm4v_text": {"attention_bias": True},
+}
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
@@ -1449,17 +1553,39 @@ _OWN_CODE = frozenset(
         "phi3_v",
         "plamo",
         "plamo2",
+        "plamo3",
+        "plm",
         "qwen",
+        "spark2_5",
         "xverse",
     }
 )
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
-_UNPACKED = frozenset({"minicpm3"})
+_UNPACKED = frozenset({"minicpm3", "plm"})
+# what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
+_LOOPS = (
+    "enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc", "enable_depth_attention", "emb_neighbor_num",
+)  # fmt: skip
 # whose files may name one expert, and mean a dense feed-forward
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _FOUR_WIDE = frozenset(
-    {"gpt2", "gptj", "gpt_neo", "bloom", "mpt", "gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel", "phi", "phi-msft"}
+    {
+        "gpt2",
+        "gptj",
+        "gpt_neo",
+        "openai-gpt",
+        "codegen",
+        "bloom",
+        "mpt",
+        "gpt_bigcode",
+        "mixformer-sequential",
+        "falcon",
+        "refinedweb",
+        "refinedwebmodel",
+        "phi",
+        "phi-msft",
+    }
 )
 _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",

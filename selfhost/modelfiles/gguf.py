@@ -118,9 +118,14 @@ _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 # Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
 _GEMMA3N_CACHE_LAYERS = 20
+_STACKS = ("enc.blk.", "dec.blk.")
+# whose feed-forwards are gated in some models and not in others
+_GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
 _IMAGE_MODELS = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
 )
+# whose header may say one expert, and mean a dense feed-forward (src/llama-model.cpp, load_hparams)
+_ONE_EXPERT = frozenset({"hunyuan-dense", "hunyuan_vl"})
 _DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 
 
@@ -433,6 +438,9 @@ class _Model:
             self.damaged("general.architecture is missing")
         self.name = clean(name)
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
+        # T5 has two stacks of blocks of the same widths
+        stacked = [name for name in self.shapes if name.startswith(_STACKS)]
+        self.shapes |= {name[4:].replace("attn_o.", "attn_output."): self.shapes[name] for name in stacked}
 
     def damaged(self, what: str) -> None:
         fail(self.path, f"cannot be used: {what}", "the file is damaged, or was not made by llama.cpp's converter: download it again")
@@ -557,6 +565,8 @@ class _Model:
     def refuse_other_experts(self) -> None:
         """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
         experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
+        if experts == 1 and self.name in _ONE_EXPERT:
+            return
         stored = {shape[2] for name, shape in self.shapes.items() if name.endswith("ffn_down_exps.weight") and len(shape) == 3}
         if used > experts or (stored and stored != {experts}):
             there = f", and its tensors hold {max(stored):,}" if stored else ""
@@ -603,7 +613,8 @@ class _Model:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
         if self.values.get(f"{self.name}.swin_norm"):
             raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
-        if any(name.startswith(("enc.", "dec.", "a.", "v.")) and name != "enc.output_norm.weight" for name in self.shapes):
+        known = ("a.", "v.") if row is not None else ("enc.", "dec.", "a.", "v.")
+        if any(name.startswith(known) for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
@@ -627,23 +638,29 @@ class _Model:
             shared = max(0, layers - _GEMMA3N_CACHE_LAYERS)
         if shared >= layers:
             self.damaged(f"all {layers:,} layers read the cache of an earlier one")
+        feed_forward = self.feed_forward(width)
+        # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
+        loops = self.number("num_loops") or 1
+        if layers * loops > MAX_LAYERS:
+            self.damaged(f"{loops:,} runs through {layers:,} layers")
         made = Architecture(
             row=self.name,
             runs_in_gguf=True,
-            layers=layers,
+            layers=layers * loops,
             embedding_length=width,
             heads=heads,
             vocabulary=vocabulary,
             context_tokens=context or None,
             tied_embeddings="output.weight" not in self.shapes and not embeds,
             output_matrix=not embeds,
-            attention=grouped(attention),
+            attention=grouped(attention * loops),
             recurrent=tuple(group for found in state.values() for group in grouped(found)),
-            feed_forward=grouped(self.feed_forward(width)),
+            feed_forward=grouped(feed_forward * loops),
             # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
             positions=rows + 2 if rows and token_types == 1 else rows,
             token_types=token_types,
             cache_layers=layers - shared if shared else None,
+            stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
             altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
@@ -915,6 +932,11 @@ class _Model:
         factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
         if factors is not None and factors != row.get("rope_factors"):
             found["rope_factors"] = factors
+        up, down = (self.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
+        if self.name in _GATE_VARIES and up is not None and down is not None:
+            gate = "split" if self.has(0, "ffn_gate.weight") else "fused" if up[-1] == 2 * down[0] else "none"
+            if gate != row.get("gate", "split"):
+                found["gate"] = gate
         return found
 
     def query_key_norm(self, made: Architecture) -> str | None:
@@ -932,9 +954,11 @@ class _Model:
     def as_stored(self, made: Architecture, row: Mapping[str, Any] | None) -> Architecture:
         """With the file's own tensor table, unless the row already gives it."""
         if row is not None:
-            from ..needs.tensors import ArchitectureRow, gguf_tensors
+            from ..needs.tensors import gguf_tensors, row_of
 
-            expected = _by_place(gguf_tensors(made, ArchitectureRow.from_values(self.name, row)))
+            known = row_of(made, self.architectures)
+            assert known is not None
+            expected = _by_place(gguf_tensors(made, known))
             actual = _by_place(self.groups(made))
             if expected == actual:
                 return made

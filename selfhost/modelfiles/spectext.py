@@ -114,8 +114,8 @@ def _architecture(model: Architecture) -> list[str]:
     for key in (
         "dtype", "matrix_dtype", "expert_dtype", "plain_parts", "layers", "embedding_length", "heads", "vocabulary", "vocabulary_gguf",
         "context_tokens", "tied_embeddings", "output_matrix", "attention_bias", "query_key_norm", "parallel_norms", "rope_factors",
-        "table_length", "also", "lacks", "positions", "token_types",
-        "cache_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
+        "gate", "table_length", "also", "lacks", "positions", "token_types",
+        "cache_layers", "stored_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
     ):  # fmt: skip
         value = getattr(model, key)
         if value not in (None, ()) and not (key == "output_matrix" and value):

@@ -38,8 +38,8 @@ class CacheGroup(Record):
 
 
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
-    """The caches of a model; () for encoders and for models that keep a state alone."""
-    if row is not None and row.encoder:
+    """The caches of a model; () for encoders, for models that keep a state alone, and for those that keep nothing."""
+    if row is not None and ((row.encoder and not row.unused_cache) or row.recomputes):
         return ()
     made = []
     for group in architecture.attention:
@@ -107,6 +107,15 @@ def states(architecture: Architecture) -> tuple[State, ...]:
 def keeps_compressed(architecture: Architecture) -> bool:
     """True for DeepSeek V4."""
     return any(group.kind == "compressed" for group in architecture.attention)
+
+
+def known_in_llamacpp_alone(architecture: Architecture, row: ArchitectureRow) -> str | None:
+    """Why it is known of no other program what it keeps; None where it is."""
+    if keeps_compressed(architecture):
+        return "what a program other than llama.cpp keeps for compressed attention is not known"
+    if "dec" in row.stacks:
+        return "what a program other than llama.cpp keeps of the text that the encoder read is not known"
+    return None
 
 
 def compressors(architecture: Architecture) -> tuple[State, ...]:

@@ -182,7 +182,12 @@ def _beside(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
     made = [*_cache(architecture, row, runtime, asked)]
     if runtime.id == "vllm":
         return [*made, *_vllm(subject, architecture, row, runtime, asked)]
-    return [*made, guessed_activations(architecture, runtime, asked), overhead(runtime)]
+    program = overhead(runtime)
+    if runtime.id == "mlx":
+        from . import mlx_memory
+
+        program = mlx_memory.program(architecture, program)
+    return [*made, guessed_activations(architecture, runtime, asked), program]
 
 
 def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
@@ -403,6 +408,9 @@ def decode_bytes(
     active = (parameters.active or parameters.total) - (parameters.encoders or 0)
     if architecture is not None and not architecture.tied_embeddings and architecture.output_matrix:
         active -= (architecture.vocabulary or 0) * architecture.embedding_length
+    if architecture is not None and architecture.stored_layers:
+        inside = active - (architecture.vocabulary or 0) * architecture.embedding_length
+        active += max(0, inside) * (architecture.layers - architecture.stored_layers) // architecture.stored_layers
     read = max(0, (sized.bytes - _unneeded(subject, sized, format, quantization)) * active // parameters.total)
     stored, loaded = loaded_type(runtime, architecture, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}

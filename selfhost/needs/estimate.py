@@ -10,7 +10,7 @@ from ..facts import Unread
 from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
-from .cache import keeps_compressed
+from .cache import known_in_llamacpp_alone
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
@@ -28,7 +28,6 @@ WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *checkpoint.MLX_QUANTIZATIONS)
 """Every name that `canonical_quantization` may answer."""
 
-_COMPRESSED = "what a program other than llama.cpp keeps for compressed attention is not known"
 _FORMATS = ("gguf", "ggml", "ctranslate2", "mlx", "safetensors", "pickle")
 
 
@@ -40,11 +39,13 @@ def needs_of(
     *,
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
+    used_tokens: tuple[int, ...] = (),
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the machine (Linux kernel names)
     decide which weights llama.cpp copies into a second layout; None leaves that out. `companions` are loaded beside the model.
+    `used_tokens`: of llama.cpp, how many tokens have come into the context of each sequence that was asked; all are full unless told.
     A size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that is missing.
     """
     cpu = _cpu(spec, runtime)
@@ -72,6 +73,7 @@ def needs_of(
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
     subject, wanted = _subject(spec, architectures, format), _asked(spec, workload, quantization, companions or Companions())
+    wanted = wanted.replace(used_tokens=used_tokens)
     found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
         found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)
@@ -118,6 +120,14 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
         return 0
     asked = _asked(spec, workload, workload.quantization or "", Companions())
     return gguf.more_in_conversation(_subject(spec, architectures), runtime, asked)
+
+
+def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and its side; 0 where that is not known."""
+    if workload.format != "gguf" or takes_text_alone(spec, runtime):
+        return 0, 0
+    encoder = _encoder(spec, architectures)
+    return (encoder.largest_bytes, encoder.largest_pixels or 0) if encoder is not None else (0, 0)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:
@@ -275,6 +285,8 @@ def decode_bytes_by_type(
         if tensor.extra or (tensor.is_table and not (tied and tensor.name == "token_embd.weight")):
             continue
         size = tensor.bytes * share[0] // share[1] if "_exps." in tensor.name else tensor.bytes
+        if tensor.name.startswith("blk."):
+            size = size * architecture.layers // (architecture.stored_layers or architecture.layers)
         read[tensor.type] = read.get(tensor.type, 0) + size
     return read
 
@@ -285,10 +297,11 @@ def decode_bytes_by_type(
 def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf") -> Subject:
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
-    if architecture is not None and row is not None and format != "gguf" and keeps_compressed(architecture):
+    why = None if architecture is None or row is None else known_in_llamacpp_alone(architecture, row)
+    if architecture is not None and row is not None and why is not None and format != "gguf":
         # its weights are known, not what this program makes of its cache
         architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=())
-        spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": _COMPRESSED})
+        spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": why})
     if row is None and architecture is not None and architecture.tensors:
         from .tensors import ArchitectureRow
 
@@ -302,9 +315,8 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
         return None
     for entry in architectures.get("encoder", ()):
         fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
-        if (spec.family in entry["families"] and fits) or spec.parameters.encoder_type in entry.get("types", ()):
-            stated = ("what", "reserved_bytes", "largest_bytes", "largest_pixels")
-            return Encoder(**{key: entry[key] for key in stated}, **{key: entry.get(key) for key in ("megapixel_bytes", "assumed")})
+        if (spec.family in entry.get("families", ()) and fits) or spec.parameters.encoder_type in entry.get("types", ()):
+            return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
     return None
 
 

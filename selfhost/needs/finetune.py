@@ -19,7 +19,7 @@ from ..errors import Problem, WorkloadError
 from ..facts import Record, Unread
 from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
-from .cache import keeps_compressed
+from .cache import known_in_llamacpp_alone
 from .checkpoint import size_of
 from .loaded import name_of, overhead
 from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
@@ -166,8 +166,8 @@ def finetune_needs(
     files = _files(subject, workload)
     if spec.components or spec.modality in ("speech", "image") or (architecture is not None and architecture.audio is not None):
         return _known_files(cpu, files, f"what training a {spec.modality} model takes is not computed")
-    if architecture is not None and keeps_compressed(architecture):
-        return _known_files(cpu, files, "what training compressed attention takes is not computed")
+    if architecture is not None and row is not None and known_in_llamacpp_alone(architecture, row) is not None:
+        return _known_files(cpu, files, f"what training {architecture.row} takes is not computed")
     if architecture is None or row is None or not subject.whole:
         return _known_files(cpu, files, "the tensors of the model are not known, so neither are its gradients and activations")
     no_encoders = why_no_encoders(spec)
@@ -409,12 +409,14 @@ def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, w
         norm += 4 if row.name.startswith("gemma") else width
     for group in checkpoint_tensors(architecture, row):
         sides = _linear(group)
+        # those that run through the weights of an earlier one keep what they read all the same
+        layers = tuple(n + again for again in range(0, number, architecture.stored_layers or number) for n in group.layers)
         if group.shape == (hidden,) and "norm" in group.name and group.name.endswith(".weight"):
-            add(group.layers, norm * hidden)
+            add(layers, norm * hidden)
         elif sides is not None and not trains_all:
             # peft casts the input of each adapted layer to float32 for itself; under autocast the copy has 16 bits
             copied = (0 if "attn_v_b" in group.name else sides[0]) + rank
-            add(group.layers, 4 * copied, 2 * copied)
+            add(layers, 4 * copied, 2 * copied)
     for attention in architecture.attention:
         size = _attention(attention, architecture, row, trains_all, width, norm)
         heads = attention.heads * scores

@@ -85,6 +85,7 @@ _STYLES = {
     "jina-bert-v3": _CENTRED,
     "modern-bert": _CENTRED,
     "neo-bert": _PLAIN,
+    "t5encoder": Style(rope="none"),
     "eurobert": _PLAIN,
     "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
@@ -145,6 +146,15 @@ _STYLES = {
     "openelm": Style(residual_first=True),
     "refact": Style(rope="none"),
     "codeshell": _CENTRED,
+    "plamo3": _PLAIN,
+    "plm": _PLAIN,
+    "nanbeige": _PLAIN,
+    "llama-embed": _PLAIN,
+    "dream": _PLAIN,
+    "llada": _PLAIN,
+    "talkie": Style(embedding_normed=True, skip=True),
+    "cogvlm": Style(late_rows="never"),
+    "spark2_5": _PLAIN,
     "plamo": Style(beside="norm", sums=("made", "attended", "residual")),
     "jais": _CENTRED_UNROTATED,
     "jais2": _CENTRED,
@@ -227,6 +237,8 @@ def _covered(model: Architecture) -> bool:
         # a layer without an indexer looks at what one before it chose
         and (not indexed or 0 in indexed or model.row == "minimax-m3")
         and (not recurrent or model.row in _RECURRENT)
+        # a convolution of one input remembers none
+        and all((group.convolution or 2) > 1 for group in model.recurrent)
         and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
         and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))

@@ -33,13 +33,14 @@ class Style(Record):
     is added to what at the end of a layer. `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is
     over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied.
     `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`:
-    all tokens pass the last layer, and rows are chosen "before norm" or "after norm". `dense_beside`: a dense feed-forward beside
-    the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
+    all tokens pass the last layer, and rows are chosen "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward
+    beside the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
     scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
     `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
     `plain_index`: what an indexer compares is not rotated in blocks. `normed_residual`: what is added to is what the norm gave,
     scaled. `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits,
-    those of images, are hidden in a copy of all.
+    those of images, are hidden in a copy of all. `skip`: the embeddings are added to what each layer
+    gives.
     """
 
     centred: bool = False
@@ -67,6 +68,7 @@ class Style(Record):
     embedding_normed: bool = False
     scaled_last: bool = False
     muted: int = 0
+    skip: bool = False
 
 
 class _Attending(Record):
@@ -136,6 +138,7 @@ class Builder:
         groups = [group for group in model.recurrent if group.layers]
         self.memories = {id(group): state for group, state in zip(groups, states(model), strict=True)}
         self.encoded: dict[bool, Tensor] = {}
+        self.distances: Tensor | None = None
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
         self.found = self.positions
@@ -167,7 +170,7 @@ class Builder:
         for layer in range(model.layers):
             heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
             # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
-            deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)) else -1
+            deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length or self.style.skip else 0)) else -1
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
@@ -243,7 +246,10 @@ class Builder:
             found = record.over((width, tokens), *pair)
         if self.row.embedding_norm or self.style.embedding_normed:
             found = self.norm(found, width, tokens)
-        section = record.section((), *self.fetched_early(0, found))
+        if self.style.skip:
+            record.expand(found)
+            self.embedded = found
+        section = record.section((), *(() if self.style.skip else self.fetched_early(0, found)))
         if self.embedded is not None:
             record.share(self.embedded)
         return section
@@ -257,14 +263,16 @@ class Builder:
         if self.style.late_rows == "before norm":
             entry.kept = True
             found = record.result((width, LOGITS_ROWS), entry, self.rows)
-        found = self.norm(found, width, self.tokens if self.style.late_rows == "after norm" else LOGITS_ROWS)
+        side = self.tokens if self.style.late_rows in ("after norm", "never") else LOGITS_ROWS
+        found = self.norm(found, width, side)
         found.kept = True
         if self.style.late_rows == "after norm":
             found = record.result((width, LOGITS_ROWS), found, self.rows)
             found.kept = True
+            side = LOGITS_ROWS
         if self.style.scaled_last:
-            found = record.result((width, LOGITS_ROWS), found)
-        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS
+            found = record.result((width, side), found)
+        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, side
         logits = record.result(sides, found)
         if self.style.muted:
             logits = record.result(sides, logits, record.over((self.style.muted,), record.input(self.style.muted)))
@@ -277,6 +285,8 @@ class Builder:
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         found.kept = True
+        if self.row.pooling == "none":
+            return record.section((entry,), found)
         if self.row.pooling == "first":
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
@@ -320,8 +330,8 @@ class Builder:
         record, style, norms = self.record, self.style, self.row.norms
         heads, state, wide, rotated, last, deep = layer.heads, layer.state, layer.wide, layer.rotated, layer.last, layer.deep
         width, side = self.width, self.tokens
-        if deep == 0 and self.embedded is not None and self.model.deepstack_layers:
-            residual = record.view(self.embedded, strided=True)
+        if deep == 0 and self.embedded is not None and (self.model.deepstack_layers or style.skip):
+            residual = self.embedded if style.skip else record.view(self.embedded, strided=True)
         residual_of_first = residual
         record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
         normed = self.norm(residual, width, side) if layer.normed else residual
@@ -386,6 +396,9 @@ class Builder:
             total = record.over((width, side), total, term)
         if self.model.per_layer_embedding_length:
             return self.per_layer(self.model.per_layer_embedding_length, total, residual_of_first, deep == 0)
+        if style.skip and self.embedded is not None:
+            skipped = record.result((width, side), self.embedded, self.rows) if last else self.embedded
+            return record.over((width, side), total, record.over((width, side), skipped))
         if deep >= 0 and self.embedded is not None:
             total = record.over((width, side), total, record.view(self.embedded, strided=True))
         return total
@@ -808,11 +821,17 @@ class Builder:
             self.encoded[windowed] = record.input(tokens, tokens, width=2 if self.flash else 4)
         mask = self.encoded[windowed]
         queries = record.view(record.view(queries))
-        if self.flash:
+        if self.flash and not self.row.relative_positions:
             halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
             looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, mask))
         else:
             scores = record.result((tokens, tokens, count), record.view(keys), queries)
+            if self.row.relative_positions:
+                if self.distances is None:
+                    self.distances = record.input(tokens, tokens)
+                far = record.result((count, tokens, tokens), record.view(self.distances))
+                far = record.result((tokens, tokens, count), record.view(record.view(far), strided=True))
+                scores = record.over((tokens, tokens, count), scores, far)
             scores = record.over((tokens, tokens, count), scores, mask)
             turned = record.result((tokens, heads.value_length, heads.kv_heads), record.view(record.view(values)))
             looked = record.result((heads.value_length, tokens, count), turned, scores)

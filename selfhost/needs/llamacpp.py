@@ -35,7 +35,10 @@ _UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "ph
 
 
 class Cells(Record):
-    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context."""
+    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context.
+
+    `whole_windows`: layers with a window have room for the whole context (`swa_full`, which the library starts from, its programs not).
+    """
 
     full: int
     streams: int
@@ -44,6 +47,7 @@ class Cells(Record):
     sequences: int
     unified: bool
     asked: int
+    whole_windows: bool = False
 
     @property
     def encoded(self) -> int:
@@ -54,7 +58,7 @@ class Cells(Record):
         """Cells of a layer with that window, None for one that keeps everything, `tokens_per_row` in each."""
         if tokens_per_row > 1:
             return padded(-(-self.full // tokens_per_row))
-        if window_tokens is None:
+        if window_tokens is None or self.whole_windows:
             return self.full
         room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
         return padded(min(self.full, room))
@@ -70,7 +74,14 @@ def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
     return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
 
 
-def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, micro_batch: int = MICRO_BATCH_TOKENS) -> Cells:
+def cells(
+    context_tokens: int,
+    *,
+    sequences: int = 1,
+    unified: bool = False,
+    micro_batch: int = MICRO_BATCH_TOKENS,
+    whole_windows: bool = False,
+) -> Cells:
     """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream that all share."""
     total = padded(context_tokens)
     full = total if unified else padded(total // sequences)
@@ -82,6 +93,7 @@ def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, mic
         sequences=sequences,
         unified=unified,
         asked=context_tokens // sequences,
+        whole_windows=whole_windows,
     )
 
 
@@ -105,10 +117,10 @@ def window_known(architecture: Architecture, group: CacheGroup) -> bool:
     return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
 
 
-def cached_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
-    """What has room in llama.cpp's cache: of Ling 3 the multi-token-prediction blocks as well (src/llama-model.cpp filters no layer)."""
-    groups = cache_groups(architecture, row)
-    if row is None or not row.mtp_cached or not groups:
+def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGroup, ...]:
+    """The caches that llama.cpp makes: for the encoder of T5 too, which reads none, and for Ling 3's blocks of multi-token prediction."""
+    groups = cache_groups(architecture, None if row.idle_cache else row)
+    if not row.mtp_cached or not groups:
         return groups
     return *groups[:-1], groups[-1].replace(layers=groups[-1].layers + (architecture.mtp_layers or 0))
 
@@ -117,7 +129,7 @@ def cache_bytes(
     architecture: Architecture, row: ArchitectureRow, room: Cells, *, key_type: str, value_type: str, flash_attention: bool = True
 ) -> int:
     """The KV cache. Without flash attention every V row of a model with several widths gets the largest, and so do idle layers."""
-    groups, room = cached_groups(architecture, row), room_of(architecture, room)
+    groups, room = groups_of(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
     size = sum(
         room.of(window_of(architecture, group), group.tokens_per_row) * room.streams * group.layers
@@ -188,6 +200,10 @@ def compute(
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
     live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
+    if "dec" in row.stacks:
+        # the text that the encoder read, as long as it can be, and who may look at it
+        read = architecture.context_tokens or 0
+        live, masked = live + read * width, masked + read
     body = tokens * masked * mask_width + 4 * live
     # an encoder ends in one vector per sequence
     logits = 4 * (tokens * width + (0 if row.encoder else rows * (vocabulary + width)))
@@ -269,14 +285,18 @@ def _attention(
     if row.encoder:
         keys = max(group.kv_heads * group.key_length for group in architecture.attention)
     latent = next((group for group in architecture.attention if group.kind == "latent"), None)
+    queries = max(group.heads * group.key_length for group in architecture.attention)
     heads = max(group.heads for group in architecture.attention)
     if latent is not None:
         size, rope = latent.latent_length or 0, latent.rope_length or 0
         live = 2 * width + heads * (latent.key_length + rope + 2 * size + rope) + 2 * size
         unfused = heads * (size + rope) + 2 * width
     else:
-        queries = max(group.heads * group.key_length for group in architecture.attention)
         live, unfused = 2 * width + 2 * queries + 2 * keys, queries + 2 * width
+    if row.relative_positions:
+        # distances, their weights twice, the scores and what is made of them: flash attention knows no such weights
+        span = tokens if row.encoder else room.full if flash else max(room.full, architecture.context_tokens or 0)
+        return float(max(live, 4 * span * heads + queries + 2 * width)), inputs + span
     if flash:
         return float(live), inputs
     span = tokens if row.encoder else room.full

@@ -145,11 +145,14 @@ class _Recipe:
         first = next((group for group in architecture.attention if 0 in group.layers or row.name in _KEYS_STATED_ONCE), None)
         self.sharing = 0 if first is None else first.heads if first.kind == "latent" else first.heads // max(1, first.kv_heads)
         # what llama.cpp takes for a model of 70B (src/models)
-        self.seventy = architecture.layers == 80 and (row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1))
-        values = sorted(layer for group in groups if _is_value(group.name) for layer in group.layers)
-        downs = sorted((layer, group.name) for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers)
-        # llama-quantize counts these tensors in the order of their layers, and of their names in one layer
-        self.value_index = {layer: index for index, layer in enumerate(values)}
+        named = row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1)
+        self.seventy = architecture.layers == 68 if row.name == "jais2" else architecture.layers == 80 and named
+        values = [(layer, group.name) for group in groups if _is_value(group.name) for layer in group.layers]
+        downs = [(layer, group.name) for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers]
+        # llama-quantize counts these tensors in the order of their layers, and of their names in one layer; T5's two stacks by name alone
+        for tensors in (values, downs):
+            tensors.sort(key=lambda tensor: tensor if tensor[1].startswith("blk.") else (0, tensor[1].replace("*", str(tensor[0]))))
+        self.value_index = {tensor: index for index, tensor in enumerate(values)}
         self.down_index = {tensor: index for index, tensor in enumerate(downs)}
 
     def more_bits(self, index: int, total: int) -> bool:
@@ -166,7 +169,7 @@ class _Recipe:
         if self.base in ("F32", "F16", "BF16"):
             return [(self.base, number)]
         if _is_value(name) and name != "output.weight" and self.name != "MXFP4":
-            chosen = [self.value_type(self.value_index[layer]) for layer in group.layers]
+            chosen = [self.value_type(self.value_index[layer, name]) for layer in group.layers]
         elif "ffn_down" in name and self.name != "MXFP4":
             # with experts by number of the layer, but the types of about two bits are given before that is looked at
             by_layer = self.experts > 1 and self.name not in _TWO_BIT
@@ -286,7 +289,7 @@ class _Recipe:
 
 
 def _is_value(name: str) -> bool:
-    return name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")) and name.startswith("blk.")
+    return name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
 
 
 def _quantized(group: TensorGroup) -> bool:
@@ -294,14 +297,15 @@ def _quantized(group: TensorGroup) -> bool:
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
         return False
-    kept = ("_norm.weight", "ffn_gate_inp.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight",
-            "indexer.k_proj.weight", "indexer.q_proj.weight")  # fmt: skip
+    kept = ("_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d",
+            "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight")  # fmt: skip
     return name not in ("position_embd.weight", "token_types.weight") and not any(part in name for part in kept)
 
 
 def _kept_in_16_bit(name: str) -> bool:
     return any(
-        part in name for part in ("per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l", "laurel_r")
+        part in name
+        for part in ("per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l", "laurel_r", "attn_rel_b")
     )
 
 

@@ -35,6 +35,7 @@ class ArchitectureRow(Record):
     query_key_norm: str = ""
     query_key_norm_bias: bool = False
     window_masks: bool = False
+    recomputes: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
     rope_key_norm: bool = False
@@ -55,22 +56,29 @@ class ArchitectureRow(Record):
     projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
+    gains: bool = False
+    visual_experts: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
     hyper_connections: int = 0
     hashed_experts: bool = False
-    shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
+    relative_table: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
     cross_attention_gates: int = 0
     encoder: bool = False
+    idle_cache: bool = False
+    stacks: tuple[str, ...] = ()
+    relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
+    unused_cache: bool = False
+    stops_with_flash: bool = False
     mtp_like: tuple[str, ...] = ()
     mtp_vocabulary: tuple[str, ...] = ()
     mtp_in_gguf: bool | None = None
@@ -102,7 +110,8 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
         return None
     # the last norm is a name in the row
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
-    departs = {**dict.fromkeys(architecture.also, True), **lacks}
+    gate = {} if architecture.gate is None else {"gate": architecture.gate}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
     return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
@@ -167,16 +176,27 @@ class _Builder:
 
     def add(self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False) -> None:
         """`layers` None: a tensor outside the blocks; (): no layer has it."""
-        if layers == ():
+        where = () if layers is None else self.stored(layers)
+        if layers is not None and not where:
             return
-        where = layers or ()
+        if self.row.stacks and layers is not None:
+            for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
+                short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
+                self.groups.append(TensorGroup(name=short, layers=where, shape=shape))
+            return
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
-        if layers:
-            self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+        where = self.stored(layers)
+        if where:
+            self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
+
+    def stored(self, layers: tuple[int, ...]) -> tuple[int, ...]:
+        """Of these the layers that do not run through the weights of an earlier one."""
+        limit = self.architecture.stored_layers
+        return layers if limit is None else tuple(layer for layer in layers if layer < limit)
 
     def plain_outside(self, name: str, *shape: int) -> None:
         self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
@@ -208,8 +228,9 @@ class _Builder:
             if not row.encoder:
                 self.add("project_out", width, table)
         beside = table if row.narrow_tables else width
-        if row.output_norm:
-            self.add(row.output_norm, width, bias=row.norm_bias)
+        for norm in [f"{stack}.output_norm" for stack in row.stacks] or [row.output_norm]:
+            if norm:
+                self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.embeds:
             self.add("output", table, vocabulary, bias=row.output_bias)
         elif model.output_matrix and row.output_bias and not row.embeds:
@@ -222,6 +243,9 @@ class _Builder:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
             self.add("token_embd_norm", beside, bias=row.norm_bias)
+        if row.relative_table:
+            self.add("rel_embd", width, model.positions or 0)
+            self.add("rel_embd_norm", width, bias=True)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         factors = model.rope_factors or row.rope_factors
@@ -246,8 +270,13 @@ class _Builder:
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
-        if row.layer_scale and self.gguf:
+        if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.relative_positions:
+            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
+        if row.gains:
+            for name in ("attn_output", "ffn_down"):
+                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
@@ -294,30 +323,34 @@ class _Builder:
             self.compressed_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
-        own = layers
-        if not self.gguf and not row.shared_keys_stored and self.architecture.cache_layers is not None:
-            limit = self.architecture.cache_layers
-            own = tuple(layer for layer in layers if layer < limit)
         if row.fused_qkv:
             self.add("blk.*.attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers, bias=bias)
         else:
             self.add("blk.*.attn_q", width, heads * key * (2 if row.gated_query else 1), layers=layers, bias=bias)
-            self.add("blk.*.attn_k", width, kv_heads * key, layers=own, bias=bias and row.key_bias)
+            self.add("blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias)
             if not group.values_from_keys:
-                self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
+                self.add("blk.*.attn_v", width, kv_heads * value, layers=layers, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        if "dec" in row.stacks:
+            self.add("blk.*.cross_attn_norm", width, layers=layers)
+            for part in ("q", "k", "v"):
+                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
+            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
+        if row.visual_experts:
+            self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
+            self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
-            self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
+            self.add("blk.*.attn_k_norm", key, layers=layers, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (("q", heads, layers), ("k", kv_heads, own)):
-                self.add(f"blk.*.attn_{name}_norm", key, number, layers=having)
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else layers)):
+                self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
                     self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
-            self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
+            self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
         if row.attention_sinks == "all" or row.attention_sinks == group.kind:
@@ -505,6 +538,9 @@ class _Builder:
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
+        if row.visual_experts:
+            for name, shape in (("gate", (width, length)), ("up", (width, length)), ("down", (length, width))):
+                self.add(f"blk.*.vis_{name}", *shape, layers=layers)
 
     def multi_token_prediction(self, blocks: int) -> None:
         """Blocks shaped like the last layer, or the last of some kind, with one matrix that joins the hidden state and the next token."""

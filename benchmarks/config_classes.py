@@ -1,0 +1,228 @@
+"""What every class of transformers has of a config: `selfhost/modelfiles/classes.json` and `tests/data/config_classes.json`.
+
+    pip install torch transformers
+    python benchmarks/config_classes.py TYPE... [--only-classes]
+
+Each class is built on the meta device, so nothing is downloaded and no weight takes memory: from its own defaults with few layers, then
+with each key changed and left out in turn. Its parameters are counted, and the shapes of the cache that a prompt of six tokens leaves.
+A key that changes a count is one that the class reads for its weights, one that changes a shape is read for the cache. The types given
+are added to both files; `--only-classes` leaves the second, which the tests read, alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CLASSES = ROOT / "selfhost" / "modelfiles" / "classes.json"
+BUILT = ROOT / "tests" / "data" / "config_classes.json"
+PROMPT_TOKENS, FEW_LAYERS = 6, 6
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers")
+# what a class's defaults lack to be built
+_NEEDED: dict[str, dict[str, Any]] = {
+    "deepseek_v2": {"num_experts_per_tok": 6, "num_attention_heads": 32, "topk_method": "greedy"},
+    "glm4_moe": {"head_dim": 128},
+    "lfm2_moe": {"num_hidden_layers": 6, "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"]},
+    "ministral": {"head_dim": 128},
+    "nemotron": {"num_key_value_heads": 8},
+}
+# names that a class takes from older files, in its __post_init__
+_OLDER_NAMES: dict[str, dict[str, str]] = {
+    "bloom": {"n_embed": "hidden_size"},
+    "distilbert": {"intermediate_size": "hidden_dim"},
+    "falcon": {"n_embed": "hidden_size"},
+    "lfm2": {"tie_embedding": "tie_word_embeddings", "block_ff_dim": "intermediate_size"},
+    "lfm2_moe": {"tie_embedding": "tie_word_embeddings"},
+    "nemotron_h": {
+        "mamba_n_groups": "n_groups", "mamba_d_conv": "conv_kernel", "mamba_expand": "expand", "mamba_conv_bias": "use_conv_bias",
+    },
+}  # fmt: skip
+# what files state without it: n_heads × d_head
+_NO_DEFAULT = ("mamba_d_ssm",)
+_NEITHER = re.compile(
+    r"(_token_id$|id2label|label2id|architectures|torch_dtype|^dtype$|_range$|_std$|^output_|^return_dict|^use_cache$|transformers_version"
+    r"|problem_type|chunk_size_feed_forward|is_encoder_decoder|_attn_implementation|^_|hidden_act|initializer|_eps|epsilon|dropout|_pdrop"
+    r"|_theta$|finetuning|^prefix|summary|pruned|task_spec|coef|_loss|time_step_[^r]|softcap|^rope|temperature|jitter|_multiplier"
+    r"|scoring|^activation_f|num_nextn|mtp_|scaling|_factor|^num_labels|pretraining_tp)"
+)
+# buffers that the GGUF file alone counts
+_NOT_WEIGHTS = ("layer_scalar", "act_fn.beta", "act_fn.eps")
+
+
+class Built:
+    """A class built from values: its parameters, and what its cache holds by layer."""
+
+    def __init__(self, kind: str, model_class: Any, values: dict[str, Any]) -> None:
+        torch = import_module("torch")
+        own = {key: value for key, value in json.loads(json.dumps(values)).items() if key != "model_type"}
+        with torch.device("meta"):
+            model = model_class._from_config(config_class(kind).from_dict(own))
+        model.tie_weights()
+        model.eval()
+        passing = {f"{name}.{buffer}" for name, part in model.named_modules() for buffer in part._non_persistent_buffers_set}
+        kept = [size for name, size in model.named_buffers() if name not in passing and not name.endswith(_NOT_WEIGHTS)]
+        self.parameters = sum(weight.numel() for weight in model.parameters()) + sum(size.numel() for size in kept)
+        self.cache: list[Any] | str
+        try:
+            self.cache = list(_runs(_layers(model)))
+        except (RuntimeError, ValueError, TypeError, NotImplementedError, AttributeError):
+            # an operation that has no meta kernel
+            self.cache = "unknown"
+
+
+def _layers(model: Any) -> Iterator[dict[str, Any]]:
+    torch = import_module("torch")
+    for part in model.modules():
+        if type(part).__name__.endswith("Experts"):
+            # which expert takes a token is a matter of values, which nothing has here
+            part.forward = lambda hidden, *rest, **more: hidden
+    with torch.no_grad():
+        out = model(input_ids=torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"), use_cache=True)
+    for layer in getattr(getattr(out, "past_key_values", None), "layers", ()):
+        found: dict[str, Any] = {}
+        pair = [getattr(layer, name, None) for name in ("keys", "values")]
+        if all(part is not None and part.numel() for part in pair):
+            found["kv"] = [part.shape[1] * part.shape[3] for part in pair if part is not None]
+            if getattr(layer, "sliding_window", None):
+                found["window"] = layer.sliding_window
+        states = [getattr(layer, name, None) for name in ("conv_states", "recurrent_states")]
+        if any(state is not None for state in states):
+            found["state"] = [_elements(state) for state in states]
+        yield found
+
+
+def _elements(state: Any) -> int:
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, list | tuple) else [state]
+    return sum(prod(part.shape[1:]) for part in parts if part is not None)
+
+
+def _runs(layers: Iterator[dict[str, Any]]) -> Iterator[list[Any]]:
+    """Layers beside each other that are alike, counted."""
+    last: list[Any] | None = None
+    for layer in layers:
+        if last is not None and last[1] == layer:
+            last[0] += 1
+            continue
+        if last is not None:
+            yield last
+        last = [1, layer]
+    if last is not None:
+        yield last
+
+
+def config_class(kind: str) -> Any:
+    return import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING[kind]
+
+
+def model_class(kind: str) -> Any:
+    """With an output matrix where the type is one that answers, else the bare class."""
+    auto, config = import_module("transformers.models.auto.modeling_auto"), config_class(kind)
+    answers, fills = auto.MODEL_FOR_CAUSAL_LM_MAPPING, auto.MODEL_FOR_MASKED_LM_MAPPING
+    return answers[config] if config in answers and config not in fills else auto.MODEL_MAPPING[config]
+
+
+def others(value: Any) -> list[Any]:
+    """Values to try in place of one."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value * 2, max(1, value // 2), value + 1] if value else [1, 2, 64]
+    if isinstance(value, float):
+        return [value * 1.5, value * 2]
+    if value is None:
+        return [True, 8, 64, 256]
+    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
+        return [value[::-1], ["sliding_attention", *value[1:]], ["full_attention", *value[1:]]] if value else [[1]]
+    return []
+
+
+def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of both files."""
+    config, model = config_class(kind), model_class(kind)
+    defaults = config(**_NEEDED.get(kind, {})).to_dict()
+    fewer = {key: FEW_LAYERS for key in LAYERS if isinstance(defaults.get(key), int) and defaults[key] > FEW_LAYERS}
+    values = config(**{**fewer, **_NEEDED.get(kind, {})}).to_dict()
+    values = {key: value for key, value in values.items() if not _NEITHER.search(key)}
+    values |= {"model_type": kind, "architectures": [model.__name__]}
+    base = Built(kind, model, values)
+    changes: list[list[Any]] = []
+    weights, cache, tried = set[str](), set[str](), set[str]()
+    for key, value in values.items():
+        if key in ("model_type", "architectures"):
+            continue
+        rest = {name: item for name, item in values.items() if name != key}
+        attempts = [([key], rest)]
+        attempts += [([key, other], {**values, key: other}) for other in others(value)]
+        for inner, own in value.items() if isinstance(value, dict) else ():
+            attempts += [([key, {**value, inner: other}], {**values, key: {**value, inner: other}}) for other in others(own)]
+        for change, changed in attempts:
+            try:
+                found = Built(kind, model, changed)
+            except Exception:
+                # any class refuses impossible values in its own way
+                continue
+            tried.add(key)
+            heavier, keeps = found.parameters != base.parameters, found.cache != base.cache and "unknown" not in (found.cache, base.cache)
+            if heavier:
+                weights.add(key)
+            if keeps:
+                cache.add(key)
+            if not (heavier or keeps or len(change) == 1 or _read_elsewhere(key)):
+                continue
+            changes.append([change, found.parameters, *([found.cache] if keeps else [])])
+    fields = {field.name: field.default for field in dataclasses.fields(config)}
+    stated = {
+        key: value
+        for key, value in fields.items()
+        if (key in weights | cache or not _NEITHER.search(key))
+        and isinstance(value, bool | int | float | str | list)
+        and (key in weights | cache or isinstance(value, int))
+        and key not in _NO_DEFAULT
+    }
+    row = {
+        "defaults": stated,
+        "matter": sorted(weights | cache),
+        "cache": sorted(cache),
+        "idle": sorted(key for key in tried - weights - cache if _read_elsewhere(key)),
+        "names": {**getattr(config, "attribute_map", {}), **_OLDER_NAMES.get(kind, {})},
+    }
+    return row, {"class": model.__name__, "config": values, "parameters": base.parameters, "cache": base.cache, "changes": changes}
+
+
+def _read_elsewhere(key: str) -> bool:
+    from selfhost.modelfiles.config import _CACHE_KEY, _HARMLESS, _WEIGHT_KEY
+
+    return bool(_CACHE_KEY.search(key) or _WEIGHT_KEY.search(key)) and not _HARMLESS.search(key)
+
+
+def write(path: Path, key: str, entries: dict[str, Any]) -> None:
+    """Add entries to a file that has one of them a line."""
+    held = json.loads(path.read_text(encoding="utf-8"))
+    held[key] |= entries
+    lines = ",\n".join(f" {json.dumps(kind)}: {json.dumps(held[key][kind], separators=(',', ':'))}" for kind in sorted(held[key]))
+    path.write_text(f'{{\n"source": {json.dumps(held["source"])},\n"{key}": {{\n{lines}\n}}\n}}\n', encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("types", nargs="+")
+    parser.add_argument("--only-classes", action="store_true")
+    asked = parser.parse_args()
+    for kind in asked.types:
+        row, built = examine(kind)
+        write(CLASSES, "classes", {kind: row})
+        if not asked.only_classes:
+            write(BUILT, "types", {kind: built})
+        print(f"{kind}: {built['class']}, {built['parameters']:,} parameters, {len(built['changes'])} changes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Every class of transformers that a config.json is read for: weights and cache as the class itself has them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfhost.errors import SpecError
+from selfhost.modelfiles.config import ConfigRead, classes, read_config
+from selfhost.needs.cache import states
+from selfhost.needs.tensors import row_of
+from selfhost.spec import Architecture
+
+ROOT = Path(__file__).parents[1]
+# what transformers holds of a layer: elements of keys and values for a token and the window, and of its state
+Layer = dict[str, Any]
+
+
+@cache
+def built() -> Any:
+    """Model types by name: a config, what the class had of it, and the same for single keys changed or left out."""
+    return json.loads((ROOT / "tests" / "data" / "config_classes.json").read_text(encoding="utf-8"))["types"]
+
+
+@cache
+def rows() -> Any:
+    return tomllib.loads((ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8"))
+
+
+def read(config: dict[str, Any], folder: Path) -> ConfigRead:
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return read_config(str(path), rows())
+
+
+def cached(architecture: Architecture, context: int | None) -> list[Layer]:
+    """By layer, as DynamicCache of transformers has it; a window as long as the context is none."""
+    found: list[Layer] = [{} for _ in range(architecture.layers)]
+    row = row_of(architecture, rows())
+    for group in architecture.attention:
+        for layer in group.layers:
+            shared = architecture.cache_layers is not None and layer >= architecture.cache_layers
+            if (row is not None and (row.encoder or row.recomputes)) or shared:
+                continue
+            if group.kind == "latent":
+                found[layer]["kv"] = (group.latent_length or 0) + (group.rope_length or 0)
+            else:
+                found[layer]["kv"] = group.kv_heads * (group.key_length + group.value_length)
+            if group.kind == "sliding" and not (row is not None and row.window_masks):
+                found[layer]["window"] = group.window_tokens
+    groups = [group for group in architecture.recurrent if group.layers]
+    for recurrent, state in zip(groups, states(architecture), strict=True):
+        taps = recurrent.convolution or 1
+        for layer in recurrent.layers:
+            # as many inputs of the convolution as it is wide: the last one beside those that the next token needs
+            found[layer]["state"] = [state.convolution * taps // max(1, taps - 1), state.memory]
+    return found
+
+
+def told(runs: list[Any] | None, layers: int, context: int | None) -> list[Layer]:
+    found: list[Layer] = []
+    for number, layer in runs or [[layers, {}]]:
+        same = {key: sum(value) if key == "kv" else value for key, value in layer.items()}
+        if context is not None and same.get("window", 0) >= context:
+            del same["window"]
+        found += [same] * number
+    return found + [{} for _ in range(layers - len(found))]
+
+
+def context_of(config: dict[str, Any]) -> int | None:
+    known = classes()[config["model_type"]]["defaults"]
+    for key in ("max_position_embeddings", "n_positions"):
+        if config.get(key) or known.get(key):
+            return int(config.get(key) or known[key])
+    return None
+
+
+def agree(found: ConfigRead, config: dict[str, Any], parameters: int, runs: Any) -> tuple[bool, bool]:
+    """Whether weights and cache are known; where they are, they are those of the class."""
+    architecture = found.spec.architecture
+    weighed = found.language_parameters is not None
+    remembered = architecture is not None and "architecture.attention" not in found.spec.unknown
+    if weighed:
+        assert found.language_parameters == parameters
+    if remembered and runs != "unknown":
+        assert architecture is not None
+        context = context_of(config)
+        assert cached(architecture, context) == told(runs, architecture.layers, context)
+    return weighed, remembered
+
+
+@pytest.mark.parametrize("kind", sorted(built()))
+def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> None:
+    """The parameters of the published class to the last one, and what each layer keeps of a token."""
+    entry = built()[kind]
+    assert agree(read(entry["config"], tmp_path), entry["config"], entry["parameters"], entry["cache"]) == (True, True)
+
+
+@pytest.mark.parametrize("kind", sorted(built()))
+def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: Path) -> None:
+    """Each key in turn gets another value, or is left out as older files do: the figures follow, or the spec says what is not known."""
+    entry = built()[kind]
+    followed = 0
+    for change, parameters, *runs in entry["changes"]:
+        config = dict(entry["config"])
+        if len(change) == 2:
+            config[change[0]] = change[1]
+        else:
+            config.pop(change[0], None)
+        try:
+            found = read(config, tmp_path)
+        except SpecError:
+            # without its width or its layers it is taken for another file
+            assert len(change) == 1
+            continue
+        weighed, remembered = agree(found, config, parameters, runs[0] if runs else entry["cache"])
+        followed += weighed and remembered
+        if not (weighed and remembered):
+            assert {"architecture", "architecture.attention", "parameters.total"} & found.spec.unknown.keys()
+    # most of them follow: to say unknown is not the way out
+    assert 2 * followed > len(entry["changes"])
