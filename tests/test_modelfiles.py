@@ -283,6 +283,26 @@ def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("openelm-270m", "normalize_qk_projections", False),
+        ("spark-x2.5-4b", "headwise_attn_output_gate", False),
+        ("jais-590m", "position_embedding_type", "learned"),
+        ("llada-8b", "include_bias", True),
+        ("chameleon-7b", "swin_norm", True),
+        ("nanbeige4.2-3b", "enable_mhc", True),
+    ],
+)
+def test_a_key_that_changes_the_weights_is_named(name: str, key: str, value: object, tmp_path: Path) -> None:
+    """Of classes that transformers does not have: where a key is not as in the models whose tensors are known, nothing is counted."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**measured()[name]["config"], key: value}), encoding="utf-8")
+    spec = read_local(file, ROWS).spec
+    assert spec.parameters.total is None
+    assert any(key in why for why in spec.unknown.values())
+
+
 @pytest.mark.parametrize(("program", "known"), [("llama.cpp", False), ("llama-cpp-python", True)])
 def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(program: str, known: bool, tmp_path: Path) -> None:
     """PLM: 0c1e570 aborts in each measured case with flash attention, its default; llama-cpp-python leaves it off."""
@@ -290,6 +310,19 @@ def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(p
     assert verdict.needs is not None
     assert (verdict.needs.memory is not None) is known
     assert any("--flash-attn off" in (unread.remedy or "") for unread in verdict.needs.unknown) is not known
+
+
+def test_a_window_that_llamacpp_ignores_shortens_no_cache(tmp_path: Path) -> None:
+    """Unlimited-OCR's header has one; "the decoder ignores it" (conversion/deepseek.py of llama.cpp 0c1e570)."""
+    architecture = read_local(make(tmp_path, "deepseek-ocr", **{"deepseek2-ocr.attention.sliding_window": 128}), ROWS).spec.architecture
+    assert architecture is not None
+    assert {group.window_tokens for group in architecture.attention} == {128}
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    for case in measured()["deepseek-ocr"]["cases"]:
+        room = llamacpp.cells(case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"]))
+        found = llamacpp.cache_bytes(architecture, row, room, key_type=case["type_k"], value_type=case["type_v"])
+        assert found == case["context_bytes"]
 
 
 def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:

@@ -366,7 +366,7 @@ def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
 def _cache(
     architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked, runtime: RuntimeSpec
 ) -> list[Term] | Unread:
-    groups = llamacpp.groups_of(architecture, row)
+    groups = llamacpp.cached_groups(architecture, row)
     if not groups:
         return []
     if runtime.flash_attention and row.stops_with_flash:
