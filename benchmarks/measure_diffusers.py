@@ -89,6 +89,7 @@ def cases() -> list[dict[str, Any]]:
         run("sdxl", 256),
         run("sdxl", 512),
         run("sdxl", 768),
+        run("sdxl", 1024),
         run("sdxl", 256, "float32"),
         run("sd3", 256),
         run("sd3", 512),

@@ -41,6 +41,7 @@ TEXTS = (
     ("qwen3-0.6b", "qwen2", "Qwen-Qwen3-0.6B"),
     ("tinyllama-1.1b-chat-v1.0", "llama-spm", ""),
     ("llama-3.2-1b-instruct", "llama-bpe", "meta-llama-Llama-3.2-3B-Instruct"),
+    ("falcon-h1-0.5b-instruct", "falcon", "HuggingFaceTB-SmolLM3-3B"),
 )
 # model, file of its vocabulary, how it pools (llama.cpp: 1 mean, 2 first token, 3 last token)
 EMBEDDINGS = (
@@ -64,11 +65,15 @@ def cases() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for model, _, _ in TEXTS:
         found.append({"program": "llama-server", "model": model, "quant": "Q4_K_M", "n_ctx": 1024 if model == "gpt2" else 2048})
+    for model, longest in (("gemma-3-270m-it", 3000), ("falcon-h1-0.5b-instruct", 1000)):
+        whole = {"program": "llama-server", "model": model, "quant": "Q4_K_M", "n_ctx": 4096}
+        found += [whole | {"prompt": 100}, whole | {"prompt": longest}]
     for model in ("smollm2-135m-instruct", "qwen3-0.6b"):
         for program in ("llama-cli", "llama-completion", "llama-cpp-python"):
             found.append({"program": program, "model": model, "quant": "Q4_K_M", "n_ctx": 2048})
     for model in ("gemma-3-270m-it", "lfm2-350m"):
         found.append({"program": "llama-cpp-python", "model": model, "quant": "Q4_K_M", "n_ctx": 2048})
+    found += _in_python()
     one = {"program": "llama-server", "model": "smollm2-135m-instruct"}
     found += [one | {"quant": "Q8_0", "n_ctx": 2048}, one | {"quant": "Q4_K_M", "n_ctx": 8192}]
     found += [one | {"quant": "Q4_K_M", "n_ctx": 8192, "parallel": 4}, one | {"quant": "Q4_K_M", "n_ctx": 2048, "threads": 8}]
@@ -84,6 +89,22 @@ def cases() -> list[dict[str, Any]]:
     found.append({"program": "llama-embedding", "model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512})
     found.append({"program": "llama-server", "model": "bge-small-en-v1.5", "quant": "Q8_0", "n_ctx": 512})
     found.append({"program": "llama-server", "model": "bge-m3", "quant": "F16", "n_ctx": 4096})
+    return found
+
+
+def _in_python() -> list[dict[str, Any]]:
+    """What llama-cpp-python touches of what it reserves, by how much of the context is used, and by its own options."""
+    small: dict[str, Any] = {"program": "llama-cpp-python", "model": "smollm2-135m-instruct", "quant": "Q4_K_M"}
+    found = [small | {"n_ctx": 8192, "prompt": tokens} for tokens in (1, 500, 2000)]
+    found += [small | {"n_ctx": 512, "prompt": 500}, small | {"n_ctx": 2048, "prompt": 2000}]
+    short = small | {"n_ctx": 2048, "prompt": 500}
+    found += [short | option for option in ({"logits_all": True}, {"flash_attn": True}, {"mmap": False}, {"threads": 4}, {"turns": 3})]
+    found += [short | {"quant": "Q8_0"}]
+    for model in ("pythia-160m", "granite-4.0-350m", "llama-3.2-1b-instruct", "qwen2.5-0.5b-instruct", "tinyllama-1.1b-chat-v1.0"):
+        found.append(short | {"model": model, "prompt": 1000})
+    found.append(small | {"model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512})
+    found.append(small | {"model": "qwen3-embedding-0.6b", "quant": "F16", "n_ctx": 512})
+    found.append(small | {"model": "gemma-3-270m-it", "n_ctx": 4096, "prompt": 500})
     return found
 
 
@@ -156,7 +177,12 @@ def _metadata(writer: Any, made: Architecture) -> None:
     if windows:
         number("attention.sliding_window", windows[0])
     for state in made.recurrent:
-        number("shortconv.l_cache", state.convolution or 0)
+        if state.kind == "mamba2":
+            lengths = (state.convolution, state.inner_length, state.state_length, state.heads, state.groups)
+            for key, length in zip(("conv_kernel", "inner_size", "state_size", "time_step_rank", "group_count"), lengths, strict=True):
+                number(f"ssm.{key}", length or 0)
+        else:
+            number("shortconv.l_cache", state.convolution or 0)
     if name == "gptneox":
         writer.add_bool("gptneox.use_parallel_residual", True)
     if name == "granite":
@@ -199,7 +225,11 @@ def write(path: Path, model: str, quantization: str, tree: Path, template: str, 
     for tensor, part in _in_order(made, row, quantization):
         size = part.bytes // part.count
         if part.type in ("F32", "F16"):
-            writer.add_tensor_info(tensor, part.shape[::-1], numpy.dtype("f4" if part.type == "F32" else "f2"), size)
+            # one number a head, in two dimensions
+            heads = tensor.endswith((".ssm_a", ".ssm_d"))
+            tensor = tensor.removesuffix(".weight") if made.row == "falcon-h1" and ".ffn_norm." in tensor else tensor
+            shape = (*part.shape, 1) if heads else part.shape[::-1]
+            writer.add_tensor_info(tensor, shape, numpy.dtype("f4" if part.type == "F32" else "f2"), size)
         else:
             shape = (*part.shape[:0:-1], row_bytes(part.type, part.shape[0]))
             writer.add_tensor_info(tensor, shape, numpy.dtype("u1"), size, raw_dtype=gguf.GGMLQuantizationType[part.type])
@@ -274,7 +304,7 @@ def _talked(port: int, case: dict[str, Any]) -> tuple[int, Any]:
     def conversation(sequence: int) -> tuple[int, Any]:
         messages: list[dict[str, str]] = []
         for turn in range(case.get("turns", 1)):
-            messages.append({"role": "user", "content": f"{sequence}.{turn} {_prompt(600)}"})
+            messages.append({"role": "user", "content": f"{sequence}.{turn} {_prompt(case.get('prompt', 600))}"})
             body = {"messages": messages, "max_tokens": 4 if together == 1 else 64, "ignore_eos": True, "id_slot": sequence}
             status, said = _asked(port, "/v1/chat/completions", body)
             if status != 200:
@@ -286,13 +316,34 @@ def _talked(port: int, case: dict[str, Any]) -> tuple[int, Any]:
         return max(sequences.map(conversation, range(together)), key=lambda answer: answer[0])
 
 
+# prints how many tokens were read and written last; texts are prompts of one conversation, each with all before it
 _PYTHON = """
-import sys
+import json, sys
 from llama_cpp import Llama
-path, tokens, text = sys.argv[1], int(sys.argv[2]), sys.stdin.read()
-model = Llama(path, n_ctx=tokens, verbose=False)
-model(text, max_tokens=4)
+path, options, wanted, turns = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+model = Llama(path, verbose=False, **options)
+sentence = "The quick brown fox jumps over the lazy dog. "
+each = len(model.tokenize(sentence.encode(), add_bos=False))
+for turn in range(1, turns + 1):
+    text = sentence * (wanted * turn // turns // each) or "a"
+    if options.get("embedding"):
+        print(model.embed(text, return_count=True)[1])
+    else:
+        print(model(text, max_tokens=4)["usage"]["total_tokens"])
 """
+
+
+def _in_python_options(case: dict[str, Any], embeds: bool) -> list[str]:
+    options: dict[str, Any] = {"n_ctx": case["n_ctx"]}
+    if embeds:
+        options["embedding"] = True
+    if _whole(case["model"]):
+        options |= {"n_batch": case["n_ctx"], "n_ubatch": case["n_ctx"]}
+    options |= {"use_mmap" if key == "mmap" else key: case[key] for key in ("logits_all", "flash_attn", "mmap") if key in case}
+    if "threads" in case:
+        options |= {"n_threads": case["threads"], "n_threads_batch": case["threads"]}
+    wanted = case.get("prompt", case["n_ctx"] - 8 if embeds else 1200)
+    return [json.dumps(options), str(min(wanted, 512) if embeds and not _whole(case["model"]) else wanted), str(case.get("turns", 1))]
 
 
 def _run(command: list[str], text: str | None = None) -> dict[str, int]:
@@ -301,7 +352,7 @@ def _run(command: list[str], text: str | None = None) -> dict[str, int]:
     with tempfile.TemporaryFile() as given:
         given.write((text or "").encode())
         given.seek(0)
-        process = subprocess.Popen(command, stdin=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         while process.poll() is None:
             try:
                 found = _status(process.pid)
@@ -310,9 +361,10 @@ def _run(command: list[str], text: str | None = None) -> dict[str, int]:
             if found.get("VmHWM", 0) >= seen.get("VmHWM", 0):
                 seen = found
             time.sleep(0.005)
-        if process.wait():
+        said = process.communicate()[0].split()
+        if process.returncode:
             raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    return seen
+    return seen | ({"tokens": int(said[-1])} if command[0] == sys.executable else {})
 
 
 def _whole(model: str) -> bool:
@@ -342,7 +394,7 @@ def measure(case: dict[str, Any], path: Path, programs: Path, port: int) -> dict
     elif program == "llama-embedding":
         found = _run([*command, "-b", context, "-ub", context, "-p", _prompt(case["n_ctx"] // 2)])
     elif program == "llama-cpp-python":
-        found = _run([sys.executable, "-c", _PYTHON, str(path), context, str(embeds)], _prompt(case["n_ctx"] // 2 if embeds else 1200))
+        found = _run([sys.executable, "-c", _PYTHON, str(path), *_in_python_options(case, embeds)])
     else:
         found = _run([*command, "-p", _prompt(600), "-n", "4", *(["-st"] if program == "llama-cli" else ["-no-cnv", "--ignore-eos"])])
     made = {"peak_bytes": found["VmHWM"], "anonymous_bytes": found["RssAnon"], "file_bytes": found["RssFile"]}
@@ -362,7 +414,8 @@ def main() -> None:
     made = about(
         "benchmarks/measure_llamacpp.py: llama.cpp 0c1e570, CPU backend, and llama-cpp-python 0.3.36",
         "peak_bytes: VmHWM of the process after a prompt and four tokens, or an embedded text; asked: so many sequences at once, 64 tokens "
-        "each; turns: so many prompts of one conversation; the others what was resident then",
+        "each; turns: so many prompts of one conversation; prompt: about so many tokens; tokens: how many were in the context at the end; "
+        "the others what was resident then",
         ("numpy",),
     )
     seen = {run["name"] for run in runs}

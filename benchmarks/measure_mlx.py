@@ -1,15 +1,19 @@
 """What MLX LM really takes on a CPU: figures for `tests/truth/mlx.json`. Not part of the checks.
 
-    pip install "mlx[cpu]" mlx-lm
-    python benchmarks/measure_mlx.py --out FILE [--only TEXT]
+    pip install "mlx[cpu]" mlx-lm gguf
+    VOCABULARIES=llama.cpp/models python benchmarks/measure_mlx.py --out FILE [--only TEXT]
 
 Models with random weights, quantized as `mlx_lm.convert -q` does it (4 bits, groups of 64), read a prompt and answer; the
-peak is mlx.core.get_peak_memory, which counts every buffer that MLX holds.
+peak is mlx.core.get_peak_memory, which counts every buffer that MLX holds. Tokenizers are those of ggml-vocab-*.gguf in llama.cpp's
+folder of models: tokens and merges of published ones; where a file has no merges they are all pairs, as transformers makes them.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from rig import Rig, Stages, main
@@ -37,6 +41,9 @@ MODELS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+TOKENIZERS = ("gpt-2", "starcoder", "falcon", "deepseek-llm", "qwen2", "command-r", "llama-spm", "llama-bpe", "gemma-4")
+
+
 def cases() -> list[dict[str, Any]]:
     """Every run. `bits` 16: not quantized. A CPU's kernels are slow, so models and prompts are small."""
     return [
@@ -50,20 +57,70 @@ def cases() -> list[dict[str, Any]]:
     ] + [
         {"kind": "scan", "model": model, "bits": 16, "prompt_tokens": tokens, "new_tokens": 2}
         for model in ("mamba-512", "mamba2-512") for tokens in (256, 1024, 2048)
+    ] + [{"kind": "tokenizer", "model": name} for name in TOKENIZERS]  # fmt: skip
+
+
+def make(model: str, folder: str) -> None:
+    """A tokenizer as transformers saves it; models are made in the measured process."""
+    if model not in TOKENIZERS:
+        return
+    fields = import_module("gguf").GGUFReader(f"{os.environ['VOCABULARIES']}/ggml-vocab-{model}.gguf").fields
+
+    def texts(key: str) -> list[str]:
+        field = fields.get(f"tokenizer.ggml.{key}")
+        return [bytes(field.parts[at]).decode("utf-8", "replace") for at in field.data] if field else []
+
+    tokens, bytelevel = texts("tokens"), texts("model")[0] == "gpt2"
+    # 3 and 4: what a user does not write, and what a user added (gguf.TokenType)
+    types = [int(fields["tokenizer.ggml.token_type"].parts[at][0]) for at in fields["tokenizer.ggml.token_type"].data]
+    own = {token: number for number, (token, type) in enumerate(zip(tokens, types, strict=True)) if not bytelevel or type not in (3, 4)}
+    merges = [pair.split(" ", 1) for pair in texts("merges")]
+    merges = merges or [[token[:at], token[at:]] for token in own for at in range(1, len(token))]
+    merges = [pair for pair in merges if len(pair) == 2 and {*pair, "".join(pair)} <= own.keys()]
+    added = [
+        {"id": number, "content": token, "special": type == 3, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+        for number, (token, type) in enumerate(zip(tokens, types, strict=True)) if type in (3, 4)
     ]  # fmt: skip
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    pieces = [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+              {"type": "Strip", "content": " ", "start": 1, "stop": 0}]  # fmt: skip
+    written = {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None, "post_processor": None,
+        "pre_tokenizer": level if bytelevel else None, "decoder": level if bytelevel else {"type": "Sequence", "decoders": pieces},
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                  "fuse_unk": False, "byte_fallback": not bytelevel, "vocab": own, "merges": merges},
+    }  # fmt: skip
+    Path(folder).mkdir()
+    (Path(folder) / "tokenizer.json").write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": added[0]["content"]}
+    (Path(folder) / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
-def make(*_: str) -> None:
-    """Models are made in the measured process."""
+def config_of(model: str, folder: str) -> dict[str, Any]:
+    """The config that a model was made of, or what a tokenizer holds."""
+    if model in MODELS:
+        return MODELS[model]
+    found = json.loads((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
+    return {"tokens": len(found["model"]["vocab"]), "added": len(found["added_tokens"]), "merges": len(found["model"]["merges"])}
 
 
-def config_of(model: str, _: str) -> dict[str, Any]:
-    """The config that a model was made of."""
-    return MODELS[model]
+def tokenizer(folder: str, stages: Stages) -> dict[str, Any]:
+    """What mlx_lm.load takes of it, with what puts the answer together."""
+    load = import_module("mlx_lm.utils").load_tokenizer
+    stages.note("imported")
+    made = load(Path(folder))
+    detokenizer = made.detokenizer
+    for token in made.encode("a few words"):
+        detokenizer.add_token(token)
+    detokenizer.finalize()
+    stages.note("loaded")
+    return {"file_bytes": (Path(folder) / "tokenizer.json").stat().st_size}
 
 
-def measure(case: dict[str, Any], _: str, stages: Stages) -> dict[str, Any]:
-    """One answer."""
+def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """One answer, or a tokenizer alone."""
+    if case["kind"] == "tokenizer":
+        return tokenizer(folder, stages)
     mx, nn, utils = import_module("mlx.core"), import_module("mlx.nn"), import_module("mlx.utils")
     generate = import_module("mlx_lm.generate")
     cache_of = import_module("mlx_lm.models.cache").make_prompt_cache
@@ -101,7 +158,7 @@ RIG = Rig(
     source="benchmarks/measure_mlx.py: models with random weights, each run in a fresh process on a CPU",
     conditions="mlx_peak_bytes: mlx.core.get_peak_memory once the model is loaded, weights included; stages from /proc/self/status",
     packages=("mlx", "mlx-lm"),
-    groups={"answer": "runs", "scan": "scans"},
+    groups={"answer": "runs", "scan": "scans", "tokenizer": "tokenizers"},
     cases=cases,
     make=make,
     measure=measure,

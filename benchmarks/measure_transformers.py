@@ -11,6 +11,7 @@ bytes that PyTorch's allocator held, from its profiler. Runs already in FILE are
 from __future__ import annotations
 
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -520,6 +521,8 @@ def cases() -> list[dict[str, Any]]:
             ("qwen3-embedding-0.6b", "bfloat16", 1, 4000, {}),
         )
     ]  # fmt: skip
+    made.append({"kind": "limited", "model": "e5-base", "dtype": "float32", "batch": 1, "tokens": 512, "padded": False,
+                 "every_token": True, "limit_bytes": 650_000_000})  # fmt: skip
     made += [
         _train("full", 512),
         _train("full", 1024),
@@ -689,6 +692,28 @@ def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[st
     }
 
 
+def measure_limited(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """The same three times, in a control group (v1) that may have no more than `limit_bytes`; its files are not cached before.
+
+    Pages of libraries that others have mapped count for those, not for the group.
+    """
+    for path in Path(folder).iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    group = Path(f"/sys/fs/cgroup/memory/limited-{os.getpid()}")
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(case["limit_bytes"]), encoding="ascii")
+        (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+        for _ in range(3):
+            found = measure_encode(case, folder, stages)
+        return {**found, "group_peak_bytes": int((group / "memory.max_usage_in_bytes").read_text(encoding="ascii"))}
+    finally:
+        (group.parent / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+        group.rmdir()
+
+
 def mapped_bytes(folder: str) -> int:
     """Resident pages of the weight files that the process maps, from `/proc/self/smaps`."""
     found, inside = 0, False
@@ -822,7 +847,13 @@ def libraries(case: dict[str, Any], stages: Stages, *classes: str) -> tuple[Any,
 
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """Runs one case in this process."""
-    measures = {"encode": measure_encode, "train": measure_train, "transcribe": measure_transcribe, "pass": measure_pass}
+    measures = {
+        "encode": measure_encode,
+        "limited": measure_limited,
+        "train": measure_train,
+        "transcribe": measure_transcribe,
+        "pass": measure_pass,
+    }
     return measures.get(case["kind"], measure_generate)(case, folder, stages)
 
 
@@ -892,6 +923,7 @@ RIG = Rig(
     groups={
         "generate": "generate",
         "encode": "encode",
+        "limited": "limited",
         "transcribe": "transcribe",
         "see": "see",
         "narrow": "narrow",

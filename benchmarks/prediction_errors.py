@@ -90,7 +90,8 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     yield "llama.cpp", found
     loads = [(f"{load['model']} {load['quant']} {load['n_ctx']}", catalogue.peak_of(load)) for load in catalogue.truth()["loads"]]
     yield "llama.cpp, models of the catalogue", [(name, _told(need, peak)) for name, (need, peak) in loads]
-    programs = [run for run in catalogue.programs() if "turns" not in run]
+    # what nobody told apart: later prompts of a conversation, logits of every token
+    programs = [run for run in catalogue.programs() if "turns" not in run and not run.get("logits_all")]
     for program in dict.fromkeys(run["program"] for run in programs):
         stated = [(run, catalogue.stated(run)) for run in programs if run["program"] == program]
         yield program, [(run["name"], _told(need, run["peak_bytes"] - need.evictable_bytes)) for run, need in stated]

@@ -231,7 +231,7 @@ DRAFT_NOTE = (
 )
 
 
-# from which share of the need on a conversation's growth is worth a sentence
+# from which share of the need on what another use takes is worth a sentence
 _WORTH_SAYING = 0.1
 
 
@@ -250,6 +250,19 @@ def _growth(catalogue: Catalogue, question: Question, judged: Judged) -> str | N
         f"Of {whose} {runtime.name} keeps up to {kept} copies of windows and states to go back to: after many turns up to "
         f"{units.binary(more)} of RAM more than one prompt takes.{bound if 'llama-server' in runtime.command else ''}"
     )
+
+
+def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) -> str | None:
+    """A sentence where a picture larger than the one that is counted takes much more, and how to bound that."""
+    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
+    if runtime is None or memory is None:
+        return None
+    most, side = need.largest_picture(question.spec, runtime, question.workload, architectures(catalogue))
+    more = most - sum(term.high_bytes for term in memory.terms if term.name == "projector_compute")
+    if more < _WORTH_SAYING * memory.high_bytes:
+        return None
+    bound = " llama-server shrinks pictures to --image-max-tokens." if "llama-server" in runtime.command else ""
+    return f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes {units.binary(more)} more.{bound}"
 
 
 def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
@@ -321,6 +334,8 @@ def _answer(
         notes = (*notes, DRAFT_NOTE)
     if instead and (growth := _growth(catalogue, question, judged)) is not None:
         notes = (*notes, growth)
+    if instead and (picture := _larger_picture(catalogue, question, judged)) is not None:
+        notes = (*notes, picture)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
     if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:

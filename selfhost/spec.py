@@ -455,7 +455,8 @@ class RuntimeSpec(Record):
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
-    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `context_checkpoints`, how often it copies what a
+    tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `whole_windows`, True where layers with a sliding
+    window cache the whole context all the same; `context_checkpoints`, how often it copies what a
     cache cannot be rolled back to (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
     copies a sequence keeps as more prompts follow.
 
@@ -500,6 +501,7 @@ class RuntimeSpec(Record):
     most_sequences: int | None = None
     flash_attention: bool = True
     logits_rows: str = "sequence"
+    whole_windows: bool = False
     context_checkpoints: int = 0
     kept_checkpoints: int = 0
     quantizations: Mapping[str, QuantizationRule] = {}
@@ -637,6 +639,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     most_sequences = root.integer("most_sequences", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
+    whole_windows = root.boolean("whole_windows")
     context_checkpoints = root.integer("context_checkpoints", minimum=1)
     kept_checkpoints = root.integer("kept_checkpoints", minimum=1)
     quantizations = _quantization_rules(root.table("quantization"))
@@ -689,6 +692,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         most_sequences=most_sequences,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
+        whole_windows=bool(whole_windows),
         context_checkpoints=context_checkpoints or 0,
         kept_checkpoints=kept_checkpoints or context_checkpoints or 0,
         quantizations=quantizations,

@@ -6,6 +6,7 @@ import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from json import dumps, loads
 from pathlib import Path
 
 import pytest
@@ -563,9 +564,11 @@ def test_a_runtime_that_reads_no_images_says_so() -> None:
     assert not any("takes no images" in note for note in check("gemma-3-12b-it", machine=mac).notes)
 
 
-def test_a_memory_that_lacks_a_part_shows_the_others() -> None:
+def test_a_memory_that_lacks_a_part_shows_the_others(tmp_path: Path) -> None:
     """Text and JSON of a model whose encoder has no known size: no total, the terms beside it, and what they take together."""
-    path = Path(__file__).parent / "data" / "headers" / "configs" / "google--gemma-3-27b-it.json"
+    config = loads((Path(__file__).parent / "data" / "headers" / "configs" / "google--gemma-3-27b-it.json").read_text(encoding="utf-8"))
+    path = tmp_path / "config.json"
+    path.write_text(dumps(config | {"vision_config": {"model_type": "brand_new"}}), encoding="utf-8")
     verdict = check(path, Workload(runtime="llama.cpp"), machine=VM)
     assert verdict.needs is not None
     assert verdict.needs.memory is None

@@ -198,6 +198,10 @@ def test_every_sequence_has_copies_of_its_own_to_go_back_to(id: str) -> None:
         assert one == 40 * 1024 * 8 * 256 * 2 * 2
     assert one > 0
     assert ends[2] - ends[0] == 4 * 3 * one
+    # Ollama renders the prompt itself: nobody tells its server where messages start
+    told = [memory(asked(spec, runtime("ollama"), context_tokens=8192, parallel=parallel)).terms for parallel in (1, 2)]
+    first, second = (next(term.high_bytes for term in terms if term.name == "runtime") for terms in told)
+    assert second - first == 2 * one
     assert later == [29 * one, 2 * 29 * one, 5 * 29 * one]
 
 
@@ -865,7 +869,27 @@ def test_an_exact_buffer_beside_a_range_says_why() -> None:
     found = {term.name: term for term in memory(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"))).terms}["compute"]
     assert found.how is How.EXACT
     assert found.low_bytes < found.bytes == found.high_bytes
-    assert "reserved to the byte, touched only as far as tokens come" in found.arithmetic
+    less = found.bytes - found.low_bytes
+    assert f"{less:,} bytes less are touched while no more than 512 tokens are in the context" in found.arithmetic
+
+
+@pytest.mark.parametrize("id", ["llama.cpp", "llama-cpp-python"])
+def test_other_uses_are_in_the_range_where_it_stays_narrow_and_told_in_words_everywhere(id: str) -> None:
+    """± 10 % at most; what a short prompt takes less, a picture more, is in it or not, and always in the arithmetic."""
+    seen = set()
+    for spec in in_gguf():
+        if needs.why_not_loaded(spec, runtime(id)):
+            continue
+        answer = memory(asked(spec, runtime(id), context_tokens=8192))
+        width = (answer.high_bytes - answer.low_bytes) / (answer.high_bytes + answer.low_bytes)
+        for term in answer.terms:
+            told = re.search(r"; ([\d,]+) bytes less are touched", term.arithmetic)
+            if term.name == "compute" and told and term.low_bytes in (term.bytes, term.bytes - int(told[1].replace(",", ""))):
+                seen.add((term.low_bytes < term.bytes, id))
+                assert width <= 0.1, spec.id
+    # flash attention leaves little that a short prompt does not touch
+    assert (True, id) in seen
+    assert ((False, id) in seen) == (id == "llama-cpp-python")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
     from .encoders import Encoders
 
-    _Part = TypeVar("_Part")
+_Part = TypeVar("_Part")
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
 MAX_CONFIG_BYTES = 1 << 23
@@ -126,6 +126,8 @@ _UNTIED = frozenset({
     "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text",
     "bailing_moe_v3", "deepseek_v4", "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
 })  # fmt: skip
+# classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
+_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
@@ -375,6 +377,7 @@ class _Config:
             self.kind = "bailing_moe_v3"
             self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
             self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
+        self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
         self.known = {} if self.kind in _OWN_CODE else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
@@ -589,7 +592,7 @@ class _Config:
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
-        self.asked.add("parallel_attn")
+        self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = sorted({*self.left_over(_WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
@@ -618,7 +621,6 @@ class _Config:
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in _POSITIONS_LEFT
-        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         return Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
@@ -1173,7 +1175,7 @@ class _Config:
         period, offset = self.number("expert_layer_period"), self.number("expert_layer_offset") or 0
         if self.kind == "nomic_bert_moe":
             period, offset = self.number("moe_every_n_layers"), 1
-        self.asked.add("moe_layer_num_skipped")
+        self.asked.update(("moe_layer_num_skipped", "moe_layers"))
         if period:
             return number % period == offset
         if isinstance(every, list):

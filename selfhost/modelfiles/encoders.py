@@ -28,13 +28,13 @@ _SOURCE = "tensors of the transformers 5.23.0 class"
 class Encoders(Record):
     """All encoders of a model with what joins them to the language model.
 
-    `type` is that of `Parameters`. `projector_bytes`: the tensors of the F16 file that llama.cpp's converter makes of them. `source`
-    says whose tensors they are.
+    `type` is that of `Parameters`. `projector_bytes`: the tensors of the F16 file that llama.cpp's converter makes of them, None where
+    it makes none. `source` says whose tensors they are.
     """
 
     type: str
     parameters: int
-    projector_bytes: int
+    projector_bytes: int | None
     source: str
 
 
@@ -58,7 +58,7 @@ def encoders_of(values: Mapping[str, Any], text_width: int, architectures: Mappi
     return Encoders(
         type=found[0].type,
         parameters=parameters,
-        projector_bytes=sum(part.projector_bytes() for part in found),
+        projector_bytes=sum(part.projector_bytes() for part in found) if all(part.convertible for part in found) else None,
         source=found[0].source,
     )
 
@@ -79,6 +79,7 @@ class _Part:
                 raise Untold(f"{only}: {_short(values.get(only))} is not understood")
         kind = clean(values.get("model_type")).lower()
         self.source = row.get("source", f"{_SOURCE} of {kind}")
+        self.convertible = row.get("projector", True)
         self.sizes = {"text": text_width}
         for size, text in {**tower["sizes"], **row.get("sizes", {})}.items():
             self.sizes[size] = self.number(own, text, f"{key}.")

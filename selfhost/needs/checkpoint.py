@@ -182,7 +182,12 @@ def _beside(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
     made = [*_cache(architecture, row, runtime, asked)]
     if runtime.id == "vllm":
         return [*made, *_vllm(subject, architecture, row, runtime, asked)]
-    return [*made, guessed_activations(architecture, runtime, asked), overhead(runtime)]
+    program = overhead(runtime)
+    if runtime.id == "mlx":
+        from . import mlx_memory
+
+        program = mlx_memory.program(architecture, program)
+    return [*made, guessed_activations(architecture, runtime, asked), program]
 
 
 def _divides(number: int, architecture: Architecture, quantization: str) -> bool:

@@ -39,11 +39,13 @@ def needs_of(
     *,
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
+    used_tokens: tuple[int, ...] = (),
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the machine (Linux kernel names)
     decide which weights llama.cpp copies into a second layout; None leaves that out. `companions` are loaded beside the model.
+    `used_tokens`: of llama.cpp, how many tokens have come into the context of each sequence that was asked; all are full unless told.
     A size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that is missing.
     """
     cpu = _cpu(spec, runtime)
@@ -71,6 +73,7 @@ def needs_of(
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
     subject, wanted = _subject(spec, architectures, format), _asked(spec, workload, quantization, companions or Companions())
+    wanted = wanted.replace(used_tokens=used_tokens)
     found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
         found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)
@@ -117,6 +120,14 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
         return 0
     asked = _asked(spec, workload, workload.quantization or "", Companions())
     return gguf.more_in_conversation(_subject(spec, architectures), runtime, asked)
+
+
+def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and its side; 0 where that is not known."""
+    if workload.format != "gguf" or takes_text_alone(spec, runtime):
+        return 0, 0
+    encoder = _encoder(spec, architectures)
+    return (encoder.largest_bytes, encoder.largest_pixels or 0) if encoder is not None else (0, 0)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:
@@ -304,9 +315,8 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
         return None
     for entry in architectures.get("encoder", ()):
         fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
-        if (spec.family in entry["families"] and fits) or spec.parameters.encoder_type in entry.get("types", ()):
-            stated = ("what", "reserved_bytes", "largest_bytes", "largest_pixels")
-            return Encoder(**{key: entry[key] for key in stated}, **{key: entry.get(key) for key in ("megapixel_bytes", "assumed")})
+        if (spec.family in entry.get("families", ()) and fits) or spec.parameters.encoder_type in entry.get("types", ()):
+            return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
     return None
 
 

@@ -12,6 +12,7 @@ from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, compressors, states
 from .parts import (
     ENCODER_REMEDY,
+    PLAIN_PICTURE_PIXELS,
     Asked,
     Encoder,
     Parts,
@@ -55,6 +56,8 @@ _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_000_000_000
 # Gemma 3: where a spec does not state the vocabulary it may be that large
 _LARGEST_VOCABULARY = 262_144
 
+# tokens before the end of a prompt at which a server makes a copy: n_ubatch + 4 and 4 (tools/server/server-context.cpp)
+_BEFORE_THE_END = (llamacpp.MICRO_BATCH_TOKENS + 4, 4)
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
 # architectures whose compute buffer was measured
@@ -77,7 +80,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(asked.quantization) or asked.quantization
     files = size_of(subject, quantization, own_block=asked.companions.own_block)
-    growing, unread = _growing(subject, runtime, asked)
+    growing, uses, unread = _growing(subject, runtime, asked)
     if isinstance(files, Unread):
         missing = (files, files.replace(fact="memory.weights"), *(() if unread is None else [unread]))
         return Parts(files=files, terms=tuple(growing), unknown=missing)
@@ -85,7 +88,9 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     projector, untold = (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
     made, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
-        made += [projector, _reading_pictures(subject.encoder)]
+        pictures, others = _reading_pictures(subject.encoder)
+        made += [projector, pictures]
+        uses += others
         files = SizedWeights(
             bytes=files.bytes + projector.bytes,
             low_bytes=files.low_bytes + projector.low_bytes,
@@ -95,6 +100,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
             arithmetic=f"{files.arithmetic}; and the projector: {projector.arithmetic}",
         )
     largest = min(files.bytes, _LARGEST_FILE_BYTES)
+    made = _with_other_uses(made, uses)
     if untold is not None:
         encoder = Unread(fact="memory.projector", reason=untold, remedy=ENCODER_REMEDY)
         beside = encoder.replace(fact="download_bytes", reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}")
@@ -104,35 +110,67 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     return Parts(files=files, terms=tuple(made), evictable_bytes=evictable, largest_file_bytes=largest, unknown=tuple(unknown))
 
 
-# what a context of another length leaves as it is, before and after what grows
-_BEFORE, _AFTER = ("weights", "repacked_weights"), ("projector", "projector_compute")
+# what a context of another length leaves as it is, before what grows
+_BEFORE = ("weights", "repacked_weights")
+# half the range as a share of its middle, up to which other uses than the one that is told are part of it
+_NARROW = 0.1
+
+Use = tuple[str, int, int]
+"""A term, and its ends under another use: of a short prompt, without a picture, with the largest."""
+
+
+def _with_other_uses(terms: list[Term], uses: Iterable[Use]) -> list[Term]:
+    """The ends take in other uses, those that matter least first, as long as the range of the sum stays narrow; words tell of the rest."""
+    ends = {term.name: (term.low_bytes, term.high_bytes) for term in terms}
+    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
+    added = sorted(
+        (ends[name][0] - min(least, ends[name][0]), max(most, ends[name][1]) - ends[name][1], name) for name, least, most in uses
+    )
+    for less, more, name in sorted(added, key=lambda use: use[0] + use[1]):
+        if high + more - low + less <= _NARROW * (high + more + low - less):
+            low, high = low - less, high + more
+            ends[name] = ends[name][0] - less, ends[name][1] + more
+    return [
+        term if ends[term.name] == (term.low_bytes, term.high_bytes) else term.replace(low_bytes=lowest, high_bytes=highest)
+        for term in terms
+        for lowest, highest in [ends[term.name]]
+    ]
 
 
 def at_context(known: Sequence[Term], subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[Term, ...] | None:
     """The terms of `parts` where those under another context are `known`; None where not all are known under this one."""
-    growing, unread = _growing(subject, runtime, asked)
+    growing, uses, unread = _growing(subject, runtime, asked)
     if unread is not None:
         return None
-    return *(one for one in known if one.name in _BEFORE), *growing, *(one for one in known if one.name in _AFTER)
+    made = [*(one for one in known if one.name in _BEFORE), *growing, *(one for one in known if one.name == "projector")]
+    if made[-1].name == "projector":
+        pictures, others = _reading_pictures(subject.encoder)
+        made.append(pictures)
+        uses += others
+    return tuple(_with_other_uses(made, uses))
 
 
-def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list[Term], Unread | None]:
+def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list[Term], list[Use], Unread | None]:
     """What loading takes beside the files: the cache, the states, buffers and the program itself; and why the cache is not known."""
     architecture = subject.architecture
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        return [], unread_cache(subject.spec)
+        return [], [], unread_cache(subject.spec)
     quantization = canonical_gguf(asked.quantization) or asked.quantization
     row = subject.row or ArchitectureRow(name=architecture.row)
     batch = llamacpp.batch_of(row, asked.context_tokens)
-    room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch)
+    room = llamacpp.cells(
+        asked.context_tokens * asked.parallel, sequences=asked.parallel, micro_batch=batch, whole_windows=runtime.whole_windows
+    )
     cache = _cache(architecture, row, room, asked, runtime)
     made = [] if isinstance(cache, Unread) else [*cache]
     made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
-    compute = _compute(subject, architecture, row, room, runtime, asked)
-    made += [compute, _runtime(subject, architecture, row, room, runtime, asked, quantization)]
+    compute, touched = _compute(subject, architecture, row, room, runtime, asked)
+    program, kept = _runtime(subject, architecture, row, room, runtime, asked, quantization)
+    made += [compute, program]
     if asked.companions.own_block:
         made += _own_block(architecture, row, room, quantization, compute)
-    return made, cache if isinstance(cache, Unread) else None
+    uses = [("compute", touched, compute.high_bytes), ("runtime", kept, program.high_bytes)]
+    return made, uses, cache if isinstance(cache, Unread) else None
 
 
 # ------------------------------------------------------------------ files
@@ -420,7 +458,8 @@ def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
 
 def _compute(
     subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked
-) -> Term:
+) -> tuple[Term, int]:
+    """The buffer once the context is full; and the least of it that a prompt of one batch touches."""
     known = subject.row is not None
     # every drafted token is checked by its own row of logits
     parallel = asked.parallel * (1 + asked.companions.drafted_tokens)
@@ -428,46 +467,54 @@ def _compute(
     touched_rows = room.micro_batch if subject.spec.modality == "embedding" or row.diffusion else parallel
     whole, flash = runtime.logits_rows == "batch", runtime.flash_attention
     rows = room.micro_batch if whole else touched_rows
+    used = _used(room, row, asked)
+    short = _one_batch(used, row)
+    scores, told = _scores(architecture, row, used, runtime, asked)
+    fewer = scores - _scores(architecture, row, short, runtime, asked)[0]
     if known and (row.encoder or architecture.vocabulary is not None):
         types = asked.key_type, asked.value_type
-        replayed = graphs.exact_compute(architecture, row, room, touched_rows, flash, *types)
+        replayed = graphs.exact_compute(architecture, row, used, touched_rows, flash, *types)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
             # what is reserved is touched only as far as tokens come
-            least = graphs.exact_compute_bytes(architecture, row, _one_batch(room, row), touched_rows, flash, *types)
-            low = replayed.bytes if least is None else min(least, replayed.bytes)
-            high = replayed.bytes + _rolled_back(architecture, asked)
-            note = "; reserved to the byte, touched only as far as tokens come" if low < replayed.bytes else ""
-            known_part = {"name": "compute", "bytes": replayed.bytes, "low_bytes": low, "high_bytes": high, "source": source}
-            reserved = (graphs.exact_compute(architecture, row, room, rows, flash, *types) if whole else None) or replayed
+            least = graphs.exact_compute_bytes(architecture, row, short, touched_rows, flash, *types)
+            less = (0 if least is None else max(0, replayed.bytes - least)) + fewer
+            size = replayed.bytes + scores
+            high = size + _rolled_back(architecture, asked)
+            note = ""
+            if less:
+                note = f"; {less:,} bytes less are touched while no more than {llamacpp.MICRO_BATCH_TOKENS:,} tokens are in the context"
+            known_part = {"name": "compute", "bytes": size, "low_bytes": size, "high_bytes": high, "source": source}
+            reserved = graphs.exact_compute(architecture, row, room, rows, flash, *types) or replayed
             # RAM is taken as it is touched, a device's memory at once
             ends = {
                 "bytes": reserved.bytes,
                 "low_bytes": int(reserved.bytes * (1 - _COMPUTE_ERROR)),
-                "high_bytes": int((reserved.bytes + high - replayed.bytes) * (1 + _COMPUTE_ERROR)),
+                "high_bytes": int((reserved.bytes + high - size) * (1 + _COMPUTE_ERROR)),
             }
             there = Term.told(
                 {**known_part, **ends, "how": How.COMPUTED, "source": f"{source}; {_ON_A_DEVICE}"}, lambda: reserved.arithmetic
             )
-            how = How.EXACT if high == replayed.bytes == reserved.bytes else How.COMPUTED
+            how = How.EXACT if high == size == reserved.bytes else How.COMPUTED
             if reserved.bytes != replayed.bytes:
                 note += f"; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
-            return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + note)
-    reserved = llamacpp.compute(architecture, row, room, rows, flash, asked.key_type)
+            return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + told + note), size - less
+    reserved = llamacpp.compute(architecture, row, used, rows, flash, asked.key_type)
     # as above, with the logits of the last token
-    least = min(reserved.bytes, llamacpp.compute(architecture, row, _one_batch(room, row), parallel, flash, asked.key_type).bytes)
+    least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel, flash, asked.key_type).bytes) + scores - fewer
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
-    line = reserved.arithmetic
+    line = reserved.arithmetic + told
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
     if error != _COMPUTE_ERROR:
         source += ", architecture not measured"
     if whole:
         line += "; rows of logits never asked for are not touched"
-    size = most = reserved.bytes
+    size = most = reserved.bytes + scores
     if architecture.vocabulary is None and not row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
         most += 4 * rows * _LARGEST_VOCABULARY
-    return term("compute", size, How.COMPUTED, source, line, low=int(least * (1 - error)), high=int(most * (1 + error)))
+    made = term("compute", size, How.COMPUTED, source, line, low=int(size * (1 - error)), high=int(most * (1 + error)))
+    return made, int(least * (1 - error))
 
 
 def _own_block(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, quantization: str, compute: Term) -> list[Term]:
@@ -491,11 +538,35 @@ def _rolled_back(architecture: Architecture, asked: Asked) -> int:
     return 4 * kept * asked.parallel * max((state.memory for state in states(architecture)), default=0) * 5 // 4
 
 
+def _scores(architecture: Architecture, row: ArchitectureRow, used: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked) -> tuple[int, str]:
+    """Without flash attention every token's scores are turned into 16 bits to meet the values, in the backend's own work buffer.
+
+    The plan of ggml-cpu.c (GGML_OP_MUL_MAT), beside what the allocator counts. An encoder without a cache has 32-bit values.
+    """
+    heads = max((group.heads for group in architecture.attention), default=0)
+    if runtime.flash_attention or row.encoder or not heads or asked.value_type == "f32":
+        return 0, ""
+    size = used.micro_batch * used.full * heads * 2
+    return size, f" + {used.micro_batch:,} tokens × {used.full:,} cells × {heads:,} heads × 2 bytes of scores that meet the values"
+
+
+def _used(room: llamacpp.Cells, row: ArchitectureRow, asked: Asked) -> llamacpp.Cells:
+    """The cells that come into use: all, or those of the largest product of tokens in a batch and cells that they look at."""
+    if not asked.used_tokens or row.encoder:
+        return room
+    longest = min(max(asked.used_tokens), room.asked)
+    rest = longest % llamacpp.MICRO_BATCH_TOKENS
+    cells = max(llamacpp.padded(longest - rest), llamacpp.padded(longest) * rest // llamacpp.MICRO_BATCH_TOKENS)
+    used = llamacpp.cells(longest * room.sequences, sequences=room.sequences, whole_windows=room.whole_windows)
+    return used.replace(full=cells)
+
+
 def _one_batch(room: llamacpp.Cells, row: ArchitectureRow) -> llamacpp.Cells:
     """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch up, once one sequence had its text."""
     if row.encoder:
         return llamacpp.cells(room.asked, micro_batch=room.batch)
-    return llamacpp.cells(min(room.asked, llamacpp.MICRO_BATCH_TOKENS) * room.sequences, sequences=room.sequences)
+    first = min(room.asked, llamacpp.MICRO_BATCH_TOKENS)
+    return llamacpp.cells(first * room.sequences, sequences=room.sequences, whole_windows=room.whole_windows)
 
 
 def _runtime(
@@ -506,7 +577,8 @@ def _runtime(
     runtime: RuntimeSpec,
     asked: Asked,
     quantization: str,
-) -> Term:
+) -> tuple[Term, int]:
+    """The program, and what it keeps once each sequence in use had a prompt as told; and the least after one short prompt of one."""
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     low_bytes, high_bytes = _VOCABULARY[_tokenizer(row, vocabulary)]
     widest = max(
@@ -516,31 +588,39 @@ def _runtime(
     )
     numerator, denominator = _scratch(quantization)
     scratch = room.micro_batch * widest * numerator // denominator
+    if scratch < _scores(architecture, row, room, runtime, asked)[0]:
+        # one work buffer is as large as the largest of them all
+        scratch = 0
     outputs, told = _outputs(subject, architecture, row, room, vocabulary)
-    # each sequence has a list of its own (slot.prompt.checkpoints); the least is one short prompt of one of them
-    kept = asked.parallel * _checkpoint(subject, architecture, row, asked, room.full)
-    most = runtime.context_checkpoints * kept
-    least = min(most, _checkpoint(subject, architecture, row, asked, room.micro_batch))
-    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + least
+    # each sequence has a list of its own (slot.prompt.checkpoints)
+    copied = _copies(subject, architecture, row, runtime, asked)
+    copies = sum(map(sum, copied))
+    most = len(copied) * runtime.context_checkpoints * _checkpoint(subject, architecture, row, asked, room.full)
+    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + copies
     high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch + outputs + most
     middle = (low_bytes + high_bytes) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
-    known, counted = program + vocabulary * middle, scratch + outputs + min(most, 2 * kept)
+    known, counted = program + vocabulary * middle, scratch + outputs + copies
     size = known + counted
     line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
     if scratch:
         line += f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch"
     line += told
     if most:
-        copies = f"{asked.parallel:,} sequences × {kept // asked.parallel:,}" if asked.parallel > 1 else f"{kept:,}"
-        line += f" + 2 × {copies} bytes of context to go back to; up to {runtime.context_checkpoints} of one prompt"
-        later = (runtime.kept_checkpoints - runtime.context_checkpoints) * kept
-        line += f", {runtime.kept_checkpoints} of a conversation: {later:,} bytes more"
+        alike = dict.fromkeys(copied)
+        line += "".join(f" + {copied.count(one)} × ({' + '.join(f'{size:,}' for size in one)})" for one in alike)
+        short = asked.replace(used_tokens=(llamacpp.MICRO_BATCH_TOKENS,) * len(copied))
+        less = copies - sum(map(sum, _copies(subject, architecture, row, runtime, short)))
+        line += f" bytes copied to go back to of one prompt that fills a context; {less:,} less of one of {short.used_tokens[0]:,} tokens, "
+        line += f"up to {most // runtime.context_checkpoints * runtime.kept_checkpoints - copies:,} more as conversations go on"
     how = How.ASSUMED if runtime.overhead_how != "measured" else How.MEASURED if counted <= known else How.COMPUTED
     source = runtime.overhead_source or runtime.name
     if most:
         source += f"; copies of the context: {runtime.sources.get('context_checkpoints', runtime.name)}"
-    return term("runtime", size, how, source, line, low=low, high=high)
+    least = min(
+        copies, sum(map(sum, _copies(subject, architecture, row, runtime, asked.replace(used_tokens=(llamacpp.MICRO_BATCH_TOKENS,)))))
+    )
+    return term("runtime", size, how, source, line, low=low, high=high), low - copies + least
 
 
 def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, vocabulary: int) -> tuple[int, str]:
@@ -566,8 +646,26 @@ def more_in_conversation(subject: Subject, runtime: RuntimeSpec, asked: Asked) -
     if made is None or row is None:
         return 0
     room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
-    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * asked.parallel
-    return copies * _checkpoint(subject, made, row, asked, room.full)
+    more = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * asked.parallel
+    return more * _checkpoint(subject, made, row, asked, room.full)
+
+
+def _copies(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+) -> tuple[tuple[int, ...], ...]:
+    """Bytes of each copy that a server keeps of one prompt, to go back to, by sequence in use.
+
+    Made where the last message of the user starts, a few tokens in, and `_BEFORE_THE_END` (tools/server/server-context.cpp).
+    """
+
+    def left(tokens: int) -> tuple[int, ...]:
+        ends = [tokens - offset for offset in _BEFORE_THE_END if offset < tokens]
+        # a program that renders the prompt itself does not tell the server where messages start
+        places = [0, *ends] if runtime.context_checkpoints > len(_BEFORE_THE_END) else ends
+        return tuple(size for place in places if (size := _checkpoint(subject, architecture, row, asked, place)))
+
+    used = asked.used_tokens or (asked.context_tokens,) * asked.parallel
+    return tuple(left(tokens) for tokens in used) if runtime.context_checkpoints else ()
 
 
 def _checkpoint(subject: Subject, architecture: Architecture, row: ArchitectureRow, asked: Asked, tokens: int) -> int:
@@ -615,20 +713,30 @@ def _projector(subject: Subject) -> Term | None:
     )  # fmt: skip
 
 
-def _reading_pictures(encoder: Encoder | None) -> Term:
-    """The encoder's own buffer: reserved at load, touched by a picture, larger for a large one."""
+def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
+    """The encoder's own buffer: reserved at load for a picture of its own choice, touched by a picture, larger for a larger one."""
     if encoder is None:
-        return term(
+        made = term(
             "projector_compute", _PICTURE_BYTES, How.ASSUMED,
             "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
-    side = f"{encoder.largest_pixels:,}"
-    line = f"{encoder.reserved_bytes:,} bytes reserved at load; none without a picture, "
-    line += f"{encoder.megapixel_bytes:,} for one of a megapixel, " if encoder.megapixel_bytes is not None else ""
-    line += f"{encoder.largest_bytes:,} for one of {side} × {side}, the most"
+        return made, []
+    plain = encoder.plain_bytes
+    if encoder.largest_pixels is None:
+        line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most, none without any"
+    else:
+        side = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
+        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
+        if encoder.largest_bytes > plain:
+            line += f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} × {encoder.largest_pixels:,}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:
         source, how = f"{source}: {encoder.assumed}", How.ASSUMED
-    return term("projector_compute", encoder.reserved_bytes, how, source, line, low=0, high=encoder.largest_bytes)
+    made = term("projector_compute", plain, how, source, line)
+    uses = [(made.name, 0, plain), (made.name, plain, encoder.largest_bytes)]
+    if encoder.reserved_bytes <= plain:
+        return made, uses
+    there = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
+    return made.replace(on_device=term("projector_compute", encoder.reserved_bytes, how, source, there)), uses

@@ -19,8 +19,12 @@ _COPIED_WEIGHTS = 9 * 256 * 256
 _SIDES = (1024, 512, 1024)
 # parameters of that autoencoder with 4 and with 16 latent channels, and of its encoder alone, which turns no latent into an image
 _ENCODERS = {83_653_863: 34_163_664, 83_819_683: 34_274_208}
-# rows of the token table in text encoders of that many parameters: CLIP-L without and with projection, CLIP-G, T5-XXL
-_TOKEN_TABLES = {123_060_480: 49_408 * 768, 123_650_304: 49_408 * 768, 694_659_840: 49_408 * 1280, 4_762_310_656: 32_128 * 4096}
+# token tables of text encoders of that many parameters, CLIP-L without and with projection, CLIP-G, T5-XXL: rows, their length, and how
+# many tokens of a prompt and of its negative are read at most (model_max_length of their tokenizers, max_sequence_length of FLUX)
+_TOKEN_TABLES = {
+    123_060_480: (49_408, 768, 2 * 77), 123_650_304: (49_408, 768, 2 * 77), 694_659_840: (49_408, 1280, 2 * 77),
+    4_762_310_656: (32_128, 4096, 2 * 512),
+}  # fmt: skip
 
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
@@ -81,14 +85,19 @@ def _weights(subject: Subject, asked: Asked) -> Term:
     bits = DTYPES.get(asked.quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
     line = "(" + " + ".join(f"{number:,} {name}" for name, number in components.items()) + f") × {bits:g} bits / 8"
-    unread = int(
-        (sum(_TOKEN_TABLES.get(number, 0) for number in components.values()) + _ENCODERS.get(components.get("vae", 0), 0)) * bits / 8
-    )
     device = term("weights", size, How.COMPUTED, "parameters of the components", line)
-    if asked.quantization == (subject.spec.components_dtype or "float32") and unread:
-        less = f"{line} - {unread:,} bytes that are mapped and not read: the image encoder and tables of tokens"
-        return term("weights", size - unread, How.COMPUTED, _SOURCE, less, high=size).replace(on_device=device)
-    return term("weights", size, How.COMPUTED, _SOURCE, line, low=size - unread).replace(on_device=device)
+    if asked.quantization != (subject.spec.components_dtype or "float32"):
+        # copied whole while they load
+        return device.replace(source=_SOURCE)
+    tables = [_TOKEN_TABLES[number] for number in components.values() if number in _TOKEN_TABLES]
+    numbers = sum(rows * length for rows, length, _ in tables) + _ENCODERS.get(components.get("vae", 0), 0)
+    if not numbers:
+        return device.replace(source=_SOURCE)
+    unread = int(numbers * bits / 8)
+    # each row may lie across one more page of 4 KiB, and 2 MiB around it come in at once
+    read = sum(tokens * (int(length * bits / 8) + 4096) + (2 << 20) for _, length, tokens in tables)
+    less = f"{line} - {unread:,} bytes that are mapped and not read: the image encoder and tables of tokens, all but {read:,} bytes of rows"
+    return term("weights", size - unread, How.COMPUTED, _SOURCE, less, high=min(size, size - unread + read)).replace(on_device=device)
 
 
 def _decoder(subject: Subject, asked: Asked) -> Term:
@@ -120,4 +129,5 @@ def _decoder(subject: Subject, asked: Asked) -> Term:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
         return term("activations", size, How.ASSUMED, _SOURCE, line, low=least * int(bare) * width // 2, high=2 * high)
     line += "; the image decoder holds more than the denoiser and the text encoders do"
-    return term("activations", size, How.COMPUTED, _SOURCE, line, low=int(pixels * bare) * width, high=high)
+    # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
+    return term("activations", size, How.COMPUTED, _SOURCE, line, low=size - size // 50, high=high)

@@ -35,7 +35,10 @@ _UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "ph
 
 
 class Cells(Record):
-    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context."""
+    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context.
+
+    `whole_windows`: layers with a window have room for the whole context (`swa_full`, which the library starts from, its programs not).
+    """
 
     full: int
     streams: int
@@ -44,6 +47,7 @@ class Cells(Record):
     sequences: int
     unified: bool
     asked: int
+    whole_windows: bool = False
 
     @property
     def encoded(self) -> int:
@@ -54,7 +58,7 @@ class Cells(Record):
         """Cells of a layer with that window, None for one that keeps everything, `tokens_per_row` in each."""
         if tokens_per_row > 1:
             return padded(-(-self.full // tokens_per_row))
-        if window_tokens is None:
+        if window_tokens is None or self.whole_windows:
             return self.full
         room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
         return padded(min(self.full, room))
@@ -70,7 +74,14 @@ def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
     return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
 
 
-def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, micro_batch: int = MICRO_BATCH_TOKENS) -> Cells:
+def cells(
+    context_tokens: int,
+    *,
+    sequences: int = 1,
+    unified: bool = False,
+    micro_batch: int = MICRO_BATCH_TOKENS,
+    whole_windows: bool = False,
+) -> Cells:
     """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream that all share."""
     total = padded(context_tokens)
     full = total if unified else padded(total // sequences)
@@ -82,6 +93,7 @@ def cells(context_tokens: int, *, sequences: int = 1, unified: bool = False, mic
         sequences=sequences,
         unified=unified,
         asked=context_tokens // sequences,
+        whole_windows=whole_windows,
     )
 
 

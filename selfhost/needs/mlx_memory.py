@@ -2,9 +2,9 @@
 
 MLX encodes ahead of the GPU, and the arrays of a command buffer live until it is done: at most ten buffers wait
 (mlx/transforms.cpp, MAX_ACTIVE_TASKS), and each is closed once it has seen 50 MB (mlx/backend/metal/device.cpp). Peaks that its
-authors and others printed on Macs agree: `tests/truth/mlx.json`, `published`. A CPU keeps less and stores scores. While less is in
-use than its memory limit, scores of several layers may wait as well (a 64 GB Mac once held 17 GB more than one layer's); at the limit
-it waits for the GPU instead (mlx/transforms.cpp, get_memory_limit), so that a model runs without the room for them.
+authors and others printed on Macs agree: `tests/truth/mlx.json`, `published` and, for smaller pieces of a prompt, `steps`. A CPU keeps
+less and stores scores. Two peaks of a later main on an M1 and an M4 Pro do not go with this, and not by scores (`unlike`). At its memory
+limit it waits for the GPU (mlx/transforms.cpp, get_memory_limit), so that a model runs without the room for what waits.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ PROMPT_STEP = 2048
 _WAITING_BYTES, _WAITING_ARRAYS = 10 * 50_000_000, 10 * 50
 # and of the widest array, the ones that went over those limits: 1.2 to 6.4 were seen, and 13 to 21 where scores are stored between them
 _OVER, _OVER_SCORES = (1, 4, 7), (10, 16, 23)
-# of a prompt of 128 or 512 tokens 0.3 to 1.2 times what waits was seen, and not always the widest array
-_SHORT = (0.3, 1.0, 1.25)
+# of a prompt of 128 tokens 0.3 to 1.0 times what waits was seen, of 512 0.7 to 1.6 and not always the widest array: least and most, of
+# at most so many tokens
+_SHORT = ((256, 0.3, 1.25), (512, 0.5, 1.25), (PROMPT_STEP, 1.0, 1.0))
 # heads for which Metal's attention keeps no scores (mlx/backend/metal/scaled_dot_product_attention.cpp, sdpa_full_supported_head_dim)
 _FUSED = (64, 80, 128)
 # Mamba 2 is scanned 256 tokens at a time (mlx_lm/models/ssm.py, ssm_attn), in arrays of heads × 256 × 256 in float32. What does not
@@ -32,6 +33,12 @@ _SCAN_STEP, _SCANNED = 256, (6, 12, 17)
 # else a token takes, and no peak of a Mac is known
 _STATES = (1, 2, 4)
 _SOURCE = "Metal peaks that others printed, tests/truth/mlx.json; mlx 0.29 to 0.32"
+# bytes of a loaded tokenizer for each token, measured of nine published ones (tests/truth/mlx.json, tokenizers): least, likely, most. Where
+# every token was made by one merge, of GPT-2, StarCoder, Falcon, DeepSeek, Qwen2 and Command R, 1,083 to 1,278; where merges are all
+# pairs that make a token, two each, of Llama 2 and 3 and Gemma, 1,601 to 1,734
+_ONE_MERGE, _TWO_MERGES, _MERGES_UNKNOWN = (1_050, 1_180, 1_300), (1_550, 1_700, 1_800), (1_050, 1_300, 1_800)
+# vocabularies of Llama 2 and 3, and of GPT-2, GPT-NeoX and StarCoder, with what took them over
+_OF_LLAMA, _OF_GPT2 = (range(32_000, 32_769), range(128_256, 128_257)), range(49_152, 51_201)
 
 
 def activations(architecture: Architecture, tokens: int, sequences: int, width: int) -> Term:
@@ -43,22 +50,23 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     # a short prompt has no more than all arrays of all layers
     every = piece * architecture.layers * (6 * wide + 3 * inner) * width
     logits = 4 * (architecture.vocabulary or 0) * sequences
-    stored = _scores(architecture, tokens, piece, width)
+    stored, grown, mask = _scores(architecture, tokens, sequences, width)
     waiting = min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width)
     over = _OVER_SCORES if stored else _OVER
-    # 0 from a whole piece on, 1 up to a quarter of one
-    shorter = min(1.0, max(0.0, (PROMPT_STEP - tokens) / (PROMPT_STEP * 3 // 4)))
-    shares = [1.0 - shorter + shorter * share for share in _SHORT]
+    fewest, most_of = _shares(tokens)
+    counts = (0 if tokens < PROMPT_STEP else over[0], *over[1:])
     least, likely, most = (
         min(every, int(waiting * share) + number * array) + logits + stored
-        for share, number in zip(shares, (0 if shorter else over[0], *over[1:]), strict=True)
+        for share, number in zip((fewest, 1.0, most_of), counts, strict=True)
     )
     line = f"{waiting:,} bytes that wait for the GPU + {over[1]} × {piece:,} tokens × {inner:,} × {width} bytes"
     if every < waiting + over[1] * array:
         line = f"{piece:,} tokens × {architecture.layers:,} layers × (6 × {wide:,} + 3 × {inner:,}) × {width} bytes"
     line += f" + {logits:,} bytes of logits"
     if stored:
-        line += f" + {stored:,} bytes of scores, which heads of this length leave in memory; several times that where there is room"
+        likely, most = likely + grown, most + grown + mask
+        line += f" + {stored:,} bytes of scores, which heads of this length leave in memory + {grown:,} bytes of a layer's cache that grows"
+        line += "; of scores a quarter with --prefill-step-size 512" if tokens >= PROMPT_STEP else ""
     how, kinds = How.COMPUTED, {group.kind for group in architecture.recurrent}
     scanned, note = _scan(architecture, tokens, piece, width)
     least, likely, most = least + scanned[0], likely + scanned[1], most + scanned[2]
@@ -68,14 +76,46 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     return term("activations", likely, how, _SOURCE, line, low=least, high=most)
 
 
-def _scores(architecture: Architecture, tokens: int, piece: int, width: int) -> int:
-    """Of the widest attention of one layer: those of two layers were never seen at once."""
-    stored = 0
+def _shares(tokens: int) -> tuple[float, float]:
+    """Least and most of what waits, of a prompt of so many tokens; between the lengths that were seen by straight lines."""
+    before, least, most = _SHORT[0]
+    for length, low, high in _SHORT:
+        if tokens <= length:
+            way = (tokens - before) / (length - before) if tokens > before else 0.0
+            return least + way * (low - least), most + way * (high - most)
+        before, least, most = length, low, high
+    return least, most
+
+
+def program(architecture: Architecture, alone: Term) -> Term:
+    """The program with the tokenizer; `alone` without."""
+    tokens = architecture.vocabulary or 0
+    each = _MERGES_UNKNOWN
+    if architecture.row.startswith("gemma") or any(tokens in sizes for sizes in _OF_LLAMA):
+        each = _TWO_MERGES
+    elif architecture.row.startswith("qwen") or tokens in _OF_GPT2:
+        each = _ONE_MERGE
+    least, likely, most = each
+    line = f"{alone.bytes:,} bytes + {tokens:,} tokens × {likely:,} bytes of the tokenizer; {alone.arithmetic}, and {least:,} to {most:,}"
+    ends = {"low": alone.low_bytes + tokens * least, "high": alone.high_bytes + tokens * most}
+    return term("runtime", alone.bytes + tokens * likely, How.ASSUMED, alone.source, line, **ends)
+
+
+def _scores(architecture: Architecture, tokens: int, sequences: int, width: int) -> tuple[int, int, int]:
+    """Of the widest attention of one layer its scores, its keys and values once more while they are copied to where there is room for a
+    piece more (mlx_lm/models/cache.py, KVCache), and its mask. Those of two layers do not wait at once: each of their arrays is more than
+    a buffer may see."""
+    piece, found = min(tokens, PROMPT_STEP) * sequences, (0, 0, 0)
     for group in architecture.attention:
         if group.key_length not in _FUSED and group.kind != "cross":
             reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind in ("sliding", "latent") else tokens
-            stored = max(stored, group.heads * piece * reach * width)
-    return stored
+            stored = group.heads * piece * reach * width
+            kept = group.kv_heads * (group.key_length + group.value_length)
+            if group.kind == "latent":
+                kept = (group.latent_length or 0) + (group.rope_length or 0)
+            grown = kept * reach * sequences * width if reach > PROMPT_STEP else 0
+            found = max(found, (stored, grown, piece * reach))
+    return found
 
 
 def _scan(architecture: Architecture, tokens: int, piece: int, width: int) -> tuple[tuple[int, int, int], str]:

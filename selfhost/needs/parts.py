@@ -7,19 +7,34 @@ from ..spec import Architecture, ModelSpec, PublishedFiles
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
 
+PLAIN_PICTURE_PIXELS = 1008
+"""The side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes to be balanced."""
+
 
 class Encoder(Record):
-    """Image encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink.
+    """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink.
 
-    `megapixel_bytes` is for one of 1,008 × 1,008; `assumed` says of what its shape was taken, where it is not published.
+    `largest_seconds` is of sound, in place of a picture's side. `megapixel_bytes` is for one of 1,008 × 1,008, where that is no
+    share of the largest by its pixels; `assumed` says of what its
+    shape was taken, where it is not published.
     """
 
     what: str
     reserved_bytes: int
     largest_bytes: int
-    largest_pixels: int
+    largest_pixels: int | None = None
+    largest_seconds: int | None = None
     megapixel_bytes: int | None = None
     assumed: str | None = None
+
+    @property
+    def plain_bytes(self) -> int:
+        """For a picture of a megapixel, or of the largest size, where that is less: it grows with the pixels. Of sound, the most."""
+        if self.megapixel_bytes is not None:
+            return self.megapixel_bytes
+        if self.largest_pixels is None:
+            return self.largest_bytes
+        return self.largest_bytes * min(PLAIN_PICTURE_PIXELS, self.largest_pixels) ** 2 // self.largest_pixels**2
 
 
 class Subject(Record):
@@ -75,7 +90,10 @@ class Companions(Record):
 
 
 class Asked(Record):
-    """The workload in the terms of this room. `context_tokens` is per sequence."""
+    """The workload in the terms of this room. `context_tokens` is per sequence.
+
+    `used_tokens`: how many are in the context of each sequence that was asked anything; () where all are full.
+    """
 
     quantization: str
     context_tokens: int
@@ -84,6 +102,7 @@ class Asked(Record):
     value_type: str
     audio_seconds: int | None = None
     companions: Companions = Companions()
+    used_tokens: tuple[int, ...] = ()
 
 
 class Parts(Record):

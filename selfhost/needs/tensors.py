@@ -63,7 +63,6 @@ class ArchitectureRow(Record):
     altup: bool = False
     hyper_connections: int = 0
     hashed_experts: bool = False
-    shared_keys_stored: bool = True
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
     wide_gates: bool = False
@@ -321,17 +320,13 @@ class _Builder:
             self.compressed_attention(group, layers)
             return
         bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
-        own = layers
-        if not self.gguf and not row.shared_keys_stored and self.architecture.cache_layers is not None:
-            limit = self.architecture.cache_layers
-            own = tuple(layer for layer in layers if layer < limit)
         if row.fused_qkv:
             self.add("blk.*.attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers, bias=bias)
         else:
             self.add("blk.*.attn_q", width, heads * key * (2 if row.gated_query else 1), layers=layers, bias=bias)
-            self.add("blk.*.attn_k", width, kv_heads * key, layers=own, bias=bias and row.key_bias)
+            self.add("blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias)
             if not group.values_from_keys:
-                self.add("blk.*.attn_v", width, kv_heads * value, layers=own, bias=bias)
+                self.add("blk.*.attn_v", width, kv_heads * value, layers=layers, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
         if "dec" in row.stacks:
             self.add("blk.*.cross_attn_norm", width, layers=layers)
@@ -344,15 +339,15 @@ class _Builder:
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
-            self.add("blk.*.attn_k_norm", key, layers=own, bias=row.query_key_norm_bias)
+            self.add("blk.*.attn_k_norm", key, layers=layers, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else own)):
+            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else layers)):
                 self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
                     self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
-            self.add("blk.*.attn_k_norm", kv_heads * key, layers=own)
+            self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
         if row.attention_sinks == "all" or row.attention_sinks == group.kind:

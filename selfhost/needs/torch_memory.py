@@ -8,7 +8,7 @@ those of one sequence, `width` is the bytes of one number in the type that the m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from math import prod
+from math import expm1, prod
 
 from ..facts import Record
 from ..spec import Architecture, Attention, FeedForward
@@ -19,35 +19,46 @@ MIB = 1 << 20
 # resident after a first short answer, less the weights that were read: 357 to 373 MiB over all dense models, types and 1 or 2 threads;
 # 10 to 16 MiB more after a longer prompt, however small its arrays
 _OVERHEAD = (369 * MIB, 355 * MIB, 385 * MIB)
-# and what products with 16-bit experts (torch's grouped_mm) keep outside PyTorch's allocator: 32 MiB after one answer, 40 to 80 later
-_GROUPED_OVERHEAD = (60 * MIB, 30 * MIB, 80 * MIB)
+# what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its lengths, up to 0.8 with what prepares it;
+# nothing in float16), and for how many at most (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
+_PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
+# live bytes of a fast tokenizer for each of its tokens: 335 to 426 for byte pairs of 32,000 to 262,000 and for word pieces, 713 for a
+# unigram model of 250,000, as encoders of many languages have
+_TOKENIZER, _LARGE_TOKENIZER = 360, {"bert": 720}
+# resident with sklearn.metrics, which transformers imports where it finds it
+_SKLEARN = 38 * MIB
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
 MAPPED_BLOCK_BYTES = 32 * MIB
-# holes of the heap as a share of what a pass holds in it: least, likely, most; by bytes of a number up to 1.4 and 1.9 over 60 runs of 3
-# to 40 layers, 0.4 to 1.0 where layers scan, up to 0.6 where an encoder frees its blocks in order. How they come about cannot be
-# foretold: the same prompt left 24, 135 and 150 MiB. glibc before 2.38 finds no place for an aligned block where one of its size was
-# freed (_int_memalign of malloc.c asks for more and cuts both ends), later ones do
-_HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.0)}
-_SCAN_HOLES, _ENCODER_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9)
-# and never more than 221 MiB altogether, prompts of 8,000 tokens included
-_HOLES_BYTES = 240 * MIB
+# holes of the heap as a share of what a pass holds in it: least, likely, most. By bytes of a number up to 1.5 and 2.6 over 80 runs of 3
+# to 40 layers, 0.4 to 1.0 where layers scan, up to 0.6 where an encoder frees its blocks in order, 0.2 to 2.9 in chat models that embed
+# and fill a cache at once. How they come about cannot be foretold: the same prompt left 24, 135 and 150 MiB. glibc before 2.38 finds no
+# place for an aligned block where one of its size was freed (_int_memalign of malloc.c asks for more and cuts both ends), later ones do
+_HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.7)}
+_SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (0.0, 1.3, 3.0)
+_IN_ORDER = frozenset({"bert", "nomic-bert"})
+# and never more than 221 MiB altogether, prompts of 8,000 tokens included; 294 with such a cache
+_HOLES_BYTES, _CACHED_HOLES_BYTES = 240 * MIB, 320 * MIB
 ENCODER_HOLES_HIGH = 3
 # what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high; right after
 # loading 0.22 to 0.34 in the type of the files (none of 64 experts of 3 MiB, whose stacks are mapped), 0.59 to 0.91 in another
-_LEFT_BY_EXPERTS = (0.05, 0.0, 0.36)
+_LEFT_BY_EXPERTS = (0.05, 0.0, 0.25)
 _LEFT_BY_CONVERTED_EXPERTS = (0.75, 0.5, 1.0)
 # and of experts in FP8 that are made 16 bits: 0.36 in one run
 LEFT_BY_WIDENED_EXPERTS = (0.36, 0.25, 0.45)
 # a page of Linux on x86_64, and what it maps at once where a file is cached: 64 KiB (fault_around_bytes of mm/memory.c), from 6.18 on a
 # whole folio of up to 2 MiB (filemap_map_pages of mm/filemap.c): 512 rows of a table of 1 GB brought in 1.3 MB each
 _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 * MIB
+# whose files hold them as the model does (conversion_mapping.py: no MergeModulelist)
+_STACKED_IN_FILES = frozenset({"gpt-oss", "granitemoe", "granitehybrid", "llama4", "gemma4", "mistral4"})
 # architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss); transformers then takes "eager"
 EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
 # numbers alive per token around and inside a feed-forward, as multiples of its input and of its length. Without a gate: GPT-2 and
 # StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of single operations (NewGELUActivation), others square ReLU;
-# Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the attention and both norms
+# Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the attention and both norms,
+# OLMo 2 has no norm before
 _AROUND_AND_INSIDE: dict[str, tuple[float, float]] = {
     "gpt2": (6, 4), "phi2": (4, 4), "starcoder": (6, 2), "nemotron": (4, 3), "arcee": (4, 3), "apertus": (4, 5.5), "stablelm": (6, 3),
+    "olmo2": (3, 3),
 }  # fmt: skip
 _UNGATED_OTHERS = (4, 2)
 # routers that give their weights in float32: so are the experts' weighted outputs, twice while they are ordered
@@ -81,13 +92,30 @@ class Span(Record):
     arithmetic: str
 
 
-def overhead(architecture: Architecture, width: int) -> Span:
-    """Interpreter, and code and objects of PyTorch and transformers, once it has answered."""
-    parts = [_OVERHEAD]
-    if width == 2 and any(group.experts for group in architecture.feed_forward):
-        parts.append(_GROUPED_OVERHEAD)
-    likely, low, high = (sum(ends) for ends in zip(*parts, strict=True))
-    return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=f"{low // MIB:,} to {high // MIB:,} MiB")
+def overhead(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int) -> Span:
+    """Interpreter, code and objects of PyTorch and transformers once it has answered a prompt of `tokens`, those of all sequences.
+
+    Without a tokenizer, which no measured run had. Each expert reads another number of tokens, and oneDNN compiles its two products for
+    each number: as many as there are among twice the average of an expert, one for each of them, half and double that at the ends.
+    """
+    likely, low, high = _OVERHEAD
+    line = f"{low // MIB:,} to {high // MIB:,} MiB were seen"
+    for group in architecture.feed_forward if width == 2 else ():
+        if group.experts and row.name != "llama4":
+            pieces = group.experts * len(group.layers)
+            average = max(1.0, tokens * (group.used or 1) / group.experts)
+            numbers = [int(most * -expm1(-pieces / most)) for most in (2 * average, average / 2, 4 * average)]
+            products = [min(_PRODUCTS, 2 * number) * each for number, each in zip(numbers, _PRODUCT, strict=True)]
+            likely, low, high = likely + products[0], low + products[1], high + products[2]
+            line += f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of tokens"
+    words = (architecture.vocabulary or 0) * _LARGE_TOKENIZER.get(row.name, _TOKENIZER)
+    line += f"; beside it a tokenizer takes some {words:,} bytes, and scikit-learn {_SKLEARN:,} where it is installed"
+    return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
+
+
+def with_cache(row: ArchitectureRow) -> ArchitectureRow:
+    """EmbeddingGemma is a Gemma 3 that looks both ways: it fills a cache that nothing reads (Gemma3TextModel.forward)."""
+    return row.replace(encoder=False) if row.name == "gemma-embedding" else row
 
 
 def cache_bytes(groups: Iterable[CacheGroup], tokens: int, sequences: int, width: int, *, prompt: bool = False) -> int:
@@ -151,11 +179,11 @@ def left_by_experts(architecture: Architecture, row: ArchitectureRow, width: int
 
 
 def stacked_experts_bytes(architecture: Architecture, row: ArchitectureRow, width: int) -> int:
-    """Experts that files hold one by one and the model in one array per layer. gpt-oss publishes them stacked.
+    """Experts that files hold one by one and the model in one array per layer.
 
     In the files' own type their pages stay mapped beside the copies: resident, but evictable.
     """
-    if row.name == "gpt-oss":
+    if row.name in _STACKED_IN_FILES:
         return 0
     found = (group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name)
     return sum(prod(group.shape) * (len(group.layers) or 1) * width for group in found)
@@ -171,15 +199,17 @@ def prompt_bytes(
     eager: bool = False,
     padded: bool = False,
     fixed_threshold: bool = False,
+    encodes: bool = False,
 ) -> Span:
     """The most that one pass over a prompt (or an encoder's batch) holds beside weights and cache.
 
     `low_bytes` is what PyTorch's allocator counts; the rest are holes of the C heap, none with `fixed_threshold`:
     MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
     transformers reads a prompt in one pass unless prefill_chunk_size is set and keeps the logits of the last token alone.
-    `eager`: attention that stores its scores was asked for; `padded`: prompts of different lengths, so that there is a mask.
+    `encodes`: it answers with no token. `eager`: attention that stores its scores was asked for. `padded`: prompts of different
+    lengths, so that there is a mask.
     """
-    stored = eager or stores_scores(architecture, row)
+    stored, cached = eager or stores_scores(architecture, row), encodes and not row.encoder
     count = tokens * sequences
     masks = sum(_masks(architecture, row, tokens, sequences, width, stored=stored, padded=padded))
     moments = list(_feed_forwards(architecture, row, count, width))
@@ -201,10 +231,10 @@ def prompt_bytes(
     if fixed_threshold:
         return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
     heap = max(part for _, _, part in moments)
-    shares = _ENCODER_HOLES if row.encoder else _HOLES[width]
+    shares = _ENCODER_HOLES if row.name in _IN_ORDER else _CACHED_HOLES if cached else _HOLES[width]
     if any(group.kind in ("mamba2", "delta", "kda") for group in architecture.recurrent):
         shares = _SCAN_HOLES
-    low, likely, high = (min(_HOLES_BYTES, int(share * heap)) for share in shares)
+    low, likely, high = (min(_CACHED_HOLES_BYTES if cached else _HOLES_BYTES, int(share * heap)) for share in shares)
     return Span(
         bytes=size + likely,
         low_bytes=size + low,
@@ -238,16 +268,17 @@ def _masks(
     for group in kinds.values():
         if stored and not row.encoder:
             yield cells * width
-        elif padded or _windowed(group, tokens):
+        elif padded or _windowed(group, tokens) or row.name == "gemma-embedding":
+            # a Gemma that looks both ways never goes without
             yield cells
 
 
 def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
     """Numbers per position: cosine and sine of every head element, once for all sequences; Gemma 3 has two sets."""
-    if row.positions or row.encoder:
+    if row.positions:
         return 0
     sizes = {group.kind: group.rope_length or group.key_length for group in architecture.attention if group.kind != "cross"}
-    return 2 * (sum(sizes.values()) if row.name == "gemma3" else max(sizes.values(), default=0))
+    return 2 * (sum(sizes.values()) if row.name in ("gemma3", "gemma-embedding") else max(sizes.values(), default=0))
 
 
 def _feed_forwards(architecture: Architecture, row: ArchitectureRow, count: int, width: int) -> Iterator[Moment]:
@@ -320,13 +351,14 @@ def _attention(
         scores = score / width if row.attention_sinks else 0
         heap = _in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
         return int(cells * score) + count * numbers * width, line, heap
-    numbers = 3 * wide + 4 * queries + keys + values
+    # OLMo 2 norms all queries at once, in float32
+    numbers = 3 * wide + (7 if row.name == "olmo2" else 4) * queries + keys + values
     heap = _in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:
-        # the mask as numbers; keys and values repeated for every head
-        other = tokens * tokens * sequences * width + count * (3 * wide + 4 * queries) * width
+        # the mask as numbers; keys and values repeated for every head, but for those of one head, which are shown to all
+        inner = 3 * wide + 2 * queries + (2 * queries if 1 < group.kv_heads < group.heads else 0)
+        other = tokens * tokens * sequences * width + count * inner * width
         if other > count * numbers * width:
-            line = f"{count:,} tokens × {3 * wide + 4 * queries:,} × {width} bytes"
-            return other, f"{line} + a mask of {tokens:,} × {count:,} × {width} bytes", heap
+            return other, f"{count:,} tokens × {inner:,} × {width} bytes + a mask of {tokens:,} × {count:,} × {width} bytes", heap
     return count * numbers * width, line, heap

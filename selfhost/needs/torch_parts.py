@@ -10,7 +10,7 @@ from .packed import DTYPES
 from .parts import Asked, Subject, term, times, why_no_encoders
 from .records import How, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count
-from .torch_memory import MIB, Span
+from .torch_memory import Span
 
 _TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
 # whose weights and prompts were measured
@@ -79,6 +79,7 @@ def terms(
             row,
             widths,
             runtime,
+            asked,
             stacked=measured and not widened,
             float8=widened and any(name.startswith("float8") for name in own),
         )
@@ -153,12 +154,19 @@ def _widened_weights(subject: Subject, architecture: Architecture, row: Architec
 
 
 def _program(
-    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], runtime: RuntimeSpec, *, stacked: bool, float8: bool
+    architecture: Architecture,
+    row: ArchitectureRow,
+    widths: tuple[int, ...],
+    runtime: RuntimeSpec,
+    asked: Asked,
+    *,
+    stacked: bool,
+    float8: bool,
 ) -> Term:
     """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
-    ends = [torch_memory.overhead(architecture, width) for width in widths]
+    ends = [torch_memory.overhead(architecture, row, width, asked.context_tokens * asked.parallel) for width in widths]
     size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
-    line, note = f"{size:,} bytes", f"; {low // MIB:,} to {high // MIB:,} MiB were seen"
+    line, note = f"{size:,} bytes", f"; {ends[0].arithmetic}"
     if stacked:
         left = torch_memory.left_by_experts(architecture, row, widths[0], converted=False)
         if left.high_bytes:
@@ -186,7 +194,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
         alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
         line += f"; so many beams are the pipeline's default, with generate() alone there is one and {alone:,} bytes"
         return term("kv_cache", size, How.COMPUTED, f"EncoderDecoderCache; {_TORCH}", line, low=least, high=most)
-    groups = cache_groups(architecture, row)
+    groups = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
@@ -225,11 +233,11 @@ def _activations(
     """A prompt that fills the context, read in one pass; several have different lengths, hence a mask, at the high end."""
     if architecture.audio is not None:
         return _speech_activations(architecture, widths, asked)
+    encodes, seeing = _encodes(subject, row), subject.spec.modality == "vision"
     plain = _prompt(architecture, row, widths[0], asked, fixed_threshold=True)
-    found = _prompt(architecture, row, widths[0], asked)
+    found = _prompt(architecture, row, widths[0], asked, encodes=encodes)
     # a picture among the text makes a mask too
-    seeing = subject.spec.modality == "vision"
-    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing)
+    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing, encodes=encodes)
     line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of holes in the heap; the prompt fills the context"
     low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
     if seeing:
@@ -249,12 +257,8 @@ def _activations(
     return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
 
 
-def _prompt(
-    architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, padded: bool = False, fixed_threshold: bool = False
-) -> Span:
-    return torch_memory.prompt_bytes(
-        architecture, row, asked.context_tokens, asked.parallel, width, padded=padded, fixed_threshold=fixed_threshold
-    )
+def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, **more: bool) -> Span:
+    return torch_memory.prompt_bytes(architecture, row, asked.context_tokens, asked.parallel, width, **more)
 
 
 def _speech_activations(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term:

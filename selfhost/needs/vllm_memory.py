@@ -34,13 +34,19 @@ _LOGIT, _LOGIT_FUSED = 14, 6
 _MULTIPROCESSORS = (0, 108, 170)
 # inputs, tables and cuBLAS' workspace: about 50 MB were left over
 _CONSTANT = 50_000_000
-# MiB of graphs by layer: 19 to 32 were logged with 0.19, 29 to 79 where experts or latent attention lie between; before it 4 to 29. As
-# the least of other releases and cards 7 is assumed
-_GRAPH_LAYER, _GRAPH_LAYER_MIXED = (7, 20, 32), (7, 28, 80)
-# of Qwen3.5, in all, 0.73 GiB were estimated (vLLM's pull request 39559): 18 to 31 by its number of layers
-_GRAPH_LAYER_RECURRENT = (7, 20, 40)
-# beside PyTorch, on one device: 0.24 to 0.46 GiB were logged with 0.19, 0.13 before it; half of that is assumed as the least
-_BESIDE_TORCH = (MIB * 64, MIB * 256, MIB * 480)
+# MiB of graphs by layer, of up to 512 tokens in pieces and whole: 15 to 25 were logged with 0.19, 25 to 68 where experts or latent
+# attention lie between, less what decoding accumulates in; 11 on an AMD card
+_GRAPH_LAYER, _GRAPH_LAYER_MIXED = (11, 20, 25), (11, 26, 72)
+# 18 and 21 were logged of Qwen3.5; 0.73 GiB in all were estimated of one (vLLM's pull request 39559): 18 to 31 by its number of layers
+_GRAPH_LAYER_RECURRENT = (11, 20, 32)
+# pooling models are captured in pieces alone, with half as many graphs, or not at all: 0.44 GiB were estimated of one (pull request 48214)
+_GRAPH_LAYER_POOLED = (0, 10, 17)
+# what FlashAttention 3 accumulates in on a large device, in float32 for every head, in so many parts of as many tokens as the largest
+# graph: flash_attn_max_num_splits_for_cuda_graph of vllm/config/attention.py. It is what two and four devices had less of; on others
+# and in other kernels it may be
+_SPLITS, _GRAPH_TOKENS = 32, 512
+# beside PyTorch, on one device: 0.24 to 0.46 GiB were logged with 0.19, 0.13 before it
+_BESIDE_TORCH = (MIB * 130, MIB * 256, MIB * 480)
 # what each of several devices has of it more, for NCCL and its buffers: 1.8 to 2 GiB were logged with 0.19, 0.4 before it; the least,
 # where cards are not joined, is assumed
 _TOGETHER = (MIB * 64, GIB, 2 * GIB)
@@ -97,11 +103,15 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
     mixed = any(group.experts for group in architecture.feed_forward) or any(group.kind == "latent" for group in architecture.attention)
     layers, how = architecture.layers, How.ASSUMED if encodes or architecture.recurrent else How.STATED
     counted = _GRAPH_LAYER_MIXED if mixed else _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
-    by_layer = [MIB * size for size in counted]
-    if encodes:
-        # pooling models are captured in pieces or not at all
-        by_layer[0] = 0
+    by_layer = [MIB * size for size in (_GRAPH_LAYER_POOLED if encodes else counted)]
     low, likely, high = (layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True))
     line = f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {_BESIDE_TORCH[1]:,} bytes beside PyTorch"
-    made = term("runtime", likely, how, _SOURCE, line, low=low, high=high)
-    return made.replace(beside=host, joined=_TOGETHER)
+    note = f"; --enforce-eager makes no graphs: {_BESIDE_TORCH[1]:,} bytes"
+    made = term("runtime", likely, how, _SOURCE, line + note, low=low, high=high).replace(beside=host, joined=_TOGETHER)
+    widest = max((group.heads * (group.value_length or 0) for group in architecture.attention if group.kind != "latent"), default=0)
+    if encodes or not widest:
+        return made
+    parts = _SPLITS * _GRAPH_TOKENS * widest * 4
+    line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
+    large = made.replace(bytes=likely + parts, high_bytes=high + parts, arithmetic=line + note)
+    return made.replace(high_bytes=high + parts, on_large=large)
