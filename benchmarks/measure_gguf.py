@@ -10,8 +10,9 @@ MODEL.json holds `source` (where shapes and metadata are from), `architecture`, 
 `start:stop:step`, a list, or null for a tensor outside the layers; "I32" stands behind the shape of indices. It may hold `config`: what
 of the published config.json bears on them, or its name in tests/data/headers/configs/. llama-quantize --dry-run chooses the types,
 llama.cpp's own no-allocation path measures; both are added to the file: a third entry in each line, and `quantization`,
-`tensor_bytes`, `columns`, `cases`. Options are drawn by chance of those that llama.cpp takes, the same for the same name. An encoder
-(`attention.causal` false) makes embeddings of all its tokens, as every program has it do.
+`tensor_bytes`, `columns`, `cases`; with multi-token-prediction blocks `loaded_bytes`, for llama.cpp leaves most of them in the file.
+Options are drawn by chance of those that llama.cpp takes, the same for the same name. An encoder (`attention.causal` false) makes
+embeddings of all its tokens, as every program has it do.
 """
 
 from __future__ import annotations
@@ -59,14 +60,17 @@ def main() -> int:
             found = probe(asked.programs, file, case, encoder=_encodes(model))
             if found is None:
                 continue
-            sizes.add(found[0])
-            cases.append([*case.values(), *found[1:]])
+            sizes.add(found[:2])
+            cases.append([*case.values(), *found[2:]])
     if len(sizes) != 1:
         print("llama.cpp took none of the cases" if not sizes else f"tensor bytes differ: {sizes}", file=sys.stderr)
         return 1
     model["tensors"] = _typed(model["tensors"], types)
     measured = f"measured with llama.cpp {asked.version} (CPU backend, no allocation); types by llama-quantize --dry-run"
-    model |= {"measured": measured, "quantization": asked.quantization, "tensor_bytes": sizes.pop()}
+    whole, loaded = sizes.pop()
+    model |= {"measured": measured, "quantization": asked.quantization, "tensor_bytes": whole}
+    if model["metadata"].get("nextn_predict_layers"):
+        model["loaded_bytes"] = loaded
     model |= {"columns": [*COLUMNS, "context_bytes", "compute_bytes"], "cases": cases}
     asked.model.write_text(_text(model), encoding="utf-8")
     print(f"{asked.model.stem}: {len(cases)} cases")
@@ -176,8 +180,8 @@ def options(name: str, model: dict[str, Any], count: int) -> list[dict[str, Any]
     return [case | {"n_outputs_max": 0} for case in found] if _encodes(model) else found
 
 
-def probe(programs: Path, file: Path, case: dict[str, Any], *, encoder: bool = False) -> tuple[int, int, int] | None:
-    """Bytes of the tensors, of cache and state, of the compute buffer; None for what llama.cpp does not take, told on standard error."""
+def probe(programs: Path, file: Path, case: dict[str, Any], *, encoder: bool = False) -> tuple[int, int, int, int] | None:
+    """Bytes of the tensors, of those loaded, of cache and state, of the compute buffer; None, told on standard error, if refused."""
     command = [str(programs / "gguf-probe"), "-m", str(file), "-no-alloc", "1", "-emb", str(int(encoder))]
     run = subprocess.run(
         [*command, *(text for key, value in case.items() for text in (_FLAGS[key], str(value)))], capture_output=True, text=True
@@ -188,7 +192,7 @@ def probe(programs: Path, file: Path, case: dict[str, Any], *, encoder: bool = F
         return None
     found = json.loads(run.stdout)
     buffers = found["buffers"].values()
-    return found["model_size"], sum(one["context"] for one in buffers), sum(one["compute"] for one in buffers)
+    return found["model_size"], *(sum(one[part] for one in buffers) for part in ("model", "context", "compute"))
 
 
 def _typed(tensors: dict[str, list[list[Any]]], types: dict[str, str]) -> dict[str, list[list[Any]]]:

@@ -28,7 +28,7 @@ MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
 ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
-RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution")
+RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rwkv6", "rwkv7", "qrwkv6", "qrwkv7")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 HOW = ("exact", "computed", "measured", "stated", "assumed")
@@ -114,6 +114,10 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "kda": ("heads", "key_length", "convolution"),
     "lightning": ("heads", "key_length"),
     "convolution": ("convolution",),
+    "rwkv6": ("key_length", "ranks"),
+    "rwkv7": ("key_length", "ranks"),
+    "qrwkv6": ("key_heads", "key_length", "ranks"),
+    "qrwkv7": ("key_length", "ranks"),
 }
 _RECURRENT_SIZES = (
     "inner_length", "state_length", "time_step_rank", "convolution", "heads", "key_heads", "key_length", "value_length", "groups",
@@ -160,7 +164,10 @@ class Parameters(Record):
 
 
 class Attention(Record):
-    """Layers that attend alike. `layers` are their 0-based numbers, already resolved from `at`."""
+    """Layers that attend alike. `layers` are their 0-based numbers, already resolved from `at`.
+
+    `latent_length` of a "full" layer: its keys and values come from one compressed row, and are cached unpacked; `key_length` is whole.
+    """
 
     kind: str = "full"
     layers: tuple[int, ...]
@@ -196,6 +203,7 @@ class Recurrent(Record):
     value_length: int | None = None
     groups: int | None = None
     norm: bool | None = None
+    ranks: tuple[int, ...] | None = None
 
 
 class FeedForward(Record):
@@ -1151,10 +1159,11 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
     required = _RECURRENT_KEYS.get(kind or "", ())
     sizes = {key: line.integer(key, required=key in required, minimum=1) for key in _RECURRENT_SIZES}
     norm = line.boolean("norm")
+    ranks = line.integers("ranks", required="ranks" in required) or None
     line.close()
     if kind is not None:
         optional = {"kda": ("value_length",), "mamba": ("heads",), "mamba2": ("norm",)}.get(kind, ())
-        for key in (*_RECURRENT_SIZES, "norm"):
+        for key in (*_RECURRENT_SIZES, "norm", "ranks"):
             if key in line and key not in required and key not in optional:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")
     if at is None or kind is None:
@@ -1172,6 +1181,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
         value_length=sizes["value_length"],
         groups=sizes["groups"],
         norm=norm,
+        ranks=ranks,
     )
 
 

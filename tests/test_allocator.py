@@ -13,6 +13,7 @@ from test_needs import calculate
 from test_needs_truth import architecture, read, records, room, row
 
 from selfhost.needs import graphs, llamacpp
+from selfhost.needs.allocator import _CARRIED as CARRIED
 from selfhost.needs.allocator import Arena, Program, aligned
 from selfhost.spec import Architecture, Attention, FeedForward
 
@@ -111,7 +112,7 @@ def every_layer(program: Program, lengths: tuple[int, ...]) -> int:
         live[slot] = start, start + size
         top = max(top, start + size)
 
-    for slot, (factor, unit) in enumerate(program._inputs, 2):
+    for slot, (factor, unit) in enumerate(program._inputs, CARRIED):
         take(slot, aligned(factor * lengths[unit]))
     for part in program._order:
         sizes = iter(part.sizes)

@@ -104,7 +104,13 @@ def measured() -> dict[str, Any]:
     """Every model with its cases: those of one file, and those of a file each."""
     found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"]
     assert isinstance(found, dict)
-    for file in sorted((HEADERS / "gguf").glob("*.json")):
+    return found | one_a_file("gguf")
+
+
+@cache
+def one_a_file(folder: str) -> dict[str, Any]:
+    found = {}
+    for file in sorted((HEADERS / folder).glob("*.json")):
         model = json.loads(file.read_text(encoding="utf-8"))
         found[file.stem] = model | {"cases": [dict(zip(model["columns"], case, strict=True)) for case in model["cases"]]}
     return found
@@ -186,6 +192,41 @@ def again(spec: ModelSpec) -> ModelSpec:
 # ------------------------------------------------------------------ GGUF
 
 
+def asked(case: Mapping[str, Any]) -> tuple[llamacpp.Cells, str, str, bool, int]:
+    """Room, types of keys and values, flash attention and rows of logits of a measurement."""
+    batch = case.get("n_batch", 2048)
+    micro_batch, unified = min(batch, case["n_ubatch"]), bool(case["kv_unified"])
+    room = llamacpp.cells(case["n_ctx"], sequences=case["n_seq_max"], unified=unified, micro_batch=micro_batch)
+    return room, case["type_k"], case["type_v"], case["flash_attn"] != 0, case.get("n_outputs_max") or min(case["n_ctx"], batch)
+
+
+def kept(architecture: Architecture, row: ArchitectureRow, case: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Bytes of the cache, of what indexers keep, and of states."""
+    room, keys, values, flash, _ = asked(case)
+    cached = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=values, flash_attention=flash)
+    groups = cache_groups(architecture, row)
+    indexed = sum(llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in groups if group.indexer_elements)
+    return cached, indexed, llamacpp.state_bytes(architecture, case["n_seq_max"])
+
+
+@pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
+def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_path: Path) -> None:
+    """Where nothing is drafted: all or part of it stays in the file, and some have room in the cache; to the byte."""
+    model = one_a_file("gguf_mtp")[name]
+    spec = read_local(write(tmp_path / "model.gguf", *gguf(metadata(name, model), placed(model))), ROWS).spec
+    assert spec.architecture is not None
+    assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
+    row = row_of(spec.architecture, ROWS)
+    assert row is not None
+    for case in model["cases"]:
+        room, keys, values, flash, rows = asked(case)
+        buffer = graphs.exact_compute_bytes(spec.architecture, row, room, rows, flash, keys, values)
+        assert (sum(kept(spec.architecture, row, case)), buffer) == (case["context_bytes"], case["compute_bytes"]), case
+    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), Workload(quantization=model["quantization"]), ROWS).memory
+    assert memory is not None
+    assert next(term.bytes for term in memory.terms if term.name == "weights") == model["loaded_bytes"]
+
+
 @pytest.mark.parametrize("name", measured())
 def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
     """KV cache, recurrent state and compute buffer equal the measurement to the byte, or a buffer known by a closed form lies in its
@@ -201,18 +242,11 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     row = row_of(architecture, ROWS)
     assert row is not None
     for case in model["cases"]:
-        sequences, batch = case["n_seq_max"], case.get("n_batch", 2048)
-        micro_batch = min(batch, case["n_ubatch"])
-        room = llamacpp.cells(case["n_ctx"], sequences=sequences, unified=bool(case["kv_unified"]), micro_batch=micro_batch)
-        keys, values, flash = case["type_k"], case["type_v"], case["flash_attn"] != 0
-        cached = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=values, flash_attention=flash)
-        state = llamacpp.state_bytes(architecture, sequences)
-        groups = cache_groups(architecture, row)
-        indexed = sum(llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in groups if group.indexer_elements)
+        room, keys, values, flash, rows = asked(case)
+        cached, indexed, state = kept(architecture, row, case)
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
             continue
-        rows = case["n_outputs_max"] or min(case["n_ctx"], batch)
         buffer = graphs.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
         if buffer is None:
             # no graph of it is written down: a closed form, and what it is off at most
@@ -246,6 +280,26 @@ def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("openelm-270m", "normalize_qk_projections", False),
+        ("spark-x2.5-4b", "headwise_attn_output_gate", False),
+        ("jais-590m", "position_embedding_type", "learned"),
+        ("llada-8b", "include_bias", True),
+        ("chameleon-7b", "swin_norm", True),
+        ("nanbeige4.2-3b", "enable_mhc", True),
+    ],
+)
+def test_a_key_that_changes_the_weights_is_named(name: str, key: str, value: object, tmp_path: Path) -> None:
+    """Of classes that transformers does not have: where a key is not as in the models whose tensors are known, nothing is counted."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**measured()[name]["config"], key: value}), encoding="utf-8")
+    spec = read_local(file, ROWS).spec
+    assert spec.parameters.total is None
+    assert any(key in why for why in spec.unknown.values())
+
+
 @pytest.mark.parametrize(("program", "known"), [("llama.cpp", False), ("llama-cpp-python", True)])
 def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(program: str, known: bool, tmp_path: Path) -> None:
     """PLM: 0c1e570 aborts in each measured case with flash attention, its default; llama-cpp-python leaves it off."""
@@ -253,6 +307,19 @@ def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(p
     assert verdict.needs is not None
     assert (verdict.needs.memory is not None) is known
     assert any("--flash-attn off" in (unread.remedy or "") for unread in verdict.needs.unknown) is not known
+
+
+def test_a_window_that_llamacpp_ignores_shortens_no_cache(tmp_path: Path) -> None:
+    """Unlimited-OCR's header has one; "the decoder ignores it" (conversion/deepseek.py of llama.cpp 0c1e570)."""
+    architecture = read_local(make(tmp_path, "deepseek-ocr", **{"deepseek2-ocr.attention.sliding_window": 128}), ROWS).spec.architecture
+    assert architecture is not None
+    assert {group.window_tokens for group in architecture.attention} == {128}
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    for case in measured()["deepseek-ocr"]["cases"]:
+        room = llamacpp.cells(case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"]))
+        found = llamacpp.cache_bytes(architecture, row, room, key_type=case["type_k"], value_type=case["type_v"])
+        assert found == case["context_bytes"]
 
 
 def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:

@@ -28,7 +28,18 @@ from ..spec import (
     Recurrent,
     Safety,
 )
-from .naming import clean, grouped, identifier, listed, name_of, plamo2_rank, row_values
+from .naming import (
+    RWKV7_RANKS,
+    clean,
+    grouped,
+    identifier,
+    listed,
+    name_of,
+    plamo2_rank,
+    row_values,
+    rwkv7_rank,
+    rwkv_length,
+)
 from .source import fail, read_json, shown
 
 TYPE_CHECKING = False
@@ -61,6 +72,7 @@ _GGUF: Mapping[str, str] = {
     "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32", "ernie4_5": "ernie4_5",
     "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon", "falcon_h1": "falcon-h1",
     "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2", "jina_bert_v3": "jina-bert-v3",
+    "kimi_k3": "kimi-k3", "rwkv6": "rwkv6", "rwkv6qwen2": "rwkv6qwen2", "rwkv7": "rwkv7",
     "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
     "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
     "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3", "gemma3_text": "gemma3", "gemma3n": "gemma3n",
@@ -124,7 +136,7 @@ _UNTIED = frozenset({
     "chatglm", "internlm2", "minimax_m3", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse", "dbrx", "orion", "mamba2",
     "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe", "bailing_moe_v2", "mimo", "internlm",
     "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5", "laguna", "hy_v3", "muse_glimmer_text",
-    "bailing_moe_v3", "deepseek_v4", "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
+    "bailing_moe_v3", "deepseek_v4", "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note", "kimi_k3", "rwkv6", "rwkv6qwen2", "rwkv7",
 })  # fmt: skip
 # classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
 _EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
@@ -476,7 +488,7 @@ class _Config:
             or self.outer_kind in _VISION
             or any(
                 isinstance(self.outer.get(key), dict) or self.outer.get(key)
-                for key in ("vision_config", "visual", "mm_vision_tower", "img_processor")
+                for key in ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
             )
         )
         if architecture is not None and row is not None:
@@ -586,8 +598,9 @@ class _Config:
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
         if self.flag("swin_norm"):
             raise _Unclear("swin_norm: norms after the sums are not understood")
-        if self.kind == "panguembedded" and not self.flag("bias"):
-            incomplete = "bias: only models with biases are understood"
+        other = [key for key, value in _ONLY.get(self.kind, {}).items() if self.text.get(key) not in (None, value)]
+        if other and incomplete is None:
+            incomplete = f"{listed(other)}: not as in the published models"
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
@@ -733,8 +746,8 @@ class _Config:
             if not isinstance(names, list) or len(names) < layers:
                 raise _Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
             return [self.named_kind(name) for name in names[:layers]]
-        if self.kind in _MAMBAS:
-            return [_MAMBAS[self.kind]] * layers
+        if self.kind in _ALIKE:
+            return [_ALIKE[self.kind]] * layers
         if self.kind == "plamo2":
             return self.plamo_layers()
         if self.kind == "falcon_h1":
@@ -1011,6 +1024,8 @@ class _Config:
     def state(self, kind: str, width: int) -> Recurrent:
         if kind == "convolution":
             return Recurrent(kind=kind, layers=(), convolution=self.needed("conv_L_cache"))
+        if "rwkv" in kind:
+            return self.rwkv(kind, width)
         if kind == "delta":
             return Recurrent(
                 kind=kind,
@@ -1069,6 +1084,20 @@ class _Config:
             norm=False if norm is False else None,
         )
 
+    def rwkv(self, kind: str, width: int) -> Recurrent:
+        """Ranks by the rules of llama.cpp's conversion/rwkv.py (0c1e570) where the file has none."""
+        self.asked.update((*_HEADS, *_KV_HEADS, "num_wkv_heads", "value_dim", "hidden_ratio"))
+        if kind == "rwkv7":
+            head, stated = self.needed("head_dim", "head_size"), [self.number(*keys) for keys in _RWKV7_KEYS]
+            ranks = tuple(one or rwkv7_rank(width, *rule) for one, rule in zip(stated, RWKV7_RANKS, strict=True))
+            return Recurrent(kind=kind, layers=(), key_length=head, ranks=ranks)
+        wide = width == 4096 if kind == "rwkv6" else width >= 4096
+        mix, decay = self.number("lora_rank_tokenshift"), self.number("lora_rank_decay")
+        heads = self.number(*_KV_HEADS) if kind == "qrwkv6" else None
+        head = width // self.needed(*_HEADS) if kind == "qrwkv6" else self.needed("head_size")
+        ranks = mix or (64 if wide else 32), decay or (128 if wide else 64)
+        return Recurrent(kind=kind, layers=(), key_heads=heads, key_length=head, ranks=ranks)
+
     def inner(self, width: int) -> int:
         expand = self.number("mamba_expand", "expand")
         if self.kind in ("mamba", "falcon_mamba") and self.number("intermediate_size"):
@@ -1086,6 +1115,8 @@ class _Config:
         if self.kind in _MAMBAS:
             self.asked.add("intermediate_size")
             return None
+        if self.kind in ("rwkv6", "rwkv7"):
+            return FeedForward(layers=(), length=self.number("intermediate_size") or rwkv_length(self.kind, width))
         if isinstance(self.get("hybrid_override_pattern"), str) or self.kind == "nemotron_h":
             return self.nemotron(number, kind)
         blocks = self.per_layer("block_configs")
@@ -1300,6 +1331,8 @@ class _Config:
             found["query_key_norm"] = "none"
         if norm is True and not row.get("query_key_norm") and self.kind not in _NORMS_WITHOUT_WEIGHTS:
             found["query_key_norm"] = "head" if self.kind == "glm4_moe" else "per_head" if self.kind in ("cohere", "stablelm") else "head"
+        if self.kind == "kimi_k3" and self.number("attn_res_block_size") != row.get("banked_layers"):
+            raise _Unclear(f"attn_res_block_size is {self.get('attn_res_block_size')}, and llama.cpp knows {row.get('banked_layers')}")
         if self.kind in ("t5", "t5_encoder"):
             stated = self.get("feed_forward_proj")
             gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
@@ -1500,6 +1533,7 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "internlm": {"bias": ("attention_bias", "attention_output_bias")},
     "solar_open": {"attention_bias": ("attention_bias",)},
     "mimo": {"attention_bias": ()},
+    "rwkv6qwen2": {"attention_bias": ("attention_bias",)},
     "nemotron_h": {"mlp_bias": ()},
     "phi3small": {"attention_bias": ()},
     "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},
@@ -1565,6 +1599,15 @@ _OWN_CODE = frozenset(
         "xverse",
     }
 )
+# keys of classes that are in no transformers and change the weights, with the value of every published model
+_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "jais": {"activation_function": "swiglu", "position_embedding_type": "alibi"},
+    "llada": {"include_bias": False, "include_qkv_bias": False, "block_type": "llama", "attention_layer_norm": False},
+    "openelm": {"ffn_with_glu": True, "normalize_qk_projections": True},
+    "panguembedded": {"bias": True},
+    "qwen": {"no_bias": True},
+    "spark2_5": {"headwise_attn_output_gate": True, "attention_bias": False, "mlp_bias": False},
+}
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
 _UNPACKED = frozenset({"minicpm3", "plm"})
 # what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
@@ -1592,19 +1635,29 @@ _FOUR_WIDE = frozenset(
         "phi-msft",
     }
 )
+# ranks of RWKV 7, under the names of two publishers
+_RWKV7_KEYS = (
+    ("decay_low_rank_dim", "lora_rank_decay"),
+    ("a_low_rank_dim", "lora_rank_iclr"),
+    ("v_low_rank_dim", "lora_rank_value_residual_mix"),
+    ("gate_low_rank_dim", "lora_rank_gate"),
+)
 _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
     "deepseek_vl_v2", "multi_modality", "cogvlm2",
 })  # fmt: skip
 _ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
-_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid"})
+_STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid", "rwkv6", "rwkv7", "qrwkv6"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
 # whose layers are all of one kind, without a feed-forward
-_MAMBAS: Mapping[str, str] = {"mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2"}
+_MAMBAS = frozenset({"mamba", "falcon_mamba", "mamba2"})
+_ALIKE: Mapping[str, str] = {
+    "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6", "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
+}  # fmt: skip
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 _CLASSES: Mapping[str, str] = {

@@ -109,7 +109,8 @@ _FALLBACKS: Mapping[str, str] = {
 # same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
     "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "afmoe": 4, "laguna": 4, "smallthinker": 4, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3, "deepseek4": 0,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "deepseek2-ocr": 0, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
+    "deepseek4": 0,
 }  # fmt: skip
 # of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
 _FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
@@ -118,6 +119,7 @@ _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 # Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
 _GEMMA3N_CACHE_LAYERS = 20
+_RWKV7_RANKS = tuple(f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate"))
 _STACKS = ("enc.blk.", "dec.blk.")
 # whose feed-forwards are gated in some models and not in others
 _GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
@@ -552,7 +554,7 @@ class _Model:
         lengths = self.per_layer("feed_forward_length", self.layers) or [0] * self.layers
         if not any(lengths):
             lengths = [self.number("expert_feed_forward_length") or 0] * self.layers
-        below = {name[: name.rfind(".ffn_down")] for name in self.shapes if ".ffn_down" in name}
+        below = {name[: name.rfind(part)] for part in (".ffn_down", ".channel_mix_value") for name in self.shapes if part in name}
         for layer in range(self.layers):
             keeps = any(found[layer] is not None for found in state.values()) or self.has(layer, "cross_attn_q_proj.weight")
             if heads[layer] and kv_heads[layer] and not keeps and not self.attends(layer, state):
@@ -640,7 +642,7 @@ class _Model:
             self.damaged(f"all {layers:,} layers read the cache of an earlier one")
         feed_forward = self.feed_forward(width)
         # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
-        loops = self.number("num_loops") or 1
+        loops = (self.name == "nanbeige" and self.number("num_loops")) or 1
         if layers * loops > MAX_LAYERS:
             self.damaged(f"{loops:,} runs through {layers:,} layers")
         made = Architecture(
@@ -699,6 +701,10 @@ class _Model:
                 return "mamba"
             if self.has(layer, "ssm_in.weight"):
                 return "mamba2"
+        if self.has(layer, "time_mix_a1.weight"):
+            return "rwkv7" if self.has(layer, "channel_mix_key.weight") else "qrwkv7"
+        if self.has(layer, "time_mix_lerp_x.weight", "time_mix_lerp_fused.weight"):
+            return "rwkv6" if self.has(layer, "channel_mix_key.weight") else "qrwkv6"
         prefix = f"blk.{layer}."
         if any(
             self.has(layer, name)
@@ -713,6 +719,16 @@ class _Model:
     def state(self, kind: str, layer: int) -> Recurrent:
         if kind == "convolution":
             return Recurrent(kind=kind, layers=(), convolution=self.needed("shortconv.l_cache"))
+        if "rwkv" in kind:
+            sixth = kind.endswith("6")
+            keys = ("time_mix_extra_dim", "time_decay_extra_dim") if sixth else _RWKV7_RANKS
+            return Recurrent(
+                kind=kind,
+                layers=(),
+                key_heads=self.needed("attention.head_count_kv") if kind == "qrwkv6" else None,
+                key_length=self.needed("wkv.head_size"),
+                ranks=tuple(self.number(key) or 0 for key in keys),
+            )
         if kind == "lightning":
             return Recurrent(
                 kind=kind, layers=(), heads=self.needed("attention.head_count"), key_length=self.needed("attention.key_length")
@@ -906,6 +922,8 @@ class _Model:
                         groups_used=self.needed("expert_group_used_count") if groups > 1 else None,
                     )
                 )
+            elif dense is None and self.has(layer, "channel_mix_key.weight"):
+                found.append(FeedForward(layers=(), length=self.shapes[f"blk.{layer}.channel_mix_key.weight"][-1]))
             elif dense is not None:
                 found.append(FeedForward(layers=(), length=dense[0]))
             elif f"blk.{layer}.ffn_down.0.weight" in self.shapes and used:

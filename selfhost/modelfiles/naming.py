@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,6 +64,20 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
 def plamo2_rank(width: int) -> int:
     """Of the time steps of PLaMo 2's Mamba layers: no key states it (src/models/plamo2.cpp of llama.cpp 0c1e570: dt_dim)."""
     return max(64, width // 16)
+
+
+# of RWKV 7's narrow matrices for decay, rate, first values and gate: exponent of the width and factor
+RWKV7_RANKS = ((0.5, 1.8), (0.5, 1.8), (0.5, 1.3), (0.8, 0.6))
+
+
+def rwkv7_rank(width: int, exponent: float, factor: float) -> int:
+    """Where a file states none (conversion/rwkv.py of llama.cpp 0c1e570: calc_lora_rank)."""
+    return 32 * max(1, round(math.pow(width, exponent) * factor / 32))
+
+
+def rwkv_length(kind: str, width: int) -> int:
+    """Of the channel mix where a file states none (the same)."""
+    return int(width * 3.5 // 32 * 32) if kind == "rwkv6" else 4 * width
 
 
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:

@@ -203,7 +203,7 @@ class Section:
 
 
 # a section hands at most so many results to the next; they have the first slots
-_CARRIED = 2
+_CARRIED = 3
 
 
 class _Part:

@@ -39,7 +39,7 @@ class CacheGroup(Record):
 
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders, for models that keep a state alone, and for those that keep nothing."""
-    if row is not None and ((row.encoder and not row.unused_cache) or row.recomputes):
+    if row is not None and (row.encoder or row.recomputes):
         return ()
     made = []
     for group in architecture.attention:
@@ -113,6 +113,8 @@ def known_in_llamacpp_alone(architecture: Architecture, row: ArchitectureRow) ->
     """Why it is known of no other program what it keeps; None where it is."""
     if keeps_compressed(architecture):
         return "what a program other than llama.cpp keeps for compressed attention is not known"
+    if any("rwkv" in group.kind for group in architecture.recurrent):
+        return "what a program other than llama.cpp takes for RWKV is not known"
     if "dec" in row.stacks:
         return "what a program other than llama.cpp keeps of the text that the encoder read is not known"
     return None
@@ -145,6 +147,10 @@ def _state(group: Recurrent, width: int) -> State:
         case "mamba2":
             inner, mixed = group.inner_length or 0, (group.groups or 0) * size
             parts = (taps * (inner + 2 * mixed), size * inner, f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})")
+        case "rwkv6" | "rwkv7" | "qrwkv6" | "qrwkv7":
+            # the last vector of a layer, and of a channel mix one more; a square for each head
+            shifts = 2 if group.kind in ("rwkv6", "rwkv7") else 1
+            parts = (shifts * width, width * key, f"({shifts} × {width:,} + {width:,} × {key})")
         case _:
             inner = group.inner_length or 0
             parts = (taps * inner, size * inner, f"({taps} × {inner:,} + {size} × {inner:,})")

@@ -300,7 +300,7 @@ def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "g
     why = None if architecture is None or row is None else known_in_llamacpp_alone(architecture, row)
     if architecture is not None and row is not None and why is not None and format != "gguf":
         # its weights are known, not what this program makes of its cache
-        architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=())
+        architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=(), recurrent=())
         spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": why})
     if row is None and architecture is not None and architecture.tensors:
         from .tensors import ArchitectureRow

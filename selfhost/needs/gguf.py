@@ -301,7 +301,10 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     loaded = sum(tensor.bytes for tensor in whole)
     least, most = (loaded, loaded) if real else _spread(architecture, row, quantization)
     less, more = loaded - least, most - loaded
-    tensors = tuple(tensor for tensor in whole if not tensor.extra)
+    tensors = tuple(tensor for tensor in whole if not _passed_over(tensor, row))
+    if not real and not row.mtp_in_gguf:
+        # the file may lack them
+        less += sum(tensor.bytes for tensor in tensors if tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
     # a decoder without an output matrix of its own, whatever its checkpoint has
     tied = not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
@@ -327,6 +330,11 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
             high=copied + (more - int(more * share)),
         ).replace(offload=_offload(moved, tied)),
     ], copied
+
+
+def _passed_over(tensor: Stored, row: ArchitectureRow) -> bool:
+    """Of a multi-token-prediction block, and left in the file unless it is to draft."""
+    return tensor.extra and not tensor.name.startswith(tuple(f"blk.*.{part}" for part in row.mtp_loaded))
 
 
 def of_file(spec: ModelSpec, quantization: str) -> tuple[Stored, ...]:
@@ -358,7 +366,7 @@ def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
 def _cache(
     architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, asked: Asked, runtime: RuntimeSpec
 ) -> list[Term] | Unread:
-    groups = llamacpp.groups_of(architecture, row)
+    groups = llamacpp.cached_groups(architecture, row)
     if not groups:
         return []
     if runtime.flash_attention and row.stops_with_flash:
@@ -518,7 +526,8 @@ def _compute(
 
 
 def _own_block(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, quantization: str, compute: Term) -> list[Term]:
-    tensors = tuple(tensor for tensor in _usual(architecture, row, quantization) if tensor.extra) if quantization in BITS_PER_WEIGHT else ()
+    usual = _usual(architecture, row, quantization) if quantization in BITS_PER_WEIGHT else ()
+    tensors = tuple(tensor for tensor in usual if _passed_over(tensor, row))
     size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
     if not row.mtp_in_gguf:
         line += "; published files may lack the block: take one that was converted with it"

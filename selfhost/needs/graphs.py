@@ -10,8 +10,11 @@ from functools import lru_cache
 
 from ..spec import Architecture
 from .allocator import Peak, Program
+from .banking import Banking
 from .layers import Alternating, Builder, Streams, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
+from .rwkv import Shifting
+from .speech import Speaking
 from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
@@ -87,10 +90,15 @@ _STYLES = {
     "neo-bert": _PLAIN,
     "t5encoder": Style(rope="none"),
     "eurobert": _PLAIN,
+    "kimi-k3": Style(rope="none", expanded=True, normalized=True),
     "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
     "mamba": _PLAIN,
     "mamba2": _PLAIN,
     "plamo2": _PLAIN,
+    "rwkv6": _CENTRED,
+    "rwkv7": _CENTRED,
+    "rwkv6qwen2": _PLAIN,
+    "arwkv7": _PLAIN,
     "granite_swa": _NORMALIZED,
     "jamba": Style(rope="none", residual_first=True, sums=("residual", "made")),
     "granitehybrid": _NORMALIZED,
@@ -104,6 +112,7 @@ _STYLES = {
     "qwen3next": Style(late_rows="after norm", expanded=True, normalized=True),
     "minimax-m2": _NORMALIZED,
     "glm4moe": _NORMALIZED,
+    "qwen3tts": Style(positions=4),
     "qwen3vl": Style(positions=4),
     "qwen3vlmoe": Style(positions=4, normalized=True),
     "llama4": Style(rope="three of four", before_experts=True, temperature=True),
@@ -168,11 +177,16 @@ _STYLES = {
     "minicpm3": Style(scaled_last=True),
 }
 
+_BUILDERS = {
+    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": Banking, "rwkv6": Shifting, "rwkv7": Shifting, "rwkv6qwen2": Shifting,
+    "arwkv7": Shifting, "qwen3tts": Speaking,
+}  # fmt: skip
+
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-linear", "plamo2",
-    "bailingmoe3", "minimax-01",
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-k3", "kimi-linear", "plamo2",
+    "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7", "bailingmoe3", "minimax-01",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
@@ -214,7 +228,7 @@ def _program(
     style = _STYLES.get(model.row)
     if style is None or not _covered(model):
         return None
-    builder = {"gemma3n": Alternating, "hy_v4": Streams}.get(model.row, Builder)
+    builder = _BUILDERS.get(model.row, Builder)
     return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 

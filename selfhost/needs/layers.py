@@ -83,7 +83,7 @@ class _Attending(Record):
     key_block: int
 
 
-class _Layer:
+class Layer:
     """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own.
 
     `normed`: by a norm in front of its attention.
@@ -127,7 +127,9 @@ class Builder:
         self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
         # some converters of some years join the three matrices
-        self.fused = row.fused_qkv or (not model.recurrent and any(group.name == "blk.*.attn_qkv.weight" for group in model.tensors))
+        self.fused = row.fused_qkv or (
+            not model.recurrent and any(group.name == "blk.*.attn_qkv.weight" and group.layers[0] < model.layers for group in model.tensors)
+        )
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
         self.temperature = self.record.input(tokens) if style.temperature else None
@@ -149,6 +151,8 @@ class Builder:
         # of an indexer of blocks: places to write to, what counts for each block, hidden positions, cells by position, blocks by cell
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
+        # Kimi K3: the residuals kept so far
+        self.bank: Tensor | None = None
         # of lightning attention: slopes, and how queries, keys and what is between them fade
         self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.windowed = any(window_kept(model, group) is not None for group in model.attention)
@@ -163,8 +167,8 @@ class Builder:
         if not self.style.expanded:
             self.early = {layer: group for layer, group in recurrent.items() if layer not in attention}
         # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of its own, it joins the one before
-        steps: list[list[_Layer]] = []
-        unlike: dict[tuple[object, ...], _Layer] = {}
+        steps: list[list[Layer]] = []
+        unlike: dict[tuple[object, ...], Layer] = {}
         for layer in range(model.layers):
             heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
             # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
@@ -176,7 +180,7 @@ class Builder:
             key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
             alike = unlike.get(key)
             if alike is None:
-                alike = unlike[key] = _Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
+                alike = unlike[key] = Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(alike)
             else:
@@ -188,11 +192,11 @@ class Builder:
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
             handed = self.follows(follower)
-            kind = (*step, id(self.early.get(layer)), handed, self.causal is None)
+            kind = (*step, id(self.early.get(layer)), handed, self.causal is None, *self.stage(first - 1))
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
-                for made in (self.slices, self.causal):
+                for made in (self.slices, self.causal, self.bank):
                     if made is not None:
                         self.record.share(made)
             order.append(kinds[kind])
@@ -201,6 +205,10 @@ class Builder:
         names.append("")
         sections.append(self.after())
         return Program(self.record, sections, order), names
+
+    def stage(self, layer: int) -> tuple[object, ...]:
+        """What tells this layer's graph from that of others of its kind."""
+        return ()
 
     def follows(self, heads: Attention | None) -> bool:
         """Whether these layers look at what an indexer before them chose."""
@@ -304,7 +312,7 @@ class Builder:
 
     # ------------------------------------------------------------------ a layer
 
-    def step(self, number: int, layers: list[_Layer], handed: bool) -> Section:
+    def step(self, number: int, layers: list[Layer], handed: bool) -> Section:
         """`handed`: the next layer looks at what the indexer chose here or before."""
         entry = self.stand_in(self.tokens)
         entries: tuple[Tensor, ...] = (entry,)
@@ -324,7 +332,7 @@ class Builder:
             return self.record.section(entries, total, self.chosen)
         return self.record.section(entries, *self.fetched_early(number + len(layers), total))
 
-    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
+    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, style, norms = self.record, self.style, self.row.norms
         heads, state, wide, rotated, last, deep = layer.heads, layer.state, layer.wide, layer.rotated, layer.last, layer.deep
         width, side = self.width, self.tokens
@@ -566,7 +574,8 @@ class Builder:
         made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
         outputs = record.result(sides, record.view(made))
         record.expand(record.elsewhere(record.view(made)))
-        gate = record.result((inner, tokens), record.result((size, tokens), record.view(record.view(normed))) if narrow else normed)
+        read = record.view(record.view(normed)) if narrow else normed
+        gate = record.result((inner, tokens), record.result((size, tokens), read) if narrow and not self.row.full_rank_gate else read)
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
@@ -940,6 +949,8 @@ class Builder:
             return self.chunked(wide, wide.experts, wide.used or 1, read, side)
         made = self.experts(wide, wide.experts, wide.used or 1, read, side, scores)
         if wide.latent_length:
+            if self.row.routed_norm:
+                made = self.norm(made, wide.latent_length, side)
             made = record.result((width, side), made)
         if not wide.shared_length:
             return made
@@ -953,13 +964,17 @@ class Builder:
             beside = record.over((width, side), beside, gate)
         return record.over((width, side), made, beside)
 
+    def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
+        """The gate's activation and the product, one operation."""
+        return self.record.result(sides, gate, up)
+
     def dense(self, length: int, read: Tensor, side: int) -> Tensor:
         record = self.record
         if self.row.gate == "fused":
             made = record.result((length, side), record.result((2 * length, side), read))
         elif self.row.gate == "split":
             up = record.result((length, side), read)
-            made = record.result((length, side), record.result((length, side), read), up)
+            made = self.activated((length, side), record.result((length, side), read), up)
         else:
             made = record.result((length, side), read)
         return record.result((self.width, side), made)
@@ -1019,7 +1034,7 @@ class Builder:
             gate = record.result((length, used, side), read, chosen)
             if self.row.expert_bias:
                 gate = record.over((length, used, side), gate, chosen)
-            gate = record.result((length, used, side), gate, up)
+            gate = self.activated((length, used, side), gate, up)
         made = record.result((width, used, side), gate, chosen)
         if self.row.expert_norms:
             scales = record.result((1, used, side), record.result((1, count, side)), chosen)
@@ -1086,7 +1101,7 @@ class Alternating(Builder):
         magnitude = record.result((1, *sides[1:]), record.over(sides, tensor))
         return record.over(sides, scaled, magnitude)
 
-    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
+    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, width, tokens, versions = self.record, self.width, self.tokens, self.versions
         one, every = (width, tokens), (width, tokens, versions)
         assert layer.heads is not None
@@ -1193,7 +1208,7 @@ class Streams(Builder):
             joined = part if joined is None else record.result((self.width, number, tokens), joined, part)
         return record.result((self.width, beside, tokens), joined)
 
-    def layer(self, layer: _Layer, residual: Tensor) -> Tensor:
+    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens
         assert layer.heads is not None
         assert layer.wide is not None

@@ -31,7 +31,7 @@ _WINDOWED = frozenset({
     "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35", "dots3note",
 })  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
-_UNWINDOWED = frozenset({"llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
+_UNWINDOWED = frozenset({"deepseek2-ocr", "llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
 
 
 class Cells(Record):
@@ -117,16 +117,20 @@ def window_known(architecture: Architecture, group: CacheGroup) -> bool:
     return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
 
 
-def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGroup, ...]:
-    """The caches that llama.cpp makes: for the encoder of T5 too, which reads none."""
-    return cache_groups(architecture, None if row.idle_cache else row)
+def cached_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
+    """What has room in llama.cpp's cache: for some encoders too, which read none, and of Ling 3 the multi-token-prediction blocks
+    as well (src/llama-model.cpp filters no layer)."""
+    groups = cache_groups(architecture, None if row is not None and row.idle_cache else row)
+    if row is None or not row.mtp_cached or not groups:
+        return groups
+    return *groups[:-1], groups[-1].replace(layers=groups[-1].layers + (architecture.mtp_layers or 0))
 
 
 def cache_bytes(
     architecture: Architecture, row: ArchitectureRow, room: Cells, *, key_type: str, value_type: str, flash_attention: bool = True
 ) -> int:
     """The KV cache. Without flash attention every V row of a model with several widths gets the largest, and so do idle layers."""
-    groups, room = groups_of(architecture, row), room_of(architecture, room)
+    groups, room = cached_groups(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
     size = sum(
         room.of(window_of(architecture, group), group.tokens_per_row) * room.streams * group.layers

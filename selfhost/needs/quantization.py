@@ -293,12 +293,14 @@ def _is_value(name: str) -> bool:
 
 
 def _quantized(group: TensorGroup) -> bool:
-    """What llama-quantize leaves as it is: vectors, norms, routers, position tables, small convolutions."""
+    """What llama-quantize leaves as it is: vectors, norms, routers, position tables, small convolutions, the thin matrices of RWKV
+    (llama-quant.cpp)."""
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
         return False
     kept = ("_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d",
-            "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight")  # fmt: skip
+            "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight", "time_mix_first", "time_mix_w", "time_mix_v1",
+            "time_mix_v2", "time_mix_a", "time_mix_g1", "time_mix_g2", "time_mix_decay_w", "time_mix_lerp_fused")  # fmt: skip
     return name not in ("position_embd.weight", "token_types.weight") and not any(part in name for part in kept)
 
 

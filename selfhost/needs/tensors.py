@@ -27,6 +27,7 @@ class ArchitectureRow(Record):
     first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
+    spoken_vocabulary: int = 0
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False
@@ -38,6 +39,9 @@ class ArchitectureRow(Record):
     recomputes: bool = False
     attention_sinks: str = ""
     attention_gate: str = ""
+    full_rank_gate: bool = False
+    banked_layers: int = 0
+    routed_norm: bool = False
     rope_key_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
@@ -77,10 +81,11 @@ class ArchitectureRow(Record):
     relative_positions: int = 0
     pooling: str = "mean"
     diffusion: bool = False
-    unused_cache: bool = False
     stops_with_flash: bool = False
     mtp_vocabulary: bool = False
     mtp_in_gguf: bool | None = None
+    mtp_loaded: tuple[str, ...] = ()
+    mtp_cached: bool = False
     norms_of_parts: bool = False
     tokenizer: str = ""
 
@@ -229,7 +234,7 @@ class _Builder:
             if norm:
                 self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.embeds:
-            self.add("output", table, vocabulary, bias=row.output_bias)
+            self.add("output", table, row.spoken_vocabulary or vocabulary, bias=row.output_bias)
         elif model.output_matrix and row.output_bias and not row.embeds:
             self.plain_outside("output.bias", vocabulary)
         if row.positions:
@@ -267,6 +272,12 @@ class _Builder:
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
             self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
+        if row.banked_layers:
+            # the converter joins a norm and a row of scores
+            sides = (width,) if self.gguf else (width, 2)
+            self.add("output_res_score", *sides)
+            for part in ("attn", "ffn"):
+                self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
         if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
@@ -468,14 +479,20 @@ class _Builder:
                     self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
                     self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
                 for name in "fg":
-                    self.add(f"blk.*.ssm_{name}_a", width, inner if self.row.wide_gates else size, layers=layers)
-                    if not self.row.wide_gates:
+                    wide = self.row.wide_gates or (name == "g" and self.row.full_rank_gate)
+                    part = "ssm_g" if name == "g" and self.row.full_rank_gate else f"ssm_{name}_a"
+                    self.add(f"blk.*.{part}", width, inner if wide else size, layers=layers)
+                    if not wide:
                         self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
                 self.add("blk.*.ssm_beta", width, heads, layers=layers)
                 self.plain("blk.*.ssm_a", heads, layers=layers)
                 self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
                 self.add("blk.*.ssm_norm", size, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "rwkv6" | "qrwkv6":
+                self.sixth(group, group.kind == "rwkv6")
+            case "rwkv7" | "qrwkv7":
+                self.seventh(group)
             case "lightning":
                 inner = (group.heads or 0) * (group.key_length or 0)
                 self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
@@ -486,6 +503,45 @@ class _Builder:
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
                 self.add("blk.*.shortconv.out_proj", width, width, layers=layers)
+
+    def sixth(self, group: Recurrent, plain: bool) -> None:
+        width, layers, key = self.width, group.layers, group.key_length or 1
+        mix, decay = (*(group.ranks or ()), 0, 0)[:2]
+        kept = (group.key_heads or 0) * key or width
+        self.add("blk.*.time_mix_w1", width, 5 * mix, layers=layers)
+        self.add("blk.*.time_mix_w2", mix, width, 5, layers=layers)
+        self.add("blk.*.time_mix_lerp_x", width, layers=layers)
+        self.add("blk.*.time_mix_lerp_fused", width, 1, 1, 5, layers=layers)
+        self.add("blk.*.time_mix_decay", width, layers=layers)
+        self.add("blk.*.time_mix_decay_w1", width, decay, layers=layers)
+        self.add("blk.*.time_mix_decay_w2", decay, width, layers=layers)
+        for name, length in (("key", kept), ("value", kept), ("receptance", width)):
+            self.add(f"blk.*.time_mix_{name}", width, length, layers=layers, bias=not plain)
+        self.add("blk.*.time_mix_gate", width, width, layers=layers)
+        self.add("blk.*.time_mix_output", width, width, layers=layers)
+        if plain:
+            self.add("blk.*.time_mix_first", key, width // key, layers=layers)
+            self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
+
+    def seventh(self, group: Recurrent) -> None:
+        width, layers = self.width, group.layers
+        decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
+        # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the rate's
+        places = [("w", decay, layers), ("a", rate, layers), ("v", rate, layers[:1] if self.gguf else ()), ("v", first, layers[1:])]
+        for name, rank, where in places:
+            self.add(f"blk.*.time_mix_{name}0", width, layers=where)
+            self.add(f"blk.*.time_mix_{name}1", width, rank, layers=where)
+            self.add(f"blk.*.time_mix_{name}2", rank, width, layers=where)
+        if gate:
+            self.add("blk.*.time_mix_g1", width, gate, layers=layers)
+            self.add("blk.*.time_mix_g2", gate, width, layers=layers)
+        self.add("blk.*.time_mix_lerp_fused", width, 1, 1, 6 if gate else 5, layers=layers)
+        for name in ("k_k", "k_a", "r_k"):
+            self.add(f"blk.*.time_mix_{name}", width, layers=layers)
+        for name in ("key", "value", "receptance", "output"):
+            self.add(f"blk.*.time_mix_{name}", width, width, layers=layers)
+        if group.kind == "rwkv7":
+            self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
 
     def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
         width = self.width
@@ -501,8 +557,11 @@ class _Builder:
             model = self.architecture
             self.add("blk.*.ffn_gate_tid2eid", group.used or 1, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
         if group.latent_length:
-            self.add("blk.*.ffn_latent_down", width, inner, layers=layers)
-            self.add("blk.*.ffn_latent_up", inner, width, layers=layers)
+            name = "routed" if row.routed_norm else "latent"
+            self.add(f"blk.*.ffn_{name}_down", width, inner, layers=layers)
+            self.add(f"blk.*.ffn_{name}_up", inner, width, layers=layers)
+            if row.routed_norm:
+                self.add("blk.*.ffn_routed_norm", inner, layers=layers)
         if gated:
             self.add("blk.*.ffn_gate_exps", inner, length, experts, layers=layers, bias=bias)
         self.add("blk.*.ffn_up_exps", inner, length, experts, layers=layers, bias=bias)
@@ -528,6 +587,14 @@ class _Builder:
 
     def dense(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
+        if row.gate.startswith("channel_mix"):
+            for name in "kr" if row.gate == "channel_mix_gated" else "k":
+                self.add(f"blk.*.channel_mix_lerp_{name}", width, layers=layers)
+            if row.gate == "channel_mix_gated":
+                self.add("blk.*.channel_mix_receptance", width, width, layers=layers)
+            self.add("blk.*.channel_mix_key", width, length, layers=layers)
+            self.add("blk.*.channel_mix_value", length, width, layers=layers)
+            return
         bias = row.feed_forward_bias
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
