@@ -194,6 +194,8 @@ _ROUTER_BIAS = frozenset({
 })  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
+# switches that published files state, mostly against the default of their class: a file without them was cut
+_ALWAYS_STATED = ("block_auto_adjust_ff_dim", "mamba_rms_norm")
 # sizes of parts that a model need not have: where it has them they are read
 _SIZES = frozenset({
     *_HEADS, *_KV_HEADS, *_LENGTH, *_EXPERTS, *_USED, "head_dim", "conv_L_cache", "mamba_d_state", "mamba_d_conv", "mamba_n_heads",
@@ -605,6 +607,9 @@ class _Config:
         odd = sorted({*self.left_over(_WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
+        untold = sorted(key for key in _ALWAYS_STATED if key in self.known.get("matter", ()) and key not in self.text)
+        if untold and incomplete is None:
+            incomplete = f"{listed(untold)} is missing"
         if row is None and incomplete is None:
             incomplete = f"{self.kind or 'this model type'} is not an architecture whose tensors this selfhost knows"
         if vocabulary is None and incomplete is None:
@@ -1520,8 +1525,8 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
     "glm4_moe": {"attention_bias": ("attention_bias",)},
-    "glm4v": {"attention_bias": ("attention_bias",)},
-    "glm4v_text": {"attention_bias": ("attention_bias",)},
+    "glm4v": {"attention_bias": ()},
+    "glm4v_text": {"attention_bias": ()},
     "seed_oss": {"attention_bias": ("attention_bias",)},
     "rwkv6qwen2": {"attention_bias": ("attention_bias",)},
     "helium": {"attention_bias": ("attention_bias",)},
