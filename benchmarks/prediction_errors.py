@@ -28,6 +28,7 @@ import test_torch_memory as torch
 
 from selfhost import needs
 from selfhost.catalogue import Catalogue
+from selfhost.modelfiles.encoders import encoders_of
 from selfhost.needs import graphs, llamacpp, weights_bytes
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
@@ -47,7 +48,7 @@ def main() -> int:
         _print_widths(options.widths)
         return 0
     found: dict[tuple[str, str], list[float]] = {}
-    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published(), *_of_the_catalogue()):
+    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published(), *_projectors(), *_of_the_catalogue()):
         found.setdefault((quantity, ""), []).append(error)
         if options.by_model:
             found.setdefault((quantity, architecture), []).append(error)
@@ -207,6 +208,18 @@ def _published() -> Iterator[Error]:
             sized = weights_bytes(ModelSpec(id="model", name="Model", architecture=made), "gguf", quantization, truth.rows())
             if isinstance(sized, SizedWeights):
                 yield "published GGUF size", made.row, _off(sized.bytes, size)
+
+
+def _projectors() -> Iterator[Error]:
+    """Encoders by their config.json: the parameters of their classes, and projector files as converted and as published."""
+    found = truth.read("encoders.json")
+    for entry in (*found["classes"], *found["published"]):
+        made = encoders_of(entry["config"], entry["text_width"], truth.rows())
+        if "encoders" in entry:
+            yield "encoder parameters", entry["config"]["model_type"], _off(made.parameters, entry["encoders"])
+        size = entry["bytes"] if "bytes" in entry else entry.get("projector", {}).get("bytes")
+        if size is not None and made.projector_bytes is not None:
+            yield "projector file", entry["config"]["model_type"], _off(made.projector_bytes, size)
 
 
 def _of_the_catalogue() -> Iterator[Error]:

@@ -258,9 +258,10 @@ def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) ->
     if runtime is None or memory is None:
         return None
     most, side = need.largest_picture(question.spec, runtime, question.workload, architectures(catalogue))
-    more = most - sum(term.high_bytes for term in memory.terms if term.name == "projector_compute")
-    if more < _WORTH_SAYING * memory.high_bytes:
+    counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
+    if counted is None or counted.high_bytes >= most or most - counted.bytes < _WORTH_SAYING * memory.high_bytes:
         return None
+    more = most - counted.bytes
     bound = " llama-server shrinks pictures to --image-max-tokens." if "llama-server" in runtime.command else ""
     return f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes {units.binary(more)} more.{bound}"
 

@@ -19,10 +19,11 @@ from selfhost.needs import needs_of
 from selfhost.needs.records import Term
 from selfhost.spec import ModelSpec
 
-HEADERS = Path(__file__).parent / "data" / "headers"
-SPECS = Path(__file__).parent.parent / "specs"
+HERE = Path(__file__).parent
+HEADERS = HERE / "data" / "headers"
+SPECS = HERE.parent / "specs"
 ROWS: Mapping[str, Any] = tomllib.loads((SPECS / "common" / "architectures.toml").read_text(encoding="utf-8"))
-TRUTH: Mapping[str, Any] = json.loads((HEADERS / "encoders.json").read_text(encoding="utf-8"))
+TRUTH: Mapping[str, Any] = json.loads((HERE / "truth" / "encoders.json").read_text(encoding="utf-8"))
 CLASSES: list[dict[str, Any]] = TRUTH["classes"]
 SMALL = {"model_type": "llava", "vision_config": {"model_type": "clip_vision_model"}}
 

@@ -194,6 +194,8 @@ _ROUTER_BIAS = frozenset({
 })  # fmt: skip
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
+# switches that published files state, mostly against the default of their class: a file without them was cut
+_ALWAYS_STATED = ("block_auto_adjust_ff_dim", "mamba_rms_norm")
 # sizes of parts that a model need not have: where it has them they are read
 _SIZES = frozenset({
     *_HEADS, *_KV_HEADS, *_LENGTH, *_EXPERTS, *_USED, "head_dim", "conv_L_cache", "mamba_d_state", "mamba_d_conv", "mamba_n_heads",
@@ -594,8 +596,6 @@ class _Config:
                 raise _Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
-        if self.flag("swin_norm"):
-            raise _Unclear("swin_norm: norms after the sums are not understood")
         other = [key for key, value in _ONLY.get(self.kind, {}).items() if self.text.get(key) not in (None, value)]
         if other and incomplete is None:
             incomplete = f"{listed(other)}: not as in the published models"
@@ -607,6 +607,9 @@ class _Config:
         odd = sorted({*self.left_over(_WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
+        untold = sorted(key for key in _ALWAYS_STATED if key in self.known.get("matter", ()) and key not in self.text)
+        if untold and incomplete is None:
+            incomplete = f"{listed(untold)} is missing"
         if row is None and incomplete is None:
             incomplete = f"{self.kind or 'this model type'} is not an architecture whose tensors this selfhost knows"
         if vocabulary is None and incomplete is None:
@@ -1516,19 +1519,20 @@ _SWITCHES: Mapping[str, tuple[str, ...]] = {
     "attention_out_bias": ("attention_output_bias",),
 }  # fmt: skip
 _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "chameleon": {"swin_norm": ("norms_after",)},
     "chatglm": {"attention_bias": ("attention_bias",)},
     "deepseek_v2": {"mlp_bias": ()},
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
     "glm4_moe": {"attention_bias": ("attention_bias",)},
-    "glm4v": {"attention_bias": ("attention_bias",)},
-    "glm4v_text": {"attention_bias": ("attention_bias",)},
+    "glm4v": {"attention_bias": ()},
+    "glm4v_text": {"attention_bias": ()},
     "seed_oss": {"attention_bias": ("attention_bias",)},
+    "rwkv6qwen2": {"attention_bias": ("attention_bias",)},
     "helium": {"attention_bias": ("attention_bias",)},
     "internlm": {"bias": ("attention_bias", "attention_output_bias")},
     "solar_open": {"attention_bias": ("attention_bias",)},
     "mimo": {"attention_bias": ()},
-    "rwkv6qwen2": {"attention_bias": ("attention_bias",)},
     "nemotron_h": {"mlp_bias": ()},
     "phi3small": {"attention_bias": ()},
     "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},

@@ -613,8 +613,6 @@ class _Model:
         embeds = encoder and not (row and row.get("diffusion"))
         if row is None and encoder:
             raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
-        if self.values.get(f"{self.name}.swin_norm"):
-            raise _Unclear(f"{self.name}.swin_norm: norms after the sums are not understood")
         known = ("a.", "v.") if row is not None else ("enc.", "dec.", "a.", "v.")
         if any(name.startswith(known) for name in self.shapes):
             raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
@@ -950,6 +948,8 @@ class _Model:
         factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
         if factors is not None and factors != row.get("rope_factors"):
             found["rope_factors"] = factors
+        if self.values.get("chameleon.swin_norm") is True:
+            found["also"] = ("norms_after",)
         up, down = (self.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
         if self.name in _GATE_VARIES and up is not None and down is not None:
             gate = "split" if self.has(0, "ffn_gate.weight") else "fused" if up[-1] == 2 * down[0] else "none"

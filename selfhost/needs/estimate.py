@@ -123,7 +123,7 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
 
 
 def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
-    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and its side; 0 where that is not known."""
+    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and its side; 0 where it has none."""
     if workload.format != "gguf" or takes_text_alone(spec, runtime):
         return 0, 0
     encoder = _encoder(spec, architectures)

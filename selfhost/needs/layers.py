@@ -39,8 +39,7 @@ class Style(Record):
     `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
     `plain_index`: what an indexer compares is not rotated in blocks. `normed_residual`: what is added to is what the norm gave,
     scaled. `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits,
-    those of images, are hidden in a copy of all. `skip`: the embeddings are added to what each layer
-    gives.
+    those of images, are hidden in a copy of all. `skip`: the embeddings are added to what each layer gives.
     """
 
     centred: bool = False
@@ -123,6 +122,8 @@ class Builder:
         stored: tuple[str, str],
     ) -> None:
         """`stored`: of keys and values in the cache, "quantized", "32 bits", or "16 bits"."""
+        if row.norms_after:
+            row = row.replace(norms=("post_attention_norm", "post_ffw_norm"))
         self.model, self.row, self.style = model, row, style
         self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
         self.width = model.embedding_length
@@ -382,7 +383,10 @@ class Builder:
             if heads is None or state is None:
                 pair = (residual, attended) if style.residual_first else (attended, residual)
                 residual = record.over((width, side), *pair)
-            read = residual if after_attention and "ffn_norm" not in norms else self.norm(residual, width, side)
+            # llama.cpp's Chameleon with norms after: the feed-forward reads what attention gives, not the sum
+            read = attended if self.row.norms_after else residual
+            if not after_attention or "ffn_norm" in norms:
+                read = self.norm(residual, width, side)
         assert wide is not None
         if not wide.beside_dense:
             made = self.feed_forward(wide, read, side, scores)

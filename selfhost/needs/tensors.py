@@ -24,6 +24,7 @@ class ArchitectureRow(Record):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
+    norms_after: bool = False
     first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
@@ -82,7 +83,8 @@ class ArchitectureRow(Record):
     pooling: str = "mean"
     diffusion: bool = False
     stops_with_flash: bool = False
-    mtp_vocabulary: bool = False
+    mtp_like: tuple[str, ...] = ()
+    mtp_vocabulary: tuple[str, ...] = ()
     mtp_in_gguf: bool | None = None
     mtp_loaded: tuple[str, ...] = ()
     mtp_cached: bool = False
@@ -607,7 +609,7 @@ class _Builder:
                 self.add(f"blk.*.vis_{name}", *shape, layers=layers)
 
     def multi_token_prediction(self, blocks: int) -> None:
-        """Blocks shaped like the last layer, with one matrix that joins the hidden state and the next token."""
+        """Blocks shaped like the last layer, or the last of some kind, with one matrix that joins the hidden state and the next token."""
         model, width = self.architecture, self.width
         layers = tuple(range(model.layers, model.layers + blocks))
         # where layers attend or feed forward, the block does both and has a second norm
@@ -615,15 +617,15 @@ class _Builder:
         for name in norms:
             self.add(f"blk.*.{name}", width, layers=layers, bias=self.row.norm_bias)
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
-        self.attention(max(model.attention, key=lambda group: group.layers[-1] if group.layers else -1), layers)
-        self.feed_forward(max(model.feed_forward, key=lambda group: group.layers[-1] if group.layers else -1), layers)
+        attention = [group for group in model.attention if "window" not in self.row.mtp_like or group.window_tokens is not None]
+        feed_forward = [group for group in model.feed_forward if "dense" not in self.row.mtp_like or not group.experts]
+        self.attention(max(attention or model.attention, key=lambda group: group.layers[-1] if group.layers else -1), layers)
+        self.feed_forward(max(feed_forward or model.feed_forward, key=lambda group: group.layers[-1] if group.layers else -1), layers)
         self.add("blk.*.nextn.eh_proj", 2 * width, width, layers=layers)
         for name in ("enorm", "hnorm", "shared_head_norm"):
             self.add(f"blk.*.nextn.{name}", width, layers=layers)
-        if self.row.mtp_vocabulary:
-            vocabulary = model.vocabulary_gguf or model.vocabulary or 0
-            self.add("blk.*.nextn.embed_tokens", width, vocabulary, layers=layers)
-            self.add("blk.*.nextn.shared_head_head", width, vocabulary, layers=layers)
+        for name in self.row.mtp_vocabulary:
+            self.add(f"blk.*.nextn.{name}", width, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
 
     def audio_encoder(self) -> None:
         audio = self.architecture.audio
