@@ -124,9 +124,9 @@ def test_an_encoder_that_was_not_measured_has_a_range() -> None:
 
 
 def test_a_measured_encoder_is_found_by_its_type() -> None:
-    """LFM2.5-VL, one tile of 512 × 512, as llama.cpp 0c1e570 logs it (30.31 MiB)."""
+    """LFM2.5-VL, one tile of 512 × 512, as llama.cpp 0c1e570 logs it (30.31 MiB); its work buffer takes up to a fifth of that."""
     found = projector_compute("LiquidAI/LFM2.5-VL-1.6B")
-    assert (found.how, found.low_bytes, found.bytes, found.high_bytes) == ("measured", 0, 31_784_960, 31_784_960)
+    assert (found.how, found.low_bytes, found.bytes, found.high_bytes) == ("measured", 0, 31_784_960, 31_784_960 * 6 // 5)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
 from selfhost.machine import Accelerator, Machine
+from selfhost.needs.cache import known_in_llamacpp_alone
 from selfhost.needs.finetune import adapters, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
@@ -49,8 +50,19 @@ def trainable() -> tuple[ModelSpec, ...]:
     return tuple(
         spec
         for spec in shelf().specs()
-        if spec.architecture is not None and spec.modality in ("text", "vision", "embedding") and row_of(spec.architecture, rows())
+        if spec.architecture is not None
+        and spec.modality in ("text", "vision", "embedding")
+        and (row := row_of(spec.architecture, rows()))
+        and known_in_llamacpp_alone(spec.architecture, row) is None
     )
+
+
+def test_what_llamacpp_alone_is_known_to_keep_is_not_trained_by_guess() -> None:
+    """DeepSeek V4's compressed attention: what training takes is unknown with its reason, and the files are known all the same."""
+    answer = ask(shelf().spec("deepseek-v4-flash"))
+    assert answer.memory is None
+    assert any("deepseek4" in entry.reason for entry in answer.unknown if entry.fact == "memory")
+    assert answer.download_bytes
 
 
 def llama(layers: int, hidden: int, inner: int, heads: int, key: int, vocabulary: int = 32_000, **more: Any) -> ModelSpec:
