@@ -17,11 +17,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import test_catalogue_truth as catalogue
+import test_modelfiles as headers
 import test_needs_truth as truth
 import test_runtimes_truth as others
 import test_torch_memory as torch
@@ -29,9 +31,11 @@ import test_torch_memory as torch
 from selfhost import needs
 from selfhost.catalogue import Catalogue
 from selfhost.modelfiles.encoders import encoders_of
+from selfhost.modelfiles import read_local
 from selfhost.needs import graphs, llamacpp, weights_bytes
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
+from selfhost.needs.tensors import row_of
 from selfhost.spec import ModelSpec
 from selfhost.workload import Workload
 
@@ -48,7 +52,7 @@ def main() -> int:
         _print_widths(options.widths)
         return 0
     found: dict[tuple[str, str], list[float]] = {}
-    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published(), *_projectors(), *_of_the_catalogue()):
+    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published(), *_projectors(), *_of_the_catalogue(), *_of_headers()):
         found.setdefault((quantity, ""), []).append(error)
         if options.by_model:
             found.setdefault((quantity, architecture), []).append(error)
@@ -238,6 +242,24 @@ def _of_the_catalogue() -> Iterator[Error]:
     for load in found["loads"]:
         predicted, peak = catalogue.peak_of(load)
         yield "catalogue: peak resident memory", catalogue.model(load["model"])[0].row, _off(predicted.total_bytes, peak)
+
+
+def _of_headers() -> Iterator[Error]:
+    """A model of each of the other architectures of llama.cpp, known from the header of its GGUF file alone."""
+    with TemporaryDirectory() as folder:
+        for name, model in headers.measured().items():
+            made = read_local(headers.make(Path(folder), name), headers.ROWS).spec.architecture
+            row = row_of(made, headers.ROWS) if made is not None else None
+            assert made is not None
+            assert row is not None
+            for case in model["cases"] if "columns" in model else ():
+                room, keys, values, flash, rows = headers.asked(case)
+                yield "headers: cache and state", row.name, _off(sum(headers.kept(made, row, case)), case["context_bytes"])
+                buffer = graphs.exact_compute_bytes(made, row, room, rows, flash, keys, values)
+                closed = buffer is None
+                buffer = llamacpp.compute(made, row, room, rows, flash, keys).bytes if buffer is None else buffer
+                quantity = "headers: compute buffer" + (", closed form" if closed else "")
+                yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 
 if __name__ == "__main__":
