@@ -30,8 +30,8 @@ import test_torch_memory as torch
 
 from selfhost import needs
 from selfhost.catalogue import Catalogue
-from selfhost.modelfiles.encoders import encoders_of
 from selfhost.modelfiles import read_local
+from selfhost.modelfiles.encoders import encoders_of
 from selfhost.needs import graphs, llamacpp, weights_bytes
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
