@@ -484,6 +484,9 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
     memory = judged.needs.memory if judged.needs is not None else needs.memory
+    # of a file that somebody has, nobody asks here whether it was published
+    asked = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
+    open_ends = any(finding.outcome is Outcome.UNKNOWN for finding in asked)
     return Size(
         quantization=quantization,
         family=question.workload.format or "",
@@ -492,7 +495,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         how=needs.download_how.value if needs.download_how else "assumed",
         source=needs.download_source or "",
         memory_bytes=memory.high_bytes if memory else None,
-        fits=True if judged.fits else False if judged.failed else None,
+        fits=False if judged.failed else None if open_ends else True,
         quality=quality_of(quantization, catalogue, question.spec.architecture),
     )
 

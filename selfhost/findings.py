@@ -662,6 +662,13 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
 
     if low is None or high is None:
         why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
+        alone = machine.accelerators is not None and all(card.unified for card in machine.accelerators)
+        known, most = sum(term.low_bytes for term in needs.known_terms), min((x for x in (total, limit) if x is not None), default=None)
+        if alone and most is not None and known > most and why is not None:
+            told = (
+                f"It takes more than the {units.binary(most)} that {_giver(machine, basis)} has; how much more is not known: {why.reason}."
+            )
+            return found(Outcome.FAIL, "memory-too-small", most, lambda: told, "a smaller quantization or a smaller model needs less")
         unsaid = f"What the model takes is not known: {why.reason if why else 'the spec states too little'}."
         remedy = why.remedy if why else "state it in [needs] of a spec"
         return found(Outcome.UNKNOWN, "memory-need-not-known", ceiling, lambda: unsaid, remedy)

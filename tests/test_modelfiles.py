@@ -991,6 +991,56 @@ def test_a_value_that_no_model_has_is_told_as_it_stands(changes: dict[str, objec
     assert why in spec.unknown["architecture"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"tie_word_embeddings": "yes"}, 'tie_word_embeddings is "yes", neither true nor false'),
+        ({"quantization_config": "int4"}, "quantization_config is no object"),
+    ],
+)
+def test_a_value_of_another_kind_is_not_taken_for_none(changes: dict[str, object], why: str, tmp_path: Path) -> None:
+    """What a file says where it cannot be read is told; the size is then unknown, and not that of a file without the key."""
+    verdict = check(config(tmp_path, **changes), Workload(runtime="transformers"), machine=WITHOUT_GPU)
+    memory = verdict.finding("memory")
+    assert memory is not None
+    assert memory.outcome == "unknown"
+    assert why in memory.reason
+
+
+def test_latent_attention_without_its_rank_is_not_taken_for_plain_attention(tmp_path: Path) -> None:
+    """DeepSeek-V2-Lite with `kv_lora_rank` null: its class has no other attention, so nothing of its cache follows."""
+    published = json.loads((HEADERS / "configs" / "deepseek-ai--DeepSeek-V2-Lite.json").read_text(encoding="utf-8"))
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(published | {"kv_lora_rank": None}), encoding="utf-8")
+    spec = read_local(file, ROWS).spec
+    assert spec.architecture is None
+    assert "kv_lora_rank is null" in spec.unknown["architecture"]
+
+
+def test_layers_share_a_cache_only_where_their_class_does(tmp_path: Path) -> None:
+    """`num_kv_shared_layers` is a key of Gemma; the class of Mistral leaves it alone, and each of its layers keeps a cache."""
+    made = read_local(config(tmp_path, num_kv_shared_layers=8), ROWS).spec.architecture
+    assert made is not None
+    assert sum(group.layers for group in cache_groups(made, row_of(made, ROWS))) == 32
+
+
+def test_what_is_known_alone_may_be_too_much(tmp_path: Path) -> None:
+    """A text part of hundreds of billions of parameters beside an encoder that nobody knows: too much for 24 GiB, however large that
+    is; where a GPU may hold it, it stays unknown."""
+    text = {"hidden_size": 4096, "num_hidden_layers": 400, "num_attention_heads": 32, "intermediate_size": 28672, "vocab_size": 32768}
+    path = config(tmp_path, **text, num_key_value_heads=8, model_type="mistral", vision_config={"model_type": "brand_new"})
+    small = WITHOUT_GPU.replace(memory_total_bytes=24 * 2**30, memory_limit_bytes=24 * 2**30, memory_available_bytes=23 * 2**30)
+    verdicts = [check(path, Workload(runtime="llama.cpp"), machine=machine) for machine in (small, WITHOUT_GPU)]
+    found = [verdict.finding("memory") for verdict in verdicts]
+    assert [finding.outcome for finding in found if finding is not None] == ["fail", "unknown"]
+    assert found[0] is not None
+    assert "how much more is not known" in found[0].reason
+    card = Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=10**12, memory_free_bytes=10**12, unified=False)
+    beside = check(path, Workload(runtime="llama.cpp"), machine=small.replace(accelerators=(card,))).finding("memory")
+    assert beside is not None
+    assert beside.outcome == "unknown"
+
+
 @pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
 def test_a_key_that_changes_the_cache_alone_leaves_the_weights(changes: dict[str, object], tmp_path: Path) -> None:
     """Mistral 7B v0.3: 7,248,023,552 parameters in 16 bits, whatever each layer keeps; what it keeps is unknown, with the key."""

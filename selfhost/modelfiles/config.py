@@ -571,7 +571,7 @@ class _Config:
             # no encoder has an output matrix
             tied = False
         context = self.context()
-        shared = self.number("num_kv_shared_layers") or 0
+        shared = (self.number("num_kv_shared_layers") or 0) if self.reads("num_kv_shared_layers") else 0
         if shared >= layers:
             raise _Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
         vocabulary = self.positive("padded_vocab_size", "vocab_size", "embedding_size")
@@ -615,7 +615,9 @@ class _Config:
         if vocabulary is None and incomplete is None:
             incomplete = "vocab_size is missing"
         if tied is None and incomplete is None and not self.headless():
-            incomplete = f"tie_word_embeddings is missing, and the default of {self.kind or 'this model type'} is not known"
+            value = self.get("tie_word_embeddings")
+            default = f"is missing, and the default of {self.kind or 'this model type'} is not known"
+            incomplete = f"tie_word_embeddings {default if value is None else f'is {_short(value)}, neither true nor false'}"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
         if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
             incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
@@ -882,6 +884,8 @@ class _Config:
         if kind == "compressed":
             return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
+        if latent is None and self.known.get("defaults", {}).get("kv_lora_rank"):
+            raise _Unclear("kv_lora_rank is null, and its class has no attention without it")
         near = self.number("swa_kv_lora_rank") if kind == "sliding" else None
         if (near or (latent and kind == "full")) and self.text.get("use_mla") is not False:
             return self.latent(number, near or latent or 0, heads, "swa_" if near else "")
@@ -1481,7 +1485,10 @@ class _Config:
             if bits in (2, 3, 4, 5, 6, 8):
                 self.unknown["architecture.matrix_dtype"] = f"config.json describes MLX's {bits}bit weights, and not those before them"
                 return Stored(name=f"{bits}bit", format="mlx")
-        if not isinstance(found, dict):
+        if found and not isinstance(found, dict):
+            self.unknown["architecture.matrix_dtype"] = "quantization_config is no object, so the size of the weights is not known"
+            return Stored(name=None)
+        if not found:
             return Stored(name=self.dtype(), quantized=False)
         stored = stored_by(found)
         if self.get("expert_dtype") == "fp4" and stored.matrices:

@@ -98,8 +98,8 @@ def needs_of(
 
 def _with_the_rest(entry: Unread, known: tuple[Term, ...]) -> Unread:
     """Why the memory is not known, and what is known of it."""
-    most = units.binary(sum(term.high_bytes for term in known))
-    return entry.replace(reason=f"{entry.reason}; what is known of it takes up to {most}") if known else entry
+    least = units.binary(sum(term.low_bytes for term in known))
+    return entry.replace(reason=f"{entry.reason}; what is known of it takes {least} at the least") if known else entry
 
 
 def at_context(known: Needs, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> Needs | None:
