@@ -10,11 +10,11 @@ from functools import lru_cache
 
 from ..spec import Architecture
 from .allocator import Peak, Program
-from .banking import Banking
+from .kimi_k3 import KimiK3
 from .layers import Alternating, Builder, Streams, Style, window_kept
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
-from .rwkv import Shifting
-from .speech import Speaking
+from .qwen3_tts import Qwen3TTS
+from .rwkv import Rwkv
 from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
@@ -178,8 +178,8 @@ _STYLES = {
 }
 
 _BUILDERS = {
-    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": Banking, "rwkv6": Shifting, "rwkv7": Shifting, "rwkv6qwen2": Shifting,
-    "arwkv7": Shifting, "qwen3tts": Speaking,
+    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": KimiK3, "rwkv6": Rwkv, "rwkv7": Rwkv, "rwkv6qwen2": Rwkv,
+    "arwkv7": Rwkv, "qwen3tts": Qwen3TTS,
 }  # fmt: skip
 
 # attention, recurrence or a feed-forward: each is a layer of its own

@@ -7,7 +7,7 @@ from .allocator import LOGITS_ROWS, Section, Tensor
 from .layers import Builder, Layer
 
 
-class Shifting(Builder):
+class Rwkv(Builder):
     """Each token is mixed with the one before it. RWKV 6 and 7, and Qwen 2.5 with their recurrence instead of attention."""
 
     def stage(self, layer: int) -> tuple[object, ...]:
@@ -116,16 +116,15 @@ class Shifting(Builder):
         number = 6 if gated else 5
         mixed = (self.width, tokens, number)
         change = record.result(mixed, record.over(sides, before, normed))
-        one = [record.view(record.over(mixed, record.over(mixed, change), normed), strided=True) for _ in range(1)]
-        one *= number
-        queries, fading = record.result(sides, one[0]), self.narrow(decay, one[1])
-        keys, values = record.result(sides, one[2]), record.result(sides, one[3])
+        one = record.view(record.over(mixed, record.over(mixed, change), normed), strided=True)
+        queries, fading = record.result(sides, one), self.narrow(decay, one)
+        keys, values = record.result(sides, one), record.result(sides, one)
         if self.first:
             self.bank = values
         elif self.bank is not None:
-            share = record.over(sides, record.over(sides, self.bank, values), self.narrow(first, one[3]))
+            share = record.over(sides, record.over(sides, self.bank, values), self.narrow(first, one))
             values = record.over(sides, values, share)
-        rates = self.narrow(rate, one[4])
+        rates = self.narrow(rate, one)
         turned = record.result(sides, record.view(record.over(sides, keys)))
         scaled = record.over(sides, keys)
         keys = record.over(sides, keys, record.over(sides, record.over(sides, rates, scaled), scaled))
@@ -136,5 +135,5 @@ class Shifting(Builder):
         bonus = record.result((heads, tokens), record.over(sides, keys, queries))
         made = record.over(sides, made, record.view(record.over(sides, values, bonus)))
         if gated:
-            made = record.over(sides, made, self.narrow(gated, one[5]))
+            made = record.over(sides, made, self.narrow(gated, one))
         return record.result(sides, made)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..spec import Attention, Recurrent
 
 
-class Speaking(Builder):
+class Qwen3TTS(Builder):
     """The output matrix gives logits of the codes of speech; those of text are filled in, as early as the last layer allows."""
 
     ending = False

@@ -6,7 +6,7 @@ from .allocator import LOGITS_ROWS, Section, Tensor
 from .layers import Builder, Layer
 
 
-class Banking(Builder):
+class KimiK3(Builder):
     """Every so many layers the residual is kept and begun anew, and what a layer reads is a mixture of those kept and its own."""
 
     kept = 0
