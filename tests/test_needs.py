@@ -703,6 +703,17 @@ def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
     assert whole["float32"] == pytest.approx(4 * 124_439_808, rel=0.01)
 
 
+def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
+    """gpt-oss 20B uses 4 of 32 experts: 24 layers × 4 × 3 matrices of 2,880 × 2,880 in blocks of 32 that take 17 bytes, in any program."""
+    spec, experts = catalogue().spec("gpt-oss-20b"), 24 * 4 * 3 * 2880 * 2880 // 32 * 17
+    read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "mxfp4", rows())
+    assert read["mxfp4"] == experts
+    assert needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4", rows())["MXFP4"] == experts
+    # all else in 16 bits, less the token table of 201,088 × 2,880
+    total, stored = spec.parameters.total or 0, experts * 8 // 17 * 32
+    assert read["bfloat16"] == pytest.approx(2 * (total - stored - 201_088 * 2880), rel=0.001)
+
+
 def test_an_encoder_of_unknown_size_is_in_no_total() -> None:
     """A config.json of a model type with code of its own: fine-tuning and MLX files, which hold its encoder, are unknown and say so."""
     local = read_local(str(CONFIGS / "deepseek-ai--deepseek-vl2-tiny.json"), rows())

@@ -884,7 +884,7 @@ class _Config:
         if kind == "compressed":
             return self.compressed(number, heads)
         latent = self.number("kv_lora_rank")
-        if latent is None and self.known.get("defaults", {}).get("kv_lora_rank"):
+        if latent is None and self.known.get("defaults", {}).get("kv_lora_rank") and self.text.get("use_mla") is not False:
             raise _Unclear("kv_lora_rank is null, and its class has no attention without it")
         near = self.number("swa_kv_lora_rank") if kind == "sliding" else None
         if (near or (latent and kind == "full")) and self.text.get("use_mla") is not False:

@@ -412,5 +412,17 @@ def decode_bytes(
         inside = active - (architecture.vocabulary or 0) * architecture.embedding_length
         active += max(0, inside) * (architecture.layers - architecture.stored_layers) // architecture.stored_layers
     read = max(0, (sized.bytes - _unneeded(subject, sized, format, quantization)) * active // parameters.total)
+    row, experts = subject.row, architecture.expert_dtype if architecture is not None else None
+    if architecture is not None and row is not None and experts is not None and quantization == name_of(architecture):
+        if runtime is not None and runtime.id == "transformers":
+            # which widens them on a CPU and not on a GPU: what is read is not known before it is placed
+            return {}
+        # experts alone are narrow: a token reads those it uses, and all that lies beside them
+        sparse = next((group for group in architecture.feed_forward if group.experts), None)
+        share = (sparse.used or 1) / (sparse.experts or 1) if sparse is not None else 1.0
+        plain = architecture.dtype or "bfloat16"
+        table = 0 if architecture.tied_embeddings else (architecture.vocabulary or 0) * architecture.embedding_length * DTYPES[plain] / 8
+        sizes = stored_types(architecture, row).items()
+        return {type: int(part * share if type == experts else part - table * (type == plain)) for type, part in sizes}
     stored, loaded = loaded_type(runtime, architecture, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}

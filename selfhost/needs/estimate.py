@@ -268,7 +268,8 @@ def decode_bytes_by_type(
     All but an untied token table, and of routed experts the share that is used.
     """
     subject = _subject(spec, architectures)
-    quantization = canonical_gguf(quantization) or quantization
+    if format == "gguf":
+        quantization = canonical_gguf(quantization) or quantization
     architecture, row = subject.architecture, subject.row
     if architecture is None:
         sized = weights_bytes(spec, format, quantization, architectures)
