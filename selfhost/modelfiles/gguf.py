@@ -461,7 +461,7 @@ class _Model:
     def needed(self, key: str) -> int:
         value = self.number(key)
         if not value:
-            raise _Unclear(f"the header has no {self.name}.{key}")
+            raise _Unclear(f"the header has no {self.name}.{key}" if value is None else f"{self.name}.{key} is 0")
         return value
 
     def required(self, key: str) -> int:
