@@ -594,6 +594,15 @@ def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> No
     assert "attn_k" in spec.unknown["architecture"]
 
 
+@pytest.mark.parametrize("name", ["mistral-7b-v0.3", "qwen-7b", "falcon-h1-0.5b-instruct"])
+def test_a_feed_forward_of_another_length_than_its_header_says_is_refused(name: str, tmp_path: Path) -> None:
+    """As llama.cpp refuses a tensor of another shape than it made; it makes that of the first Qwen half as long as the header says."""
+    model = measured()[name]
+    key = f"{model['architecture']}.feed_forward_length"
+    assert read_local(make(tmp_path, name), ROWS).spec.architecture is not None
+    assert "ffn_down.weight is" in problem(write(tmp_path / "x.gguf", *gguf(metadata("x", model) | {key: 96}, placed(model))))
+
+
 def test_old_deepseek_files_cache_every_head(tmp_path: Path) -> None:
     """Files without the _mla keys (before April 2025) have no latent cache: llama.cpp unpacks keys and values of all heads."""
     model = measured()["deepseek-v2-lite"]

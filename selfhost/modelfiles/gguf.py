@@ -564,6 +564,17 @@ class _Model:
                     f"it has no tensor blk.{layer}.ffn_down.weight, and its header gives that block a length of {lengths[layer]:,}"
                 )
 
+    def refuse_other_lengths(self) -> None:
+        """llama.cpp makes the matrices of a dense feed-forward as long as the header says, those of the first Qwen half of that."""
+        lengths = self.per_layer("feed_forward_length", self.layers) or [0] * self.layers
+        for layer, length in enumerate(lengths):
+            stored = self.shapes.get(f"blk.{layer}.ffn_down.weight")
+            if not length or stored is None or self.has(layer, "ffn_down_exps.weight"):
+                continue
+            wanted = length // 2 if self.name == "qwen" else length
+            if stored[0] != wanted:
+                self.damaged(f"its tensor blk.{layer}.ffn_down.weight is {stored[0]:,} wide, and its header makes it {wanted:,}")
+
     def refuse_other_experts(self) -> None:
         """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
         experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
@@ -621,6 +632,7 @@ class _Model:
             raise _Unclear(f'the tensor "{clean(strange.name)}" is of {strange.type}, which no llama.cpp up to 2026 loads')
         self.refuse_missing_blocks(blocks)
         self.refuse_other_experts()
+        self.refuse_other_lengths()
         state = self.recurrent()
         if row is not None:
             self.refuse_missing_parts(state)
