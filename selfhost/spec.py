@@ -105,7 +105,7 @@ _LICENSE_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 COMPANIONS = ("draft", "mtp", "adapter")
 ASKED_OF_RUNTIME = ("context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "whole_batch", *COMPANIONS)
 _INDEXER_KEYS = ("indexer_heads", "indexer_length")
-_COMPRESSED_KEYS = ("compression", "output_groups", "output_latent_length")
+_COMPRESSED_KEYS = ("compression", "indexer_rows", "output_groups", "output_latent_length")
 _AUDIO_KEYS = ("layers", "heads", "embedding_length", "feed_forward_length", "positions", "mel_bins")
 # what each kind must state; a kind's other keys are in `_recurrent`
 _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -183,6 +183,7 @@ class Attention(Record):
     rope_length: int | None = None
     indexer_heads: int | None = None
     indexer_length: int | None = None
+    indexer_rows: int | None = None
     query_key_norm: str | None = None
     compression: int | None = None
     output_groups: int | None = None
@@ -1114,6 +1115,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
     rope_length = line.integer("rope_length", required=kind == "latent" or "latent_length" in line, minimum=1)
     indexer_heads = line.integer("indexer_heads", required="indexer_length" in line, minimum=1)
     indexer_length = line.integer("indexer_length", required="indexer_heads" in line, minimum=1)
+    indexer_rows = line.integer("indexer_rows", required=kind == "compressed" and "indexer_heads" in line, minimum=1)
     compression = line.integer("compression", minimum=1)
     output_groups = line.integer("output_groups", required=kind == "compressed", minimum=1)
     output_latent_length = line.integer("output_latent_length", required=kind == "compressed", minimum=1)
@@ -1148,6 +1150,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
         rope_length=rope_length,
         indexer_heads=indexer_heads,
         indexer_length=indexer_length,
+        indexer_rows=indexer_rows,
         query_key_norm=query_key_norm,
         compression=compression,
         output_groups=output_groups,

@@ -959,6 +959,7 @@ class _Config:
             # only of the rows of a few tokens there are so many that some are chosen
             indexer_heads=indexer[0] if ratio == 4 else None,
             indexer_length=indexer[1] if ratio == 4 else None,
+            indexer_rows=self.needed("index_topk") if ratio == 4 else None,
             compression=ratio or None,
             output_groups=self.needed("o_groups"),
             output_latent_length=self.needed("o_lora_rank"),

@@ -873,6 +873,7 @@ class _Model:
             query_latent_length=self.needed("attention.q_lora_rank"),
             indexer_heads=indexer_heads,
             indexer_length=indexer_length,
+            indexer_rows=self.needed("attention.indexer.top_k") if indexer_heads else None,
             compression=ratio or None,
             output_groups=self.needed("attention.output_group_count"),
             output_latent_length=self.needed("attention.output_lora_rank"),

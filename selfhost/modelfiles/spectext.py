@@ -18,8 +18,8 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 _Group = Attention | Recurrent | FeedForward
 _SOMETIMES = (
-    "latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length", "compression", "output_groups",
-    "output_latent_length",
+    "latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length", "indexer_rows", "compression",
+    "output_groups", "output_latent_length",
 )  # fmt: skip
 
 

@@ -23,8 +23,6 @@ MICRO_BATCH_TOKENS = 512
 _CELL_STEP = 256
 # whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
 INDEXER_VALUES = frozenset({"minimax-m3"})
-# rows that a token of DeepSeek V4 looks at: index_topk of its config.json
-_CHOSEN_ROWS = 512
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
 _WINDOWED = frozenset({
     "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa",
@@ -230,7 +228,7 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
     indexed = [every for every, group in kinds.items() if every and group.indexer_heads]
     masked = near + sum(rows.values()) + sum(rows[every] for every in indexed)
     # every layer with an indexer has zeros for the rows it may choose, as wide as a mask
-    zeros = sum(min(rows[every], _CHOSEN_ROWS) * len(kinds[every].layers) for every in indexed)
+    zeros = sum(min(rows[every], kinds[every].indexer_rows or 0) * len(kinds[every].layers) for every in indexed)
     joined, key = near + max(rows.values(), default=0), max(group.key_length for group in architecture.attention)
     scores = 0 if flash else joined * max(group.heads for group in architecture.attention)
     # what is read is 16 bits wide, so rows of 32 are copied twice; the queries of quantized rows are rotated
