@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -603,11 +604,13 @@ def _runtime(
     outputs, told = _outputs(subject, architecture, row, room, vocabulary)
     # each sequence has a list of its own (slot.prompt.checkpoints)
     copied = _copies(subject, architecture, row, runtime, asked)
-    copies = sum(map(sum, copied))
-    most = len(copied) * runtime.context_checkpoints * _checkpoint(subject, architecture, row, asked, room.full)
+    copies, busy = _total(copied), sum(copied.values())
+    most = busy * runtime.context_checkpoints * _checkpoint(subject, architecture, row, asked, room.full)
     low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + copies
     high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch + outputs + most
     middle = (low_bytes + high_bytes) // 2
+    short = llamacpp.MICRO_BATCH_TOKENS
+    one_short = _total(_copies(subject, architecture, row, runtime, asked.replace(used_tokens=(short,))))
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
     known, counted = program + vocabulary * middle, scratch + outputs + copies
     size = known + counted
@@ -616,20 +619,15 @@ def _runtime(
         line += f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch"
     line += told
     if most:
-        alike = dict.fromkeys(copied)
-        line += "".join(f" + {copied.count(one)} × ({' + '.join(f'{size:,}' for size in one)})" for one in alike)
-        short = asked.replace(used_tokens=(llamacpp.MICRO_BATCH_TOKENS,) * len(copied))
-        less = copies - sum(map(sum, _copies(subject, architecture, row, runtime, short)))
-        line += f" bytes copied to go back to of one prompt that fills a context; {less:,} less of one of {short.used_tokens[0]:,} tokens, "
+        line += "".join(f" + {times} × ({' + '.join(f'{size:,}' for size in sizes)})" for sizes, times in copied.items())
+        less = copies - busy * one_short
+        line += f" bytes copied to go back to of one prompt that fills a context; {less:,} less of one of {short:,} tokens, "
         line += f"up to {most // runtime.context_checkpoints * runtime.kept_checkpoints - copies:,} more as conversations go on"
     how = How.ASSUMED if runtime.overhead_how != "measured" else How.MEASURED if counted <= known else How.COMPUTED
     source = runtime.overhead_source or runtime.name
     if most:
         source += f"; copies of the context: {runtime.sources.get('context_checkpoints', runtime.name)}"
-    least = min(
-        copies, sum(map(sum, _copies(subject, architecture, row, runtime, asked.replace(used_tokens=(llamacpp.MICRO_BATCH_TOKENS,)))))
-    )
-    return term("runtime", size, how, source, line, low=low, high=high), low - copies + least
+    return term("runtime", size, how, source, line, low=low, high=high), low - copies + min(copies, one_short)
 
 
 def _outputs(subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, vocabulary: int) -> tuple[int, str]:
@@ -661,8 +659,8 @@ def more_in_conversation(subject: Subject, runtime: RuntimeSpec, asked: Asked) -
 
 def _copies(
     subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
-) -> tuple[tuple[int, ...], ...]:
-    """Bytes of each copy that a server keeps of one prompt, to go back to, by sequence in use.
+) -> dict[tuple[int, ...], int]:
+    """Bytes of each copy that a server keeps of one prompt, to go back to, and of how many of the sequences in use.
 
     Made where the last message of the user starts, a few tokens in, and `_BEFORE_THE_END` (tools/server/server-context.cpp).
     """
@@ -673,8 +671,17 @@ def _copies(
         places = [0, *ends] if runtime.context_checkpoints > len(_BEFORE_THE_END) else ends
         return tuple(size for place in places if (size := _checkpoint(subject, architecture, row, asked, place)))
 
-    used = asked.used_tokens or (asked.context_tokens,) * asked.parallel
-    return tuple(left(tokens) for tokens in used) if runtime.context_checkpoints else ()
+    if not runtime.context_checkpoints:
+        return {}
+    used = Counter(asked.used_tokens) if asked.used_tokens else {asked.context_tokens: asked.parallel}
+    found: Counter[tuple[int, ...]] = Counter()
+    for tokens, sequences in used.items():
+        found[left(tokens)] += sequences
+    return found
+
+
+def _total(copied: dict[tuple[int, ...], int]) -> int:
+    return sum(sum(sizes) * sequences for sizes, sequences in copied.items())
 
 
 def _checkpoint(subject: Subject, architecture: Architecture, row: ArchitectureRow, asked: Asked, tokens: int) -> int:
