@@ -7,6 +7,8 @@ and `check` is a program people start many times.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 TYPE_CHECKING = False  # type checkers take this name as true; at run time `typing` costs more than all else here
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class _RecordType(type):
     _mappings: tuple[str, ...]
     # some values of them make no sense: `_check`
     _is_checked: bool
+    # the values of a record in the order of its fields
+    _values: Callable[[Any], Any]
     # the class that its author wrote, of one for records known in part
     _kind: _RecordType
     # those, by the fields that are known
@@ -72,6 +76,7 @@ class _RecordType(type):
         made = super().__new__(cls, name, bases, body)
         made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
         made._mappings, made._kind, made._in_part = tuple(mappings), made, {}
+        made._values = attrgetter(*fields) if fields else lambda _: ()
         made._is_checked = any("_check" in kind.__dict__ for kind in made.__mro__[:-2])
         return made
 
@@ -167,13 +172,17 @@ class Record(metaclass=_RecordType):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(other)._kind is not type(self)._kind:
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in type(self)._fields)
+        mine, yours = self.__dict__.get("_hash"), other.__dict__.get("_hash")
+        if mine is not None and yours is not None and mine != yours:
+            return False
+        values = type(self)._values
+        return self is other or bool(values(self) == values(other))
 
     def __hash__(self) -> int:
         # records are keys of caches, and large ones take long to hash
         value: int | None = self.__dict__.get("_hash")
         if value is None:
-            value = hash((type(self)._kind, *(getattr(self, name) for name in type(self)._fields)))
+            value = hash((type(self)._kind, type(self)._values(self)))
             self.__dict__["_hash"] = value
         return value
 

@@ -262,6 +262,7 @@ def _covered(model: Architecture) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def exact_compute_bytes(
     model: Architecture,
     row: ArchitectureRow,

@@ -19,9 +19,9 @@ OVERCOMMIT, NODES, PCI = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
-    """/proc/meminfo in bytes; lines without kB are counts. Lines of another shape are left out."""
+    """/proc/meminfo in bytes; lines without kB are counts. Lines of another shape are left out, and a last one that was cut off."""
     found = {}
-    for line in text.splitlines():
+    for line in text[: text.rfind("\n") + 1].splitlines():
         name, colon, rest = line.partition(":")
         words = rest.split()
         if colon and words and words[0].isdecimal() and words[0].isascii() and len(words[0]) <= 15:
@@ -153,6 +153,10 @@ def _lift(name: str, possible: bool) -> str:
     return f"; `ulimit {name[7:9]} unlimited` lifts it" if possible else ""
 
 
+# what every group has under the memory controller but the hierarchy's own top (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c)
+_TOGETHER = ("memory.max", "memory.high", "memory.current", "memory.low", "memory.events", "memory.swap.max", "memory.swap.current")
+
+
 def _version_2(host: Host, chain: Groups, found: Limits) -> None:
     counted = swapped = False
     # the hierarchy's own top has memory.stat and no limits; a container's has all
@@ -167,12 +171,10 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
                 limits.append((number, file))
             elif not host.missing(path):
                 found.why = f"{path} is not a number" if text else host.why(path)
-            elif (
-                limits
-                or host.read_text(f"{folder}/memory.current")
-                or (folder != top and (counted or host.read_text(f"{folder}/memory.stat")))
+            elif not all(host.missing(f"{folder}/{beside}") for beside in _TOGETHER) or (
+                folder != top and (counted or host.read_text(f"{folder}/memory.stat"))
             ):
-                # they exist together: a group without them has no memory controller, nor has one below it
+                # a group without them has no memory controller, nor has one below it
                 found.why = host.why(path)
         counted = counted or bool(limits)
         found.inside = found.inside or (folder == top and bool(limits))
