@@ -186,7 +186,9 @@ def again(spec: ModelSpec) -> ModelSpec:
     document = Document.parse("x.toml", spec_text(spec).encode())
     found = read_model_spec(document, spec.origin)
     assert found is not None, (document.problems, spec_text(spec))
-    return found
+    # a spec is of what is published, and that with its tokenizer
+    assert found.tokenizer is True
+    return found.replace(tokenizer=spec.tokenizer)
 
 
 # ------------------------------------------------------------------ GGUF

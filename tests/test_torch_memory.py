@@ -205,7 +205,8 @@ def answered(run: dict[str, Any]) -> tuple[Needs, dict[str, Term]]:
     tokens = run.get("prompt_tokens") or run["tokens"]
     # in the type of the files, since that is how the models were saved
     workload = Workload(runtime="transformers", format="safetensors", context_tokens=tokens, parallel=run["batch"])
-    answer = needs.needs_of(spec(run["model"]), Catalogue.open().runtime("transformers"), workload, rows())
+    # no tokenizer lay beside the weights
+    answer = needs.needs_of(spec(run["model"]).replace(tokenizer=False), Catalogue.open().runtime("transformers"), workload, rows())
     assert answer.memory is not None
     return answer, {term.name: term for term in answer.memory.terms}
 

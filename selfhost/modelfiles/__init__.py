@@ -29,6 +29,11 @@ _ADAPTER = "adapter_model.safetensors"
 _MAX_ADAPTER_CONFIG_BYTES = 1 << 20
 _INDEX_ENDING = ".safetensors.index.json"
 _UNFINISHED = (".incomplete", ".part", ".crdownload", ".aria2")
+# any of which transformers makes a tokenizer of (AutoTokenizer; VOCAB_FILES_NAMES of its classes)
+_TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
+    "tekken.json", "tiktoken.model",
+)  # fmt: skip
 # what lies beside a model's weights and is none of them
 _NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer", "mmproj")
 
@@ -419,9 +424,11 @@ def _weights(
         unknown["files"] = f"{weights.size:,} bytes, of a type that has no name here: " + ", ".join(sorted(weights.elements))
     else:
         files_known = (PublishedFiles(format=stored.format, source=SIZE_OF + shown(path), bytes={quantization: weights.size}),)
+    folder = os.path.dirname(files[0])
     spec = spec.replace(
         files=files_known,
         unknown=unknown,
+        tokenizer=any(os.path.exists(os.path.join(folder, name)) for name in _TOKENIZERS),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": where, "safety": "format of the files"},
     )

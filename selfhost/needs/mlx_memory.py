@@ -12,6 +12,7 @@ from __future__ import annotations
 from ..spec import Architecture
 from .parts import term, times
 from .records import How, Term
+from .tokenizers import by_mlx
 
 PROMPT_STEP = 2048
 """Tokens of a prompt that are read at once: prefill_step_size of mlx_lm/generate.py 0.32.2."""
@@ -33,12 +34,6 @@ _SCAN_STEP, _SCANNED = 256, (6, 12, 17)
 # else a token takes, and no peak of a Mac is known
 _STATES = (1, 2, 4)
 _SOURCE = "Metal peaks that others printed, tests/truth/mlx.json; mlx 0.29 to 0.32"
-# bytes of a loaded tokenizer for each token, measured of nine published ones (tests/truth/mlx.json, tokenizers): least, likely, most. Where
-# every token was made by one merge, of GPT-2, StarCoder, Falcon, DeepSeek, Qwen2 and Command R, 1,083 to 1,278; where merges are all
-# pairs that make a token, two each, of Llama 2 and 3 and Gemma, 1,601 to 1,734
-_ONE_MERGE, _TWO_MERGES, _MERGES_UNKNOWN = (1_050, 1_180, 1_300), (1_550, 1_700, 1_800), (1_050, 1_300, 1_800)
-# vocabularies of Llama 2 and 3, and of GPT-2, GPT-NeoX and StarCoder, with what took them over
-_OF_LLAMA, _OF_GPT2 = (range(32_000, 32_769), range(128_256, 128_257)), range(49_152, 51_201)
 
 
 def activations(architecture: Architecture, tokens: int, sequences: int, width: int) -> Term:
@@ -89,16 +84,10 @@ def _shares(tokens: int) -> tuple[float, float]:
 
 def program(architecture: Architecture, alone: Term) -> Term:
     """The program with the tokenizer; `alone` without."""
-    tokens = architecture.vocabulary or 0
-    each = _MERGES_UNKNOWN
-    if architecture.row.startswith("gemma") or any(tokens in sizes for sizes in _OF_LLAMA):
-        each = _TWO_MERGES
-    elif architecture.row.startswith("qwen") or tokens in _OF_GPT2:
-        each = _ONE_MERGE
-    least, likely, most = each
-    line = f"{alone.bytes:,} bytes + {tokens:,} tokens × {likely:,} bytes of the tokenizer; {alone.arithmetic}, and {least:,} to {most:,}"
-    ends = {"low": alone.low_bytes + tokens * least, "high": alone.high_bytes + tokens * most}
-    return term("runtime", alone.bytes + tokens * likely, How.ASSUMED, alone.source, line, **ends)
+    words = by_mlx(architecture)
+    line = f"{alone.bytes:,} bytes + {words.arithmetic}; {alone.arithmetic}, and {words.low_bytes:,} to {words.high_bytes:,}"
+    ends = {"low": alone.low_bytes + words.low_bytes, "high": alone.high_bytes + words.high_bytes}
+    return term("runtime", alone.bytes + words.bytes, How.ASSUMED, alone.source, line, **ends)
 
 
 def _scores(architecture: Architecture, tokens: int, sequences: int, width: int) -> tuple[int, int, int]:

@@ -44,8 +44,9 @@ class Term(Record):
     """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal where it is exact.
 
     `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds), kv_cache, recurrent_state, compute,
-    runtime, projector, activations, gradients, optimizer, gathered (of training shared out over devices), adapter,
-    projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction block with `mtp_`.
+    runtime, tokenizer (where runtime has it not), projector, activations, gradients, optimizer, gathered (of training shared out over
+    devices), adapter, projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction block with
+    `mtp_`.
     `arithmetic` is one line that a person can check with a calculator.
     `offload` is None where all of it lies in one place, or shared out evenly.
     `cut`: which shares of it tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and all of
@@ -78,7 +79,7 @@ class Term(Record):
     @property
     def is_program(self) -> bool:
         """The program's own, in RAM wherever the rest lies."""
-        return self.name in ("runtime", "draft_runtime")
+        return self.name in ("runtime", "draft_runtime", "tokenizer")
 
     @property
     def may_be_mapped(self) -> bool:

@@ -22,9 +22,6 @@ _OVERHEAD = (369 * MIB, 350 * MIB, 385 * MIB)
 # what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its lengths, up to 0.8 with what prepares it;
 # nothing in float16), and for how many at most (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
 _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
-# live bytes of a fast tokenizer for each of its tokens: 335 to 426 for byte pairs of 32,000 to 262,000 and for word pieces; 713 for a
-# unigram model of 250,000, as encoders of many languages have. While it is read it takes twice as much, which later blocks take up again
-_TOKENIZER, _UNIGRAM, _UNIGRAM_TOKENS = 360, 720, 100_000
 # resident with sklearn.metrics, which transformers imports where it finds it
 _SKLEARN = 38 * MIB
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
@@ -95,9 +92,6 @@ class Span(Record):
 def overhead(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int) -> Span:
     """Interpreter, code and objects of PyTorch and transformers once it has answered a prompt of `tokens`, those of all sequences.
 
-    A tokenizer is at the high end alone: a program may hand over numbers, as those that were measured did. With one, an encoder with
-    250,000 tokens took 167 MiB more and a chat model with 152,000 80.
-
     Each expert reads another number of tokens, and oneDNN compiles its two products for each number: as many as there are among twice
     the average of an expert, one for each of them, half and double that at the ends.
     """
@@ -111,10 +105,8 @@ def overhead(architecture: Architecture, row: ArchitectureRow, width: int, token
             products = [min(_PRODUCTS, 2 * number) * each for number, each in zip(numbers, _PRODUCT, strict=True)]
             likely, low, high = likely + products[0], low + products[1], high + products[2]
             line += f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of tokens"
-    vocabulary = architecture.vocabulary or 0
-    words = vocabulary * (_UNIGRAM if row.name == "bert" and vocabulary > _UNIGRAM_TOKENS else _TOKENIZER)
-    line += f" without a tokenizer, which takes some {words:,} bytes more; scikit-learn, where it is installed, adds {_SKLEARN:,}"
-    return Span(bytes=likely, low_bytes=low, high_bytes=high + words, arithmetic=line)
+    line += f"; scikit-learn, where it is installed, adds {_SKLEARN:,}"
+    return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
 def with_cache(row: ArchitectureRow) -> ArchitectureRow:
@@ -213,7 +205,7 @@ def prompt_bytes(
     `encodes`: it answers with no token. `eager`: attention that stores its scores was asked for. `padded`: prompts of different
     lengths, so that there is a mask.
     """
-    stored, cached = eager or stores_scores(architecture, row), encodes and not row.encoder
+    stored, cached = eager or stores_scores(architecture, row), encodes and not with_cache(row).encoder
     count = tokens * sequences
     masks = sum(_masks(architecture, row, tokens, sequences, width, stored=stored, padded=padded))
     moments = list(_feed_forwards(architecture, row, count, width))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec
-from . import torch_memory
+from . import tokenizers, torch_memory
 from .cache import cache_groups
 from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
 from .packed import DTYPES
@@ -84,6 +86,9 @@ def terms(
             float8=widened and any(name.startswith("float8") for name in own),
         )
     )
+    if measured and not widened:
+        made = _together(made)
+    made += _tokenizer(subject, architecture, row, made)
     if widened:
         # what is narrow in the mapped files stays resident beside the weights made of it: those pages may go
         plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0) + 2 * (subject.spec.parameters.encoders or 0)
@@ -180,6 +185,34 @@ def _program(
         note += f", and {shares[1]:,} to {shares[2]:,} bytes left"
         size, low, high = size + shares[0], low + shares[1], high + shares[2]
     return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(on_device=overhead(runtime))
+
+
+def _together(made: list[Term]) -> list[Term]:
+    """The terms with ends so near that their sum goes as far as the root of the sum of squares: what is not known of the one has
+    nothing to do with the other, and 85 whole runs lay inside (tests/truth/transformers.json)."""
+    ends = []
+    for far in ([item.bytes - item.low_bytes for item in made], [item.high_bytes - item.bytes for item in made]):
+        whole = sum(far)
+        ends.append([-(-one * isqrt(sum(each * each for each in far)) // whole) if whole else 0 for one in far])
+    return [
+        item.replace(low_bytes=item.bytes - below, high_bytes=item.bytes + above, on_device=item.on_device or item)
+        if below or above else item
+        for item, below, above in zip(made, *ends, strict=True)
+    ]  # fmt: skip
+
+
+def _tokenizer(subject: Subject, architecture: Architecture, row: ArchitectureRow, made: list[Term]) -> list[Term]:
+    """The tokenizer that comes with the model; of a config.json alone at the high end, for a program may hand over numbers."""
+    comes = subject.spec.tokenizer
+    if comes is False or not architecture.vocabulary or architecture.audio is not None:
+        return []
+    (prompt,) = (item for item in made if item.name == "activations")
+    found = tokenizers.by_transformers(architecture, row, prompt.bytes)
+    source = "measured: tokenizers 0.23 beside transformers 5.23.0, tests/truth/tokenizers.json"
+    if comes:
+        return [term("tokenizer", found.bytes, How.MEASURED, source, found.arithmetic, low=found.low_bytes, high=found.high_bytes)]
+    line = f"0 bytes; with a tokenizer, of which a config.json says nothing: {found.arithmetic}"
+    return [term("tokenizer", 0, How.MEASURED, source, line, high=found.high_bytes)]
 
 
 def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:

@@ -1,0 +1,64 @@
+"""What a fast tokenizer takes, as the Python programs load one: tokenizers 0.23 beside mlx-lm 0.32.2 and transformers 5.23.0.
+
+Measured of nine published vocabularies (`tests/truth/mlx.json`, `tokenizers`; `tests/truth/tokenizers.json`).
+"""
+
+from __future__ import annotations
+
+from ..facts import Record
+from ..spec import Architecture
+from .tensors import ArchitectureRow
+
+_MIB = 1 << 20
+# vocabularies of Llama 2 and 3, and of GPT-2, GPT-NeoX and StarCoder, with what took them over
+_OF_LLAMA, _OF_GPT2 = (range(32_000, 32_769), range(128_256, 128_257)), range(49_152, 51_201)
+# bytes for each token once it is loaded: least, likely, most. Where every token was made by one merge, of GPT-2, StarCoder, Falcon,
+# DeepSeek, Qwen2 and Command R; where merges are all pairs that make a token, two each, of Llama 2 and 3 and Gemma; and of either. By
+# mlx-lm, whose detokenizer adds to it, 1,083 to 1,278 and 1,601 to 1,734; beside a model in transformers 900 to 1,100 and 1,480 to 1,540
+_ONE_MERGE, _TWO_MERGES, _EITHER = "one merge a token", "two merges a token", "merges not known"
+_BY_MLX = {_ONE_MERGE: (1_050, 1_180, 1_300), _TWO_MERGES: (1_550, 1_700, 1_800), _EITHER: (1_050, 1_300, 1_800)}
+_BY_TRANSFORMERS = {_ONE_MERGE: (870, 980, 1_110), _TWO_MERGES: (1_430, 1_520, 1_600), _EITHER: (870, 1_150, 1_600)}
+# of it stays for good; the rest was needed to read it, and what the model takes next is put there: its prompt, and beside that some MiB
+_LIVE = (180, 420, 750)
+_PUT_THERE = (16 * _MIB, 30 * _MIB, 55 * _MIB)
+# a unigram model of 250,000 tokens, as encoders of many languages have: 713 live, 700 in a whole run
+_UNIGRAM, _UNIGRAM_TOKENS = (500, 720, 900), 100_000
+
+
+class Bytes(Record):
+    """A figure between two ends, and the line that makes it."""
+
+    bytes: int
+    low_bytes: int
+    high_bytes: int
+    arithmetic: str
+
+
+def by_mlx(architecture: Architecture) -> Bytes:
+    """Resident with mlx_lm's tokenizer and detokenizer."""
+    tokens = architecture.vocabulary or 0
+    least, likely, most = _BY_MLX[_merges(architecture)]
+    line = f"{tokens:,} tokens × {likely:,} bytes of the tokenizer"
+    return Bytes(bytes=tokens * likely, low_bytes=tokens * least, high_bytes=tokens * most, arithmetic=line)
+
+
+def by_transformers(architecture: Architecture, row: ArchitectureRow, prompt_bytes: int) -> Bytes:
+    """What the peak of an answer is higher by; `prompt_bytes`: what the prompt takes beside weights and cache, holes included."""
+    tokens = architecture.vocabulary or 0
+    if row.name == "bert" and tokens > _UNIGRAM_TOKENS:
+        sizes, line = [tokens * each for each in _UNIGRAM], f"{tokens:,} tokens × {_UNIGRAM[1]:,} bytes"
+        return Bytes(bytes=sizes[1], low_bytes=sizes[0], high_bytes=sizes[2], arithmetic=line)
+    loaded = _BY_TRANSFORMERS[_merges(architecture)]
+    left = [tokens * each - prompt_bytes - more for each, more in zip(loaded, reversed(_PUT_THERE), strict=True)]
+    sizes = [max(tokens * live, more) for live, more in zip(_LIVE, left, strict=True)]
+    line = f"{tokens:,} tokens × {_LIVE[1]:,} bytes that stay"
+    if left[1] > tokens * _LIVE[1]:
+        line = f"{tokens:,} tokens × {loaded[1]:,} bytes - {prompt_bytes + _PUT_THERE[1]:,} bytes in which the prompt and more are put"
+    return Bytes(bytes=sizes[1], low_bytes=sizes[0], high_bytes=sizes[2], arithmetic=line)
+
+
+def _merges(architecture: Architecture) -> str:
+    tokens = architecture.vocabulary or 0
+    if architecture.row.startswith("gemma") or any(tokens in sizes for sizes in _OF_LLAMA):
+        return _TWO_MERGES
+    return _ONE_MERGE if architecture.row.startswith("qwen") or tokens in _OF_GPT2 else _EITHER

@@ -1,0 +1,42 @@
+"""What a tokenizer adds to an answer of transformers, against what it did: `truth/tokenizers.json`, its source inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfhost.needs import tokenizers
+from selfhost.needs.tensors import ArchitectureRow
+from selfhost.spec import Architecture
+
+TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "tokenizers.json").read_text(encoding="utf-8"))
+ROWS = {"gemma-4": "gemma3", "qwen2": "qwen2"}
+MIB = 1 << 20
+
+
+def added(run: dict[str, Any]) -> int:
+    """By how much the peak of the answer was higher than without a tokenizer."""
+    (plain,) = (one for one in TRUTH["runs"] if one["model"] == "none" and one["prompt_tokens"] == run["prompt_tokens"])
+    return int(run["stages"]["last_token"]["peak_bytes"] - plain["stages"]["last_token"]["peak_bytes"])
+
+
+def told(run: dict[str, Any]) -> tokenizers.Bytes:
+    held = TRUTH["models"][run["model"]]
+    architecture = Architecture(
+        row=ROWS.get(run["model"], "llama"), runs_in_gguf=True, layers=12, embedding_length=1024, vocabulary=held["tokens"] + held["added"]
+    )
+    # what the prompt took beside weights and cache: 11 and 88 MiB with its holes (tests/truth/transformers.json, llama-1024)
+    prompt = {256: 11 * MIB, 2048: 88 * MIB}[run["prompt_tokens"]]
+    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt)
+
+
+def test_what_tokenizers_add_lies_inside() -> None:
+    """Of 36 runs, by nine published vocabularies, loaded before or after the model, with a short and a long prompt."""
+    runs = [run for run in TRUTH["runs"] if run["model"] != "none"]
+    assert len(runs) == 36
+    inside = [run for run in runs if told(run).low_bytes <= added(run) <= told(run).high_bytes]
+    outside = [run["name"] for run in runs if run not in inside]
+    assert len(inside) >= 0.95 * len(runs), outside
