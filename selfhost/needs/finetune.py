@@ -37,6 +37,10 @@ DEFAULT_KEPT_CHECKPOINTS = 2
 _ZERO = "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1)"
 _PEFT = "peft: adapters in float32 (autocast_adapter_dtype), on every linear layer but the output (all-linear)"
 _SAVED = "count of the tensors saved for the backward pass (method of arXiv 2205.05198); equals transformers 5.23.0 with fused attention"
+_MADE_BACKWARD = (
+    "PyTorch makes gradients layer by layer in the backward pass, which lets activations go, and zero_grad drops them again: the two "
+    "are never whole at once"
+)
 _SHARD_BYTES = 5_000_000_000
 # of each logit at the peak: the 16-bit one, log-probability, and the gradients of both in float32; measured, torch 2.13.0
 _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
@@ -173,7 +177,8 @@ def finetune_needs(
     no_encoders = why_no_encoders(spec)
     if no_encoders is not None:
         return _known_files(cpu, files, f"{no_encoders}, so neither are the weights and gradients of all of it", ENCODER_REMEDY)
-    terms = [*_states(subject, architecture, row, plan), _activations(subject, architecture, row, plan), overhead(runtime)]
+    activations = _activations(subject, architecture, row, plan)
+    terms = [*_states(subject, architecture, row, plan, activations.low_bytes), activations, overhead(runtime)]
     saved, largest, line = _checkpoint(terms, subject, architecture, row, plan)
     unknown = (files,) if isinstance(files, Unread) else ()
     download = None if isinstance(files, Unread) else files.bytes
@@ -253,7 +258,7 @@ def _known_files(cpu: CpuNeed, files: SizedWeights | Unread, reason: str, remedy
 # ------------------------------------------------------------------ weights, gradients, optimizer
 
 
-def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan) -> list[Term]:
+def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan, activations_low_bytes: int) -> list[Term]:
     encoders = subject.spec.parameters.encoders or 0
     total = count(checkpoint_tensors(architecture, row)) + encoders
     if plan.method == "full":
@@ -264,8 +269,11 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
             "gradients",
             2 * total,
             How.COMPUTED,
-            f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all",
-            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32",
+            f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all; {_MADE_BACKWARD}",
+            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32; at least: less the {activations_low_bytes:,} "
+            "bytes of activations, let go by the time the last gradient is there",
+            # never nothing: the last norm's comes first
+            low=max(2 * architecture.embedding_length, 2 * total - activations_low_bytes),
             high=4 * total,
         )
         return [weights, gradients, *_optimizer(total, total, plan, ", and the float32 copy of the weights", 4)]
@@ -505,9 +513,6 @@ def _activations(subject: Subject, architecture: Architecture, row: Architecture
         # encoders of images keep theirs too, by their share of the parameters
         high += high * encoders // total
     low = tokens * per_token(saved.low, width, _LOGIT_LOW_BYTES) * 9 // 10
-    if trains_all:
-        # gradients fill up while activations are let go: the two are never whole at once
-        low = max(tokens * width * hidden, low - 2 * count(checkpoint_tensors(architecture, row)))
     source = _SAVED if saved.checked else f"{_SAVED}; this architecture was not checked"
     if unfused:
         source += "; its attention keeps scores"
