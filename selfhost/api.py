@@ -266,6 +266,21 @@ def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) ->
     return f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes {units.binary(more)} more.{bound}"
 
 
+def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
+    """A sentence where the trainer decides how wide the routed experts lie, which is most of what QLoRA takes of such a model."""
+    from .needs.finetune import experts_by_trainer
+
+    found = experts_by_trainer(question.spec, architectures(catalogue))
+    if found is None or question.workload.finetune_method != "qlora" or question.needs is None or question.needs.memory is None:
+        return None
+    least, likely, most = map(units.binary, found)
+    return (
+        f"Which trainer it is decides what the routed experts take: {least} where it quantizes them too (Unsloth, Axolotl), the low end; "
+        f"{likely} in 16 bits, as bitsandbytes leaves them, taken as likely; {most} where peft's prepare_model_for_kbit_training casts "
+        "them to 32, the high end."
+    )
+
+
 def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
     """A sentence where the search for models did not get through the store that the runtime looks in."""
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
@@ -339,6 +354,8 @@ def _answer(
         notes = (*notes, picture)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
+        by_trainer = _which_trainer(catalogue, question)
+        notes = (*notes, by_trainer) if by_trainer else notes
     if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:
         other = elsewhere(spec, workload, machine, catalogue)
         if question.runtime is not None and question.here is None:

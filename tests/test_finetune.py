@@ -13,15 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfhost.api import check
 from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
 from selfhost.machine import Accelerator, Machine
 from selfhost.needs.cache import known_in_llamacpp_alone
-from selfhost.needs.finetune import adapters, finetune_needs, gathered
+from selfhost.needs.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
+from selfhost.units import binary
 from selfhost.verdict import Judged, judge
 from selfhost.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 
@@ -357,6 +359,34 @@ def test_all_experts_are_held_and_trained() -> None:
     assert terms(spec, method="lora")["weights"].bytes > 2 * total
     # bitsandbytes replaces linear layers only, so the least has experts in 4 bits and the best in 16
     assert terms(spec, method="qlora")["weights"].bytes > 2 * terms(spec, method="qlora")["weights"].low_bytes
+
+
+def test_the_trainer_decides_how_wide_experts_lie() -> None:
+    """Unsloth trains gpt-oss-20b in 14 GB (unsloth.ai/blog/gpt-oss), so the least has its experts in 4 bits; the note has all ends."""
+    spec = shelf().spec("gpt-oss-20b")
+    experts = 24 * 32 * 3 * 2880 * 2880
+    found = experts_by_trainer(spec, rows())
+    assert found is not None
+    assert found[1:] == (2 * experts, 4 * experts)
+    assert found[0] * 8 / experts == pytest.approx(4.127, abs=0.0005)
+    weights = terms(spec, method="qlora")["weights"]
+    assert weights.low_bytes < 14 * 10**9
+    # what else differs between the ends is what is no expert: 1.8 of 20.9 B parameters, at most 4 bytes each
+    assert weights.bytes - weights.low_bytes == pytest.approx(found[1] - found[0], abs=4 * (20_914_757_184 - experts))
+    assert weights.high_bytes - weights.bytes == pytest.approx(found[2] - found[1], abs=4 * (20_914_757_184 - experts))
+    asked = Workload(task="finetune", finetune_method="qlora")
+    note = next(note for note in check("gpt-oss-20b", asked, machine=Machine()).notes if "trainer" in note)
+    for size, whose in zip(found, ("Unsloth", "bitsandbytes", "peft"), strict=True):
+        assert binary(size) in note
+        assert whose in note
+
+
+def test_without_experts_or_without_qlora_no_trainer_is_told_apart() -> None:
+    """Dense models have no experts; LoRA keeps all weights in 16 bits, whoever trains."""
+    assert experts_by_trainer(shelf().spec("mistral-7b-instruct-v0.3"), rows()) is None
+    for model, method in (("mistral-7b-instruct-v0.3", "qlora"), ("gpt-oss-20b", "lora")):
+        notes = check(model, Workload(task="finetune", finetune_method=method), machine=Machine()).notes
+        assert not any("Unsloth" in note for note in notes)
 
 
 # ------------------------------------------------------------------ several accelerators

@@ -41,6 +41,10 @@ _MADE_BACKWARD = (
     "PyTorch makes gradients layer by layer in the backward pass, which lets activations go, and zero_grad drops them again: the two "
     "are never whole at once"
 )
+_EXPERTS_SOURCE = (
+    "4 bits where the trainer quantizes them itself (unslothai/unsloth-zoo#227; quantize_moe_experts, docs.axolotl.ai), 16 as bitsandbytes "
+    "leaves the fused ones of transformers 5 (bitsandbytes issue 1849), 32 where prepare_model_for_kbit_training of peft casts them too"
+)
 _SHARD_BYTES = 5_000_000_000
 # of each logit at the peak: the 16-bit one, log-probability, and the gradients of both in float32; measured, torch 2.13.0
 _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
@@ -317,6 +321,7 @@ def _frozen(architecture: Architecture, made: Adapters, total: int, encoders: in
         return size, size, size, f"{total:,} parameters × {width} bytes", source
     linear, experts = made.frozen_linear, made.frozen_experts
     rest = total - linear - experts
+    expert_low, expert_bytes, expert_high = _experts(experts)
     # NF4: half a byte, one byte per 64 weights for the scale, four bytes per 256 scales; without the second step 4 bytes per 64
     quantized, plain = -(-linear * 2113 // 4096), -(-linear * 9 // 16)
     line = f"{linear:,} linear × 2113 / 4096 bytes"
@@ -325,9 +330,26 @@ def _frozen(architecture: Architecture, made: Adapters, total: int, encoders: in
     line += f" + {rest:,} others × 4 bytes"
     source = "NF4 with double quantization, 4.127 bits (arXiv 2305.14314); peft casts the rest to float32 (prepare_model_for_kbit_training)"
     if experts:
-        source += "; routed experts stay in 16 bits (bitsandbytes issue 1849), unless the trainer has kernels of its own"
-    expert_low = -(-experts * 2113 // 4096)
-    return quantized + 2 * experts + 4 * rest, quantized + expert_low + 2 * rest, plain + 4 * experts + 4 * rest, line, source
+        source += f"; experts: {_EXPERTS_SOURCE}"
+    return quantized + expert_bytes + 4 * rest, quantized + expert_low + 2 * rest, plain + expert_high + 4 * rest, line, source
+
+
+def _experts(parameters: int) -> tuple[int, int, int]:
+    """Bytes of routed experts under QLoRA, by the trainer: quantized too, as bitsandbytes leaves them, cast with all the rest."""
+    return -(-parameters * 2113 // 4096), 2 * parameters, 4 * parameters
+
+
+def experts_by_trainer(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """What the routed experts take under QLoRA, in 4, 16 and 32 bits; None for a model without them.
+
+    4 where the trainer quantizes them itself, 16 as bitsandbytes leaves them, 32 where peft casts them: `_EXPERTS_SOURCE`.
+    """
+    architecture = spec.architecture
+    row = row_of(architecture, architectures) if architecture is not None else None
+    if architecture is None or row is None:
+        return None
+    experts = adapters(architecture, row, DEFAULT_LORA_RANK).frozen_experts
+    return _experts(experts) if experts else None
 
 
 def _optimizer(number: int, most: int, plan: _Plan, copy: str, copy_bytes: int, how: How = How.EXACT) -> list[Term]:
