@@ -19,7 +19,7 @@ from .machine import Machine
 from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, begun, elsewhere, unseen
-from .quality import loss_by_size, quality_of
+from .quality import loss_by_size, quality_for
 from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
@@ -389,7 +389,7 @@ def _answer(
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
-        quality=quality_of(workload.quantization, catalogue, spec.architecture) if workload.quantization is not None else None,
+        quality=quality_for(workload, catalogue, spec.architecture),
     )
 
 
@@ -485,9 +485,10 @@ SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
 
 
 def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> tuple[RuntimeSpec, ...]:
-    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for."""
+    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for or where it trains."""
     own = question.runtime
-    if own is None or asked.runtime is not None or question.local_files or question.spec.modality not in ("text", "vision", "embedding"):
+    alone = asked.runtime is not None or asked.task == "finetune" or question.local_files
+    if own is None or alone or question.spec.modality not in ("text", "vision", "embedding"):
         return () if own is None else (own,)
     others = (catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id)
     return (own, *(runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None))
@@ -496,7 +497,8 @@ def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> t
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     """That quantization judged, None where its size cannot be told."""
     needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
-    if needs is None or needs.download_bytes is None or runtime is None or quantization is None:
+    cost = quality_for(question.workload, catalogue, question.spec.architecture)
+    if needs is None or needs.download_bytes is None or runtime is None or quantization is None or cost is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
@@ -513,7 +515,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         source=needs.download_source or "",
         memory_bytes=memory.high_bytes if memory else None,
         fits=False if judged.failed else None if open_ends else True,
-        quality=quality_of(quantization, catalogue, question.spec.architecture),
+        quality=cost,
     )
 
 
@@ -523,7 +525,9 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     question = _question(catalogue, understood, machine)
     sizes: list[Size] = []
     for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():
-        for quantization in need.quantizations_of(question.spec, runtime, architectures(catalogue)):
+        # what is trained is made of the published weights, by the method
+        trained = (question.workload.quantization,) if workload.task == "finetune" else ()
+        for quantization in trained or need.quantizations_of(question.spec, runtime, architectures(catalogue)):
             asked = understood.workload.replace(quantization=quantization, runtime=runtime.id)
             # a GGUF file holds one quantization
             held = understood.files_here and ("gguf" not in understood.formats or quantization == understood.workload.quantization)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.api import check
+from selfhost.api import check, describe
 from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
@@ -208,6 +208,28 @@ def test_nf4_is_4_127_bits() -> None:
     tables = 2 * 32_000 * 4096 + (2 * 32 + 1) * 4096
     quantized = found.bytes - 4 * tables - 4 * 39_976_960
     assert quantized * 8 / (6_738_415_616 - tables) == pytest.approx(4.127, abs=0.0005)
+
+
+def test_the_quality_of_qlora_is_that_of_nf4() -> None:
+    """QLoRA trains on NF4 that it makes at load (arXiv 2305.14314, section 3), so nothing is said of the published type's loss."""
+    quality = {
+        method: check("mistral-7b", Workload(task="finetune", finetune_method=method), machine=Machine()).quality
+        for method in FINETUNE_METHODS
+    }
+    assert quality["qlora"] is not None
+    assert quality["qlora"].quantization == "nf4-double"
+    assert "fine-tuned through it, models reach what 16-bit fine-tuning reaches" in quality["qlora"].text
+    for method in ("full", "lora"):
+        found = quality[method]
+        assert found is not None
+        assert found.quantization == "bfloat16"
+
+
+@pytest.mark.parametrize(("method", "quantization"), [("lora", "bfloat16"), ("qlora", "nf4-double")])
+def test_show_lists_what_is_trained_alone(method: str, quantization: str) -> None:
+    """Of AWQ or FP8 files nothing is trained here: one size, with the quality of the weights that the method trains on."""
+    shown = describe(shelf(), "mistral-7b", Workload(task="finetune", finetune_method=method), Machine())
+    assert [(size.quantization, size.quality.quantization) for size in shown.sizes] == [("bfloat16", quantization)]
 
 
 def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
