@@ -1200,6 +1200,21 @@ def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
     assert check(str(tmp_path / named), Workload(runtime="llama.cpp"), machine=mac).workload.quantization == "Q4_K_M"
 
 
+def test_what_mlx_stores_otherwise_is_told(tmp_path: Path) -> None:
+    """mlx-lm writes under a layer's name what it has instead; experts in MXFP4 with all else in 8 bits are MXFP4-Q8 (gpt-oss)."""
+    other = {"bits": 6, "group_size": 64}
+    mixed = read_local(config(tmp_path, quantization={"bits": 4, "group_size": 64, "lm_head": other, "model.embed_tokens": other}), ROWS)
+    assert mixed.quantization == "4bit"
+    assert any(note.startswith("2 of its layers are stored in other bits") for note in mixed.notes)
+    eight = {"bits": 8, "group_size": 64}
+    parts = ("model.layers.0.self_attn.q_proj", "model.layers.0.mlp.router", "model.embed_tokens", "lm_head")
+    experts = {"bits": 4, "group_size": 32, "mode": "mxfp4", **dict.fromkeys(parts, eight)}
+    assert read_local(config(tmp_path, quantization=experts), ROWS).quantization == "MXFP4-Q8"
+    uncommon = read_local(config(tmp_path, quantization={"bits": 6, "group_size": 32}), ROWS)
+    assert uncommon.quantization == "6bit"
+    assert any("6bit-32g" in note for note in uncommon.notes)
+
+
 def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:
     """ChatGLM3 and GLM-4 of THUDM: architectures is ChatGLMModel, and auto_map has AutoModelForCausalLM."""
     bare = read_local(config(tmp_path, architectures=["ChatGLMModel"]), ROWS).spec
@@ -1229,6 +1244,8 @@ def test_a_model_type_is_not_taken_for_a_row_of_the_same_name(tmp_path: Path) ->
         ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "nvfp4"),
         ({"quantization_config": {"quant_method": "secret"}}, None),
         ({"quantization": {"bits": 4, "group_size": 64}}, "4bit"),
+        ({"quantization": {"bits": 8, "group_size": 32, "mode": "affine"}}, "8bit-32g"),
+        ({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}, "mxfp4"),
     ],
 )
 def test_how_published_weights_are_stored(stored: dict[str, object] | None, quantization: str | None, tmp_path: Path) -> None:
