@@ -156,7 +156,9 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
     typed = os.fspath(model)
     if (not isinstance(model, str) or is_path(typed)) and typed.lower().endswith(".toml") and not os.path.isdir(typed):
         spec = spec_in(typed)
-        return _Understood(spec=spec, asked=typed, workload=workload, notes=_sized_by_a_file(spec))
+        from .modelfiles import stored_notes
+
+        return _Understood(spec=spec, asked=typed, workload=workload, notes=(*_sized_by_a_file(spec), *stored_notes(spec)))
     if not isinstance(model, str) or is_path(typed):
         from .modelfiles import read_local
 
@@ -171,7 +173,7 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
             notes += (
                 f"The file holds {local.quantization}: told is what {asked_in} would take, which llama-quantize makes of other weights.",
             )
-        here = (local.format,) if local.files_here or local.missing or local.requantized else ()
+        here = (local.format,) if local.files_here or local.missing else ()
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
         part = Here(path=typed, size_bytes=local.size_bytes, missing_bytes=rest if rest > 0 else None, missing_files=local.missing)
         return _Understood(
