@@ -169,6 +169,7 @@ def test_gradients_and_activations_are_never_whole_at_once(checkpointing: bool, 
     larger = max(gradients.bytes, activations.low_bytes)
     # but for the gradient of the last norm, 896 wide
     assert larger <= gradients.low_bytes + activations.low_bytes <= larger + 2 * 896
+    assert ("last norm alone" in gradients.arithmetic) == (activations.low_bytes > gradients.bytes)
 
 
 @pytest.mark.parametrize("record", TRUTH["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}")

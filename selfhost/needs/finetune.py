@@ -38,8 +38,8 @@ _ZERO = "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1)"
 _PEFT = "peft: adapters in float32 (autocast_adapter_dtype), on every linear layer but the output (all-linear)"
 _SAVED = "count of the tensors saved for the backward pass (method of arXiv 2205.05198); equals transformers 5.23.0 with fused attention"
 _MADE_BACKWARD = (
-    "PyTorch makes gradients layer by layer in the backward pass, which lets activations go, and zero_grad drops them again: the two "
-    "are never whole at once"
+    "PyTorch makes gradients layer by layer in the backward pass, which lets activations go, and zero_grad (set_to_none) drops them "
+    "again: unless they are accumulated, the two are never whole at once"
 )
 _EXPERTS_SOURCE = (
     "4 bits where the trainer quantizes them itself (unslothai/unsloth-zoo#227; quantize_moe_experts, docs.axolotl.ai), 16 as bitsandbytes "
@@ -269,15 +269,17 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
         weights = term(
             "weights", 2 * total, How.EXACT, _ZERO, f"{total:,} parameters × 2 bytes; in 16 bits, as forward and backward use them"
         )
+        left, first = 2 * total - activations_low_bytes, 2 * architecture.embedding_length
+        why = f"less the {activations_low_bytes:,} bytes of activations, let go by the time the last gradient is there"
+        if left < first:
+            left, why = first, "that of the last norm alone, for activations at their most outweigh all gradients"
         gradients = term(
             "gradients",
             2 * total,
             How.COMPUTED,
             f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all; {_MADE_BACKWARD}",
-            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32; at least: less the {activations_low_bytes:,} "
-            "bytes of activations, let go by the time the last gradient is there",
-            # never nothing: the last norm's comes first
-            low=max(2 * architecture.embedding_length, 2 * total - activations_low_bytes),
+            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32; at least: {why}",
+            low=left,
             high=4 * total,
         )
         return [weights, gradients, *_optimizer(total, total, plan, ", and the float32 copy of the weights", 4)]
