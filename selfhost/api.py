@@ -19,7 +19,7 @@ from .machine import Machine
 from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, begun, elsewhere, unseen
-from .quality import loss_by_size, quality_of
+from .quality import loss_by_size, quality_for
 from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
@@ -156,7 +156,9 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
     typed = os.fspath(model)
     if (not isinstance(model, str) or is_path(typed)) and typed.lower().endswith(".toml") and not os.path.isdir(typed):
         spec = spec_in(typed)
-        return _Understood(spec=spec, asked=typed, workload=workload, notes=_sized_by_a_file(spec))
+        from .modelfiles import stored_notes
+
+        return _Understood(spec=spec, asked=typed, workload=workload, notes=(*_sized_by_a_file(spec), *stored_notes(spec)))
     if not isinstance(model, str) or is_path(typed):
         from .modelfiles import read_local
 
@@ -171,7 +173,7 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
             notes += (
                 f"The file holds {local.quantization}: told is what {asked_in} would take, which llama-quantize makes of other weights.",
             )
-        here = (local.format,) if local.files_here or local.missing or local.requantized else ()
+        here = (local.format,) if local.files_here or local.missing else ()
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
         part = Here(path=typed, size_bytes=local.size_bytes, missing_bytes=rest if rest > 0 else None, missing_files=local.missing)
         return _Understood(
@@ -266,6 +268,21 @@ def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) ->
     return f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes {units.binary(more)} more.{bound}"
 
 
+def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
+    """A sentence where the trainer decides how wide the routed experts lie, which is most of what QLoRA takes of such a model."""
+    from .needs.finetune import experts_by_trainer
+
+    found = experts_by_trainer(question.spec, architectures(catalogue))
+    if found is None or question.workload.finetune_method != "qlora" or question.needs is None or question.needs.memory is None:
+        return None
+    least, likely, most = map(units.binary, found)
+    return (
+        f"Which trainer it is decides what the routed experts take: {least} where it quantizes them too (Unsloth, Axolotl), the low end; "
+        f"{likely} in 16 bits, as bitsandbytes leaves them, taken as likely; {most} where peft's prepare_model_for_kbit_training casts "
+        "them to 32, the high end."
+    )
+
+
 def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
     """A sentence where the search for models did not get through the store that the runtime looks in."""
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
@@ -339,6 +356,8 @@ def _answer(
         notes = (*notes, picture)
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
+        by_trainer = _which_trainer(catalogue, question)
+        notes = (*notes, by_trainer) if by_trainer else notes
     if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:
         other = elsewhere(spec, workload, machine, catalogue)
         if question.runtime is not None and question.here is None:
@@ -372,7 +391,7 @@ def _answer(
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
-        quality=quality_of(workload.quantization, catalogue, spec.architecture) if workload.quantization is not None else None,
+        quality=quality_for(workload, catalogue, spec.architecture),
     )
 
 
@@ -468,9 +487,10 @@ SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
 
 
 def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> tuple[RuntimeSpec, ...]:
-    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for."""
+    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for or where it trains."""
     own = question.runtime
-    if own is None or asked.runtime is not None or question.local_files or question.spec.modality not in ("text", "vision", "embedding"):
+    alone = asked.runtime is not None or asked.task == "finetune" or question.local_files
+    if own is None or alone or question.spec.modality not in ("text", "vision", "embedding"):
         return () if own is None else (own,)
     others = (catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id)
     return (own, *(runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None))
@@ -479,7 +499,8 @@ def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> t
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     """That quantization judged, None where its size cannot be told."""
     needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
-    if needs is None or needs.download_bytes is None or runtime is None or quantization is None:
+    cost = quality_for(question.workload, catalogue, question.spec.architecture)
+    if needs is None or needs.download_bytes is None or runtime is None or quantization is None or cost is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
@@ -496,7 +517,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         source=needs.download_source or "",
         memory_bytes=memory.high_bytes if memory else None,
         fits=False if judged.failed else None if open_ends else True,
-        quality=quality_of(quantization, catalogue, question.spec.architecture),
+        quality=cost,
     )
 
 
@@ -506,7 +527,9 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     question = _question(catalogue, understood, machine)
     sizes: list[Size] = []
     for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():
-        for quantization in need.quantizations_of(question.spec, runtime, architectures(catalogue)):
+        # what is trained is made of the published weights, by the method
+        trained = (question.workload.quantization,) if workload.task == "finetune" else ()
+        for quantization in trained or need.quantizations_of(question.spec, runtime, architectures(catalogue)):
             asked = understood.workload.replace(quantization=quantization, runtime=runtime.id)
             # a GGUF file holds one quantization
             held = understood.files_here and ("gguf" not in understood.formats or quantization == understood.workload.quantization)

@@ -308,6 +308,8 @@ def _problem(key: str, message: str, remedy: str | None) -> WorkloadError:
 
 def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]) -> RuntimeSpec | None:
     """The runtime asked for, or the first of its modality that loads the model; None where the spec names no files at all."""
+    if not formats and spec.quantized is not None:
+        formats = (spec.quantized.format,)
     if workload.runtime is not None:
         known = shelf.runtime_ids()
         wanted = workload.runtime.strip().lower()

@@ -284,6 +284,9 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
         for index, place in enumerate(known[:number]):
             if term.name in SHARED_OUT:
                 part = {name: (size + index) // number for name, size in sizes.items()}
+                if term.name == "gradients":
+                    # what activations let go stays whole on each device, however few gradients it keeps
+                    part["low_bytes"] = max(0, part["bytes"] - (term.bytes - term.low_bytes))
                 terms.append(term.replace(where=place.where, arithmetic=f"1 of {number} devices of: {term.arithmetic}", **part))
             else:
                 terms.append(term.replace(where=place.where))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .catalogue import Catalogue
 from .facts import Record
 from .spec import Architecture
+from .workload import Workload
 
 TYPE_CHECKING = False
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 NOT_MEASURED, AS_PUBLISHED = "not measured", "as published"
 
+
+# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted in needs/finetune.py
+_TRAINED_THROUGH = {"qlora": "nf4-double"}
 
 # a stored type under the names of other formats that hold it as it is
 _SAME_AS = {"mxfp4": ("MXFP4", "MXFP4-Q8"), "ternary": ("TQ1_0", "TQ2_0")}
@@ -78,6 +82,13 @@ def quality_of(quantization: str, shelf: Catalogue, made: Architecture | None = 
         source=source,
         worth_having=word.get("worth_having", True),
     )
+
+
+def quality_for(workload: Workload, shelf: Catalogue, made: Architecture | None) -> Quality | None:
+    """That of the weights which the task computes with; None where the workload names none."""
+    method = workload.finetune_method if workload.task == "finetune" else None
+    quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
+    return quality_of(quantization, shelf, made) if quantization is not None and workload.quantization is not None else None
 
 
 def loss_by_size(shelf: Catalogue) -> tuple[str, str]:

@@ -34,6 +34,7 @@ from .spec import (
     Openness,
     Parameters,
     QuantizationRule,
+    Quantized,
     Recurrent,
     RuntimeSpec,
     Safety,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from .needs.tensors import ArchitectureRow
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 6
+_VERSION = 7
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
 _JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
@@ -65,7 +66,7 @@ _GROWING_WITH = "context_tokens"
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
         "id", "name", "family", "developer", "released", "modality", "repository", "gated", "parameters", "needs", "upkeep", "safety",
-        "availability", "overrides",
+        "availability", "overrides", "quantized",
     ), ()),
     # of these a part
     "license": ("id", "url", "commercial_use", "conditions"),
@@ -73,13 +74,13 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     "architecture": ("row", "layers", "context_tokens", "scaled_context_tokens", "attention"),
 }  # fmt: skip
 # of those, what is kept once for all models that have the same
-_SHARED = ("parameters", "needs", "upkeep", "safety", "availability")
+_SHARED = ("parameters", "needs", "upkeep", "safety", "availability", "quantized")
 _IN_PART: Mapping[str, type[Record]] = {"license": License, "openness": Openness, "architecture": Architecture}
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, CpuNeed, FeedForward, License, Openness, Parameters, QuantizationRule, Recurrent,
-        RuntimeSpec, Safety, StatedNeeds, TensorGroup, Unread, Upkeep,
+        Architecture, Attention, Audio, Availability, CpuNeed, FeedForward, License, Openness, Parameters, QuantizationRule, Quantized,
+        Recurrent, RuntimeSpec, Safety, StatedNeeds, TensorGroup, Unread, Upkeep,
     )
 }  # fmt: skip
 

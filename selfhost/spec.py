@@ -319,6 +319,16 @@ class PublishedFiles(Record):
     unsized: tuple[str, ...] = ()
 
 
+class Quantized(Record):
+    """How weights are stored that others quantized: `quantization` of `format`, None where what it is has no name here.
+
+    They are judged as they are stored: a GGUF file is made of the weights that they were quantized from.
+    """
+
+    format: str
+    quantization: str | None = None
+
+
 class FileTensors(Record):
     """Tensors of one file that are alike, `count` of them, together `bytes`: a block's number in their name is `*`.
 
@@ -385,6 +395,7 @@ class ModelSpec(Record):
     embedding_length: int | None = None
     needs: StatedNeeds | None = None
     files: tuple[PublishedFiles, ...] = ()
+    quantized: Quantized | None = None
     upkeep: Upkeep = Upkeep()
     safety: Safety = Safety()
     availability: Availability | None = None
@@ -573,6 +584,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     native_pixels = root.integer("native_pixels", minimum=1)
     embedding_length = _embedding(root)
     files = tuple(filter(None, map(_published_files, root.tables("files"))))
+    quantized = _quantized(root.table("quantized"))
     sources = _texts(root.table("sources"))
     unknown = _texts(root.table("unknown"))
     needs = _needs(root.table("needs"), disk_elsewhere="files" in root or "needs.disk_bytes" in unknown)
@@ -603,6 +615,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
         embedding_length=embedding_length,
         needs=needs,
         files=files,
+        quantized=quantized,
         upkeep=upkeep,
         safety=safety,
         availability=availability,
@@ -1366,6 +1379,22 @@ def _published_files(table: Table) -> PublishedFiles | None:
     return PublishedFiles(format=stored_as, source=source, repository=repository, bytes=sizes, unsized=unsized)
 
 
+def _quantized(table: Table | None) -> Quantized | None:
+    if table is None:
+        return None
+    format = table.string("format", required=True, choices=("safetensors", "mlx"))
+    name = table.string("quantization")
+    if format == "mlx" and "quantization" not in table:
+        table.problem("quantization", "is missing", 'write for example quantization = "4bit"')
+    known = QUANTIZATIONS.get(format or "", ())
+    if name is not None and known and name not in known:
+        guess = table.document.guess(name, known)
+        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
+        table.problem("quantization", f'"{name}" is not a quantization of {format}', remedy)
+    table.close()
+    return Quantized(format=format, quantization=name) if format is not None else None
+
+
 def _upkeep(table: Table | None) -> Upkeep:
     if table is None:
         return Upkeep()
@@ -1421,7 +1450,7 @@ def _string_lists(table: Table | None) -> dict[str, tuple[str, ...]]:
 def _check_whole(root: Table, *, closed: bool, modality: str | None, unknown: Mapping[str, str], whole: bool) -> None:
     """What no table can tell alone. `whole`: every key is known, so none that is missing was merely misspelt."""
     if closed:
-        for key in ("parameters", "architecture", "components", "embedding", "needs", "files"):
+        for key in ("parameters", "architecture", "components", "embedding", "needs", "files", "quantized"):
             if key in root:
                 root.problem(
                     key, 'makes no sense for a closed model (openness.weights = "closed")', "remove it: without weights it cannot be known"

@@ -1169,8 +1169,8 @@ def test_quantized_weights_are_judged_as_they_are_stored(method: str, runtime: s
     local = read_local(config(tmp_path, **changes), ROWS)
     answer = check(str(tmp_path))
     assert answer.workload.runtime == runtime
-    assert local.requantized == (runtime == "transformers")
-    assert any("quantized from" in note for note in answer.notes) == local.requantized
+    assert (local.spec.quantized is not None) == (runtime == "transformers")
+    assert any("quantized from" in note for note in answer.notes) == (runtime == "transformers")
 
 
 def test_a_quantized_config_without_a_number_of_layers_is_no_traceback(tmp_path: Path) -> None:
@@ -1202,6 +1202,76 @@ def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
     assert check(str(tmp_path / named), Workload(runtime="llama.cpp"), machine=mac).workload.quantization == "Q4_K_M"
 
 
+@pytest.mark.parametrize(
+    ("stored", "runtime", "quantization"),
+    [
+        ({"quantization": {"bits": 8, "group_size": 64}}, "mlx", "8bit"),
+        ({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}, "mlx", "mxfp4"),
+        ({"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 64}}, "transformers", "awq-64g"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 8, "group_size": 128}}, "transformers", "gptq-8bit"),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, "transformers", "nf4"),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, "transformers", "int8"),
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "transformers", "nvfp4"),
+    ],
+)
+def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
+    stored: dict[str, object], runtime: str, quantization: str, tmp_path: Path
+) -> None:
+    """By path, by id and as the config.json itself: the same runtime, type and size; asked for, a GGUF file is told all the same."""
+    file = config(tmp_path, **stored)
+    made = tmp_path / "specs" / "made.toml"
+    made.parent.mkdir()
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    mac = Machine(planning=True, system="darwin", architecture="aarch64")
+    answers = [check(str(file), machine=mac), check(str(made), machine=mac), check("made", machine=mac, specs=[made.parent])]
+    for answer in answers:
+        assert (answer.workload.runtime, answer.workload.quantization) == (runtime, quantization)
+        assert answer.needs is not None
+        assert answer.needs.download_bytes
+    assert len({answer.needs.download_bytes for answer in answers if answer.needs is not None}) == 1
+    assert all(any(f"stored as {quantization}; a GGUF file would" in note for note in answer.notes) for answer in answers[:2])
+    assert check(str(made), Workload(runtime="llama.cpp"), machine=mac).workload.quantization == "Q4_K_M"
+
+
+def test_a_spec_of_weights_in_an_unknown_quantization_has_no_size(tmp_path: Path) -> None:
+    """It was told as the GGUF file of a model that it does not describe."""
+    made = tmp_path / "made.toml"
+    local = read_local(config(tmp_path, quantization_config={"quant_method": "superquant"}), ROWS)
+    made.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
+    answer = check(str(made))
+    assert answer.needs is not None
+    assert answer.needs.download_bytes is None
+    assert answer.route == "unknown"
+    assert any("not understood" in note for note in answer.notes)
+
+
+def test_float8_weights_are_told_where_a_gguf_file_is_judged(tmp_path: Path) -> None:
+    """Converters read them, so llama.cpp is judged, as for a model published in 16 bits; the answer says how to ask for the files."""
+    file = config(tmp_path, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]})
+    made = tmp_path / "made.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    for path in (file, made):
+        answer = check(str(path))
+        assert answer.workload.runtime == "llama.cpp"
+        assert any("float8_e4m3_128x128: --runtime vllm" in note for note in answer.notes)
+        assert check(str(path), Workload(runtime="vllm")).workload.quantization == "float8_e4m3_128x128"
+
+
+def test_what_mlx_stores_otherwise_is_told(tmp_path: Path) -> None:
+    """mlx-lm writes under a layer's name what it has instead; experts in MXFP4 with all else in 8 bits are MXFP4-Q8 (gpt-oss)."""
+    other = {"bits": 6, "group_size": 64}
+    mixed = read_local(config(tmp_path, quantization={"bits": 4, "group_size": 64, "lm_head": other, "model.embed_tokens": other}), ROWS)
+    assert mixed.quantization == "4bit"
+    assert any(note.startswith("2 of its layers are stored in other bits") for note in mixed.notes)
+    eight = {"bits": 8, "group_size": 64}
+    parts = ("model.layers.0.self_attn.q_proj", "model.layers.0.mlp.router", "model.embed_tokens", "lm_head")
+    experts = {"bits": 4, "group_size": 32, "mode": "mxfp4", **dict.fromkeys(parts, eight)}
+    assert read_local(config(tmp_path, quantization=experts), ROWS).quantization == "MXFP4-Q8"
+    uncommon = read_local(config(tmp_path, quantization={"bits": 6, "group_size": 32}), ROWS)
+    assert uncommon.quantization == "6bit"
+    assert any("6bit-32g" in note for note in uncommon.notes)
+
+
 def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:
     """ChatGLM3 and GLM-4 of THUDM: architectures is ChatGLMModel, and auto_map has AutoModelForCausalLM."""
     bare = read_local(config(tmp_path, architectures=["ChatGLMModel"]), ROWS).spec
@@ -1231,6 +1301,8 @@ def test_a_model_type_is_not_taken_for_a_row_of_the_same_name(tmp_path: Path) ->
         ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "nvfp4"),
         ({"quantization_config": {"quant_method": "secret"}}, None),
         ({"quantization": {"bits": 4, "group_size": 64}}, "4bit"),
+        ({"quantization": {"bits": 8, "group_size": 32, "mode": "affine"}}, "8bit-32g"),
+        ({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}, "mxfp4"),
     ],
 )
 def test_how_published_weights_are_stored(stored: dict[str, object] | None, quantization: str | None, tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..needs.records import SizedWeights
-    from ..spec import Architecture
+    from ..spec import Architecture, Quantized
+    from .config import Stored
     from .gguf import Header
 
-__all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text"]
+__all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text", "stored_notes"]
 
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000
@@ -43,7 +44,6 @@ class LocalModel(Record):
 
     `files_here`: all weights lie on this machine, whole. Of weights that are here in part `missing` names the files that are not,
     and `size_bytes` of `total_bytes` are (None: not known). `notes` are sentences for the user about what is odd.
-    `requantized`: a GGUF file is made of the weights that these were quantized from, so it is not what a config.json describes.
     `in_memory`: the files lie on a volume that is RAM.
     """
 
@@ -54,7 +54,6 @@ class LocalModel(Record):
     missing: tuple[str, ...] = ()
     size_bytes: int = 0
     total_bytes: int | None = None
-    requantized: bool = False
     in_memory: bool = False
     notes: tuple[str, ...] = ()
 
@@ -249,13 +248,31 @@ def _lone_config(path: str, architectures: Mapping[str, Any], notes: tuple[str, 
 
     found = read_config(path, architectures)
     stored = found.stored
-    if stored.requantized:
-        how = f"as {stored.name}" if stored.name else "in a quantization that is not understood"
-        notes += (f"its weights are stored {how}; a GGUF file would be made of the model that they were quantized from",)
+    spec = found.spec.replace(quantized=_quantized(stored))
     return LocalModel(
-        spec=found.spec, format=stored.format, quantization=stored.name, files_here=False, requantized=stored.requantized,
-        notes=notes + found.notes,
-    )  # fmt: skip
+        spec=spec, format=stored.format, quantization=stored.name, files_here=False, notes=(*notes, *stored_notes(spec), *found.notes)
+    )
+
+
+def _quantized(stored: Stored) -> Quantized | None:
+    """What a spec says of weights that others than their publisher stored so, None for those of the publisher's own type."""
+    from ..spec import QUANTIZATIONS, Quantized
+
+    if not stored.requantized:
+        return None
+    return Quantized(format=stored.format, quantization=stored.name if stored.name in QUANTIZATIONS[stored.format] else None)
+
+
+def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
+    """A sentence where weights are stored in another type than llama.cpp's files of the model would be made of, or are judged in."""
+    own, made = spec.quantized, spec.architecture
+    if own is not None:
+        how = f"as {own.quantization}" if own.quantization else "in a quantization that is not understood"
+        return (f"its weights are stored {how}; a GGUF file would be made of the model that they were quantized from",)
+    narrow = made.matrix_dtype if made is not None else None
+    if narrow is None or not narrow.startswith("float8"):
+        return ()
+    return (f"its weights are stored as {narrow}: --runtime vllm is judged with them as they are, llama.cpp with a GGUF file made of them",)
 
 
 # ------------------------------------------------------------------ a folder
@@ -427,6 +444,7 @@ def _weights(
     folder = os.path.dirname(files[0])
     spec = spec.replace(
         files=files_known,
+        quantized=_quantized(stored),
         unknown=unknown,
         tokenizer=any(os.path.exists(os.path.join(folder, name)) for name in _TOKENIZERS),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),

@@ -18,6 +18,7 @@ from ..spec import (
     MAX_LAYERS,
     PACKED,
     PARTS,
+    QUANTIZATIONS,
     ROW_FLAGS,
     Architecture,
     Attention,
@@ -242,7 +243,7 @@ class Stored(Record):
     @property
     def requantized(self) -> bool:
         """True but for weights in 16 bits or more, and for the narrow types that models are published in, which converters read."""
-        return self.quantized and not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
+        return self.quantized and (self.format == "mlx" or not (self.name or "").startswith(("float8", "mxfp4", "ternary")))
 
 
 @lru_cache(maxsize=1)
@@ -1481,11 +1482,11 @@ class _Config:
     def stored(self) -> Stored:
         found = self.outer.get("quantization_config") or self.text.get("quantization_config")
         mlx = self.outer.get("quantization")
-        if isinstance(mlx, dict) and isinstance(mlx.get("bits"), int) and mlx.get("group_size"):
-            bits = mlx["bits"]
-            if bits in (2, 3, 4, 5, 6, 8):
-                self.unknown["architecture.matrix_dtype"] = f"config.json describes MLX's {bits}bit weights, and not those before them"
-                return Stored(name=f"{bits}bit", format="mlx")
+        own = _of_mlx(mlx) if isinstance(mlx, dict) else None
+        if own is not None:
+            self.unknown["architecture.matrix_dtype"] = f"config.json describes MLX's {own[0]} weights, and not those before them"
+            self.notes.extend(own[1])
+            return Stored(name=own[0], format="mlx")
         if found and not isinstance(found, dict):
             self.unknown["architecture.matrix_dtype"] = "quantization_config is no object, so the size of the weights is not known"
             return Stored(name=None)
@@ -1741,6 +1742,27 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
     if method == "bitnet":
         return Stored(name="ternary", matrices="ternary")
     return Stored()
+
+
+def _of_mlx(found: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
+    """MLX's `quantization` under the name of its bits and groups, and a sentence where that is not all of it; None for no such table.
+
+    mlx_lm/utils.py, quantize_model: under a layer's name stands what that layer has instead.
+    """
+    bits, group, mode = found.get("bits"), found.get("group_size"), found.get("mode", "affine")
+    if not isinstance(bits, int) or bits not in (2, 3, 4, 5, 6, 8) or not isinstance(group, int) or group <= 0:
+        return None
+    name = str(mode) if mode in ("mxfp4", "nvfp4") else f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+    apart = {key: part for key, part in found.items() if isinstance(part, dict) and part.get("bits") != bits}
+    in_eight = all(part.get("bits") == 8 for part in apart.values())
+    if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
+        # gpt-oss: experts as published, all else in 8 bits
+        return "MXFP4-Q8", ()
+    if name not in QUANTIZATIONS["mlx"] or mode not in ("affine", "mxfp4", "nvfp4"):
+        return f"{bits}bit", (f"its weights are {name} of MLX's mode {_short(mode)}, told as {bits}bit in groups of 64",)
+    if apart:
+        return name, (f"{len(apart):,} of its layers are stored in other bits than {name}, told as if they were not",)
+    return name, ()
 
 
 def _grouped(method: str, bits: Any, group: Any) -> Stored:

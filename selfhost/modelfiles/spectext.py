@@ -47,6 +47,7 @@ def spec_text(model: ModelSpec) -> str:
     lines += _table("upkeep", model.upkeep, defaults=True)
     lines += _table("safety", model.safety, defaults=True)
     lines += _table("availability", model.availability)
+    lines += _table("quantized", model.quantized)
     unknown = dict(model.unknown)
     for name, texts in (("sources", model.sources), ("unknown", unknown)):
         if texts:

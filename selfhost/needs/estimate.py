@@ -202,6 +202,9 @@ def _quantized_for(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
 
 def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
     """The files one takes unless something else is asked for, in the first format of the runtime that the model has."""
+    own = spec.quantized
+    if own is not None and own.quantization is not None and own.format in runtime.formats:
+        return own.format, own.quantization
     format = next((name for name in runtime.formats if name in _FORMATS and _has_format(spec, name)), None) or runtime.formats[0]
     if format == "gguf":
         return format, "MXFP4" if _trained_in_mxfp4(spec) else "F16" if spec.modality == "embedding" else "Q4_K_M"

@@ -37,6 +37,14 @@ DEFAULT_KEPT_CHECKPOINTS = 2
 _ZERO = "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1)"
 _PEFT = "peft: adapters in float32 (autocast_adapter_dtype), on every linear layer but the output (all-linear)"
 _SAVED = "count of the tensors saved for the backward pass (method of arXiv 2205.05198); equals transformers 5.23.0 with fused attention"
+_MADE_BACKWARD = (
+    "PyTorch makes gradients layer by layer in the backward pass, which lets activations go, and zero_grad (set_to_none) drops them "
+    "again: unless they are accumulated, the two are never whole at once"
+)
+_EXPERTS_SOURCE = (
+    "4 bits where the trainer quantizes them itself (unslothai/unsloth-zoo#227; quantize_moe_experts, docs.axolotl.ai), 16 as bitsandbytes "
+    "leaves the fused ones of transformers 5 (bitsandbytes issue 1849), 32 where prepare_model_for_kbit_training of peft casts them too"
+)
 _SHARD_BYTES = 5_000_000_000
 # of each logit at the peak: the 16-bit one, log-probability, and the gradients of both in float32; measured, torch 2.13.0
 _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
@@ -173,7 +181,8 @@ def finetune_needs(
     no_encoders = why_no_encoders(spec)
     if no_encoders is not None:
         return _known_files(cpu, files, f"{no_encoders}, so neither are the weights and gradients of all of it", ENCODER_REMEDY)
-    terms = [*_states(subject, architecture, row, plan), _activations(subject, architecture, row, plan), overhead(runtime)]
+    activations = _activations(subject, architecture, row, plan)
+    terms = [*_states(subject, architecture, row, plan, activations.low_bytes), activations, overhead(runtime)]
     saved, largest, line = _checkpoint(terms, subject, architecture, row, plan)
     unknown = (files,) if isinstance(files, Unread) else ()
     download = None if isinstance(files, Unread) else files.bytes
@@ -253,19 +262,24 @@ def _known_files(cpu: CpuNeed, files: SizedWeights | Unread, reason: str, remedy
 # ------------------------------------------------------------------ weights, gradients, optimizer
 
 
-def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan) -> list[Term]:
+def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan, activations_low_bytes: int) -> list[Term]:
     encoders = subject.spec.parameters.encoders or 0
     total = count(checkpoint_tensors(architecture, row)) + encoders
     if plan.method == "full":
         weights = term(
             "weights", 2 * total, How.EXACT, _ZERO, f"{total:,} parameters × 2 bytes; in 16 bits, as forward and backward use them"
         )
+        left, first = 2 * total - activations_low_bytes, 2 * architecture.embedding_length
+        why = f"less the {activations_low_bytes:,} bytes of activations, let go by the time the last gradient is there"
+        if left < first:
+            left, why = first, "that of the last norm alone, for activations at their most outweigh all gradients"
         gradients = term(
             "gradients",
             2 * total,
             How.COMPUTED,
-            f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all",
-            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32",
+            f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all; {_MADE_BACKWARD}",
+            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32; at least: {why}",
+            low=left,
             high=4 * total,
         )
         return [weights, gradients, *_optimizer(total, total, plan, ", and the float32 copy of the weights", 4)]
@@ -309,6 +323,7 @@ def _frozen(architecture: Architecture, made: Adapters, total: int, encoders: in
         return size, size, size, f"{total:,} parameters × {width} bytes", source
     linear, experts = made.frozen_linear, made.frozen_experts
     rest = total - linear - experts
+    expert_low, expert_bytes, expert_high = _experts(experts)
     # NF4: half a byte, one byte per 64 weights for the scale, four bytes per 256 scales; without the second step 4 bytes per 64
     quantized, plain = -(-linear * 2113 // 4096), -(-linear * 9 // 16)
     line = f"{linear:,} linear × 2113 / 4096 bytes"
@@ -317,9 +332,26 @@ def _frozen(architecture: Architecture, made: Adapters, total: int, encoders: in
     line += f" + {rest:,} others × 4 bytes"
     source = "NF4 with double quantization, 4.127 bits (arXiv 2305.14314); peft casts the rest to float32 (prepare_model_for_kbit_training)"
     if experts:
-        source += "; routed experts stay in 16 bits (bitsandbytes issue 1849), unless the trainer has kernels of its own"
-    expert_low = -(-experts * 2113 // 4096)
-    return quantized + 2 * experts + 4 * rest, quantized + expert_low + 2 * rest, plain + 4 * experts + 4 * rest, line, source
+        source += f"; experts: {_EXPERTS_SOURCE}"
+    return quantized + expert_bytes + 4 * rest, quantized + expert_low + 2 * rest, plain + expert_high + 4 * rest, line, source
+
+
+def _experts(parameters: int) -> tuple[int, int, int]:
+    """Bytes of routed experts under QLoRA, by the trainer: quantized too, as bitsandbytes leaves them, cast with all the rest."""
+    return -(-parameters * 2113 // 4096), 2 * parameters, 4 * parameters
+
+
+def experts_by_trainer(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """What the routed experts take under QLoRA, in 4, 16 and 32 bits; None for a model without them.
+
+    4 where the trainer quantizes them itself, 16 as bitsandbytes leaves them, 32 where peft casts them: `_EXPERTS_SOURCE`.
+    """
+    architecture = spec.architecture
+    row = row_of(architecture, architectures) if architecture is not None else None
+    if architecture is None or row is None:
+        return None
+    experts = adapters(architecture, row, DEFAULT_LORA_RANK).frozen_experts
+    return _experts(experts) if experts else None
 
 
 def _optimizer(number: int, most: int, plan: _Plan, copy: str, copy_bytes: int, how: How = How.EXACT) -> list[Term]:
@@ -505,9 +537,6 @@ def _activations(subject: Subject, architecture: Architecture, row: Architecture
         # encoders of images keep theirs too, by their share of the parameters
         high += high * encoders // total
     low = tokens * per_token(saved.low, width, _LOGIT_LOW_BYTES) * 9 // 10
-    if trains_all:
-        # gradients fill up while activations are let go: the two are never whole at once
-        low = max(tokens * width * hidden, low - 2 * count(checkpoint_tensors(architecture, row)))
     source = _SAVED if saved.checked else f"{_SAVED}; this architecture was not checked"
     if unfused:
         source += "; its attention keeps scores"
