@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from selfhost.needs import tokenizers
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.spec import Architecture
