@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfhost.needs import tokenizers
+import test_torch_memory as torch
+
+from selfhost.needs import tokenizers, torch_memory
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.spec import Architecture
 
 TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "tokenizers.json").read_text(encoding="utf-8"))
 ROWS = {"gemma-4": "gemma3", "qwen2": "qwen2"}
-MIB = 1 << 20
 
 
 def added(run: dict[str, Any]) -> int:
@@ -26,9 +27,8 @@ def told(run: dict[str, Any]) -> tokenizers.Bytes:
     architecture = Architecture(
         row=ROWS.get(run["model"], "llama"), runs_in_gguf=True, layers=12, embedding_length=1024, vocabulary=held["tokens"] + held["added"]
     )
-    # what the prompt took beside weights and cache: 11 and 88 MiB with its holes (tests/truth/transformers.json, llama-1024)
-    prompt = {256: 11 * MIB, 2048: 88 * MIB}[run["prompt_tokens"]]
-    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt)
+    prompt = torch_memory.prompt_bytes(*torch.model("llama-1024"), run["prompt_tokens"], 1, 2, wide_results=True)
+    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt.bytes)
 
 
 def test_what_tokenizers_add_lies_inside() -> None:

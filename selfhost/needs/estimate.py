@@ -73,7 +73,7 @@ def needs_of(
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
     subject, wanted = _subject(spec, architectures, format), _asked(spec, workload, quantization, companions or Companions())
-    wanted = wanted.replace(used_tokens=used_tokens)
+    wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
     found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
         found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)

@@ -92,7 +92,8 @@ class Companions(Record):
 class Asked(Record):
     """The workload in the terms of this room. `context_tokens` is per sequence.
 
-    `used_tokens`: how many are in the context of each sequence that was asked anything; () where all are full.
+    `used_tokens`: how many are in the context of each sequence that was asked anything; () where all are full. `instruction_sets` of
+    the machine, None where they are not known.
     """
 
     quantization: str
@@ -103,6 +104,7 @@ class Asked(Record):
     audio_seconds: int | None = None
     companions: Companions = Companions()
     used_tokens: tuple[int, ...] = ()
+    instruction_sets: tuple[str, ...] | None = None
 
 
 class Parts(Record):

@@ -33,6 +33,9 @@ MAPPED_BLOCK_BYTES = 32 * MIB
 _HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.7)}
 _SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (0.0, 1.3, 3.0)
 _IN_ORDER = frozenset({"bert", "nomic-bert"})
+# where products hold their result in 32 bits as well, what is put into their places is half as large: 0.7 to 1.65 over nine runs
+# (tests/truth/transformers_avx512.json)
+_WIDE_HOLES = (0.5, 1.35, 1.9)
 # and never more than 221 MiB altogether, prompts of 8,000 tokens included; 294 with such a cache
 _HOLES_BYTES, _CACHED_HOLES_BYTES = 240 * MIB, 320 * MIB
 ENCODER_HOLES_HIGH = 3
@@ -196,6 +199,7 @@ def prompt_bytes(
     padded: bool = False,
     fixed_threshold: bool = False,
     encodes: bool = False,
+    wide_results: bool = False,
 ) -> Span:
     """The most that one pass over a prompt (or an encoder's batch) holds beside weights and cache.
 
@@ -203,12 +207,12 @@ def prompt_bytes(
     MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
     transformers reads a prompt in one pass unless prefill_chunk_size is set and keeps the logits of the last token alone.
     `encodes`: it answers with no token. `eager`: attention that stores its scores was asked for. `padded`: prompts of different
-    lengths, so that there is a mask.
+    lengths, so that there is a mask. `wide_results`: see `holds_wide_results`.
     """
     stored, cached = eager or stores_scores(architecture, row), encodes and not with_cache(row).encoder
     count = tokens * sequences
     masks = sum(_masks(architecture, row, tokens, sequences, width, stored=stored, padded=padded))
-    moments = list(_feed_forwards(architecture, row, count, width))
+    moments = list(_feed_forwards(architecture, row, count, width, wide_results=wide_results))
     for group in architecture.attention:
         if group.kind != "cross":
             masked = padded or _windowed(group, tokens)
@@ -230,6 +234,8 @@ def prompt_bytes(
     shares = _ENCODER_HOLES if row.name in _IN_ORDER else _CACHED_HOLES if cached else _HOLES[width]
     if any(group.kind in ("mamba2", "delta", "kda") for group in architecture.recurrent):
         shares = _SCAN_HOLES
+    elif wide_results:
+        shares = _WIDE_HOLES
     low, likely, high = (min(_CACHED_HOLES_BYTES if cached else _HOLES_BYTES, int(share * heap)) for share in shares)
     return Span(
         bytes=size + likely,
@@ -277,11 +283,14 @@ def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
     return 2 * (sum(sizes.values()) if row.name in ("gemma3", "gemma-embedding") else max(sizes.values(), default=0))
 
 
-def _feed_forwards(architecture: Architecture, row: ArchitectureRow, count: int, width: int) -> Iterator[Moment]:
+def _feed_forwards(
+    architecture: Architecture, row: ArchitectureRow, count: int, width: int, *, wide_results: bool = False
+) -> Iterator[Moment]:
     """The moments in which a feed-forward holds most: around it the embedded input, the layer's input, the sum and the norm."""
     wide = architecture.embedding_length
     for group in architecture.feed_forward:
-        for arrays, line in _experts(group, row, wide, width) if group.experts else (_feed_forward(group, row, wide),):
+        dense = _feed_forward(group, row, wide, wide_results=wide_results)
+        for arrays, line in _experts(group, row, wide, width) if group.experts else (dense,):
             numbers = sum(number * length for number, length in arrays)
             yield int(numbers * count * width), f"{count:,} tokens × ({line}) × {width} bytes", _in_heap(count, width, *arrays)
 
@@ -298,7 +307,16 @@ def _experts(group: FeedForward, row: ArchitectureRow, wide: int, width: int) ->
         yield ((4, wide), (outputs, used * wide)), f"4 × {wide:,} + {used} experts × {outputs * wide:,}"
 
 
-def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int) -> tuple[Arrays, str]:
+def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> bool:
+    """True where a product of bfloat16 is made in 32 bits before it is rounded: by oneDNN on AVX-512 that has no bfloat16 of its own,
+    as Intel's Skylake-SP to Ice Lake. Without AVX-512 PyTorch multiplies by itself and holds none (torch 2.13.0,
+    mkldnn_bf16_device_check of aten/src/ATen/native/mkldnn/Utils.h; both seen, with ONEDNN_MAX_CPU_ISA).
+    """
+    sets = instruction_sets or ()
+    return dtype == "bfloat16" and "avx512bw" in sets and not {"avx512_bf16", "amx_bf16"} & set(sets)
+
+
+def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int, *, wide_results: bool = False) -> tuple[Arrays, str]:
     around: float
     inside: float
     if row.name in _AROUND_AND_INSIDE:
@@ -307,6 +325,9 @@ def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int) -> tuple[
         around, inside = (3, 2) if row.encoder else _UNGATED_OTHERS
     else:
         around, inside = 4, 4 if row.gate == "fused" else 3
+    if wide_results:
+        # the widest product, in 16 and in 32 bits, beside the gate where that is another
+        inside = max(inside, 3 if row.gate == "none" else 6 if row.gate == "fused" else 4)
     return ((around, wide), (inside, group.length)), f"{around:g} × {wide:,} + {inside:g} × {group.length:,}"
 
 

@@ -268,10 +268,13 @@ def _activations(
         return _speech_activations(architecture, widths, asked)
     encodes, seeing = _encodes(subject, row), subject.spec.modality == "vision"
     plain = _prompt(architecture, row, widths[0], asked, fixed_threshold=True)
-    found = _prompt(architecture, row, widths[0], asked, encodes=encodes)
+    own = architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
+    twice = widths == (2,) and torch_memory.holds_wide_results(asked.instruction_sets, own)
+    found = _prompt(architecture, row, widths[0], asked, encodes=encodes, wide_results=twice)
     # a picture among the text makes a mask too
-    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing, encodes=encodes)
-    line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of holes in the heap; the prompt fills the context"
+    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing, encodes=encodes, wide_results=twice)
+    more = "holes in the heap, and of results in 32 bits" if twice else "holes in the heap"
+    line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of {more}; the prompt fills the context"
     low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
     if seeing:
         picture = min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
