@@ -506,6 +506,17 @@ def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str
     assert "q8_0" not in str(check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands)
 
 
+@pytest.mark.parametrize("id", ["bge-m3", "nomic-embed-text-v1.5", "mamba-2.8b", "sdxl"])
+def test_a_cache_type_is_refused_of_a_model_without_a_cache(id: str) -> None:
+    """Encoders of text, state-space models and image models write no token after another from stored keys and values, so f16 too makes no
+    sense; an embedding model that is a decoder has a cache in llama.cpp, and takes q8_0."""
+    assert check(id, machine=VM).needs is not None
+    with pytest.raises(WorkloadError, match="keeps no KV cache") as refused:
+        check(id, Workload(kv_cache_type="f16"), machine=VM)
+    assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
+    assert check("qwen3-embedding-0.6b", Workload(kv_cache_type="q8_0"), machine=VM).workload.kv_cache_type == "q8_0"
+
+
 def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
     """Split with a card both sides need a compute buffer: what `show` lists for BF16 is what `check --quant BF16` takes."""
     card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=16 * GIB, memory_free_bytes=16 * GIB, unified=False)
