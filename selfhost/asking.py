@@ -100,7 +100,15 @@ def ask(
     if runtime is not None and loads is not None:
         named = workload.replace(runtime=runtime.id)
         return Question(
-            spec=spec, workload=named, runtime=runtime, loads=loads, context_asked=asked, opened=opened, license_guessed=guessed
+            spec=spec,
+            workload=named,
+            runtime=runtime,
+            loads=loads,
+            mend=None if spec.refused is None else "download it again, as it was published",
+            context_asked=asked,
+            local_files=local_files,
+            opened=opened,
+            license_guessed=guessed,
         )
     rows = architectures(shelf)
     if runtime is not None:

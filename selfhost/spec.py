@@ -363,7 +363,7 @@ class ModelSpec(Record):
     """One set of published weights (or one closed model), as its spec file states it. Dates are `YYYY-MM-DD`, possibly cut short.
 
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any. `tensors` are those of the very GGUF
-    file that it was read from, which no spec file lists.
+    file that it was read from, which no spec file lists, and `refused` is the sentence why no program loads that file.
     """
 
     id: str
@@ -391,6 +391,7 @@ class ModelSpec(Record):
     sources: Mapping[str, str] = {}
     unknown: Mapping[str, str] = {}
     tensors: tuple[FileTensors, ...] = ()
+    refused: str | None = None
     origin: str = ""
     overrides: str | None = None
 

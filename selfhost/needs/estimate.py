@@ -251,6 +251,8 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     """The sentence why that program does not load this model; None where it does, or nothing says that it does not."""
+    if spec.refused is not None:
+        return spec.refused
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     if spec.architecture is not None and not any(_has_format(spec, format) for format in runtime.formats):
