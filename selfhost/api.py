@@ -372,7 +372,7 @@ def _answer(
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
-        quality=quality_of(workload.quantization, catalogue, spec.architecture) if workload.quantization is not None else None,
+        quality=quality_of(workload.quantization, catalogue, spec) if workload.quantization is not None else None,
     )
 
 
@@ -496,7 +496,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         source=needs.download_source or "",
         memory_bytes=memory.high_bytes if memory else None,
         fits=False if judged.failed else None if open_ends else True,
-        quality=quality_of(quantization, catalogue, question.spec.architecture),
+        quality=quality_of(quantization, catalogue, question.spec),
     )
 
 

@@ -91,7 +91,7 @@ def _fits_smaller(
     if workload.quantization not in order or _beyond_any_quantization(question, machine):
         return None
     for quantization in order[order.index(workload.quantization) + 1 :]:
-        quality = quality_of(quantization, shelf, spec.architecture)
+        quality = quality_of(quantization, shelf, spec)
         if quality.worth_having is not worth_having:
             continue
         found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), Asker(shelf, machine))

@@ -56,7 +56,7 @@ def show_document(
         _closed(blocks, spec)
     told = _open(blocks, spec)
     _inside(blocks, spec)
-    _sizes(blocks, sizes, verdict, verbose=verbose, loss_by_size=loss_by_size)
+    _sizes(blocks, sizes, verdict, spec.modality, verbose=verbose, loss_by_size=loss_by_size)
     if verdict is not None and verdict.needs is not None and (verdict.needs.memory is not None or verdict.needs.known_terms):
         memory_blocks(blocks, verdict.needs)
     elif spec.needs is not None:
@@ -80,7 +80,15 @@ _FAMILIES = {
 }
 
 
-def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, *, verbose: bool, loss_by_size: tuple[str, str]) -> None:
+def _sizes(
+    blocks: list[Block],
+    sizes: Sequence[Size],
+    verdict: Verdict | None,
+    modality: str,
+    *,
+    verbose: bool,
+    loss_by_size: tuple[str, str],
+) -> None:
     """One table a family: what travels, what it takes, whether it fits here, what it costs in quality."""
     families = tuple(dict.fromkeys(size.family for size in sizes))
     if families:
@@ -121,7 +129,8 @@ def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, 
             blocks.append(line(Span(text=size.quantization, style="strong"), f": {text}", indent=2, hang=2))
             blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
     if families:
-        why = "Losses were measured with other models" if verbose else "Losses were measured with other models, see --verbose"
+        others = "other models" if modality in ("text", "vision") else "models that write text alone"
+        why = f"Losses were measured with {others}{'' if verbose else ', see --verbose'}"
         blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
         blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part and verbose)
 
