@@ -148,7 +148,8 @@ class Openness(Record):
 
 
 class Parameters(Record):
-    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks.
+    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks. `active` is `total` less the
+    experts that a token does not use.
 
     `projector_bytes`: the GGUF file of the encoders in F16; `encoder_type`: model_type and width of the
     first, as `[[encoder]]` of specs/common/architectures.toml has them.

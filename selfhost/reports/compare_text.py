@@ -114,7 +114,8 @@ def _parameters(verdict: Verdict) -> str:
     total, active = verdict.model.parameters.total, verdict.model.parameters.active
     if total is None:
         return ""
-    return f"{units.count(total)}, {units.count(active)} used per token" if active not in (None, total) else units.count(total)
+    used = "" if active is None or active == total else f", {units.count(active)} used per token (token table counted)"
+    return units.count(total) + used
 
 
 def _memory(verdict: Verdict) -> str:

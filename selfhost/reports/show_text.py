@@ -210,9 +210,14 @@ def _inside(blocks: list[Block], spec: ModelSpec) -> None:
     lines: list[str] = []
     total, active = spec.parameters.total, spec.parameters.active
     if total is not None:
-        used = f", {units.count(active)} used per token" if active is not None and active != total else ""
+        counted = "the token table and the encoders" if spec.parameters.encoders else "the token table"
+        used = (
+            f", {units.count(active)} used per token with {counted}, which not all publishers count"
+            if active is not None and active != total
+            else ""
+        )
         encoders = f", {units.count(spec.parameters.encoders)} of them encoders" if spec.parameters.encoders else ""
-        lines.append(f"{units.count(total)} parameters{used}{encoders}")
+        lines.append(f"{units.count(total)} parameters{encoders}{used}")
     if spec.architecture is not None:
         lines.extend(_layers(spec.architecture))
     if spec.embedding_length is not None:
