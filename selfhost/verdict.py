@@ -92,12 +92,14 @@ class Room(Record):
 
     Where it runs, none of that moves it off the accelerators: what it takes there must fit there. The pace is not asked again.
     `longest_context_tokens` is per sequence and at most what the model can use: one token more does not fit or is beyond
-    that. `best_quantization` is the one that keeps most quality, `most_parallel` the number of sequences at once.
+    that. `best_quantization` is the one that keeps most quality, `most_parallel` the number of sequences at once. `not_now` are
+    those of these fields that take more than is free now: other programs would have to be closed.
     """
 
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
+    not_now: tuple[str, ...] = ()
 
 
 class Placement(Record):

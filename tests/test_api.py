@@ -257,6 +257,31 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
 
 
+@pytest.mark.parametrize("gib", [6, 9, 24])
+def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
+    """24 GiB, of which some are free: a limit is marked where asking for it is answered by a warning that other programs hold the memory,
+    and beside what is free the words say that they would have to be closed; where all counts, or only what is free, none do."""
+    machine = VM.replace(memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=gib * GIB)
+    verdict = check("mistral-7b", machine=machine)
+    room = verdict.room
+    assert room is not None
+    asked = {
+        "longest_context_tokens": Workload(context_tokens=room.longest_context_tokens),
+        "most_parallel": Workload(parallel=room.most_parallel or 1),
+        "best_quantization": Workload(quantization=room.best_quantization),
+    }
+    held = {name: check("mistral-7b", workload, machine=machine).finding("memory") for name, workload in asked.items()}
+    assert set(room.not_now) == {name for name, finding in held.items() if finding is not None and finding.code == "memory-not-now"}
+    (line,) = [line for line in plain(check_document([verdict])).splitlines() if "memory also allows" in line]
+    assert room.not_now or gib == 24
+    assert ("with other programs closed" in line) is bool(room.not_now)
+    assert line.count("with other programs closed") in (0, 1, len(room.not_now))
+    for workload, planned in ((Workload(memory_basis="available"), machine), (Workload(), machine.replace(planning=True))):
+        limits = check("mistral-7b", workload, machine=planned).room
+        assert limits is not None
+        assert limits.not_now == ()
+
+
 @pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])
 def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     """Llama 3.1 8B in 16 bits on 24 GiB: the limits told are those within which it stays there; one more would move it, or not run."""
