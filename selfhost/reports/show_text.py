@@ -232,16 +232,22 @@ def _layers(inside: Architecture) -> list[str]:
     lines = [
         f"{inside.layers} layers, {inside.embedding_length:,} wide" + (f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else "")
     ]
+    alike: dict[tuple[str, str], int] = {}
     for group in inside.attention:
         heads = f"{group.heads} heads" if group.heads == group.kv_heads else f"{group.heads} heads sharing {group.kv_heads} KV heads"
         window = f", window of {units.tokens(group.window_tokens)}" if group.window_tokens is not None else ""
         if group.kind == "latent":
             heads = f"{group.heads} heads over {group.latent_length or 0:,} cached numbers"
-        lines.append(f"{len(group.layers)} layers of {group.kind} attention: {heads}{window}")
-    lines.extend(f"{len(group.layers)} {group.kind} layers, whose state does not grow with the context" for group in inside.recurrent)
+        told = "", f" of {group.kind} attention: {heads}{window}"
+        alike[told] = alike.get(told, 0) + len(group.layers)
+    for state in inside.recurrent:
+        told = f"{state.kind} ", ", whose state does not grow with the context"
+        alike[told] = alike.get(told, 0) + len(state.layers)
     for block in inside.feed_forward:
         if block.experts:
-            lines.append(f"{len(block.layers)} layers of {block.experts} experts, {block.used} used per token")
+            told = "", f" of {block.experts} experts, {block.used} used per token"
+            alike[told] = alike.get(told, 0) + len(block.layers)
+    lines.extend(f"{number} {kind}layer{'' if number == 1 else 's'}{what}" for (kind, what), number in alike.items())
     if inside.audio is not None:
         lines.append(f"audio encoder: {inside.audio.layers} layers, {inside.audio.embedding_length:,} wide")
     if inside.context_tokens is not None:
