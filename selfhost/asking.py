@@ -123,6 +123,8 @@ def ask(
     needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine), companions=companions)
     if cache_asked and runtime is not None and needs.memory is not None and not any(t.name == "kv_cache" for t in needs.memory.terms):
         raise _problem("kv_cache_type", f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen", "leave it out")
+    if cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows)) is not None:
+        raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
     alone = needs
     if companions is not None:
         alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine))

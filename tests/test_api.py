@@ -542,6 +542,15 @@ def test_a_cache_type_is_refused_of_a_model_without_a_cache(id: str) -> None:
     assert check("qwen3-embedding-0.6b", Workload(kv_cache_type="q8_0"), machine=VM).workload.kv_cache_type == "q8_0"
 
 
+@pytest.mark.parametrize("runtime", ["llama.cpp", "ollama"])
+def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
+    """llama_init_from_model: the blocks of 32 of q8_0 do not fill the heads of Phi-2, 80 long (config.json: 2,560 over 32 heads)."""
+    assert check("phi-2", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).needs is not None
+    with pytest.raises(WorkloadError, match="the head size 80 is not a multiple of 32") as refused:
+        check("phi-2", Workload(runtime=runtime, kv_cache_type="q8_0"), machine=VM)
+    assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
+
+
 def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
     """Split with a card both sides need a compute buffer: what `show` lists for BF16 is what `check --quant BF16` takes."""
     card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=16 * GIB, memory_free_bytes=16 * GIB, unified=False)

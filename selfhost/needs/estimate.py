@@ -11,7 +11,7 @@ from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
 from .cache import known_in_llamacpp_alone
-from .llamacpp import MICRO_BATCH_TOKENS, batch_of
+from .llamacpp import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
@@ -260,6 +260,14 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
             return f"{runtime.name} has no support for the architecture {spec.architecture.row}."
         return f"The weights do not come in a format that {runtime.name} loads ({', '.join(runtime.formats)})."
     return None
+
+
+def why_cache_type_refused(spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]) -> str | None:
+    """Why no program that reads GGUF files keeps this model's cache in the type that was asked for; None where nothing says so."""
+    subject, type = _subject(spec, architectures), workload.kv_cache_type
+    if workload.format != "gguf" or type is None or subject.architecture is None or subject.row is None:
+        return None
+    return gguf.why_cache_refused(cached_groups(subject.architecture, subject.row), type, type)
 
 
 def decode_bytes_by_type(

@@ -383,15 +383,9 @@ def _cache(
             reason=f"a {asked.value_type} cache needs flash attention, which {runtime.name} leaves off unless told",
             remedy="take the cache type f16, or switch flash attention on and judge llama.cpp",
         )
-    for type, lengths in ((asked.key_type, [g.key_length for g in groups]), (asked.value_type, [g.value_length for g in groups])):
-        block = BLOCKS[type.upper()][0]
-        odd = next((length for length in lengths if length % block), None)
-        if odd is not None:
-            return Unread(
-                fact="memory.kv_cache",
-                reason=f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of {block}",
-                remedy="take the cache type f16",
-            )
+    refused = why_cache_refused(groups, asked.key_type, asked.value_type)
+    if refused is not None:
+        return Unread(fact="memory.kv_cache", reason=refused, remedy="take the cache type f16")
     room = llamacpp.room_of(architecture, room)
     lines: list[tuple[str, int, str]] = []
     size = unsure = 0
@@ -437,6 +431,16 @@ def _cache(
         source = f"{llamacpp.SOURCE}; this architecture was not measured"
         return [term("kv_cache", size, How.COMPUTED, source, line, high=size + unsure)]
     return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
+
+
+def why_cache_refused(groups: Sequence[CacheGroup], key_type: str, value_type: str) -> str | None:
+    """Why llama.cpp makes no cache of these types, None where it does: blocks of a type have to fill each head (llama_init_from_model)."""
+    for type, lengths in ((key_type, [group.key_length for group in groups]), (value_type, [group.value_length for group in groups])):
+        block = BLOCKS[type.upper()][0]
+        odd = next((length for length in lengths if length % block), None)
+        if odd is not None:
+            return f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of {block}"
+    return None
 
 
 _TYPE_BYTES = {"f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes", "q4_0": "18/32 bytes"}
