@@ -391,7 +391,7 @@ def _answer(
         commands=commands(question, judged, catalogue, machine, tag=understood.tag),
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
-        quality=quality_for(workload, catalogue, spec.architecture),
+        quality=quality_for(workload, catalogue, spec),
     )
 
 
@@ -499,7 +499,7 @@ def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> t
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     """That quantization judged, None where its size cannot be told."""
     needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
-    cost = quality_for(question.workload, catalogue, question.spec.architecture)
+    cost = quality_for(question.workload, catalogue, question.spec)
     if needs is None or needs.download_bytes is None or runtime is None or quantization is None or cost is None:
         return None
     judged = judge(question, machine)

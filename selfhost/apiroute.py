@@ -8,7 +8,7 @@ from .catalogue import Catalogue, Outline
 from .errors import SelfhostError
 from .findings import Finding, Outcome, license_check, openness_check
 from .offers import Offer
-from .spec import ModelSpec
+from .spec import Architecture, ModelSpec
 from .verdict import Judged, Question
 
 # a retired model's replacement may be retired itself
@@ -42,11 +42,13 @@ def usable_offers(
     met = {} if met is None else met
     found: tuple[Offer, ...] = ()
 
+    own_id = published_id(question.spec, shelf)
+
     def serves(model_id: str) -> bool:
         nonlocal found
         if met.get(model_id) is False:
             return False
-        offers, spec = offers_of(model_id), question.spec if model_id == question.spec.id else None
+        offers, spec = offers_of(model_id), question.spec if model_id == own_id else None
         if not offers and spec is None and not shelf.is_closed(model_id):
             # what nobody serves stands in for nothing, and most models are served by nobody
             return False
@@ -61,13 +63,21 @@ def usable_offers(
             met[model_id] = meets(finding for finding in asked if finding)
         return met[model_id]
 
-    server = whose_offers(question.spec, shelf, serves, complies, own=meets(judged.findings), instead=judged.failed)
+    known = own_id is not None
+    asked = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
+    server = whose_offers(asked, shelf, serves, complies, own=known and meets(judged.findings), instead=judged.failed)
     if server is None:
         return ()
     instead, why = server
     if why is None:
-        return found
+        if not judged.failed or not _of_files(question.spec):
+            return found
+        return tuple(offer.replace(why_instead=f"By its name and its layers this is {own_id}: the offers are of it.") for offer in found)
     told = f"{instead} stands in for {question.spec.id}: of what is offered and meets what was asked it is {why}."
+    if not known and _alike(question.spec, _read(shelf, instead)):
+        told = (
+            f"{instead} has the layers of {question.spec.id}: whether that is the same model, or one tuned from it, its files do not say."
+        )
     return tuple(offer.replace(stands_in=True, why_instead=told) for offer in found)
 
 
@@ -81,6 +91,37 @@ def whose_offers(
     if own and serves(spec.id):
         return spec.id, None
     return next((one for one in stand_ins(spec, shelf) if serves(one[0]) and complies(one[0])), None) if instead else None
+
+
+def published_id(spec: ModelSpec, shelf: Catalogue) -> str | None:
+    """The id under which the catalogue has that model. Of one that was read from its files None, but where they bear the whole name of
+    one and have its layers."""
+    if not _of_files(spec):
+        return spec.id
+    from .names import id_of_whole_name
+
+    for name in (spec.name, spec.name.replace("--", "/", 1), spec.id):
+        named = id_of_whole_name(name, shelf)
+        if named is not None and _alike(spec, _read(shelf, named)):
+            return named
+    return None
+
+
+def _of_files(spec: ModelSpec) -> bool:
+    """Whether it was read from a model's own files, not from a spec."""
+    return bool(spec.origin) and not spec.origin.endswith(".toml")
+
+
+def _alike(one: ModelSpec, other: ModelSpec | None) -> bool:
+    """Whether both have as many layers of the same widths, heads and experts."""
+
+    def shape(made: Architecture) -> tuple[object, ...]:
+        heads = {(group.heads, group.kv_heads) for group in made.attention}
+        return made.layers, made.embedding_length, heads, {(part.length, part.experts, part.used) for part in made.feed_forward}
+
+    if other is None or one.architecture is None or other.architecture is None:
+        return False
+    return shape(one.architecture) == shape(other.architecture)
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -155,7 +196,8 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
         if outline.id not in seen:
             family = " of its family" if outline.family == spec.family else ""
             base = ", a base model that follows no instructions" if outline.id in bases and spec.id not in bases else ""
-            yield told(outline, f"the next larger open-weight model{family}{base}")
+            size_told = "an open-weight model of the same size" if outline.parameters_total == size else "the next larger open-weight model"
+            yield told(outline, f"{size_told}{family}{base}")
 
 
 def _successors(own: Outline, shelf: Catalogue) -> list[Outline]:

@@ -60,7 +60,7 @@ def ask(
     is what there is of files that were named and are here in part. `in_memory`: files that were named lie on a volume that is RAM.
 
     Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does not exist or that this
-    model does not come in, a license expression that is none.
+    model does not come in, a cache type of a model without a cache, a license expression that is none.
     """
     found: list[Problem] = []
     runtime: RuntimeSpec | None = None
@@ -82,6 +82,9 @@ def ask(
         runtime = _runtime_for(spec, quantization, shelf) or runtime
     if runtime is not None and workload.task == "generate":
         found += _beyond(workload, runtime, shelf)
+    if workload.audio_seconds is not None and spec.modality != "speech":
+        message = f"is the length of a recording that a speech model hears, and {spec.name} is none"
+        found.append(Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out"))
     if found:
         raise WorkloadError(found)
     asked, opened = workload.context_tokens is not None, openness_check(spec, workload)
@@ -97,7 +100,15 @@ def ask(
     if runtime is not None and loads is not None:
         named = workload.replace(runtime=runtime.id)
         return Question(
-            spec=spec, workload=named, runtime=runtime, loads=loads, context_asked=asked, opened=opened, license_guessed=guessed
+            spec=spec,
+            workload=named,
+            runtime=runtime,
+            loads=loads,
+            mend=None if spec.refused is None else "download it again, as it was published",
+            context_asked=asked,
+            local_files=local_files,
+            opened=opened,
+            license_guessed=guessed,
         )
     rows = architectures(shelf)
     if runtime is not None:
@@ -106,9 +117,14 @@ def ask(
             # of files that are here the type is a fact; where its size cannot be told the needs say so
             quantization = _had_in(spec, runtime, file_format, quantization, rows, shelf)
         workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
+    cache_asked = workload.kv_cache_type is not None
     workload = _in_tokens(spec, workload)
     companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
     needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine), companions=companions)
+    if cache_asked and runtime is not None and needs.memory is not None and not any(t.name == "kv_cache" for t in needs.memory.terms):
+        raise _problem("kv_cache_type", f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen", "leave it out")
+    if cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows)) is not None:
+        raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
     alone = needs
     if companions is not None:
         alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine))
@@ -179,8 +195,6 @@ def _in_tokens(spec: ModelSpec, workload: Workload) -> Workload:
             workload = workload.replace(context_tokens=min(DEFAULT_CONTEXT_TOKENS, trained))
         if generates and workload.kv_cache_type is None and workload.task == "generate":
             workload = workload.replace(kv_cache_type="f16")
-    if spec.modality != "speech" and workload.audio_seconds is not None:
-        workload = workload.replace(audio_seconds=None)
     if workload.task == "finetune":
         return workload.with_finetuning_defaults()
     if generates and workload.min_tokens_per_second is None:

@@ -9,7 +9,7 @@ from . import units
 from .asking import Asker, architectures, needs_under
 from .catalogue import Catalogue, Outline
 from .errors import SelfhostError, SpecError, WorkloadError
-from .findings import Outcome, disk, openness_check
+from .findings import Finding, Outcome, disk, openness_check
 from .machine import Machine
 from .placement import places
 from .present import here
@@ -31,6 +31,8 @@ LEAST_BYTES_BY_DEFAULT = 0.5
 LEAST_BYTES_PER_PARAMETER = 0.18
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, "split": 1, "accelerator": 2}
+# of what fits once other programs are closed
+_NOT_NOW = ("memory-not-now", "accelerator-not-now")
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 
@@ -91,7 +93,7 @@ def _fits_smaller(
     if workload.quantization not in order or _beyond_any_quantization(question, machine):
         return None
     for quantization in order[order.index(workload.quantization) + 1 :]:
-        quality = quality_of(quantization, shelf, spec.architecture)
+        quality = quality_of(quantization, shelf, spec)
         if quality.worth_having is not worth_having:
             continue
         found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), Asker(shelf, machine))
@@ -313,11 +315,20 @@ def room(question: Question, judged: Judged, machine: Machine, shelf: Catalogue)
     runs = judged if judged.fits else None
     if question.needs is None or question.runtime is None:
         return None
-    return Room(
-        longest_context_tokens=_longest_context(question, runs, machine, shelf),
-        best_quantization=_best_quantization(question, runs, machine, shelf),
-        most_parallel=_most_parallel(question, runs, machine, shelf),
-    )
+    longest = _longest_context(question, runs, machine, shelf)
+    best = _best_quantization(question, runs, machine, shelf)
+    most = _most_parallel(question, runs, machine, shelf)
+    not_now = []
+    for name, key, value in (
+        ("longest_context_tokens", "context_tokens", longest),
+        ("best_quantization", "quantization", best),
+        ("most_parallel", "parallel", most),
+    ):
+        if value is not None:
+            held = _held_under(question, runs, question.workload.replace(**{key: value}), machine, shelf)
+            if any(finding.code in _NOT_NOW for finding in held or ()):
+                not_now.append(name)
+    return Room(longest_context_tokens=longest, best_quantization=best, most_parallel=most, not_now=tuple(not_now))
 
 
 def _longest_context(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> int | None:
@@ -403,15 +414,23 @@ def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -
 
 def _holds(question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue) -> bool:
     """Memory and download fit under that workload. What `runs` on the accelerators, all of it or a part, does not leave them."""
+    held = _held_under(question, runs, workload, machine, shelf)
+    return held is not None and all(finding.outcome in ("pass", "warn") for finding in held)
+
+
+def _held_under(
+    question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue
+) -> Sequence[Finding] | None:
+    """Findings of memory and accelerator, and of the disk for another quantization; None where it would leave the accelerators."""
     needs = needs_under(question, workload, shelf, machine)
     changed = question.replace(workload=workload, needs=needs)
     placed, held = place(changed, needs, machine)
     told = runs.needs.placement if runs is not None and runs.needs is not None else None
     if _NEARNESS.get(placed.placement or "host", 0) < _NEARNESS.get(told or "host", 0):
-        return False
+        return None
     if workload.quantization != question.workload.quantization and question.runtime is not None:
         alone = not question.local_files and question.companions is None
         found = None if not alone else here(question.spec, question.runtime, workload, needs, machine, shelf)
         missing = 0 if question.local_files else found.missing_bytes if found else None
         held.append(disk(needs, machine, question.runtime.store, missing_bytes=missing, here=found))
-    return all(finding.outcome in ("pass", "warn") for finding in held)
+    return held

@@ -1012,10 +1012,12 @@ def runtime_check(
     runtime: RuntimeSpec | None,
     *,
     loads: str | None,
+    mend: str | None = None,
     unfamiliar: str | None = None,
     architecture: str | None = None,
 ) -> Finding:
-    """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not.
+    """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why it does not, and `mend` what helps
+    where another would not load it either.
 
     `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime does is not known either;
     `architecture` one whose first release is held against the version that is installed.
@@ -1028,7 +1030,7 @@ def runtime_check(
     if runtime is None:
         return found(Outcome.PASS, "runtime-any", None, "The spec names no runtime: any that loads the files will do.")
     if loads is not None:
-        return found(Outcome.FAIL, "runtime-cannot-load", None, loads, "leave --runtime out to take one that loads it")
+        return found(Outcome.FAIL, "runtime-cannot-load", None, loads, mend or "leave --runtime out to take one that loads it")
     system, processor = machine.system, machine.architecture
     exists = [entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system]
     if not exists or (system and processor and f"{system}-{processor}" not in exists):

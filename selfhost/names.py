@@ -120,6 +120,16 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
     return found.spec_id if found else None
 
 
+def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
+    """The id of the model whose id, repository or repository's own name this is; None for a family, an alias, and what several have."""
+    key = canonical(name) if len(name) <= MAX_NAME_LENGTH else ""
+    try:
+        found = _look_up(key, ("ids",), name, catalogue) or _look_up(key, ("repositories", "titles"), name, catalogue) if key else None
+    except SelfhostError:
+        return None
+    return found[0] if found else None
+
+
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     """Ids and aliases that begin so, case and separators aside, for shell completion."""
     start = canonical(prefix)

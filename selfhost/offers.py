@@ -44,7 +44,8 @@ class Offer(Record):
     says that the price is that of longer prompts. `price_is_for` says which of a provider's pictures a price is for. Where
     sources differ the dearest is the price and `other_prices` has the others. `as_of` is the day of the list that has the price,
     not one on which the provider was asked; `ends` the day from which the offer is announced to be gone, both `YYYY-MM-DD`;
-    `ends` is None where no end is announced. `why_instead` is a sentence on why this model stands in, None where it is the one asked for.
+    `ends` is None where no end is announced. `why_instead` is a sentence on why this model stands in, or how it is known to be that
+    of the files that were judged; None where it is the one asked for.
     """
 
     provider: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .catalogue import Catalogue
 from .facts import Record
-from .spec import Architecture
+from .spec import ModelSpec
 from .workload import Workload
 
 TYPE_CHECKING = False
@@ -21,7 +21,12 @@ NOT_MEASURED, AS_PUBLISHED = "not measured", "as published"
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
 
 # a stored type under the names of other formats that hold it as it is
-_SAME_AS = {"mxfp4": ("MXFP4", "MXFP4-Q8"), "ternary": ("TQ1_0", "TQ2_0")}
+_SAME_AS = {
+    "mxfp4": ("MXFP4", "MXFP4-Q8"), "ternary": ("TQ1_0", "TQ2_0"), "float32": ("F32",), "bfloat16": ("BF16", "bf16"),
+    "float16": ("F16", "fp16"),
+}  # fmt: skip
+# kinds of model that the figures are of: those that write a text
+_MEASURED = ("text", "vision")
 
 
 class Quality(Record):
@@ -29,7 +34,8 @@ class Quality(Record):
     in that type; `text` is a sentence for people.
 
     `loss_percent` is how much worse than 16-bit weights `model` became by `measure`: `perplexity` (its increase) or `score`
-    (the loss of an average of benchmarks); None where nobody measured it. `worth_having` is False for what one takes only
+    (the loss of an average of benchmarks); None where nobody measured it, as for all models that write no text: of these `text` tells
+    what it costs those that do. `worth_having` is False for what one takes only
     where nothing else fits.
     """
 
@@ -44,11 +50,12 @@ class Quality(Record):
     worth_having: bool = True
 
 
-def quality_of(quantization: str, shelf: Catalogue, made: Architecture | None = None) -> Quality:
+def quality_of(quantization: str, shelf: Catalogue, spec: ModelSpec | None = None) -> Quality:
     """What is known of it; groups of another size than usual are taken for the usual ones, and the text says so.
 
-    `made`: the model's architecture, where one is meant. What it was published in costs nothing against what was published.
+    `spec`: the model, where one is meant. What it was published in costs nothing against what was published.
     """
+    made = spec.architecture if spec is not None else None
     known = shelf.common("quantizations")
     entries: Mapping[str, Any] = known["quantization"]
     entry = entries.get(quantization)
@@ -57,7 +64,7 @@ def quality_of(quantization: str, shelf: Catalogue, made: Architecture | None = 
         base = quantization.rpartition("-")[0]
         entry = entries.get(base) if quantization.endswith(("g", "-channel")) else None
         like = f"as {base}, whose groups are of another size: " if entry is not None else ""
-    own = (made.expert_dtype or made.matrix_dtype) if made is not None else None
+    own = (made.expert_dtype or made.matrix_dtype or made.dtype) if made is not None else None
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
         text = "the model was published in this type: nothing is lost against it"
         return Quality(quantization=quantization, cost=AS_PUBLISHED, text=text, source=entry.get("source") if entry else None)
@@ -71,10 +78,19 @@ def quality_of(quantization: str, shelf: Catalogue, made: Architecture | None = 
     word = next(one for one in known["word"] if loss < one.get(f"{measure}_below", float("inf")))
     more = f"{loss:g} % more perplexity" if measure == "perplexity" else f"{loss:g} % less score"
     measured = f"{more}, measured with {entry['model']}" if loss else f"no change, measured with {entry['model']}"
+    text = f"{like}{word['text']}" + (f": {measured}" if entry["model"] != "any" else "")
+    if spec is not None and spec.modality not in _MEASURED and entry["model"] != "any":
+        return Quality(
+            quantization=quantization,
+            text=f"what it costs {spec.modality} models was not found measured; with text models it is {text}",
+            figure=entry["figure"],
+            source=source,
+            worth_having=word.get("worth_having", True),
+        )
     return Quality(
         quantization=quantization,
         cost=word["word"],
-        text=f"{like}{word['text']}" + (f": {measured}" if entry["model"] != "any" else ""),
+        text=text,
         loss_percent=float(loss),
         measure=measure,
         model=entry["model"],
@@ -84,11 +100,11 @@ def quality_of(quantization: str, shelf: Catalogue, made: Architecture | None = 
     )
 
 
-def quality_for(workload: Workload, shelf: Catalogue, made: Architecture | None) -> Quality | None:
+def quality_for(workload: Workload, shelf: Catalogue, spec: ModelSpec) -> Quality | None:
     """That of the weights which the task computes with; None where the workload names none."""
     method = workload.finetune_method if workload.task == "finetune" else None
     quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
-    return quality_of(quantization, shelf, made) if quantization is not None and workload.quantization is not None else None
+    return quality_of(quantization, shelf, spec) if quantization is not None and workload.quantization is not None else None
 
 
 def loss_by_size(shelf: Catalogue) -> tuple[str, str]:

@@ -148,7 +148,8 @@ class Openness(Record):
 
 
 class Parameters(Record):
-    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks.
+    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction blocks. `active` is `total` less the
+    experts that a token does not use.
 
     `projector_bytes`: the GGUF file of the encoders in F16; `encoder_type`: model_type and width of the
     first, as `[[encoder]]` of specs/common/architectures.toml has them.
@@ -373,7 +374,8 @@ class ModelSpec(Record):
     """One set of published weights (or one closed model), as its spec file states it. Dates are `YYYY-MM-DD`, possibly cut short.
 
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any. `tensors` are those of the very GGUF
-    file that it was read from, which no spec file lists. `tokenizer`: whether one comes with it, None where a config.json alone is known.
+    file that it was read from, which no spec file lists, and `refused` is the sentence why no program loads that file. `tokenizer`:
+    whether one comes with it, None where a config.json alone is known.
     """
 
     id: str
@@ -403,6 +405,7 @@ class ModelSpec(Record):
     unknown: Mapping[str, str] = {}
     tensors: tuple[FileTensors, ...] = ()
     tokenizer: bool | None = None
+    refused: str | None = None
     origin: str = ""
     overrides: str | None = None
 

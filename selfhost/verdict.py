@@ -92,12 +92,14 @@ class Room(Record):
 
     Where it runs, none of that moves it off the accelerators: what it takes there must fit there. The pace is not asked again.
     `longest_context_tokens` is per sequence and at most what the model can use: one token more does not fit or is beyond
-    that. `best_quantization` is the one that keeps most quality, `most_parallel` the number of sequences at once.
+    that. `best_quantization` is the one that keeps most quality, `most_parallel` the number of sequences at once. `not_now` are
+    those of these fields that take more than is free now: other programs would have to be closed.
     """
 
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
+    not_now: tuple[str, ...] = ()
 
 
 class Placement(Record):
@@ -139,17 +141,18 @@ class Question(Record):
 
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
     stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
-    not load the model, None when it does; `unfamiliar` an architecture that no row describes. `context_asked`: the context
-    was given, not taken by default. `local_files`: the files were named, so they are on this machine, and where they lie on a volume
-    that is RAM `in_memory`. `here`: those asked for lie
-    on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is
-    it as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives, if it was asked.
+    not load the model, None when it does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
+    describes. `context_asked`: the context was given, not taken by default. `local_files`: the files were named, so they are on this
+    machine, and where they lie on a volume that is RAM `in_memory`. `here`: those asked for lie on it, whole or in part. `companions` are
+    loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as was asked
+    (`findings.openness_check`)? `license_guessed`: what the function of that name gives, if it was asked.
     """
 
     spec: ModelSpec
     workload: Workload
     runtime: RuntimeSpec | None = None
     loads: str | None = None
+    mend: str | None = None
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
     unfamiliar: str | None = None
@@ -292,7 +295,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     ]
     if needs is None:
         if question.loads is not None:
-            about.append(check.runtime_check(machine, question.runtime, loads=question.loads))
+            about.append(check.runtime_check(machine, question.runtime, loads=question.loads, mend=question.mend))
         return Judged(findings=tuple([finding for finding in about if finding is not None]), needs=None, speed=None)
     about.append(check.context(spec, workload, asked=question.context_asked))
     purpose = question.runtime.store if question.runtime else "huggingface"

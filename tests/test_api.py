@@ -257,6 +257,31 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
 
 
+@pytest.mark.parametrize("gib", [6, 9, 24])
+def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
+    """24 GiB, of which some are free: a limit is marked where asking for it is answered by a warning that other programs hold the memory,
+    and beside what is free the words say that they would have to be closed; where all counts, or only what is free, none do."""
+    machine = VM.replace(memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=gib * GIB)
+    verdict = check("mistral-7b", machine=machine)
+    room = verdict.room
+    assert room is not None
+    asked = {
+        "longest_context_tokens": Workload(context_tokens=room.longest_context_tokens),
+        "most_parallel": Workload(parallel=room.most_parallel or 1),
+        "best_quantization": Workload(quantization=room.best_quantization),
+    }
+    held = {name: check("mistral-7b", workload, machine=machine).finding("memory") for name, workload in asked.items()}
+    assert set(room.not_now) == {name for name, finding in held.items() if finding is not None and finding.code == "memory-not-now"}
+    (line,) = [line for line in plain(check_document([verdict])).splitlines() if "memory also allows" in line]
+    assert room.not_now or gib == 24
+    assert ("with other programs closed" in line) is bool(room.not_now)
+    assert line.count("with other programs closed") in (0, 1, len(room.not_now))
+    for workload, planned in ((Workload(memory_basis="available"), machine), (Workload(), machine.replace(planning=True))):
+        limits = check("mistral-7b", workload, machine=planned).room
+        assert limits is not None
+        assert limits.not_now == ()
+
+
 @pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])
 def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     """Llama 3.1 8B in 16 bits on 24 GiB: the limits told are those within which it stays there; one more would move it, or not run."""
@@ -504,6 +529,26 @@ def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str
         check("llama-3.2-1b", workload, machine=VM)
     assert "llama.cpp" in (refused.value.problems[0].remedy or "")
     assert "q8_0" not in str(check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands)
+
+
+@pytest.mark.parametrize("id", ["bge-m3", "nomic-embed-text-v1.5", "mamba-2.8b", "sdxl"])
+def test_a_cache_type_is_refused_of_a_model_without_a_cache(id: str) -> None:
+    """Encoders of text, state-space models and image models write no token after another from stored keys and values, so f16 too makes no
+    sense; an embedding model that is a decoder has a cache in llama.cpp, and takes q8_0."""
+    assert check(id, machine=VM).needs is not None
+    with pytest.raises(WorkloadError, match="keeps no KV cache") as refused:
+        check(id, Workload(kv_cache_type="f16"), machine=VM)
+    assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
+    assert check("qwen3-embedding-0.6b", Workload(kv_cache_type="q8_0"), machine=VM).workload.kv_cache_type == "q8_0"
+
+
+@pytest.mark.parametrize("runtime", ["llama.cpp", "ollama"])
+def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
+    """llama_init_from_model: the blocks of 32 of q8_0 do not fill the heads of Phi-2, 80 long (config.json: 2,560 over 32 heads)."""
+    assert check("phi-2", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).needs is not None
+    with pytest.raises(WorkloadError, match="the head size 80 is not a multiple of 32") as refused:
+        check("phi-2", Workload(runtime=runtime, kv_cache_type="q8_0"), machine=VM)
+    assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
 
 
 def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from selfhost.spec import ModelSpec
 from selfhost.verdict import judge
 
 TODAY = "2026-11-20"
+CONFIGS = Path(__file__).parent / "data" / "configs"
 SMALL = Machine(
     name="small",
     memory_total_bytes=2**30,
@@ -181,6 +183,48 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
                 another and own is not None and own.purpose != "general",
             )
             assert ("of its family" in why) is not stranger
+
+
+@pytest.mark.parametrize(
+    ("folder", "config", "known"),
+    [
+        # as it was downloaded, and in Hugging Face's cache
+        ("gpt-oss-120b", "openai--gpt-oss-120b", True),
+        ("models--openai--gpt-oss-120b/snapshots/b5c939de8f754692c1647ca79fbf85e8c1e70f8a", "openai--gpt-oss-120b", True),
+        ("my-model", "openai--gpt-oss-120b", False),
+        ("my-model", "Qwen--Qwen3-14B", False),
+        # a name that its layers contradict, and one of a family
+        ("gpt-oss-120b", "Qwen--Qwen3-14B", False),
+        ("gpt-oss", "openai--gpt-oss-120b", False),
+    ],
+)
+def test_files_are_of_a_model_by_its_whole_name_and_its_layers(folder: str, config: str, known: bool, tmp_path: Path) -> None:
+    """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same
+    layers nobody says that it is another, larger model, nor that it is the same."""
+    path = tmp_path / folder / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes((CONFIGS / f"{config}.json").read_bytes())
+    model = config.partition("--")[2].lower()
+    verdict = check(path, machine=SMALL)
+    assert verdict.route == "api"
+    assert {(one.model_id, one.stands_in) for one in verdict.api_offers} == {(model, not known)}
+    (said,) = [note for note in verdict.notes if model in note]
+    assert ("is the same model, or one tuned from it" in said) is not known
+    assert (f"this is {model}" in said) is known
+    assert "larger" not in said
+    large = check(path, Workload(min_tokens_per_second=0), machine=LARGE)
+    assert large.route != "api"
+    assert not any("the offers are of it" in note for note in large.notes)
+
+
+def test_what_is_as_large_is_not_called_larger() -> None:
+    """Of the next in size the parameters say whether it is larger: DeepSeek V3 and R1 have the same, Llama 2 70B has more than 13B."""
+    shelf = open_catalogue()
+    for asked, other, why in (
+        ("deepseek-v3", "deepseek-r1", "an open-weight model of the same size"),
+        ("llama-2-13b-chat", "llama-2-70b-chat", "the next larger open-weight model"),
+    ):
+        assert dict(stand_ins(shelf.spec(asked), shelf))[other].startswith(why)
 
 
 def test_what_supersedes_a_named_model_is_named_before_it() -> None:

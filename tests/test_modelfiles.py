@@ -496,20 +496,28 @@ def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) 
 
 
 def test_a_file_that_llamacpp_refuses_is_of_no_known_model(tmp_path: Path) -> None:
-    """llama.cpp: missing tensor; wrong number of tensors; wrong shape (src/llama-model-loader.cpp). Unknown, with the tensor's name."""
+    """llama.cpp: missing tensor; wrong shape (src/llama-model-loader.cpp): it does not run, whatever the machine and the program, and
+    the reason names the tensor. At more tensors than it asked for it stops too, but a later release may ask for them: unknown."""
     model = measured()["mistral-7b-v0.3"]
     all = placed(model)
-    for tensors, why in (
-        ([one for one in all if one[0] != "blk.3.ffn_up.weight"], "no tensor blk.3.ffn_up"),
-        ([*all, ("blk.0.surprise.weight", [4096, 4096], "F16")], "a tensor blk.0.surprise (4,096 × 4,096)"),
-        ([*all, ("surprise.weight", [4096], "F16")], "a tensor surprise (4,096)"),
-        ([(name, [4096, 64] if name == "blk.5.ffn_up.weight" else shape, type) for name, shape, type in all], "blk.5.ffn_up is 4,096 × 64"),
+    short = [(name, [4096, 64] if name == "blk.5.ffn_up.weight" else shape, type) for name, shape, type in all]
+    for tensors, why, refused in (
+        ([one for one in all if one[0] != "blk.3.ffn_up.weight"], "no tensor blk.3.ffn_up", True),
+        ([*all, ("blk.0.surprise.weight", [4096, 4096], "F16")], "a tensor blk.0.surprise (4,096 × 4,096)", False),
+        ([*all, ("surprise.weight", [4096], "F16")], "a tensor surprise (4,096)", False),
+        (short, "blk.5.ffn_up is 4,096 × 64", True),
     ):
         path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors))
         spec = read_local(path, ROWS).spec
         assert spec.architecture is None
         assert why in spec.unknown["architecture"]
-        assert check(str(path), machine=load("aws-m7i.2xlarge").machine).route == "unknown"
+        for runtime in (None, "ollama", "transformers") if refused else (None,):
+            verdict = check(str(path), Workload(runtime=runtime, private=True), machine=load("aws-m7i.2xlarge").machine)
+            assert (verdict.route, verdict.exit_code) == (("neither", 1) if refused else ("unknown", 3))
+            (found,) = [one for one in verdict.findings if one.outcome == ("fail" if refused else "unknown")]
+            assert found.check == ("runtime" if refused else "memory")
+            assert why in found.reason
+            assert not refused or (found.code == "runtime-cannot-load" and "--runtime" not in str(found.remedy))
 
 
 @pytest.mark.parametrize("key", ["context_length", "embedding_length", "block_count"])

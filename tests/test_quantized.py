@@ -21,6 +21,8 @@ from selfhost.needs.quantization import GGUF_QUANTIZATIONS
 from selfhost.needs.records import How, SizedWeights
 from selfhost.placement import capability_by_name
 from selfhost.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
+from selfhost.reports.layout import plain
+from selfhost.reports.show_text import show_document
 
 TRUTH = json.loads((Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()
@@ -415,12 +417,32 @@ def test_show_lists_every_family() -> None:
 
 
 def test_the_published_type_costs_nothing() -> None:
-    """gpt-oss in MXFP4 and DeepSeek V3 in FP8 are what their publishers made; DeepSeek in MXFP4 is not."""
-    oss, deepseek = CATALOGUE.spec("gpt-oss-20b").architecture, CATALOGUE.spec("deepseek-v3").architecture
+    """gpt-oss in MXFP4, DeepSeek V3 in FP8, Whisper large v3 and Llama 2 in 16 bits of float are what their publishers made (torch_dtype of
+    their config.json); DeepSeek in MXFP4 is not, nor is Whisper tiny in 16 bits."""
+    oss, deepseek = CATALOGUE.spec("gpt-oss-20b"), CATALOGUE.spec("deepseek-v3")
     assert quality_of("MXFP4", CATALOGUE, oss).cost == AS_PUBLISHED
     assert quality_of("mxfp4", CATALOGUE, oss).cost == AS_PUBLISHED
     assert quality_of("float8_e4m3_128x128", CATALOGUE, deepseek).cost == AS_PUBLISHED
     assert quality_of("MXFP4", CATALOGUE, deepseek).cost == NOT_MEASURED
+    for id, name in (("whisper-large-v3", "F16"), ("whisper-large-v3", "float16"), ("llama-2-7b-chat", "F16")):
+        assert quality_of(name, CATALOGUE, CATALOGUE.spec(id)).cost == AS_PUBLISHED
+    assert quality_of("F16", CATALOGUE, CATALOGUE.spec("whisper-tiny")).cost == NOT_MEASURED
+
+
+@pytest.mark.parametrize(("model", "name"), [("bge-m3", "Q4_K_M"), ("whisper-tiny", "Q5_0"), ("sdxl-base-1.0", "float16")])
+def test_no_loss_is_claimed_of_models_that_write_no_text(model: str, name: str) -> None:
+    """The figures are perplexities of language models: of others there is none, and the sentence says whose figure it gives; what is the
+    same number in any model is told of all."""
+    spec = CATALOGUE.spec(model)
+    found, of_text = quality_of(name, CATALOGUE, spec), quality_of(name, CATALOGUE)
+    assert (found.cost, found.loss_percent, found.measure, found.model) == (NOT_MEASURED, None, None, None)
+    assert f"what it costs {spec.modality} models was not found measured" in found.text
+    assert of_text.model
+    assert f"with text models it is {of_text.text}" in found.text
+    assert found.worth_having is of_text.worth_having
+    assert quality_of("F32", CATALOGUE, spec.replace(architecture=None)) == quality_of("F32", CATALOGUE)
+    shown = plain(show_document(spec, describe(CATALOGUE, model, Workload(), MACHINE).sizes))
+    assert "Losses were measured with models that write text alone" in shown
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,15 @@ def test_what_is_published_in_a_narrow_type_says_which_part() -> None:
     assert "published as bfloat16" in told["llama-3.1-8b-instruct"]
 
 
+def test_layers_that_are_alike_are_told_once() -> None:
+    """Nemotron Super 49B attends in 49 of its 80 blocks (block_configs of its config.json), which lie in five runs; Jamba in 9 of 72."""
+    told = {id: plain(show_text.show_document(open_catalogue().spec(id))) for id in ("llama-3.3-nemotron-super-49b-v1", "jamba-large-1.5")}
+    assert told["llama-3.3-nemotron-super-49b-v1"].count("of full attention") == 1
+    assert "49 layers of full attention" in told["llama-3.3-nemotron-super-49b-v1"]
+    assert "9 layers of full attention" in told["jamba-large-1.5"]
+    assert "63 mamba layers, whose state" in told["jamba-large-1.5"]
+
+
 def test_a_list_counts_memory_as_check_does() -> None:
     """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
     machine = apply(samples.LAPTOP, ["memory=4GiB"])

@@ -13,6 +13,7 @@ import pytest
 
 from selfhost import Workload, check, needs
 from selfhost.catalogue import Catalogue
+from selfhost.errors import WorkloadError
 from selfhost.needs import mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.placement import on_one
@@ -218,11 +219,14 @@ def test_ranges_of_whisper_cpp_are_narrow(id: str, audio_seconds: int | None) ->
 
 
 def test_only_speech_models_hear_audio() -> None:
-    """The answer states the length for Whisper, and none for a model that reads."""
+    """The answer states the length for Whisper; of a model that reads, sees, draws or is closed nobody may ask it."""
     machine = load("desktop-rtx3090-24gb").machine
     asked = Workload(audio_seconds=3600)
     assert check("whisper-small", asked, machine=machine).workload.audio_seconds == 3600
-    assert check("mistral-7b", asked, machine=machine).workload.audio_seconds is None
+    for id in ("mistral-7b", "gemma-3-4b-it", "bge-m3", "sdxl", "gpt-4o"):
+        with pytest.raises(WorkloadError, match="recording that a speech model hears") as refused:
+            check(id, asked, machine=machine)
+        assert [problem.key for problem in refused.value.problems] == ["audio_seconds"]
 
 
 @pytest.mark.parametrize("run", cases("whisper", "readme"))

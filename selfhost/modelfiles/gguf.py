@@ -426,6 +426,10 @@ class _Unclear(Exception):
     """The header does not tell how the model remembers; the text says why."""
 
 
+class _Refused(_Unclear):
+    """Every llama.cpp that knows the architecture stops at this file."""
+
+
 class _Model:
     def __init__(
         self, path: str, header: Header, tensors: tuple[Tensor, ...], size: int, parts: int, architectures: Mapping[str, Any]
@@ -435,6 +439,7 @@ class _Model:
         self.values = header.values
         self.notes: list[str] = []
         self.unknown: dict[str, str] = {}
+        self.refused: str | None = None
         name = self.values.get("general.architecture")
         if not isinstance(name, str) or not name.strip():
             self.damaged("general.architecture is missing")
@@ -508,6 +513,7 @@ class _Model:
             sources={"architecture": what, "parameters": f"tensor table, {what}", "license": what, "safety": "a GGUF file holds no code"},
             unknown=self.unknown,
             tensors=self.loaded(),
+            refused=self.refused,
             origin=self.path,
         )
         return Read(spec=spec, quantization=quantization, notes=tuple(self.notes))
@@ -533,6 +539,8 @@ class _Model:
             return self.architecture()
         except _Unclear as why:
             self.unknown["architecture"] = str(why)
+            if isinstance(why, _Refused):
+                self.refused = f"llama.cpp refuses this file: {why}."
             return None
 
     def refuse_missing_blocks(self, blocks: int) -> None:
@@ -1013,10 +1021,11 @@ class _Model:
     def refuse_other_tensors(
         self, expected: Mapping[tuple[str, int], tuple[int, ...]], actual: Mapping[tuple[str, int], tuple[int, ...]]
     ) -> None:
-        """Raise `_Unclear` at a tensor that llama.cpp would not find, would find in another shape, or would not ask for.
+        """Raise `_Refused` at a tensor that llama.cpp would not find or would find in another shape, `_Unclear` at one that it would not
+        ask for.
 
-        It refuses all three (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors). Blocks that predict more tokens
-        are left out.
+        It refuses all three (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors), the last as long as no release
+        learns of the tensor. Blocks that predict more tokens are left out.
         """
         merged = {layer for name, layer in actual.keys() - expected.keys() if name.removeprefix("blk.*.") in _INSTEAD}
         for name, layer in sorted(expected.keys() | actual.keys()):
@@ -1025,14 +1034,11 @@ class _Model:
                 continue
             what = clean(_numbered((name, layer)))
             if there is None:
-                raise _Unclear(f"the file has no tensor {what}, which {self.name} models have: llama.cpp refuses such a file")
+                raise _Refused(f"it has no tensor {what}, which {self.name} models have")
             shape = " × ".join(f"{size:,}" for size in there) or "1"
             if needed is None:
-                raise _Unclear(f"the file has a tensor {what} ({shape}), which {self.name} models have not: llama.cpp refuses such a file")
-            raise _Unclear(
-                f"the tensor {what} is {shape}, and the header makes it {' × '.join(f'{size:,}' for size in needed) or '1'}: llama.cpp"
-                " refuses such a file"
-            )
+                raise _Unclear(f"the file has a tensor {what} ({shape}), which no llama.cpp known here loads with {self.name} models")
+            raise _Refused(f"its tensor {what} is {shape}, and the header makes it {' × '.join(f'{size:,}' for size in needed) or '1'}")
 
     def groups(self, made: Architecture) -> tuple[TensorGroup, ...]:
         limit = made.layers + (made.mtp_layers or 0)

@@ -38,10 +38,15 @@ def identifier(name: str) -> str:
 
 
 def name_of(path: str) -> str:
-    """The file's name without its ending and the number of its part; a folder's own name."""
+    """The file's name without its ending and the number of its part; a folder's own name; in Hugging Face's cache the repository's."""
     name = os.path.basename(os.path.normpath(path))
     if name in ("", os.curdir, os.pardir):
         name = os.path.basename(os.path.abspath(path))
+    # models--owner--name/snapshots/revision
+    above, kind = os.path.split(os.path.dirname(os.path.abspath(path)))
+    cached = os.path.basename(above) if kind == "snapshots" else name
+    if cached.startswith("models--"):
+        name = cached.rpartition("--")[2]
     name = re.sub(r"-\d{5}-of-\d{5}$", "", re.sub(r"\.(gguf|safetensors|json)$", "", name, flags=re.IGNORECASE))
     return clean(name) or "local model"
 

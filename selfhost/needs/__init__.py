@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         quantizations_of,
         takes_text_alone,
         weights_bytes,
+        why_cache_type_refused,
         why_not_loaded,
     )
     from .packed import from_sixteen_bits
@@ -51,6 +52,7 @@ __all__ = [
     "vocabularies_differ",
     "weights_bytes",
     "why_adapter_differs",
+    "why_cache_type_refused",
     "why_not_loaded",
 ]
 
@@ -58,7 +60,7 @@ _HOME = {
     "QUANTIZATIONS": "estimate", "at_context": "estimate", "canonical_quantization": "estimate", "decode_bytes_by_type": "estimate",
     "batch_tokens": "estimate", "counted_parameters": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
     "largest_picture": "estimate", "more_in_conversation": "estimate", "quantizations_of": "estimate", "takes_text_alone": "estimate",
-    "weights_bytes": "estimate",
+    "weights_bytes": "estimate", "why_cache_type_refused": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
     "why_adapter_differs": "companions",

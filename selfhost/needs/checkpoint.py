@@ -10,7 +10,19 @@ from .cache import CacheGroup, cache_groups, states
 from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
 from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of
 from .packed import size_of as packed_size
-from .parts import ENCODER_REMEDY, Asked, Parts, Subject, published, stated_size, term, times, unread_cache, unread_size, why_no_encoders
+from .parts import (
+    ENCODER_REMEDY,
+    Asked,
+    Parts,
+    Subject,
+    by_layers,
+    published,
+    stated_size,
+    term,
+    unread_cache,
+    unread_size,
+    why_no_encoders,
+)
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors
 
@@ -343,26 +355,26 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     tokens = -(-asked.context_tokens // step) * step
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
-    lines: list[str] = []
+    lines: list[tuple[str, int, str]] = []
     for group in cache_groups(architecture, row):
         kept, reach = _kept(architecture, group, runtime, tokens)
         elements, line = cache_line(group)
         reading = f", {reach:,} while a prompt is read" if runtime.id == "mlx" and reach > kept else ""
-        lines.append(f"{times(group.layers, 'layer')} × {line} × {width} bytes × {kept:,} tokens{reading}{ending}")
+        lines.append(("", group.layers, f" × {line} × {width} bytes × {kept:,} tokens{reading}{ending}"))
         size += group.layers * elements * width * kept * asked.parallel
         high += group.layers * (elements + group.indexer_elements) * width * reach * asked.parallel
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
-        lines.append(f"2 × {times(architecture.layers, 'layer')} × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}")
+        lines.append(("2 × ", architecture.layers, f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"))
         more = 2 * architecture.layers * wide * width * frames * asked.parallel
         size, high = size + more, high + more
     if size:
         note = "" if step == 1 else f"; in steps of {step} tokens"
         source = f"{runtime.name}: keys and values in the type of the model"
-        yield term("kv_cache", size, How.COMPUTED, source, " + ".join(lines) + note, high=high)
+        yield term("kv_cache", size, How.COMPUTED, source, " + ".join(by_layers(lines)) + note, high=high)
     state = sum(item.layers * (item.convolution + item.memory) for item in states(architecture)) * asked.parallel
     if state:
-        line = " + ".join(f"{times(item.layers, 'layer')} × {item.arithmetic} × 4 bytes{ending}" for item in states(architecture))
+        line = " + ".join(by_layers(("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}") for item in states(architecture)))
         yield term("recurrent_state", state * 4, How.COMPUTED, "states in float32; some runtimes halve it", line, low=state * 2)
 
 

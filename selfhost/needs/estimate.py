@@ -11,7 +11,7 @@ from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
 from .cache import known_in_llamacpp_alone
-from .llamacpp import MICRO_BATCH_TOKENS, batch_of
+from .llamacpp import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
 from .parts import Asked, Companions, Encoder, Parts, Subject
@@ -254,6 +254,8 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     """The sentence why that program does not load this model; None where it does, or nothing says that it does not."""
+    if spec.refused is not None:
+        return spec.refused
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     if spec.architecture is not None and not any(_has_format(spec, format) for format in runtime.formats):
@@ -261,6 +263,14 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
             return f"{runtime.name} has no support for the architecture {spec.architecture.row}."
         return f"The weights do not come in a format that {runtime.name} loads ({', '.join(runtime.formats)})."
     return None
+
+
+def why_cache_type_refused(spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]) -> str | None:
+    """Why no program that reads GGUF files keeps this model's cache in the type that was asked for; None where nothing says so."""
+    subject, type = _subject(spec, architectures), workload.kv_cache_type
+    if workload.format != "gguf" or type is None or subject.architecture is None or subject.row is None:
+        return None
+    return gguf.why_cache_refused(cached_groups(subject.architecture, subject.row), type, type)
 
 
 def decode_bytes_by_type(

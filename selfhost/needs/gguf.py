@@ -18,6 +18,7 @@ from .parts import (
     Encoder,
     Parts,
     Subject,
+    by_layers,
     published,
     stated_size,
     term,
@@ -382,20 +383,15 @@ def _cache(
             reason=f"a {asked.value_type} cache needs flash attention, which {runtime.name} leaves off unless told",
             remedy="take the cache type f16, or switch flash attention on and judge llama.cpp",
         )
-    for type, lengths in ((asked.key_type, [g.key_length for g in groups]), (asked.value_type, [g.value_length for g in groups])):
-        block = BLOCKS[type.upper()][0]
-        odd = next((length for length in lengths if length % block), None)
-        if odd is not None:
-            return Unread(
-                fact="memory.kv_cache",
-                reason=f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of {block}",
-                remedy="take the cache type f16",
-            )
+    refused = why_cache_refused(groups, asked.key_type, asked.value_type)
+    if refused is not None:
+        return Unread(fact="memory.kv_cache", reason=refused, remedy="take the cache type f16")
     room = llamacpp.room_of(architecture, room)
-    lines: list[str] = []
+    lines: list[tuple[str, int, str]] = []
     size = unsure = 0
     widest = 0 if runtime.flash_attention else max(group.value_elements for group in groups)
     notes: list[str] = []
+    kept: list[tuple[str, int, str]] = []
     for group in groups:
         window = llamacpp.window_of(architecture, group)
         cells = room.of(window, group.tokens_per_row)
@@ -409,27 +405,26 @@ def _cache(
             wider = widest - group.value_elements
             size += cells * room.streams * group.layers * row_bytes(asked.value_type, wider)
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
-            lines.append(f"{times(group.layers, 'layer')} × {wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens{ending}")
+            lines.append(("", group.layers, f" × {wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens{ending}"))
         if group.indexer_elements:
             both = architecture.row in llamacpp.INDEXER_VALUES
             size += llamacpp.indexer_bytes(architecture, group, room, asked.key_type, asked.value_type)
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             shape = f"{'2 × ' if both else ''}{group.indexer_elements:,} × {_TYPE_BYTES[asked.key_type]}"
-            lines.append(f"{times(group.layers, 'layer')} × {shape} of the indexer × {room.full:,} tokens{ending}")
+            lines.append(("", group.layers, f" × {shape} of the indexer × {room.full:,} tokens{ending}"))
         if window is not None and cells != room.full:
-            notes.append(f"{times(group.layers, 'layer')} keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256")
+            kept.append(("", group.layers, f" keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256"))
         elif group.tokens_per_row > 1:
-            notes.append(f"{times(group.layers, 'layer')} keep a row for {group.tokens_per_row} tokens, padded to 256")
-        elif cells != asked.context_tokens and not any("padded to a multiple" in note for note in notes):
-            notes.append(f"{asked.context_tokens:,} tokens padded to a multiple of 256")
+            kept.append(("", group.layers, f" keep a row for {group.tokens_per_row} tokens, padded to 256"))
+        elif cells != asked.context_tokens:
+            notes = [f"{asked.context_tokens:,} tokens padded to a multiple of 256"]
     idle = llamacpp.idle_layers(architecture)
     if widest and idle:
         size += room.full * room.streams * idle * row_bytes(asked.value_type, widest)
         ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
-        lines.append(
-            f"{times(idle, 'layer')} without attention × {widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens{ending}"
-        )
-    line = " + ".join(lines)
+        lines.append(("", idle, f" without attention × {widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens{ending}"))
+    line = " + ".join(by_layers(lines))
+    notes = [*by_layers(kept), *notes]
     if unsure:
         notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
         line = "; ".join([line, *notes])
@@ -438,19 +433,30 @@ def _cache(
     return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
 
 
+def why_cache_refused(groups: Sequence[CacheGroup], key_type: str, value_type: str) -> str | None:
+    """Why llama.cpp makes no cache of these types, None where it does: blocks of a type have to fill each head (llama_init_from_model)."""
+    for type, lengths in ((key_type, [group.key_length for group in groups]), (value_type, [group.value_length for group in groups])):
+        block = BLOCKS[type.upper()][0]
+        odd = next((length for length in lengths if length % block), None)
+        if odd is not None:
+            return f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of {block}"
+    return None
+
+
 _TYPE_BYTES = {"f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes", "q4_0": "18/32 bytes"}
 
 
-def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> str:
+def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> tuple[str, int, str]:
+    """As `by_layers` takes it."""
     layers = group.layers
     ending = f" × {cells:,} {'rows' if group.tokens_per_row > 1 else 'tokens'}" + (f" × {streams:,} sequences" if streams > 1 else "")
     keys, values = _TYPE_BYTES[asked.key_type], _TYPE_BYTES[asked.value_type]
     if group.latent:
-        return f"{times(layers, 'layer')} × {group.key_length:,} × {keys}{ending}"
+        return "", layers, f" × {group.key_length:,} × {keys}{ending}"
     heads = times(group.kv_heads, "KV head")
     if group.key_length == group.value_length and keys == values:
-        return f"2 × {times(layers, 'layer')} × {heads} × {group.key_length:,} × {keys}{ending}"
-    return f"{times(layers, 'layer')} × {heads} × ({group.key_length:,} × {keys} + {group.value_length:,} × {values}){ending}"
+        return "2 × ", layers, f" × {heads} × {group.key_length:,} × {keys}{ending}"
+    return "", layers, f" × {heads} × ({group.key_length:,} × {keys} + {group.value_length:,} × {values}){ending}"
 
 
 def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
@@ -461,7 +467,7 @@ def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     if kept > 1:
         ending += f" × {kept} states to roll drafted tokens back to"
-    line = " + ".join(f"{times(state.layers, 'layer')} × {state.arithmetic} × 4 bytes{ending}" for state in found)
+    line = " + ".join(by_layers(("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}") for state in found))
     return [term("recurrent_state", size, How.EXACT, llamacpp.SOURCE, line)]
 
 

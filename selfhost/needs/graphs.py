@@ -323,9 +323,11 @@ def _arithmetic(program: Program, names: list[str], lengths: tuple[int, ...], pe
     sums = [f"{tokens:,} tokens × {_added(numbers[0])} × 4 bytes"] if numbers[0] else []
     if numbers[3]:
         sums.append(f"{lengths[3]:,} {'row' if lengths[3] == 1 else 'rows'} of logits × {_added(numbers[3])} × 4 bytes")
-    sums += [
-        f"{tokens:,} tokens × {lengths[unit]:,} {what} × {_added(numbers[unit])} bytes" for unit, what in _BY_TOKEN.items() if numbers[unit]
-    ]
+    # a window that holds the whole context is as long as it
+    alike: dict[tuple[int, str], list[int]] = {}
+    for unit, what in _BY_TOKEN.items():
+        alike.setdefault((lengths[unit], what), []).extend(numbers[unit])
+    sums += [f"{tokens:,} tokens × {long:,} {what} × {_added(found)} bytes" for (long, what), found in alike.items() if found]
     sums.append(f"{indices:,} bytes of indices")
     if gaps:
         sums.append(f"{gaps:,} bytes of gaps")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..facts import Record, Unread
 from ..spec import Architecture, ModelSpec, PublishedFiles
 from .records import How, SizedWeights, Term
@@ -189,3 +191,11 @@ ENCODER_REMEDY = "give the folder with its safetensors files, or state parameter
 def times(count: int, what: str) -> str:
     """`32 layers`, `1 layer`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
+    """Of what stands before a number of layers, the number and what follows it, a line each; of the same words one, with all the layers."""
+    found: dict[tuple[str, str], int] = {}
+    for before, layers, after in parts:
+        found[before, after] = found.get((before, after), 0) + layers
+    return [f"{before}{times(layers, 'layer')}{after}" for (before, after), layers in found.items()]

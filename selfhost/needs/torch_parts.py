@@ -9,7 +9,7 @@ from . import tokenizers, torch_memory
 from .cache import cache_groups
 from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
 from .packed import DTYPES
-from .parts import Asked, Subject, term, times, why_no_encoders
+from .parts import Asked, Subject, by_layers, term, why_no_encoders
 from .records import How, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 from .torch_memory import Span
@@ -231,7 +231,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
     if not groups:
         return None
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
-    lines = [f"{times(group.layers, 'layer')} × {cache_line(group)[1]} × {width} bytes × {tokens:,} tokens{ending}" for group in groups]
+    lines = by_layers(("", group.layers, f" × {cache_line(group)[1]} × {width} bytes × {tokens:,} tokens{ending}") for group in groups)
     indexed = sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
     size = torch_memory.cache_bytes(groups, tokens, sequences, width, prompt=True)
     high = torch_memory.cache_bytes(groups, tokens, sequences, widths[-1], prompt=True) + indexed

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..spec import Architecture, Recurrent
 from .cache import states
+from .parts import by_layers
 from .tensors import ArchitectureRow
 from .torch_memory import Moment
 
@@ -26,14 +27,15 @@ def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple
     LinearAttentionLayer of cache_utils.py keeps as many inputs of a convolution as it is wide, in the model's type; what the scan
     gives is in float32.
     """
-    found, lines = 0, []
+    found, lines = 0, list[tuple[str, int, str]]()
+    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     groups = [group for group in architecture.recurrent if group.layers]
     for group, state in zip(groups, states(architecture), strict=True):
         taps = group.convolution or 1
         inputs = state.convolution * taps // max(1, taps - 1)
         found += state.layers * (inputs * width + state.memory * 4) * sequences
-        lines.append(f"{state.layers:,} layers × ({inputs:,} × {width} bytes + {state.memory:,} × 4 bytes)")
-    return found, " + ".join(lines) + (f" × {sequences:,} sequences" if sequences > 1 else "")
+        lines.append(("", state.layers, f" × ({inputs:,} × {width} bytes + {state.memory:,} × 4 bytes){ending}"))
+    return found, " + ".join(by_layers(lines))
 
 
 def scans(architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int) -> Iterator[Moment]:

@@ -186,6 +186,8 @@ _ALLOWS = {
     "split": "The accelerator with the memory also allows",
     "accelerator": "The accelerator also allows",
 }
+# what a limit says of that counts all memory, not what is free now
+_CLOSED = "with other programs closed"
 
 
 def _room_for(verdict: Verdict) -> str:
@@ -196,16 +198,19 @@ def _room_for(verdict: Verdict) -> str:
     longest, parallel = room.longest_context_tokens, room.most_parallel
     made = verdict.model.architecture
     known = {made.context_tokens: ", all it was trained for", made.scaled_context_tokens: ", with its documented scaling"} if made else {}
-    parts = [
-        f"up to {units.tokens(longest)} of context{known.get(longest, '')}"
-        if longest is not None and longest > (asked.context_tokens or 0)
-        else "",
-        f"{parallel:,} sequences at once" if parallel is not None and parallel > asked.parallel else "",
-        f"{room.best_quantization} weights" if room.best_quantization not in (None, asked.quantization) else "",
-    ]
-    told = "; ".join(part for part in parts if part)
+    parts: dict[str, str] = {}
+    if longest is not None and longest > (asked.context_tokens or 0):
+        parts["longest_context_tokens"] = f"up to {units.tokens(longest)} of context{known.get(longest, '')}"
+    if parallel is not None and parallel > asked.parallel:
+        parts["most_parallel"] = f"{parallel:,} sequences at once"
+    if room.best_quantization not in (None, asked.quantization):
+        parts["best_quantization"] = f"{room.best_quantization} weights"
+    # what is free stands in the table above
+    later = [name for name in parts if name in room.not_now]
+    told = "; ".join(f"{part} ({_CLOSED})" if name in later and len(later) < len(parts) else part for name, part in parts.items())
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
-    return f"{_ALLOWS[placement]}, one at a time: {told}." if told else ""
+    whole = f" {_CLOSED}," if later and len(later) == len(parts) else ""
+    return f"{_ALLOWS[placement]},{whole} one at a time: {told}." if told else ""
 
 
 def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:

@@ -114,7 +114,8 @@ def _parameters(verdict: Verdict) -> str:
     total, active = verdict.model.parameters.total, verdict.model.parameters.active
     if total is None:
         return ""
-    return f"{units.count(total)}, {units.count(active)} used per token" if active not in (None, total) else units.count(total)
+    used = "" if active is None or active == total else f", {units.count(active)} used per token (token table counted)"
+    return units.count(total) + used
 
 
 def _memory(verdict: Verdict) -> str:
@@ -139,7 +140,10 @@ def _context(verdict: Verdict) -> str:
 
 def _longest(verdict: Verdict) -> str:
     longest = verdict.room.longest_context_tokens if verdict.room is not None else None
-    return units.tokens(longest) if longest is not None else ""
+    if verdict.room is None or longest is None:
+        return ""
+    closed = ", with other programs closed" if "longest_context_tokens" in verdict.room.not_now else ""
+    return f"{units.tokens(longest)}{closed}"
 
 
 def _price(verdict: Verdict, today: str | None) -> str:

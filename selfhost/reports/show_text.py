@@ -56,7 +56,7 @@ def show_document(
         _closed(blocks, spec)
     told = _open(blocks, spec)
     _inside(blocks, spec)
-    _sizes(blocks, sizes, verdict, verbose=verbose, loss_by_size=loss_by_size)
+    _sizes(blocks, sizes, verdict, spec.modality, verbose=verbose, loss_by_size=loss_by_size)
     if verdict is not None and verdict.needs is not None and (verdict.needs.memory is not None or verdict.needs.known_terms):
         memory_blocks(blocks, verdict.needs)
     elif spec.needs is not None:
@@ -80,7 +80,15 @@ _FAMILIES = {
 }
 
 
-def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, *, verbose: bool, loss_by_size: tuple[str, str]) -> None:
+def _sizes(
+    blocks: list[Block],
+    sizes: Sequence[Size],
+    verdict: Verdict | None,
+    modality: str,
+    *,
+    verbose: bool,
+    loss_by_size: tuple[str, str],
+) -> None:
     """One table a family: what travels, what it takes, whether it fits here, what it costs in quality."""
     families = tuple(dict.fromkeys(size.family for size in sizes))
     if families:
@@ -121,7 +129,8 @@ def _sizes(blocks: list[Block], sizes: Sequence[Size], verdict: Verdict | None, 
             blocks.append(line(Span(text=size.quantization, style="strong"), f": {text}", indent=2, hang=2))
             blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
     if families:
-        why = "Losses were measured with other models" if verbose else "Losses were measured with other models, see --verbose"
+        others = "other models" if modality in ("text", "vision") else "models that write text alone"
+        why = f"Losses were measured with {others}{'' if verbose else ', see --verbose'}"
         blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
         blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part and verbose)
 
@@ -201,9 +210,14 @@ def _inside(blocks: list[Block], spec: ModelSpec) -> None:
     lines: list[str] = []
     total, active = spec.parameters.total, spec.parameters.active
     if total is not None:
-        used = f", {units.count(active)} used per token" if active is not None and active != total else ""
+        counted = "the token table and the encoders" if spec.parameters.encoders else "the token table"
+        used = (
+            f", {units.count(active)} used per token with {counted}, which not all publishers count"
+            if active is not None and active != total
+            else ""
+        )
         encoders = f", {units.count(spec.parameters.encoders)} of them encoders" if spec.parameters.encoders else ""
-        lines.append(f"{units.count(total)} parameters{used}{encoders}")
+        lines.append(f"{units.count(total)} parameters{encoders}{used}")
     if spec.architecture is not None:
         lines.extend(_layers(spec.architecture))
     if spec.embedding_length is not None:
@@ -218,16 +232,22 @@ def _layers(inside: Architecture) -> list[str]:
     lines = [
         f"{inside.layers} layers, {inside.embedding_length:,} wide" + (f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else "")
     ]
+    alike: dict[tuple[str, str], int] = {}
     for group in inside.attention:
         heads = f"{group.heads} heads" if group.heads == group.kv_heads else f"{group.heads} heads sharing {group.kv_heads} KV heads"
         window = f", window of {units.tokens(group.window_tokens)}" if group.window_tokens is not None else ""
         if group.kind == "latent":
             heads = f"{group.heads} heads over {group.latent_length or 0:,} cached numbers"
-        lines.append(f"{len(group.layers)} layers of {group.kind} attention: {heads}{window}")
-    lines.extend(f"{len(group.layers)} {group.kind} layers, whose state does not grow with the context" for group in inside.recurrent)
+        told = "", f" of {group.kind} attention: {heads}{window}"
+        alike[told] = alike.get(told, 0) + len(group.layers)
+    for state in inside.recurrent:
+        told = f"{state.kind} ", ", whose state does not grow with the context"
+        alike[told] = alike.get(told, 0) + len(state.layers)
     for block in inside.feed_forward:
         if block.experts:
-            lines.append(f"{len(block.layers)} layers of {block.experts} experts, {block.used} used per token")
+            told = "", f" of {block.experts} experts, {block.used} used per token"
+            alike[told] = alike.get(told, 0) + len(block.layers)
+    lines.extend(f"{number} {kind}layer{'' if number == 1 else 's'}{what}" for (kind, what), number in alike.items())
     if inside.audio is not None:
         lines.append(f"audio encoder: {inside.audio.layers} layers, {inside.audio.embedding_length:,} wide")
     if inside.context_tokens is not None:
