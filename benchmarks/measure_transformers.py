@@ -871,7 +871,7 @@ def make(model: str, folder: str) -> None:
     defaults = {} if kind in own or "vision_config" in values else {"max_position_embeddings": 8192}
     config = getattr(transformers, kind)(**{**defaults, **values})
     auto = transformers.AutoModelForCausalLM
-    if model in _ENCODERS:
+    if model in _ENCODERS or kind == "BertConfig":
         auto = transformers.AutoModel
     elif model.startswith("whisper"):
         auto = transformers.AutoModelForSpeechSeq2Seq

@@ -103,6 +103,9 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     for kind in ("generate", "encode"):
         runs = [run for run in torch.truth()[kind] if torch.as_users_run_it(run)]
         yield f"transformers, {kind}", [(run["name"], _told(torch.answered(run)[0].memory, torch.resident(run))) for run in runs]
+    shapes, sets = torch.truth()["shapes"], torch.truth()["shapes_sets"]
+    others_told = [(run["name"], _told(torch.answered(run, sets)[0].memory, torch.resident(run))) for run in shapes]
+    yield "transformers, other shapes and CPU", others_told
     attention: list[tuple[str, Told]] = []
     recurrent: list[tuple[str, Told]] = []
     for run in [*others.truth("mlx")["published"], *others.truth("mlx")["unlike"]]:

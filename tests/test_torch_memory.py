@@ -32,7 +32,14 @@ MIB = 1 << 20
 
 @cache
 def truth() -> Any:
-    return json.loads((ROOT / "tests" / "truth" / "transformers.json").read_text(encoding="utf-8"))
+    """`shapes`: of another processor, and none that a rule was made from but that of its products."""
+    found, shapes = (
+        json.loads((ROOT / "tests" / "truth" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("transformers", "transformers_avx512")
+    )
+    models = {**found["models"], **shapes["models"]}
+    sets = tuple(shapes["about"]["instruction_sets"])
+    return {**found, "models": models, "shapes": [*shapes["generate"], *shapes["encode"]], "shapes_sets": sets}
 
 
 @cache
@@ -200,13 +207,14 @@ def test_estimates_are_close() -> None:
     assert errors[-1] < 0.08
 
 
-def answered(run: dict[str, Any]) -> tuple[Needs, dict[str, Term]]:
+def answered(run: dict[str, Any], instruction_sets: tuple[str, ...] | None = None) -> tuple[Needs, dict[str, Term]]:
     """What the user is told: the context is the measured prompt."""
     tokens = run.get("prompt_tokens") or run["tokens"]
     # in the type of the files, since that is how the models were saved
     workload = Workload(runtime="transformers", format="safetensors", context_tokens=tokens, parallel=run["batch"])
     # no tokenizer lay beside the weights
-    answer = needs.needs_of(spec(run["model"]).replace(tokenizer=False), Catalogue.open().runtime("transformers"), workload, rows())
+    made, runtime = spec(run["model"]).replace(tokenizer=False), Catalogue.open().runtime("transformers")
+    answer = needs.needs_of(made, runtime, workload, rows(), instruction_sets=instruction_sets)
     assert answer.memory is not None
     return answer, {term.name: term for term in answer.memory.terms}
 
@@ -226,6 +234,30 @@ def test_the_answer_holds_what_was_measured(run: dict[str, Any]) -> None:
     if run["kind"] == "generate":
         kept = [terms[name] for name in ("kv_cache", "recurrent_state") if name in terms]
         assert sum(term.low_bytes for term in kept) == sum(term.high_bytes for term in kept) == held(run["cache"]["first_token"])
+
+
+@pytest.mark.parametrize("run", runs("shapes"))
+def test_shapes_that_no_rule_was_made_from(run: dict[str, Any]) -> None:
+    """On AVX-512 without bfloat16 of its own: the allocator's count, where products of bfloat16 hold their results in 32 bits as well,
+    and the peak between the ends of the answer; within 8 % but of experts, of whose products a processor keeps more or fewer."""
+    architecture, row = model(run["model"])
+    wide = torch_memory.holds_wide_results(truth()["shapes_sets"], run["dtype"])
+    assert wide == (run["dtype"] == "bfloat16")
+    assert not torch_memory.holds_wide_results((*truth()["shapes_sets"], "avx512_bf16"), run["dtype"])
+    experts = any(group.experts for group in architecture.feed_forward)
+    if run["kind"] == "generate":
+        tokens, width = run["prompt_tokens"], WIDTH[run["dtype"]]
+        counted = run["prompt_allocated_peak_bytes"] - held(run["cache"]["first_token"])
+        passes = [
+            torch_memory.prompt_bytes(architecture, row, tokens, 1, width, fixed_threshold=True, wide_results=twice).bytes
+            for twice in (wide, False)
+        ]
+        assert passes[0] == pytest.approx(counted, rel=0.01 if not experts else 0.05)
+        assert (passes[1] < 0.9 * counted) == (wide and not experts)
+    memory = answered(run, truth()["shapes_sets"])[0].memory
+    assert memory is not None
+    assert memory.low_bytes <= resident(run) <= memory.high_bytes
+    assert memory.total_bytes == pytest.approx(resident(run), rel=0.08 if not experts else 0.15)
 
 
 @pytest.mark.parametrize("run", runs("limited"))
