@@ -198,9 +198,9 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _read_elsewhere(key: str) -> bool:
-    from selfhost.modelfiles.config import _CACHE_KEY, _HARMLESS, _WEIGHT_KEY
+    from selfhost.modelfiles.keys import CACHE_KEY, HARMLESS, WEIGHT_KEY
 
-    return bool(_CACHE_KEY.search(key) or _WEIGHT_KEY.search(key)) and not _HARMLESS.search(key)
+    return bool(CACHE_KEY.search(key) or WEIGHT_KEY.search(key)) and not HARMLESS.search(key)
 
 
 def write(path: Path, key: str, entries: dict[str, Any]) -> None:

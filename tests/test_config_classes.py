@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from selfhost.errors import SpecError
-from selfhost.modelfiles.config import ConfigRead, classes, read_config
+from selfhost.modelfiles.config import ConfigRead, read_config
+from selfhost.modelfiles.keys import classes
 from selfhost.needs.cache import states
 from selfhost.needs.tensors import row_of
 from selfhost.spec import Architecture
