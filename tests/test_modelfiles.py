@@ -1129,6 +1129,43 @@ def test_models_with_code_of_their_own_are_counted(changes: dict[str, object], p
     assert spec.parameters.total == parameters
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        # each holds a part of a word that elsewhere is harmless: _id(s), _attn_, is_, act, _bias, nope, _bias
+        ("hybrid_layer_ids", [1, 3]), ("local_attn_chunk_length", 64), ("global_attn_indexes", [1]), ("is_hybrid", True),
+        ("window_compact", 64), ("mamba_proj_bias", True), ("swa_nope_layers", [1]), ("conv_bias", True),
+    ],
+)  # fmt: skip
+def test_a_key_is_harmless_for_a_whole_word_alone(key: str, value: object, tmp_path: Path) -> None:
+    """A key of what a layer keeps that nobody reads is named, though a part of it is that of a key that changes nothing."""
+    spec = read_local(config(tmp_path, **{key: value}), ROWS).spec
+    assert any(key in why for why in spec.unknown.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        # files of LFM2, DBRX, Kimi K3, Falcon H1, Nemotron H and NLLB-MoE, or every class of transformers, state these
+        ("add_cross_attention", True), ("conv_use_xavier_init", True), ("moe_loss_weight", 0.01), ("moe_router_activation_func", "sigmoid"),
+        ("ssm_in_multiplier", 1.25), ("mamba_ssm_cache_dtype", "float32"), ("chunk_size_feed_forward", 64), ("moe_token_dropout", 0.2),
+    ],
+)  # fmt: skip
+def test_a_key_of_training_or_of_numbers_changes_nothing(key: str, value: object, tmp_path: Path) -> None:
+    """Weights and cache are those of the file without it."""
+    with_it, without = (read_local(config(tmp_path, **changes), ROWS).spec for changes in ({key: value}, {}))
+    assert with_it.parameters.total == without.parameters.total is not None
+    assert with_it.architecture == without.architecture
+
+
+@pytest.mark.parametrize("key", ["full_attn_mod", "global_attn_every_n"])
+def test_every_first_layer_attending_is_every_layer(key: str, tmp_path: Path) -> None:
+    """Phi 4 and Grok 2 state 1; two would leave half of the layers with something that the file does not tell."""
+    told = [read_local(config(tmp_path, **{key: every}), ROWS).spec.unknown.get("architecture", "") for every in (1, 2)]
+    assert told[0] == ""
+    assert key in told[1]
+
+
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])
 def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
     """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""

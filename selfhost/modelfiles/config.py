@@ -332,6 +332,8 @@ class _Config(Keys):
         mtp = self.number(*_MTP) or 0
         if mtp > layers:
             raise Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
+        only = _ONLY.get(self.kind, {})
+        self.asked.update(only)
         odd = sorted({*self.left_over(CACHE_KEY), *self.other_than_default(cache=True)})
         if odd:
             message = f"{listed(odd)}: not understood, and it may change what the model keeps of its context"
@@ -339,7 +341,7 @@ class _Config(Keys):
                 raise Unclear(message)
             self.unknown["architecture.attention"] = message
             self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
-        other = [key for key, value in _ONLY.get(self.kind, {}).items() if self.text.get(key) not in (None, value)]
+        other = [key for key, value in only.items() if self.text.get(key) not in (None, value)]
         if other and incomplete is None:
             incomplete = f"{listed(other)}: not as in the published models"
         if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
@@ -662,8 +664,12 @@ _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
 }
 # keys of classes that are in no transformers and change the weights, with the value of every published model
 _ONLY: Mapping[str, Mapping[str, Any]] = {
+    "dots3_note": {"swa_attention_gate_type": "headwise"},
     "jais": {"activation_function": "swiglu", "position_embedding_type": "alibi"},
+    "kimi_k3": {"latent_moe_use_norm": True, "linear_use_full_rank_gate": True},
     "llada": {"include_bias": False, "include_qkv_bias": False, "block_type": "llama", "attention_layer_norm": False},
+    "mamba2": {"use_conv_bias": True},
+    "mimo_v2_flash": {"add_swa_attention_sink_bias": True},
     "openelm": {"ffn_with_glu": True, "normalize_qk_projections": True},
     "panguembedded": {"bias": True},
     "qwen": {"no_bias": True},

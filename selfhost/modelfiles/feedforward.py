@@ -108,10 +108,11 @@ def shared_length(config: Keys, each: int) -> int | None:
 
 
 def router_bias(config: Keys) -> bool:
+    stated = config.flag("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
     return (
         config.get("topk_method") == "noaux_tc"
         or config.kind in _ROUTER_BIAS
-        or (config.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and config.flag("use_routing_bias", "use_moe_router_bias"))
+        or (config.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and stated)
     )
 
 

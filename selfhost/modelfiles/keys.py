@@ -76,16 +76,25 @@ CACHE_KEY = re.compile(
 # of these the ones that say how much is kept, and not which matrices a layer has
 KEEPING_KEY = re.compile(r"window|max_chunk|kv_(?:cache_)?compress|compress_rate")
 WEIGHT_KEY = re.compile(r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate")
-# Keys that match and change neither: training, initial values, numeric details, other parts of the model.
-HARMLESS = re.compile(
-    r"dropout|_coef|_loss|aux|init|_eps|epsilon|scale|scaling|multiplier|theta|_impl|implementation|softcapping|dtype|act$|activation|token|_id$|_ids$"
-    r"|_bias|rank_zero|jitter|norm|topk_group|n_group$|num_expert_group|router|routing|scoring|drop|chunk_size_feed_forward|chunk_size$|mamba_chunk_size"
-    r"|use_mamba_kernels|use_cache|mamba_expand|expand|group_limited|grouped|index_topk|index_skip|index_share|interleave|image|vision|audio|video|projector"
-    r"|_attn_|flash|reorder|class|classifier|tie_|rope|rotary|no_rope|nope|query_pre|sink|use_mixed_mlp_moe|skipped|output_gate|k_eq_v|hash|overlap"
-    r"|blocksparse_|sparse_(block|init|local|disable|score|topk|attention_freq)|use_sparse_attention|use_unified|for_llm|seq_classif|latent_moe_use"
-    r"|merge_kernel|insert_layer|mm_|cache_implementation|conv_dim|conv_use|_conv_bias|use_moe|full_rank|beta$|is_|separator|use_bidirectional|_hidden_act|moe_renormalize"
-    r"|sparse_pred|^lora_rank$|gate_lower_bound|^block_type$|block_group|attention_gate_type|use_sliding_window|decoder_sparse_step|share_expert_dim|cross_attention_hidden|add_cross|coord_|segm_|max_chunk"
-)
+# Keys that match and change neither: training, initial values, numeric details, other parts of the model. A word is a whole one between
+# underscores: conv_layer_ids is no token's id, and mamba_proj_bias adds weights.
+_HARMLESS_WORDS = (
+    "act", "activation", "alpha", "audio", "aux", "beta", "coef", "drop", "dropout", "dropped", "dropping", "dtype", "eps", "epsilon",
+    "flash", "image", "impl", "implementation", "init", "initializer", "jitter", "loss", "projector", "scaling", "scoring",
+    "softcapping", "theta", "video", "vision",
+)  # fmt: skip
+_HARMLESS_KEYS = (
+    "add_cross_attention", "block_type", "chunk_size", "chunk_size_feed_forward", "conv_dim", "conv_dim_out",
+    "cross_attention_hidden_size", "expert_group_scale", "for_llm_compressor", "index_share_for_mtp_iteration",
+    "index_skip_topk_offset", "index_topk", "index_topk_blocks", "index_topk_freq", "index_topk_pattern", "indexer_rope_interleave",
+    "linear_gate_lower_bound", "lora_rank", "mamba_chunk_size", "mamba_norm_before_gate", "moe_apply_router_weight_on_input",
+    "moe_norm_min", "moe_normalize_expert_weights", "moe_primary_router_apply_softmax", "moe_renormalize", "moe_shared_expert_overlap",
+    "norm_expert_weight", "num_expert_group", "num_expert_groups", "sparse_block_size", "sparse_disable_index_value",
+    "sparse_init_block", "sparse_local_block", "sparse_pred_ignore_index", "sparse_prediction", "sparse_score_type",
+    "sparse_topk_blocks", "ssm_in_multiplier", "ssm_multipliers", "ssm_out_multiplier", "use_mamba_kernels", "use_mixed_mlp_moe",
+    "use_moe", "use_sliding_window", "use_sparse_attention",
+)  # fmt: skip
+HARMLESS = re.compile(rf"(?:^|_)(?:{'|'.join(_HARMLESS_WORDS)})(?:_|$)|_token_ids?$|^blocksparse_|^(?:{'|'.join(_HARMLESS_KEYS)})$")
 # classes of their publishers' own code, which another of transformers may go by the name of
 OWN_CODE = frozenset(
     {
@@ -316,12 +325,12 @@ class Keys:
     def left_over(self, pattern: re.Pattern[str]) -> list[str]:
         """Keys of the text model that nobody asked for, that match, and whose value says something."""
         plain = (None, False, 0, "", -1)
-        read = {*self.known.get("matter", ()), *self.known.get("idle", ())}
+        read, other_names = {*self.known.get("matter", ()), *self.known.get("idle", ())}, self.known.get("names", {})
         return [
             clean(key)
             for key, value in self.text.items()
             if not self.was_asked(key)
-            and key not in read
+            and not {key, other_names.get(key, key)} & read
             and pattern.search(key)
             and not HARMLESS.search(key)
             and not isinstance(value, dict)

@@ -35,6 +35,8 @@ _LAYER_KEYS = frozenset({
     "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size", "short_conv_kernel_size",
     "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
+# every how many layers one attends to everything: 1 in the files of Phi 4 and of Grok 2, whose layers all do
+_FULL_EACH = ("full_attn_mod", "global_attn_every_n")
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
 _UNPACKED = frozenset({"minicpm3", "plm"})
 # ranks of RWKV 7, under the names of two publishers
@@ -76,6 +78,9 @@ def layer_kinds(config: Keys) -> list[str]:
         raise Unclear("use_cla: layers that share a cache are not understood")
     if config.get("attn_type") not in (None, "multihead_attention"):
         raise Unclear(f"attn_type: {short(config.get('attn_type'))} is not understood")
+    for key in _FULL_EACH:
+        if config.get(key) not in (None, 1):
+            raise Unclear(f"{key}: {short(config.get(key))} is not understood")
     names = config.get("layer_types", "layers_block_type")
     pattern = config.get("hybrid_override_pattern")
     if isinstance(pattern, str):
