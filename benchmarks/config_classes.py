@@ -177,7 +177,7 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
                 cache.add(key)
             if not (heavier or keeps or len(change) == 1 or _read_elsewhere(key)):
                 continue
-            changes.append([change, found.parameters, *([found.cache] if keeps else [])])
+            changes.append([change, found.parameters, *([found.cache] if found.cache != base.cache else [])])
     fields = {field.name: field.default for field in dataclasses.fields(config)}
     stated = {
         key: value

@@ -1121,6 +1121,27 @@ def test_a_convolution_that_remembers_nothing_is_no_traceback(tmp_path: Path) ->
                 4096 * 6144 + 6144 + 4096 * 4096 + 4096 + 4096 * 28672 + 28672 + 14336 * 4096 + 4096 + 4 * 4096
             ),
         ),
+        # gte-multilingual-base: NewModel of Alibaba-NLP/new-impl; its safetensors hold a classifier of tokens beside it, 768 + 1
+        (
+            {"model_type": "new", "architectures": ["NewModel"], "vocab_size": 250048, "hidden_size": 768, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072, "max_position_embeddings": 8192,
+             "type_vocab_size": 1, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True},
+            305_369_089 - 769,
+        ),
+        # gte-multilingual-reranker-base has a pooler too, and its classifier is as large; the safetensors' total less that
+        (
+            {"model_type": "new", "architectures": ["NewForSequenceClassification"], "vocab_size": 250048, "hidden_size": 768,
+             "num_hidden_layers": 12, "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072,
+             "max_position_embeddings": 8192, "type_vocab_size": 1, "position_embedding_type": "rope"},
+            305_959_681 - 769,
+        ),
+        # snowflake-arctic-embed-m-v2.0: GteModel of its own code; the safetensors' total
+        (
+            {"model_type": "gte", "architectures": ["GteModel"], "vocab_size": 250048, "hidden_size": 768, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072, "max_position_embeddings": 8192,
+             "type_vocab_size": 1, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True},
+            305_368_320,
+        ),
     ],
 )  # fmt: skip
 def test_models_with_code_of_their_own_are_counted(changes: dict[str, object], parameters: int, tmp_path: Path) -> None:
@@ -1156,6 +1177,21 @@ def test_a_key_of_training_or_of_numbers_changes_nothing(key: str, value: object
     with_it, without = (read_local(config(tmp_path, **changes), ROWS).spec for changes in ({key: value}, {}))
     assert with_it.parameters.total == without.parameters.total is not None
     assert with_it.architecture == without.architecture
+
+
+@pytest.mark.parametrize("changes", [{"position_embedding_type": "absolute"}, {"layer_norm_type": "rms_norm"}])
+def test_a_gte_of_another_make_is_unknown(changes: dict[str, object], tmp_path: Path) -> None:
+    """NewModel has a table of positions, or norms without a bias, where its file says so; no published model does."""
+    spec = read_local(config(tmp_path, model_type="new", type_vocab_size=1, **changes), ROWS).spec
+    assert next(iter(changes)) in spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize(("layers", "attending"), [(2, (1,)), (4, (3,)), (9, (3, 7))])
+def test_one_layer_of_four_of_an_olmo_hybrid_attends(layers: int, attending: tuple[int, ...], tmp_path: Path) -> None:
+    """OlmoHybridConfig of transformers 5.23.0, where the file has no layer_types: of fewer than four the last one."""
+    said = read_local(config(tmp_path, model_type="olmo_hybrid", num_hidden_layers=layers), ROWS).spec.architecture
+    assert said is not None
+    assert [group.layers for group in said.attention] == [attending]
 
 
 @pytest.mark.parametrize("key", ["full_attn_mod", "global_attn_every_n"])

@@ -92,9 +92,10 @@ _GGUF: Mapping[str, str] = {
 _TRANSFORMERS: Mapping[str, str] = {
     "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "deberta-v2": "deberta-v2",
     "electra": "electra", "ernie": "bert", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
-    "gptj": "gptj", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
+    "gptj": "gptj", "gte": "gte", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
     "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
-    "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "openai-gpt": "openai-gpt", "opt": "opt",
+    "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "new": "gte", "olmo_hybrid": "olmo_hybrid",
+    "openai-gpt": "openai-gpt", "opt": "opt",
     "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
     "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm", "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
 }  # fmt: skip
@@ -473,6 +474,11 @@ class _Config(Keys):
                 raise Unclear("num_decoder_layers: stacks of unlike depth are not understood")
             if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
                 raise Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
+        if self.kind in ("gte", "new"):
+            if self.number("type_vocab_size") == 0:
+                found["lacks"] = (*found.get("lacks", ()), "token_types")
+            if class_of(self.outer).endswith("ForSequenceClassification"):
+                found["also"] = (*found.get("also", ()), "pooler")
         if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
             found["parallel_norms"] = 2
         scaling = self.get("rope_scaling", "rope_parameters")
@@ -665,11 +671,13 @@ _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
 # keys of classes that are in no transformers and change the weights, with the value of every published model
 _ONLY: Mapping[str, Mapping[str, Any]] = {
     "dots3_note": {"swa_attention_gate_type": "headwise"},
+    "gte": {"position_embedding_type": "rope", "layer_norm_type": "layer_norm"},
     "jais": {"activation_function": "swiglu", "position_embedding_type": "alibi"},
     "kimi_k3": {"latent_moe_use_norm": True, "linear_use_full_rank_gate": True},
     "llada": {"include_bias": False, "include_qkv_bias": False, "block_type": "llama", "attention_layer_norm": False},
     "mamba2": {"use_conv_bias": True},
     "mimo_v2_flash": {"add_swa_attention_sink_bias": True},
+    "new": {"position_embedding_type": "rope", "layer_norm_type": "layer_norm"},
     "openelm": {"ffn_with_glu": True, "normalize_qk_projections": True},
     "panguembedded": {"bias": True},
     "qwen": {"no_bias": True},

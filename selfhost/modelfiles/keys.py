@@ -116,6 +116,7 @@ OWN_CODE = frozenset(
         "minicpm3",
         "nemotron-nas",
         "neobert",
+        "new",
         "nomic_bert_moe",
         "openelm",
         "orion",

@@ -21,7 +21,7 @@ _FULL_EVERY: Mapping[str, int] = {
     "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
 # all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
-_DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}
+_DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4, "olmo_hybrid": 4}
 # the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
@@ -110,7 +110,9 @@ def layer_kinds(config: Keys) -> list[str]:
         return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
     every = config.number("full_attention_interval") or _DELTA_BUT_EVERY.get(config.kind)
     if every:
-        return ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
+        kinds = ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
+        # OlmoHybridConfig has one layer that attends, however few there are
+        return [*kinds[:-1], "full"] if config.kind == "olmo_hybrid" and "full" not in kinds else kinds
     period = config.number("attn_layer_period")
     if period:
         offset = config.number("attn_layer_offset") or 0
@@ -387,6 +389,8 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
         return Recurrent(kind=kind, layers=(), convolution=config.needed("conv_L_cache"))
     if "rwkv" in kind:
         return rwkv(config, kind, width)
+    if kind == "delta" and config.kind == "olmo_hybrid":
+        return olmo_recurrent(config, width)
     if kind == "delta":
         return Recurrent(
             kind=kind,
@@ -443,6 +447,22 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
         heads=heads,
         groups=config.needed("mamba_n_groups", "n_groups"),
         norm=False if norm is False else None,
+    )
+
+
+def olmo_recurrent(config: Keys, width: int) -> Recurrent:
+    """What the file leaves out follows from the attention, as OlmoHybridConfig of transformers 5.23.0 has it."""
+    heads = config.needed(*HEADS)
+    key_heads = config.positive("linear_num_key_heads") or heads
+    key_length = config.positive("linear_key_head_dim") or int(0.75 * width / key_heads)
+    return Recurrent(
+        kind="delta",
+        layers=(),
+        convolution=config.needed("linear_conv_kernel_dim"),
+        key_heads=key_heads,
+        heads=config.positive("linear_num_value_heads") or heads,
+        key_length=key_length,
+        value_length=config.positive("linear_value_head_dim") or 2 * key_length,
     )
 
 
