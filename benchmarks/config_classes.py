@@ -29,11 +29,14 @@ LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_lay
 # what a class's defaults lack to be built
 _NEEDED: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"num_experts_per_tok": 6, "num_attention_heads": 32, "topk_method": "greedy"},
+    "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
     "glm4_moe": {"head_dim": 128},
     "lfm2_moe": {"num_hidden_layers": 6, "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"]},
     "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8},
 }
+# another word that a class knows in place of one
+_WORDS = {"absolute": "rotary"}
 # names that a class takes from older files, in its __post_init__
 _OLDER_NAMES: dict[str, dict[str, str]] = {
     "bloom": {"n_embed": "hidden_size"},
@@ -53,8 +56,8 @@ _NEITHER = re.compile(
     r"|_theta$|finetuning|^prefix|summary|pruned|task_spec|coef|_loss|time_step_[^r]|softcap|^rope|temperature|jitter|_multiplier"
     r"|scoring|^activation_f|num_nextn|mtp_|scaling|_factor|^num_labels|pretraining_tp)"
 )
-# buffers that the GGUF file alone counts
-_NOT_WEIGHTS = ("layer_scalar", "act_fn.beta", "act_fn.eps")
+# buffers that the GGUF file alone counts, and the frequencies of ESM's rotation, which follow from its sizes
+_NOT_WEIGHTS = ("layer_scalar", "act_fn.beta", "act_fn.eps", "rotary_embeddings.inv_freq")
 
 
 class Built:
@@ -131,6 +134,8 @@ def model_class(kind: str) -> Any:
 
 def others(value: Any) -> list[Any]:
     """Values to try in place of one."""
+    if value in _WORDS:
+        return [_WORDS[value]]
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):

@@ -59,6 +59,7 @@ ROW_FLAGS = (
     "output_norm",
     "embedding_norm",
     "token_types",
+    "positions",
     "pooler",
 )
 ROPE_FACTORS = ("freqs", "long_short")

@@ -1186,6 +1186,16 @@ def test_a_gte_of_another_make_is_unknown(changes: dict[str, object], tmp_path: 
     assert next(iter(changes)) in spec.unknown["architecture"]
 
 
+@pytest.mark.parametrize(
+    "changes", [{"is_folding_model": True}, {"position_embedding_type": "relative_key"}, {"add_cross_attention": True}]
+)
+def test_an_esm_that_does_more_is_unknown(changes: dict[str, object], tmp_path: Path) -> None:
+    """ESMFold and a decoder have parts that no key of an encoder tells."""
+    esm = {"model_type": "esm", "vocab_size": 33, "num_key_value_heads": None, "position_embedding_type": "rotary"}
+    assert read_local(config(tmp_path, **esm), ROWS).spec.parameters.total is not None
+    assert next(iter(changes)) in read_local(config(tmp_path, **(esm | changes)), ROWS).spec.unknown["architecture"]
+
+
 @pytest.mark.parametrize(("layers", "attending"), [(2, (1,)), (4, (3,)), (9, (3, 7))])
 def test_one_layer_of_four_of_an_olmo_hybrid_attends(layers: int, attending: tuple[int, ...], tmp_path: Path) -> None:
     """OlmoHybridConfig of transformers 5.23.0, where the file has no layer_types: of fewer than four the last one."""

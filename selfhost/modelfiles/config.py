@@ -91,7 +91,7 @@ _GGUF: Mapping[str, str] = {
 # model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
     "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "deberta-v2": "deberta-v2",
-    "electra": "electra", "ernie": "bert", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
+    "electra": "electra", "ernie": "bert", "esm": "esm", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
     "gptj": "gptj", "gte": "gte", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
     "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
     "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "new": "gte", "olmo_hybrid": "olmo_hybrid",
@@ -323,7 +323,7 @@ class _Config(Keys):
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
         positions = self.relative_positions() if row is not None and row.get("relative_table") else None
-        if row is not None and row.get("positions") and not row.get("position_offset"):
+        if row is not None and row.get("positions") and not row.get("position_offset") and "positions" not in extra.get("lacks", ()):
             positions = context
         slices, altup = self.number("hidden_size_per_layer_input"), self.number("altup_num_inputs", "hc_mult")
         # ALBERT: layers beside each other have one set of weights
@@ -474,6 +474,12 @@ class _Config(Keys):
                 raise Unclear("num_decoder_layers: stacks of unlike depth are not understood")
             if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
                 raise Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
+        if self.kind == "esm":
+            positions = self.get("position_embedding_type")
+            if positions not in ("absolute", "rotary"):
+                raise Unclear(f"position_embedding_type is {short(positions)}: not understood")
+            if positions == "rotary":
+                found["lacks"] = (*found.get("lacks", ()), "positions")
         if self.kind in ("gte", "new"):
             if self.number("type_vocab_size") == 0:
                 found["lacks"] = (*found.get("lacks", ()), "token_types")
@@ -635,6 +641,7 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "chameleon": {"swin_norm": ("norms_after",)},
     "chatglm": {"attention_bias": ("attention_bias",)},
     "deepseek_v2": {"mlp_bias": ()},
+    "esm": {"emb_layer_norm_before": ("embedding_norm",)},
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},
     "glm4_moe": {"attention_bias": ("attention_bias",)},
@@ -658,6 +665,7 @@ _POSITIONS_LEFT = (
     "xlm-roberta-xl",
     "roberta-prelayernorm",
     "data2vec-text",
+    "esm",
     "camembert",
     "mpnet",
     "jina_bert_v3",
@@ -671,6 +679,7 @@ _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
 # keys of classes that are in no transformers and change the weights, with the value of every published model
 _ONLY: Mapping[str, Mapping[str, Any]] = {
     "dots3_note": {"swa_attention_gate_type": "headwise"},
+    "esm": {"is_folding_model": False, "is_decoder": False, "add_cross_attention": False},
     "gte": {"position_embedding_type": "rope", "layer_norm_type": "layer_norm"},
     "jais": {"activation_function": "swiglu", "position_embedding_type": "alibi"},
     "kimi_k3": {"latent_moe_use_norm": True, "linear_use_full_rank_gate": True},

@@ -72,6 +72,7 @@ class ArchitectureRow(Record):
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
+    contact_head: bool = False
     relative_table: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
@@ -252,6 +253,8 @@ class _Builder:
             self.add("rel_embd_norm", width, bias=True)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
+        if row.contact_head:
+            self.add("contact_head", sum(group.heads * len(group.layers) for group in model.attention), 1, bias=True)
         factors = model.rope_factors or row.rope_factors
         half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
         if self.gguf and factors == "freqs":
