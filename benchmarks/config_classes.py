@@ -34,6 +34,15 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "lfm2_moe": {"num_hidden_layers": 6, "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"]},
     "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8},
+    # its blocks are tied by names, and two layers at least must share one
+    "zamba": {"num_hidden_layers": 12},
+    "zamba2": {
+        "num_hidden_layers": 6,
+        "num_mem_blocks": 2,
+        "n_mamba_heads": 80,
+        "use_shared_attention_adapter": True,
+        "layers_block_type": ["mamba", "mamba", "hybrid", "mamba", "hybrid", "hybrid"],
+    },
 }
 # another word that a class knows in place of one
 _WORDS = {"absolute": "rotary"}
@@ -134,7 +143,7 @@ def model_class(kind: str) -> Any:
 
 def others(value: Any) -> list[Any]:
     """Values to try in place of one."""
-    if value in _WORDS:
+    if isinstance(value, str) and value in _WORDS:
         return [_WORDS[value]]
     if isinstance(value, bool):
         return [not value]

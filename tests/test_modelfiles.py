@@ -1196,6 +1196,36 @@ def test_an_esm_that_does_more_is_unknown(changes: dict[str, object], tmp_path: 
     assert next(iter(changes)) in read_local(config(tmp_path, **(esm | changes)), ROWS).spec.unknown["architecture"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "layers", "hybrid"),
+    [
+        ("zamba", 12, (2, 7)), ("zamba", 76, (2, *range(7, 76, 6))),
+        ("zamba2", 54, (6, 12, 18, 24, 30, 36, 42, 47, 51)), ("zamba2", 38, None),
+    ],
+)  # fmt: skip
+def test_layers_of_a_zamba_that_the_file_does_not_list(kind: str, layers: int, hybrid: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """ZambaConfig and Zamba2Config of transformers 5.23.0: of 54 layers of the second the list is known, of fewer none is."""
+    spec = read_local(config(tmp_path, model_type=kind, num_hidden_layers=layers, num_attention_heads=16), ROWS).spec
+    assert (spec.architecture is None) == (hybrid is None)
+    if spec.architecture is None:
+        assert "layers_block_type" in spec.unknown["architecture"]
+    else:
+        assert [group.layers for group in spec.architecture.attention] == [hybrid]
+        assert spec.architecture.recurrent[0].layers == tuple(range(layers))
+
+
+def test_a_zamba_is_written_as_a_spec_and_read_again(tmp_path: Path) -> None:
+    """Its tensors are listed, and a spec made of the file has the same ones."""
+    sizes = {"num_hidden_layers": 54, "num_attention_heads": 16, "num_mem_blocks": 2, "tie_word_embeddings": True}
+    path = config(tmp_path, model_type="zamba2", **sizes)
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is not None
+    assert spec.architecture.tensors
+    found = again(spec).architecture
+    assert found is not None
+    assert sorted(found.tensors, key=repr) == sorted(spec.architecture.tensors, key=repr)
+
+
 @pytest.mark.parametrize(("layers", "attending"), [(2, (1,)), (4, (3,)), (9, (3, 7))])
 def test_one_layer_of_four_of_an_olmo_hybrid_attends(layers: int, attending: tuple[int, ...], tmp_path: Path) -> None:
     """OlmoHybridConfig of transformers 5.23.0, where the file has no layer_types: of fewer than four the last one."""

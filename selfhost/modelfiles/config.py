@@ -29,7 +29,7 @@ from .keys import (
     class_of,
     short,
 )
-from .mixing import ATTENDING, STATES, attention_of, layer_kinds, recurrent_of
+from .mixing import ATTENDING, STATES, ZAMBAS, attention_of, layer_kinds, recurrent_of
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .source import fail, read_json, shown
 from .stored import Stored, plain_parts_of, stored_by
@@ -98,6 +98,7 @@ _TRANSFORMERS: Mapping[str, str] = {
     "openai-gpt": "openai-gpt", "opt": "opt",
     "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
     "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm", "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
+    "zamba": "zamba", "zamba2": "zamba2",
 }  # fmt: skip
 # classes not in classes.json whose output matrix is the token table where the file does not say, and those whose is not
 _TIED = frozenset({
@@ -380,7 +381,7 @@ class _Config(Keys):
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in _POSITIONS_LEFT
-        return Architecture(
+        found = Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
             dtype=self.dtype(),
@@ -411,6 +412,12 @@ class _Config(Keys):
             audio=audio,
             **extra,
         )
+        if self.kind in ZAMBAS and incomplete is None and row is not None:
+            from ..needs.tensors import ArchitectureRow
+            from .zamba import with_shared_blocks
+
+            return with_shared_blocks(found, ArchitectureRow.from_values(name, row), self)
+        return found
 
     def context(self) -> int | None:
         if self.kind == "nomic_bert_moe":
@@ -691,6 +698,9 @@ _ONLY: Mapping[str, Mapping[str, Any]] = {
     "panguembedded": {"bias": True},
     "qwen": {"no_bias": True},
     "spark2_5": {"headwise_attn_output_gate": True, "attention_bias": False, "mlp_bias": False},
+    # without it the class of transformers 5.23.0 shares no block either
+    "zamba": {"tie_word_embeddings": True},
+    "zamba2": {"tie_word_embeddings": True},
 }
 # what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
 _LOOPS = (

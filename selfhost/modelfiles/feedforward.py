@@ -48,6 +48,9 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
     if config.kind in _MAMBAS:
         config.asked.add("intermediate_size")
         return None
+    if config.kind in ("zamba", "zamba2"):
+        # what shares a block of attention shares its feed-forward
+        return FeedForward(layers=(), length=config.positive("intermediate_size") or 4 * width) if kind == "hybrid" else None
     if config.kind in ("rwkv6", "rwkv7"):
         return FeedForward(layers=(), length=config.number("intermediate_size") or rwkv_length(config.kind, width))
     if isinstance(config.get("hybrid_override_pattern"), str) or config.kind == "nemotron_h":

@@ -56,6 +56,10 @@ _NAMES: Mapping[str, str] = {
 _ALIKE: Mapping[str, str] = {
     "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6", "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
 }  # fmt: skip
+# whose layers of "linear_attention" are Mamba 2
+_MAMBA2_AS_LINEAR = ("granitemoehybrid", "nemotron_h", "zamba2")
+# whose layers share blocks of attention
+ZAMBAS = ("zamba", "zamba2")
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 
@@ -94,6 +98,10 @@ def layer_kinds(config: Keys) -> list[str]:
         if not isinstance(names, list) or len(names) < layers:
             raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
         return [named_kind(config, name) for name in names[:layers]]
+    if config.kind in ZAMBAS:
+        from .zamba import zamba_kinds
+
+        return zamba_kinds(config)
     if config.kind in _ALIKE:
         return [_ALIKE[config.kind]] * layers
     if config.kind == "plamo2":
@@ -136,8 +144,12 @@ def named_kind(config: Keys, name: Any) -> str:
         return "full"
     if found is None:
         raise Unclear(f"layer_types: {short(name)} is not understood")
+    if config.kind in ZAMBAS and found not in ("mamba", "delta", "hybrid"):
+        raise Unclear(f"layer_types: {short(name)} is not understood")
+    if config.kind == "zamba" and found in ("mamba", "delta"):
+        return "mamba"
     # transformers 5 writes "linear_attention" where the published files of these have "mamba"
-    if (found == "mamba" and config.kind != "jamba") or (found == "delta" and config.kind in ("granitemoehybrid", "nemotron_h")):
+    if (found == "mamba" and config.kind != "jamba") or (found == "delta" and config.kind in _MAMBA2_AS_LINEAR):
         return "mamba2"
     if found == "sliding" and window_tokens(config) is None:
         return "full"
@@ -249,6 +261,10 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
     if not stated and width % heads:
         raise Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
     length = stated or width // heads
+    if config.kind in ZAMBAS:
+        from .zamba import zamba_head
+
+        length = zamba_head(config, width, heads)
     if config.kind == "helium" and heads * length != width:
         raise Unclear(f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes them to be")
     kv_heads = kv_heads_of(config, number, heads)
@@ -424,16 +440,17 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             time_step_rank=plamo2_rank(width),
             heads=heads,
         )
-    if kind == "mamba":
+    if kind == "mamba" or config.kind == "zamba":
+        config.asked.add("n_mamba_heads")
         return Recurrent(
-            kind=kind,
+            kind="mamba",
             layers=(),
             convolution=taps,
             inner_length=inner_length(config, width),
             state_length=size,
             time_step_rank=time_step_rank(config, width),
         )
-    heads = config.needed("mamba_n_heads", "mamba_num_heads", *(("num_heads",) if config.kind == "mamba2" else ()))
+    heads = config.needed("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", *(("num_heads",) if config.kind == "mamba2" else ()))
     length = config.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.kind == "mamba2" else ()))
     inner = config.number("mamba_d_ssm") or (heads * length if length else 0) or inner_length(config, width)
     norm = config.text.get("mamba_rms_norm") if config.kind == "falcon_h1" else None
@@ -445,7 +462,7 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
         inner_length=inner,
         state_length=size,
         heads=heads,
-        groups=config.needed("mamba_n_groups", "n_groups"),
+        groups=config.needed("mamba_n_groups", "n_groups", "mamba_ngroups"),
         norm=False if norm is False else None,
     )
 
