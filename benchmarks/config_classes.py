@@ -96,9 +96,13 @@ def _layers(model: Any) -> Iterator[dict[str, Any]]:
         if type(part).__name__.endswith("Experts"):
             # which expert takes a token is a matter of values, which nothing has here
             part.forward = lambda hidden, *rest, **more: hidden
+    prompt, blocks = torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"), getattr(model.base_model, "layers", ())
+    # RecurrentGemma gives none back, and keeps its states in its layers
+    own = any(hasattr(part, "conv1d_state") for part in model.modules())
+    cache = import_module("transformers.cache_utils").DynamicCache(config=model.config) if own else None
     with torch.no_grad():
-        out = model(input_ids=torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"), use_cache=True)
-    for layer in getattr(getattr(out, "past_key_values", None), "layers", ()):
+        out = model(input_ids=prompt, use_cache=True, **({"past_key_values": cache} if own else {}))
+    for number, layer in enumerate(getattr(cache or getattr(out, "past_key_values", None), "layers", ())):
         found: dict[str, Any] = {}
         pair = [getattr(layer, name, None) for name in ("keys", "values")]
         if all(part is not None and part.numel() for part in pair):
@@ -108,6 +112,9 @@ def _layers(model: Any) -> Iterator[dict[str, Any]]:
         states = [getattr(layer, name, None) for name in ("conv_states", "recurrent_states")]
         if any(state is not None for state in states):
             found["state"] = [_elements(state) for state in states]
+        for part in blocks[number].modules() if number < len(blocks) else ():
+            if getattr(part, "conv1d_state", None) is not None:
+                found["state"] = [_elements(part.conv1d_state), _elements(part.rg_lru.recurrent_states)]
         yield found
 
 

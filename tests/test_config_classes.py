@@ -58,8 +58,9 @@ def cached(architecture: Architecture, context: int | None) -> list[Layer]:
     for recurrent, state in zip(groups, states(architecture), strict=True):
         taps = recurrent.convolution or 1
         for layer in recurrent.layers:
-            # as many inputs of the convolution as it is wide: the last one beside those that the next token needs
-            found[layer]["state"] = [state.convolution * taps // max(1, taps - 1), state.memory]
+            # as many inputs of the convolution as it is wide: the last one beside those that the next token needs; RecurrentGemma without
+            inputs = state.convolution if recurrent.kind == "rglru" else state.convolution * taps // max(1, taps - 1)
+            found[layer]["state"] = [inputs, state.memory]
     return found
 
 

@@ -1214,6 +1214,23 @@ def test_layers_of_a_zamba_that_the_file_does_not_list(kind: str, layers: int, h
         assert spec.architecture.recurrent[0].layers == tuple(range(layers))
 
 
+def test_recurrent_gemma_as_it_is_published(tmp_path: Path) -> None:
+    """google/recurrentgemma-2b as it is published, layers under both names of older files: RecurrentGemmaForCausalLM on the meta device."""
+    blocks = ["recurrent", "recurrent", "attention"]
+    spec = read_local(
+        config(
+            tmp_path, model_type="recurrent_gemma", _block_types=blocks, block_types=blocks, hidden_size=2560, intermediate_size=15360,
+            lru_width=2560, num_attention_heads=10, num_key_value_heads=1, head_dim=256, num_hidden_layers=26, vocab_size=256000,
+            attention_window_size=2048, conv1d_width=4, tie_word_embeddings=True,
+        ),
+        ROWS,
+    ).spec  # fmt: skip
+    assert spec.parameters.total == 2_682_862_080
+    assert spec.architecture is not None
+    assert [group.layers for group in spec.architecture.attention] == [tuple(range(2, 26, 3))]
+    assert again(spec).architecture == spec.architecture
+
+
 def test_a_zamba_is_written_as_a_spec_and_read_again(tmp_path: Path) -> None:
     """Its tensors are listed, and a spec made of the file has the same ones."""
     sizes = {"num_hidden_layers": 54, "num_attention_heads": 16, "num_mem_blocks": 2, "tie_word_embeddings": True}

@@ -96,7 +96,8 @@ _TRANSFORMERS: Mapping[str, str] = {
     "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
     "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "new": "gte", "olmo_hybrid": "olmo_hybrid",
     "openai-gpt": "openai-gpt", "opt": "opt",
-    "persimmon": "persimmon", "phi3small": "phi3small", "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
+    "persimmon": "persimmon", "phi3small": "phi3small", "recurrent_gemma": "recurrent_gemma",
+    "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
     "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm", "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
     "zamba": "zamba", "zamba2": "zamba2",
 }  # fmt: skip
@@ -655,6 +656,7 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "glm4v": {"attention_bias": ()},
     "glm4v_text": {"attention_bias": ()},
     "seed_oss": {"attention_bias": ("attention_bias",)},
+    "recurrent_gemma": {"attention_bias": ("attention_bias",)},
     "rwkv6qwen2": {"attention_bias": ("attention_bias",)},
     "helium": {"attention_bias": ("attention_bias",)},
     "internlm": {"bias": ("attention_bias", "attention_output_bias")},

@@ -180,7 +180,7 @@ def dense_length(config: Keys, width: int, number: int) -> int:
             raise Unclear("intermediate_size does not give each layer a length")
         stated = one
     found = stated or config.number(*LENGTH)
-    if config.kind == "qwen" and found:
+    if config.kind in ("qwen", "recurrent_gemma") and found:
         # gate and up together
         return found // 2
     if config.kind == "gpt_refact" and not found:

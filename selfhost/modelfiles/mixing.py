@@ -47,7 +47,7 @@ _RWKV7_KEYS = (
     ("gate_low_rank_dim", "lora_rank_gate"),
 )
 ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
-STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid", "rwkv6", "rwkv7", "qrwkv6"})
+STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid", "rglru", "rwkv6", "rwkv7", "qrwkv6"})
 _NAMES: Mapping[str, str] = {
     "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
@@ -98,6 +98,8 @@ def layer_kinds(config: Keys) -> list[str]:
         if not isinstance(names, list) or len(names) < layers:
             raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
         return [named_kind(config, name) for name in names[:layers]]
+    if config.kind == "recurrent_gemma":
+        return gemma_kinds(config)
     if config.kind in ZAMBAS:
         from .zamba import zamba_kinds
 
@@ -168,6 +170,16 @@ def kimi_layers(config: Keys) -> list[str]:
     return ["full" if number in full else "kda" for number in range(1, config.layers + 1)]
 
 
+def gemma_kinds(config: Keys) -> list[str]:
+    """`block_types` over and over (RecurrentGemmaConfig); what attends has the window, however long the context."""
+    # older classes wrote it under both names
+    blocks = config.get("block_types", "_block_types") or ["recurrent", "recurrent", "attention"]
+    if not isinstance(blocks, list) or not set(map(str, blocks)) <= {"recurrent", "attention"}:
+        raise Unclear(f"block_types: {short(blocks)} is not understood")
+    config.asked.update(("attention_window_size", "sliding_window"))
+    return ["rglru" if blocks[number % len(blocks)] == "recurrent" else "sliding" for number in range(config.layers)]
+
+
 def plamo_layers(config: Keys) -> list[str]:
     """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
     step, layers = config.needed("mamba_step"), config.layers
@@ -190,7 +202,7 @@ def block_kind(config: Keys, block: Any) -> str:
 
 def window_tokens(config: Keys) -> int | None:
     """Tokens; None where no layer has a window shorter than the context."""
-    if config.kind == "plamo2":
+    if config.kind in ("plamo2", "recurrent_gemma"):
         return config.number("attention_window_size") or None
     if config.kind == "modernbert":
         # transformers 5 adds a sliding_window of half that, which is what lies on either side
@@ -417,6 +429,14 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             key_length=config.needed("linear_key_head_dim"),
             value_length=config.needed("linear_value_head_dim"),
         )
+    if kind == "rglru":
+        return Recurrent(
+            kind=kind,
+            layers=(),
+            convolution=config.needed("conv1d_width"),
+            inner_length=config.positive("lru_width") or width,
+            heads=config.needed(*HEADS),
+        )
     if kind == "lightning":
         return Recurrent(kind=kind, layers=(), heads=config.needed(*HEADS), key_length=config.needed("head_dim"))
     if kind == "kda":
@@ -441,7 +461,6 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             heads=heads,
         )
     if kind == "mamba" or config.kind == "zamba":
-        config.asked.add("n_mamba_heads")
         return Recurrent(
             kind="mamba",
             layers=(),
@@ -449,6 +468,7 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             inner_length=inner_length(config, width),
             state_length=size,
             time_step_rank=time_step_rank(config, width),
+            heads=config.positive("n_mamba_heads") if config.kind == "zamba" else None,
         )
     heads = config.needed("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", *(("num_heads",) if config.kind == "mamba2" else ()))
     length = config.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.kind == "mamba2" else ()))

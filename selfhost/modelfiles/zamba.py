@@ -41,7 +41,9 @@ def zamba_head(config: Keys, width: int, heads: int) -> int:
 
 def with_shared_blocks(architecture: Architecture, row: ArchitectureRow, config: Keys) -> Architecture:
     """The same with all its tensors listed: those of the shared blocks once for each block."""
-    layers = checkpoint_tensors(architecture.replace(attention=(), feed_forward=()), row)
+    # heads of the first Mamba have no matrices of their own
+    recurrent = tuple(group.replace(heads=group.heads if group.kind == "mamba2" else None) for group in architecture.recurrent)
+    layers = checkpoint_tensors(architecture.replace(attention=(), feed_forward=(), recurrent=recurrent), row)
     return architecture.replace(tensors=(*layers, *_shared(architecture, config)))
 
 

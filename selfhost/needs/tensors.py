@@ -504,6 +504,16 @@ class _Builder:
                 self.add("blk.*.attn_gate", width, inner, layers=layers)
                 self.add("blk.*.attn_norm_2", inner, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "rglru":
+                inner, block = group.inner_length or 0, (group.inner_length or 0) // (group.heads or 1)
+                for name in ("y", "x"):
+                    self.add(f"blk.*.lru_{name}", width, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                for name in ("input", "recurrent"):
+                    self.add(f"blk.*.lru_{name}_gate", block, block, group.heads or 1, layers=layers)
+                    self.plain(f"blk.*.lru_{name}_gate.bias", block * (group.heads or 1), layers=layers)
+                self.plain("blk.*.lru_a", inner, layers=layers)
+                self.add("blk.*.lru_out", inner, width, layers=layers, bias=True)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
