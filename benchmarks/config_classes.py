@@ -16,6 +16,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -93,7 +94,9 @@ class Built:
 def _layers(model: Any) -> Iterator[dict[str, Any]]:
     torch = import_module("torch")
     for part in model.modules():
-        if type(part).__name__.endswith("Experts"):
+        if type(part).__name__ == "JetMoeTopKGating":
+            part.forward = partial(_first_expert, part)
+        elif type(part).__name__.endswith("Experts") and type(part).__name__ != "JetMoeParallelExperts":
             # which expert takes a token is a matter of values, which nothing has here
             part.forward = lambda hidden, *rest, **more: hidden
     prompt, blocks = torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"), getattr(model.base_model, "layers", ())
@@ -116,6 +119,14 @@ def _layers(model: Any) -> Iterator[dict[str, Any]]:
             if getattr(part, "conv1d_state", None) is not None:
                 found["state"] = [_elements(part.conv1d_state), _elements(part.rg_lru.recurrent_states)]
         yield found
+
+
+def _first_expert(gate: Any, hidden: Any) -> Any:
+    """What JetMoe's gate gives where one expert takes all tokens: their order, which token each is, its share, counts and scores."""
+    torch = import_module("torch")
+    taken = hidden.shape[0] * gate.top_k
+    order = torch.zeros(taken, dtype=torch.long, device=hidden.device)
+    return order, order, hidden[:1, :1].expand(taken, 1)[:, 0], [taken] + [0] * (gate.num_experts - 1), gate.layer(hidden)
 
 
 def _elements(state: Any) -> int:

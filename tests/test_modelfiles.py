@@ -1214,6 +1214,23 @@ def test_layers_of_a_zamba_that_the_file_does_not_list(kind: str, layers: int, h
         assert spec.architecture.recurrent[0].layers == tuple(range(layers))
 
 
+def test_jetmoe_leaves_experts_of_attention_aside_too(tmp_path: Path) -> None:
+    """Six of eight experts of attention, each two square matrices, and as many of the feed-forward, each three, in 24 layers."""
+    spec = read_local(
+        config(
+            tmp_path, model_type="jetmoe", hidden_size=2048, num_hidden_layers=24, num_key_value_heads=16, kv_channels=128,
+            num_attention_heads=32, intermediate_size=5632, vocab_size=32000, num_local_experts=8, num_experts_per_tok=2,
+            tie_word_embeddings=True,
+        ),
+        ROWS,
+    ).spec  # fmt: skip
+    assert spec.parameters.total is not None
+    assert spec.parameters.active is not None
+    assert spec.parameters.total - spec.parameters.active == 24 * 6 * (2 * 2048 * 2048 + 3 * 2048 * 5632)
+    assert spec.architecture is not None
+    assert again(spec).parameters == spec.parameters
+
+
 def test_recurrent_gemma_as_it_is_published(tmp_path: Path) -> None:
     """google/recurrentgemma-2b as it is published, layers under both names of older files: RecurrentGemmaForCausalLM on the meta device."""
     blocks = ["recurrent", "recurrent", "attention"]

@@ -93,6 +93,7 @@ _TRANSFORMERS: Mapping[str, str] = {
     "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "deberta-v2": "deberta-v2",
     "electra": "electra", "ernie": "bert", "esm": "esm", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
     "gptj": "gptj", "gte": "gte", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
+    "jetmoe": "jetmoe",
     "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
     "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "new": "gte", "olmo_hybrid": "olmo_hybrid",
     "openai-gpt": "openai-gpt", "opt": "opt",
@@ -418,6 +419,11 @@ class _Config(Keys):
             from .zamba import with_shared_blocks
 
             return with_shared_blocks(found, ArchitectureRow.from_values(name, row), self)
+        if self.kind == "jetmoe" and incomplete is None and row is not None:
+            from ..needs.tensors import ArchitectureRow
+            from .jetmoe import with_attention_experts
+
+            return with_attention_experts(found, ArchitectureRow.from_values(name, row))
         return found
 
     def context(self) -> int | None:

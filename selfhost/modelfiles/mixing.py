@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..spec import Attention, Recurrent
-from .keys import CONTEXT, GEMMA4, HEADS, KV_HEADS, WIDTH, Keys, Unclear, UnclearWindow, short
+from .keys import CONTEXT, GEMMA4, HEADS, KV_HEADS, USED, WIDTH, Keys, Unclear, UnclearWindow, short
 from .naming import RWKV7_RANKS, plamo2_rank, rwkv7_rank
 
 TYPE_CHECKING = False
@@ -259,7 +259,12 @@ def which_slide(config: Keys) -> list[bool]:
 
 
 def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
-    heads = config.of_layer(number, *HEADS) or config.needed(*HEADS)
+    if config.kind == "jetmoe":
+        # its class derives them
+        heads = config.needed("num_key_value_heads") * config.needed(*USED)
+        config.asked.update(HEADS)
+    else:
+        heads = config.of_layer(number, *HEADS) or config.needed(*HEADS)
     if kind == "compressed":
         return compressed_attention(config, number, heads)
     latent = config.number("kv_lora_rank")
