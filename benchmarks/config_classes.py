@@ -16,6 +16,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -29,11 +30,23 @@ LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_lay
 # what a class's defaults lack to be built
 _NEEDED: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"num_experts_per_tok": 6, "num_attention_heads": 32, "topk_method": "greedy"},
+    "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
     "glm4_moe": {"head_dim": 128},
     "lfm2_moe": {"num_hidden_layers": 6, "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"]},
     "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8},
+    # its blocks are tied by names, and two layers at least must share one
+    "zamba": {"num_hidden_layers": 12},
+    "zamba2": {
+        "num_hidden_layers": 6,
+        "num_mem_blocks": 2,
+        "n_mamba_heads": 80,
+        "use_shared_attention_adapter": True,
+        "layers_block_type": ["mamba", "mamba", "hybrid", "mamba", "hybrid", "hybrid"],
+    },
 }
+# another word that a class knows in place of one
+_WORDS = {"absolute": "rotary"}
 # names that a class takes from older files, in its __post_init__
 _OLDER_NAMES: dict[str, dict[str, str]] = {
     "bloom": {"n_embed": "hidden_size"},
@@ -53,8 +66,8 @@ _NEITHER = re.compile(
     r"|_theta$|finetuning|^prefix|summary|pruned|task_spec|coef|_loss|time_step_[^r]|softcap|^rope|temperature|jitter|_multiplier"
     r"|scoring|^activation_f|num_nextn|mtp_|scaling|_factor|^num_labels|pretraining_tp)"
 )
-# buffers that the GGUF file alone counts
-_NOT_WEIGHTS = ("layer_scalar", "act_fn.beta", "act_fn.eps")
+# buffers that the GGUF file alone counts, and the frequencies of ESM's rotation, which follow from its sizes
+_NOT_WEIGHTS = ("layer_scalar", "act_fn.beta", "act_fn.eps", "rotary_embeddings.inv_freq")
 
 
 class Built:
@@ -81,12 +94,18 @@ class Built:
 def _layers(model: Any) -> Iterator[dict[str, Any]]:
     torch = import_module("torch")
     for part in model.modules():
-        if type(part).__name__.endswith("Experts"):
+        if type(part).__name__ == "JetMoeTopKGating":
+            part.forward = partial(_first_expert, part)
+        elif type(part).__name__.endswith("Experts") and type(part).__name__ != "JetMoeParallelExperts":
             # which expert takes a token is a matter of values, which nothing has here
             part.forward = lambda hidden, *rest, **more: hidden
+    prompt, blocks = torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"), getattr(model.base_model, "layers", ())
+    # RecurrentGemma gives none back, and keeps its states in its layers
+    own = any(hasattr(part, "conv1d_state") for part in model.modules())
+    cache = import_module("transformers.cache_utils").DynamicCache(config=model.config) if own else None
     with torch.no_grad():
-        out = model(input_ids=torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"), use_cache=True)
-    for layer in getattr(getattr(out, "past_key_values", None), "layers", ()):
+        out = model(input_ids=prompt, use_cache=True, **({"past_key_values": cache} if own else {}))
+    for number, layer in enumerate(getattr(cache or getattr(out, "past_key_values", None), "layers", ())):
         found: dict[str, Any] = {}
         pair = [getattr(layer, name, None) for name in ("keys", "values")]
         if all(part is not None and part.numel() for part in pair):
@@ -96,7 +115,18 @@ def _layers(model: Any) -> Iterator[dict[str, Any]]:
         states = [getattr(layer, name, None) for name in ("conv_states", "recurrent_states")]
         if any(state is not None for state in states):
             found["state"] = [_elements(state) for state in states]
+        for part in blocks[number].modules() if number < len(blocks) else ():
+            if getattr(part, "conv1d_state", None) is not None:
+                found["state"] = [_elements(part.conv1d_state), _elements(part.rg_lru.recurrent_states)]
         yield found
+
+
+def _first_expert(gate: Any, hidden: Any) -> Any:
+    """What JetMoe's gate gives where one expert takes all tokens: their order, which token each is, its share, counts and scores."""
+    torch = import_module("torch")
+    taken = hidden.shape[0] * gate.top_k
+    order = torch.zeros(taken, dtype=torch.long, device=hidden.device)
+    return order, order, hidden[:1, :1].expand(taken, 1)[:, 0], [taken] + [0] * (gate.num_experts - 1), gate.layer(hidden)
 
 
 def _elements(state: Any) -> int:
@@ -131,6 +161,8 @@ def model_class(kind: str) -> Any:
 
 def others(value: Any) -> list[Any]:
     """Values to try in place of one."""
+    if isinstance(value, str) and value in _WORDS:
+        return [_WORDS[value]]
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
@@ -177,7 +209,7 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
                 cache.add(key)
             if not (heavier or keeps or len(change) == 1 or _read_elsewhere(key)):
                 continue
-            changes.append([change, found.parameters, *([found.cache] if keeps else [])])
+            changes.append([change, found.parameters, *([found.cache] if found.cache != base.cache else [])])
     fields = {field.name: field.default for field in dataclasses.fields(config)}
     stated = {
         key: value
@@ -198,9 +230,9 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _read_elsewhere(key: str) -> bool:
-    from selfhost.modelfiles.config import _CACHE_KEY, _HARMLESS, _WEIGHT_KEY
+    from selfhost.modelfiles.keys import CACHE_KEY, HARMLESS, WEIGHT_KEY
 
-    return bool(_CACHE_KEY.search(key) or _WEIGHT_KEY.search(key)) and not _HARMLESS.search(key)
+    return bool(CACHE_KEY.search(key) or WEIGHT_KEY.search(key)) and not HARMLESS.search(key)
 
 
 def write(path: Path, key: str, entries: dict[str, Any]) -> None:

@@ -382,6 +382,13 @@ PASSES: dict[str, dict[str, Any]] = {
                    "shared_expert_intermediate_size": 512},
     "lfm2_moe": {**_FOUR, "layer_types": ["conv", "conv", "full_attention", "conv"], "num_experts": 8, "num_experts_per_tok": 2,
                  "moe_intermediate_size": 512, "num_dense_layers": 1},
+    "olmo_hybrid": {**_FOUR, "pad_token_id": 0, "eos_token_id": 2},
+    "recurrent_gemma": {**_FOUR, "num_key_value_heads": 1, "lru_width": 1024, "num_attention_heads": 8, "intermediate_size": 4096,
+                        "tie_word_embeddings": True},
+    "zamba": {**_FOUR, "num_hidden_layers": 8, "attn_layer_period": 3, "attn_layer_offset": 1, "num_key_value_heads": 12,
+              "n_mamba_heads": 2, "mamba_dt_rank": 48, "tie_word_embeddings": True},
+    "zamba2": {**_FOUR, "num_hidden_layers": 6, "layers_block_type": ["mamba", "mamba", "hybrid", "mamba", "hybrid", "hybrid"],
+               "num_key_value_heads": 12, "n_mamba_heads": 24, "num_mem_blocks": 2, "tie_word_embeddings": True},
 }  # fmt: skip
 # published in 32 bits too
 _IN_BOTH = ("bloom", "gpt_neo", "gptj", "mpt", "falcon", "mamba", "falcon_h1", "qwen3_5_text")

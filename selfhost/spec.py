@@ -28,7 +28,7 @@ MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
 ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
-RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rwkv6", "rwkv7", "qrwkv6", "qrwkv7")
+RECURRENT_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv6", "rwkv7", "qrwkv6", "qrwkv7")
 OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 HOW = ("exact", "computed", "measured", "stated", "assumed")
@@ -59,6 +59,7 @@ ROW_FLAGS = (
     "output_norm",
     "embedding_norm",
     "token_types",
+    "positions",
     "pooler",
 )
 ROPE_FACTORS = ("freqs", "long_short")
@@ -115,6 +116,7 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "kda": ("heads", "key_length", "convolution"),
     "lightning": ("heads", "key_length"),
     "convolution": ("convolution",),
+    "rglru": ("inner_length", "heads", "convolution"),
     "rwkv6": ("key_length", "ranks"),
     "rwkv7": ("key_length", "ranks"),
     "qrwkv6": ("key_heads", "key_length", "ranks"),

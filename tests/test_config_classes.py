@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from selfhost.errors import SpecError
-from selfhost.modelfiles.config import ConfigRead, classes, read_config
+from selfhost.modelfiles.config import ConfigRead, read_config
+from selfhost.modelfiles.keys import classes
 from selfhost.needs.cache import states
 from selfhost.needs.tensors import row_of
 from selfhost.spec import Architecture
@@ -57,8 +58,9 @@ def cached(architecture: Architecture, context: int | None) -> list[Layer]:
     for recurrent, state in zip(groups, states(architecture), strict=True):
         taps = recurrent.convolution or 1
         for layer in recurrent.layers:
-            # as many inputs of the convolution as it is wide: the last one beside those that the next token needs
-            found[layer]["state"] = [state.convolution * taps // max(1, taps - 1), state.memory]
+            # as many inputs of the convolution as it is wide: the last one beside those that the next token needs; RecurrentGemma without
+            inputs = state.convolution if recurrent.kind == "rglru" else state.convolution * taps // max(1, taps - 1)
+            found[layer]["state"] = [inputs, state.memory]
     return found
 
 

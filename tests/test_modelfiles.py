@@ -1131,12 +1131,159 @@ def test_a_convolution_that_remembers_nothing_is_no_traceback(tmp_path: Path) ->
                 4096 * 6144 + 6144 + 4096 * 4096 + 4096 + 4096 * 28672 + 28672 + 14336 * 4096 + 4096 + 4 * 4096
             ),
         ),
+        # gte-multilingual-base: NewModel of Alibaba-NLP/new-impl; its safetensors hold a classifier of tokens beside it, 768 + 1
+        (
+            {"model_type": "new", "architectures": ["NewModel"], "vocab_size": 250048, "hidden_size": 768, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072, "max_position_embeddings": 8192,
+             "type_vocab_size": 1, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True},
+            305_369_089 - 769,
+        ),
+        # gte-multilingual-reranker-base has a pooler too, and its classifier is as large; the safetensors' total less that
+        (
+            {"model_type": "new", "architectures": ["NewForSequenceClassification"], "vocab_size": 250048, "hidden_size": 768,
+             "num_hidden_layers": 12, "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072,
+             "max_position_embeddings": 8192, "type_vocab_size": 1, "position_embedding_type": "rope"},
+            305_959_681 - 769,
+        ),
+        # snowflake-arctic-embed-m-v2.0: GteModel of its own code; the safetensors' total
+        (
+            {"model_type": "gte", "architectures": ["GteModel"], "vocab_size": 250048, "hidden_size": 768, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072, "max_position_embeddings": 8192,
+             "type_vocab_size": 1, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True},
+            305_368_320,
+        ),
     ],
 )  # fmt: skip
 def test_models_with_code_of_their_own_are_counted(changes: dict[str, object], parameters: int, tmp_path: Path) -> None:
     """Weights to the last number, though no class of transformers is named so."""
     spec = read_local(config(tmp_path, **changes), ROWS).spec
     assert spec.parameters.total == parameters
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        # each holds a part of a word that elsewhere is harmless: _id(s), _attn_, is_, act, _bias, nope, _bias
+        ("hybrid_layer_ids", [1, 3]), ("local_attn_chunk_length", 64), ("global_attn_indexes", [1]), ("is_hybrid", True),
+        ("window_compact", 64), ("mamba_proj_bias", True), ("swa_nope_layers", [1]), ("conv_bias", True),
+    ],
+)  # fmt: skip
+def test_a_key_is_harmless_for_a_whole_word_alone(key: str, value: object, tmp_path: Path) -> None:
+    """A key of what a layer keeps that nobody reads is named, though a part of it is that of a key that changes nothing."""
+    spec = read_local(config(tmp_path, **{key: value}), ROWS).spec
+    assert any(key in why for why in spec.unknown.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        # files of LFM2, DBRX, Kimi K3, Falcon H1, Nemotron H and NLLB-MoE, or every class of transformers, state these
+        ("add_cross_attention", True), ("conv_use_xavier_init", True), ("moe_loss_weight", 0.01), ("moe_router_activation_func", "sigmoid"),
+        ("ssm_in_multiplier", 1.25), ("mamba_ssm_cache_dtype", "float32"), ("chunk_size_feed_forward", 64), ("moe_token_dropout", 0.2),
+    ],
+)  # fmt: skip
+def test_a_key_of_training_or_of_numbers_changes_nothing(key: str, value: object, tmp_path: Path) -> None:
+    """Weights and cache are those of the file without it."""
+    with_it, without = (read_local(config(tmp_path, **changes), ROWS).spec for changes in ({key: value}, {}))
+    assert with_it.parameters.total == without.parameters.total is not None
+    assert with_it.architecture == without.architecture
+
+
+@pytest.mark.parametrize("changes", [{"position_embedding_type": "absolute"}, {"layer_norm_type": "rms_norm"}])
+def test_a_gte_of_another_make_is_unknown(changes: dict[str, object], tmp_path: Path) -> None:
+    """NewModel has a table of positions, or norms without a bias, where its file says so; no published model does."""
+    spec = read_local(config(tmp_path, model_type="new", type_vocab_size=1, **changes), ROWS).spec
+    assert next(iter(changes)) in spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"is_folding_model": True}, {"position_embedding_type": "relative_key"}, {"add_cross_attention": True}]
+)
+def test_an_esm_that_does_more_is_unknown(changes: dict[str, object], tmp_path: Path) -> None:
+    """ESMFold and a decoder have parts that no key of an encoder tells."""
+    esm = {"model_type": "esm", "vocab_size": 33, "num_key_value_heads": None, "position_embedding_type": "rotary"}
+    assert read_local(config(tmp_path, **esm), ROWS).spec.parameters.total is not None
+    assert next(iter(changes)) in read_local(config(tmp_path, **(esm | changes)), ROWS).spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "hybrid"),
+    [
+        ("zamba", 12, (2, 7)), ("zamba", 76, (2, *range(7, 76, 6))),
+        ("zamba2", 54, (6, 12, 18, 24, 30, 36, 42, 47, 51)), ("zamba2", 38, None),
+    ],
+)  # fmt: skip
+def test_layers_of_a_zamba_that_the_file_does_not_list(kind: str, layers: int, hybrid: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """ZambaConfig and Zamba2Config of transformers 5.23.0: of 54 layers of the second the list is known, of fewer none is."""
+    spec = read_local(config(tmp_path, model_type=kind, num_hidden_layers=layers, num_attention_heads=16), ROWS).spec
+    assert (spec.architecture is None) == (hybrid is None)
+    if spec.architecture is None:
+        assert "layers_block_type" in spec.unknown["architecture"]
+    else:
+        assert [group.layers for group in spec.architecture.attention] == [hybrid]
+        assert spec.architecture.recurrent[0].layers == tuple(range(layers))
+
+
+def test_jetmoe_leaves_experts_of_attention_aside_too(tmp_path: Path) -> None:
+    """Six of eight experts of attention, each two square matrices, and as many of the feed-forward, each three, in 24 layers."""
+    spec = read_local(
+        config(
+            tmp_path, model_type="jetmoe", hidden_size=2048, num_hidden_layers=24, num_key_value_heads=16, kv_channels=128,
+            num_attention_heads=32, intermediate_size=5632, vocab_size=32000, num_local_experts=8, num_experts_per_tok=2,
+            tie_word_embeddings=True,
+        ),
+        ROWS,
+    ).spec  # fmt: skip
+    assert spec.parameters.total is not None
+    assert spec.parameters.active is not None
+    assert spec.parameters.total - spec.parameters.active == 24 * 6 * (2 * 2048 * 2048 + 3 * 2048 * 5632)
+    assert spec.architecture is not None
+    assert again(spec).parameters == spec.parameters
+
+
+def test_recurrent_gemma_as_it_is_published(tmp_path: Path) -> None:
+    """google/recurrentgemma-2b as it is published, layers under both names of older files: RecurrentGemmaForCausalLM on the meta device."""
+    blocks = ["recurrent", "recurrent", "attention"]
+    spec = read_local(
+        config(
+            tmp_path, model_type="recurrent_gemma", _block_types=blocks, block_types=blocks, hidden_size=2560, intermediate_size=15360,
+            lru_width=2560, num_attention_heads=10, num_key_value_heads=1, head_dim=256, num_hidden_layers=26, vocab_size=256000,
+            attention_window_size=2048, conv1d_width=4, tie_word_embeddings=True,
+        ),
+        ROWS,
+    ).spec  # fmt: skip
+    assert spec.parameters.total == 2_682_862_080
+    assert spec.architecture is not None
+    assert [group.layers for group in spec.architecture.attention] == [tuple(range(2, 26, 3))]
+    assert again(spec).architecture == spec.architecture
+
+
+def test_a_zamba_is_written_as_a_spec_and_read_again(tmp_path: Path) -> None:
+    """Its tensors are listed, and a spec made of the file has the same ones."""
+    sizes = {"num_hidden_layers": 54, "num_attention_heads": 16, "num_mem_blocks": 2, "tie_word_embeddings": True}
+    path = config(tmp_path, model_type="zamba2", **sizes)
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is not None
+    assert spec.architecture.tensors
+    found = again(spec).architecture
+    assert found is not None
+    assert sorted(found.tensors, key=repr) == sorted(spec.architecture.tensors, key=repr)
+
+
+@pytest.mark.parametrize(("layers", "attending"), [(2, (1,)), (4, (3,)), (9, (3, 7))])
+def test_one_layer_of_four_of_an_olmo_hybrid_attends(layers: int, attending: tuple[int, ...], tmp_path: Path) -> None:
+    """OlmoHybridConfig of transformers 5.23.0, where the file has no layer_types: of fewer than four the last one."""
+    said = read_local(config(tmp_path, model_type="olmo_hybrid", num_hidden_layers=layers), ROWS).spec.architecture
+    assert said is not None
+    assert [group.layers for group in said.attention] == [attending]
+
+
+@pytest.mark.parametrize("key", ["full_attn_mod", "global_attn_every_n"])
+def test_every_first_layer_attending_is_every_layer(key: str, tmp_path: Path) -> None:
+    """Phi 4 and Grok 2 state 1; two would leave half of the layers with something that the file does not tell."""
+    told = [read_local(config(tmp_path, **{key: every}), ROWS).spec.unknown.get("architecture", "") for every in (1, 2)]
+    assert told[0] == ""
+    assert key in told[1]
 
 
 @pytest.mark.parametrize("changes", [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}])

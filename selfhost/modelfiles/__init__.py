@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ..needs.records import SizedWeights
     from ..spec import Architecture, Quantized
-    from .config import Stored
     from .gguf import Header
+    from .stored import Stored
 
 __all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text", "stored_notes"]
 
@@ -391,10 +391,11 @@ def _weights(
     path: str, files: Iterable[str], config: str | None, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()
 ) -> LocalModel:
     from ..spec import QUANTIZATIONS, SIZE_OF, Parameters, PublishedFiles, Safety
-    from .config import Stored, read_config
+    from .config import read_config
     from .naming import identifier, name_of
     from .safetensors import read_weights
     from .source import shown
+    from .stored import Stored
 
     files = tuple(files)
     if config is not None and (missing := tuple(file for file in files if not os.path.exists(file))):
@@ -545,8 +546,9 @@ def _odd(stored: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int
 
 def _quantized_beside(config: str) -> Any:
     """What hf_quant_config.json beside a config.json says, as NVIDIA's exporter writes it; None where there is none."""
-    from .config import MAX_CONFIG_BYTES, stored_by
+    from .keys import MAX_CONFIG_BYTES
     from .source import read_json
+    from .stored import stored_by
 
     path = _beside(config, "hf_quant_config.json")
     if path is None:

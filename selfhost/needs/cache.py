@@ -139,6 +139,9 @@ def _state(group: Recurrent, width: int) -> State:
             parts = (taps * width, 0, f"{taps} × {width:,}")
         case "kda":
             parts = (3 * taps * heads * key, heads * key * key, f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})")
+        case "rglru":
+            inner = group.inner_length or 0
+            parts = (taps * inner, inner, f"({taps} × {inner:,} + {inner:,})")
         case "lightning":
             parts = (0, heads * key * key, f"{heads} heads × {key} × {key}")
         case "delta":

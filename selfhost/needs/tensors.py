@@ -72,6 +72,7 @@ class ArchitectureRow(Record):
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
+    contact_head: bool = False
     relative_table: bool = False
     activation_scalars: int = 0
     embedding_rows_beyond: int = 0
@@ -252,6 +253,8 @@ class _Builder:
             self.add("rel_embd_norm", width, bias=True)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
+        if row.contact_head:
+            self.add("contact_head", sum(group.heads * len(group.layers) for group in model.attention), 1, bias=True)
         factors = model.rope_factors or row.rope_factors
         half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
         if self.gguf and factors == "freqs":
@@ -501,6 +504,16 @@ class _Builder:
                 self.add("blk.*.attn_gate", width, inner, layers=layers)
                 self.add("blk.*.attn_norm_2", inner, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
+            case "rglru":
+                inner, block = group.inner_length or 0, (group.inner_length or 0) // (group.heads or 1)
+                for name in ("y", "x"):
+                    self.add(f"blk.*.lru_{name}", width, inner, layers=layers, bias=True)
+                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+                for name in ("input", "recurrent"):
+                    self.add(f"blk.*.lru_{name}_gate", block, block, group.heads or 1, layers=layers)
+                    self.plain(f"blk.*.lru_{name}_gate.bias", block * (group.heads or 1), layers=layers)
+                self.plain("blk.*.lru_a", inner, layers=layers)
+                self.add("blk.*.lru_out", inner, width, layers=layers, bias=True)
             case "convolution":
                 self.add("blk.*.shortconv.conv", taps, width, layers=layers)
                 self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)

@@ -1,8 +1,9 @@
 """What layers with a state hold in PyTorch on a CPU: the states, and the scan over a prompt without kernels of others.
 
 Read in transformers 5.23.0 (`models/mamba`, `mamba2`, `falcon_h1`, `granitemoehybrid`, `jamba`, `nemotron_h`, `lfm2`, `qwen3_next`,
-`qwen3_5`, `kimi_linear`: the functions that stand in where `kernels`, mamba-ssm and flash-linear-attention are missing) and
-measured: `tests/truth/transformers.json`. Sizes are in bytes, `width` is the bytes of one number in the type that the model runs in.
+`qwen3_5`, `kimi_linear`, `olmo_hybrid`, `recurrent_gemma`, `zamba`, `zamba2`: the functions that stand in where `kernels`, mamba-ssm and
+flash-linear-attention are missing) and measured: `tests/truth/transformers.json`. Sizes are in bytes, `width` is the bytes of one number
+in the type that the model runs in.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple
     groups = [group for group in architecture.recurrent if group.layers]
     for group, state in zip(groups, states(architecture), strict=True):
         taps = group.convolution or 1
-        inputs = state.convolution * taps // max(1, taps - 1)
+        # RecurrentGemma keeps its state itself, and of the convolution no more than it needs
+        inputs = state.convolution * taps // max(1, taps - 1) if group.kind != "rglru" else state.convolution
         found += state.layers * (inputs * width + state.memory * 4) * sequences
         lines.append(("", state.layers, f" × ({inputs:,} × {width} bytes + {state.memory:,} × 4 bytes){ending}"))
     return found, " + ".join(by_layers(lines))
@@ -48,6 +50,11 @@ def scans(architecture: Architecture, row: ArchitectureRow, tokens: int, sequenc
                 yield _mamba2(architecture, row, group, tokens, sequences, width)
             case "delta":
                 yield _delta(architecture, row, group, tokens, sequences, width)
+            case "rglru":
+                wide, inner, count = architecture.embedding_length, group.inner_length or 0, tokens * sequences
+                # RecurrentGemmaRglru: every step to the scan's input stays to its end
+                size = (3 * wide + 12 * inner) * count * width
+                yield size, f"{count:,} tokens × (3 × {wide:,} + 12 × {inner:,}) × {width} bytes", size
             case "kda":
                 yield _kda(architecture, group, tokens, sequences, width)
             case _:
@@ -62,10 +69,12 @@ def _mamba(architecture: Architecture, row: ArchitectureRow, group: Recurrent, c
     # Mamba's residual is in float32
     around = 4 + 2 * width if row.name == "mamba" else 3 * width
     beside = inner * (3 * 4 + 7 * width) + wide * around
+    # Zamba scans one head after the other
+    scanned = inner // (group.heads or 1) if row.name == "zamba" else inner
     # the products themselves are freed in order and leave no holes: 2 to 50 MiB over 200 and 600 tokens
     held, line = (
-        count * (inner * 3 * size * 4 + beside),
-        f"{count:,} tokens × ({inner:,} × (3 × {size} × 4 + {12 + 7 * width}) + {wide:,} × {around}) bytes",
+        count * (scanned * 3 * size * 4 + beside),
+        f"{count:,} tokens × ({scanned:,} × 3 × {size} × 4 + {inner:,} × {12 + 7 * width} + {wide:,} × {around}) bytes",
     )
     return held, line, count * beside
 

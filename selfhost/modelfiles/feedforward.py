@@ -1,0 +1,252 @@
+"""The feed-forward of a layer of a `config.json`: dense, of experts, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..spec import FeedForward
+from .keys import EXPERTS, GEMMA4, LENGTH, MAX_NUMBER, USED, Keys, Unclear
+from .naming import rwkv_length
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+_EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
+# classes that have a bias for each expert whatever the file says
+_ROUTER_BIAS = frozenset({
+    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
+    "afmoe", "laguna", "hy_v3", "dots3_note",
+})  # fmt: skip
+# whose files may name one expert, and mean a dense feed-forward
+_ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
+_FOUR_WIDE = frozenset(
+    {
+        "gpt2",
+        "gptj",
+        "gpt_neo",
+        "openai-gpt",
+        "codegen",
+        "bloom",
+        "mpt",
+        "gpt_bigcode",
+        "mixformer-sequential",
+        "falcon",
+        "refinedweb",
+        "refinedwebmodel",
+        "phi",
+        "phi-msft",
+    }
+)
+# whose layers are all of one kind, without a feed-forward
+_MAMBAS = frozenset({"mamba", "falcon_mamba", "mamba2"})
+
+
+def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedForward | None:
+    if config.kind in _MAMBAS:
+        config.asked.add("intermediate_size")
+        return None
+    if config.kind in ("zamba", "zamba2"):
+        # what shares a block of attention shares its feed-forward
+        return FeedForward(layers=(), length=config.positive("intermediate_size") or 4 * width) if kind == "hybrid" else None
+    if config.kind in ("rwkv6", "rwkv7"):
+        return FeedForward(layers=(), length=config.number("intermediate_size") or rwkv_length(config.kind, width))
+    if isinstance(config.get("hybrid_override_pattern"), str) or config.kind == "nemotron_h":
+        return nemotron_part(config, number, kind)
+    blocks = config.per_layer("block_configs")
+    if blocks:
+        return block_part(config, blocks[number], width)
+    # where every layer has experts, the width of a dense one stands in the file and means nothing
+    config.asked.update((*LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
+    experts = config.number(*EXPERTS) or 0
+    if (config.kind in GEMMA4 and not config.flag("enable_moe_block")) or (config.kind in _ONE_EXPERT and experts == 1):
+        experts = 0
+    used = config.number(*USED) or 0
+    if used > experts > 0:
+        raise Unclear(f"a token uses {used:,} experts, and there are {experts:,}")
+    if experts and not used:
+        raise Unclear(f"{experts:,} experts, and the file does not say how many a token uses")
+    if not experts or not has_experts(config, number):
+        own = config.number("dense_intermediate_size", "intermediate_size_mlp")
+        return FeedForward(layers=(), length=own if own and experts else dense_length(config, width, number))
+    each = config.number(*_EXPERT_LENGTH) or config.needed("intermediate_size", "n_inner")
+    groups = config.number("n_group") or 0
+    return FeedForward(
+        layers=(),
+        length=each,
+        experts=experts,
+        used=used,
+        shared_length=shared_length(config, each),
+        latent_length=config.number("moe_latent_size", "routed_expert_hidden_size") or None,
+        router_bias=router_bias(config) and number >= (config.number("num_hash_layers") or 0),
+        beside_dense=beside_dense(config, width, number),
+        groups=groups if groups > 1 else None,
+        groups_used=config.needed("topk_group") if groups > 1 else None,
+    )
+
+
+def beside_dense(config: Keys, width: int, number: int) -> int | None:
+    """The length of a dense feed-forward beside the experts."""
+    if config.kind == "arctic" and config.flag("parallel_attn_mlp_res"):
+        return width
+    beside = config.kind in GEMMA4 or (config.kind == "grok-1" and config.flag("residual_moe"))
+    return dense_length(config, width, number) if beside else None
+
+
+def shared_length(config: Keys, each: int) -> int | None:
+    stated = config.number(
+        "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
+    )
+    number = config.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+    config.asked.add("shared_moe_mode")
+    if number == 0:
+        return None
+    if config.kind in ("llama4", "llama4_text"):
+        return each
+    if stated is not None and not (number and config.kind in ("minimax_m3",)):
+        return stated or None
+    return number * each if number else None
+
+
+def router_bias(config: Keys) -> bool:
+    stated = config.flag("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
+    return (
+        config.get("topk_method") == "noaux_tc"
+        or config.kind in _ROUTER_BIAS
+        or (config.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and stated)
+    )
+
+
+def has_experts(config: Keys, number: int) -> bool:
+    types = config.per_layer("mlp_layer_types")
+    if types:
+        config.asked.update(("first_k_dense_replace", "moe_layer_freq"))
+        return bool(types[number] == "sparse")
+    named = config.get("moe_layers_enum")
+    if isinstance(named, str) and named:
+        config.asked.update(("first_k_dense_replace", "moe_every_n_layer", "moe_layer_offset"))
+        return str(number) in named.replace(" ", "").split(",")
+    alike = config.per_layer("is_moe_layer")
+    if alike:
+        config.asked.update(("first_k_dense_replace", "first_last_k_dense_replace"))
+        return bool(alike[number])
+    lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
+    if lead is None:
+        lead = 1 if config.kind == "glm4_moe_lite" else 0
+    last = config.get("moe_layer_end_index")
+    if isinstance(last, int) and 0 <= last < number:
+        return False
+    only = config.get("mlp_only_layers") or []
+    step = config.number("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
+    chosen = config.get("moe_layers")
+    if isinstance(chosen, list):
+        return number in chosen
+    every = config.get("moe_layer_freq", "moe_layer_frequency")
+    period, offset = config.number("expert_layer_period"), config.number("expert_layer_offset") or 0
+    if config.kind == "nomic_bert_moe":
+        period, offset = config.number("moe_every_n_layers"), 1
+    config.asked.update(("moe_layer_num_skipped", "moe_layers"))
+    if period:
+        return number % period == offset
+    if isinstance(every, list):
+        if len(every) < config.layers:
+            raise Unclear("moe_layer_freq does not list one entry for each layer")
+        return bool(every[number])
+    if isinstance(every, int) and every > 1:
+        return number >= lead and number % every == 0
+    if not isinstance(only, list):
+        raise Unclear("mlp_only_layers is no list")
+    return number >= lead and number not in only and (number + 1) % step == 0
+
+
+def dense_length(config: Keys, width: int, number: int) -> int:
+    stated = config.number("intermediate_size_mlp") if config.kind in ("llama4", "llama4_text") else None
+    if config.kind in ("lfm2", "lfm2_moe"):
+        config.asked.update(("block_ffn_dim_multiplier", "block_multiple_of"))
+        if config.flag("block_auto_adjust_ff_dim"):
+            return adjusted_length(config)
+    shared = config.number("shared_intermediate_size") if config.kind == "granitemoehybrid" else None
+    if config.kind == "granitemoehybrid" and not config.number("num_local_experts") and shared:
+        config.asked.add("intermediate_size")
+        return shared
+    if config.kind == "openelm":
+        return multiplied_length(config, width, number)
+    lengths = config.get("intermediate_size")
+    if isinstance(lengths, list):
+        one = lengths[number] if len(lengths) >= config.layers else None
+        if isinstance(one, bool) or not isinstance(one, int) or not 0 < one < MAX_NUMBER:
+            raise Unclear("intermediate_size does not give each layer a length")
+        stated = one
+    found = stated or config.number(*LENGTH)
+    if config.kind in ("qwen", "recurrent_gemma") and found:
+        # gate and up together
+        return found // 2
+    if config.kind == "gpt_refact" and not found:
+        # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
+        return -(-(8 * width // 3) // 256) * 256
+    if not found:
+        ratio = 4 if config.kind in _FOUR_WIDE else config.number("mlp_ratio", "expansion_ratio")
+        if not ratio:
+            raise Unclear("intermediate_size is missing")
+        found = ratio * width
+    if config.kind == "neobert":
+        # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a multiple of 8
+        found = -(-int(2 * found / 3) // 8) * 8
+    shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
+    wide = config.flag("use_double_wide_mlp") and number >= shared_from
+    return 2 * found if wide else found
+
+
+def multiplied_length(config: Keys, width: int, number: int) -> int:
+    """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded, and no less than nine tenths of it."""
+    factors, step = config.per_layer("ffn_multipliers"), config.needed("ffn_dim_divisor")
+    factor = factors[number] if factors else None
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
+        raise Unclear("ffn_multipliers: not understood")
+    found = max(step, int(factor * width + step / 2) // step * step)
+    return found + step if found < 0.9 * factor * width else found
+
+
+def adjusted_length(config: Keys) -> int:
+    """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
+    length = int(2 * config.needed("block_ff_dim", "intermediate_size") / 3)
+    factor, step = config.get("block_ffn_dim_multiplier"), config.needed("block_multiple_of")
+    if isinstance(factor, (int, float)) and not isinstance(factor, bool) and 0 < factor < 100:
+        length = int(factor * length)
+    return -(-length // step) * step
+
+
+def nemotron_part(config: Keys, number: int, kind: str) -> FeedForward | None:
+    config.asked.update(("intermediate_size", "moe_intermediate_size", "moe_shared_expert_intermediate_size"))
+    # written for models without experts too
+    config.asked.update(("n_routed_experts", "n_shared_experts", "num_experts_per_tok"))
+    if kind == "mlp":
+        return FeedForward(layers=(), length=config.needed("intermediate_size"))
+    if kind != "moe":
+        return None
+    each = config.needed("moe_intermediate_size")
+    return FeedForward(
+        layers=(),
+        length=each,
+        experts=config.needed(*EXPERTS),
+        used=min(config.needed(*USED), config.needed(*EXPERTS)),
+        shared_length=shared_length(config, each),
+        latent_length=config.number("moe_latent_size") or None,
+    )
+
+
+def block_part(config: Keys, block: Mapping[str, Any], width: int) -> FeedForward | None:
+    part = block.get("ffn")
+    if not isinstance(part, dict) or part.get("sparsify"):
+        raise Unclear("block_configs: ffn is not understood")
+    if part.get("replace_with_linear"):
+        raise Unclear("block_configs: replace_with_linear is not understood")
+    if part.get("no_op"):
+        return None
+    factor = part.get("ffn_mult")
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 1000:
+        raise Unclear("block_configs: ffn_mult is not understood")
+    # as DeciLM's own code rounds it
+    return FeedForward(layers=(), length=-(-int(2 * factor * width / 3) // 256) * 256)

@@ -1,0 +1,553 @@
+"""What a layer of a `config.json` mixes its tokens with, and keeps of them: attention, a recurrent state, or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..spec import Attention, Recurrent
+from .keys import CONTEXT, GEMMA4, HEADS, KV_HEADS, USED, WIDTH, Keys, Unclear, UnclearWindow, short
+from .naming import RWKV7_RANKS, plamo2_rank, rwkv7_rank
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+# which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
+_FULL_EVERY: Mapping[str, int] = {
+    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2,
+    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "vaultgemma": 2,
+    "olmo3": 4, "exaone4": 4, "afmoe": 4,
+}  # fmt: skip
+# all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
+_DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4, "olmo_hybrid": 4}
+# the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
+_LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
+# length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
+_GEMMA4_GLOBAL_HEAD = 512
+# keys that say which layer is what; `layer_kinds` knows all of them
+_LAYER_KEYS = frozenset({
+    "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
+    "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
+    "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
+    "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers",
+    "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size", "short_conv_kernel_size",
+    "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
+})  # fmt: skip
+# every how many layers one attends to everything: 1 in the files of Phi 4 and of Grok 2, whose layers all do
+_FULL_EACH = ("full_attn_mod", "global_attn_every_n")
+# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
+_UNPACKED = frozenset({"minicpm3", "plm"})
+# ranks of RWKV 7, under the names of two publishers
+_RWKV7_KEYS = (
+    ("decay_low_rank_dim", "lora_rank_decay"),
+    ("a_low_rank_dim", "lora_rank_iclr"),
+    ("v_low_rank_dim", "lora_rank_value_residual_mix"),
+    ("gate_low_rank_dim", "lora_rank_gate"),
+)
+ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
+STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid", "rglru", "rwkv6", "rwkv7", "qrwkv6"})
+_NAMES: Mapping[str, str] = {
+    "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
+    "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
+    "moe": "moe",
+}  # fmt: skip
+_ALIKE: Mapping[str, str] = {
+    "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6", "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
+}  # fmt: skip
+# whose layers of "linear_attention" are Mamba 2
+_MAMBA2_AS_LINEAR = ("granitemoehybrid", "nemotron_h", "zamba2")
+# whose layers share blocks of attention
+ZAMBAS = ("zamba", "zamba2")
+# letters of Nemotron H: Mamba-2, attention, feed-forward, experts
+_PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
+
+
+def layer_kinds(config: Keys) -> list[str]:
+    """One of `ATTENDING`, `STATES` or `none` (a layer with a feed-forward alone) for each layer."""
+    layers = config.layers
+    config.asked.update(_LAYER_KEYS)
+    if config.kind == "deepseek_v4":
+        config.asked.add("compress_ratios")
+        return ["compressed"] * layers
+    types = config.per_layer("attn_type_list")
+    if types and config.kind in ("minimax_text_01", "minimax_m1"):
+        return ["full" if item == 1 else "lightning" for item in types]
+    if config.get("compress_ratios") or types:
+        raise Unclear(
+            "compress_ratios: compressed attention is not understood" if config.get("compress_ratios") else "attn_type_list: not understood"
+        )
+    if config.flag("use_cla"):
+        raise Unclear("use_cla: layers that share a cache are not understood")
+    if config.get("attn_type") not in (None, "multihead_attention"):
+        raise Unclear(f"attn_type: {short(config.get('attn_type'))} is not understood")
+    for key in _FULL_EACH:
+        if config.get(key) not in (None, 1):
+            raise Unclear(f"{key}: {short(config.get(key))} is not understood")
+    names = config.get("layer_types", "layers_block_type")
+    pattern = config.get("hybrid_override_pattern")
+    if isinstance(pattern, str):
+        if len(pattern) != layers or set(pattern) - set(_PATTERN):
+            raise Unclear("hybrid_override_pattern: not one known letter for each layer")
+        return [_PATTERN[letter] for letter in pattern]
+    if names:
+        # keys of recurrent layers stand in the file whether or not the list has any
+        matter, other_names = config.known.get("matter", ()), config.known.get("names", {})
+        config.asked.update(key for key in config.text if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter})
+        if not isinstance(names, list) or len(names) < layers:
+            raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
+        return [named_kind(config, name) for name in names[:layers]]
+    if config.kind == "recurrent_gemma":
+        return gemma_kinds(config)
+    if config.kind in ZAMBAS:
+        from .zamba import zamba_kinds
+
+        return zamba_kinds(config)
+    if config.kind in _ALIKE:
+        return [_ALIKE[config.kind]] * layers
+    if config.kind == "plamo2":
+        return plamo_layers(config)
+    if config.kind == "falcon_h1":
+        return ["hybrid"] * layers
+    if config.kind == "bamba":
+        attending = config.get("attn_layer_indices") or []
+        return ["full" if number in attending else "mamba2" for number in range(layers)]
+    if config.get("linear_full_attn_layers") or config.get("linear_kda_layers"):
+        return kimi_layers(config)
+    group = config.number("layer_group_size") if config.kind == "bailing_moe_v3" else None
+    if group:
+        return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
+    every = config.number("full_attention_interval") or _DELTA_BUT_EVERY.get(config.kind)
+    if every:
+        kinds = ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
+        # OlmoHybridConfig has one layer that attends, however few there are
+        return [*kinds[:-1], "full"] if config.kind == "olmo_hybrid" and "full" not in kinds else kinds
+    period = config.number("attn_layer_period")
+    if period:
+        offset = config.number("attn_layer_offset") or 0
+        return ["full" if number % period == offset else "mamba" for number in range(layers)]
+    full = config.get("full_attn_idxs")
+    if isinstance(full, list):
+        return ["full" if number in full else "convolution" for number in range(layers)]
+    blocks = config.per_layer("block_configs")
+    if blocks:
+        return [block_kind(config, block) for block in blocks]
+    crossing = config.get("cross_attention_layers")
+    if isinstance(crossing, list):
+        return ["cross" if number in crossing else "full" for number in range(layers)]
+    return ["sliding" if slides else "full" for slides in which_slide(config)]
+
+
+def named_kind(config: Keys, name: Any) -> str:
+    found = _NAMES.get(name) if isinstance(name, str) else None
+    if config.kind == "hy_v4" and name == "sparse_attention":
+        # latent attention to cells that an indexer chooses: indexer_types says where
+        return "full"
+    if found is None:
+        raise Unclear(f"layer_types: {short(name)} is not understood")
+    if config.kind in ZAMBAS and found not in ("mamba", "delta", "hybrid"):
+        raise Unclear(f"layer_types: {short(name)} is not understood")
+    if config.kind == "zamba" and found in ("mamba", "delta"):
+        return "mamba"
+    # transformers 5 writes "linear_attention" where the published files of these have "mamba"
+    if (found == "mamba" and config.kind != "jamba") or (found == "delta" and config.kind in _MAMBA2_AS_LINEAR):
+        return "mamba2"
+    if found == "sliding" and window_tokens(config) is None:
+        return "full"
+    return found
+
+
+def kimi_layers(config: Keys) -> list[str]:
+    # these lists count from 1
+    full, linear = config.get("linear_full_attn_layers") or [], config.get("linear_kda_layers") or []
+    if (
+        not isinstance(full, list)
+        or not isinstance(linear, list)
+        or sorted([*full, *linear], key=str) != sorted(range(1, config.layers + 1), key=str)
+    ):
+        raise Unclear("linear_attn_config does not name each layer once")
+    return ["full" if number in full else "kda" for number in range(1, config.layers + 1)]
+
+
+def gemma_kinds(config: Keys) -> list[str]:
+    """`block_types` over and over (RecurrentGemmaConfig); what attends has the window, however long the context."""
+    # older classes wrote it under both names
+    blocks = config.get("block_types", "_block_types") or ["recurrent", "recurrent", "attention"]
+    if not isinstance(blocks, list) or not set(map(str, blocks)) <= {"recurrent", "attention"}:
+        raise Unclear(f"block_types: {short(blocks)} is not understood")
+    config.asked.update(("attention_window_size", "sliding_window"))
+    return ["rglru" if blocks[number % len(blocks)] == "recurrent" else "sliding" for number in range(config.layers)]
+
+
+def plamo_layers(config: Keys) -> list[str]:
+    """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
+    step, layers = config.needed("mamba_step"), config.layers
+    full = config.get("full_attention_idx")
+    if config.get("mamba_enabled") is False or layers <= step // 2:
+        raise Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
+    sliding = "full" if window_tokens(config) is None else "sliding"
+    named = full if isinstance(full, list) else []
+    return ["mamba" if number % step != step // 2 else "full" if number in named else sliding for number in range(layers)]
+
+
+def block_kind(config: Keys, block: Any) -> str:
+    part = block.get("attention") if isinstance(block, dict) else None
+    if not isinstance(part, dict):
+        raise Unclear("block_configs: not understood")
+    if part.get("window_length") or part.get("sparsify"):
+        raise Unclear("block_configs: window_length and sparsify are not understood")
+    return "none" if part.get("no_op") or part.get("replace_with_linear") else "full"
+
+
+def window_tokens(config: Keys) -> int | None:
+    """Tokens; None where no layer has a window shorter than the context."""
+    if config.kind in ("plamo2", "recurrent_gemma"):
+        return config.number("attention_window_size") or None
+    if config.kind == "modernbert":
+        # transformers 5 adds a sliding_window of half that, which is what lies on either side
+        config.asked.update(("sliding_window", "global_attn_every_n_layers"))
+        return config.number("local_attention") or None
+    keys: tuple[str, ...] = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+    if config.kind == "dots3_note":
+        # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570 takes the other)
+        keys = "sliding_window_size", "sliding_window"
+    window = None if config.get(*keys) == -1 else config.number(*keys)
+    if config.kind == "llama4_text" and window is None:
+        window = _LLAMA4_CHUNK
+    if config.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and config.get("sliding_window", "sliding_window_size") is None:
+        # other models have these two keys for something else
+        window = None
+    if config.text.get("use_sliding_window") is False:
+        window = None
+    if window and config.kind == "gemma3_text" and config.flag("use_bidirectional_attention"):
+        # half of it to either side: Gemma3TextConfig
+        window = window // 2 + 1
+    context = config.number(*CONTEXT)
+    # a window that no text can fill is none
+    return window if window and not (context and window >= context) else None
+
+
+def which_slide(config: Keys) -> list[bool]:
+    layers = config.layers
+    swa = config.per_layer("hybrid_layer_pattern") or config.per_layer("sliding_window_layout")
+    pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
+    first = config.number("max_window_layers")
+    rope = config.per_layer("no_rope_layers")
+    types = config.get("attention_types")
+    if window_tokens(config) is None:
+        return [False] * layers
+    if swa:
+        return [item == 1 for item in swa]
+    if config.kind == "modernbert":
+        return [bool(number % config.needed("global_attn_every_n_layers")) for number in range(layers)]
+    if config.kind in ("llama4_text", "llama4"):
+        # a layer without rope attends to everything
+        return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
+    if config.kind == "gpt_neo":
+        return _neo_layers(types, layers)
+    if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
+        return [pattern[number % len(pattern)] == "L" for number in range(layers)]
+    if isinstance(pattern, int) and not isinstance(pattern, bool) and pattern > 0:
+        return [(number + 1) % pattern != 0 for number in range(layers)]
+    if config.text.get("use_sliding_window") is True and first is not None:
+        return [number >= first for number in range(layers)]
+    every = config.number("global_attn_every_n_layers") or _FULL_EVERY.get(config.kind)
+    if every is None:
+        raise UnclearWindow(f"sliding_window: {window_tokens(config):,} tokens, and the file does not say in which layers")
+    return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
+
+
+def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
+    if config.kind == "jetmoe":
+        # its class derives them
+        heads = config.needed("num_key_value_heads") * config.needed(*USED)
+        config.asked.update(HEADS)
+    else:
+        heads = config.of_layer(number, *HEADS) or config.needed(*HEADS)
+    if kind == "compressed":
+        return compressed_attention(config, number, heads)
+    latent = config.number("kv_lora_rank")
+    if latent is None and config.known.get("defaults", {}).get("kv_lora_rank") and config.text.get("use_mla") is not False:
+        raise Unclear("kv_lora_rank is null, and its class has no attention without it")
+    near = config.number("swa_kv_lora_rank") if kind == "sliding" else None
+    if (near or (latent and kind == "full")) and config.text.get("use_mla") is not False:
+        return latent_attention(config, number, near or latent or 0, heads, "swa_" if near else "")
+    config.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
+    stated = config.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
+    if not stated and width % heads:
+        raise Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
+    length = stated or width // heads
+    if config.kind in ZAMBAS:
+        from .zamba import zamba_head
+
+        length = zamba_head(config, width, heads)
+    if config.kind == "helium" and heads * length != width:
+        raise Unclear(f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes them to be")
+    kv_heads = kv_heads_of(config, number, heads)
+    value = (config.number("v_head_dim") or length) if config.kind == "mimo_v2_flash" else length
+    same = False
+    by_layer = config.per_layer("num_attention_heads_per_layer")
+    if by_layer:
+        heads = by_layer[number] if isinstance(by_layer[number], int) else 0
+    if kind == "sliding":
+        heads = config.positive("swa_num_attention_heads") or heads
+        kv_heads = config.positive("swa_num_key_value_heads") or kv_heads
+        value = config.positive("swa_v_head_dim") or value
+        length = config.positive("swa_head_dim") or length
+    if config.kind in GEMMA4 and kind == "full":
+        if not config.overrides:
+            length = value = config.positive("global_head_dim") or _GEMMA4_GLOBAL_HEAD
+        if config.flag("attention_k_eq_v"):
+            same = True
+            kv_heads = config.positive("num_global_key_value_heads") or kv_heads
+    config.asked.update(
+        (
+            "global_head_dim",
+            "num_global_key_value_heads",
+            "swa_num_attention_heads",
+            "swa_num_key_value_heads",
+            "swa_v_head_dim",
+            "swa_head_dim",
+        )
+    )
+    if not 1 <= kv_heads <= heads or heads % kv_heads:
+        raise Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
+    indexer, indexed = sparse_index(config, number) if config.kind == "minimax_m3" else (None, None)
+    return Attention(
+        kind=kind if kind != "hybrid" else "full",
+        layers=(),
+        heads=heads,
+        kv_heads=kv_heads,
+        key_length=length,
+        value_length=value,
+        window_tokens=window_tokens(config) if kind == "sliding" else None,
+        values_from_keys=same,
+        indexer_heads=indexer,
+        indexer_length=indexed,
+        # MllamaTextCrossAttention
+        query_key_norm="head" if kind == "cross" else None,
+    )
+
+
+def compressed_attention(config: Keys, number: int, heads: int) -> Attention:
+    ratio = (config.per_layer("compress_ratios") or [None] * config.layers)[number]
+    if isinstance(ratio, bool) or ratio not in (0, 4, 128):
+        raise Unclear(f"compress_ratios: {short(ratio)} is not understood")
+    config.asked.update((*KV_HEADS, "qk_rope_head_dim"))
+    key, indexer = config.needed("head_dim"), (config.needed("index_n_heads"), config.needed("index_head_dim"))
+    return Attention(
+        kind="compressed",
+        layers=(),
+        heads=heads,
+        kv_heads=1,
+        key_length=key,
+        value_length=key,
+        window_tokens=config.needed("sliding_window"),
+        query_latent_length=config.needed("q_lora_rank"),
+        # only of the rows of a few tokens there are so many that some are chosen
+        indexer_heads=indexer[0] if ratio == 4 else None,
+        indexer_length=indexer[1] if ratio == 4 else None,
+        indexer_rows=config.needed("index_topk") if ratio == 4 else None,
+        compression=ratio or None,
+        output_groups=config.needed("o_groups"),
+        output_latent_length=config.needed("o_lora_rank"),
+    )
+
+
+def sparse_index(config: Keys, number: int) -> tuple[int | None, int | None]:
+    """Heads and length of the index by which a layer chooses what it attends to (conversion/minimax.py of llama.cpp 0c1e570).
+
+    Without a list of them every layer has one: more is counted then, not less.
+    """
+    heads, length = config.number("sparse_num_index_heads"), config.number("sparse_index_dim")
+    layers = config.per_layer("sparse_attention_freq")
+    chosen = layers is None or bool(layers[number])
+    if config.text.get("use_sparse_attention") is False or not (heads and length and chosen):
+        return None, None
+    return heads, length
+
+
+def kv_heads_of(config: Keys, number: int, heads: int) -> int:
+    blocks = config.per_layer("block_configs")
+    if blocks:
+        per_group = blocks[number]["attention"].get("n_heads_in_group")
+        if not isinstance(per_group, int) or isinstance(per_group, bool) or per_group < 1 or heads % per_group:
+            raise Unclear("block_configs: n_heads_in_group is no divisor of the heads")
+        return heads // per_group
+    groups = config.number("multi_query_group_num")
+    if config.flag("multi_query_attention") and groups:
+        return groups
+    if config.kind == "plamo":
+        return max(1, heads // config.needed("n_shared_head"))
+    if config.flag("group_query_attention") and config.number("num_query_groups"):
+        return config.needed("num_query_groups")
+    stated = config.of_layer(number, *KV_HEADS)
+    one = config.flag("multi_query")
+    if config.kind == "gpt_bigcode":
+        return 1 if one else heads
+    config.asked.update(("new_decoder_architecture", "multi_query_attention"))
+    # Falcon's older classes ignore num_kv_heads where multi_query is set
+    if one and not config.text.get("new_decoder_architecture") and not (stated and config.kind == "refinedweb"):
+        return 1
+    return stated or heads
+
+
+def latent_attention(config: Keys, number: int, latent: int, heads: int, near: str = "") -> Attention:
+    """`near`: what the keys of layers with a window begin with, which have no indexer."""
+    config.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
+    types = config.per_layer("indexer_types")
+    own = not near and (types is None or types[number] == "full")
+    indexer, length = config.number("index_n_heads"), config.number("index_head_dim")
+    heads = (config.number("swa_num_attention_heads") if near else None) or heads
+    return Attention(
+        kind="full" if config.kind in _UNPACKED else "latent",
+        layers=(),
+        heads=heads,
+        kv_heads=heads,
+        key_length=config.needed(f"{near}qk_nope_head_dim") + (config.needed("qk_rope_head_dim") if config.kind in _UNPACKED else 0),
+        # MiniCPM3's own code takes the width of a head
+        value_length=max(1, config.needed(*WIDTH) // heads) if config.kind == "minicpm3" else config.needed(f"{near}v_head_dim"),
+        window_tokens=window_tokens(config) if near else None,
+        latent_length=latent,
+        query_latent_length=config.number(f"{near}q_lora_rank") or None,
+        rope_length=config.needed(f"{near}qk_rope_head_dim"),
+        indexer_heads=indexer if indexer and length and own else None,
+        indexer_length=length if indexer and length and own else None,
+    )
+
+
+def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
+    if kind == "convolution":
+        return Recurrent(kind=kind, layers=(), convolution=config.needed("conv_L_cache"))
+    if "rwkv" in kind:
+        return rwkv(config, kind, width)
+    if kind == "delta" and config.kind == "olmo_hybrid":
+        return olmo_recurrent(config, width)
+    if kind == "delta":
+        return Recurrent(
+            kind=kind,
+            layers=(),
+            convolution=config.needed("linear_conv_kernel_dim"),
+            key_heads=config.needed("linear_num_key_heads"),
+            heads=config.needed("linear_num_value_heads"),
+            key_length=config.needed("linear_key_head_dim"),
+            value_length=config.needed("linear_value_head_dim"),
+        )
+    if kind == "rglru":
+        return Recurrent(
+            kind=kind,
+            layers=(),
+            convolution=config.needed("conv1d_width"),
+            inner_length=config.positive("lru_width") or width,
+            heads=config.needed(*HEADS),
+        )
+    if kind == "lightning":
+        return Recurrent(kind=kind, layers=(), heads=config.needed(*HEADS), key_length=config.needed("head_dim"))
+    if kind == "kda":
+        return Recurrent(
+            kind=kind,
+            layers=(),
+            convolution=config.needed("linear_short_conv_kernel_size"),
+            heads=config.needed("linear_num_heads"),
+            key_length=config.needed("linear_head_dim"),
+        )
+    size = config.needed("mamba_d_state", "ssm_state_size", "state_size")
+    taps = config.needed("mamba_d_conv", "conv_kernel")
+    if config.kind == "plamo2":
+        heads = config.needed("mamba_num_heads")
+        return Recurrent(
+            kind=kind,
+            layers=(),
+            convolution=taps,
+            inner_length=heads * config.needed("hidden_size_per_head"),
+            state_length=size,
+            time_step_rank=plamo2_rank(width),
+            heads=heads,
+        )
+    if kind == "mamba" or config.kind == "zamba":
+        return Recurrent(
+            kind="mamba",
+            layers=(),
+            convolution=taps,
+            inner_length=inner_length(config, width),
+            state_length=size,
+            time_step_rank=time_step_rank(config, width),
+            heads=config.positive("n_mamba_heads") if config.kind == "zamba" else None,
+        )
+    heads = config.needed("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", *(("num_heads",) if config.kind == "mamba2" else ()))
+    length = config.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.kind == "mamba2" else ()))
+    inner = config.number("mamba_d_ssm") or (heads * length if length else 0) or inner_length(config, width)
+    norm = config.text.get("mamba_rms_norm") if config.kind == "falcon_h1" else None
+    config.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
+    return Recurrent(
+        kind="mamba2",
+        layers=(),
+        convolution=taps,
+        inner_length=inner,
+        state_length=size,
+        heads=heads,
+        groups=config.needed("mamba_n_groups", "n_groups", "mamba_ngroups"),
+        norm=False if norm is False else None,
+    )
+
+
+def olmo_recurrent(config: Keys, width: int) -> Recurrent:
+    """What the file leaves out follows from the attention, as OlmoHybridConfig of transformers 5.23.0 has it."""
+    heads = config.needed(*HEADS)
+    key_heads = config.positive("linear_num_key_heads") or heads
+    key_length = config.positive("linear_key_head_dim") or int(0.75 * width / key_heads)
+    return Recurrent(
+        kind="delta",
+        layers=(),
+        convolution=config.needed("linear_conv_kernel_dim"),
+        key_heads=key_heads,
+        heads=config.positive("linear_num_value_heads") or heads,
+        key_length=key_length,
+        value_length=config.positive("linear_value_head_dim") or 2 * key_length,
+    )
+
+
+def rwkv(config: Keys, kind: str, width: int) -> Recurrent:
+    """Ranks by the rules of llama.cpp's conversion/rwkv.py (0c1e570) where the file has none."""
+    config.asked.update((*HEADS, *KV_HEADS, "num_wkv_heads", "value_dim", "hidden_ratio"))
+    if kind == "rwkv7":
+        head, stated = config.needed("head_dim", "head_size"), [config.number(*keys) for keys in _RWKV7_KEYS]
+        ranks = tuple(one or rwkv7_rank(width, *rule) for one, rule in zip(stated, RWKV7_RANKS, strict=True))
+        return Recurrent(kind=kind, layers=(), key_length=head, ranks=ranks)
+    wide = width == 4096 if kind == "rwkv6" else width >= 4096
+    mix, decay = config.number("lora_rank_tokenshift"), config.number("lora_rank_decay")
+    heads = config.number(*KV_HEADS) if kind == "qrwkv6" else None
+    head = width // config.needed(*HEADS) if kind == "qrwkv6" else config.needed("head_size")
+    ranks = mix or (64 if wide else 32), decay or (128 if wide else 64)
+    return Recurrent(kind=kind, layers=(), key_heads=heads, key_length=head, ranks=ranks)
+
+
+def inner_length(config: Keys, width: int) -> int:
+    expand = config.number("mamba_expand", "expand")
+    if config.kind in ("mamba", "falcon_mamba") and config.number("intermediate_size"):
+        return config.needed("intermediate_size")
+    if not expand:
+        raise Unclear("the inner width of the recurrent layers (expand) is missing")
+    return expand * width
+
+
+def time_step_rank(config: Keys, width: int) -> int:
+    if config.get("time_step_rank", "mamba_dt_rank") == "auto":
+        return -(-width // 16)
+    return config.needed("time_step_rank", "mamba_dt_rank")
+
+
+def _neo_layers(types: Any, layers: int) -> list[bool]:
+    found: list[bool] = []
+    for part in types if isinstance(types, list) else []:
+        if not (
+            isinstance(part, list) and len(part) == 2 and isinstance(part[0], list) and isinstance(part[1], int) and 0 < part[1] <= layers
+        ):
+            break
+        found += [name == "local" for name in part[0]] * part[1]
+        if len(found) >= layers:
+            break
+    if len(found) != layers:
+        raise Unclear("attention_types does not name each layer once")
+    return found

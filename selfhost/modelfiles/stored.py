@@ -1,0 +1,156 @@
+"""`quantization_config` of a `config.json`: in which type the published weights are stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ..facts import Record
+from ..spec import PACKED, PARTS, QUANTIZATIONS
+from .keys import short
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+# what is never quantized, is no matrix of a block, or lies outside the language model
+_NEVER = re.compile(
+    r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|norm|router|indexer|mtp|merger|conv|shared_expert_gate|bias"
+    r"|(?:^|[.*])gate(?:$|\.)|in_proj_[ab]|[eh]norm|correction"
+)
+_PART_NAMES = (
+    ("recurrent", re.compile(r"linear_attn|mamba|mixer\.(?:in|out)_proj")),
+    ("attention", re.compile(r"self_attn|attention|\battn\b|[qkvo]_proj")),
+    ("shared_expert", re.compile(r"shared_expert")),
+    ("expert", re.compile(r"experts")),
+    ("feed_forward", re.compile(r"mlp|feed_forward|ffn|gate_proj|up_proj|down_proj")),
+)
+
+
+class Stored(Record):
+    """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is not understood.
+
+    `matrices`, `experts`: the type of those alone. `quantized`: the file says that they are no longer in the type of training.
+    """
+
+    name: str | None = None
+    quantized: bool = True
+    format: str = "safetensors"
+    matrices: str | None = None
+    experts: str | None = None
+    plain_parts: tuple[str, ...] = ()
+
+    @property
+    def requantized(self) -> bool:
+        """True but for weights in 16 bits or more, and for the narrow types that models are published in, which converters read."""
+        return self.quantized and (self.format == "mlx" or not (self.name or "").startswith(("float8", "mxfp4", "ternary")))
+
+
+def stored_by(found: Mapping[str, Any]) -> Stored:
+    """`quantization_config` in the words of DTYPES."""
+    method, algorithm = found.get("quant_method"), found.get("quant_algo")
+    if method in ("fp8", "fbgemm_fp8"):
+        block = found.get("weight_block_size")
+        if block is None:
+            return Stored(name="float8_e4m3", matrices="float8_e4m3")
+        return Stored(name="float8_e4m3_128x128", matrices="float8_e4m3_128x128") if block == [128, 128] else Stored()
+    if method == "mxfp4":
+        return Stored(name="mxfp4", experts="mxfp4")
+    if method in ("gptq", "awq"):
+        return _grouped(str(method), found.get("bits", 4), found.get("group_size", 128))
+    if method == "modelopt" or algorithm:
+        name = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm) if isinstance(algorithm, str) else None
+        return Stored(name=name, matrices=name)
+    if method == "bitsandbytes":
+        if found.get("load_in_4bit") is True or found.get("_load_in_4bit") is True:
+            four = "nf4-double" if found.get("bnb_4bit_use_double_quant") is True else "nf4"
+            return Stored(name=four, matrices=four)
+        return Stored(name="int8", matrices="int8") if found.get("load_in_8bit") is True else Stored()
+    if method == "compressed-tensors":
+        return _compressed(found)
+    if method == "bitnet":
+        return Stored(name="ternary", matrices="ternary")
+    return Stored()
+
+
+def of_mlx(found: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
+    """MLX's `quantization` under the name of its bits and groups, and a sentence where that is not all of it; None for no such table.
+
+    mlx_lm/utils.py, quantize_model: under a layer's name stands what that layer has instead.
+    """
+    bits, group, mode = found.get("bits"), found.get("group_size"), found.get("mode", "affine")
+    if not isinstance(bits, int) or bits not in (2, 3, 4, 5, 6, 8) or not isinstance(group, int) or group <= 0:
+        return None
+    name = str(mode) if mode in ("mxfp4", "nvfp4") else f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+    apart = {key: part for key, part in found.items() if isinstance(part, dict) and part.get("bits") != bits}
+    in_eight = all(part.get("bits") == 8 for part in apart.values())
+    if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
+        # gpt-oss: experts as published, all else in 8 bits
+        return "MXFP4-Q8", ()
+    if name not in QUANTIZATIONS["mlx"] or mode not in ("affine", "mxfp4", "nvfp4"):
+        return f"{bits}bit", (f"its weights are {name} of MLX's mode {short(mode)}, told as {bits}bit in groups of 64",)
+    if apart:
+        return name, (f"{len(apart):,} of its layers are stored in other bits than {name}, told as if they were not",)
+    return name, ()
+
+
+def _grouped(method: str, bits: Any, group: Any) -> Stored:
+    """GPTQ and AWQ under the name of their bits and group; None where no layout is known for them."""
+    name = method if bits == 4 else f"{method}-{bits}bit"
+    name += "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
+    return Stored(name=name, matrices=name) if name in PACKED else Stored()
+
+
+def plain_parts_of(found: Mapping[str, Any], layers: int | None) -> tuple[str, ...] | None:
+    """The parts that the file leaves in 16 bits in (nearly) all layers; None where it does so in some of them.
+
+    A layer or two at either end (Llama 3.1 405B) are within the range of the size.
+    """
+    names = found.get("modules_to_not_convert") or found.get("ignore") or ()
+    where: dict[str, set[int]] = {}
+    everywhere: set[str] = set()
+    for name in names if isinstance(names, list) else ():
+        if not isinstance(name, str) or _NEVER.search(name):
+            continue
+        part = next((part for part, pattern in _PART_NAMES if pattern.search(name)), None)
+        number = re.search(r"layers?\.(\d+)\.", name)
+        if part is not None and number is None:
+            everywhere.add(part)
+        elif part is not None and number is not None:
+            where.setdefault(part, set()).add(int(number[1]))
+    many = 0.8 * (layers or 1)
+    # attention and recurrent layers take turns
+    mixing = where.get("attention", set()) | where.get("recurrent", set())
+    for part, numbers in where.items():
+        reach = len(mixing) if part in ("attention", "recurrent") else len(numbers)
+        if layers is None or reach >= many:
+            everywhere.add(part)
+        elif len(numbers) > max(2, 0.05 * layers):
+            return None
+    return tuple(part for part in PARTS if part in everywhere)
+
+
+def _compressed(found: Mapping[str, Any]) -> Stored:
+    groups = found.get("config_groups")
+    parts: Sequence[Any] = list(groups.values()) if isinstance(groups, dict) else []
+    weights = parts[0].get("weights") if len(parts) == 1 and isinstance(parts[0], dict) else None
+    if not isinstance(weights, dict):
+        return Stored()
+    shape = (weights.get("type"), weights.get("num_bits"), weights.get("group_size"))
+    name = None
+    if shape[:2] == ("float", 8):
+        name = "float8_e4m3"
+    elif found.get("format") == "nvfp4-pack-quantized":
+        name = "nvfp4"
+    elif found.get("format") == "mxfp4-pack-quantized":
+        name = "mxfp4"
+    elif shape == ("int", 4, 32):
+        name = "int4_32"
+    elif shape[:2] == ("int", 4):
+        packed = "w4a16" if shape[2] == 128 else "w4a16-channel" if shape[2] is None else f"w4a16-{shape[2]}g"
+        name = packed if packed in PACKED else None
+    elif shape[:2] == ("int", 8):
+        name = "int8"
+    return Stored(name=name, matrices=name)
