@@ -9,6 +9,7 @@ from typing import Any
 import test_torch_memory as torch
 
 from selfhost.needs import tokenizers, torch_memory
+from selfhost.needs.records import Span
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.spec import Architecture
 
@@ -22,13 +23,13 @@ def added(run: dict[str, Any]) -> int:
     return int(run["stages"]["last_token"]["peak_bytes"] - plain["stages"]["last_token"]["peak_bytes"])
 
 
-def told(run: dict[str, Any]) -> tokenizers.Bytes:
+def told(run: dict[str, Any]) -> Span:
     held = TRUTH["models"][run["model"]]
     architecture = Architecture(
         row=ROWS.get(run["model"], "llama"), runs_in_gguf=True, layers=12, embedding_length=1024, vocabulary=held["tokens"] + held["added"]
     )
     prompt = torch_memory.prompt_bytes(*torch.model("llama-1024"), run["prompt_tokens"], 1, 2, wide_results=True)
-    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt.bytes)
+    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt.low_bytes)
 
 
 def test_what_tokenizers_add_lies_inside() -> None:

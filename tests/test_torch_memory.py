@@ -19,9 +19,8 @@ from selfhost.catalogue import Catalogue
 from selfhost.modelfiles.config import read_config
 from selfhost.needs import torch_memory, torch_recurrent, torch_speech
 from selfhost.needs.cache import cache_groups
-from selfhost.needs.records import Needs, Term
+from selfhost.needs.records import Needs, Span, Term
 from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
-from selfhost.needs.torch_memory import Span
 from selfhost.spec import Architecture, Audio, ModelSpec, Parameters
 from selfhost.workload import Workload
 

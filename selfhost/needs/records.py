@@ -104,6 +104,15 @@ class Term(Record):
         return self.replace(arithmetic=line + (f" + {likely:,} bytes to talk to the others" if likely else ""), **sizes)
 
 
+class Span(Record):
+    """A figure between two ends, and the line that makes it."""
+
+    bytes: int
+    low_bytes: int
+    high_bytes: int
+    arithmetic: str
+
+
 class SizedWeights(Record):
     """What one set of files weighs: `bytes` as downloaded, enclosed by `low_bytes` and `high_bytes`."""
 

@@ -5,8 +5,8 @@ Measured of nine published vocabularies (`tests/truth/mlx.json`, `tokenizers`; `
 
 from __future__ import annotations
 
-from ..facts import Record
 from ..spec import Architecture
+from .records import Span
 from .tensors import ArchitectureRow
 
 _MIB = 1 << 20
@@ -18,43 +18,39 @@ _OF_LLAMA, _OF_GPT2 = (range(32_000, 32_769), range(128_256, 128_257)), range(49
 _ONE_MERGE, _TWO_MERGES, _EITHER = "one merge a token", "two merges a token", "merges not known"
 _BY_MLX = {_ONE_MERGE: (1_050, 1_180, 1_300), _TWO_MERGES: (1_550, 1_700, 1_800), _EITHER: (1_050, 1_300, 1_800)}
 _BY_TRANSFORMERS = {_ONE_MERGE: (870, 980, 1_110), _TWO_MERGES: (1_400, 1_520, 1_700), _EITHER: (870, 1_150, 1_700)}
-# of it stays for good; the rest was needed to read it, and what the model takes next is put there: its prompt, and beside that some MiB
+# of it stays for good; the rest was needed to read it, and what the model takes next is put there: its prompt, and beside that some MiB;
+# at most none, and the library itself comes on top
 _LIVE = (180, 420, 750)
-_PUT_THERE = (0, 8 * _MIB, 25 * _MIB)
+_PUT_THERE = (60 * _MIB, 25 * _MIB, -8 * _MIB)
 # a unigram model of 250,000 tokens, as encoders of many languages have: 713 live, 700 in a whole run
 _UNIGRAM, _UNIGRAM_TOKENS = (500, 720, 900), 100_000
 
 
-class Bytes(Record):
-    """A figure between two ends, and the line that makes it."""
-
-    bytes: int
-    low_bytes: int
-    high_bytes: int
-    arithmetic: str
-
-
-def by_mlx(architecture: Architecture) -> Bytes:
+def by_mlx(architecture: Architecture) -> Span:
     """Resident with mlx_lm's tokenizer and detokenizer."""
     tokens = architecture.vocabulary or 0
     least, likely, most = _BY_MLX[_merges(architecture)]
     line = f"{tokens:,} tokens × {likely:,} bytes of the tokenizer"
-    return Bytes(bytes=tokens * likely, low_bytes=tokens * least, high_bytes=tokens * most, arithmetic=line)
+    return Span(bytes=tokens * likely, low_bytes=tokens * least, high_bytes=tokens * most, arithmetic=line)
 
 
-def by_transformers(architecture: Architecture, row: ArchitectureRow, prompt_bytes: int) -> Bytes:
-    """What the peak of an answer is higher by; `prompt_bytes`: what the prompt takes beside weights and cache, holes included."""
+def by_transformers(architecture: Architecture, row: ArchitectureRow, prompt_bytes: int) -> Span:
+    """What the peak of an answer is higher by; `prompt_bytes`: the least that the prompt takes beside weights and cache.
+
+    No more than that is taken off, so that prompt and tokenizer together never need less for a longer one.
+    """
     tokens = architecture.vocabulary or 0
     if row.name == "bert" and tokens > _UNIGRAM_TOKENS:
         sizes, line = [tokens * each for each in _UNIGRAM], f"{tokens:,} tokens × {_UNIGRAM[1]:,} bytes"
-        return Bytes(bytes=sizes[1], low_bytes=sizes[0], high_bytes=sizes[2], arithmetic=line)
-    loaded = _BY_TRANSFORMERS[_merges(architecture)]
-    left = [tokens * each - prompt_bytes - more for each, more in zip(loaded, reversed(_PUT_THERE), strict=True)]
-    sizes = [max(tokens * live, more) for live, more in zip(_LIVE, left, strict=True)]
-    line = f"{tokens:,} tokens × {_LIVE[1]:,} bytes that stay"
-    if left[1] > tokens * _LIVE[1]:
-        line = f"{tokens:,} tokens × {loaded[1]:,} bytes - {prompt_bytes + _PUT_THERE[1]:,} bytes in which the prompt and more are put"
-    return Bytes(bytes=sizes[1], low_bytes=sizes[0], high_bytes=sizes[2], arithmetic=line)
+        return Span(bytes=sizes[1], low_bytes=sizes[0], high_bytes=sizes[2], arithmetic=line)
+    found: list[tuple[int, str]] = []
+    for live, loaded, more in zip(_LIVE, _BY_TRANSFORMERS[_merges(architecture)], _PUT_THERE, strict=True):
+        taken = prompt_bytes + more
+        stays = tokens * live, f"{tokens:,} tokens × {live:,} bytes that stay"
+        left = tokens * loaded - taken, f"{tokens:,} tokens × {loaded:,} bytes - {taken:,} in which the prompt is put"
+        found.append(max(stays, left, key=lambda one: one[0]))
+    (low, _), (size, line), (high, _) = found
+    return Span(bytes=size, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
 def _merges(architecture: Architecture) -> str:

@@ -13,6 +13,7 @@ from math import expm1, prod
 from ..facts import Record
 from ..spec import Architecture, Attention, FeedForward
 from .cache import CacheGroup
+from .records import Span
 from .tensors import ArchitectureRow, checkpoint_tensors
 
 MIB = 1 << 20
@@ -81,15 +82,6 @@ Moment = tuple[int, str, int]
 
 Arrays = tuple[tuple[float, int], ...]
 """How many arrays there are, and how many numbers each has per token."""
-
-
-class Span(Record):
-    """A figure between two ends, and the line that makes it."""
-
-    bytes: int
-    low_bytes: int
-    high_bytes: int
-    arithmetic: str
 
 
 def overhead(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int) -> Span:

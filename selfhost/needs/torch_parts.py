@@ -10,9 +10,8 @@ from .cache import cache_groups
 from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
 from .packed import DTYPES
 from .parts import Asked, Subject, by_layers, term, why_no_encoders
-from .records import How, Term
+from .records import How, Span, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count
-from .torch_memory import Span
 
 _TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
 # whose weights and prompts were measured
@@ -86,9 +85,10 @@ def terms(
             float8=widened and any(name.startswith("float8") for name in own),
         )
     )
+    words = _tokenizer(subject, architecture, row, made)
     if measured and not widened:
         made = _together(made)
-    made += _tokenizer(subject, architecture, row, made)
+    made += words
     if widened:
         # what is narrow in the mapped files stays resident beside the weights made of it: those pages may go
         plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0) + 2 * (subject.spec.parameters.encoders or 0)
@@ -189,7 +189,8 @@ def _program(
 
 def _together(made: list[Term]) -> list[Term]:
     """The terms with ends so near that their sum goes as far as the root of the sum of squares: what is not known of the one has
-    nothing to do with the other, and 85 whole runs lay inside (tests/truth/transformers.json)."""
+    nothing to do with the other, and 103 whole runs lay inside (tests/truth/transformers.json, transformers_avx512.json). A line's own
+    ends may be wider. On a device, where none of them was measured, a term stays as it was."""
     ends = []
     for far in ([item.bytes - item.low_bytes for item in made], [item.high_bytes - item.bytes for item in made]):
         whole = sum(far)
@@ -207,7 +208,7 @@ def _tokenizer(subject: Subject, architecture: Architecture, row: ArchitectureRo
     if comes is False or not architecture.vocabulary or architecture.audio is not None:
         return []
     (prompt,) = (item for item in made if item.name == "activations")
-    found = tokenizers.by_transformers(architecture, row, prompt.bytes)
+    found = tokenizers.by_transformers(architecture, row, prompt.low_bytes)
     source = "measured: tokenizers 0.23 beside transformers 5.23.0, tests/truth/tokenizers.json"
     if comes:
         return [term("tokenizer", found.bytes, How.MEASURED, source, found.arithmetic, low=found.low_bytes, high=found.high_bytes)]

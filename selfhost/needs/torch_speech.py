@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ..spec import Architecture, Audio
 from .parts import times
-from .torch_memory import ENCODER_HOLES_HIGH, MAPPED_BLOCK_BYTES, Span
+from .records import Span
+from .torch_memory import ENCODER_HOLES_HIGH, MAPPED_BLOCK_BYTES
 
 BEAMS = 5
 """The pipeline searches with as many where a model's generation_config does not say (_default_generation_config); generate() with one."""
