@@ -146,7 +146,7 @@ def _print_widths(chosen: str) -> None:
             longest = spec.architecture.context_tokens if spec.architecture else None
             tokens = min(_CONTEXT_TOKENS, longest or _CONTEXT_TOKENS)
             asked = Workload(runtime=runtime.id, format=format, quantization=quantization, context_tokens=tokens)
-            memory = needs.needs_of(spec, runtime, asked, shelf.common("architectures")).memory
+            memory = needs.needs_of(spec, runtime, asked, shelf.common("architectures"), instruction_sets=()).memory
             if memory is not None and memory.high_bytes:
                 low, high = memory.low_bytes, memory.high_bytes
                 widths.setdefault(spec.modality, []).append(((high - low) / (high + low), spec.id, memory))

@@ -13,7 +13,7 @@ from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import Needs, SizedWeights
 from .present import Here, here
-from .spec import INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
+from .spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from .speed import instruction_sets_for_layout
 from .verdict import Question
 from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
@@ -93,6 +93,16 @@ def ask(
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return Question(spec=spec, workload=bare, context_asked=asked, opened=opened, license_guessed=guessed)
     loads = need.why_not_loaded(spec, runtime) if runtime else None
+    if runtime is not None and loads is None and formats and not set(formats) & set(runtime.formats):
+        packed = quantization in PACKED and "gguf" in runtime.formats
+        if "mlx" in formats or packed:
+            kind = f"{' or '.join(formats)}, quantized as {quantization}," if packed else " or ".join(formats)
+            loads = f"The files are {kind} and {runtime.name} loads {' or '.join(runtime.formats)}."
+        if quantization in DTYPES:
+            # converters read it, and write another
+            quantization = None
+        # another program's files are made of the published ones, or downloaded
+        local_files = False
     if workload.task == "finetune" and runtime is not None and runtime.id != FINETUNING_RUNTIME:
         loads = f"{runtime.name} does not train; fine-tuning is judged for transformers with peft."
     if runtime is None and quantization is not None:

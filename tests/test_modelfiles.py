@@ -32,6 +32,7 @@ from selfhost.needs.gguf import _COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 from selfhost.profiles import load
+from selfhost.quality import AS_PUBLISHED
 from selfhost.spec import Architecture, ModelSpec, read_model_spec
 from selfhost.tomlfile import Document
 
@@ -1425,6 +1426,54 @@ def test_what_mlx_stores_otherwise_is_told(tmp_path: Path) -> None:
     uncommon = read_local(config(tmp_path, quantization={"bits": 6, "group_size": 32}), ROWS)
     assert uncommon.quantization == "6bit"
     assert any("6bit-32g" in note for note in uncommon.notes)
+
+
+def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
+    """It was taken for no quantization at all, and the model told in 16 bits."""
+    for odd in ({"bits": 7, "group_size": 64}, {"bits": 4}):
+        local = read_local(config(tmp_path, quantization=odd), ROWS)
+        assert local.quantization is None
+        assert "quantization {'bits'" in local.spec.unknown["architecture.matrix_dtype"]
+        for task in ("generate", "finetune"):
+            answer = check(str(tmp_path), Workload(runtime="transformers", task=task), machine=load("macbook-pro-m4-max-48gb").machine)
+            assert answer.route != "local", (odd, task)
+
+
+@pytest.mark.parametrize("asked", [{"runtime": "vllm"}, {"runtime": "llama.cpp"}, {"runtime": "transformers"}, {"task": "finetune"}])
+def test_files_of_mlx_are_for_mlx(asked: dict[str, Any], tmp_path: Path) -> None:
+    """Files that are here and that the program does not load are not told as local."""
+    folder = small(tmp_path / "tiny-llama", stored="I32", quantization={"bits": 4, "group_size": 64})
+    answer = check(str(folder), Workload(**asked))
+    (why,) = (finding for finding in answer.findings if finding.check == "runtime")
+    assert (why.outcome, why.code) == ("fail", "runtime-cannot-load")
+    assert "The files are mlx" in why.reason
+    assert answer.route != "local"
+
+
+def test_a_gguf_file_of_weights_that_are_here_is_not_here(tmp_path: Path) -> None:
+    """llama.cpp loads no safetensors: of 16 bits a GGUF file is to be had, of packed ones none."""
+    plain = check(str(small(tmp_path / "plain")), Workload(runtime="llama.cpp"))
+    assert plain.workload.quantization == "Q4_K_M"
+    assert not any("files are here" in finding.reason for finding in plain.findings)
+    assert plain.needs is not None
+    assert plain.needs.download_bytes
+    packed = check(str(small(tmp_path / "packed", quantization_config={"quant_method": "awq"})), Workload(runtime="llama.cpp"))
+    (why,) = (finding for finding in packed.findings if finding.check == "runtime")
+    assert (why.code, "quantized as awq" in why.reason) == ("runtime-cannot-load", True)
+
+
+def test_a_quantization_that_is_not_understood_is_not_trained(tmp_path: Path) -> None:
+    answer = check(str(small(tmp_path / "odd", quantization_config={"quant_method": "superquant"})), Workload(task="finetune"))
+    assert answer.route == "unknown"
+    assert answer.needs is not None
+    assert answer.needs.memory is None
+
+
+def test_what_packed_weights_cost_is_no_cost_of_what_was_published(tmp_path: Path) -> None:
+    folder = small(tmp_path / "packed", quantization_config={"quant_method": "awq"})
+    quality = check(str(folder)).quality
+    assert quality is not None
+    assert quality.cost != AS_PUBLISHED
 
 
 def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:

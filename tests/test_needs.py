@@ -500,6 +500,32 @@ def test_the_lines_of_transformers_can_be_checked_too(context_tokens: int, paral
     assert seen >= {("weights", How.EXACT), ("kv_cache", How.EXACT), ("activations", How.COMPUTED), ("runtime", How.MEASURED)}
 
 
+def test_a_pass_of_vllm_is_its_line() -> None:
+    """Of text and of models that see, whose encoders have a figure of their own in it."""
+    seen = set()
+    for spec, program in _paired():
+        if program.id == "vllm" and spec.architecture is not None and spec.modality in ("text", "vision"):
+            found = asked(spec, program).memory
+            for term in found.terms if found else ():
+                if term.name == "activations" and not {"beside", "experts'"} & set(term.arithmetic.split()):
+                    seen.add(spec.modality)
+                    assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
+    assert seen == {"text", "vision"}
+
+
+def test_a_processor_that_nobody_told_takes_either_way() -> None:
+    """Whether products of bfloat16 hold their results in 32 bits too hangs on its instruction sets: unknown, both lie inside."""
+    spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("transformers")
+    workload = Workload(runtime="transformers", format="safetensors", quantization="bfloat16", context_tokens=4096)
+    untold, held, plain = (
+        memory(needs.needs_of(spec, program, workload, rows(), instruction_sets=sets))
+        for sets in (None, ("avx2", "avx512bw"), ("avx2", "avx512bw", "avx512_bf16"))
+    )
+    assert plain.total_bytes < held.total_bytes
+    assert untold.low_bytes <= plain.low_bytes
+    assert untold.high_bytes >= held.high_bytes
+
+
 def test_attention_that_stores_its_scores_needs_room_for_them() -> None:
     """BLOOM's class has no fused attention: 32 heads × 2,048 × 2,048 scores, a copy and their softmax in float32 at the least."""
     terms = {term.name: term for term in memory(asked(catalogue().spec("bloom-7b1"), runtime("transformers"), context_tokens=2048)).terms}

@@ -611,6 +611,9 @@ class _Config(Keys):
             self.unknown["architecture.matrix_dtype"] = f"config.json describes MLX's {own[0]} weights, and not those before them"
             self.notes.extend(own[1])
             return Stored(name=own[0], format="mlx")
+        if mlx:
+            self.unknown["architecture.matrix_dtype"] = f"quantization {short(mlx)} of config.json is not understood"
+            return Stored(name=None, format="mlx")
         if found and not isinstance(found, dict):
             self.unknown["architecture.matrix_dtype"] = "quantization_config is no object, so the size of the weights is not known"
             return Stored(name=None)

@@ -55,6 +55,9 @@ def needs_of(
         from .finetune import finetune_needs
 
         asked = workload.with_finetuning_defaults()
+        why = spec.unknown.get("architecture.matrix_dtype")
+        if why is not None:
+            return _nothing(cpu, f"in which type the weights are is not known: {why}", "train the weights that they were quantized from")
         return finetune_needs(
             spec,
             runtime,

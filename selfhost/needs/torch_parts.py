@@ -86,7 +86,7 @@ def terms(
         )
     )
     words = _tokenizer(subject, architecture, row, made)
-    if measured and not widened:
+    if measured and not widened and asked.instruction_sets is not None:
         made = _together(made)
     made += words
     if widened:
@@ -271,9 +271,11 @@ def _activations(
     plain = _prompt(architecture, row, widths[0], asked, fixed_threshold=True)
     own = architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
     twice = widths == (2,) and torch_memory.holds_wide_results(asked.instruction_sets, own)
+    # of a processor that nobody told, at the high end
+    perhaps = twice or (widths == (2,) and own == "bfloat16" and asked.instruction_sets is None)
     found = _prompt(architecture, row, widths[0], asked, encodes=encodes, wide_results=twice)
     # a picture among the text makes a mask too
-    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing, encodes=encodes, wide_results=twice)
+    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing, encodes=encodes, wide_results=perhaps)
     more = "holes in the heap, and of results in 32 bits" if twice else "holes in the heap"
     line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of {more}; the prompt fills the context"
     low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)

@@ -79,9 +79,9 @@ def _bytes_of(architecture: Architecture, made: _Pass, width: int, *, encodes: b
         most += 8 * tokens * states * 4
     if kept:
         line += f" + {kept:,} bytes of experts' inputs and outputs"
-    if sees:
-        line += "; a picture's encoder takes more"
     extra = (_SEEING_LOGGED if architecture.row in _LOGGED else _SEEING) if sees else (0, 0, 0)
+    if sees:
+        line += f" + {extra[1]:,} bytes of the encoder"
     return (least + extra[0], likely + kept + extra[1], most + kept * 3 // 2 + extra[2]), line
 
 
