@@ -1418,7 +1418,9 @@ def test_what_mlx_stores_otherwise_is_told(tmp_path: Path) -> None:
     other = {"bits": 6, "group_size": 64}
     mixed = read_local(config(tmp_path, quantization={"bits": 4, "group_size": 64, "lm_head": other, "model.embed_tokens": other}), ROWS)
     assert mixed.quantization == "4bit"
-    assert any(note.startswith("2 of its layers are stored in other bits") for note in mixed.notes)
+    assert any(note.startswith("2 of its layers are stored otherwise") for note in mixed.notes)
+    left = read_local(config(tmp_path, quantization={"bits": 4, "group_size": 64, "lm_head": False}), ROWS)
+    assert any(note.startswith("1 of its layers is stored otherwise") for note in left.notes)
     eight = {"bits": 8, "group_size": 64}
     parts = ("model.layers.0.self_attn.q_proj", "model.layers.0.mlp.router", "model.embed_tokens", "lm_head")
     experts = {"bits": 4, "group_size": 32, "mode": "mxfp4", **dict.fromkeys(parts, eight)}
@@ -1460,6 +1462,14 @@ def test_a_gguf_file_of_weights_that_are_here_is_not_here(tmp_path: Path) -> Non
     packed = check(str(small(tmp_path / "packed", quantization_config={"quant_method": "awq"})), Workload(runtime="llama.cpp"))
     (why,) = (finding for finding in packed.findings if finding.check == "runtime")
     assert (why.code, "quantized as awq" in why.reason) == ("runtime-cannot-load", True)
+
+
+def test_packed_weights_of_which_nothing_is_said_are_unknown(tmp_path: Path) -> None:
+    """Integers beside a config.json without a quantization were told as the bfloat16 that torch_dtype names."""
+    folder = small(tmp_path / "packed", stored="I32", torch_dtype="bfloat16")
+    assert "packed (I32)" in read_local(folder, ROWS).spec.unknown["architecture.matrix_dtype"]
+    for asked in (Workload(), Workload(runtime="transformers"), Workload(task="finetune")):
+        assert check(str(folder), asked).route != "local"
 
 
 def test_a_quantization_that_is_not_understood_is_not_trained(tmp_path: Path) -> None:

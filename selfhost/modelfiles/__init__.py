@@ -421,7 +421,12 @@ def _weights(
         if why is not None:
             unread = {key: text for key, text in spec.unknown.items() if not key.startswith("architecture.")}
             spec = spec.replace(architecture=None, unknown={**unread, "architecture": why})
-        if not stored.quantized and weights.dtype is not None and stored.name != weights.dtype:
+        if not stored.quantized and weights.dtype is None:
+            held = ", ".join(sorted(weights.elements))
+            why = f"most of the weights are packed ({held}), and config.json does not say how"
+            stored = Stored(name=None)
+            spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": why})
+        elif not stored.quantized and stored.name != weights.dtype:
             if stored.name is not None:
                 said = f"config.json says {stored.name}, and most of the weights are {weights.dtype}"
                 notes += (f"{said}: transformers loads them as {stored.name}",)

@@ -84,15 +84,22 @@ def of_mlx(found: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
     if not isinstance(bits, int) or bits not in (2, 3, 4, 5, 6, 8) or not isinstance(group, int) or group <= 0:
         return None
     name = str(mode) if mode in ("mxfp4", "nvfp4") else f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    apart = {key: part for key, part in found.items() if isinstance(part, dict) and part.get("bits") != bits}
-    in_eight = all(part.get("bits") == 8 for part in apart.values())
+    alike = (bits, group)
+    apart = {
+        key: part
+        for key, part in found.items()
+        # false: left as it was
+        if part is False or (isinstance(part, dict) and (part.get("bits", bits), part.get("group_size", group)) != alike)
+    }
+    in_eight = all(isinstance(part, dict) and part.get("bits") == 8 for part in apart.values())
     if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
         # gpt-oss: experts as published, all else in 8 bits
         return "MXFP4-Q8", ()
     if name not in QUANTIZATIONS["mlx"] or mode not in ("affine", "mxfp4", "nvfp4"):
         return f"{bits}bit", (f"its weights are {name} of MLX's mode {short(mode)}, told as {bits}bit in groups of 64",)
     if apart:
-        return name, (f"{len(apart):,} of its layers are stored in other bits than {name}, told as if they were not",)
+        some = "1 of its layers is" if len(apart) == 1 else f"{len(apart):,} of its layers are"
+        return name, (f"{some} stored otherwise than in {name}; of a config.json alone the size is told as if all were",)
     return name, ()
 
 
