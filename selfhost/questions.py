@@ -1,6 +1,6 @@
 """The question of every shipped model with nothing else asked, worked out when the package is built.
 
-What a model takes does not depend on the machine, but for the layout that llama.cpp gives the weights: it is computed once, by
+What a model takes does not depend on the machine, but for the kinds of processors of `needs.repack`: it is computed once, by
 `asking.ask`, and kept beside the specs. `list` then only holds it against the machine, by `verdict.judge` as ever. The file names
 the checksum of all it was made from, specs, runtimes, prices and this program; where that is another, it is left aside.
 """
@@ -20,7 +20,7 @@ from .findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for
 from .licenses import canonical_expression
 from .machine import Machine
 from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
-from .needs.repack import LAYOUTS, layout_of
+from .needs.repack import KINDS, kind_of
 from .offers import end_days, offers_of
 from .present import here
 from .spec import (
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from .needs.tensors import ArchitectureRow
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 7
+_VERSION = 8
 # of the workload, what is held against the machine or the model or has a price, not what the model takes
 _JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
 # of that again, what decides which offers count as well
@@ -117,7 +117,7 @@ class Questions:
         self._folder = os.path.join(catalogue.folder, "")
         self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
         self._rows: Mapping[str, Sequence[Any]] = loads(parts["rows"])
-        self._memory: Mapping[str, Sequence[Any]] = loads(parts[f"memory {layout_of(instruction_sets_for_layout(machine))}"])
+        self._memory: Mapping[str, Sequence[Any]] = loads(parts[f"memory {kind_of(instruction_sets_for_layout(machine))}"])
         self._values = _Values(loads(parts["values"]))
         self._unread = parts
         self._asked = workload
@@ -344,7 +344,7 @@ def compile_questions(directory: str) -> bytes:
     """The content of `QUESTIONS_FILE` for a folder of specs; the same files and the same program always give the same.
 
     Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and its parts: the rows by model, the
-    values that rows share, the memory by model for each of LAYOUTS, the openness by model, the texts of all terms.
+    values that rows share, the memory by model for each of KINDS, the openness by model, the texts of all terms.
     """
     from binascii import crc32
 
@@ -355,13 +355,13 @@ def compile_questions(directory: str) -> bytes:
     programs: dict[str, tuple[int, Any]] = {}
     rows: dict[str, Any] = {}
     opened: dict[str, Any] = {}
-    memory: dict[str, dict[str, Any]] = {name: {} for name in LAYOUTS}
+    memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
     for spec in catalogue.specs():
         served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
         try:
-            asked = {name: ask(spec, Workload(), catalogue, Machine(instruction_sets=(name,) if name else None)) for name in LAYOUTS}
+            asked = {name: ask(spec, Workload(), catalogue, Machine(instruction_sets=sets)) for name, sets in KINDS.items()}
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue

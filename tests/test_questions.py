@@ -12,7 +12,7 @@ from selfhost.api import judge_all
 from selfhost.asking import ask
 from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
 from selfhost.machine import Disk, Machine, PresentModel, PresentRuntime
-from selfhost.needs.repack import LAYOUTS
+from selfhost.needs.repack import KINDS, kind_of
 from selfhost.profiles import load
 from selfhost.questions import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.reports import json as json_report
@@ -102,10 +102,11 @@ def test_both_ways_give_the_same_list(packed: Path, specs: Catalogue, machine: M
     assert sum(answer.here is not None for answer in fast) == len(machine.models_present or ())
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_question_is_whole(packed: Path, layout: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_question_is_whole(packed: Path, kind: str) -> None:
     """What `list` does not print is there as well: terms with their sources, the whole spec, as `ask` gives them."""
-    machine = Machine(instruction_sets=(layout,))
+    machine = Machine(instruction_sets=KINDS[kind])
+    assert kind_of(machine.instruction_sets) == kind
     catalogue = Catalogue.open(shipped=str(packed))
     ready = Questions.open(catalogue, Workload(), machine)
     assert ready is not None

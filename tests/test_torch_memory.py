@@ -20,6 +20,7 @@ from selfhost.modelfiles.config import read_config
 from selfhost.needs import torch_memory, torch_recurrent, torch_speech
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.records import Needs, Span, Term
+from selfhost.needs.repack import holds_wide_results
 from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 from selfhost.spec import Architecture, Audio, ModelSpec, Parameters
 from selfhost.workload import Workload
@@ -240,9 +241,9 @@ def test_shapes_that_no_rule_was_made_from(run: dict[str, Any]) -> None:
     """On AVX-512 without bfloat16 of its own: the allocator's count, where products of bfloat16 hold their results in 32 bits as well,
     and the peak between the ends of the answer; within 8 % but of experts, of whose products a processor keeps more or fewer."""
     architecture, row = model(run["model"])
-    wide = torch_memory.holds_wide_results(truth()["shapes_sets"], run["dtype"])
+    wide = holds_wide_results(truth()["shapes_sets"], run["dtype"])
     assert wide == (run["dtype"] == "bfloat16")
-    assert not torch_memory.holds_wide_results((*truth()["shapes_sets"], "avx512_bf16"), run["dtype"])
+    assert not holds_wide_results((*truth()["shapes_sets"], "avx512_bf16"), run["dtype"])
     experts = any(group.experts for group in architecture.feed_forward)
     if run["kind"] == "generate":
         tokens, width = run["prompt_tokens"], WIDTH[run["dtype"]]

@@ -1,4 +1,4 @@
-"""The second layout that llama.cpp's CPU backend gives some weights, by what the processor can do."""
+"""What programs hold by what the processor can do: llama.cpp the second layout of some weights, PyTorch wider results of products."""
 
 from __future__ import annotations
 
@@ -18,3 +18,27 @@ def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
     """The key of LAYOUTS for a processor; "" where its instruction sets are not known."""
     known = instruction_sets or ()
     return next((name for name in LAYOUTS if name in known), "asimddp" if "i8mm" in known else "")
+
+
+def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> bool:
+    """True where a product of bfloat16 is made in 32 bits before it is rounded: by oneDNN on AVX-512 that has no bfloat16 of its own,
+    as Intel's Skylake-SP to Ice Lake. Without AVX-512 PyTorch multiplies by itself and holds none (torch 2.13.0,
+    mkldnn_bf16_device_check of aten/src/ATen/native/mkldnn/Utils.h; both seen, with ONEDNN_MAX_CPU_ISA).
+    """
+    sets = instruction_sets or ()
+    return dtype == "bfloat16" and "avx512bw" in sets and not {"avx512_bf16", "amx_bf16"} & set(sets)
+
+
+# instruction sets that stand for all processors which take alike, by name
+KINDS: Mapping[str, tuple[str, ...] | None] = {
+    "untold": None, "": (), "avx512f": ("avx512f", "avx512bw", "avx512_bf16"), "avx512f wide": ("avx512f", "avx512bw"),
+    "avx2": ("avx2",), "asimddp": ("asimddp",),
+}  # fmt: skip
+
+
+def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
+    """The key of KINDS for a processor."""
+    if instruction_sets is None:
+        return "untold"
+    layout = layout_of(instruction_sets)
+    return f"{layout} wide" if holds_wide_results(instruction_sets, "bfloat16") else layout

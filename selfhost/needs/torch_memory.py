@@ -299,15 +299,6 @@ def _experts(group: FeedForward, row: ArchitectureRow, wide: int, width: int) ->
         yield ((4, wide), (outputs, used * wide)), f"4 × {wide:,} + {used} experts × {outputs * wide:,}"
 
 
-def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> bool:
-    """True where a product of bfloat16 is made in 32 bits before it is rounded: by oneDNN on AVX-512 that has no bfloat16 of its own,
-    as Intel's Skylake-SP to Ice Lake. Without AVX-512 PyTorch multiplies by itself and holds none (torch 2.13.0,
-    mkldnn_bf16_device_check of aten/src/ATen/native/mkldnn/Utils.h; both seen, with ONEDNN_MAX_CPU_ISA).
-    """
-    sets = instruction_sets or ()
-    return dtype == "bfloat16" and "avx512bw" in sets and not {"avx512_bf16", "amx_bf16"} & set(sets)
-
-
 def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int, *, wide_results: bool = False) -> tuple[Arrays, str]:
     around: float
     inside: float

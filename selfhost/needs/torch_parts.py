@@ -11,6 +11,7 @@ from .loaded import cache_line, guessed_activations, loaded_type, name_of, overh
 from .packed import DTYPES
 from .parts import Asked, Subject, by_layers, term, why_no_encoders
 from .records import How, Span, Term
+from .repack import holds_wide_results
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 
 _TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
@@ -270,7 +271,7 @@ def _activations(
     encodes, seeing = _encodes(subject, row), subject.spec.modality == "vision"
     plain = _prompt(architecture, row, widths[0], asked, fixed_threshold=True)
     own = architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
-    twice = widths == (2,) and torch_memory.holds_wide_results(asked.instruction_sets, own)
+    twice = widths == (2,) and holds_wide_results(asked.instruction_sets, own)
     # of a processor that nobody told, at the high end
     perhaps = twice or (widths == (2,) and own == "bfloat16" and asked.instruction_sets is None)
     found = _prompt(architecture, row, widths[0], asked, encodes=encodes, wide_results=twice)
