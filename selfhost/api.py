@@ -270,10 +270,12 @@ def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) ->
 
 def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
     """A sentence where the trainer decides how wide the routed experts lie, which is most of what QLoRA takes of such a model."""
+    if question.workload.finetune_method != "qlora" or question.needs is None or question.needs.memory is None:
+        return None
     from .needs.finetune import experts_by_trainer
 
     found = experts_by_trainer(question.spec, architectures(catalogue))
-    if found is None or question.workload.finetune_method != "qlora" or question.needs is None or question.needs.memory is None:
+    if found is None:
         return None
     least, likely, most = map(units.binary, found)
     return (

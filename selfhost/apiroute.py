@@ -64,8 +64,9 @@ def usable_offers(
         return met[model_id]
 
     known = own_id is not None
-    asked = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
-    server = whose_offers(asked, shelf, serves, complies, own=known and meets(judged.findings), instead=judged.failed)
+    # "" where the catalogue has no such model: no id is the same
+    named = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
+    server = whose_offers(named, shelf, serves, complies, own=known and meets(judged.findings), instead=judged.failed)
     if server is None:
         return ()
     instead, why = server

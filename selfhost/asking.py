@@ -103,6 +103,11 @@ def ask(
             quantization = None
         # another program's files are made of the published ones, or downloaded
         local_files = False
+    mend = None if spec.refused is None else "download it again, as it was published"
+    trains = workload.task == "finetune" and runtime is not None and runtime.id == FINETUNING_RUNTIME
+    if loads is not None and mend is None and trains:
+        # no other program is judged for training
+        mend = "train the published weights, a folder of safetensors"
     if workload.task == "finetune" and runtime is not None and runtime.id != FINETUNING_RUNTIME:
         loads = f"{runtime.name} does not train; fine-tuning is judged for transformers with peft."
     if runtime is None and quantization is not None:
@@ -114,7 +119,7 @@ def ask(
             workload=named,
             runtime=runtime,
             loads=loads,
-            mend=None if spec.refused is None else "download it again, as it was published",
+            mend=mend,
             context_asked=asked,
             local_files=local_files,
             opened=opened,

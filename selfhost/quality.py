@@ -64,10 +64,9 @@ def quality_of(quantization: str, shelf: Catalogue, spec: ModelSpec | None = Non
         base = quantization.rpartition("-")[0]
         entry = entries.get(base) if quantization.endswith(("g", "-channel")) else None
         like = f"as {base}, whose groups are of another size: " if entry is not None else ""
-    own = (made.expert_dtype or made.matrix_dtype or made.dtype) if made is not None else None
-    if spec is not None and spec.quantized is not None:
-        # that of the files, and not of what they were quantized from
-        own = None
+    # of files that others quantized the type is theirs, and not that of what was published
+    published = made is not None and spec is not None and spec.quantized is None
+    own = (made.expert_dtype or made.matrix_dtype or made.dtype) if made is not None and published else None
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
         text = "the model was published in this type: nothing is lost against it"
         return Quality(quantization=quantization, cost=AS_PUBLISHED, text=text, source=entry.get("source") if entry else None)

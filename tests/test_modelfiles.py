@@ -1450,6 +1450,7 @@ def test_files_of_mlx_are_for_mlx(asked: dict[str, Any], tmp_path: Path) -> None
     assert (why.outcome, why.code) == ("fail", "runtime-cannot-load")
     assert "The files are mlx" in why.reason
     assert answer.route != "local"
+    assert ("published weights" in (why.remedy or "")) == ("task" in asked)
 
 
 def test_a_gguf_file_of_weights_that_are_here_is_not_here(tmp_path: Path) -> None:
