@@ -48,12 +48,13 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     stored, grown, mask = _scores(architecture, tokens, sequences, width)
     waiting = min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width)
     over = _OVER_SCORES if stored else _OVER
-    fewest, most_of = _shares(tokens)
-    counts = (0 if tokens < PROMPT_STEP else over[0], *over[1:])
-    least, likely, most = (
-        min(every, int(waiting * share) + number * array) + logits + stored
-        for share, number in zip((fewest, 1.0, most_of), counts, strict=True)
+    fewest = 0 if tokens < PROMPT_STEP else over[0]
+    held = [int(waiting * _shares(tokens)[0]) + fewest * array, waiting + over[1] * array]
+    # a longer prompt never takes less
+    held.append(
+        max(_most_of_prompt(length, sequences, wide, inner, width, over[2]) for length in _lengths(tokens, sequences * wide * width))
     )
+    least, likely, most = (min(every, size) + logits + stored for size in held)
     line = f"{waiting:,} bytes that wait for the GPU + {over[1]} × {piece:,} tokens × {inner:,} × {width} bytes"
     if every < waiting + over[1] * array:
         line = f"{piece:,} tokens × {architecture.layers:,} layers × (6 × {wide:,} + 3 × {inner:,}) × {width} bytes"
@@ -69,6 +70,22 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     if kinds - {"delta"}:
         how = How.ASSUMED
     return term("activations", likely, how, _SOURCE, line, low=least, high=most)
+
+
+def _lengths(tokens: int, row_bytes: int) -> tuple[int, ...]:
+    """Where most may wait of a prompt of up to so many tokens, for the share falls at the end: there, where it begins to fall, and where
+    the limit of bytes is reached."""
+    full = _WAITING_BYTES // (_WAITING_ARRAYS * row_bytes)
+    return (
+        min(tokens, PROMPT_STEP),
+        *(length for length in (_SHORT[1][0], full, full + 1) if _SHORT[1][0] <= length < min(tokens, PROMPT_STEP)),
+    )
+
+
+def _most_of_prompt(tokens: int, sequences: int, wide: int, inner: int, width: int, over: int) -> int:
+    """The most that waits of a prompt of so many tokens, with the widest arrays that go over the limits."""
+    piece = tokens * sequences
+    return int(min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width) * _shares(tokens)[1]) + over * piece * inner * width
 
 
 def _shares(tokens: int) -> tuple[float, float]:
