@@ -46,6 +46,8 @@ PACKED = (
     "gptq-8bit-channel", "gptq-3bit", "gptq-3bit-64g", "gptq-3bit-32g", "gptq-3bit-channel", "gptq-2bit", "gptq-2bit-64g",
     "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel", "w8a8", "fp8", "nf4", "nf4-double",
 )  # fmt: skip
+# types of single tensors in MLX's files; 16 bits where it left them
+APART = ("bf16", *(f"{bits}bit{group}" for bits in (2, 3, 4, 5, 6, 8) for group in ("", "-32g", "-128g")))
 # parts of a block whose matrices a quantized checkpoint may leave in the plain type
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
@@ -326,10 +328,12 @@ class Quantized(Record):
     """How weights are stored that others quantized: `quantization` of `format`, None where what it is has no name here.
 
     They are judged as they are stored: a GGUF file is made of the weights that they were quantized from.
+    `apart`: tensors of MLX's files in another type than that, under the names of GGUF files (`blk.*` for all blocks that have one).
     """
 
     format: str
     quantization: str | None = None
+    apart: tuple[tuple[str, str], ...] = ()
 
 
 class FileTensors(Record):
@@ -1389,15 +1393,21 @@ def _quantized(table: Table | None) -> Quantized | None:
         return None
     format = table.string("format", required=True, choices=("safetensors", "mlx"))
     name = table.string("quantization")
-    if format == "mlx" and "quantization" not in table:
-        table.problem("quantization", "is missing", 'write for example quantization = "4bit"')
     known = QUANTIZATIONS.get(format or "", ())
     if name is not None and known and name not in known:
         guess = table.document.guess(name, known)
         remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
         table.problem("quantization", f'"{name}" is not a quantization of {format}', remedy)
+    apart = table.table("apart")
+    if apart is not None and format == "safetensors":
+        table.problem("apart", "is of MLX's files alone")
+    each = () if apart is None else tuple((tensor, apart.string(tensor, required=True, choices=APART)) for tensor in apart.values)
+    if apart is not None:
+        apart.close()
     table.close()
-    return Quantized(format=format, quantization=name) if format is not None else None
+    if format is None:
+        return None
+    return Quantized(format=format, quantization=name, apart=tuple((tensor, type) for tensor, type in each if type is not None))
 
 
 def _upkeep(table: Table | None) -> Upkeep:

@@ -74,6 +74,7 @@ def check_spec_files(
         if made is not None and document.ok:
             _check_counts(document, made, architectures)
             _check_files(document, made, architectures)
+            _check_apart(document, made, architectures)
     problems = tuple(problem for document, _ in read for problem in document.problems)
     return problems, tuple(spec for document, spec in read if spec is not None and document.ok)
 
@@ -191,6 +192,15 @@ def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str
                 message = f"is {size:,}, and this model's files in {name} have {sized.bytes:,} ({sized.arithmetic})"
                 remedy = "look the size up again, of all parts together, or correct [architecture] and [parameters]"
                 document.add(("files", index, "bytes", name), message, remedy)
+
+
+def _check_apart(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+    """That tensors which MLX's files have in a type of their own are tensors of the model."""
+    names = need.tensor_names(spec, architectures)
+    for name, _ in spec.quantized.apart if spec.quantized is not None and names else ():
+        if name not in names:
+            guess = document.guess(name, names)
+            document.add(("quantized", "apart", name), "is no tensor of this architecture", f"did you mean {guess}?" if guess else None)
 
 
 def _check_license(document: Document) -> None:

@@ -1413,21 +1413,86 @@ def test_float8_weights_are_told_where_a_gguf_file_is_judged(tmp_path: Path) -> 
         assert check(str(path), Workload(runtime="vllm")).workload.quantization == "float8_e4m3_128x128"
 
 
-def test_what_mlx_stores_otherwise_is_told(tmp_path: Path) -> None:
-    """mlx-lm writes under a layer's name what it has instead; experts in MXFP4 with all else in 8 bits are MXFP4-Q8 (gpt-oss)."""
-    other = {"bits": 6, "group_size": 64}
-    mixed = read_local(config(tmp_path, quantization={"bits": 4, "group_size": 64, "lm_head": other, "model.embed_tokens": other}), ROWS)
-    assert mixed.quantization == "4bit"
-    assert any(note.startswith("2 of its layers are stored otherwise") for note in mixed.notes)
-    left = read_local(config(tmp_path, quantization={"bits": 4, "group_size": 64, "lm_head": False}), ROWS)
-    assert any(note.startswith("1 of its layers is stored otherwise") for note in left.notes)
+# what mlx_lm 0.32.2 (mlx 0.32.4) makes of its own models, by quantize_model with a predicate of its layers: bytes of all arrays
+_SIX, _FOUR_32 = {"bits": 6, "group_size": 64}, {"bits": 4, "group_size": 32}
+_MLX_MODELS: tuple[tuple[dict[str, object], dict[str, object], int], ...] = (
+    (
+        {
+            "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 1024, "intermediate_size": 2816,
+            "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 64, "vocab_size": 32000,
+            "tie_word_embeddings": False, "max_position_embeddings": 8192,
+        },
+        {"lm_head": False},
+        154_019_840,
+    ),
+    (
+        {
+            "model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 512, "intermediate_size": 1024,
+            "moe_intermediate_size": 256, "num_experts": 16, "num_experts_per_tok": 4, "norm_topk_prob": True, "decoder_sparse_step": 1,
+            "mlp_only_layers": [], "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64,
+            "vocab_size": 32000, "tie_word_embeddings": True, "max_position_embeddings": 8192,
+        },
+        {f"model.layers.{layer}.mlp.gate": {"bits": 8, "group_size": 64} for layer in range(6)} | {"lm_head": False},
+        42_436_096,
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "apart", "size"), _MLX_MODELS, ids=("llama", "qwen3-moe"))
+def test_layers_that_mlx_stores_otherwise_are_counted(
+    values: Mapping[str, object], apart: Mapping[str, object], size: int, tmp_path: Path
+) -> None:
+    """To the byte what mlx_lm makes of them; a spec made of the file, and what is wider, are counted alike."""
+    down = "switch_mlp.down_proj" if "num_experts" in values else "down_proj"
+    layers = {
+        f"model.layers.{layer}.{name}": _FOUR_32 if layer % 2 else _SIX
+        for layer in range(8 if down == "down_proj" else 6)
+        for name in ("self_attn.v_proj", f"mlp.{down}")
+    }
+    table = {"model.embed_tokens": {"bits": 8, "group_size": 128}}
+    stored = {"bits": 4, "group_size": 64, "mode": "affine", **table, **layers, **apart}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**values, "torch_dtype": "bfloat16", "quantization": stored}), encoding="utf-8")
+    made = tmp_path / "made.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    mac = Machine(planning=True, system="darwin", architecture="aarch64")
+    for path in (file, made):
+        needs = check(str(path), machine=mac).needs
+        assert needs is not None
+        assert needs.download_bytes == size
+        weights = next(term for term in needs.memory.terms if term.name == "weights") if needs.memory else None
+        assert weights is not None
+        assert weights.bytes == size
+
+
+def test_a_layer_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
+    """Nothing is told of the size, by any way to the file: it was told as if all layers were alike."""
+    mac = Machine(planning=True, system="darwin", architecture="aarch64")
+    for key, odd in (
+        ("lm_head", {"bits": 7, "group_size": 64}),
+        ("model.layers.0.mlp.new_proj", {"bits": 8, "group_size": 64}),
+        ("model.layers.99.mlp.up_proj", False),
+    ):
+        file = config(tmp_path, quantization={"bits": 4, "group_size": 64, key: odd})
+        local = read_local(file, ROWS)
+        assert local.quantization is None
+        assert key in local.spec.unknown["architecture.matrix_dtype"]
+        made = tmp_path / "made.toml"
+        made.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
+        for path in (file, made):
+            answer = check(str(path), Workload(runtime="mlx"), machine=mac)
+            assert answer.route == "unknown"
+            assert answer.needs is not None
+            assert answer.needs.download_bytes is None
+            assert any(key in one.reason for one in answer.needs.unknown)
+
+
+def test_experts_in_mxfp4_with_all_else_in_8_bits_have_a_name(tmp_path: Path) -> None:
+    """mlx-lm writes under a layer's name what it has instead (gpt-oss)."""
     eight = {"bits": 8, "group_size": 64}
     parts = ("model.layers.0.self_attn.q_proj", "model.layers.0.mlp.router", "model.embed_tokens", "lm_head")
     experts = {"bits": 4, "group_size": 32, "mode": "mxfp4", **dict.fromkeys(parts, eight)}
     assert read_local(config(tmp_path, quantization=experts), ROWS).quantization == "MXFP4-Q8"
-    uncommon = read_local(config(tmp_path, quantization={"bits": 6, "group_size": 32}), ROWS)
-    assert uncommon.quantization == "6bit"
-    assert any("6bit-32g" in note for note in uncommon.notes)
 
 
 def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:

@@ -260,7 +260,8 @@ def _quantized(stored: Stored) -> Quantized | None:
 
     if not stored.requantized:
         return None
-    return Quantized(format=stored.format, quantization=stored.name if stored.name in QUANTIZATIONS[stored.format] else None)
+    name = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
+    return Quantized(format=stored.format, quantization=name, apart=stored.apart)
 
 
 def stored_notes(spec: ModelSpec) -> tuple[str, ...]:

@@ -32,14 +32,16 @@ from .keys import (
 from .mixing import ATTENDING, STATES, ZAMBAS, attention_of, layer_kinds, recurrent_of
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .source import fail, read_json, shown
-from .stored import Stored, of_mlx, plain_parts_of, stored_by
+from .stored import Stored, of_mlx, plain_parts_of, stored_by, tensors_apart
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from ..needs.tensors import ArchitectureRow
+    from ..spec import TensorGroup
     from .encoders import Encoders
 
 # what the largest model of 2026 has a thousand times over
@@ -214,6 +216,9 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
 
 
 class _Config(Keys):
+    # MLX's layers that are stored otherwise, each with the name of its type
+    apart: Mapping[str, str | None] = {}
+
     # -------- the whole
 
     def read(self) -> ConfigRead:
@@ -223,9 +228,11 @@ class _Config(Keys):
         except Unclear as why:
             self.unknown["architecture"] = str(why)
             architecture = None
-        from ..needs.tensors import row_of
+        from ..needs.tensors import checkpoint_tensors, row_of
 
         row = None if architecture is None else row_of(architecture, self.architectures)
+        if self.apart:
+            stored = self.with_apart(stored, () if architecture is None or row is None else checkpoint_tensors(architecture, row))
         encoder = row is not None and row.encoder and not row.diffusion
         total = active = None
         names = self.outer.get("architectures")
@@ -603,13 +610,24 @@ class _Config(Keys):
             )
         return found
 
+    def with_apart(self, stored: Stored, groups: Sequence[TensorGroup]) -> Stored:
+        """MLX's layers that are stored otherwise, or that it is not known how large the weights are."""
+        apart = tensors_apart(self.apart, groups)
+        if not isinstance(apart, str):
+            return stored.replace(apart=apart)
+        given = self.outer["quantization"][apart]
+        self.unknown["architecture.matrix_dtype"] = (
+            f"quantization of config.json: {short(apart)} = {short(given)} is not understood, so the size of the weights is not known"
+        )
+        return Stored(name=None, format="mlx")
+
     def stored(self) -> Stored:
         found = self.outer.get("quantization_config") or self.text.get("quantization_config")
         mlx = self.outer.get("quantization")
         own = of_mlx(mlx) if isinstance(mlx, dict) else None
         if own is not None:
             self.unknown["architecture.matrix_dtype"] = f"config.json describes MLX's {own[0]} weights, and not those before them"
-            self.notes.extend(own[1])
+            self.apart = own[1]
             return Stored(name=own[0], format="mlx")
         if mlx:
             self.unknown["architecture.matrix_dtype"] = f"quantization {short(mlx)} of config.json is not understood"

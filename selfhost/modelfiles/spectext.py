@@ -47,7 +47,10 @@ def spec_text(model: ModelSpec) -> str:
     lines += _table("upkeep", model.upkeep, defaults=True)
     lines += _table("safety", model.safety, defaults=True)
     lines += _table("availability", model.availability)
-    lines += _table("quantized", model.quantized)
+    own = model.quantized
+    lines += _table("quantized", own.replace(apart=()) if own is not None else None)
+    if own is not None and own.apart:
+        lines += ["", "[quantized.apart]", *(f"{_key(tensor)} = {_value(type)}" for tensor, type in own.apart)]
     unknown = dict(model.unknown)
     for name, texts in (("sources", model.sources), ("unknown", unknown)):
         if texts:

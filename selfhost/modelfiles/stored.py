@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..facts import Record
-from ..spec import PACKED, PARTS, QUANTIZATIONS
-from .keys import short
+from ..spec import APART, PACKED, PARTS, QUANTIZATIONS, TensorGroup
 
 TYPE_CHECKING = False
 
@@ -32,7 +31,8 @@ _PART_NAMES = (
 class Stored(Record):
     """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is not understood.
 
-    `matrices`, `experts`: the type of those alone. `quantized`: the file says that they are no longer in the type of training.
+    `matrices`, `experts`: the type of those alone. `apart`: MLX's tensors of another type.
+    `quantized`: the file says that they are no longer in the type of training.
     """
 
     name: str | None = None
@@ -41,6 +41,7 @@ class Stored(Record):
     matrices: str | None = None
     experts: str | None = None
     plain_parts: tuple[str, ...] = ()
+    apart: tuple[tuple[str, str], ...] = ()
 
     @property
     def requantized(self) -> bool:
@@ -75,32 +76,75 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
     return Stored()
 
 
-def of_mlx(found: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
-    """MLX's `quantization` under the name of its bits and groups, and a sentence where that is not all of it; None for no such table.
+# modules of mlx_lm/models/*.py under the names of GGUF files: those of a block, and the model's own
+_MLX_FEED_FORWARD = {"gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down"}
+_MLX_EXPERTS = {
+    "mlp.switch_mlp": "exps", "block_sparse_moe.switch_mlp": "exps", "mlp.experts": "exps", "mlp.shared_expert": "shexp",
+    "mlp.shared_experts": "shexp",
+}  # fmt: skip
+_MLX_TENSORS = {
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+    "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up", "mlp.gate": "ffn_gate_inp", "mlp.router": "ffn_gate_inp",
+    "block_sparse_moe.gate": "ffn_gate_inp", "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+    **{f"mlp.{own}": name for own, name in _MLX_FEED_FORWARD.items()},
+    **{f"{place}.{own}": f"{name}_{part}" for own, name in _MLX_FEED_FORWARD.items() for place, part in _MLX_EXPERTS.items()},
+}  # fmt: skip
+_MLX_OUTSIDE = {"embed_tokens": "token_embd", "lm_head": "output"}
+_MLX_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,5})\.(.+)")
+_ENCODERS = re.compile(r"(?:^|\.)(?:vision|visual|audio|multi_modal|embed_vision|embed_audio|mm_)")
 
-    mlx_lm/utils.py, quantize_model: under a layer's name stands what that layer has instead.
+
+def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | None:
+    """MLX's `quantization`: the name of its bits and groups, and that of each layer which has another; None for what has no name here.
+
+    mlx_lm/utils.py, load_model: under a layer's name stands what that layer has instead, false where it was left as it was.
     """
-    bits, group, mode = found.get("bits"), found.get("group_size"), found.get("mode", "affine")
-    if not isinstance(bits, int) or bits not in (2, 3, 4, 5, 6, 8) or not isinstance(group, int) or group <= 0:
+    name = _mlx_name(found)
+    if name is None or "bits" not in found or "group_size" not in found:
         return None
-    name = str(mode) if mode in ("mxfp4", "nvfp4") else f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    alike = (bits, group)
-    apart = {
-        key: part
-        for key, part in found.items()
-        # false: left as it was
-        if part is False or (isinstance(part, dict) and (part.get("bits", bits), part.get("group_size", group)) != alike)
-    }
-    in_eight = all(isinstance(part, dict) and part.get("bits") == 8 for part in apart.values())
+    apart = {key: "bf16" if part is False else _mlx_name(part) for key, part in found.items() if part is False or isinstance(part, dict)}
+    in_eight = all(part == "8bit" for part in apart.values())
     if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
         # gpt-oss: experts as published, all else in 8 bits
-        return "MXFP4-Q8", ()
-    if name not in QUANTIZATIONS["mlx"] or mode not in ("affine", "mxfp4", "nvfp4"):
-        return f"{bits}bit", (f"its weights are {name} of MLX's mode {short(mode)}, told as {bits}bit in groups of 64",)
-    if apart:
-        some = "1 of its layers is" if len(apart) == 1 else f"{len(apart):,} of its layers are"
-        return name, (f"{some} stored otherwise than in {name}; of a config.json alone the size is told as if all were",)
-    return name, ()
+        return "MXFP4-Q8", {}
+    return (name, {key: part for key, part in apart.items() if part != name}) if name in QUANTIZATIONS["mlx"] else None
+
+
+def _mlx_name(found: Mapping[str, Any]) -> str | None:
+    """The name of bits, group and mode; mlx.nn.quantize has 4 bits in groups of 64 where nothing is said."""
+    bits, group, mode = found.get("bits", 4), found.get("group_size", 64), found.get("mode", "affine")
+    if mode in ("mxfp4", "nvfp4"):
+        return str(mode)
+    if mode != "affine" or type(bits) is not int or bits not in (2, 3, 4, 5, 6, 8) or type(group) is not int or group not in (32, 64, 128):
+        return None
+    return f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+
+
+def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]) -> tuple[tuple[str, str], ...] | str:
+    """`of_mlx`'s layers by the names of tensors, all blocks of one kind in one; the first key that is not understood where one is not."""
+    known = {group.name: group for group in groups}
+    types: dict[str, dict[int | None, str]] = {}
+    for key, type in apart.items():
+        within = _MLX_LAYER.search(key)
+        if type == "bf16" and _ENCODERS.search(key):
+            # encoders are counted in 16 bits
+            continue
+        if within is None and key.rpartition(".")[2] == "lm_head" and "token_embd.weight" in known and "output.weight" not in known:
+            # tied: mlx_lm makes no such layer
+            continue
+        name = _MLX_OUTSIDE.get(key.rpartition(".")[2]) if within is None else _MLX_TENSORS.get(within[2])
+        group = known.get(f"{name}.weight" if within is None else f"blk.*.{name}.weight")
+        layer = None if within is None else int(within[1])
+        if group is None or type not in APART or (layer is not None and layer not in group.layers):
+            return key
+        types.setdefault(group.name, {})[layer] = type
+    each: list[tuple[str, str]] = []
+    for name, of_layers in types.items():
+        if len(set(of_layers.values())) == 1 and len(of_layers) == (len(known[name].layers) or 1):
+            each.append((name, next(iter(of_layers.values()))))
+        else:
+            each += [(name.replace("*", str(layer)), type) for layer, type in sorted(of_layers.items(), key=lambda one: one[0] or 0)]
+    return tuple(each)
 
 
 def _grouped(method: str, bits: Any, group: Any) -> Stored:

@@ -13,7 +13,7 @@ from . import checkpoint, gguf
 from .cache import known_in_llamacpp_alone
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .loaded import name_of
-from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme
+from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
@@ -161,6 +161,15 @@ def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tup
     groups = checkpoint_tensors(subject.architecture, subject.row)
     total = count(groups)
     return total, total - idle(groups, subject.architecture)
+
+
+def tensor_names(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names by which `quantized.apart` may mean tensors of the model; none where not every tensor follows."""
+    subject = _subject(spec, architectures)
+    if subject.architecture is None or subject.row is None or not subject.whole:
+        return ()
+    groups = checkpoint_tensors(subject.architecture, subject.row)
+    return tuple(dict.fromkeys(name for group in groups for name in (group.name, *(one for one, _ in one_by_one(group)))))
 
 
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ MLX: mlx.core.quantize: a 16-bit scale and bias per group.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -276,17 +277,21 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     scheme, architecture, row, parameters = mlx_scheme(name), subject.architecture, subject.row, subject.spec.parameters
     if scheme is None and name not in ("bf16", "fp16"):
         return Unread(fact="download_bytes", reason=f"nobody states the size in {name}", remedy="take 4bit or 8bit")
+    own = subject.spec.quantized
+    if own is not None and own.format == "mlx" and own.quantization is None:
+        reason = subject.spec.unknown.get("architecture.matrix_dtype", "its weights are stored in a quantization that has no name here")
+        return Unread(fact="download_bytes", reason=reason, remedy="give the folder with its files, or what it was quantized from")
     encoders = 2 * (parameters.encoders or 0)
     if architecture is None or row is None or not subject.whole:
-        matrices, vectors = (parameters.total or 0) - encoders // 2, 0
-        packed = matrices * (16.0 if scheme is None else scheme.bits + 32 / (scheme.group or 64)) / 8
+        weights: Mapping[float, int] = {_mlx_bits(scheme): (parameters.total or 0) - encoders // 2}
+        vectors = 0
     else:
-        matrices, vectors, packed = _mlx_parts(architecture, row, scheme)
-    if matrices <= 0:
+        apart = own.apart if own is not None and (own.format, own.quantization) == ("mlx", name) else ()
+        weights, vectors = _mlx_parts(architecture, row, scheme, apart)
+    if sum(weights.values()) <= 0:
         return Unread(fact="download_bytes", reason="the number of parameters is not known", remedy="state the size under [[files]]")
-    size = int(packed) + 2 * vectors + encoders
-    bits = packed * 8 / matrices
-    line = f"{matrices:,} weights × {bits:g} bits / 8 + {vectors:,} others × 2 bytes"
+    size = int(sum(count * bits / 8 for bits, count in weights.items())) + 2 * vectors + encoders
+    line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items()) + f" + {vectors:,} others × 2 bytes"
     return SizedWeights(
         bytes=size,
         # conversions for text alone leave the encoders out
@@ -299,18 +304,41 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
 
 
 @lru_cache(maxsize=256)
-def _mlx_parts(architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None) -> tuple[int, int, float]:
-    """Weights that are quantized, those that are not, and the bytes of the former."""
-    matrices = vectors = 0
+def _mlx_parts(
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None, apart: tuple[tuple[str, str], ...]
+) -> tuple[Mapping[float, int], int]:
+    """Weights that are quantized, by their bits with those of scales and biases, and the number of those that are not.
+
+    `apart`: tensors that are stored otherwise, each with the name of its type.
+    """
+    weights: dict[float, int] = {}
+    vectors = 0
+    otherwise = dict(apart)
     for group in checkpoint_tensors(architecture, row):
-        elements = prod(group.shape) * (len(group.layers) or 1)
-        whole = group.shape[0] % ((scheme.group if scheme else None) or 1) == 0
-        if len(group.shape) > 1 and group.name.endswith(".weight") and whole and "conv" not in group.name:
-            matrices += elements
-        else:
-            vectors += elements
-    bits = 16.0 if scheme is None else 4.25 if scheme.method == "mxfp4" else scheme.bits + 32 / (scheme.group or 64)
-    return matrices, vectors, matrices * bits / 8
+        matrix = len(group.shape) > 1 and group.name.endswith(".weight") and "conv" not in group.name
+        for name, number in one_by_one(group) if otherwise else ((group.name, len(group.layers) or 1),):
+            type = otherwise.get(name) or otherwise.get(group.name)
+            own = scheme if type is None else mlx_scheme(type)
+            elements = prod(group.shape) * number
+            plain = own is None and scheme is not None
+            if matrix and not plain and group.shape[0] % ((own.group if own else None) or 1) == 0:
+                weights[_mlx_bits(own)] = weights.get(_mlx_bits(own), 0) + elements
+            else:
+                vectors += elements
+    return dict(sorted(weights.items(), key=lambda one: -one[1])), vectors
+
+
+def one_by_one(group: TensorGroup) -> Iterator[tuple[str, int]]:
+    """Each tensor of the group under its own name."""
+    for layer in group.layers:
+        yield group.name.replace("*", str(layer)), 1
+    if not group.layers:
+        yield group.name, 1
+
+
+def _mlx_bits(scheme: Scheme | None) -> float:
+    """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, or a scale of 8."""
+    return 16.0 if scheme is None else 4.25 if scheme.method == "mxfp4" else scheme.bits + 32 / (scheme.group or 64)
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
