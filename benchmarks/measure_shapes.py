@@ -25,6 +25,7 @@ _NEOX = {"hidden_size": 1280, "num_hidden_layers": 10, "num_attention_heads": 16
 _BERT = {"hidden_size": 640, "num_hidden_layers": 10, "num_attention_heads": 10, "intermediate_size": 2560, "vocab_size": 30522,
          "max_position_embeddings": 1024}  # fmt: skip
 _EXPERTS = {"num_experts": 32, "num_experts_per_tok": 4, "moe_intermediate_size": 384, "head_dim": 64}
+_MANY = {"num_experts": 64, "num_experts_per_tok": 6, "moe_intermediate_size": 256, "head_dim": 64}
 MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "b-llama": ("LlamaConfig", _shape(1536, 10, 12, 4, 4096, 48000), {}),
     "b-mistral": ("MistralConfig", _shape(1280, 14, 20, 5, 4480, 32768, sliding_window=1024), {}),
@@ -39,12 +40,15 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "b-cohere2": ("Cohere2Config", _shape(1536, 8, 12, 4, 4096, 64000, sliding_window=1024), {}),
     "b-starcoder2": ("Starcoder2Config", _shape(1536, 10, 12, 2, 6144, 49152), {}),
     "b-qwenmoe": ("Qwen3MoeConfig", _shape(768, 8, 12, 4, 2048, 50000, **_EXPERTS), {}),
+    "c-qwenmoe": ("Qwen3MoeConfig", _shape(1024, 6, 16, 4, 2048, 40000, **_MANY), {}),
+    "c-olmoe": ("OlmoeConfig", _shape(1024, 8, 16, 16, 512, 50304, num_experts=16, num_experts_per_tok=4, pad_token_id=1), {}),
+    "c-mixtral": ("MixtralConfig", _shape(896, 8, 14, 2, 2048, 32000, num_local_experts=8, num_experts_per_tok=2), {}),
     "b-bert": ("BertConfig", _BERT, {"dtype": "float32"}),
 }
 _PROMPTS = {
     "b-llama": (700, 2600), "b-qwen2f": (800, 1600), "b-qwen3": (300, 900), "b-gemma3": (900,), "b-olmo2": (700,), "b-phi3": (800,),
     "b-qwenmoe": (800,), "b-stable": (900,), "b-cohere2": (1100,), "b-granite": (800,), "b-starcoder2": (700,), "b-mistral": (1100,),
-    "b-neox": (600,),
+    "b-neox": (600,), "c-qwenmoe": (500, 2000), "c-olmoe": (800,), "c-mixtral": (300, 1500),
 }  # fmt: skip
 base.MODELS.update(MODELS)
 

@@ -32,7 +32,7 @@ MIB = 1 << 20
 
 @cache
 def truth() -> Any:
-    """`shapes`: of another processor, and none that a rule was made from but that of its products."""
+    """`shapes`: of another processor, and none that a rule was made from but those of its products."""
     found, shapes = (
         json.loads((ROOT / "tests" / "truth" / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("transformers", "transformers_avx512")
@@ -239,7 +239,7 @@ def test_the_answer_holds_what_was_measured(run: dict[str, Any]) -> None:
 @pytest.mark.parametrize("run", runs("shapes"))
 def test_shapes_that_no_rule_was_made_from(run: dict[str, Any]) -> None:
     """On AVX-512 without bfloat16 of its own: the allocator's count, where products of bfloat16 hold their results in 32 bits as well,
-    and the peak between the ends of the answer; within 8 % but of experts, of whose products a processor keeps more or fewer."""
+    and the peak between the ends of the answer; within 8 %, of experts, of whose products a processor keeps more or fewer, 10."""
     architecture, row = model(run["model"])
     wide = holds_wide_results(truth()["shapes_sets"], run["dtype"])
     assert wide == (run["dtype"] == "bfloat16")
@@ -257,7 +257,23 @@ def test_shapes_that_no_rule_was_made_from(run: dict[str, Any]) -> None:
     memory = answered(run, truth()["shapes_sets"])[0].memory
     assert memory is not None
     assert memory.low_bytes <= resident(run) <= memory.high_bytes
-    assert memory.total_bytes == pytest.approx(resident(run), rel=0.08 if not experts else 0.15)
+    assert memory.total_bytes == pytest.approx(resident(run), rel=0.08 if not experts else 0.1)
+
+
+def test_what_is_kept_of_products_hangs_on_the_processor() -> None:
+    """A mixture in bfloat16 is told least without AVX-512, where oneDNN keeps no product, more with it, most where it has bfloat16 of
+    its own; what nobody told lies within all of them; in float16 none is kept."""
+    run = next(run for run in truth()["shapes"] if run["model"] == "c-olmoe")
+    kinds = (("avx2",), truth()["shapes_sets"], (*truth()["shapes_sets"], "avx512_bf16"), None)
+    found = []
+    for sets in kinds:
+        memory = answered(run, sets)[0].memory
+        assert memory is not None
+        found.append(next(term for term in memory.terms if term.name == "runtime"))
+    assert found[0].bytes < found[1].bytes < found[2].bytes
+    assert found[3].low_bytes <= min(term.low_bytes for term in found)
+    assert found[3].high_bytes >= max(term.high_bytes for term in found)
+    assert torch_memory.kept_product(("avx512_bf16",), "float16") == (0, 0, 0)
 
 
 @pytest.mark.parametrize("run", runs("limited"))

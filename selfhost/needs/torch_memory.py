@@ -14,6 +14,7 @@ from ..facts import Record
 from ..spec import Architecture, Attention, FeedForward
 from .cache import CacheGroup
 from .records import Span
+from .repack import holds_wide_results
 from .tensors import ArchitectureRow, checkpoint_tensors
 
 MIB = 1 << 20
@@ -23,6 +24,9 @@ _OVERHEAD = (369 * MIB, 350 * MIB, 385 * MIB)
 # what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its lengths, up to 0.8 with what prepares it;
 # nothing in float16), and for how many at most (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
 _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
+# where they hold their results in 32 bits: the peaks of ten answers of three mixtures were 0.01 to 0.20 MiB a product lower with a cache
+# for none; without AVX-512 such a cache made none smaller by more than 0.1, and single products kept nothing
+_WIDE_PRODUCT, _NO_PRODUCT = (int(0.15 * MIB), 0, int(0.3 * MIB)), (0, 0, int(0.1 * MIB))
 # resident with sklearn.metrics, which transformers imports where it finds it
 _SKLEARN = 38 * MIB
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
@@ -84,7 +88,26 @@ Arrays = tuple[tuple[float, int], ...]
 """How many arrays there are, and how many numbers each has per token."""
 
 
-def overhead(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int) -> Span:
+Three = tuple[int, int, int]
+"""Likely, least and most."""
+
+
+def kept_product(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> Three:
+    """What oneDNN keeps of one product in `dtype` on a processor; None: not known which. On ARM it was not measured."""
+    if dtype is None:
+        return _PRODUCT[0], 0, _PRODUCT[2]
+    if dtype != "bfloat16":
+        return 0, 0, 0
+    if holds_wide_results(instruction_sets, dtype):
+        return _WIDE_PRODUCT
+    if instruction_sets is not None and {"avx512_bf16", "amx_bf16"} & set(instruction_sets):
+        return _PRODUCT
+    if instruction_sets is not None and "avx2" in instruction_sets:
+        return _NO_PRODUCT
+    return _PRODUCT[0], 0, _PRODUCT[2]
+
+
+def overhead(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int, *, product: Three = _PRODUCT) -> Span:
     """Interpreter, code and objects of PyTorch and transformers once it has answered a prompt of `tokens`, those of all sequences.
 
     Each expert reads another number of tokens, and oneDNN compiles its two products for each number: as many as there are among twice
@@ -97,9 +120,10 @@ def overhead(architecture: Architecture, row: ArchitectureRow, width: int, token
             pieces = group.experts * len(group.layers)
             average = max(1.0, tokens * (group.used or 1) / group.experts)
             numbers = [int(most * -expm1(-pieces / most)) for most in (2 * average, average / 2, 4 * average)]
-            products = [min(_PRODUCTS, 2 * number) * each for number, each in zip(numbers, _PRODUCT, strict=True)]
+            products = [min(_PRODUCTS, 2 * number) * each for number, each in zip(numbers, product, strict=True)]
             likely, low, high = likely + products[0], low + products[1], high + products[2]
-            line += f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of tokens"
+            if product[2]:
+                line += f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of tokens"
     line += f"; scikit-learn, where it is installed, adds {_SKLEARN:,}"
     return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 

@@ -170,7 +170,9 @@ def _program(
     float8: bool,
 ) -> Term:
     """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
-    ends = [torch_memory.overhead(architecture, row, width, asked.context_tokens * asked.parallel) for width in widths]
+    product = torch_memory.kept_product(asked.instruction_sets, _computed_in(architecture, widths, asked))
+    tokens = asked.context_tokens * asked.parallel
+    ends = [torch_memory.overhead(architecture, row, width, tokens, product=product) for width in widths]
     size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
     line, note = f"{size:,} bytes", f"; {ends[0].arithmetic}"
     if stacked:
@@ -270,10 +272,10 @@ def _activations(
         return _speech_activations(architecture, widths, asked)
     encodes, seeing = _encodes(subject, row), subject.spec.modality == "vision"
     plain = _prompt(architecture, row, widths[0], asked, fixed_threshold=True)
-    own = architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
-    twice = widths == (2,) and holds_wide_results(asked.instruction_sets, own)
+    own = _computed_in(architecture, widths, asked)
+    twice = holds_wide_results(asked.instruction_sets, own)
     # of a processor that nobody told, at the high end
-    perhaps = twice or (widths == (2,) and own == "bfloat16" and asked.instruction_sets is None)
+    perhaps = twice or (own == "bfloat16" and asked.instruction_sets is None)
     found = _prompt(architecture, row, widths[0], asked, encodes=encodes, wide_results=twice)
     # a picture among the text makes a mask too
     most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing, encodes=encodes, wide_results=perhaps)
@@ -295,6 +297,13 @@ def _activations(
     unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
     ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
     return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
+
+
+def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> str | None:
+    """The type of products where numbers have 16 bits for certain; None for any other width."""
+    if widths != (2,):
+        return None
+    return architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
 
 
 def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, **more: bool) -> Span:
