@@ -115,12 +115,22 @@ def test_every_recording_has_its_source(folder: Path) -> None:
     assert all(entry["source"] and entry["licence"] for entry in sources.values())
 
 
+_PLACES: dict[tuple[str, str], str] = {}
+
+
 class Altered(RecordedHost):
     """A recorded machine of which some files read otherwise: None is a file that is gone, an error one that may not be read."""
 
     def __init__(self, folder: str, contents: dict[str, bytes | OSError | None]) -> None:
         super().__init__(folder)
         self.contents = contents
+
+    def real(self, path: str) -> str:
+        # the files themselves stay where they are
+        known = _PLACES.get((self.folder, path))
+        if known is None:
+            known = _PLACES[self.folder, path] = super().real(path)
+        return known
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         place = self.real(path)

@@ -207,7 +207,7 @@ def test_estimates_are_close() -> None:
     assert errors[-1] < 0.08
 
 
-def answered(run: dict[str, Any], instruction_sets: tuple[str, ...] = ("avx512bw", "avx512_bf16")) -> tuple[Needs, dict[str, Term]]:
+def answered(run: dict[str, Any], instruction_sets: tuple[str, ...] | None = ("avx512bw", "avx512_bf16")) -> tuple[Needs, dict[str, Term]]:
     """What the user is told: the context is the measured prompt."""
     tokens = run.get("prompt_tokens") or run["tokens"]
     # in the type of the files, since that is how the models were saved
