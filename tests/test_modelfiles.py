@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfhost import Machine, Workload, check
+from selfhost.api import check_with
 from selfhost.catalogue import Catalogue
 from selfhost.errors import Problem, SpecError
 from selfhost.machine import Accelerator, Disk
@@ -383,7 +384,7 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
     """To the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
     model = measured()[name]
     program = "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
-    verdict = check(make(tmp_path, name), Workload(runtime=program), machine=WITHOUT_GPU)
+    verdict = check_with(Catalogue.open(), make(tmp_path, name), Workload(runtime=program), WITHOUT_GPU, instead=False)
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]

@@ -140,6 +140,7 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
 # ------------------------------------------------------------------ arithmetic
 
 
+@cache
 def calculate(line: str) -> Fraction:
     """A line with its words left out; what follows a semicolon is remark."""
     line = line.split(";")[0].replace("×", "*").replace(",", "")
