@@ -379,12 +379,17 @@ def bytes_of(type: str, shape: Sequence[int]) -> int:
 WEIGHTS = ("weights", "repacked_weights")
 
 
+@cache
+def shelf() -> Catalogue:
+    return Catalogue.open()
+
+
 @pytest.mark.parametrize("name", measured())
 def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
     """To the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
     model = measured()[name]
     program = "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
-    verdict = check_with(Catalogue.open(), make(tmp_path, name), Workload(runtime=program), WITHOUT_GPU, instead=False)
+    verdict = check_with(shelf(), make(tmp_path, name), Workload(runtime=program), WITHOUT_GPU, instead=False)
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
