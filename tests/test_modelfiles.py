@@ -1478,6 +1478,8 @@ def test_a_layer_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
         ("lm_head", {"bits": 7, "group_size": 64}),
         ("model.layers.0.mlp.new_proj", {"bits": 8, "group_size": 64}),
         ("model.layers.99.mlp.up_proj", False),
+        ("model.layers.0.mlp.up_proj", None),
+        ("lm_head", "f16"),
     ):
         file = config(tmp_path, quantization={"bits": 4, "group_size": 64, key: odd})
         local = read_local(file, ROWS)

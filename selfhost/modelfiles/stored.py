@@ -102,7 +102,12 @@ def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | N
     name = _mlx_name(found)
     if name is None or "bits" not in found or "group_size" not in found:
         return None
-    apart = {key: "bf16" if part is False else _mlx_name(part) for key, part in found.items() if part is False or isinstance(part, dict)}
+    apart = {
+        key: "bf16" if part is False else _mlx_name(part) if isinstance(part, dict) else None
+        for key, part in found.items()
+        # a layer's name has dots, but of those without one; true: as all others
+        if part is not True and ("." in key or key in _MLX_OUTSIDE or part is False or isinstance(part, dict))
+    }
     in_eight = all(part == "8bit" for part in apart.values())
     if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
         # gpt-oss: experts as published, all else in 8 bits
