@@ -25,7 +25,8 @@ _OVERHEAD = (369 * MIB, 350 * MIB, 385 * MIB)
 # nothing in float16), and for how many at most (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
 _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
 # where they hold their results in 32 bits: the peaks of ten answers of three mixtures were 0.01 to 0.20 MiB a product lower with a cache
-# for none; without AVX-512 such a cache made none smaller by more than 0.1, and single products kept nothing
+# for none (resident memory after them up to 0.39; single products 0.11 to 0.18, of long or large ones 0.75 and 1.8, which was not
+# told from holes of the heap); without AVX-512 that made one answer's peak 0.06 smaller, and single products kept nothing
 _WIDE_PRODUCT, _NO_PRODUCT = (int(0.15 * MIB), 0, int(0.3 * MIB)), (0, 0, int(0.1 * MIB))
 # resident with sklearn.metrics, which transformers imports where it finds it
 _SKLEARN = 38 * MIB
