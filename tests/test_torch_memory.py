@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from functools import cache
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from selfhost.modelfiles.config import read_config
 from selfhost.needs import torch_memory, torch_recurrent, torch_speech
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.records import Needs, Span, Term
-from selfhost.needs.repack import holds_wide_results
+from selfhost.needs.repack import KINDS, holds_wide_results, kind_of
 from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 from selfhost.spec import Architecture, Audio, ModelSpec, Parameters
 from selfhost.workload import Workload
@@ -274,6 +275,14 @@ def test_what_is_kept_of_products_hangs_on_the_processor() -> None:
     assert found[3].low_bytes <= min(term.low_bytes for term in found)
     assert found[3].high_bytes >= max(term.high_bytes for term in found)
     assert torch_memory.kept_product(("avx512_bf16",), "float16") == (0, 0, 0)
+
+
+def test_processors_of_one_kind_keep_alike() -> None:
+    """`list` has worked its memory out for one of each kind, `check` asks with what the machine tells: Windows tells AVX-512 F alone."""
+    told = ("avx2", "avx512f", "avx512bw", "avx512_bf16", "amx_bf16", "asimddp", "i8mm")
+    for chosen in product((False, True), repeat=len(told)):
+        sets = tuple(name for name, there in zip(told, chosen, strict=True) if there)
+        assert torch_memory.kept_product(sets, "bfloat16") == torch_memory.kept_product(KINDS[kind_of(sets)], "bfloat16")
 
 
 @pytest.mark.parametrize("run", runs("limited"))

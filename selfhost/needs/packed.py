@@ -13,7 +13,7 @@ MLX: mlx.core.quantize: a 16-bit scale and bias per group.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 
@@ -316,10 +316,11 @@ def _mlx_parts(
     otherwise = dict(apart)
     for group in checkpoint_tensors(architecture, row):
         matrix = len(group.shape) > 1 and group.name.endswith(".weight") and "conv" not in group.name
-        for name, number in one_by_one(group) if otherwise else ((group.name, len(group.layers) or 1),):
+        names = one_by_one(group) if otherwise else (group.name,)
+        for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
-            elements = prod(group.shape) * number
+            elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
             plain = own is None and scheme is not None
             if matrix and not plain and group.shape[0] % ((own.group if own else None) or 1) == 0:
                 weights[_mlx_bits(own)] = weights.get(_mlx_bits(own), 0) + elements
@@ -328,12 +329,9 @@ def _mlx_parts(
     return dict(sorted(weights.items(), key=lambda one: -one[1])), vectors
 
 
-def one_by_one(group: TensorGroup) -> Iterator[tuple[str, int]]:
-    """Each tensor of the group under its own name."""
-    for layer in group.layers:
-        yield group.name.replace("*", str(layer)), 1
-    if not group.layers:
-        yield group.name, 1
+def one_by_one(group: TensorGroup) -> tuple[str, ...]:
+    """The names of all tensors of the group."""
+    return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
 
 
 def _mlx_bits(scheme: Scheme | None) -> float:

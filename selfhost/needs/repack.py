@@ -41,4 +41,6 @@ def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
     if instruction_sets is None:
         return "untold"
     layout = layout_of(instruction_sets)
-    return f"{layout} wide" if holds_wide_results(instruction_sets, "bfloat16") else layout
+    wide = f"{layout} wide"
+    # a record may name one of AVX-512's sets without the first of them
+    return wide if wide in KINDS and holds_wide_results(instruction_sets, "bfloat16") else layout

@@ -14,7 +14,7 @@ from ..facts import Record
 from ..spec import Architecture, Attention, FeedForward
 from .cache import CacheGroup
 from .records import Span
-from .repack import holds_wide_results
+from .repack import kind_of
 from .tensors import ArchitectureRow, checkpoint_tensors
 
 MIB = 1 << 20
@@ -28,6 +28,7 @@ _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
 # for none (resident memory after them up to 0.39; single products 0.11 to 0.18, of long or large ones 0.75 and 1.8, which was not
 # told from holes of the heap); without AVX-512 that made one answer's peak 0.06 smaller, and single products kept nothing
 _WIDE_PRODUCT, _NO_PRODUCT = (int(0.15 * MIB), 0, int(0.3 * MIB)), (0, 0, int(0.1 * MIB))
+_PRODUCT_OF = {"avx512f": _PRODUCT, "avx512f wide": _WIDE_PRODUCT, "avx2": _NO_PRODUCT}
 # resident with sklearn.metrics, which transformers imports where it finds it
 _SKLEARN = 38 * MIB
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
@@ -99,13 +100,7 @@ def kept_product(instruction_sets: tuple[str, ...] | None, dtype: str | None) ->
         return _PRODUCT[0], 0, _PRODUCT[2]
     if dtype != "bfloat16":
         return 0, 0, 0
-    if holds_wide_results(instruction_sets, dtype):
-        return _WIDE_PRODUCT
-    if instruction_sets is not None and {"avx512_bf16", "amx_bf16"} & set(instruction_sets):
-        return _PRODUCT
-    if instruction_sets is not None and "avx2" in instruction_sets:
-        return _NO_PRODUCT
-    return _PRODUCT[0], 0, _PRODUCT[2]
+    return _PRODUCT_OF.get(kind_of(instruction_sets), (_PRODUCT[0], 0, _PRODUCT[2]))
 
 
 def overhead(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int, *, product: Three = _PRODUCT) -> Span:
