@@ -268,6 +268,16 @@ def same_or_unread_disk(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return all(after[key] is None or after[key] == value for key, value in before.items() if key != "filesystem")
 
 
+@pytest.mark.parametrize("group", ["", "system.slice/", "system.slice/job.service/"])
+def test_a_group_without_what_others_count_of_swap_is_unread(group: str) -> None:
+    """A kernel counts swap in every group or in none: with both files of one gone, the swap of those above it is not all there is."""
+    folder = HERE / "synthetic-linux-lxc-without-lxcfs"
+    gone = [str(folder / f"root/sys/fs/cgroup/{group}memory.swap.{name}") for name in ("max", "current")]
+    machine = read_machine(Altered(str(folder / "root"), dict.fromkeys(gone)))
+    assert machine.swap_free_bytes is None
+    assert any("memory.swap.max" in entry.reason for entry in machine.unread if entry.fact == "swap_free_bytes")
+
+
 FINDING_OF = {
     "memory_limit_bytes": "memory",
     "instruction_sets": "cpu",

@@ -159,6 +159,7 @@ _TOGETHER = ("memory.max", "memory.high", "memory.current", "memory.low", "memor
 
 def _version_2(host: Host, chain: Groups, found: Limits) -> None:
     counted = swapped = False
+    without_swap = ""
     # the hierarchy's own top has memory.stat and no limits; a container's has all
     top = chain.folders[-1] if chain.folders else ""
     for folder, name in zip(chain.folders, chain.names, strict=True):
@@ -189,9 +190,12 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
         swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
         if swap is not None and taken is not None and swap < NO_LIMIT:
             found.swap.append(max(0, swap - taken))
-        if swap is None and swapped and folder != top:
-            found.swap_why = host.why(f"{folder}/memory.swap.max")
+        if swap is None and (limits or (swapped and folder != top)):
+            without_swap = f"{folder}/memory.swap.max"
         swapped = swapped or swap is not None
+    if swapped and without_swap:
+        # a kernel counts swap in every group or in none
+        found.swap_why = host.why(without_swap)
     # where the top has limits of its own it is a container's
     hidden = bool(chain.folders) and not host.exists(chain.folders[0])
     if hidden and not found.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
