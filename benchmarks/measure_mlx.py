@@ -41,6 +41,8 @@ MODELS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+# of a matrix that is quantized by itself
+_INPUTS, _OUTPUTS = 512, 256
 TOKENIZERS = ("gpt-2", "starcoder", "falcon", "deepseek-llm", "qwen2", "command-r", "llama-spm", "llama-bpe", "gemma-4")
 
 
@@ -57,7 +59,13 @@ def cases() -> list[dict[str, Any]]:
     ] + [
         {"kind": "scan", "model": model, "bits": 16, "prompt_tokens": tokens, "new_tokens": 2}
         for model in ("mamba-512", "mamba2-512") for tokens in (256, 1024, 2048)
-    ] + [{"kind": "tokenizer", "model": name} for name in TOKENIZERS]  # fmt: skip
+    ] + [{"kind": "tokenizer", "model": name} for name in TOKENIZERS] + [
+        {"kind": "quantized", "model": f"{_INPUTS} inputs, {_OUTPUTS} outputs", "mode": mode, "bits": bits, "group_size": group}
+        for mode, bits, group in (
+            *(("affine", bits, group) for bits in (1, 2, 3, 4, 5, 6, 8) for group in (32, 64, 128)),
+            ("mxfp4", 4, 32), ("mxfp8", 8, 32), ("nvfp4", 4, 16),
+        )
+    ]  # fmt: skip
 
 
 def make(model: str, folder: str) -> None:
@@ -98,8 +106,8 @@ def make(model: str, folder: str) -> None:
 
 def config_of(model: str, folder: str) -> dict[str, Any]:
     """The config that a model was made of, or what a tokenizer holds."""
-    if model in MODELS:
-        return MODELS[model]
+    if model not in TOKENIZERS:
+        return MODELS.get(model, {})
     found = json.loads((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
     return {"tokens": len(found["model"]["vocab"]), "added": len(found["added_tokens"]), "merges": len(found["model"]["merges"])}
 
@@ -118,10 +126,14 @@ def tokenizer(folder: str, stages: Stages) -> dict[str, Any]:
 
 
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
-    """One answer, or a tokenizer alone."""
+    """One answer, a tokenizer alone, or the arrays of a quantized matrix."""
     if case["kind"] == "tokenizer":
         return tokenizer(folder, stages)
     mx, nn, utils = import_module("mlx.core"), import_module("mlx.nn"), import_module("mlx.utils")
+    if case["kind"] == "quantized":
+        matrix = mx.zeros((_OUTPUTS, _INPUTS), dtype=mx.bfloat16)
+        made = mx.quantize(matrix, mode=case["mode"], bits=case["bits"], group_size=case["group_size"])
+        return {"weights": matrix.size, "bytes": sum(array.nbytes for array in made)}
     generate = import_module("mlx_lm.generate")
     cache_of = import_module("mlx_lm.models.cache").make_prompt_cache
     module = import_module(f"mlx_lm.models.{MODELS[case['model']]['model_type']}")
@@ -158,7 +170,7 @@ RIG = Rig(
     source="benchmarks/measure_mlx.py: models with random weights, each run in a fresh process on a CPU",
     conditions="mlx_peak_bytes: mlx.core.get_peak_memory once the model is loaded, weights included; stages from /proc/self/status",
     packages=("mlx", "mlx-lm"),
-    groups={"answer": "runs", "scan": "scans", "tokenizer": "tokenizers"},
+    groups={"answer": "runs", "scan": "scans", "tokenizer": "tokenizers", "quantized": "quantized"},
     cases=cases,
     make=make,
     measure=measure,

@@ -46,8 +46,12 @@ PACKED = (
     "gptq-8bit-channel", "gptq-3bit", "gptq-3bit-64g", "gptq-3bit-32g", "gptq-3bit-channel", "gptq-2bit", "gptq-2bit-64g",
     "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel", "w8a8", "fp8", "nf4", "nf4-double",
 )  # fmt: skip
+# modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight, and weights of one scale
+MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
 # types of single tensors in MLX's files; 16 bits where it left them
-APART = ("bf16", *(f"{bits}bit{group}" for bits in (2, 3, 4, 5, 6, 8) for group in ("", "-32g", "-128g")))
+APART = (
+    "bf16", *(f"{bits}bit{group}" for bits in (1, 2, 3, 4, 5, 6, 8) for group in ("", "-32g", "-128g")), *MLX_MODES,
+)  # fmt: skip
 # parts of a block whose matrices a quantized checkpoint may leave in the plain type
 PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
@@ -80,23 +84,7 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "ctranslate2": CTRANSLATE2_TYPES,
     "safetensors": (*DTYPES, *PACKED),
     "pickle": DTYPES,
-    "mlx": (
-        "2bit",
-        "3bit",
-        "4bit",
-        "5bit",
-        "6bit",
-        "8bit",
-        "4bit-32g",
-        "4bit-128g",
-        "8bit-32g",
-        "bf16",
-        "fp16",
-        "4bit-mxfp4",
-        "MXFP4-Q8",
-        "mxfp4",
-        "nvfp4",
-    ),
+    "mlx": (*APART, "fp16", "4bit-mxfp4", "MXFP4-Q8"),
 }
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

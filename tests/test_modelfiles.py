@@ -1503,12 +1503,34 @@ def test_experts_in_mxfp4_with_all_else_in_8_bits_have_a_name(tmp_path: Path) ->
     assert read_local(config(tmp_path, quantization=experts), ROWS).quantization == "MXFP4-Q8"
 
 
+# what mlx.core.quantize makes of one matrix in each of its modes
+_QUANTIZED = json.loads((HERE / "truth" / "mlx.json").read_text(encoding="utf-8"))["quantized"]
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=made["name"]) for made in _QUANTIZED])
+def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Path) -> None:
+    """Bits of a weight as mlx.core.quantize makes them of one matrix, scales and biases included; by path and as a spec."""
+    file = config(tmp_path, quantization={key: made[key] for key in ("mode", "bits", "group_size")})
+    local = read_local(file, ROWS)
+    spec = tmp_path / "made.toml"
+    spec.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
+    for path in (file, spec):
+        answer = check(str(path), Workload(runtime="mlx"))
+        assert answer.workload.quantization == local.quantization
+        assert answer.needs is not None
+        assert answer.needs.memory is not None
+        line = next(term.arithmetic for term in answer.needs.memory.terms if term.name == "weights")
+        assert f"weights × {8 * made['bytes'] / made['weights']:g} bits / 8" in line
+
+
 def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
     """It was taken for no quantization at all, and the model told in 16 bits."""
-    for odd in ({"bits": 7, "group_size": 64}, {"bits": 4}):
+    # mlx.core.quantize refuses them, but for the one that lacks its group
+    four, others = {"mode": "mxfp4", "bits": 4, "group_size": 64}, {"bits": 4, "group_size": 16}
+    for odd in ({"bits": 7, "group_size": 64}, {"bits": 4}, others, four, {"bits": 4, "group_size": 64, "mode": ["affine"]}):
         local = read_local(config(tmp_path, quantization=odd), ROWS)
         assert local.quantization is None
-        assert "quantization {'bits'" in local.spec.unknown["architecture.matrix_dtype"]
+        assert "quantization {" in local.spec.unknown["architecture.matrix_dtype"]
         for task in ("generate", "finetune"):
             answer = check(str(tmp_path), Workload(runtime="transformers", task=task), machine=load("macbook-pro-m4-max-48gb").machine)
             assert answer.route != "local", (odd, task)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..facts import Record
-from ..spec import APART, PACKED, PARTS, QUANTIZATIONS, TensorGroup
+from ..spec import APART, MLX_MODES, PACKED, PARTS, QUANTIZATIONS, TensorGroup
 
 TYPE_CHECKING = False
 
@@ -112,17 +112,19 @@ def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | N
     if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
         # gpt-oss: experts as published, all else in 8 bits
         return "MXFP4-Q8", {}
-    return (name, {key: part for key, part in apart.items() if part != name}) if name in QUANTIZATIONS["mlx"] else None
+    return name, {key: part for key, part in apart.items() if part != name}
 
 
 def _mlx_name(found: Mapping[str, Any]) -> str | None:
     """The name of bits, group and mode; mlx.nn.quantize has 4 bits in groups of 64 where nothing is said."""
-    bits, group, mode = found.get("bits", 4), found.get("group_size", 64), found.get("mode", "affine")
-    if mode in ("mxfp4", "nvfp4"):
-        return str(mode)
-    if mode != "affine" or type(bits) is not int or bits not in (2, 3, 4, 5, 6, 8) or type(group) is not int or group not in (32, 64, 128):
-        return None
-    return f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+    mode = found.get("mode", "affine")
+    if isinstance(mode, str) and mode in MLX_MODES:
+        # all but their own bits and groups mlx.core.quantize refuses
+        own = MLX_MODES[mode]
+        return mode if (found.get("bits", own[0]), found.get("group_size", own[1])) == own else None
+    bits, group = found.get("bits", 4), found.get("group_size", 64)
+    name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+    return name if mode == "affine" and type(bits) is type(group) is int and name in QUANTIZATIONS["mlx"] else None
 
 
 def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]) -> tuple[tuple[str, str], ...] | str:

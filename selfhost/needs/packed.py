@@ -7,7 +7,7 @@ compressed-tensors 0.12, compressors/quantized_compressors/pack_quantized.py: we
 and FP8: one 16-bit scale per output. FP8 by block: DeepSeek-V3, inference/kernel.py: one float32 per 128 × 128.
 bitsandbytes 0.50, functional.py QuantState.as_dict: absmax per 64 weights, quant_map, quant_state; int8: SCB in float32.
 MXFP4 and NVFP4: OCP Microscaling Formats 1.0: one byte per 32; NVIDIA ModelOpt: one FP8 scale per 16 and two floats.
-MLX: mlx.core.quantize: a 16-bit scale and bias per group.
+MLX: mlx.core.quantize: a 16-bit scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import lru_cache
 from math import prod
 
 from ..facts import Record, Unread
-from ..spec import PLAIN_DTYPES, Architecture, TensorGroup
+from ..spec import MLX_MODES, PLAIN_DTYPES, Architecture, TensorGroup
 from .parts import Subject
 from .records import How, SizedWeights
 from .tensors import ArchitectureRow, checkpoint_tensors
@@ -32,7 +32,7 @@ DTYPES = {
 
 # awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where the name does not say
 _NAME = r"(awq|gptq|w4a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?"
-_MLX_NAME = r"([234568])bit(?:-(32|64|128)g?)?"
+_MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
 _FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
 # matrices that are no linear layer: routers, convolutions, tables and coefficients
 _NOT_LINEAR = ("ffn_gate_inp", "conv", "norm", "ssm_a", "altup", "cross_attn_gate", "attn_sinks")
@@ -94,8 +94,9 @@ def scheme_of(name: str) -> Scheme | None:
 
 def mlx_scheme(name: str) -> Scheme | None:
     """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
-    if name == "mxfp4":
-        return Scheme(name=name, method="mxfp4", bits=4, group=32)
+    if name in MLX_MODES:
+        bits, group = MLX_MODES[name]
+        return Scheme(name=name, method=name, bits=bits, group=group)
     match = re.fullmatch(_MLX_NAME, name)
     return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64)) if match else None
 
@@ -298,7 +299,7 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         low_bytes=int((size - encoders) * 0.995),
         high_bytes=int(size * 1.01),
         how=How.COMPUTED,
-        source="mlx.core.quantize and mlx_lm.convert: a 16-bit scale and bias per group; routers may keep more bits",
+        source="mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8 bits); routers may keep more",
         arithmetic=line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
     )
 
@@ -336,7 +337,7 @@ def one_by_one(group: TensorGroup) -> tuple[str, ...]:
 
 def _mlx_bits(scheme: Scheme | None) -> float:
     """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, or a scale of 8."""
-    return 16.0 if scheme is None else 4.25 if scheme.method == "mxfp4" else scheme.bits + 32 / (scheme.group or 64)
+    return 16.0 if scheme is None else scheme.bits + (8 if scheme.method in MLX_MODES else 32) / (scheme.group or 64)
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
