@@ -173,6 +173,8 @@ def with_gpu(name: str = "NVIDIA GeForce RTX 4090", vendor: str = "nvidia") -> M
         ("vllm", "FP8", "fp8"),
         ("mlx", "4bit", "4bit"),
         ("mlx", "int4", "4bit"),
+        ("mlx", "MXFP4", "mxfp4"),
+        ("mlx", "4bit-gs128", "4bit-128g"),
         (None, "AWQ", "awq"),
         (None, "Q4_K_M", "Q4_K_M"),
     ],
