@@ -23,7 +23,7 @@ from .quality import loss_by_size, quality_for
 from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
-from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
+from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -134,6 +134,10 @@ def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -
         part=understood.part,
         in_memory=understood.in_memory and machine.is_this_one,
     )
+
+
+# what is asked of weights, and says nothing where there are none
+_OF_WEIGHTS = {key: FLAGS[key] for key in ("runtime", "quantization", "kv_cache_type", "draft", "adapter")}
 
 
 class _Understood(Record):
@@ -356,6 +360,9 @@ def _answer(
         notes = (*notes, growth)
     if instead and (picture := _larger_picture(catalogue, question, judged)) is not None:
         notes = (*notes, picture)
+    aside = [flag for key, flag in _OF_WEIGHTS.items() if getattr(understood.workload, key) is not None] if spec.closed else []
+    if aside:
+        notes = (*notes, f"{spec.name} has no weights that could be loaded: nothing of it depends on {' or '.join(aside)}.")
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, TRAINING_NOTE)
         by_trainer = _which_trainer(catalogue, question)

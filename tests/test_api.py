@@ -188,6 +188,14 @@ def test_private_rules_the_api_out() -> None:
     assert verdict.api_offers == ()
 
 
+def test_what_is_asked_of_weights_that_nobody_has_is_not_dropped_in_silence() -> None:
+    """The answer says which of the options say nothing of a closed model, and nothing where none was given."""
+    asked = Workload(runtime="vllm", quantization="awq", kv_cache_type="q8_0")
+    (note,) = (note for note in check("gpt-4o", asked, machine=VM).notes if "no weights" in note)
+    assert note.endswith("depends on --runtime or --quant or --kv-cache.")
+    assert not any("no weights" in note for note in check("gpt-4o", Workload(context_tokens=8192), machine=VM).notes)
+
+
 def test_an_offer_counts_only_for_a_context_it_serves() -> None:
     """gpt-4o serves 128,000 tokens: with more asked for, its own offers do not count, and a successor's may stand in."""
     own = check("gpt-4o", Workload(context_tokens=128_000), machine=VM).api_offers
