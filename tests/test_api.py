@@ -190,7 +190,7 @@ def test_private_rules_the_api_out() -> None:
 
 def test_what_is_asked_of_weights_that_nobody_has_is_not_dropped_in_silence() -> None:
     """The answer says which of the options say nothing of a closed model, and nothing where none was given."""
-    asked = Workload(runtime="vllm", quantization="awq", kv_cache_type="q8_0")
+    asked = Workload(runtime="llama.cpp", quantization="Q4_K_M", kv_cache_type="q8_0")
     (note,) = (note for note in check("gpt-4o", asked, machine=VM).notes if "no weights" in note)
     assert note.endswith("depends on --runtime or --quant or --kv-cache.")
     assert not any("no weights" in note for note in check("gpt-4o", Workload(context_tokens=8192), machine=VM).notes)
