@@ -44,7 +44,9 @@ CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 PACKED = (
     "awq", "awq-64g", "awq-32g", "gptq", "gptq-64g", "gptq-32g", "gptq-channel", "gptq-8bit", "gptq-8bit-64g", "gptq-8bit-32g",
     "gptq-8bit-channel", "gptq-3bit", "gptq-3bit-64g", "gptq-3bit-32g", "gptq-3bit-channel", "gptq-2bit", "gptq-2bit-64g",
-    "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel", "w8a8", "fp8", "nf4", "nf4-double",
+    "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel", "w4a16-asym", "w4a16-64g-asym",
+    "w4a16-32g-asym", "w4a16-channel-asym", "w8a16", "w8a16-64g", "w8a16-32g", "w8a16-channel", "w8a16-asym", "w8a16-64g-asym",
+    "w8a16-32g-asym", "w8a16-channel-asym", "w8a8", "fp8", "nf4", "nf4-double",
 )  # fmt: skip
 # modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight, and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
@@ -52,8 +54,6 @@ MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
 APART = (
     "bf16", *(f"{bits}bit{group}" for bits in (1, 2, 3, 4, 5, 6, 8) for group in ("", "-32g", "-128g")), *MLX_MODES,
 )  # fmt: skip
-# parts of a block whose matrices a quantized checkpoint may leave in the plain type
-PARTS = ("attention", "recurrent", "feed_forward", "shared_expert", "expert")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = (
@@ -240,7 +240,8 @@ class Architecture(Record):
 
     `row` is `general.architecture` of the GGUF file where one exists (`runs_in_gguf`), else the transformers model type.
     `scaled_context_tokens` is the longest context that the publisher documents by scaling positions, above `context_tokens`;
-    `yarn_original_tokens` the context that YaRN stretches to it, None where it is scaled in another way.
+    `yarn_original_tokens` the context that YaRN stretches to it, None where it is scaled in another way. `apart`: published tensors of
+    another type than `matrix_dtype` and `expert_dtype`, under the names of GGUF files (`blk.*` for all blocks that have one).
     """
 
     row: str
@@ -248,7 +249,7 @@ class Architecture(Record):
     dtype: str | None = None
     matrix_dtype: str | None = None
     expert_dtype: str | None = None
-    plain_parts: tuple[str, ...] = ()
+    apart: tuple[tuple[str, str], ...] = ()
     layers: int
     embedding_length: int
     heads: int | None = None
@@ -946,7 +947,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         dtype=table.string("dtype", choices=DTYPES),
         matrix_dtype=table.string("matrix_dtype", choices=(*DTYPES, *PACKED)),
         expert_dtype=table.string("expert_dtype", choices=(*DTYPES, *PACKED)),
-        plain_parts=table.strings("plain_parts", choices=PARTS),
+        apart=_types_apart(table.table("apart"), (*DTYPES, *PACKED)),
         layers=layers or 0,
         embedding_length=embedding_length or 0,
         heads=heads,
@@ -1386,16 +1387,22 @@ def _quantized(table: Table | None) -> Quantized | None:
         guess = table.document.guess(name, known)
         remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
         table.problem("quantization", f'"{name}" is not a quantization of {format}', remedy)
-    apart = table.table("apart")
-    if apart is not None and format == "safetensors":
-        table.problem("apart", "is of MLX's files alone")
-    each = () if apart is None else tuple((tensor, apart.string(tensor, required=True, choices=APART)) for tensor in apart.values)
-    if apart is not None:
-        apart.close()
+    if format == "safetensors" and "apart" in table:
+        table.problem("apart", "is of MLX's files alone", "write it under [architecture.apart]")
+    apart = _types_apart(table.table("apart"), APART)
     table.close()
     if format is None:
         return None
-    return Quantized(format=format, quantization=name, apart=tuple((tensor, type) for tensor, type in each if type is not None))
+    return Quantized(format=format, quantization=name, apart=apart)
+
+
+def _types_apart(table: Table | None, types: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Tensors of another type than the rest."""
+    if table is None:
+        return ()
+    each = [(tensor, table.string(tensor, required=True, choices=types)) for tensor in table.values]
+    table.close()
+    return tuple((tensor, type) for tensor, type in each if type is not None)
 
 
 def _upkeep(table: Table | None) -> Upkeep:

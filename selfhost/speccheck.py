@@ -195,12 +195,14 @@ def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str
 
 
 def _check_apart(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
-    """That tensors which MLX's files have in a type of their own are tensors of the model."""
-    names = need.tensor_names(spec, architectures)
-    for name, _ in spec.quantized.apart if spec.quantized is not None and names else ():
+    """That tensors which are stored in a type of their own are tensors of the model."""
+    named = [("architecture", name) for name, _ in (spec.architecture.apart if spec.architecture is not None else ())]
+    named += [("quantized", name) for name, _ in (spec.quantized.apart if spec.quantized is not None else ())]
+    names = need.tensor_names(spec, architectures) if named else ()
+    for table, name in named if names else ():
         if name not in names:
             guess = document.guess(name, names)
-            document.add(("quantized", "apart", name), "is no tensor of this architecture", f"did you mean {guess}?" if guess else None)
+            document.add((table, "apart", name), "is no tensor of this architecture", f"did you mean {guess}?" if guess else None)
 
 
 def _check_license(document: Document) -> None:

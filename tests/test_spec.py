@@ -28,7 +28,7 @@ RUNTIMES = sorted((ROOT / "specs" / "runtimes").glob("*.toml"))
 SCHEMA: dict[str, Any] = json.loads((ROOT / "selfhost" / "schemas" / "spec-1.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # tables whose keys are free
-FREE = ("components", "sources", "unknown", "files[].bytes", "architecture.tensors", "quantized.apart")
+FREE = ("components", "sources", "unknown", "files[].bytes", "architecture.tensors", "architecture.apart", "quantized.apart")
 
 
 def _read(path: Path) -> ModelSpec:

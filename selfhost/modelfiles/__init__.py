@@ -261,7 +261,7 @@ def _quantized(stored: Stored) -> Quantized | None:
     if not stored.requantized:
         return None
     name = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
-    return Quantized(format=stored.format, quantization=name, apart=stored.apart)
+    return Quantized(format=stored.format, quantization=name, apart=stored.apart if stored.format == "mlx" else ())
 
 
 def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
@@ -415,7 +415,11 @@ def _weights(
         found = read_config(config, architectures)
         spec, stored, notes = found.spec.replace(origin=path), found.stored, notes + found.notes
         if not stored.quantized:
-            stored = _quantized_beside(config) or stored
+            beside = _quantized_beside(config, spec.architecture, architectures)
+            if beside is not None and beside.why is not None:
+                unclear = f"hf_quant_config.json: {beside.why}, so the size of the weights is not known"
+                spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": unclear})
+            stored = beside or stored
         spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
         notes += more
         why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
@@ -436,7 +440,10 @@ def _weights(
             dtype = spec.architecture.dtype or (weights.dtype if not stored.quantized else None)
             spec = spec.replace(
                 architecture=spec.architecture.replace(
-                    dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts, plain_parts=stored.plain_parts
+                    dtype=dtype,
+                    matrix_dtype=stored.matrices,
+                    expert_dtype=stored.experts,
+                    apart=stored.apart if stored.format == "safetensors" else (),
                 )
             )
             if dtype is not None:
@@ -550,9 +557,11 @@ def _odd(stored: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int
     return None
 
 
-def _quantized_beside(config: str) -> Any:
+def _quantized_beside(config: str, architecture: Architecture | None, architectures: Mapping[str, Any]) -> Stored | None:
     """What hf_quant_config.json beside a config.json says, as NVIDIA's exporter writes it; None where there is none."""
+    from ..needs.tensors import checkpoint_tensors, row_of
     from .keys import MAX_CONFIG_BYTES
+    from .modules import settled
     from .source import read_json
     from .stored import stored_by
 
@@ -561,4 +570,10 @@ def _quantized_beside(config: str) -> Any:
         return None
     values = read_json(path, MAX_CONFIG_BYTES, what="hf_quant_config.json")
     part = values.get("quantization") if isinstance(values, dict) else None
-    return stored_by({"quant_method": "modelopt", **part}) if isinstance(part, dict) else None
+    if not isinstance(part, dict):
+        return None
+    stored = stored_by({"quant_method": "modelopt", **part})
+    row = row_of(architecture, architectures) if architecture is not None else None
+    if architecture is None or row is None:
+        return stored.replace(rules=())
+    return settled(stored, checkpoint_tensors(architecture, row), architecture.dtype or "bfloat16")

@@ -30,9 +30,10 @@ from .keys import (
     short,
 )
 from .mixing import ATTENDING, STATES, ZAMBAS, attention_of, layer_kinds, recurrent_of
+from .modules import settled
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .source import fail, read_json, shown
-from .stored import Stored, of_mlx, plain_parts_of, stored_by, tensors_apart
+from .stored import Stored, of_mlx, stored_by, tensors_apart
 
 TYPE_CHECKING = False
 
@@ -231,8 +232,15 @@ class _Config(Keys):
         from ..needs.tensors import checkpoint_tensors, row_of
 
         row = None if architecture is None else row_of(architecture, self.architectures)
+        groups = () if architecture is None or row is None else checkpoint_tensors(architecture, row)
         if self.apart:
-            stored = self.with_apart(stored, () if architecture is None or row is None else checkpoint_tensors(architecture, row))
+            stored = self.with_apart(stored, groups)
+        elif architecture is not None and stored.rules:
+            stored = settled(stored, groups, architecture.dtype or "bfloat16") if groups else stored.replace(rules=())
+            if stored.why is not None:
+                self.not_understood(stored.why)
+            apart = stored.apart if stored.format == "safetensors" else ()
+            architecture = architecture.replace(matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart)
         encoder = row is not None and row.encoder and not row.diffusion
         total = active = None
         names = self.outer.get("architectures")
@@ -396,7 +404,6 @@ class _Config(Keys):
             dtype=self.dtype(),
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
-            plain_parts=stored.plain_parts,
             layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),
@@ -641,29 +648,13 @@ class _Config(Keys):
         if self.get("expert_dtype") == "fp4" and stored.matrices:
             # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py reads them
             stored = stored.replace(experts="mxfp4")
-        try:
-            layers = self.number(*LAYERS) or None
-        except Unclear:
-            # what is wrong with it is said of the architecture
-            layers = None
-        parts = plain_parts_of(found, layers)
-        if stored.name is not None and parts is None:
-            key = "modules_to_not_convert" if "modules_to_not_convert" in found else "ignore"
-            self.unknown["architecture.matrix_dtype"] = (
-                f"quantization_config: {key} leaves matrices of some layers in 16 bits, so the size of the weights is not known"
-            )
-            return Stored()
-        if stored.name is not None and {"attention", "feed_forward", "shared_expert"} <= set(parts or ()):
-            # the experts alone are quantized
-            stored = stored.replace(matrices=None, experts=stored.name)
-        elif stored.matrices is not None and parts:
-            stored = stored.replace(plain_parts=parts)
-        if stored.name is None:
-            method = short(found.get("quant_method") or found.get("quant_algo"))
-            self.unknown["architecture.matrix_dtype"] = (
-                f"quantization_config: {method} is not understood, so the size of the weights is not known"
-            )
+        if stored.why is not None:
+            self.not_understood(stored.why)
         return stored
+
+    def not_understood(self, why: str) -> None:
+        """Notes what of quantization_config is not followed."""
+        self.unknown["architecture.matrix_dtype"] = f"quantization_config: {why}, so the size of the weights is not known"
 
 
 # which parts of a row a key switches on and off: `attention_bias`, and flags of ROW_FLAGS

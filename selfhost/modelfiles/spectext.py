@@ -116,7 +116,7 @@ def _inline(pairs: Mapping[str, Any]) -> str:
 def _architecture(model: Architecture) -> list[str]:
     lines = ["", "[architecture]", f"{'gguf' if model.runs_in_gguf else 'transformers'} = {_value(model.row)}"]
     for key in (
-        "dtype", "matrix_dtype", "expert_dtype", "plain_parts", "layers", "embedding_length", "heads", "vocabulary", "vocabulary_gguf",
+        "dtype", "matrix_dtype", "expert_dtype", "layers", "embedding_length", "heads", "vocabulary", "vocabulary_gguf",
         "context_tokens", "tied_embeddings", "output_matrix", "attention_bias", "query_key_norm", "parallel_norms", "rope_factors",
         "gate", "table_length", "also", "lacks", "positions", "token_types",
         "cache_layers", "stored_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
@@ -137,6 +137,8 @@ def _architecture(model: Architecture) -> list[str]:
             lines += [f"{key} = [", *(f"  {_inline(group)}," for group in groups), "]"]
     if model.audio is not None:
         lines.append(f"audio = {_inline({key: getattr(model.audio, key) for key in type(model.audio)._fields})}")
+    if model.apart:
+        lines += ["", "[architecture.apart]", *(f"{_key(tensor)} = {_value(type)}" for tensor, type in model.apart)]
     if model.tensors:
         lines += ["", "[architecture.tensors]"]
         names: dict[str, list[TensorGroup]] = {}

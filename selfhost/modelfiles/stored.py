@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..facts import Record
-from ..spec import APART, MLX_MODES, PACKED, PARTS, QUANTIZATIONS, TensorGroup
+from ..spec import APART, MLX_MODES, PACKED, QUANTIZATIONS, TensorGroup
+from .keys import short
+from .modules import Rule
 
 TYPE_CHECKING = False
 
@@ -14,25 +16,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# what is never quantized, is no matrix of a block, or lies outside the language model
-_NEVER = re.compile(
-    r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|norm|router|indexer|mtp|merger|conv|shared_expert_gate|bias"
-    r"|(?:^|[.*])gate(?:$|\.)|in_proj_[ab]|[eh]norm|correction"
-)
-_PART_NAMES = (
-    ("recurrent", re.compile(r"linear_attn|mamba|mixer\.(?:in|out)_proj")),
-    ("attention", re.compile(r"self_attn|attention|\battn\b|[qkvo]_proj")),
-    ("shared_expert", re.compile(r"shared_expert")),
-    ("expert", re.compile(r"experts")),
-    ("feed_forward", re.compile(r"mlp|feed_forward|ffn|gate_proj|up_proj|down_proj")),
-)
+# how many names of modules are read, and patterns among them
+_MAX_RULES, _MAX_PATTERNS = 20_000, 64
 
 
 class Stored(Record):
     """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is not understood.
 
-    `matrices`, `experts`: the type of those alone. `apart`: MLX's tensors of another type.
-    `quantized`: the file says that they are no longer in the type of training.
+    `matrices`, `experts`: the type of those alone. `apart`: tensors of another type. `rules`: what is said of single modules, the first
+    that names one counts; `chosen`: modules that no rule names stay as they were. `quantized`: the file says that the weights are no
+    longer in the type of training. `why`: what is not understood.
     """
 
     name: str | None = None
@@ -40,8 +33,14 @@ class Stored(Record):
     format: str = "safetensors"
     matrices: str | None = None
     experts: str | None = None
-    plain_parts: tuple[str, ...] = ()
     apart: tuple[tuple[str, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
+    chosen: bool = False
+    why: str | None = None
+
+    def unclear(self, why: str) -> Stored:
+        """The same where something is not understood."""
+        return Stored(format=self.format, why=why)
 
     @property
     def requantized(self) -> bool:
@@ -49,26 +48,86 @@ class Stored(Record):
         return self.quantized and (self.format == "mlx" or not (self.name or "").startswith(("float8", "mxfp4", "ternary")))
 
 
+# keys that change neither which modules are quantized nor how large they are, of all methods; others have to be understood
+_NO_BEARING = {
+    "quant_method", "quant_algo", "quantization_status", "producer", "version", "checkpoint_format", "meta", "backend", "tokenizer",
+    "dataset", "damp_percent", "damp_auto_increment", "desc_act", "act_group_aware", "static_groups", "sym", "true_sequential",
+    "model_seqlen", "block_name_to_quantize", "module_name_preceding_first_block", "batch_size", "pad_token_id", "max_input_length",
+    "cache_block_outputs", "use_cuda_fp16", "use_exllama", "exllama_config", "disable_exllama", "model_name_or_path",
+    "model_file_base_name", "is_marlin_format", "pack_dtype", "zero_point", "do_fuse", "fuse_max_seq_len", "modules_to_fuse", "fmt",
+    "activation_scheme", "scale_fmt", "dequantize", "activation_scale_ub", "run_compressed", "use_optimized_inference",
+    "global_compression_ratio", "kv_cache_scheme", "kv_cache_quant_algo", "llm_int8_threshold", "quantizer", "uri", "mse",
+    "llm_int8_enable_fp32_cpu_offload", "bnb_4bit_compute_dtype", "bnb_4bit_quant_type", "bnb_4bit_quant_storage",
+    "is_checkpoint_fp8_serialized", "autoround_version", "data_type", "enable_minmax_tuning", "enable_norm_bias_tuning",
+    "enable_quanted_input", "gradient_accumulate_steps", "iters", "low_gpu_mem_usage", "low_cpu_mem_usage", "lr", "minmax_lr",
+    "nsamples", "scale_dtype", "seqlen", "train_bs", "amp", "act_bits", "act_data_type", "act_dynamic", "act_group_size", "act_sym",
+    "quant_block_list", "not_use_best_mse", "sampler", "super_bits", "super_group_size", "packing_format", "linear_class",
+    "quantization_mode", "use_rms_norm", "rms_norm_eps", "quant_type", "input_scale_fmt",
+}  # fmt: skip
+# keys that name modules which stay as they were
+_LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules", "llm_int8_skip_modules")
+# and those that the branch of a method reads
+_READ = {
+    "fp8": ("weight_block_size",), "fbgemm_fp8": ("weight_block_size",), "gptq": ("bits", "group_size", "format"),
+    "awq": ("bits", "group_size", "format"), "modelopt": ("config_groups", "group_size"),
+    "bitsandbytes": ("load_in_4bit", "load_in_8bit", "_load_in_4bit", "_load_in_8bit", "bnb_4bit_use_double_quant"),
+    "compressed-tensors": ("config_groups", "format", "sparsity_config"),
+}  # fmt: skip
+
+
 def stored_by(found: Mapping[str, Any]) -> Stored:
-    """`quantization_config` in the words of DTYPES."""
-    method, algorithm = found.get("quant_method"), found.get("quant_algo")
+    """`quantization_config` in the words of DTYPES, with what it says of single modules; `why` where something is not understood."""
+    method = found.get("quant_method") or ("modelopt" if found.get("quant_algo") else None)
+    stored = _by_method(method, found)
+    if stored.why is not None:
+        return stored
+    if stored.name is None:
+        return Stored(why=f"{short(method)} is not understood")
+    rules = [*stored.rules]
+    for key in _LEFT_OUT:
+        names = found.get(key)
+        if isinstance(names, list):
+            rules = [*(_left_out(key, name) for name in names if isinstance(name, str)), *rules]
+    known = {*_READ.get(str(method), ()), *_LEFT_OUT, *{rule.key for rule in stored.rules}}
+    for key, value in found.items():
+        odd_names = key in _LEFT_OUT and value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value))
+        if odd_names or (key not in _NO_BEARING and key not in known and value not in (None, False, {}, [], "")):
+            return Stored(why=f"{short(key)} = {short(value)} is not understood")
+    if len(rules) > _MAX_RULES or sum(rule.pattern for rule in rules) > _MAX_PATTERNS:
+        return Stored(why=f"{len(rules):,} names of modules are more than are read")
+    return stored.replace(rules=tuple(rules))
+
+
+def _left_out(key: str, name: str) -> Rule:
+    return Rule(key=key, text=name.removeprefix("re:"), pattern=name.startswith("re:"))
+
+
+def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
     if method in ("fp8", "fbgemm_fp8"):
         block = found.get("weight_block_size")
         if block is None:
             return Stored(name="float8_e4m3", matrices="float8_e4m3")
-        return Stored(name="float8_e4m3_128x128", matrices="float8_e4m3_128x128") if block == [128, 128] else Stored()
+        if block != [128, 128]:
+            return Stored(why=f"weight_block_size = {short(block)} is not understood")
+        return Stored(name="float8_e4m3_128x128", matrices="float8_e4m3_128x128")
     if method == "mxfp4":
         return Stored(name="mxfp4", experts="mxfp4")
     if method in ("gptq", "awq"):
-        return _grouped(str(method), found.get("bits", 4), found.get("group_size", 128))
-    if method == "modelopt" or algorithm:
+        return _grouped(str(method), found)
+    if method == "modelopt":
+        algorithm = found.get("quant_algo")
         name = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm) if isinstance(algorithm, str) else None
-        return Stored(name=name, matrices=name)
+        return Stored(name=name, matrices=name, why=None if name else f"quant_algo = {short(algorithm)} is not understood")
     if method == "bitsandbytes":
         if found.get("load_in_4bit") is True or found.get("_load_in_4bit") is True:
-            four = "nf4-double" if found.get("bnb_4bit_use_double_quant") is True else "nf4"
-            return Stored(name=four, matrices=four)
-        return Stored(name="int8", matrices="int8") if found.get("load_in_8bit") is True else Stored()
+            name = "nf4-double" if found.get("bnb_4bit_use_double_quant") is True else "nf4"
+        elif found.get("load_in_8bit") is True:
+            name = "int8"
+        else:
+            return Stored()
+        # transformers 5.23.0, quantizers/base.py, get_modules_to_not_convert: a list of one's own takes the place of that with the head
+        listed = found.get("llm_int8_skip_modules") is not None
+        return Stored(name=name, matrices=name, rules=(Rule(key="llm_int8_skip_modules", text="lm_head", type=name),) if listed else ())
     if method == "compressed-tensors":
         return _compressed(found)
     if method == "bitnet":
@@ -76,20 +135,13 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
     return Stored()
 
 
-# modules of mlx_lm/models/*.py under the names of GGUF files: those of a block, and the model's own
-_MLX_FEED_FORWARD = {"gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down"}
-_MLX_EXPERTS = {
-    "mlp.switch_mlp": "exps", "block_sparse_moe.switch_mlp": "exps", "mlp.experts": "exps", "mlp.shared_expert": "shexp",
-    "mlp.shared_experts": "shexp",
+# layers of mlx_lm that others do not quantize, or call otherwise
+_MLX_ALONE = {
+    "ffn_gate_inp": ("mlp.gate", "mlp.router", "block_sparse_moe.gate"), "ffn_gate_inp_shexp": ("mlp.shared_expert_gate",),
+    "ffn_gate_exps": ("mlp.switch_mlp.gate_proj", "block_sparse_moe.switch_mlp.gate_proj"),
+    "ffn_up_exps": ("mlp.switch_mlp.up_proj", "block_sparse_moe.switch_mlp.up_proj"),
+    "ffn_down_exps": ("mlp.switch_mlp.down_proj", "block_sparse_moe.switch_mlp.down_proj"),
 }  # fmt: skip
-_MLX_TENSORS = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up", "mlp.gate": "ffn_gate_inp", "mlp.router": "ffn_gate_inp",
-    "block_sparse_moe.gate": "ffn_gate_inp", "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
-    **{f"mlp.{own}": name for own, name in _MLX_FEED_FORWARD.items()},
-    **{f"{place}.{own}": f"{name}_{part}" for own, name in _MLX_FEED_FORWARD.items() for place, part in _MLX_EXPERTS.items()},
-}  # fmt: skip
-_MLX_OUTSIDE = {"embed_tokens": "token_embd", "lm_head": "output"}
 _MLX_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,5})\.(.+)")
 _ENCODERS = re.compile(r"(?:^|\.)(?:vision|visual|audio|multi_modal|embed_vision|embed_audio|mm_)")
 
@@ -106,7 +158,7 @@ def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | N
         key: "bf16" if part is False else _mlx_name(part) if isinstance(part, dict) else None
         for key, part in found.items()
         # a layer's name has dots, but of those without one; true: as all others
-        if part is not True and ("." in key or key in _MLX_OUTSIDE or part is False or isinstance(part, dict))
+        if part is not True and ("." in key or key in ("embed_tokens", "lm_head") or part is False or isinstance(part, dict))
     }
     in_eight = all(part == "8bit" for part in apart.values())
     if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
@@ -129,7 +181,15 @@ def _mlx_name(found: Mapping[str, Any]) -> str | None:
 
 def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]) -> tuple[tuple[str, str], ...] | str:
     """`of_mlx`'s layers by the names of tensors, all blocks of one kind in one; the first key that is not understood where one is not."""
-    known = {group.name: group for group in groups}
+    from ..needs.modules import MODULES, OUTSIDE
+
+    known: dict[str, frozenset[int]] = {}
+    for group in groups:
+        known[group.name] = known.get(group.name, frozenset()) | frozenset(group.layers)
+    tensors: dict[str, list[str]] = {}
+    for name, modules in (*MODULES.items(), *_MLX_ALONE.items()):
+        for module in modules:
+            tensors.setdefault(module, []).append(name)
     types: dict[str, dict[int | None, str]] = {}
     for key, type in apart.items():
         within = _MLX_LAYER.search(key)
@@ -139,76 +199,110 @@ def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]
         if within is None and key.rpartition(".")[2] == "lm_head" and "token_embd.weight" in known and "output.weight" not in known:
             # tied: mlx_lm makes no such layer
             continue
-        name = _MLX_OUTSIDE.get(key.rpartition(".")[2]) if within is None else _MLX_TENSORS.get(within[2])
-        group = known.get(f"{name}.weight" if within is None else f"blk.*.{name}.weight")
+        inside = None if within is None else tensors.get(within[2], ())
+        names = (OUTSIDE.get(key.rpartition(".")[2]),) if inside is None else tuple(f"blk.*.{name}" for name in inside)
         layer = None if within is None else int(within[1])
-        if group is None or type not in APART or (layer is not None and layer not in group.layers):
+        meant = [f"{name}.weight" for name in names if f"{name}.weight" in known and (layer is None or layer in known[f"{name}.weight"])]
+        if not meant or type not in APART:
             return key
-        types.setdefault(group.name, {})[layer] = type
+        for name in meant:
+            types.setdefault(name, {})[layer] = type
     each: list[tuple[str, str]] = []
     for name, of_layers in types.items():
-        if len(set(of_layers.values())) == 1 and len(of_layers) == (len(known[name].layers) or 1):
+        if len(set(of_layers.values())) == 1 and len(of_layers) == (len(known[name]) or 1):
             each.append((name, next(iter(of_layers.values()))))
         else:
             each += [(name.replace("*", str(layer)), type) for layer, type in sorted(of_layers.items(), key=lambda one: one[0] or 0)]
     return tuple(each)
 
 
-def _grouped(method: str, bits: Any, group: Any) -> Stored:
-    """GPTQ and AWQ under the name of their bits and group; None where no layout is known for them."""
+def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
+    """GPTQ and AWQ under the name of their bits and group, and what GPTQ says of single modules; `why` where no layout is known."""
+    name, why = _group_name(method, found.get("bits", 4), found.get("group_size", 128))
+    if name is None:
+        return Stored(why=why)
+    rules: list[Rule] = []
+    if found.get("lm_head") is True:
+        rules.append(Rule(key="lm_head", text="lm_head", type=name))
+    elif "lm_head" in found:
+        rules.append(Rule(key="lm_head", text="lm_head"))
+    dynamic = found.get("dynamic") or {}
+    if not isinstance(dynamic, dict):
+        return Stored(why=f"dynamic = {short(dynamic)} is not understood")
+    for text, own in dynamic.items():
+        # GPTQModel 5, gptqmodel/quantization/config.py, dynamic_get: a minus leaves modules out, the first pattern that fits counts
+        type = None
+        if not str(text).startswith("-:"):
+            given = own if isinstance(own, dict) else {}
+            type, why = _group_name(method, given.get("bits", found.get("bits", 4)), given.get("group_size", found.get("group_size", 128)))
+            if type is None:
+                return Stored(why=f"dynamic: {why}")
+        rules.append(Rule(key="dynamic", text=str(text).removeprefix("-:").removeprefix("+:"), pattern=True, type=type))
+    chosen = found.get("modules_in_block_to_quantize") or []
+    names = [one for part in chosen for one in (part if isinstance(part, list) else [part])] if isinstance(chosen, list) else [None]
+    if not all(isinstance(one, str) for one in names):
+        return Stored(why=f"modules_in_block_to_quantize = {short(chosen)} is not understood")
+    rules += (Rule(key="modules_in_block_to_quantize", text=str(one), type=name) for one in names)
+    return Stored(name=name, matrices=name, rules=tuple(rules), chosen=bool(names))
+
+
+def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | None]:
+    """The name of a layout, or what of it is not understood."""
     name = method if bits == 4 else f"{method}-{bits}bit"
+    base = name
     name += "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
-    return Stored(name=name, matrices=name) if name in PACKED else Stored()
-
-
-def plain_parts_of(found: Mapping[str, Any], layers: int | None) -> tuple[str, ...] | None:
-    """The parts that the file leaves in 16 bits in (nearly) all layers; None where it does so in some of them.
-
-    A layer or two at either end (Llama 3.1 405B) are within the range of the size.
-    """
-    names = found.get("modules_to_not_convert") or found.get("ignore") or ()
-    where: dict[str, set[int]] = {}
-    everywhere: set[str] = set()
-    for name in names if isinstance(names, list) else ():
-        if not isinstance(name, str) or _NEVER.search(name):
-            continue
-        part = next((part for part, pattern in _PART_NAMES if pattern.search(name)), None)
-        number = re.search(r"layers?\.(\d+)\.", name)
-        if part is not None and number is None:
-            everywhere.add(part)
-        elif part is not None and number is not None:
-            where.setdefault(part, set()).add(int(number[1]))
-    many = 0.8 * (layers or 1)
-    # attention and recurrent layers take turns
-    mixing = where.get("attention", set()) | where.get("recurrent", set())
-    for part, numbers in where.items():
-        reach = len(mixing) if part in ("attention", "recurrent") else len(numbers)
-        if layers is None or reach >= many:
-            everywhere.add(part)
-        elif len(numbers) > max(2, 0.05 * layers):
-            return None
-    return tuple(part for part in PARTS if part in everywhere)
+    if type(bits) is int and type(group) is int and name in PACKED:
+        return name, None
+    return None, f"bits = {short(bits)} is not understood" if base not in PACKED else f"group_size = {short(group)} is not understood"
 
 
 def _compressed(found: Mapping[str, Any]) -> Stored:
+    """llm-compressor's groups: what the first is made of is the model's type, modules that the others name have theirs."""
+    sparse = found.get("sparsity_config")
+    if sparse and not (isinstance(sparse, dict) and sparse.get("format") in (None, "dense")):
+        return Stored(why=f"sparsity_config = {short(sparse)} is not understood")
     groups = found.get("config_groups")
-    parts: Sequence[Any] = list(groups.values()) if isinstance(groups, dict) else []
-    weights = parts[0].get("weights") if len(parts) == 1 and isinstance(parts[0], dict) else None
-    if not isinstance(weights, dict):
-        return Stored()
-    shape = (weights.get("type"), weights.get("num_bits"), weights.get("group_size"))
-    name = None
-    if shape[:2] == ("float", 8):
-        name = "float8_e4m3"
-    elif found.get("format") == "nvfp4-pack-quantized":
-        name = "nvfp4"
-    elif found.get("format") == "mxfp4-pack-quantized":
-        name = "mxfp4"
-    elif shape == ("int", 4, 32):
-        name = "int4_32"
-    elif shape[:2] == ("int", 4):
-        packed = "w4a16" if shape[2] == 128 else "w4a16-channel" if shape[2] is None else f"w4a16-{shape[2]}g"
-        name = packed if packed in PACKED else None
-    elif shape[:2] == ("int", 8):
-        name = "int8"
-    return Stored(name=name, matrices=name)
+    types: list[tuple[str, list[str]]] = []
+    for key, group in groups.items() if isinstance(groups, dict) else ():
+        weights = group.get("weights") if isinstance(group, dict) else None
+        name = _compressed_name(weights, group.get("format") or found.get("format")) if isinstance(weights, dict) else None
+        targets = group.get("targets", ["Linear"]) if isinstance(group, dict) else None
+        if name is None or not isinstance(targets, list) or not all(isinstance(one, str) for one in targets):
+            return Stored(why=f"config_groups: {short(key)} = {short(weights if name is None else targets)} is not understood")
+        types.append((name, targets))
+    if not types:
+        return Stored(why="config_groups is missing")
+    general = next((name for name, targets in types if "Linear" in targets), None)
+    rules = [
+        Rule(key="targets", text=one.removeprefix("re:"), pattern=one.startswith("re:"), type=name)
+        for name, targets in types
+        for one in targets
+        if one != "Linear"
+    ]
+    if general is not None:
+        # the head is a linear layer like any other, unless it is left out
+        rules.append(Rule(key="targets", text="lm_head", type=general))
+    name = general or types[0][0]
+    return Stored(name=name, matrices=name, rules=tuple(rules), chosen=general is None)
+
+
+def _compressed_name(weights: Mapping[str, Any], format: object) -> str | None:
+    """compressed-tensors 0.12, quant_args.py and config/format.py; None for a layout that is not known here."""
+    kind, bits, group = weights.get("type"), weights.get("num_bits"), weights.get("group_size")
+    if format in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
+        return str(format)[:5]
+    if format not in (None, "dense", "pack-quantized", "int-quantized", "float-quantized", "naive-quantized"):
+        return None
+    if (kind, bits) == ("float", 8):
+        if weights.get("strategy") == "block":
+            return "float8_e4m3_128x128" if weights.get("block_structure") in ([128, 128], "128x128") else None
+        return "float8_e4m3" if group is None else None
+    if kind != "int" or bits not in (4, 8):
+        return None
+    if (bits, group) == (8, None):
+        return "w8a8"
+    if (bits, group) == (4, 32) and weights.get("symmetric", True) is not False:
+        return "int4_32"
+    name = f"w{bits}a16" + ("" if group == 128 else "-channel" if group is None or group == -1 else f"-{group}g")
+    name += "" if weights.get("symmetric", True) is not False else "-asym"
+    return name if name in PACKED else None

@@ -15,6 +15,7 @@ from ..facts import Unread
 from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import llamacpp
 from .cache import cache_groups
+from .modules import MODULES
 from .parts import Asked, Parts, Subject, term, times
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
@@ -34,10 +35,7 @@ _ADAPTER_TABLES_BYTES, _ADAPTER_TABLES_HIGH_BYTES = 1_500_000, 4_194_304
 # what --max-lora-rank takes, from its default on (vllm/config/lora.py)
 _LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)
 # linear layers that most models in transformers have under the same names
-_MODULES = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "self_attn.qkv_proj": "attn_qkv", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-}  # fmt: skip
+_ADAPTED = {MODULES[name][0]: name for name in ("attn_q", "attn_k", "attn_v", "attn_output", "attn_qkv", "ffn_gate", "ffn_up", "ffn_down")}
 _SOURCE = f"{llamacpp.SOURCE}: common/speculative.cpp"
 
 
@@ -101,7 +99,7 @@ def _of_module(name: str, row: ArchitectureRow) -> tuple[int | None, str]:
         return None, ""
     if row.gate == "fused" and found[2] in ("mlp.gate_proj", "mlp.up_proj"):
         return int(found[1]), ""
-    tensor = _MODULES.get(found[2])
+    tensor = _ADAPTED.get(found[2])
     return int(found[1]), f"blk.{int(found[1])}.{tensor}.weight" if tensor else ""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
 from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec, TensorGroup
 from .cache import CacheGroup
-from .packed import DTYPES, is_linear, linear_bytes, part_of, scheme_of
+from .packed import DTYPES, is_linear, linear_bytes, scheme_of
 from .parts import Asked, term, times
 from .records import How, Term
 from .tensors import ArchitectureRow, checkpoint_tensors
@@ -32,9 +32,10 @@ def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, 
 
 def typed_tensors(architecture: Architecture, row: ArchitectureRow) -> Iterator[tuple[TensorGroup, str, float]]:
     """Tensors with their stored type and bytes."""
-    plain = architecture.dtype or "bfloat16"
-    for group in checkpoint_tensors(architecture, row):
-        type, number = _type_of(group, architecture, plain), len(group.layers) or 1
+    plain, apart = architecture.dtype or "bfloat16", dict(architecture.apart)
+    groups = checkpoint_tensors(architecture, row)
+    for group, own in (pair for whole in groups for pair in _split(whole, apart)):
+        type, number = own or _type_of(group, architecture, plain), len(group.layers) or 1
         if type == plain:
             size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
         else:
@@ -44,12 +45,25 @@ def typed_tensors(architecture: Architecture, row: ArchitectureRow) -> Iterator[
         yield group, type, size * number
 
 
+def _split(group: TensorGroup, apart: Mapping[str, str]) -> Iterator[tuple[TensorGroup, str | None]]:
+    """The group's layers by the type that is stated of them; None where none is."""
+    if not apart:
+        yield group, None
+        return
+    whole = apart.get(group.name)
+    layers: dict[str | None, list[int]] = {}
+    for layer in group.layers:
+        layers.setdefault(apart.get(group.name.replace("*", str(layer)), whole), []).append(layer)
+    if not layers:
+        yield group, whole
+    for type, own in layers.items():
+        yield group.replace(layers=tuple(own)), type
+
+
 def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
     if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
         return plain
     if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
-        return plain
-    if architecture.plain_parts and part_of(group, architecture) in architecture.plain_parts:
         return plain
     if "_exps." in group.name and architecture.expert_dtype:
         return architecture.expert_dtype

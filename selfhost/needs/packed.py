@@ -31,7 +31,7 @@ DTYPES = {
 }  # fmt: skip
 
 # awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where the name does not say
-_NAME = r"(awq|gptq|w4a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?"
+_NAME = r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
 _MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
 _FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
 # matrices that are no linear layer: routers, convolutions, tables and coefficients
@@ -42,12 +42,13 @@ _NF4_STATE, _NF4_DOUBLE_STATE = 64 + 82, 64 + 1024 + 150
 
 
 class Scheme(Record):
-    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row)."""
+    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row), and whether zero points are kept."""
 
     name: str
     method: str
     bits: int
     group: int | None
+    zeros: bool = False
 
 
 class Linear(Record):
@@ -84,12 +85,12 @@ def scheme_of(name: str) -> Scheme | None:
     match = re.fullmatch(_NAME, name)
     if match is None:
         return None
-    method, bits = match[1], int(match[2] or 4)
-    if method != "gptq" and bits != 4:
-        # AutoAWQ packs 4 bits alone
+    method, bits = match[1], int(match[2] or (8 if match[1] == "w8a16" else 4))
+    if (method != "gptq" and match[2] not in (None, "4")) or (match[4] and method in ("awq", "gptq")):
+        # AutoAWQ packs 4 bits alone, and zero points always lie beside
         return None
     group = None if match[3] == "channel" else int(match[3] or 128)
-    return Scheme(name=name, method=method, bits=bits, group=group)
+    return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(match[4]))
 
 
 def mlx_scheme(name: str) -> Scheme | None:
@@ -142,8 +143,10 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
             return (weights + groups * outputs) * bits / 8 + groups * outputs * 2
         case "gptq":
             return (weights + groups * outputs) * bits / 8 + groups * outputs * 2 + inputs * 4
-        case "w4a16":
-            return weights / 2 + groups * outputs * 2 + 16
+        case "w4a16" | "w8a16":
+            # zero points are packed over the outputs; the shape is two integers of 8 bytes
+            zeros = groups * -(-outputs * bits // 32) * 4 if scheme.zeros else 0
+            return outputs * -(-inputs * bits // 32) * 4 + groups * outputs * 2 + zeros + 16
         case "w8a8" | "fp8":
             return weights + outputs * 2
         case "nf4":
@@ -267,7 +270,8 @@ def _bitsandbytes(name: str) -> Scheme | None:
 
 
 _LAYOUTS = {
-    "awq": "AutoAWQ's layout", "gptq": "GPTQModel's layout", "w4a16": "compressed-tensors' layout", "w8a8": "compressed-tensors' layout",
+    "awq": "AutoAWQ's layout", "gptq": "GPTQModel's layout", "w4a16": "compressed-tensors' layout",
+    "w8a16": "compressed-tensors' layout", "w8a8": "compressed-tensors' layout",
     "fp8": "FP8 with a scale per output", "nf4": "bitsandbytes' layout", "nf4-double": "bitsandbytes' layout with double quantization",
     "int8": "bitsandbytes' layout (LLM.int8)",
 }  # fmt: skip
