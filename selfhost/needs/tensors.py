@@ -117,7 +117,13 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
     gate = {} if architecture.gate is None else {"gate": architecture.gate}
     departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
-    return ArchitectureRow.from_values(architecture.row, {**values, **departs})
+    return _known_row(ArchitectureRow.from_values(architecture.row, {**values, **departs}))
+
+
+@lru_cache(maxsize=512)
+def _known_row(row: ArchitectureRow) -> ArchitectureRow:
+    """The first row that was equal to this one: as a key of caches it is then found without comparing its sixty fields."""
+    return row
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
