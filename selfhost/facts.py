@@ -53,7 +53,7 @@ class _RecordType(type):
     # some values of them make no sense: `_check`
     _is_checked: bool
     # the values of a record in the order of its fields
-    _values: Callable[[Any], Any]
+    _values: Callable[[Any], tuple[Any, ...]]
     # the class that its author wrote, of one for records known in part
     _kind: _RecordType
     # those, by the fields that are known
@@ -76,7 +76,8 @@ class _RecordType(type):
         made = super().__new__(cls, name, bases, body)
         made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
         made._mappings, made._kind, made._in_part = tuple(mappings), made, {}
-        made._values = attrgetter(*fields) if fields else lambda _: ()
+        # of one name attrgetter gives no tuple
+        made._values = attrgetter(*fields) if len(fields) > 1 else lambda record: tuple([getattr(record, name) for name in fields])
         made._is_checked = any("_check" in kind.__dict__ for kind in made.__mro__[:-2])
         return made
 
@@ -176,7 +177,7 @@ class Record(metaclass=_RecordType):
         if mine is not None and yours is not None and mine != yours:
             return False
         values = type(self)._values
-        return self is other or bool(values(self) == values(other))
+        return self is other or values(self) == values(other)
 
     def __hash__(self) -> int:
         # records are keys of caches, and large ones take long to hash
@@ -203,7 +204,13 @@ class Record(metaclass=_RecordType):
             if plain and len(known) < len(kind._fields) and known.keys() <= kind._names:
                 copied: Self = kind.partly(known, lambda: kind(**{name: getattr(self, name) for name in kind._fields} | changes))
                 return copied
-        made: Self = kind(**{name: getattr(self, name) for name in kind._fields} | changes)
+        values = dict(zip(kind._fields, kind._values(self), strict=True))
+        values.update(changes)
+        if kind._is_checked or kind._mappings or len(values) > len(kind._fields):
+            whole: Self = kind(**values)
+            return whole
+        made: Self = object.__new__(kind)
+        _set(made, "__dict__", values)
         return made
 
 

@@ -12,6 +12,8 @@ import pytest
 from goldens import Golden
 from hypothesis import settings
 
+from selfhost import api
+
 HERE = Path(__file__).parent
 # a slow machine is no fault of the code
 settings.register_profile("selfhost", deadline=None)
@@ -29,29 +31,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew; read each change by eye before you commit it")
 
 
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any socket that a test opens in this process is an error."""
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise AssertionError("a socket was opened")
-
-    monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("a socket was opened")
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the developer's shell says about specs and colours does not reach a test."""
+def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any socket that a test opens in this process is an error; what the developer's shell says about specs and colours does not reach
+    a test; prices end by the calendar, tests do not. One fixture: there are thousands of tests.
+    """
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, _refuse)
     for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _fixed_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prices end by the calendar; tests do not."""
-    monkeypatch.setattr("selfhost.api.utc_today", lambda: "2026-11-20")
+    monkeypatch.setattr(api, "utc_today", lambda: "2026-11-20")
 
 
 @pytest.fixture
