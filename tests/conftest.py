@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import tomllib
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from goldens import Golden
@@ -18,6 +21,33 @@ HERE = Path(__file__).parent
 # a slow machine is no fault of the code
 settings.register_profile("selfhost", deadline=None)
 settings.load_profile("selfhost")
+
+
+_parse = tomllib.loads
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> dict[str, Any]:
+    return _parse(text)
+
+
+def _copied(value: Any) -> Any:
+    """With containers of its own, so that no test finds what another has changed."""
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
+
+
+def _loads(text: str, /, *, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
+    """`tomllib.loads`, which parses the catalogue once a process: in a checkout, without the index, each test would do it again."""
+    if parse_float is not float or not isinstance(text, str):
+        return _parse(text, parse_float=parse_float)
+    found: dict[str, Any] = _copied(_parsed(text))
+    return found
+
+
+# before tests are collected, for some are made from the catalogue
+tomllib.loads = _loads
 
 
 def pytest_collection_finish() -> None:
