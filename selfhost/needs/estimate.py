@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from .. import units
 from ..facts import Unread
@@ -361,6 +362,8 @@ def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: C
     )
 
 
+# what stands in for a model, and how far one could go, is asked of the same models again and again
+@lru_cache(maxsize=512)
 def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
     if format == "gguf":
         return gguf.parts(subject, runtime, asked, instruction_sets)

@@ -232,6 +232,17 @@ def _program(
     return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
 
 
+# programs and types of the cache that make the same graph ask for the same replay
+@lru_cache(maxsize=1024)
+def _peak(program: Program, lengths: tuple[int, ...]) -> Peak:
+    return program.peak(lengths)
+
+
+@lru_cache(maxsize=256)
+def _alive(program: Program, lengths: tuple[int, ...], peak: Peak) -> tuple[str, int, list[tuple[int, int]]]:
+    return program.alive(lengths, peak)
+
+
 def _covered(model: Architecture) -> bool:
     """True where the layers are of the shape in which llama.cpp builds this architecture."""
     attention, recurrent, feed_forward = (
@@ -278,7 +289,7 @@ def exact_compute_bytes(
     `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once the context is full.
     """
     found = _for_peaks(model, row, *_asked_of(row, room, flash_attention, key_type, value_type))
-    return None if found is None else found.peak(_lengths(model, row, room, logits_rows, empty)).bytes
+    return None if found is None else _peak(found, _lengths(model, row, room, logits_rows, empty)).bytes
 
 
 @lru_cache(maxsize=512)
@@ -300,7 +311,7 @@ def exact_compute(
     if found is None:
         return None
     lengths = _lengths(model, row, room, logits_rows)
-    peak = found.peak(lengths)
+    peak = _peak(found, lengths)
 
     def whole() -> Compute:
         written = _program(model, row, *asked)
@@ -311,7 +322,7 @@ def exact_compute(
 
 
 def _arithmetic(program: Program, names: list[str], lengths: tuple[int, ...], peak: Peak, tokens: int, layers: int) -> str:
-    moment, gaps, buffers = program.alive(lengths, peak)
+    moment, gaps, buffers = _alive(program, lengths, peak)
     numbers: tuple[list[int], ...] = tuple([] for _ in lengths)
     indices = peak.bytes - gaps
     for factor, unit in buffers:
