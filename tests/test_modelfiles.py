@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from selfhost import Machine, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue import Catalogue
+from selfhost.cli import main
 from selfhost.errors import Problem, SpecError
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
@@ -1895,6 +1896,75 @@ def test_quantization_told_in_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 _ENTRY = '{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}'
+
+
+def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str:
+    return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}'
+
+
+@pytest.mark.parametrize(
+    ("entries", "room", "says"),
+    [
+        ([_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 4, 12)], 12, '"b" overlaps another'),
+        ([_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 0, 8)], 8, '"b" overlaps another'),
+        ([_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [0], 4, 4)], 8, '"b" overlaps another'),
+        ([_entry("b", "F32", [2], 12, 20), _entry("a", "F32", [2], 0, 8)], 20, '4 bytes before the tensor "b" belong to none'),
+        ([_entry("a", "F32", [2], 4, 12)], 12, '4 bytes before the tensor "a"'),
+        ([_entry("a", "F32", [0], 4, 4)], 4, '4 bytes before the tensor "a"'),
+        # of a name that stands twice the last counts, and the bytes of the first belong to none
+        ([_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 8, 16)], 16, '8 bytes before the tensor "a"'),
+        (['"a":{"dtype":"F16","dtype":"F32","shape":[2],"data_offsets":[0,8]}'], 8, '"a" has no usable dtype'),
+        (['"__metadata__":{}', '"__metadata__":{}', _entry("a", "F32", [2], 0, 8)], 8, "no table of words"),
+        (['"__metadata__":{"format":1}', _entry("a", "F32", [2], 0, 8)], 8, "no table of words"),
+        ([_entry("a", "F32", [2], 0, 8)], 9, "1 bytes at its end belong to no tensor"),
+        ([], 9, "9 bytes at its end belong to no tensor"),
+        ([_entry("a", "F32", [2], 0, 8)], 7, "1 bytes are missing"),
+        ([_entry("a", "Q4_0", [2], 0, 8)], 8, "in Q4_0, a type that safetensors does not have"),
+        ([_entry("a", "I4", [2], 0, 1)], 1, "in I4, a type that safetensors does not have"),
+        ([_entry("a", "F32", [3], 0, 8)], 8, "size of its shape"),
+        ([_entry("a", "F8_E8M0", [3], 0, 4)], 4, "size of its shape"),
+        ([_entry("a", "F32", [2], 8, 0)], 8, "size of its shape"),
+        ([_entry("a", "F32", [2**40, 2**40, 0], 0, 0)], 0, "size of its shape"),
+        # three weights of four bits end within a byte
+        ([_entry("a", "F4", [3], 0, 2)], 2, "size of its shape"),
+    ],
+)  # fmt: skip
+def test_what_the_reader_of_safetensors_refuses(entries: list[str], room: int, says: str, tmp_path: Path) -> None:
+    """Every one of these is refused by safetensors 0.8.0, so no program loads it: no answer but the reason, and exit code 2."""
+    path = tmp_path / "model.safetensors"
+    header = "{" + ",".join(entries) + "}"
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(room))
+    assert says in problem(path)
+    assert main(["check", str(path), "--machine", "aws-m7i.2xlarge"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("entries", "room"),
+    [
+        # any order, empty tensors where one ends and at the end, spaces that pad the header
+        ([_entry("b", "F32", [1], 8, 12), _entry("a", "F32", [2], 0, 8), _entry("c", "F32", [3, 0], 12, 12)], 12),
+        ([_entry("a", "F32", [0], 0, 0), _entry("b", "F32", [1], 0, 4), _entry("c", "F32", [0], 4, 4)], 4),
+        ([_entry("a", "F32", [], 0, 4)], 4),
+        ([_entry("a", "U8", [3], 0, 3), _entry("b", "F32", [1] * 9, 3, 7)], 7),
+        ([_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 0, 8)], 8),
+        (['"__metadata__":null', '"a":{"more":1,"dtype":"F32","shape":[2],"data_offsets":[0,8]}'], 8),
+        ([_entry("a", "F32", [0, 2**40, 2**40], 0, 0), _entry("b", "F4", [4], 0, 2)], 2),
+        *(
+            ([_entry("a", dtype, [8], 0, bits)], bits)
+            for bits, dtypes in {
+                4: "F4", 6: "F6_E2M3 F6_E3M2", 8: "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ",
+                16: "I16 U16 F16 BF16", 32: "I32 U32 F32", 64: "C64 F64 I64 U64",
+            }.items()
+            for dtype in dtypes.split()
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_reader_of_safetensors_takes(entries: list[str], room: int, tmp_path: Path) -> None:
+    """safetensors 0.8.0 opens every one of these, its 22 dtypes included."""
+    path = tmp_path / "model.safetensors"
+    header = "{" + ",".join(entries) + "}   "
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(room))
+    assert read_local(path, ROWS).files_here
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """safetensors files -> how many weights of which type they hold, and their size, from their headers alone.
 
 The layout: 8 bytes with the header's length, the header as JSON (name -> dtype, shape, data_offsets), the data
-(huggingface/safetensors README, "Format"; the limit of 100 MB is that of its own reader).
+(huggingface/safetensors README, "Format"). What is damaged is what the reader of safetensors 0.8.0 refuses
+(safetensors/src/tensor.rs, read_metadata and validate): tensors in the order of their offsets follow each other without a hole
+from the first byte of the data to the last of the file, each as long as its shape in its dtype; the header has 100 MB at most.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from math import prod
 from struct import unpack
 
 from ..facts import Record
@@ -28,13 +29,16 @@ MAX_INDEX_BYTES = 1 << 26
 MAX_SHARDS = 10_000
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.safetensors)$", re.IGNORECASE | re.DOTALL)
 
-# dtype -> bits, and its name in the words of DTYPES (None: no type that weights are published in)
+# every dtype of safetensors 0.8.0 -> bits, and its name in the words of DTYPES (None: no type that weights are published in)
 _TYPES: Mapping[str, tuple[int, str | None]] = {
     "BF16": (16, "bfloat16"), "F16": (16, "float16"), "F32": (32, "float32"), "F64": (64, None), "F8_E4M3": (8, "float8_e4m3"),
-    "F8_E5M2": (8, None), "F8_E8M0": (8, None), "I64": (64, None), "I32": (32, None), "I16": (16, None), "I8": (8, "int8"),
-    "U64": (64, None), "U32": (32, None), "U16": (16, None), "U8": (8, None), "BOOL": (8, None), "F4": (4, None), "C64": (64, None),
-    "F6_E2M3": (6, None), "F6_E3M2": (6, None),
+    "F8_E5M2": (8, None), "F8_E4M3FNUZ": (8, None), "F8_E5M2FNUZ": (8, None), "F8_E8M0": (8, None), "F6_E2M3": (6, None),
+    "F6_E3M2": (6, None), "F4": (4, None), "I64": (64, None), "I32": (32, None), "I16": (16, None), "I8": (8, "int8"),
+    "U64": (64, None), "U32": (32, None), "U16": (16, None), "U8": (8, None), "BOOL": (8, None), "C64": (64, None),
 }  # fmt: skip
+# numbers of a header are unsigned of 64 bits, and products of a shape stay within them
+_LIMIT = 1 << 64
+_FIELDS = ("dtype", "shape", "data_offsets")
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 # a weight in one of these has the shape of its matrix
 _TRUE_SHAPES = _PLAIN | {"F8_E4M3"}
@@ -72,13 +76,13 @@ class Weights(Record):
     @property
     def data_bytes(self) -> int:
         """What the tensors take without the headers."""
-        return sum((count * _TYPES[name][0] + 7) // 8 for name, count in self.elements.items() if name in _TYPES)
+        return sum((count * _TYPES[name][0] + 7) // 8 for name, count in self.elements.items())
 
     @property
     def dtype(self) -> str | None:
         """The type of most elements, in the words of DTYPES; None for packed ones."""
         most = max(self.elements, key=lambda name: self.elements[name], default="")
-        return _TYPES[most][1] if most in _TYPES else None
+        return _TYPES[most][1] if most else None
 
 
 def read_file(path: str) -> tuple[int, dict[str, int]]:
@@ -114,7 +118,7 @@ def _header(path: str) -> tuple[int, int, Any]:
         if size < 10:
             fail(path, f"is cut short: it has {size:,} bytes", "the download did not finish: start it again")
         (length,) = unpack("<Q", start[:8])
-        if length > MAX_HEADER_BYTES or start[8:9] != b"{":
+        if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             fail(path, "is not a safetensors file", "give the model's safetensors or GGUF files as they were published")
         if 8 + length > size:
             fail(
@@ -123,43 +127,82 @@ def _header(path: str) -> tuple[int, int, Any]:
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
         if len(header) < length:
             fail(path, "became shorter while it was read", "wait until nothing writes to it any more")
-    return size, size - 8 - length, parse_json(path, header, what="safetensors header")
+    return size, size - 8 - length, parse_json(path, header, what="safetensors header", made_of=_object)
+
+
+class _Twice(dict[str, object]):
+    """An object of a header in which a key stands more than once. The reader of safetensors takes the last, but for `keys_twice`."""
+
+    keys_twice: frozenset[str] = frozenset()
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    keys = [key for key, _ in pairs]
+    twice = _Twice(found)
+    twice.keys_twice = frozenset(key for key in ("__metadata__", *_FIELDS) if keys.count(key) > 1)
+    return twice
+
+
+def _twice(values: object, keys: tuple[str, ...]) -> str | None:
+    return next((key for key in keys if key in values.keys_twice), None) if isinstance(values, _Twice) else None
 
 
 def _elements(path: str, room: int, header: Any) -> dict[str, int]:
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         fail(path, "is damaged: its header is no table of tensors", "download it again")
+    about = header.get("__metadata__")
+    words = about is None or (isinstance(about, dict) and all(isinstance(value, str) for value in about.values()))
+    if not words or _twice(header, ("__metadata__",)):
+        fail(path, "is damaged: __metadata__ of its header is no table of words", "download it again")
     found: dict[str, int] = {}
-    end = 0
+    places: list[tuple[int, int, str]] = []
     for name, entry in header.items():
         if name == "__metadata__":
             continue
-        values = entry if isinstance(entry, dict) else {}
-        dtype: Any = values.get("dtype")
-        shape: Any = values.get("shape")
-        offsets: Any = values.get("data_offsets")
-        if not (_sizes(shape) and _sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] and isinstance(dtype, str)):
-            fail(path, f'is damaged: the tensor "{clean(name)}" has no usable dtype, shape and data_offsets', "download it again")
-        count = prod(shape)
-        known = _TYPES.get(dtype)
-        if known is not None and (count * known[0] + 7) // 8 != offsets[1] - offsets[0]:
-            fail(path, f'is damaged: the tensor "{clean(name)}" does not have the size of its shape', "download it again")
-        label = clean(dtype)
-        found[label] = found.get(label, 0) + count
-        end = max(end, offsets[1])
-    if end > room:
-        fail(path, f"is cut short: {end - room:,} bytes are missing at its end", "the download did not finish: start it again")
-    if not found:
-        fail(path, "holds no weights", "give the model's safetensors files")
+        dtype, count, begin, end = _tensor(path, name, entry)
+        found[dtype] = found.get(dtype, 0) + count
+        places.append((begin, end, name))
+    places.sort()
+    reached = 0
+    for begin, end, name in places:
+        if begin < reached:
+            fail(path, f'is damaged: the tensor "{clean(name)}" overlaps another', "download it again")
+        if begin > reached:
+            fail(path, f'is damaged: {begin - reached:,} bytes before the tensor "{clean(name)}" belong to none', "download it again")
+        reached = end
+    if reached > room:
+        fail(path, f"is cut short: {reached - room:,} bytes are missing at its end", "the download did not finish: start it again")
+    if reached < room:
+        fail(path, f"is damaged: {room - reached:,} bytes at its end belong to no tensor", "download it again")
     return found
 
 
+def _tensor(path: str, name: str, entry: Any) -> tuple[str, int, int, int]:
+    """Dtype of a tensor, its elements, and where its bytes begin and end."""
+    values = entry if isinstance(entry, dict) else {}
+    dtype: Any = values.get("dtype")
+    shape: Any = values.get("shape")
+    offsets: Any = values.get("data_offsets")
+    if not (isinstance(dtype, str) and _sizes(shape) and _sizes(offsets) and len(offsets) == 2) or _twice(values, _FIELDS):
+        fail(path, f'is damaged: the tensor "{clean(name)}" has no usable dtype, shape and data_offsets', "download it again")
+    if dtype not in _TYPES:
+        remedy = f"take files of the model that safetensors reads; it has {', '.join(_TYPES)}"
+        fail(path, f'has the tensor "{clean(name)}" in {clean(dtype)}, a type that safetensors does not have', remedy)
+    count, bits = 1, _TYPES[dtype][0]
+    for size in shape:
+        count *= size
+        if count >= _LIMIT:
+            break
+    if count * bits >= _LIMIT or count * bits != 8 * (offsets[1] - offsets[0]):
+        fail(path, f'is damaged: the tensor "{clean(name)}" does not have the size of its shape', "download it again")
+    return dtype, count, offsets[0], offsets[1]
+
+
 def _sizes(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= 8
-        and all(isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 1 << 48 for item in value)
-    )
+    return isinstance(value, list) and all(type(item) is int and 0 <= item < _LIMIT for item in value)
 
 
 def shards_of(path: str) -> tuple[str, ...]:
@@ -214,4 +257,6 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         total += size
         for dtype, count in found.items():
             elements[dtype] = elements.get(dtype, 0) + count
+    if not elements:
+        fail(named, "holds no weights", "give the model's safetensors files")
     return Weights(files=paths, size=total, elements=elements, layers=layers)

@@ -12,6 +12,7 @@ from ..machine import MEMORY_FILESYSTEMS
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import IO, Any, NoReturn
 
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
@@ -148,12 +149,12 @@ def read_json(path: str, limit: int, *, what: str) -> Any:
     return parse_json(path, content, what=what)
 
 
-def parse_json(path: str, content: bytes, *, what: str) -> Any:
-    """JSON that nobody vouches for. Raises `SpecError`."""
+def parse_json(path: str, content: bytes, *, what: str, made_of: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> Any:
+    """JSON that nobody vouches for. Raises `SpecError`; `made_of` makes an object of its pairs, doubled keys included."""
     import json
 
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_int=_integer)
+        return json.loads(content.decode("utf-8-sig"), parse_int=_integer, object_pairs_hook=made_of)
     except UnicodeDecodeError:
         fail(path, "is not UTF-8 text", f"give the {what} as it was published")
     except json.JSONDecodeError as error:
