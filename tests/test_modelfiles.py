@@ -27,6 +27,7 @@ from selfhost.cli import main
 from selfhost.errors import Problem, SpecError
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
+from selfhost.modelfiles.config import read_config
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
 from selfhost.needs import decode_bytes_by_type, graphs, llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
@@ -1049,6 +1050,64 @@ def test_layers_share_a_cache_only_where_their_class_does(tmp_path: Path) -> Non
     made = read_local(config(tmp_path, num_kv_shared_layers=8), ROWS).spec.architecture
     assert made is not None
     assert sum(group.layers for group in cache_groups(made, row_of(made, ROWS))) == 32
+
+
+# Gemma4TextConfig(num_hidden_layers=14).to_dict() of transformers 5.23.0, without what bears on neither weights nor cache
+_GEMMA4_OF_14 = {
+    "architectures": ["Gemma4ForCausalLM"], "model_type": "gemma4_text", "hidden_size": 2304, "intermediate_size": 9216,
+    "num_hidden_layers": 14, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262144,
+    "hidden_size_per_layer_input": 256, "max_position_embeddings": 131072, "sliding_window": 512, "tie_word_embeddings": True,
+    "layer_types": ["full_attention" if number in (5, 11, 13) else "sliding_attention" for number in range(14)],
+    "per_layer_config": {"05": {"head_dim": 512}, "11": {"head_dim": 512}, "13": {"head_dim": 512}},
+}  # fmt: skip
+
+
+def gemma4(folder: Path, **changes: object) -> Path:
+    (folder / "config.json").write_text(json.dumps(_GEMMA4_OF_14 | changes), encoding="utf-8")
+    return folder / "config.json"
+
+
+@pytest.mark.parametrize(
+    ("own", "elements", "parameters"),
+    [
+        ({"05": {"head_dim": 512}, "11": {"head_dim": 512}, "13": {"head_dim": 512}}, 11 * 2048 + 3 * 4096, 2_700_911_104),
+        # as one writes it by hand
+        ({"5": {"head_dim": 512}, "11": {"head_dim": 512}, "13": {"head_dim": 512}}, 11 * 2048 + 3 * 4096, 2_700_911_104),
+        # Gemma4TextConfig(global_head_dim=256) writes that no layer has keys of its own
+        ({}, 14 * 2048, 2_658_442_240),
+    ],
+)
+def test_keys_of_single_layers_are_read_by_their_number(own: object, elements: int, parameters: int, tmp_path: Path) -> None:
+    """transformers pads the number of a layer to two digits where there are more than ten: the parameters of its class, and the keys
+    and values that its cache holds of a token."""
+    read = read_config(str(gemma4(tmp_path, per_layer_config=own)), ROWS)
+    made = read.spec.architecture
+    assert made is not None
+    assert sum(len(group.layers) * group.kv_heads * (group.key_length + group.value_length) for group in made.attention) == elements
+    assert read.language_parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [
+        ({"05": {"quux": 3}}, "quux"),
+        ({"05": {"skip": ["mlp"]}}, "skip"),
+        # a shape of the model, and none of a layer
+        ({"05": {"hidden_size": 1024}}, "hidden_size"),
+        ({"05": {"head_dim": 512}, "5": {"head_dim": 128}}, '"5" is named twice'),
+        ({"14": {"head_dim": 512}}, '"14" is no layer of the 14'),
+        ({"-1": {"head_dim": 512}}, '"-1"'),
+        ({"full_attention": {"head_dim": 512}}, '"full_attention"'),
+        ({"05": 512}, '"05" is 512'),
+        ([{"head_dim": 512}], "per_layer_config is"),
+    ],
+)
+def test_keys_of_single_layers_that_are_not_understood_are_named(own: object, named: str, tmp_path: Path) -> None:
+    """A key that nothing of the layer is read by, or a layer that there is not: unknown, with the key."""
+    spec = read_local(gemma4(tmp_path, per_layer_config=own), ROWS).spec
+    assert spec.architecture is None
+    assert "per_layer_config" in spec.unknown["architecture"]
+    assert named in spec.unknown["architecture"]
 
 
 def test_what_is_known_alone_may_be_too_much(tmp_path: Path) -> None:

@@ -304,6 +304,7 @@ class _Config(Keys):
             raise Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*WIDTH)
+        self.overrides = self.of_layers()
         try:
             kinds = layer_kinds(self)
         except UnclearWindow as why:
@@ -317,6 +318,8 @@ class _Config(Keys):
             feed_forward = [self.at(number, feed_forward_of, kind, width) for number, kind in enumerate(kinds)]
         except Unclear as why:
             incomplete = str(why)
+        if odd := self.not_followed():
+            raise Unclear(f"per_layer_config: {listed(odd)}: not understood")
         gguf = _GGUF.get(self.kind)
         if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
             gguf = "nemotron_h_moe"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
-from .naming import clean, listed
+from .naming import clean
 from .source import read_json
 
 TYPE_CHECKING = False
@@ -131,6 +131,9 @@ OWN_CODE = frozenset(
         "xverse",
     }
 )
+# what only some layers have, by the number of each
+_OF_LAYERS = "per_layer_config"
+_LAYER_NUMBER = re.compile(r"[0-9]{1,6}")
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _CLASSES: Mapping[str, str] = {
     "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral", "Qwen2ForCausalLM": "qwen2",
@@ -237,10 +240,14 @@ class Keys:
             for name, other in ((key, own), (own, key)):
                 if other in self.text:
                     self.text.setdefault(name, self.text[other])
-        # transformers 5.23 writes what only some layers have under their numbers
-        overrides = self.text.pop("per_layer_config", None)
-        self.overrides: Mapping[str, Any] = overrides if isinstance(overrides, dict) else {}
+        # transformers 5.23 writes what only some layers have under their numbers; a class that has the key derives nothing of its own
+        self.states_layers = _OF_LAYERS in self.text
+        self.stated_of_layers = self.text.pop(_OF_LAYERS, None)
+        # keys by layer, and those of them that a part of the layer was read by
+        self.overrides: Mapping[int, Mapping[str, Any]] = {}
+        self.followed: dict[int, set[str]] = {}
         self.asked: set[str] = set()
+        self.used: set[str] = set()
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
         self.layers = 0
@@ -248,7 +255,9 @@ class Keys:
     def get(self, *keys: str) -> Any:
         """The first of these keys that has a value; all of them count as understood."""
         self.asked.update(keys)
-        return next((self.text[key] for key in keys if self.text.get(key) is not None), None)
+        found = next((key for key in keys if self.text.get(key) is not None), None)
+        self.used.update(keys if found is None else (found,))
+        return None if found is None else self.text[found]
 
     def number(self, *keys: str) -> int | None:
         """A whole number of at least 0, None where it is missing."""
@@ -303,21 +312,41 @@ class Keys:
             raise Unclear(f"{key} does not list one entry for each of the {self.layers:,} layers")
         return value[: self.layers]
 
+    def of_layers(self) -> Mapping[int, Mapping[str, Any]]:
+        """The keys that a layer alone has, by its number: transformers pads the numbers with zeros, to the length of the last."""
+        stated = self.stated_of_layers
+        if stated is None:
+            return {}
+        if not isinstance(stated, dict):
+            raise Unclear(f"{_OF_LAYERS} is {short(stated)}, not keys by layer")
+        found: dict[int, Mapping[str, Any]] = {}
+        for key, own in stated.items():
+            number = int(key) if _LAYER_NUMBER.fullmatch(key) else None
+            if number is None or number >= self.layers or number in found:
+                why = "is no number of a layer" if number is None else "is named twice" if number in found else "is no layer"
+                raise Unclear(f"{_OF_LAYERS}: {short(key)} {why} of the {self.layers:,}")
+            if not isinstance(own, dict):
+                raise Unclear(f"{_OF_LAYERS}: {short(key)} is {short(own)}, not keys of a layer")
+            # what is as everywhere changes nothing
+            found[number] = {name: value for name, value in own.items() if name not in self.text or self.text[name] != value}
+        return found
+
     def at(self, number: int, read: Callable[[Keys, int, str, int], _Part], kind: str, width: int) -> _Part:
         """A part of one layer, read with the keys that this layer alone has."""
-        own = self.overrides.get(str(number))
-        if not isinstance(own, dict) or not own:
+        own = self.overrides.get(number)
+        if not own:
             return read(self, number, kind, width)
-        common = self.text
-        self.text = {**common, **own}
+        common, used = self.text, self.used
+        self.text, self.used = {**common, **own}, set()
         try:
-            found = read(self, number, kind, width)
+            return read(self, number, kind, width)
         finally:
-            self.text = common
-        odd = sorted(clean(key) for key in own if key not in self.asked)
-        if odd:
-            raise Unclear(f"per_layer_config: {listed(odd)}: not understood")
-        return found
+            self.followed.setdefault(number, set()).update(self.used)
+            self.text, self.used = common, used
+
+    def not_followed(self) -> list[str]:
+        """Keys of single layers that no part of theirs was read by."""
+        return sorted({clean(key) for number, own in self.overrides.items() for key in own if key not in self.followed.get(number, ())})
 
     def reads(self, key: str) -> bool:
         """False where the class of this model type is known and leaves the key alone."""

@@ -296,11 +296,11 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
         value = config.positive("swa_v_head_dim") or value
         length = config.positive("swa_head_dim") or length
     if config.kind in GEMMA4 and kind == "full":
-        if not config.overrides:
+        if not config.states_layers:
             length = value = config.positive("global_head_dim") or _GEMMA4_GLOBAL_HEAD
         if config.flag("attention_k_eq_v"):
             same = True
-            kv_heads = config.positive("num_global_key_value_heads") or kv_heads
+            kv_heads = (config.positive("num_global_key_value_heads") if not config.states_layers else None) or kv_heads
     config.asked.update(
         (
             "global_head_dim",
@@ -313,6 +313,9 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
     )
     if not 1 <= kv_heads <= heads or heads % kv_heads:
         raise Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
+    window = window_tokens(config) if kind == "sliding" else None
+    if kind == "sliding" and window is None:
+        raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
     indexer, indexed = sparse_index(config, number) if config.kind == "minimax_m3" else (None, None)
     return Attention(
         kind=kind if kind != "hybrid" else "full",
@@ -321,7 +324,7 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
         kv_heads=kv_heads,
         key_length=length,
         value_length=value,
-        window_tokens=window_tokens(config) if kind == "sliding" else None,
+        window_tokens=window,
         values_from_keys=same,
         indexer_heads=indexer,
         indexer_length=indexed,
