@@ -324,6 +324,25 @@ for _size, (_wide, _above, _below, _heads, _mels, _tokens) in _WHISPER.items():
          "vocab_size": _tokens, "pad_token_id": 50257},
         {"dtype": "float16" if _size == "turbo" else "float32"},
     )  # fmt: skip
+# an encoder that reads and a decoder that writes: fewer layers than the published models whose shapes they have
+_BART = {"decoder_layers": 3, "encoder_attention_heads": 16, "decoder_attention_heads": 16, "encoder_ffn_dim": 4096,
+         "decoder_ffn_dim": 4096, "d_model": 1024, "encoder_layers": 6}  # fmt: skip
+MODELS |= {
+    "t5": (
+        "T5Config",
+        {"d_model": 1024, "d_kv": 64, "d_ff": 2816, "num_layers": 6, "num_decoder_layers": 6, "num_heads": 16, "vocab_size": 32128,
+         "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        {},
+    ),
+    "t5-small": ("T5Config", {"vocab_size": 32128}, {"dtype": "float32"}),
+    "bart": ("BartConfig", {**_BART, "vocab_size": 50265, "max_position_embeddings": 4096}, {"dtype": "float32"}),
+    "mbart": ("MBartConfig", {**_BART, "vocab_size": 50265, "max_position_embeddings": 4096}, {"dtype": "float32"}),
+    "nllb": ("M2M100Config", {**_BART, "decoder_layers": 6, "vocab_size": 64000, "max_position_embeddings": 4096}, {"dtype": "float32"}),
+    "marian": ("MarianConfig", {**_BART, "vocab_size": 58101, "max_position_embeddings": 4096, "d_model": 512, "encoder_attention_heads": 8,
+                                "decoder_attention_heads": 8, "encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048}, {"dtype": "float32"}),
+    "pegasus": ("PegasusConfig", {**_BART, "vocab_size": 96103, "max_position_embeddings": 4096}, {"dtype": "float32"}),
+}  # fmt: skip
+_READERS = ("t5", "t5-small", "bart", "mbart", "nllb", "marian", "pegasus")
 # one small model of every other class: only what PyTorch's allocator counts is taken of them
 _SMALL = {"hidden_size": 768, "num_hidden_layers": 3, "num_attention_heads": 12, "num_key_value_heads": 4, "intermediate_size": 2048,
           "vocab_size": 8192, "max_position_embeddings": 16384}  # fmt: skip
@@ -554,6 +573,20 @@ def cases() -> list[dict[str, Any]]:
             ("tiny", "bfloat16", 1, 5, 64), ("tiny", "float32", 4, 1, 64), ("base", "float32", 1, 1, 64), ("base", "float32", 1, 5, 64),
             ("base", "bfloat16", 1, 1, 64), ("small", "float32", 1, 1, 64), ("small", "bfloat16", 1, 5, 64),
             ("turbo", "float16", 1, 1, 32), ("turbo", "float16", 1, 5, 32),
+        )
+    ]  # fmt: skip
+    made += [
+        {**_generate(model, tokens, dtype), "kind": "rewrite", **more}
+        for model, tokens, dtype, more in (
+            ("t5", 512, "bfloat16", {}), ("t5", 2048, "bfloat16", {}), ("t5", 1024, "float32", {}), ("t5", 2048, "float32", {}),
+            ("t5", 16, "bfloat16", {"new_tokens": 200}), ("t5", 512, "float32", {"batch": 4, "padded": True}),
+            ("t5-small", 512, "float32", {}),
+            ("t5-small", 2048, "float32", {}), ("bart", 1024, "float32", {}), ("bart", 4000, "float32", {}), ("bart", 2048, "bfloat16", {}),
+            ("bart", 16, "float32", {"new_tokens": 200}), ("bart", 512, "float32", {"batch": 4, "padded": True}),
+            ("bart", 1024, "float32", {"beams": 4}), ("mbart", 1024, "float32", {}), ("nllb", 512, "float32", {}),
+            ("nllb", 2048, "float32", {}),
+            ("nllb", 1024, "bfloat16", {}), ("marian", 512, "float32", {}), ("marian", 2048, "float32", {}),
+            ("pegasus", 1024, "float32", {}), ("pegasus", 2048, "bfloat16", {}),
         )
     ]  # fmt: skip
     made += [
@@ -820,6 +853,41 @@ def measure_transcribe(case: dict[str, Any], folder: str, stages: Stages) -> dic
     }
 
 
+def measure_rewrite(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """A text read by the encoder, and an answer written."""
+    torch, transformers = libraries(case, stages, "AutoModelForSeq2SeqLM", "EncoderDecoderCache", "DynamicCache")
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]))
+    stages.note("loaded")
+    config = model.generation_config
+    config.eos_token_id = config.forced_eos_token_id = config.forced_bos_token_id = None
+    config.pad_token_id, config.decoder_start_token_id, config.max_length = 0, 2, None
+    ids = torch.randint(5, 1000, (case["batch"], case["prompt_tokens"]))
+    mask = torch.ones_like(ids)
+    if case.get("padded"):
+        mask[0, case["prompt_tokens"] // 2 :] = 0
+    asked = {"num_beams": case.get("beams", 1), "do_sample": False}
+    model.generate(ids[:, :32], attention_mask=mask[:, :32], max_new_tokens=2, **asked)
+    stages.note("warm")
+    made = model.generate(ids, attention_mask=mask, max_new_tokens=case["new_tokens"], return_dict_in_generate=True, **asked)
+    stages.note("last_token")
+    kept = made.past_key_values
+    caches = {"own": _cache(torch, kept.self_attention_cache), "read": _cache(torch, kept.cross_attention_cache)}
+    del made, kept
+    with Allocations(torch) as heard, torch.inference_mode():
+        model.get_encoder()(ids, attention_mask=mask)
+    with Allocations(torch) as held:
+        model.generate(ids, attention_mask=mask, max_new_tokens=case["new_tokens"], **asked)
+    return {
+        "attention_used": model.config._attn_implementation,
+        "parameters": sum(item.numel() for item in model.parameters()),
+        "weights_bytes": stored_bytes({id(item): item for item in model.parameters()}.values())[0],
+        "token_table_bytes": stored_bytes([model.get_input_embeddings().weight])[0],
+        "cache": caches,
+        "encoder_allocated_peak_bytes": heard.peak_bytes,
+        "allocated_peak_bytes": held.peak_bytes,
+    }
+
+
 def measure_pass(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """Prompts through a model that was never saved."""
     torch, transformers = libraries(case, stages)
@@ -859,6 +927,7 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
         "limited": measure_limited,
         "train": measure_train,
         "transcribe": measure_transcribe,
+        "rewrite": measure_rewrite,
         "pass": measure_pass,
     }
     return measures.get(case["kind"], measure_generate)(case, folder, stages)
@@ -874,12 +943,14 @@ def make(model: str, folder: str) -> None:
         config.save_pretrained(folder)
         return
     kind, values, saved = MODELS[model]
-    own = ("MambaConfig", "GPT2Config", "BertConfig", "XLMRobertaConfig", "NomicBertConfig", "WhisperConfig")
+    own = ("MambaConfig", "GPT2Config", "BertConfig", "XLMRobertaConfig", "NomicBertConfig", "WhisperConfig", "T5Config")
     defaults = {} if kind in own or "vision_config" in values else {"max_position_embeddings": 8192}
     config = getattr(transformers, kind)(**{**defaults, **values})
     auto = transformers.AutoModelForCausalLM
     if model in _ENCODERS or kind == "BertConfig":
         auto = transformers.AutoModel
+    elif model in _READERS:
+        auto = transformers.AutoModelForSeq2SeqLM
     elif model.startswith("whisper"):
         auto = transformers.AutoModelForSpeechSeq2Seq
     elif "vision_config" in values:
@@ -932,6 +1003,7 @@ RIG = Rig(
         "encode": "encode",
         "limited": "limited",
         "transcribe": "transcribe",
+        "rewrite": "rewrite",
         "see": "see",
         "narrow": "narrow",
         "pass": "pass",

@@ -103,6 +103,9 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     for kind in ("generate", "encode"):
         runs = [run for run in torch.truth()[kind] if torch.as_users_run_it(run)]
         yield f"transformers, {kind}", [(run["name"], _told(torch.answered(run)[0].memory, torch.resident(run))) for run in runs]
+    read = [run for run in torch.truth()["rewrite"] if not torch.converted(run)]
+    peaks = [run["stages"]["last_token"]["peak_bytes"] for run in read]
+    yield "transformers, rewrite", [(run["name"], _told(torch.rewritten(run), peak)) for run, peak in zip(read, peaks, strict=True)]
     shapes, sets = torch.truth()["shapes"], torch.truth()["shapes_sets"]
     others_told = [(run["name"], _told(torch.answered(run, sets)[0].memory, torch.resident(run))) for run in shapes]
     yield "transformers, other shapes and CPU", others_told

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 # more than any published model has (126); bounds what a hostile file can ask for
 MAX_LAYERS = 1000
+MAX_BEAMS = 100
 # the same for tensors; the richest architecture of llama.cpp has some 60 names
 MAX_TENSOR_NAMES = 1000
 # of a license expression, whose choices multiply: more ids, deeper parentheses or more letters than any model's license has
@@ -251,8 +252,10 @@ class Architecture(Record):
     expert_dtype: str | None = None
     apart: tuple[tuple[str, str], ...] = ()
     layers: int
+    encoder_layers: int | None = None
     embedding_length: int
     heads: int | None = None
+    beams: int | None = None
     vocabulary: int | None = None
     vocabulary_gguf: int | None = None
     context_tokens: int | None = None
@@ -949,8 +952,10 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         expert_dtype=table.string("expert_dtype", choices=(*DTYPES, *PACKED)),
         apart=_types_apart(table.table("apart"), (*DTYPES, *PACKED)),
         layers=layers or 0,
+        encoder_layers=table.integer("encoder_layers", minimum=1, maximum=MAX_LAYERS),
         embedding_length=embedding_length or 0,
         heads=heads,
+        beams=table.integer("beams", minimum=1, maximum=MAX_BEAMS),
         vocabulary=table.integer("vocabulary", minimum=1),
         vocabulary_gguf=table.integer("vocabulary_gguf", minimum=1),
         context_tokens=table.integer("context_tokens", minimum=1),

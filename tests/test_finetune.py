@@ -18,7 +18,7 @@ from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
 from selfhost.machine import Accelerator, Machine
-from selfhost.needs.cache import known_in_llamacpp_alone
+from selfhost.needs.cache import why_not_known
 from selfhost.needs.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
@@ -55,7 +55,7 @@ def trainable() -> tuple[ModelSpec, ...]:
         if spec.architecture is not None
         and spec.modality in ("text", "vision", "embedding")
         and (row := row_of(spec.architecture, rows()))
-        and known_in_llamacpp_alone(spec.architecture, row) is None
+        and why_not_known(spec.architecture, row, "transformers") is None
     )
 
 

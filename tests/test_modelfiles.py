@@ -338,6 +338,84 @@ def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
     assert plain == read_local(make(tmp_path, "hunyuan-7b", **more), ROWS).spec.architecture
 
 
+# as published: what the class is called, layers of both stacks, width, heads, feed-forward, vocabulary and positions; and the parameters of
+# that class of transformers 5.23.0
+BARTS = {
+    "bart": ("BartForConditionalGeneration", 12, 12, 1024, 16, 4096, 50_264, 1024, 406_290_432),
+    "bart 12-6": ("BartForConditionalGeneration", 12, 6, 1024, 16, 4096, 50_264, 1024, 305_510_400),
+    "mbart": ("MBartForConditionalGeneration", 12, 12, 1024, 16, 4096, 250_054, 1024, 610_879_488),
+    "m2m_100": ("M2M100ForConditionalGeneration", 12, 12, 1024, 16, 4096, 256_206, 1024, 615_073_792),
+    "marian": ("MarianMTModel", 6, 6, 512, 8, 2048, 58_101, 512, 74_410_496),
+    "pegasus": ("PegasusForConditionalGeneration", 16, 16, 1024, 16, 4096, 96_103, 512, 569_748_480),
+    "blenderbot": ("BlenderbotForConditionalGeneration", 2, 24, 2560, 32, 10_240, 8008, 128, 2_696_268_800),
+    "plbart": ("PLBartForConditionalGeneration", 6, 6, 768, 12, 3072, 50_005, 1024, 139_220_736),
+}
+
+
+def bart(kind: str, folder: Path, **more: object) -> Path:
+    name, above, below, width, heads, inner, vocabulary, positions, _ = BARTS[kind]
+    config = {
+        "architectures": [name], "model_type": kind.partition(" ")[0], "is_encoder_decoder": True, "d_model": width,
+        "num_hidden_layers": above, "vocab_size": vocabulary, "max_position_embeddings": positions, "torch_dtype": "float32",
+        "encoder_layers": above, "decoder_layers": below, "encoder_attention_heads": heads, "decoder_attention_heads": heads,
+        "encoder_ffn_dim": inner, "decoder_ffn_dim": inner,
+    }  # fmt: skip
+    file = folder / "config.json"
+    file.write_text(json.dumps({**config, **more}), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("kind", BARTS)
+def test_an_encoder_and_a_decoder_have_the_parameters_of_their_class(kind: str, tmp_path: Path) -> None:
+    """Weights to the parameter; the decoder's layers keep what is read and what is written."""
+    spec = read_local(bart(kind, tmp_path), ROWS).spec
+    assert spec.architecture is not None
+    assert spec.parameters.total == BARTS[kind][-1]
+    assert (spec.modality, spec.architecture.layers) == ("text", BARTS[kind][2])
+    assert again(spec).architecture == spec.architecture
+    verdict = check(str(tmp_path / "config.json"), Workload(runtime="transformers", context_tokens=128), machine=WITHOUT_GPU)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    (cache,) = (term for term in verdict.needs.memory.terms if term.name == "kv_cache")
+    assert cache.bytes == 2 * BARTS[kind][2] * BARTS[kind][3] * 4 * 128
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"architectures": ["BartForSequenceClassification"]}, "BartForSequenceClassification"),
+        ({"encoder_ffn_dim": 2048}, "encoder_ffn_dim is 2048"),
+        ({"encoder_attention_heads": 8}, "encoder_attention_heads is 8"),
+        ({"share_encoder_decoder_embeddings": False}, "share_encoder_decoder_embeddings"),
+        ({"decoder_layers": None}, "decoder_layers is missing"),
+        ({"model_type": "led"}, "an encoder beside its decoder"),
+    ],
+)
+def test_what_no_published_encoder_and_decoder_has_is_unknown(more: dict[str, object], why: str, tmp_path: Path) -> None:
+    """With the key named."""
+    assert why in read_local(bart("bart", tmp_path, **more), ROWS).spec.unknown["architecture"]
+
+
+def test_every_beam_keeps_what_was_read_and_written(tmp_path: Path) -> None:
+    """num_beams of config.json, or of generation_config.json beside it: as many times the cache; other programs stay unknown."""
+
+    def cache(**more: object) -> int:
+        verdict = check(str(bart("bart", tmp_path, **more)), Workload(runtime="transformers"), machine=WITHOUT_GPU)
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        return next(term.bytes for term in verdict.needs.memory.terms if term.name == "kv_cache")
+
+    one = cache()
+    assert cache(num_beams=4) == 4 * one
+    (tmp_path / "generation_config.json").write_text('{"num_beams": 6}', encoding="utf-8")
+    assert cache(num_beams=4) == 6 * one
+    (tmp_path / "generation_config.json").write_text("{}", encoding="utf-8")
+    assert cache(num_beams=4) == one
+    elsewhere = check(str(tmp_path / "config.json"), Workload(runtime="vllm"), machine=WITHOUT_GPU)
+    assert elsewhere.needs is not None
+    assert elsewhere.needs.memory is None
+
+
 def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
     """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes are layers and 418,682,880 the output
     matrix (its tensor table); the parameters are stored, and counted, once."""

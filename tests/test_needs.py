@@ -19,7 +19,7 @@ from selfhost.catalogue import Catalogue
 from selfhost.facts import Unread
 from selfhost.machine import Machine
 from selfhost.modelfiles import read_local
-from selfhost.needs.cache import known_in_llamacpp_alone
+from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights, Term
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.placement import placements
@@ -100,7 +100,7 @@ def test_every_shipped_architecture_has_a_row() -> None:
 def _in_llamacpp_alone(spec: ModelSpec) -> bool:
     """DeepSeek V4's compressed attention: of no other program is it known what it keeps."""
     row = row_of(spec.architecture, rows()) if spec.architecture is not None else None
-    return spec.architecture is not None and row is not None and known_in_llamacpp_alone(spec.architecture, row) is not None
+    return spec.architecture is not None and row is not None and why_not_known(spec.architecture, row, "mlx") is not None
 
 
 def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:

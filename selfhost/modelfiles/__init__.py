@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from ..facts import Record
-from ..spec import ModelSpec
+from ..spec import MAX_BEAMS, ModelSpec
 
 TYPE_CHECKING = False
 
@@ -248,7 +248,7 @@ def _lone_config(path: str, architectures: Mapping[str, Any], notes: tuple[str, 
 
     found = read_config(path, architectures)
     stored = found.stored
-    spec = found.spec.replace(quantized=_quantized(stored))
+    spec = _searching(found.spec, path, architectures).replace(quantized=_quantized(stored))
     return LocalModel(
         spec=spec, format=stored.format, quantization=stored.name, files_here=False, notes=(*notes, *stored_notes(spec), *found.notes)
     )
@@ -413,7 +413,7 @@ def _weights(
         stored = Stored(name=weights.dtype, quantized=False)
     else:
         found = read_config(config, architectures)
-        spec, stored, notes = found.spec.replace(origin=path), found.stored, notes + found.notes
+        spec, stored, notes = _searching(found.spec, config, architectures).replace(origin=path), found.stored, notes + found.notes
         if not stored.quantized:
             beside = _quantized_beside(config, spec.architecture, architectures)
             if beside is not None and beside.why is not None:
@@ -555,6 +555,23 @@ def _odd(stored: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int
         if shape != wanted:
             return f"{name} is {' × '.join(f'{size:,}' for size in shape)}, and config.json makes it {wanted[0]:,} × {wanted[1]:,}"
     return None
+
+
+def _searching(spec: ModelSpec, config: str, architectures: Mapping[str, Any]) -> ModelSpec:
+    """With the beams that generation_config.json beside a config.json asks for, of a model that reads with an encoder."""
+    from ..needs.tensors import row_of
+    from .keys import MAX_CONFIG_BYTES
+    from .source import read_json
+
+    path, model = _beside(config, "generation_config.json"), spec.architecture
+    row = row_of(model, architectures) if model is not None else None
+    if path is None or model is None or row is None or "dec" not in row.stacks:
+        return spec
+    values = read_json(path, MAX_CONFIG_BYTES, what="generation_config.json")
+    beams = values.get("num_beams", 1) if isinstance(values, dict) else None
+    if type(beams) is not int or not 1 <= beams <= MAX_BEAMS:
+        return spec
+    return spec.replace(architecture=model.replace(beams=beams))
 
 
 def _quantized_beside(config: str, architecture: Architecture | None, architectures: Mapping[str, Any]) -> Stored | None:

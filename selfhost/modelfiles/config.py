@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from ..facts import Record
-from ..spec import INCOMPLETE, MAX_LAYERS, ROW_FLAGS, Architecture, Audio, FeedForward, ModelSpec, Parameters, Safety
+from ..spec import INCOMPLETE, MAX_BEAMS, MAX_LAYERS, ROW_FLAGS, Architecture, Audio, FeedForward, ModelSpec, Parameters, Safety
 from .feedforward import feed_forward_of
 from .keys import (
     CACHE_KEY,
@@ -93,14 +93,15 @@ _GGUF: Mapping[str, str] = {
 }  # fmt: skip
 # model types without a GGUF architecture; the value is the row
 _TRANSFORMERS: Mapping[str, str] = {
-    "albert": "albert", "biogpt": "biogpt", "codegen": "codegen", "cwm": "cwm", "data2vec-text": "bert", "deberta-v2": "deberta-v2",
+    "albert": "albert", "bart": "bart", "biogpt": "biogpt", "blenderbot": "pegasus", "codegen": "codegen", "cwm": "cwm",
+    "data2vec-text": "bert", "deberta-v2": "deberta-v2",
     "electra": "electra", "ernie": "bert", "esm": "esm", "flex_olmo": "flex_olmo", "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
     "gptj": "gptj", "gte": "gte", "helium": "helium", "hyperclovax": "hyperclovax", "internlm": "internlm", "iquestcoder": "llama",
-    "jetmoe": "jetmoe",
+    "jetmoe": "jetmoe", "m2m_100": "m2m_100", "marian": "marian", "mbart": "mbart",
     "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral", "mixformer-sequential": "phi2",
     "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "new": "gte", "olmo_hybrid": "olmo_hybrid",
-    "openai-gpt": "openai-gpt", "opt": "opt",
-    "persimmon": "persimmon", "phi3small": "phi3small", "recurrent_gemma": "recurrent_gemma",
+    "openai-gpt": "openai-gpt", "opt": "opt", "pegasus": "pegasus",
+    "persimmon": "persimmon", "plbart": "bart", "phi3small": "phi3small", "recurrent_gemma": "recurrent_gemma",
     "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
     "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm", "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
     "zamba": "zamba", "zamba2": "zamba2",
@@ -108,7 +109,11 @@ _TRANSFORMERS: Mapping[str, str] = {
 # classes not in classes.json whose output matrix is the token table where the file does not say, and those whose is not
 _TIED = frozenset({
     "gemma3", "gemma3n", "gemma4", "refinedweb", "refinedwebmodel", "whisper", "minicpm", "minicpm3", "phi3small", "t5", "plamo3",
+    "bart", "blenderbot", "m2m_100", "marian", "mbart", "pegasus", "plbart",
 })  # fmt: skip
+# classes with the encoder and the decoder of BART, and how their sizes are called by both
+_BARTS = frozenset({"bart", "blenderbot", "m2m_100", "marian", "mbart", "pegasus", "plbart"})
+_OF_BOTH = ("attention_heads", "ffn_dim")
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
 _UNTIED = frozenset({
@@ -300,7 +305,9 @@ class _Config(Keys):
         return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes))
 
     def architecture(self, stored: Stored) -> Architecture:
-        if self.outer.get("is_encoder_decoder") and self.kind not in ("whisper", "t5", "t5_encoder"):
+        if self.kind in _BARTS:
+            self.reads_and_writes()
+        elif self.outer.get("is_encoder_decoder") and self.kind not in ("whisper", "t5", "t5_encoder"):
             raise Unclear(f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost does not read")
         self.layers = layers = self.layer_count()
         width = self.needed(*WIDTH)
@@ -449,7 +456,22 @@ class _Config(Keys):
             return _NOMIC_MOE_TOKENS
         return self.number(*CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
 
+    def reads_and_writes(self) -> None:
+        """Refuses what no published BART kin has; transformers 5.23.0, modeling_bart.py and its likes."""
+        name = class_of(self.outer)
+        if name and not re.search(r"(?:ForConditionalGeneration|MTModel)$", name):
+            raise Unclear(f"architectures: of {self.kind} only the class that writes text is understood, not {short(name)}")
+        if self.get("share_encoder_decoder_embeddings") is False:
+            raise Unclear("share_encoder_decoder_embeddings is false: a token table for each of encoder and decoder is not understood")
+        for size in _OF_BOTH:
+            read, written = (self.positive(f"{stack}_{size}") for stack in ("encoder", "decoder"))
+            if read != written:
+                raise Unclear(f"encoder_{size} is {read}, decoder_{size} is {written}: stacks of unlike width are not understood")
+
     def layer_count(self) -> int:
+        if self.kind in _BARTS:
+            # num_hidden_layers is another name of encoder_layers there
+            return self.needed("decoder_layers")
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
         found = (
             self.positive(*LAYERS) or (len(pattern) if isinstance(pattern, str) else 0) or (len(kinds) if isinstance(kinds, list) else 0)
@@ -505,6 +527,10 @@ class _Config(Keys):
                 raise Unclear("num_decoder_layers: stacks of unlike depth are not understood")
             if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
                 raise Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
+        if self.kind in _BARTS and (above := self.needed("encoder_layers")) != self.layers:
+            found["encoder_layers"] = above
+        if self.kind in ("t5", *_BARTS) and (beams := self.positive("num_beams")) is not None and beams <= MAX_BEAMS:
+            found["beams"] = beams
         if self.kind == "esm":
             positions = self.get("position_embedding_type")
             if positions not in ("absolute", "rotary"):
@@ -547,7 +573,7 @@ class _Config(Keys):
         if isinstance(mapped, dict) and any(head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")):
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
-        return not self.nested and bool(re.search(r"(?<!LMHead)Model$|ForSequenceClassification$|ForTokenClassification$", name))
+        return not self.nested and bool(re.search(r"(?<!LMHead)(?<!MT)Model$|ForSequenceClassification$|ForTokenClassification$", name))
 
     def table_length(self, width: int) -> int | None:
         """None where the rows of the token table are as wide as the layers."""

@@ -109,14 +109,14 @@ def keeps_compressed(architecture: Architecture) -> bool:
     return any(group.kind == "compressed" for group in architecture.attention)
 
 
-def known_in_llamacpp_alone(architecture: Architecture, row: ArchitectureRow) -> str | None:
-    """Why it is known of no other program what it keeps; None where it is."""
+def why_not_known(architecture: Architecture, row: ArchitectureRow, runtime: str) -> str | None:
+    """Why it is not known what a program other than llama.cpp keeps; None where it is."""
     if keeps_compressed(architecture):
         return "what a program other than llama.cpp keeps for compressed attention is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "what a program other than llama.cpp takes for RWKV is not known"
-    if "dec" in row.stacks:
-        return "what a program other than llama.cpp keeps of the text that the encoder read is not known"
+    if "dec" in row.stacks and runtime != "transformers":
+        return "what a program other than llama.cpp and transformers keeps of the text that the encoder read is not known"
     return None
 
 

@@ -11,7 +11,7 @@ from ..facts import Unread
 from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint, gguf
-from .cache import known_in_llamacpp_alone
+from .cache import why_not_known
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme, one_by_one
@@ -76,7 +76,7 @@ def needs_of(
         return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
-    subject, wanted = _subject(spec, architectures, format), _asked(spec, workload, quantization, companions or Companions())
+    subject, wanted = _subject(spec, architectures, format, runtime.id), _asked(spec, workload, quantization, companions or Companions())
     wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
     found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
@@ -321,10 +321,10 @@ def decode_bytes_by_type(
 # ------------------------------------------------------------------ parts of the answer
 
 
-def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf") -> Subject:
+def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf", runtime: str = "") -> Subject:
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
-    why = None if architecture is None or row is None else known_in_llamacpp_alone(architecture, row)
+    why = None if architecture is None or row is None else why_not_known(architecture, row, runtime)
     if architecture is not None and row is not None and why is not None and format != "gguf":
         # its weights are known, not what this program makes of its cache
         architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=(), recurrent=())

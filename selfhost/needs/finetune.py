@@ -19,7 +19,7 @@ from ..errors import Problem, WorkloadError
 from ..facts import Record, Unread
 from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
-from .cache import known_in_llamacpp_alone
+from .cache import why_not_known
 from .checkpoint import size_of
 from .loaded import name_of, overhead
 from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
@@ -174,7 +174,7 @@ def finetune_needs(
     files = _files(subject, workload)
     if spec.components or spec.modality in ("speech", "image") or (architecture is not None and architecture.audio is not None):
         return _known_files(cpu, files, f"what training a {spec.modality} model takes is not computed")
-    if architecture is not None and row is not None and known_in_llamacpp_alone(architecture, row) is not None:
+    if architecture is not None and row is not None and ("dec" in row.stacks or why_not_known(architecture, row, runtime.id) is not None):
         return _known_files(cpu, files, f"what training {architecture.row} takes is not computed")
     if architecture is None or row is None or not subject.whole:
         return _known_files(cpu, files, "the tensors of the model are not known, so neither are its gradients and activations")

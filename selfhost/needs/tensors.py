@@ -55,6 +55,7 @@ class ArchitectureRow(Record):
     chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
+    sines: int = 0
     token_types: bool = False
     embedding_norm: bool = False
     narrow_tables: bool = False
@@ -192,12 +193,20 @@ class _Builder:
             return
         if self.row.stacks and layers is not None:
             for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
-                short = f"{stack}.{name.replace('attn_output', 'attn_o')}.weight"
-                self.groups.append(TensorGroup(name=short, layers=where, shape=shape))
+                short = f"{stack}.{name.replace('attn_output', 'attn_o')}"
+                deep = self.architecture.encoder_layers if stack == "enc" else None
+                each = where if deep is None else tuple(range(deep))
+                self.groups.append(TensorGroup(name=f"{short}.weight", layers=each, shape=shape))
+                if bias:
+                    self.groups.append(TensorGroup(name=f"{short}.bias", layers=each, shape=shape[1:] or shape))
             return
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
+
+    def of_stacks(self, name: str) -> list[str]:
+        """What an encoder and a decoder have each, outside their blocks."""
+        return [f"{stack}.{name}" for stack in self.row.stacks] or [name]
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
         where = self.stored(layers)
@@ -239,8 +248,8 @@ class _Builder:
             if not row.encoder:
                 self.add("project_out", width, table)
         beside = table if row.narrow_tables else width
-        for norm in [f"{stack}.output_norm" for stack in row.stacks] or [row.output_norm]:
-            if norm:
+        if row.output_norm:
+            for norm in self.of_stacks(row.output_norm):
                 self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not model.tied_embeddings and not row.embeds:
             self.add("output", table, row.spoken_vocabulary or vocabulary, bias=row.output_bias)
@@ -249,11 +258,13 @@ class _Builder:
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
-            self.add("position_embd", beside, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
+            for name in self.of_stacks("position_embd"):
+                self.add(name, beside, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
         if row.token_types:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            self.add("token_embd_norm", beside, bias=row.norm_bias)
+            for name in self.of_stacks("token_embd_norm"):
+                self.add(name, beside, bias=row.norm_bias)
         if row.relative_table:
             self.add("rel_embd", width, model.positions or 0)
             self.add("rel_embd_norm", width, bias=True)
@@ -351,10 +362,10 @@ class _Builder:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=layers, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
         if "dec" in row.stacks:
-            self.add("blk.*.cross_attn_norm", width, layers=layers)
+            self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
             for part in ("q", "k", "v"):
-                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers)
-            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers)
+                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers, bias=bias)
+            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
         if row.visual_experts:
             self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
             self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)

@@ -167,9 +167,11 @@ def table_rows(architecture: Architecture, row: ArchitectureRow, width: int, tok
     found = low = likely = high = 0
     for group in checkpoint_tensors(architecture, row):
         whole, each = prod(group.shape) * width, group.shape[0] * width
-        if group.name == "position_embd.weight":
-            read = min(whole, tokens * each)
-            found, low, likely, high = found + whole, low + read, likely + read, high + min(whole, read + _PAGE_BYTES)
+        if group.name.endswith("position_embd.weight") and "encoder." not in group.name:
+            # a decoder beside an encoder reads a row of its own for each token that it writes
+            read, writes = min(whole, tokens * each), group.name.startswith("dec.")
+            least = 0 if writes else read
+            found, low, likely, high = found + whole, low + least, likely + least, high + min(whole, read + _PAGE_BYTES)
         elif group.name == "token_embd.weight" and (encodes or not architecture.tied_embeddings):
             found += whole
             likely += min(whole, tokens * each)
@@ -248,7 +250,16 @@ def prompt_bytes(
         shares = _SCAN_HOLES
     elif wide_results:
         shares = _WIDE_HOLES
-    low, likely, high = (min(_CACHED_HOLES_BYTES if cached else _HOLES_BYTES, int(share * heap)) for share in shares)
+    return _with_holes(size, heap, shares, _CACHED_HOLES_BYTES if cached else _HOLES_BYTES, line)
+
+
+def with_holes(size: int, heap: int, width: int, line: str) -> Span:
+    """`size` with the holes that a pass leaves of `heap` bytes in the C heap."""
+    return _with_holes(size, heap, _HOLES[width], _HOLES_BYTES, line)
+
+
+def _with_holes(size: int, heap: int, shares: tuple[float, float, float], most: int, line: str) -> Span:
+    low, likely, high = (min(most, int(share * heap)) for share in shares)
     return Span(
         bytes=size + likely,
         low_bytes=size + low,
@@ -263,7 +274,7 @@ def stores_scores(architecture: Architecture, row: ArchitectureRow) -> bool:
     return row.name in EAGER_ROWS or row.name in WITHOUT_SDPA or one_head
 
 
-def _in_heap(count: int, width: int, *arrays: tuple[float, int]) -> int:
+def in_heap(count: int, width: int, *arrays: tuple[float, int]) -> int:
     """Bytes of `arrays` that may leave holes: of each as much as glibc keeps in the heap."""
     return sum(int(number * min(MAPPED_BLOCK_BYTES, length * count * width)) for number, length in arrays)
 
@@ -304,7 +315,7 @@ def _feed_forwards(
         dense = _feed_forward(group, row, wide, wide_results=wide_results)
         for arrays, line in _experts(group, row, wide, width) if group.experts else (dense,):
             numbers = sum(number * length for number, length in arrays)
-            yield int(numbers * count * width), f"{count:,} tokens × ({line}) × {width} bytes", _in_heap(count, width, *arrays)
+            yield int(numbers * count * width), f"{count:,} tokens × ({line}) × {width} bytes", in_heap(count, width, *arrays)
 
 
 def _experts(group: FeedForward, row: ArchitectureRow, wide: int, width: int) -> Iterator[tuple[Arrays, str]]:
@@ -357,7 +368,7 @@ def _attention(
         each = 10 if width == 2 else 8
         size = count * (numbers * width + floats * 4) + cells * each + tokens * tokens * 4
         line = f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} + {floats:,} × 4 bytes)"
-        heap = _in_heap(count, width, (3, wide), (2 + 8 / width, queries), (1, keys), (1, expanded))
+        heap = in_heap(count, width, (3, wide), (2 + 8 / width, queries), (1, keys), (1, expanded))
         return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes", heap
     if stored:
         # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their maximum, softmax
@@ -369,11 +380,11 @@ def _attention(
         line = f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
         # scores leave room for the next ones, but for those that a sink makes one longer
         scores = score / width if row.attention_sinks else 0
-        heap = _in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
+        heap = in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
         return int(cells * score) + count * numbers * width, line, heap
     # OLMo 2 norms all queries at once, in float32
     numbers = 3 * wide + (7 if row.name == "olmo2" else 4) * queries + keys + values
-    heap = _in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
+    heap = in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:
         # the mask as numbers; keys and values repeated for every head, but for those of one head, which are shown to all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isqrt
 
 from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec
-from . import tokenizers, torch_memory
+from . import tokenizers, torch_memory, torch_stacks
 from .cache import cache_groups
 from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
 from .packed import DTYPES
@@ -21,7 +21,8 @@ _MEASURED_ROWS = frozenset({
     "gemma-embedding", "granite", "granitemoe", "gptneox", "gemma", "glm4", "glm4moe", "starcoder", "starcoder2", "smollm3", "seed_oss",
     "olmo2", "olmoe", "nemotron", "arcee", "apertus", "stablelm", "ernie4_5", "cohere2", "phi2", "phimoe", "mistral3", "minimax-m2",
     "falcon-h1", "granitehybrid", "lfm2", "lfm2moe", "mamba", "jamba", "nemotron_h", "qwen35", "qwen3next", "qwen2vl", "qwen3vl",
-    "bloom", "gpt_neo", "gptj", "mpt", "falcon", "whisper", "olmo_hybrid", "recurrent_gemma", "zamba", "zamba2",
+    "bloom", "gpt_neo", "gptj", "mpt", "falcon", "whisper", "olmo_hybrid", "recurrent_gemma", "zamba", "zamba2", "t5", "bart", "mbart",
+    "m2m_100", "marian", "pegasus",
 })  # fmt: skip
 # rows whose prompts are known to hold more than the formulas say, and by how much at most
 _BEYOND = {"bitnet": 1.4, "command-r": 1.15, "olmo": 1.1, "qwen2moe": 1.1, "hunyuan-moe": 1.05}
@@ -130,6 +131,10 @@ def _weights(
         low += encoders * width if converted else 0
     line += notes
     low, high = low - apart * width, high + apart * width
+    made_here, most_made, how_made = torch_stacks.sines(architecture, row, width)
+    if how_made:
+        size, low, high = size + made_here, low + made_here, high + most_made
+        line += f" + {how_made}" if made_here else f"; {how_made}"
     how = How.EXACT if low == high else How.COMPUTED
     whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
     made = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
@@ -235,6 +240,10 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
     if not groups:
         return None
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
+    if row.stacks:
+        beams = architecture.beams or 1
+        sequences *= beams
+        ending += f" × {beams} beams" if beams > 1 else ""
     lines = by_layers(("", group.layers, f" × {cache_line(group)[1]} × {width} bytes × {tokens:,} tokens{ending}") for group in groups)
     indexed = sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
     size = torch_memory.cache_bytes(groups, tokens, sequences, width, prompt=True)
@@ -242,8 +251,11 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
     note = ""
     if any(group.window_tokens is not None for group in groups):
         note = "; layers with a window hold the whole prompt while it is read"
+    if row.stacks:
+        note = "; of what is read and what is written together" + ("" if architecture.beams else ", in a search with one beam")
     how = How.EXACT if high == size else How.COMPUTED
-    return term("kv_cache", size, how, f"DynamicCache in the type of the model; {_TORCH}", " + ".join(lines) + note, high=high)
+    kind = "EncoderDecoderCache" if row.stacks else "DynamicCache"
+    return term("kv_cache", size, how, f"{kind} in the type of the model; {_TORCH}", " + ".join(lines) + note, high=high)
 
 
 def _state(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term | None:
@@ -306,7 +318,12 @@ def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Ask
     return architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
 
 
-def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, **more: bool) -> Span:
+def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, encodes: bool = False, **more: bool) -> Span:
+    if row.stacks and not row.encoder:
+        cache = _cache(architecture, row, (width,), asked)
+        kept = cache.bytes if cache is not None else 0
+        return torch_stacks.activations(architecture, row, asked.context_tokens, asked.parallel, width, kept, **more)
+    more["encodes"] = encodes
     return torch_memory.prompt_bytes(architecture, row, asked.context_tokens, asked.parallel, width, **more)
 
 
