@@ -790,7 +790,10 @@ def accelerator(
     terms = [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
     share = sum(term.high_bytes for term in terms)
     devices = {f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())}
-    used = [devices.get(where) for where in dict.fromkeys(term.where for term in terms)]
+    held: dict[str, int] = {}
+    for term in terms:
+        held[term.where] = held.get(term.where, 0) + term.high_bytes
+    used = [devices.get(where) for where in held]
     rooms = [None if device is None or device.unified is not False else room_of(device, gpu_only=needed) for device in used]
     has = None if None in rooms else sum(room for room in rooms if room is not None)
     names = [device.name for device in used if device]
@@ -845,14 +848,20 @@ def accelerator(
     for device in used:
         if rule is not None and runtime is not None and device is not None and (unfit := _unfit(rule, runtime, device)) is not None:
             return found(*unfit, counted=False)
-    if share > has:
-        whole = sum(room_of(device, gpu_only=needed) or 0 for device in emptied([device for device in used if device is not None]))
-        if share <= whole and not now_only:
+    # what one has left over is no room on another
+    if any(size > (room or 0) for size, room in zip(held.values(), rooms, strict=True)):
+        idle = [room_of(device, gpu_only=needed) or 0 for device in emptied([device for device in used if device is not None])]
+        could = all(size <= room for size, room in zip(held.values(), idle, strict=True))
+        if share <= (has or 0):
+            # the sums tell nothing: of the one that is to hold most beyond what it may
+            share, has, device = max(zip(held.values(), rooms, used, strict=True), key=lambda one: one[0] - (one[1] or 0))
+            used, name = [device], device.name if device is not None else name
+        if could and not now_only:
             free = sum(device.memory_free_bytes or 0 for device in used if device is not None)
             reason = f"{name} can hold the {units.binary(share)} it takes there, but only {units.binary(free)} are free now."
             return found(Outcome.WARN, "accelerator-not-now", reason, "end what else runs on it")
         program = runtime.name if runtime else "The runtime"
-        reason = f"{program} needs {units.binary(share)} on a GPU, and may take {units.binary(has)} of {name}."
+        reason = f"{program} needs {units.binary(share)} on a GPU, and may take {units.binary(has or 0)} of {name}."
         return found(Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less")
     if any(term.name == "gathered" for term in terms):
         each = max(sum(term.high_bytes for term in terms if term.where == where) for where in {term.where for term in terms})

@@ -344,16 +344,20 @@ def _embeddings(term: Term, size: int) -> Term:
 
 
 def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers: int) -> Iterator[Needs]:
-    """Whole layers on each accelerator, the first ones first; what is left stays in RAM. Nothing where not one layer fits."""
-    fixed = sum(_moving_bytes(term) for term in memory.terms if term.name not in _BY_LAYER and not term.is_program)
-    by_layer = [term for term in memory.terms if term.name in _BY_LAYER]
-    each = -(-sum(_of_layers(term).high_bytes for term in by_layer) // layers)
-    output = sum(term.offload.output_bytes for term in by_layer if term.offload is not None)
+    """Whole layers on each accelerator, as many as fit what it can give, the first ones first; what is left stays in RAM.
+
+    llama.cpp leaves the first layers to the RAM. Nothing where not one layer fits.
+    """
+    there = [term.on_device or term for term in memory.terms if not term.is_program]
+    by_layer = [_of_layers(term) for term in there if term.name in _BY_LAYER]
+    once = sum(_moving_bytes(term) for term in there if term.name.startswith(_ONCE))
+    each = sum(term.high_bytes for term in there if term.name not in _BY_LAYER and not term.name.startswith(_ONCE))
+    output = sum(term.offload.output_bytes for term in there if term.name in _BY_LAYER and term.offload is not None)
     left = layers
     shares: list[tuple[str, int]] = []
     for place in known:
-        room = (place.room_bytes or 0) - fixed - (0 if shares else output)
-        count = min(left, max(0, room // each)) if each else 0
+        room = (place.room_bytes or 0) - each - (0 if shares else once + output)
+        count = _most_layers(by_layer, left, layers, room)
         if count:
             shares.append((place.where, count))
             left -= count
@@ -364,6 +368,24 @@ def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers
         terms.extend(_parts(term, shares, left, layers))
     evictable = sum(term.bytes for term in terms if term.is_copy and term.where == "host")
     yield _placed(needs, "split" if left else "accelerator", terms, evictable)
+
+
+def _most_layers(terms: Sequence[Term], left: int, layers: int, room: int) -> int:
+    """How many of the last of the `left` layers have room together."""
+    low, high = 0, left
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(_share(term, "high_bytes", left - middle, left, layers) for term in terms) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
+    """What some of the layers take of a term; those of all together are the term, whatever rounding does to each."""
+    size: int = getattr(term, end)
+    return size * stop // layers - size * start // layers
 
 
 def _of_layers(term: Term) -> Term:
@@ -389,20 +411,18 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
             yield term.replace(where=where)
         return
     shared = _of_layers(term)
-    rest = {name: getattr(shared, name) for name in ("bytes", "low_bytes", "high_bytes")}
-    # it goes with the last layer, whichever device that is on: the first one counts it
+    # it goes with the last layer: the first device has that
     output = term.offload.output_bytes if term.offload is not None else 0
-    counted = [*shares, ("host", left)]
-    for number, (where, count) in enumerate(counted):
-        # the last part takes what rounding leaves
-        last = number == len(counted) - 1 or not any(later for _, later in counted[number + 1 :])
-        part = dict(rest) if last else {name: getattr(shared, name) * count // layers for name in rest}
-        rest = {name: rest[name] - part[name] for name in rest}
-        if count:
-            made = shared.replace(where=where, arithmetic=f"{count} of {layers} layers of: {shared.arithmetic}", offload=None, **part)
-            if output and not number:
-                made = _resized(made, made.bytes + output, f"{output:,}{_OUTPUT}{made.arithmetic}")
-            yield made
+    stop = layers
+    for where, count in (*shares, ("host", left)):
+        if not count:
+            continue
+        part = {name: _share(shared, name, stop - count, stop, layers) for name in ("bytes", "low_bytes", "high_bytes")}
+        made = shared.replace(where=where, arithmetic=f"{count} of {layers} layers of: {shared.arithmetic}", offload=None, **part)
+        if output and stop == layers:
+            made = _resized(made, made.bytes + output, f"{output:,}{_OUTPUT}{made.arithmetic}")
+        yield made
+        stop -= count
     if term.offload is not None and term.offload.table_bytes:
         yield _embeddings(term, term.offload.table_bytes)
 

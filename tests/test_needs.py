@@ -422,6 +422,43 @@ def test_a_tied_table_lies_on_both_sides() -> None:
     assert seen == {"accelerator", "split"}
 
 
+def _held(placed: Needs) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for term in memory(placed).terms:
+        held[term.where] = held.get(term.where, 0) + term.high_bytes
+    return held
+
+
+def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
+    """What a layout puts on a card, with the buffers of a card, is enough for that layout, and a byte less is not: it holds fewer layers.
+
+    So it is on each of several cards: none is given more than it has, whatever the others have left.
+    """
+    seen = set()
+    for spec in in_gguf()[::4]:
+        plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
+        if plain.memory is None or spec.architecture is None:
+            continue
+        layers = spec.architecture.layers
+
+        def on_cards(size: int, number: int = 1, plain: Needs = plain, layers: int = layers) -> Needs:
+            machine = apply(Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"])
+            return next(placements(plain, machine, layers, splits=True))
+
+        third = plain.memory.high_bytes // 3
+        for room, number in ((third, 1), (third, 3), (third // 2, 3), (third * 4 // 3, 3)):
+            placed = on_cards(room, number)
+            held = {where: size for where, size in _held(placed).items() if where != "host"}
+            assert max(held.values(), default=0) <= room, (spec.id, held)
+            seen.add((placed.placement, number, len(held)))
+            if placed.placement == "split" and number == 1:
+                (size,) = held.values()
+                assert _held(on_cards(size)) == _held(placed), spec.id
+                less = on_cards(size - 1)
+                assert less.placement == "host" or _held(less)["accelerator:0"] < size, spec.id
+    assert {("split", 1, 1), ("split", 3, 3), ("accelerator", 3, 3)} <= seen
+
+
 def test_gemma_4_e4b_fits_a_card_of_6_gib() -> None:
     """5.0 GiB of weights, of which 2.15 GiB, 262,144 × 42 × 256 values of Q6_K, are tables that never leave the RAM."""
     machine = apply(Machine(planning=True), ["gpu=6GiB", "memory=16GiB"])

@@ -1073,6 +1073,33 @@ def test_a_processors_pace_is_not_told_of_an_accelerator() -> None:
     assert judged.route(offered=True) is Route.LOCAL
 
 
+def test_what_one_card_has_left_is_no_room_on_another() -> None:
+    """30 GiB on one of two cards that can give 22 each: too small, though both together can give 44."""
+    cards = MACHINE.replace(accelerators=(GPU, GPU.replace(name="Other GPU")))
+    terms = (term(30 * GIB, 30 * GIB, where="accelerator:0"), term(1 * GIB, 1 * GIB, where="accelerator:1"))
+    placed = needs_of().replace(placement="accelerator", memory=MemoryNeed(terms=terms))
+    judged = findings.accelerator(placed, cards, RUNTIME)
+    assert (judged.outcome, judged.code) == (Outcome.FAIL, "accelerator-too-small")
+    assert (judged.needs, judged.has, judged.short) == (30 * GIB, 22 * GIB, 8 * GIB)
+    assert "Test GPU" in judged.reason
+    assert "Other GPU" not in judged.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("mistral-small-24b-instruct-2501", "laptop-rtx4060-16gb", Workload()),
+        ("devstral-2-123b-instruct-2512", "aws-g6e.xlarge", Workload(runtime="ollama", context_tokens=386)),
+    ],
+)
+def test_a_layer_less_on_the_card_is_no_reason_for_an_api(model: str, machine: str, workload: Workload) -> None:
+    """A buffer is a fifth larger on a card than in RAM at most: where so many layers do not fit beside it, one less does."""
+    verdict = api.check(model, workload, machine=load(machine).machine)
+    assert verdict.route is Route.LOCAL
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "split"
+
+
 def test_a_gigabyte_of_each_card_stays_free() -> None:
     """llama.cpp's fitter leaves 1 GiB: 22.5 of 23 free GiB do not fit whole."""
     judged = judge(question(needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2)), MACHINE.replace(accelerators=(GPU,)))
