@@ -367,11 +367,13 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
         ("gemma-3n-e4b-it", 556.90, 556.90),
         ("mistral-large-3-675b-instruct-2512", 111.74, 446.09),
     ):
-        found = terms(model)["projector_compute"]
-        # other uses than a picture of a megapixel are in the range where it stays narrow: none, and the largest
-        assert found.low_bytes in (0, found.bytes), model
-        ends = found.bytes * 1.2 / 2**20, largest_mib * 1.2
-        assert any(found.high_bytes / 2**20 == pytest.approx(end, abs=0.01) for end in ends), model
+        made = terms(model)
+        found = made["projector_compute"]
+        # other uses than a picture of a megapixel, none and the largest, are in the range as far as 8 % of the files go
+        room = 0.08 * sum(term.bytes for name, term in made.items() if name in ("weights", "repacked_weights", "projector"))
+        assert found.low_bytes == pytest.approx(max(0, found.bytes - room), abs=1), model
+        high = max(found.bytes * 1.2, min(largest_mib * 1.2 * 2**20, found.bytes * 1.2 + room))
+        assert found.high_bytes == pytest.approx(high, abs=2**14), model
         assert found.bytes / 2**20 <= largest_mib + 0.006, model
         # a device holds what is reserved at load, or what the picture takes, where that is more
         there = found.on_device or found

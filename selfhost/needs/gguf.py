@@ -92,7 +92,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
     if projector is not None:
         pictures, others = _reading_pictures(subject.encoder)
         made += [projector, pictures]
-        uses += others
+        uses = others + uses
         files = SizedWeights(
             bytes=files.bytes + projector.bytes,
             low_bytes=files.low_bytes + projector.low_bytes,
@@ -114,24 +114,27 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
 
 # what a context of another length leaves as it is, before what grows
 _BEFORE = ("weights", "repacked_weights")
-# half the range as a share of its middle, up to which other uses than the one that is told are part of it
-_NARROW = 0.1
+# of what the files take: as much of another use than the one that is told is part of either end, which leaves some of ± 10 % for
+# what the range has without; words tell of the rest
+_OTHER_USES = 0.08
 
 Use = tuple[str, int, int]
 """A term, and its ends under another use: of a short prompt, without a picture, with the largest."""
 
 
 def _with_other_uses(terms: list[Term], uses: Iterable[Use]) -> list[Term]:
-    """The ends take in other uses, those that matter least first, as long as the range of the sum stays narrow; words tell of the rest."""
+    """The ends take in other uses, the first ones first.
+
+    As far as a bound that neither context, sequences nor the type of the cache move: with one that they move, more of those came to
+    need less.
+    """
     ends = {term.name: (term.low_bytes, term.high_bytes) for term in terms}
-    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
-    added = sorted(
-        (ends[name][0] - min(least, ends[name][0]), max(most, ends[name][1]) - ends[name][1], name) for name, least, most in uses
-    )
-    for less, more, name in sorted(added, key=lambda use: use[0] + use[1]):
-        if high + more - low + less <= _NARROW * (high + more + low - less):
-            low, high = low - less, high + more
-            ends[name] = ends[name][0] - less, ends[name][1] + more
+    below = above = int(_OTHER_USES * sum(term.bytes for term in terms if term.name in (*_BEFORE, "projector")))
+    for name, least, most in uses:
+        low, high = ends[name]
+        less, more = min(below, max(0, low - least)), min(above, max(0, most - high))
+        ends[name] = low - less, high + more
+        below, above = below - less, above - more
     return [
         term if ends[term.name] == (term.low_bytes, term.high_bytes) else term.replace(low_bytes=lowest, high_bytes=highest)
         for term in terms
@@ -148,7 +151,7 @@ def at_context(known: Sequence[Term], subject: Subject, runtime: RuntimeSpec, as
     if made[-1].name == "projector":
         pictures, others = _reading_pictures(subject.encoder)
         made.append(pictures)
-        uses += others
+        uses = others + uses
     return tuple(_with_other_uses(made, uses))
 
 
@@ -166,12 +169,13 @@ def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list
     cache = _cache(architecture, row, room, asked, runtime)
     made = [] if isinstance(cache, Unread) else [*cache]
     made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
-    compute, touched = _compute(subject, architecture, row, room, runtime, asked)
-    program, kept = _runtime(subject, architecture, row, room, runtime, asked, quantization)
+    scratch = _scratch(architecture, room, quantization)
+    compute, touched = _compute(subject, architecture, row, room, runtime, asked, scratch[0])
+    program, kept = _runtime(subject, architecture, row, room, runtime, asked, scratch)
     made += [compute, program]
     if asked.companions.own_block:
         made += _own_block(architecture, row, room, quantization, compute)
-    uses = [("compute", touched, compute.high_bytes), ("runtime", kept, program.high_bytes)]
+    uses = [("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)]
     return made, uses, cache if isinstance(cache, Unread) else None
 
 
@@ -472,9 +476,15 @@ def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
 
 
 def _compute(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    room: llamacpp.Cells,
+    runtime: RuntimeSpec,
+    asked: Asked,
+    scratch: int,
 ) -> tuple[Term, int]:
-    """The buffer once the context is full; and the least of it that a prompt of one batch touches."""
+    """The buffer once the context is full; and the least of it that a prompt of one batch touches. `scratch` is counted elsewhere."""
     known = subject.row is not None
     # every drafted token is checked by its own row of logits
     parallel = asked.parallel * (1 + asked.companions.drafted_tokens)
@@ -484,8 +494,8 @@ def _compute(
     rows = room.micro_batch if whole else touched_rows
     used = _used(room, row, asked)
     short = _one_batch(used, row)
-    scores, told = _scores(architecture, row, used, runtime, asked)
-    fewer = scores - _scores(architecture, row, short, runtime, asked)[0]
+    scores, told = _scores(architecture, row, used, runtime, asked, scratch)
+    fewer = scores - _scores(architecture, row, short, runtime, asked, scratch)[0]
     if known and (row.encoder or architecture.vocabulary is not None):
         types = asked.key_type, asked.value_type
         replayed = graphs.exact_compute(architecture, row, used, touched_rows, flash, *types)
@@ -554,16 +564,22 @@ def _rolled_back(architecture: Architecture, asked: Asked) -> int:
     return 4 * kept * asked.parallel * max((state.memory for state in states(architecture)), default=0) * 5 // 4
 
 
-def _scores(architecture: Architecture, row: ArchitectureRow, used: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked) -> tuple[int, str]:
+def _scores(
+    architecture: Architecture, row: ArchitectureRow, used: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked, scratch: int
+) -> tuple[int, str]:
     """Without flash attention every token's scores are turned into 16 bits to meet the values, in the backend's own work buffer.
 
-    The plan of ggml-cpu.c (GGML_OP_MUL_MAT), beside what the allocator counts. An encoder without a cache has 32-bit values.
+    The plan of ggml-cpu.c (GGML_OP_MUL_MAT), beside what the allocator counts. An encoder without a cache has 32-bit values. The buffer
+    is as large as the largest product wants it: only what is above the `scratch` of the others comes on top.
     """
     heads = max((group.heads for group in architecture.attention), default=0)
     if runtime.flash_attention or row.encoder or not heads or asked.value_type == "f32":
         return 0, ""
     size = used.micro_batch * used.full * heads * 2
-    return size, f" + {used.micro_batch:,} tokens × {used.full:,} cells × {heads:,} heads × 2 bytes of scores that meet the values"
+    if size <= scratch:
+        return 0, ""
+    line = f" + {used.micro_batch:,} tokens × {used.full:,} cells × {heads:,} heads × 2 bytes of scores that meet the values"
+    return size - scratch, f"{line} - {scratch:,} bytes of scratch in the same buffer" if scratch else line
 
 
 def _used(room: llamacpp.Cells, row: ArchitectureRow, asked: Asked) -> llamacpp.Cells:
@@ -592,38 +608,25 @@ def _runtime(
     room: llamacpp.Cells,
     runtime: RuntimeSpec,
     asked: Asked,
-    quantization: str,
+    scratch: tuple[int, str],
 ) -> tuple[Term, int]:
     """The program, and what it keeps once each sequence in use had a prompt as told; and the least after one short prompt of one."""
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     low_bytes, high_bytes = _VOCABULARY[_tokenizer(row, vocabulary)]
-    widest = max(
-        [architecture.embedding_length]
-        + [group.heads * max(group.key_length, group.value_length) for group in architecture.attention]
-        + [group.length * (group.used or 1) for group in architecture.feed_forward]
-    )
-    numerator, denominator = _scratch(quantization)
-    scratch = room.micro_batch * widest * numerator // denominator
-    if scratch < _scores(architecture, row, room, runtime, asked)[0]:
-        # one work buffer is as large as the largest of them all
-        scratch = 0
     outputs, told = _outputs(subject, architecture, row, room, vocabulary)
     # each sequence has a list of its own (slot.prompt.checkpoints)
     copied = _copies(subject, architecture, row, runtime, asked)
     copies, busy = _total(copied), sum(copied.values())
     most = busy * runtime.context_checkpoints * _checkpoint(subject, architecture, row, asked, room.full)
-    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch + outputs + copies
-    high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch + outputs + most
+    low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch[0] + outputs + copies
+    high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch[0] + outputs + most
     middle = (low_bytes + high_bytes) // 2
     short = llamacpp.MICRO_BATCH_TOKENS
     one_short = _total(_copies(subject, architecture, row, runtime, asked.replace(used_tokens=(short,))))
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
-    known, counted = program + vocabulary * middle, scratch + outputs + copies
+    known, counted = program + vocabulary * middle, scratch[0] + outputs + copies
     size = known + counted
-    line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
-    if scratch:
-        line += f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch"
-    line += told
+    line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes{scratch[1]}{told}"
     if most:
         line += "".join(f" + {times} × ({' + '.join(f'{size:,}' for size in sizes)})" for sizes, times in copied.items())
         less = copies - busy * one_short
@@ -706,7 +709,19 @@ def _checkpoint(subject: Subject, architecture: Architecture, row: ArchitectureR
     return size
 
 
-def _scratch(quantization: str) -> tuple[int, int]:
+def _scratch(architecture: Architecture, room: llamacpp.Cells, quantization: str) -> tuple[int, str]:
+    """The backend's work buffer, in which the activations of a batch meet the weights; and its part of the line."""
+    widest = max(
+        [architecture.embedding_length]
+        + [group.heads * max(group.key_length, group.value_length) for group in architecture.attention]
+        + [group.length * (group.used or 1) for group in architecture.feed_forward]
+    )
+    numerator, denominator = _turned(quantization)
+    size = room.micro_batch * widest * numerator // denominator
+    return size, f" + {room.micro_batch:,} tokens × {widest:,} × {numerator}/{denominator} bytes of scratch" if size else ""
+
+
+def _turned(quantization: str) -> tuple[int, int]:
     """Bytes per element of the type that activations are turned into to meet weights of that one (`vec_dot_type` in ggml-cpu.c)."""
     base = base_type(quantization)
     if base in ("F32", "F16", "BF16"):
