@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -1023,6 +1023,21 @@ def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
                 for more, large in found.items():
                     if less != more and all(one <= other for one, other in zip(less, more, strict=True)):
                         assert all(one <= other for one, other in zip(small, large, strict=True)), (id, program.id, less, more)
+
+
+def test_more_recordings_at_once_never_need_less() -> None:
+    """A batch of pieces has less text before each than one recording alone has, which is asked for too where several are."""
+    card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])
+    for id, program in product(("whisper-large-v1", "whisper-tiny", "whisper-medium.en"), ("faster-whisper", "whisper.cpp")):
+        spec = catalogue().spec(id)
+        for type, seconds in product(needs.quantizations_of(spec, runtime(program), rows()), (20, 40, 3600, None)):
+            found = []
+            for pieces in range(1, 6):
+                answer = asked(spec, runtime(program), quantization=type, parallel=pieces, audio_seconds=seconds)
+                sides = (answer, next(placements(answer, card, None, splits=False)))
+                found.append([getattr(memory(side), end) for side in sides for end in ("low_bytes", "total_bytes", "high_bytes")])
+            for less, more in pairwise(found):
+                assert all(one <= other for one, other in zip(less, more, strict=True)), (id, program, type, seconds)
 
 
 @pytest.mark.parametrize(

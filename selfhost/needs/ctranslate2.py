@@ -134,9 +134,17 @@ def _caches(made: Architecture, audio: Audio, asked: Asked, width: int, reordere
     return (least, likely, most), line + (f" × {asked.parallel:,} pieces" if asked.parallel > 1 else "")
 
 
+def _ways(asked: Asked) -> tuple[Asked, ...]:
+    """Up to so many pieces are heard at once: a batch, and one recording alone, whose pieces come with the text before."""
+    return (asked,) if asked.parallel == 1 else (asked, asked.replace(parallel=1))
+
+
 def _on_gpu(made: Architecture, audio: Audio, asked: Asked) -> Term:
     """What lies beside the weights on a GPU, where int8 computes in 16 bits too: caches, buffers, CUDA itself."""
-    caches, line = _caches(made, audio, asked, 4 if asked.quantization == "float32" else 2, _REORDERED["float16"])
+    width = 4 if asked.quantization == "float32" else 2
+    found = [_caches(made, audio, way, width, _REORDERED["float16"]) for way in _ways(asked)]
+    caches = tuple(max(sizes[end] for sizes, _ in found) for end in range(3))
+    line = next(line for sizes, line in found if sizes[1] == caches[1])
     left = _LEFT_ON_GPU[asked.quantization]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
     how = How.ASSUMED if asked.quantization == "float32" else How.STATED
@@ -171,18 +179,19 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
     """
     type, (frames, longer) = asked.quantization, _frames(asked)
     kept, spectrum = frames * _KEPT_BYTES, frames * _SPECTRUM_BYTES
-    caches, counted = _caches(made, audio, asked, 4, _REORDERED[type])
     one = audio.positions * audio.embedding_length * 4
-    arrays = _ENCODER_ARRAYS * one * asked.parallel
-    left = (*_LEFT[:2], _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * one)
     holes = int(_HOLES * files) if type == "int8" else 0
-    moments = [
-        (
-            [kept + cache + arrays + holes + each for cache, each in zip(caches, left, strict=True)],
-            f"{kept:,} bytes of audio and spectrum + {counted} + {arrays + holes + _LEFT[1]:,} bytes of buffers",
-        ),
-        ([spectrum, spectrum, spectrum + spectrum // 50], f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"),
-    ]
+    moments = [([spectrum, spectrum, spectrum + spectrum // 50], f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes")]
+    for way in _ways(asked):
+        caches, counted = _caches(made, audio, way, 4, _REORDERED[type])
+        arrays = _ENCODER_ARRAYS * one * way.parallel
+        left = (*_LEFT[:2], _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * one)
+        moments.append(
+            (
+                [kept + cache + arrays + holes + each for cache, each in zip(caches, left, strict=True)],
+                f"{kept:,} bytes of audio and spectrum + {counted} + {arrays + holes + _LEFT[1]:,} bytes of buffers",
+            )
+        )
     if type == "int8":
         moments.append(
             (
