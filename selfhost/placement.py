@@ -190,9 +190,10 @@ def _for(term: Term, device: Accelerator) -> Term:
 
 def smallest_device_bytes(memory: MemoryNeed) -> int:
     """The least memory of one device on which a runtime that needs it all finds room."""
-    size = _with_share(memory.high_bytes)
+    there = [term.on_device or term for term in _of_devices(memory)]
+    size = _with_share(sum(term.high_bytes for term in there))
     if size >= LARGE_DEVICE_BYTES:
-        size = _with_share(sum((term.on_large or term).high_bytes for term in memory.terms))
+        size = _with_share(sum((term.on_large or term).high_bytes for term in there))
     return size
 
 
@@ -231,7 +232,7 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
 
 def _held(memory: MemoryNeed, device: Accelerator, number: int) -> int:
     """The most that this one of so many devices holds."""
-    return sum(_for(term, device).on_one_of(number).high_bytes for term in _of_devices(memory))
+    return sum(_for(term.on_device or term, device).on_one_of(number).high_bytes for term in _of_devices(memory))
 
 
 def _tensor_parallel(needs: Needs, memory: MemoryNeed, devices: Sequence[tuple[str, Accelerator | None]]) -> Needs:
@@ -251,7 +252,7 @@ def _tensor_parallel(needs: Needs, memory: MemoryNeed, devices: Sequence[tuple[s
 def _of_devices(memory: MemoryNeed) -> list[Term]:
     """What devices hold under a program that needs them: its context and graphs too, but where that is in another term's figure."""
     told = any(term.on_device is not None and term.on_device.beside is not None for term in memory.terms)
-    return [term for term in memory.terms if not (told and term.is_program)]
+    return [term for term in memory.terms if term.name != "tokenizer" and not (told and term.is_program)]
 
 
 def _processes(term: Term, number: int) -> Term:

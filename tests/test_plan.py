@@ -37,6 +37,8 @@ CASES: dict[str, tuple[str, Workload]] = {
     "transformers": ("opt-1.3b", Workload()),
     "a runtime for one system": ("mistral-7b", Workload(runtime="mlx")),
     "a runtime for GPUs": ("mistral-7b", Workload(runtime="vllm")),
+    "a quantization for GPUs": ("qwen3-8b", Workload(runtime="transformers", quantization="fp8")),
+    "16 bits in faster-whisper": ("whisper-large-v3", Workload(runtime="faster-whisper", quantization="float16")),
     "fine-tuning": ("gpt2", Workload(task="finetune")),
     "a reserve": ("mistral-7b", Workload(reserve_bytes=4 * GIB)),
     "any pace": ("mistral-7b", Workload(min_tokens_per_second=0)),
@@ -102,7 +104,11 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
     assert decode(perhaps).likely >= wanted
 
 
-@pytest.mark.parametrize("case", ["default", "small", "long context", "large", "a runtime for GPUs", "faster-whisper"])
+@pytest.mark.parametrize(
+    "case",
+    ["default", "small", "long context", "large", "a runtime for GPUs", "a quantization for GPUs", "faster-whisper",
+     "16 bits in faster-whisper"],
+)  # fmt: skip
 def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -> None:
     """One with that much memory takes the whole model, beside the RAM that is named; with a byte less it does not."""
     model, workload = CASES[case]
