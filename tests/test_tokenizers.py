@@ -29,7 +29,7 @@ def told(run: dict[str, Any]) -> Span:
         row=ROWS.get(run["model"], "llama"), runs_in_gguf=True, layers=12, embedding_length=1024, vocabulary=held["tokens"] + held["added"]
     )
     prompt = torch_memory.prompt_bytes(*torch.model("llama-1024"), run["prompt_tokens"], 1, 2, wide_results=True)
-    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt.low_bytes)
+    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt.low_bytes, prompt.low_bytes)
 
 
 def test_what_tokenizers_add_lies_inside() -> None:

@@ -34,18 +34,20 @@ def by_mlx(architecture: Architecture) -> Span:
     return Span(bytes=tokens * likely, low_bytes=tokens * least, high_bytes=tokens * most, arithmetic=line)
 
 
-def by_transformers(architecture: Architecture, row: ArchitectureRow, prompt_bytes: int) -> Span:
+def by_transformers(architecture: Architecture, row: ArchitectureRow, prompt_bytes: int, surely_bytes: int) -> Span:
     """What the peak of an answer is higher by; `prompt_bytes`: the least that the prompt takes beside weights and cache.
 
-    No more than that is taken off, so that prompt and tokenizer together never need less for a longer one.
+    No more than that is taken off, and at the high end no more than `surely_bytes`, so that prompt and tokenizer together never need
+    less for a longer one.
     """
     tokens = architecture.vocabulary or 0
     if row.name == "bert" and tokens > _UNIGRAM_TOKENS:
         sizes, line = [tokens * each for each in _UNIGRAM], f"{tokens:,} tokens × {_UNIGRAM[1]:,} bytes"
         return Span(bytes=sizes[1], low_bytes=sizes[0], high_bytes=sizes[2], arithmetic=line)
     found: list[tuple[int, str]] = []
-    for live, loaded, more in zip(_LIVE, _BY_TRANSFORMERS[_merges(architecture)], _PUT_THERE, strict=True):
-        taken = prompt_bytes + more
+    put = prompt_bytes, prompt_bytes, surely_bytes
+    for live, loaded, own, more in zip(_LIVE, _BY_TRANSFORMERS[_merges(architecture)], put, _PUT_THERE, strict=True):
+        taken = own + more
         stays = tokens * live, f"{tokens:,} tokens × {live:,} bytes that stay"
         left = tokens * loaded - taken, f"{tokens:,} tokens × {loaded:,} bytes - {taken:,} in which the prompt is put"
         found.append(max(stays, left, key=lambda one: one[0]))

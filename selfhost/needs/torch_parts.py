@@ -87,7 +87,7 @@ def terms(
             float8=widened and any(name.startswith("float8") for name in own),
         )
     )
-    words = _tokenizer(subject, architecture, row, made)
+    words = _tokenizer(subject, architecture, row, made, _picture_bytes(subject, widths, asked))
     if measured and not widened and asked.instruction_sets is not None:
         made = _together(made)
     made += words
@@ -210,18 +210,26 @@ def _together(made: list[Term]) -> list[Term]:
     ]  # fmt: skip
 
 
-def _tokenizer(subject: Subject, architecture: Architecture, row: ArchitectureRow, made: list[Term]) -> list[Term]:
-    """The tokenizer that comes with the model; of a config.json alone at the high end, for a program may hand over numbers."""
+def _tokenizer(subject: Subject, architecture: Architecture, row: ArchitectureRow, made: list[Term], picture_bytes: int) -> list[Term]:
+    """The tokenizer that comes with the model; of a config.json alone at the high end, for a program may hand over numbers.
+
+    Where the peak may be a picture's, at the high end only what the text takes more is sure to be put where the tokenizer was read.
+    """
     comes = subject.spec.tokenizer
     if comes is False or not architecture.vocabulary or architecture.audio is not None:
         return []
     (prompt,) = (item for item in made if item.name == "activations")
-    found = tokenizers.by_transformers(architecture, row, prompt.low_bytes)
+    found = tokenizers.by_transformers(architecture, row, prompt.low_bytes, min(prompt.low_bytes, prompt.high_bytes - picture_bytes))
     source = "measured: tokenizers 0.23 beside transformers 5.23.0, tests/truth/tokenizers.json"
-    if comes:
-        return [term("tokenizer", found.bytes, How.MEASURED, source, found.arithmetic, low=found.low_bytes, high=found.high_bytes)]
-    line = f"0 bytes; with a tokenizer, of which a config.json says nothing: {found.arithmetic}"
-    return [term("tokenizer", 0, How.MEASURED, source, line, high=found.high_bytes)]
+
+    def told(found: Span) -> Term:
+        if comes:
+            return term("tokenizer", found.bytes, How.MEASURED, source, found.arithmetic, low=found.low_bytes, high=found.high_bytes)
+        line = f"0 bytes; with a tokenizer, of which a config.json says nothing: {found.arithmetic}"
+        return term("tokenizer", 0, How.MEASURED, source, line, high=found.high_bytes)
+
+    # beside a GPU no prompt is put where it was read
+    return [told(found).replace(on_device=told(tokenizers.by_transformers(architecture, row, 0, 0)))]
 
 
 def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
@@ -295,7 +303,7 @@ def _activations(
     line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of {more}; the prompt fills the context"
     low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
     if seeing:
-        picture = min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
+        picture = _picture_bytes(subject, widths, asked)
         high = max(high, picture)
         line += f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before the text"
     wide = guessed_activations(architecture, runtime, asked)
@@ -309,6 +317,13 @@ def _activations(
     unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
     ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
     return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
+
+
+def _picture_bytes(subject: Subject, widths: tuple[int, ...], asked: Asked) -> int:
+    """The most that the encoders hold of one picture in each sequence; 0 where there are none."""
+    if subject.spec.modality != "vision":
+        return 0
+    return min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
 
 
 def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> str | None:
