@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from . import needs as need
 from . import units
 from .apiroute import meets, usable_offers
-from .asking import Asker, architectures, ask
+from .asking import Asker, architectures, ask, beyond
 from .catalogue import Catalogue, spec_in
 from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
@@ -496,13 +496,17 @@ SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
 
 
 def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> tuple[RuntimeSpec, ...]:
-    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for or where it trains."""
+    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for or where it trains.
+
+    Those that cannot be asked for so many sequences, or that type of cache, are left out.
+    """
     own = question.runtime
     alone = asked.runtime is not None or asked.task == "finetune" or question.local_files
     if own is None or alone or question.spec.modality not in ("text", "vision", "embedding"):
         return () if own is None else (own,)
     others = (catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id)
-    return (own, *(runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None))
+    fitting = (runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None)
+    return (own, *(runtime for runtime in fitting if not any(beyond(asked, runtime, catalogue))))
 
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:

@@ -81,7 +81,7 @@ def ask(
     if quantization in PACKED and workload.runtime is None and runtime is not None and runtime.rule_of(quantization) is None:
         runtime = _runtime_for(spec, quantization, shelf) or runtime
     if runtime is not None and workload.task == "generate":
-        found += _beyond(workload, runtime, shelf)
+        found += beyond(workload, runtime, shelf)
     if workload.audio_seconds is not None and spec.modality != "speech":
         message = f"is the length of a recording that a speech model hears, and {spec.name} is none"
         found.append(Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out"))
@@ -241,7 +241,7 @@ def _companions(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
     return made
 
 
-def _beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterator[Problem]:
+def beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterator[Problem]:
     """What that program cannot be asked for, whatever the model: more sequences than it serves, a type its cache does not take."""
     most, wanted = runtime.most_sequences or workload.parallel, workload.parallel
     if wanted > most:

@@ -571,6 +571,19 @@ def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
         assert sizes[quantization] == needs.memory.high_bytes
 
 
+def test_show_leaves_out_the_programs_that_do_not_take_what_is_asked() -> None:
+    """transformers, vLLM and MLX keep the cache in the type of the model: asked for q8_0, what they load is not listed."""
+
+    def programs(type: str, runtime: str | None = None) -> set[str]:
+        asked = Workload(kv_cache_type=type, runtime=runtime)
+        return {size.runtime for size in describe(open_catalogue(), "mistral-7b", asked, VM).sizes}
+
+    assert programs("f16") == {"llama.cpp", "transformers", "vllm", "mlx"}
+    assert programs("q8_0") == {"llama.cpp"}
+    with pytest.raises(WorkloadError, match="takes no q8_0"):
+        programs("q8_0", "vllm")
+
+
 ROOMY = Machine.from_file(str(Path(__file__).parent / "data" / "records" / "vm-24gib.json"))
 # what /api/tags of Ollama answered, as people published it: the tag, its quantization_level and size (license and template included)
 OLLAMA_TAGS = [
