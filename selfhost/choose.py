@@ -377,7 +377,7 @@ def _best_quantization(question: Question, runs: Judged | None, machine: Machine
     if _beyond_any_quantization(question, machine):
         return None
     for quantization in need.quantizations_of(question.spec, question.runtime, architectures(shelf)):
-        if _holds(question, runs, question.workload.replace(quantization=quantization), machine, shelf):
+        if _holds(question, runs, question.workload.replace(quantization=quantization), machine, shelf, stored=True):
             return quantization
     return None
 
@@ -412,25 +412,33 @@ def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -
     return low or None
 
 
-def _holds(question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue) -> bool:
-    """Memory and download fit under that workload. What `runs` on the accelerators, all of it or a part, does not leave them."""
-    held = _held_under(question, runs, workload, machine, shelf)
+def _holds(
+    question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue, *, stored: bool = False
+) -> bool:
+    """Memory fits under that workload, and the files where they are `stored`.
+
+    What `runs` on the accelerators, all of it or a part, does not leave them.
+    """
+    held = _held_under(question, runs, workload, machine, shelf, stored=stored)
     return held is not None and all(finding.outcome in ("pass", "warn") for finding in held)
 
 
 def _held_under(
-    question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue
+    question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue, *, stored: bool = False
 ) -> Sequence[Finding] | None:
-    """Findings of memory and accelerator, and of the disk for another quantization; None where it would leave the accelerators."""
+    """Findings of memory and accelerator, and of the disk where it is asked what can be `stored`; None where it would leave the
+    accelerators."""
     needs = needs_under(question, workload, shelf, machine)
     changed = question.replace(workload=workload, needs=needs)
     placed, held = place(changed, needs, machine)
     told = runs.needs.placement if runs is not None and runs.needs is not None else None
     if _NEARNESS.get(placed.placement or "host", 0) < _NEARNESS.get(told or "host", 0):
         return None
-    if workload.quantization != question.workload.quantization and question.runtime is not None:
-        alone = not question.local_files and question.companions is None
-        found = None if not alone else here(question.spec, question.runtime, workload, needs, machine, shelf)
-        missing = 0 if question.local_files else found.missing_bytes if found else None
+    if stored and question.runtime is not None:
+        found, missing = question.here, question.missing_bytes
+        if workload.quantization != question.workload.quantization:
+            alone = question.companions is None
+            found = here(question.spec, question.runtime, workload, needs, machine, shelf) if alone else None
+            missing = found.missing_bytes if found else None
         held.append(disk(needs, machine, question.runtime.store, missing_bytes=missing, here=found))
     return held

@@ -22,7 +22,8 @@ from selfhost.profiles import load
 from selfhost.reports import json
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.verdict import Answer
+from selfhost.verdict import Answer, Outcome
+from selfhost.whatif import apply
 
 GIB = 2**30
 RECORDS = Path(__file__).parent / "data" / "records"
@@ -288,6 +289,23 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
         limits = check("mistral-7b", workload, machine=planned).room
         assert limits is not None
         assert limits.not_now == ()
+
+
+def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
+    """3 GB are free: a file of 4.4 GB is no more the best for having been asked for. With nothing free there is none."""
+
+    def best(asked: str | None, disk: str) -> tuple[str | None, Outcome | None]:
+        verdict = check("mistral-7b", Workload(quantization=asked), machine=apply(Machine(planning=True), ["memory=16GiB", f"disk={disk}"]))
+        found = verdict.finding("disk")
+        assert verdict.room is not None
+        return verdict.room.best_quantization, found.outcome if found else None
+
+    small = best("Q2_K", "3GB")[0]
+    assert small is not None
+    assert best("Q4_K_M", "3GB") == (small, Outcome.FAIL)
+    assert best(small, "3GB")[0] == small
+    assert best(small, "3GB")[1] is not Outcome.FAIL
+    assert [best(asked, "1MB")[0] for asked in (None, "Q4_K_M", "Q2_K")] == [None, None, None]
 
 
 @pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])
