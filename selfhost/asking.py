@@ -136,8 +136,10 @@ def ask(
     workload = _in_tokens(spec, workload)
     companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
     needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine), companions=companions)
-    if cache_asked and runtime is not None and needs.memory is not None and not any(t.name == "kv_cache" for t in needs.memory.terms):
-        raise _problem("kv_cache_type", f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen", "leave it out")
+    if runtime is not None and needs.memory is not None and not any(term.name == "kv_cache" for term in needs.memory.terms):
+        if cache_asked:
+            raise _problem("kv_cache_type", f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen", "leave it out")
+        workload = workload.replace(kv_cache_type=None)
     if cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows)) is not None:
         raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
     alone = needs
@@ -416,7 +418,8 @@ def _had_in(spec: ModelSpec, runtime: RuntimeSpec, file_format: str, quantizatio
         return own
     same = SAME_TYPE.get(quantization, quantization)
     for name in (quantization, same, _IN_MLX.get(quantization, same), "fp8" if quantization in _FLOAT8 else quantization):
-        known = next((one for one in listed if one.lower() == name.lower()), None)
+        # what is taken unless another is asked for may be asked for, its size told or not
+        known = next((one for one in (*listed, own) if one.lower() == name.lower()), None)
         if known is not None:
             return known
         sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None

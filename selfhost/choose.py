@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import needs as need
 from . import units
-from .asking import Asker, architectures, needs_under
+from .asking import GENERATING, Asker, architectures, needs_under
 from .catalogue import Catalogue, Outline
 from .errors import SelfhostError, SpecError, WorkloadError
 from .findings import Finding, Outcome, disk, openness_check
@@ -366,9 +366,9 @@ def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -
 
 
 def _grows(question: Question) -> bool:
-    """The need grows with the tokens: there is a cache, or activations to train."""
+    """The need grows with the tokens: there is a cache or a state of each sequence, or activations to train."""
     workload = question.workload
-    return workload.context_tokens is not None and (workload.kv_cache_type is not None or workload.task == "finetune")
+    return workload.context_tokens is not None and (question.spec.modality in GENERATING or workload.task == "finetune")
 
 
 def _best_quantization(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, product
 from json import dumps, loads
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import selfhost
 from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
 from selfhost.api import describe, judge_all, open_catalogue
+from selfhost.asking import ask
 from selfhost.errors import NotAModelError
 from selfhost.machine import Accelerator
 from selfhost.profiles import load
@@ -587,6 +588,23 @@ def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
         assert needs is not None
         assert needs.memory is not None
         assert sizes[quantization] == needs.memory.high_bytes
+
+
+def test_what_was_judged_can_be_asked_for_again() -> None:
+    """The workload with every default filled in, in each runtime, is the same question: mamba's without a type of a cache it lacks, a
+    model whose stored type nobody states in the one that is taken for it."""
+    shelf, seen = open_catalogue(), set()
+    for spec_id in {*IDS[::8], "mamba-130m", "openai-gpt", "qwen3.8-flash-next", "whisper-tiny"}:
+        spec = shelf.spec(spec_id)
+        for runtime, task in product((None, *shelf.runtime_ids()), ("generate", "finetune")):
+            try:
+                first = ask(spec, Workload(runtime=runtime, task=task), shelf, VM)
+            except WorkloadError:
+                continue
+            again = ask(spec, first.workload, shelf, VM)
+            assert (again.workload, again.needs) == (first.workload, first.needs), (spec_id, runtime)
+            seen.add(first.workload.kv_cache_type)
+    assert seen == {None, "f16"}
 
 
 def test_show_leaves_out_the_programs_that_do_not_take_what_is_asked() -> None:
