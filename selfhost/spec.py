@@ -37,6 +37,8 @@ FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 DTYPES = (
     "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4", "int8", "int4", "int4_32", "ternary",
 )  # fmt: skip
+# types that a checkpoint asks a cache to be kept in
+CACHE_DTYPES = ("float8_e4m3",)
 # types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 # CTranslate2 computes in these, whatever type the file has, best quality first
@@ -242,7 +244,8 @@ class Architecture(Record):
     `row` is `general.architecture` of the GGUF file where one exists (`runs_in_gguf`), else the transformers model type.
     `scaled_context_tokens` is the longest context that the publisher documents by scaling positions, above `context_tokens`;
     `yarn_original_tokens` the context that YaRN stretches to it, None where it is scaled in another way. `apart`: published tensors of
-    another type than `matrix_dtype` and `expert_dtype`, under the names of GGUF files (`blk.*` for all blocks that have one).
+    another type than `matrix_dtype` and `expert_dtype`, under the names of GGUF files (`blk.*` for all blocks that have one). `cache_dtype`
+    is what the checkpoint asks keys and values to be kept in, None where it asks for nothing: vLLM follows it.
     """
 
     row: str
@@ -251,6 +254,7 @@ class Architecture(Record):
     matrix_dtype: str | None = None
     expert_dtype: str | None = None
     apart: tuple[tuple[str, str], ...] = ()
+    cache_dtype: str | None = None
     layers: int
     encoder_layers: int | None = None
     embedding_length: int
@@ -951,6 +955,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         matrix_dtype=table.string("matrix_dtype", choices=(*DTYPES, *PACKED)),
         expert_dtype=table.string("expert_dtype", choices=(*DTYPES, *PACKED)),
         apart=_types_apart(table.table("apart"), (*DTYPES, *PACKED)),
+        cache_dtype=table.string("cache_dtype", choices=CACHE_DTYPES),
         layers=layers or 0,
         encoder_layers=table.integer("encoder_layers", minimum=1, maximum=MAX_LAYERS),
         embedding_length=embedding_length or 0,

@@ -2025,11 +2025,53 @@ def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> No
 def test_quantization_told_in_a_file_of_its_own(tmp_path: Path) -> None:
     """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json."""
     folder = small(tmp_path / "m")
-    (folder / "hf_quant_config.json").write_text('{"quantization": {"quant_algo": "FP8"}}', encoding="utf-8")
+    told = '{"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}'
+    (folder / "hf_quant_config.json").write_text(told, encoding="utf-8")
     local = read_local(folder, ROWS)
     assert local.quantization == "float8_e4m3"
     assert local.spec.architecture is not None
+    assert local.spec.architecture.cache_dtype == "float8_e4m3"
     assert local.spec.architecture.matrix_dtype == "float8_e4m3"
+
+
+_FP8 = {"num_bits": 8, "type": "float", "dynamic": False}
+_LATENT = {
+    "model_type": "deepseek_v3", "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+    "v_head_dim": 128, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 2048, "n_group": 1, "topk_group": 1,
+    "num_nextn_predict_layers": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "low", "high"),
+    [
+        # vllm/model_executor/layers/attention/attention.py sets it for compressed-tensors, mla_attention.py does not
+        ({}, {"quant_method": "compressed-tensors", "kv_cache_scheme": _FP8}, 1, 1),
+        ({}, {"quant_method": "compressed-tensors", "kv_cache_scheme": None}, 2, 2),
+        (_LATENT, {"quant_method": "compressed-tensors", "kv_cache_scheme": _FP8}, 2, 2),
+        # vllm/utils/torch_utils.py, get_kv_cache_quant_algo_string: the scheme first, and what is neither FP8 nor fixed is passed over
+        ({}, {"quant_method": "modelopt", "kv_cache_scheme": _FP8}, 1, 1),
+        (_LATENT, {"quant_method": "modelopt", "kv_cache_quant_algo": "FP8"}, 1, 1),
+        ({}, {"quant_method": "modelopt", "kv_cache_scheme": {**_FP8, "dynamic": True}, "kv_cache_quant_algo": "FP8"}, 2, 2),
+        ({}, {"quant_method": "modelopt", "kv_cache_quant_algo": "NVFP4"}, 2, 2),
+        # which keys the method fp8 has none of
+        ({}, {"quant_method": "fp8", "kv_cache_quant_algo": "FP8"}, 2, 2),
+    ],
+)  # fmt: skip
+def test_vllm_keeps_keys_and_values_as_the_checkpoint_asks(
+    changes: dict[str, object], asked: dict[str, object], low: int, high: int, tmp_path: Path
+) -> None:
+    """FP8 where quantization_config says so; transformers, which does not look at it, keeps them in the type of the model."""
+    linear = {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float", "strategy": "tensor"}}
+    made = {"quant_algo": "FP8", "format": "float-quantized", "config_groups": {"group_0": linear}, **asked}
+    spec = read_local(config(tmp_path, quantization_config=made, **changes), ROWS).spec
+    elements = 32 * 4096 * (576 if changes else 2 * 8 * 128)
+    for program, (least, most) in {"vllm": (low, high), "transformers": (2, 2)}.items():
+        needs = needs_of(spec, Catalogue.open().runtime(program), Workload(context_tokens=4096), ROWS)
+        terms = needs.memory.terms if needs.memory is not None else needs.known_terms
+        (cache,) = (term for term in terms if term.name == "kv_cache")
+        assert (cache.bytes, cache.high_bytes) == (least * elements, most * elements)
+    assert again(spec).architecture == spec.architecture
 
 
 _ENTRY = '{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}'

@@ -393,6 +393,7 @@ def _weights(
 ) -> LocalModel:
     from ..spec import QUANTIZATIONS, SIZE_OF, Parameters, PublishedFiles, Safety
     from .config import read_config
+    from .mixing import kept_in
     from .naming import identifier, name_of
     from .safetensors import read_weights
     from .source import shown
@@ -415,11 +416,16 @@ def _weights(
         found = read_config(config, architectures)
         spec, stored, notes = _searching(found.spec, config, architectures).replace(origin=path), found.stored, notes + found.notes
         if not stored.quantized:
-            beside = _quantized_beside(config, spec.architecture, architectures)
-            if beside is not None and beside.why is not None:
-                unclear = f"hf_quant_config.json: {beside.why}, so the size of the weights is not known"
-                spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": unclear})
-            stored = beside or stored
+            told = _quantized_beside(config)
+            if told is not None:
+                beside = _settled_beside(told, spec.architecture, architectures)
+                if beside.why is not None:
+                    unclear = f"hf_quant_config.json: {beside.why}, so the size of the weights is not known"
+                    spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": unclear})
+                if spec.architecture is not None:
+                    kept = kept_in(told, latent=any(group.kind == "latent" for group in spec.architecture.attention))
+                    spec = spec.replace(architecture=spec.architecture.replace(cache_dtype=kept))
+                stored = beside
         spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
         notes += more
         why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
@@ -574,22 +580,25 @@ def _searching(spec: ModelSpec, config: str, architectures: Mapping[str, Any]) -
     return spec.replace(architecture=model.replace(beams=beams))
 
 
-def _quantized_beside(config: str, architecture: Architecture | None, architectures: Mapping[str, Any]) -> Stored | None:
-    """What hf_quant_config.json beside a config.json says, as NVIDIA's exporter writes it; None where there is none."""
-    from ..needs.tensors import checkpoint_tensors, row_of
+def _quantized_beside(config: str) -> Mapping[str, Any] | None:
+    """`quantization_config` as hf_quant_config.json beside a config.json says, as NVIDIA's exporter writes it; None where there is none."""
     from .keys import MAX_CONFIG_BYTES
-    from .modules import settled
     from .source import read_json
-    from .stored import stored_by
 
     path = _beside(config, "hf_quant_config.json")
     if path is None:
         return None
     values = read_json(path, MAX_CONFIG_BYTES, what="hf_quant_config.json")
     part = values.get("quantization") if isinstance(values, dict) else None
-    if not isinstance(part, dict):
-        return None
-    stored = stored_by({"quant_method": "modelopt", **part})
+    return {"quant_method": "modelopt", **part} if isinstance(part, dict) else None
+
+
+def _settled_beside(told: Mapping[str, Any], architecture: Architecture | None, architectures: Mapping[str, Any]) -> Stored:
+    from ..needs.tensors import checkpoint_tensors, row_of
+    from .modules import settled
+    from .stored import stored_by
+
+    stored = stored_by(told)
     row = row_of(architecture, architectures) if architecture is not None else None
     if architecture is None or row is None:
         return stored.replace(rules=())

@@ -29,7 +29,7 @@ from .keys import (
     class_of,
     short,
 )
-from .mixing import ATTENDING, STATES, ZAMBAS, attention_of, layer_kinds, recurrent_of
+from .mixing import ATTENDING, STATES, ZAMBAS, attention_of, kept_in, layer_kinds, recurrent_of
 from .modules import settled
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .source import fail, read_json, shown
@@ -414,6 +414,10 @@ class _Config(Keys):
             dtype=self.dtype(),
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
+            cache_dtype=kept_in(
+                self.outer.get("quantization_config") or self.text.get("quantization_config"),
+                latent=any(layer is not None and layer.kind == "latent" for layer in attention),
+            ),
             layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),

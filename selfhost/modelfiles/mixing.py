@@ -64,6 +64,31 @@ ZAMBAS = ("zamba", "zamba2")
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 
 
+def kept_in(quantization: object, *, latent: bool) -> str | None:
+    """The type that a checkpoint asks keys and values to be kept in; None where it asks for nothing, or for what vLLM passes over.
+
+    vllm 0.33.0: kv_cache_scheme of compressed-tensors (layers/attention/attention.py; mla_attention.py, of `latent` rows, does not look
+    at it), any key of NVIDIA's exporter (utils/torch_utils.py, get_kv_cache_quant_algo_string), and of both FP8 alone.
+    """
+    if not isinstance(quantization, Mapping):
+        return None
+    method = quantization.get("quant_method")
+    if isinstance(method, str) and method.startswith("modelopt"):
+        inner = quantization.get("quantization")
+        parts = (inner, quantization) if isinstance(inner, Mapping) else (quantization,)
+        stated = [part.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo") for part in parts]
+        asked = next((one for one in stated if one), None)
+        fixed = isinstance(asked, Mapping) and asked.get("dynamic") is False and _eight_float_bits(asked)
+        return "float8_e4m3" if fixed or (isinstance(asked, str) and asked.lower() == "fp8") else None
+    if method == "compressed-tensors" and not latent and _eight_float_bits(quantization.get("kv_cache_scheme")):
+        return "float8_e4m3"
+    return None
+
+
+def _eight_float_bits(scheme: object) -> bool:
+    return isinstance(scheme, Mapping) and (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
+
+
 def layer_kinds(config: Keys) -> list[str]:
     """One of `ATTENDING`, `STATES` or `none` (a layer with a feed-forward alone) for each layer."""
     layers = config.layers

@@ -352,6 +352,9 @@ def _quantized_while_loading(
 
 def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
     width, step = width_of(architecture, runtime), _STEPS.get(runtime.id, 1)
+    # what the published checkpoint asks for vLLM does where --kv-cache-dtype says nothing
+    narrow = runtime.id == "vllm" and architecture.cache_dtype is not None and asked.quantization == name_of(architecture)
+    plain, width = width, 1 if narrow else width
     tokens = -(-asked.context_tokens // step) * step
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
@@ -362,7 +365,9 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
         reading = f", {reach:,} while a prompt is read" if runtime.id == "mlx" and reach > kept else ""
         lines.append(("", group.layers, f" × {line} × {width} bytes × {kept:,} tokens{reading}{ending}"))
         size += group.layers * elements * width * kept * asked.parallel
-        high += group.layers * (elements + group.indexer_elements) * width * reach * asked.parallel
+        # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest (fp8_ds_mla)
+        most = plain if group.indexer_elements else width
+        high += group.layers * (elements + group.indexer_elements) * most * reach * asked.parallel
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
         lines.append(("2 × ", architecture.layers, f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"))
@@ -371,6 +376,8 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     if size:
         note = "" if step == 1 else f"; in steps of {step} tokens"
         source = f"{runtime.name}: keys and values in the type of the model"
+        if narrow:
+            source = f"{runtime.name}: keys and values in FP8, as quantization_config asks; --kv-cache-dtype auto does so"
         yield term("kv_cache", size, How.COMPUTED, source, " + ".join(by_layers(lines)) + note, high=high)
     state = sum(item.layers * (item.convolution + item.memory) for item in states(architecture)) * asked.parallel
     if state:
