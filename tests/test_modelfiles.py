@@ -1188,6 +1188,42 @@ def test_keys_of_single_layers_that_are_not_understood_are_named(own: object, na
     assert named in spec.unknown["architecture"]
 
 
+# config.json of meituan-longcat/LongCat-Flash-Chat
+_LONGCAT = {
+    "architectures": ["LongcatFlashForCausalLM"], "model_type": "longcat_flash", "hidden_size": 6144, "num_layers": 28,
+    "num_attention_heads": 64, "ffn_hidden_size": 12288, "expert_ffn_hidden_size": 2048, "q_lora_rank": 1536, "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "n_routed_experts": 512, "moe_topk": 12, "zero_expert_num": 256,
+    "zero_expert_type": "identity", "vocab_size": 131072, "max_position_embeddings": 131072, "torch_dtype": "bfloat16",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "layers"),
+    [
+        # modeling_longcat_flash.py: LongcatFlashDecoderLayer has self_attn[0] and self_attn[1], at 2 × layer_idx and the next of the cache
+        ({}, 56),
+        # LongcatFlashConfig: num_hidden_layers is 2 × num_layers
+        ({"num_layers": None, "num_hidden_layers": 12}, 12),
+        ({"num_hidden_layers": 56}, 56),
+        ({"num_hidden_layers": 28}, None),
+        ({"model_type": "longcat_of_a_new_kind"}, None),
+    ],
+)
+def test_each_layer_of_longcat_attends_twice(changes: dict[str, object], layers: int | None, tmp_path: Path) -> None:
+    """What each of both keeps of a token is counted; the weights, whose experts of no computation nobody reads, are not."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({key: value for key, value in (_LONGCAT | changes).items() if value is not None}), encoding="utf-8")
+    spec = read_local(path, ROWS).spec
+    assert spec.parameters.total is None
+    if layers is None:
+        assert spec.architecture is None
+        return
+    assert spec.architecture is not None
+    assert sum(group.layers * group.key_elements for group in cache_groups(spec.architecture, None)) == layers * (512 + 64)
+    experts, dense = spec.architecture.feed_forward
+    assert (experts.layers, experts.beside_dense, dense.layers) == (tuple(range(0, layers, 2)), 12288, tuple(range(1, layers, 2)))
+
+
 def test_what_is_known_alone_may_be_too_much(tmp_path: Path) -> None:
     """A text part of hundreds of billions of parameters beside an encoder that nobody knows: too much for 24 GiB, however large that
     is; where a GPU may hold it, it stays unknown."""

@@ -478,13 +478,26 @@ class _Config(Keys):
             return self.needed("decoder_layers")
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
         found = (
-            self.positive(*LAYERS) or (len(pattern) if isinstance(pattern, str) else 0) or (len(kinds) if isinstance(kinds, list) else 0)
+            self.sublayers()
+            if self.kind.startswith("longcat")
+            else self.positive(*LAYERS)
+            or (len(pattern) if isinstance(pattern, str) else 0)
+            or (len(kinds) if isinstance(kinds, list) else 0)
         )
         if not found:
             raise Unclear("num_hidden_layers is missing")
         if found > MAX_LAYERS:
             fail(self.path, f"is no usable config.json: {found:,} layers", f"the most that any model has is far below {MAX_LAYERS:,}")
         return found
+
+    def sublayers(self) -> int:
+        """Those that attend: each layer of LongCat Flash has two, and num_hidden_layers counts them (LongcatFlashConfig)."""
+        if self.kind != "longcat_flash":
+            raise Unclear(f"model_type: how often a layer of {self.kind} attends is not known")
+        stated, pairs = self.positive("num_hidden_layers"), self.needed("num_layers")
+        if stated is not None and "num_layers" in self.outer and stated != 2 * pairs:
+            raise Unclear(f"num_hidden_layers is {stated:,} and num_layers {pairs:,}: which of them counts the layers is not clear")
+        return 2 * pairs if stated is None else stated // 2 * 2
 
     def loops(self) -> int:
         """How often the layers are run through, each time with a cache of their own."""

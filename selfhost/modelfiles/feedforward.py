@@ -91,7 +91,7 @@ def beside_dense(config: Keys, width: int, number: int) -> int | None:
     """The length of a dense feed-forward beside the experts."""
     if config.kind == "arctic" and config.flag("parallel_attn_mlp_res"):
         return width
-    beside = config.kind in GEMMA4 or (config.kind == "grok-1" and config.flag("residual_moe"))
+    beside = config.kind in (*GEMMA4, "longcat_flash") or (config.kind == "grok-1" and config.flag("residual_moe"))
     return dense_length(config, width, number) if beside else None
 
 
@@ -120,6 +120,9 @@ def router_bias(config: Keys) -> bool:
 
 
 def has_experts(config: Keys, number: int) -> bool:
+    if config.kind == "longcat_flash":
+        # the experts of a layer stand behind the first of its two sublayers (LongcatFlashDecoderLayer)
+        return number % 2 == 0
     types = config.per_layer("mlp_layer_types")
     if types:
         config.asked.update(("first_k_dense_replace", "moe_layer_freq"))
