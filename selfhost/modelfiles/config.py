@@ -726,6 +726,7 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "internlm": {"bias": ("attention_bias", "attention_output_bias")},
     "solar_open": {"attention_bias": ("attention_bias",)},
     "mimo": {"attention_bias": ()},
+    "mimo_v2_flash": {"attention_bias": ("attention_bias",)},
     "nemotron_h": {"mlp_bias": ()},
     "phi3small": {"attention_bias": ()},
     "opt": {"enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"), "do_layer_norm_before": ("output_norm",)},

@@ -18,7 +18,7 @@ _EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_si
 # classes that have a bias for each expert whatever the file says
 _ROUTER_BIAS = frozenset({
     "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
-    "afmoe", "laguna", "hy_v3", "dots3_note",
+    "afmoe", "laguna", "hy_v3", "dots3_note", "mimo_v2_flash",
 })  # fmt: skip
 # whose files may name one expert, and mean a dense feed-forward
 _ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
@@ -137,7 +137,7 @@ def has_experts(config: Keys, number: int) -> bool:
         return bool(alike[number])
     lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
     if lead is None:
-        lead = 1 if config.kind == "glm4_moe_lite" else 0
+        lead = 1 if config.kind in ("glm4_moe_lite", "mimo_v2_flash") else 0
     last = config.get("moe_layer_end_index")
     if isinstance(last, int) and 0 <= last < number:
         return False

@@ -271,6 +271,9 @@ def which_slide(config: Keys) -> list[bool]:
         return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
     if config.kind == "gpt_neo":
         return _neo_layers(types, layers)
+    if config.kind == "mimo_v2_flash":
+        # MiMoV2FlashConfig: the first layer attends to everything, and every sixth
+        return [number > 0 and (number + 1) % 6 != 0 for number in range(layers)]
     if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
         return [pattern[number % len(pattern)] == "L" for number in range(layers)]
     if isinstance(pattern, int) and not isinstance(pattern, bool) and pattern > 0:
@@ -317,7 +320,9 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
         heads = by_layer[number] if isinstance(by_layer[number], int) else 0
     if kind == "sliding":
         heads = config.positive("swa_num_attention_heads") or heads
-        kv_heads = config.positive("swa_num_key_value_heads") or kv_heads
+        # transformers keeps no number of its own for MiMo V2's (MiMoV2FlashAttention)
+        doubled = 2 if config.kind == "mimo_v2_flash" else 1
+        kv_heads = config.positive("swa_num_key_value_heads") or doubled * kv_heads
         value = config.positive("swa_v_head_dim") or value
         length = config.positive("swa_head_dim") or length
     if config.kind in GEMMA4 and kind == "full":
