@@ -1188,6 +1188,28 @@ def test_keys_of_single_layers_that_are_not_understood_are_named(own: object, na
     assert named in spec.unknown["architecture"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model_type": "convbert", "architectures": ["ConvBertModel"]}, "model_type: convbert"),
+        ({"model_type": "mobilebert", "architectures": None}, "model_type: mobilebert"),
+        ({"model_type": "brandbert", "architectures": ["BrandBertForMaskedLM"]}, "architectures: BrandBertForMaskedLM"),
+        ({"model_type": "brandbert", "architectures": ["BrandBertModel"]}, "architectures: BrandBertModel"),
+        # RemBertForCausalLM of transformers keeps a cache where the encoder RemBertModel keeps none
+        ({"model_type": "rembert", "architectures": ["RemBertForCausalLM"], "is_decoder": True}, "is_decoder"),
+        # these write text
+        ({"model_type": "roformer", "architectures": ["RoFormerForCausalLM"], "is_decoder": True}, None),
+        ({"model_type": "brandnew", "architectures": ["BrandNewForCausalLM"]}, None),
+        ({"model_type": "brandnew", "architectures": ["BrandNewModel"], "auto_map": {"AutoModelForCausalLM": "x.Brand"}}, None),
+    ],
+)
+def test_what_may_be_an_encoder_is_not_told_a_cache(changes: dict[str, object], named: str | None, tmp_path: Path) -> None:
+    """An encoder keeps nothing of its context: of a model type without a row a cache is told where it writes text, else its key."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert (spec.architecture is None) is (named is not None)
+    assert named is None or named in spec.unknown["architecture"]
+
+
 # config.json of meituan-longcat/LongCat-Flash-Chat
 _LONGCAT = {
     "architectures": ["LongcatFlashForCausalLM"], "model_type": "longcat_flash", "hidden_size": 6144, "num_layers": 28,

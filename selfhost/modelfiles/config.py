@@ -395,9 +395,13 @@ class _Config(Keys):
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
         if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
             incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
-        if incomplete is not None and row is not None and ((row.get("encoder") and not row.get("diffusion")) or row.get("recomputes")):
+        if incomplete is not None and row is not None and (encoder or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise Unclear(incomplete)
+        if encoder and self.flag("is_decoder"):
+            raise Unclear(f"is_decoder: what {self.kind} keeps of its context where it writes is not known")
+        if row is None and (keepless := self.both_ways()):
+            raise Unclear(keepless)
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
@@ -592,6 +596,14 @@ class _Config(Keys):
             return False
         return not self.nested and bool(re.search(r"(?<!LMHead)(?<!MT)Model$|ForSequenceClassification$|ForTokenClassification$", name))
 
+    def both_ways(self) -> str | None:
+        """Why a model type without a row may keep nothing of its context; None where it writes text."""
+        if self.kind in _ENCODERS and not self.flag("is_decoder"):
+            return f"model_type: {self.kind} is an encoder whose tensors this selfhost does not know"
+        if self.headless() or re.search(r"For(MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$", class_of(self.outer)):
+            return f"architectures: {clean(class_of(self.outer))} may be an encoder, which keeps nothing of its context"
+        return None
+
     def table_length(self, width: int) -> int | None:
         """None where the rows of the token table are as wide as the layers."""
         found = self.number(*(key for key in _TABLE if self.reads(key) and self.known)) if self.known else None
@@ -750,6 +762,12 @@ _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
     "glm4v": {"attention_bias": True},
     "glm4v_text": {"attention_bias": True},
 }
+# encoders without a row: transformers 5.23.0, MODEL_FOR_MASKED_LM_MAPPING_NAMES of models/auto/modeling_auto.py and those for documents
+_ENCODERS = frozenset({
+    "bert-generation", "big_bird", "canine", "convbert", "deberta", "esmc", "flaubert", "fnet", "funnel", "ibert", "jina_embeddings_v3",
+    "layoutlm", "layoutlmv2", "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mobilebert", "modernvbert", "mra", "neomme",
+    "nystromformer", "perceiver", "roc_bert", "roformer", "squeezebert", "tapas", "ultrabert", "ultravbert", "xlm", "xmod", "yoso",
+})  # fmt: skip
 # keys of classes that are in no transformers and change the weights, with the value of every published model
 _ONLY: Mapping[str, Mapping[str, Any]] = {
     "dots3_note": {"swa_attention_gate_type": "headwise"},
