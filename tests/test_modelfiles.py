@@ -1039,6 +1039,8 @@ def config(folder: Path, **changes: object) -> Path:
         ({"model_type": "brandnew", "sliding_window": 512}, "sliding_window"),
         ({"layer_types": ["telepathic_attention"] * 32}, "telepathic_attention"),
         ({"kv_lora_rank_of_a_new_kind": 4}, "kv_lora_rank_of_a_new_kind"),
+        # of a class that nobody knows every head may keep keys and values, or one in eight
+        ({"model_type": "brandnew", "num_key_value_heads": None}, "num_key_value_heads"),
         ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),

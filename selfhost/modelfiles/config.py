@@ -17,6 +17,7 @@ from .keys import (
     CACHE_KEY,
     CONTEXT,
     KEEPING_KEY,
+    KV_HEADS,
     LAYERS,
     MAX_CONFIG_BYTES,
     NESTS,
@@ -402,6 +403,9 @@ class _Config(Keys):
             raise Unclear(f"is_decoder: what {self.kind} keeps of its context where it writes is not known")
         if row is None and (keepless := self.both_ways()):
             raise Unclear(keepless)
+        foreign = row is None and not self.known and self.kind != "yuan"
+        if foreign and any(attention) and all(self.text.get(key) is None for key in _SHARES_HEADS):
+            raise Unclear(f"num_key_value_heads is missing, and what {self.kind or 'the model type'} has then is not known")
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
@@ -762,6 +766,8 @@ _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
     "glm4v": {"attention_bias": True},
     "glm4v_text": {"attention_bias": True},
 }
+# keys of which one says how many heads keep keys and values (of Yuan all do where none is stated: its YuanAttention)
+_SHARES_HEADS = frozenset({*KV_HEADS, "kv_lora_rank", "multi_query", "multi_query_group_num", "n_shared_head", "block_configs"})
 # encoders without a row: transformers 5.23.0, MODEL_FOR_MASKED_LM_MAPPING_NAMES of models/auto/modeling_auto.py and those for documents
 _ENCODERS = frozenset({
     "bert-generation", "big_bird", "canine", "convbert", "deberta", "esmc", "flaubert", "fnet", "funnel", "ibert", "jina_embeddings_v3",

@@ -303,9 +303,11 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
         return latent_attention(config, number, near or latent or 0, heads, "swa_" if near else "")
     config.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
     stated = config.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
-    if not stated and width % heads:
-        raise Unclear(f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing")
-    length = stated or width // heads
+    # what the heads of Yuan divide (its YuanAttention)
+    divided = (config.positive("attention_projection_size") if config.kind == "yuan" else None) or width
+    if not stated and divided % heads:
+        raise Unclear(f"hidden_size {divided:,} is no multiple of the {heads:,} heads, and head_dim is missing")
+    length = stated or divided // heads
     if config.kind in ZAMBAS:
         from .zamba import zamba_head
 
