@@ -1212,6 +1212,32 @@ def test_what_may_be_an_encoder_is_not_told_a_cache(changes: dict[str, object], 
     assert named is None or named in spec.unknown["architecture"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "inner", "outer", "matrices"),
+    [
+        ("qwen2_5_vl", True, False, 1), ("qwen3_vl", True, False, 2), ("qwen3_vl", True, True, 1), ("qwen3_vl", False, False, 2),
+        # transformers ties them unless the published files have a matrix of its own
+        ("qwen3_vl", False, True, None), ("qwen2_5_vl", False, True, None),
+        # of a class that transformers does not have
+        ("kimi_vl", True, False, None),
+    ],
+)  # fmt: skip
+def test_an_output_matrix_that_two_parts_of_a_file_disagree_on(
+    kind: str, inner: bool, outer: bool, matrices: int | None, tmp_path: Path
+) -> None:
+    """tie_word_embeddings beside text_config and in it: the parameters are those of transformers' class, or are unknown."""
+    text = {
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 1000, "max_position_embeddings": 128, "tie_word_embeddings": inner,
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": kind, "tie_word_embeddings": outer, "text_config": text}), encoding="utf-8")
+    found = read_config(str(path), ROWS)
+    layer = 2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128 + 2 * 64
+    assert found.language_parameters == (None if matrices is None else matrices * 64_000 + 2 * layer + 64)
+    assert matrices is not None or "tie_word_embeddings" in found.spec.unknown["parameters.total"]
+
+
 # config.json of meituan-longcat/LongCat-Flash-Chat
 _LONGCAT = {
     "architectures": ["LongcatFlashForCausalLM"], "model_type": "longcat_flash", "hidden_size": 6144, "num_layers": 28,

@@ -391,8 +391,12 @@ class _Config(Keys):
             incomplete = "vocab_size is missing"
         if tied is None and incomplete is None and not self.headless():
             value = self.get("tie_word_embeddings")
-            default = f"is missing, and the default of {self.kind or 'this model type'} is not known"
-            incomplete = f"tie_word_embeddings {default if value is None else f'is {short(value)}, neither true nor false'}"
+            odd_tie = f"is {short(value)}, neither true nor false"
+            if value is None:
+                odd_tie = f"is missing, and the default of {self.kind or 'this model type'} is not known"
+            elif isinstance(value, bool):
+                odd_tie = "is true in one part of the file and false in the other"
+            incomplete = f"tie_word_embeddings {odd_tie}"
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
         if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
             incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
@@ -581,6 +585,11 @@ class _Config(Keys):
     def tied(self) -> bool | None:
         if self.kind in _NEVER_TIED:
             return False
+        inner, outer = (values.get("tie_word_embeddings") for values in (self.inner, self.outer))
+        if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
+            self.asked.add("tie_word_embeddings")
+            # where the outer class would tie, transformers leaves a matrix of its own alone that the published files have
+            return True if inner and self.outer_kind in _TIED_BY_EITHER else False if inner and self.outer_kind in _TIED_BY_OUTER else None
         for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
@@ -766,6 +775,16 @@ _OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
     "glm4v": {"attention_bias": True},
     "glm4v_text": {"attention_bias": True},
 }
+# transformers 5.23.0, built with tie_word_embeddings true in text_config and false beside it: classes whose output matrix is tied then,
+# and those that have one of their own
+_TIED_BY_EITHER = frozenset({
+    "glm4v", "glm4v_moe", "glm_ocr", "llava", "llava_onevision", "minimax_m3_vl", "qwen2_5_vl", "qwen2_vl",
+})  # fmt: skip
+_TIED_BY_OUTER = frozenset({
+    "audioflamingo3", "cohere2_vision", "gemma3", "idefics3", "internvl", "kimi_k25", "lfm2_vl", "lighton_ocr", "llava_next",
+    "minicpmv4_6", "mistral3", "mllama", "paligemma", "qwen2_audio", "qwen3_5", "qwen3_5_moe", "qwen3_vl", "qwen3_vl_moe", "smolvlm",
+    "vipllava", "voxtral",
+})  # fmt: skip
 # keys of which one says how many heads keep keys and values (of Yuan all do where none is stated: its YuanAttention)
 _SHARES_HEADS = frozenset({*KV_HEADS, "kv_lora_rank", "multi_query", "multi_query_group_num", "n_shared_head", "block_configs"})
 # encoders without a row: transformers 5.23.0, MODEL_FOR_MASKED_LM_MAPPING_NAMES of models/auto/modeling_auto.py and those for documents

@@ -188,7 +188,8 @@ class Keys:
     def __init__(self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any], name: str) -> None:
         self.path, self.outer, self.architectures, self.name = path, values, architectures, name
         nest = next((key for key in NESTS if isinstance(values.get(key), dict)), None)
-        inner: Mapping[str, Any] = values[nest] if nest is not None else {}
+        self.inner: Mapping[str, Any] = values[nest] if nest is not None else {}
+        inner = self.inner
         self.outer_kind = clean(values.get("model_type")).lower()
         kind = clean(inner.get("model_type")).lower() if inner else ""
         # some files repeat the text model's keys at the top, and nest no more than its name
