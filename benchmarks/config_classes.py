@@ -47,6 +47,15 @@ _NEEDED: dict[str, dict[str, Any]] = {
 }
 # another word that a class knows in place of one
 _WORDS = {"absolute": "rotary"}
+# what is tried with more than one key: the values that it has, and the keys that it is left without
+_TOGETHER: dict[str, tuple[tuple[dict[str, Any], list[str]], ...]] = {
+    "falcon_h1": (({"mamba_n_heads": 32}, ["mamba_d_ssm", "mamba_d_head"]), ({"mamba_d_ssm": None}, ["mamba_d_head"])),
+    "gemma4_text": (
+        ({"num_hidden_layers": 8}, ["layer_types", "per_layer_config"]),
+        ({"layer_types": ["full_attention", *["sliding_attention"] * 5]}, ["per_layer_config"]),
+    ),
+    "internlm3": (({"attention_bias": True, "mlp_bias": True}, []),),
+}
 # names that a class takes from older files, in its __post_init__
 _OLDER_NAMES: dict[str, dict[str, str]] = {
     "bloom": {"n_embed": "hidden_size"},
@@ -210,6 +219,11 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
             if not (heavier or keeps or len(change) == 1 or _read_elsewhere(key)):
                 continue
             changes.append([change, found.parameters, *([found.cache] if found.cache != base.cache else [])])
+    for given, left_out in _TOGETHER.get(kind, ()):
+        found = Built(kind, model, {key: value for key, value in {**values, **given}.items() if key not in left_out})
+        changes.append([[given, left_out], found.parameters, *([found.cache] if found.cache != base.cache else [])])
+        if found.parameters != base.parameters and not left_out:
+            weights.update(given)
     fields = {field.name: field.default for field in dataclasses.fields(config)}
     stated = {
         key: value

@@ -119,11 +119,11 @@ def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: 
     entry = built()[kind]
     followed = 0
     for change, parameters, *runs in entry["changes"]:
-        config = dict(entry["config"])
-        if len(change) == 2:
-            config[change[0]] = change[1]
-        else:
-            config.pop(change[0], None)
+        # a key and its value, a key that is left out, or values and keys left out together
+        several = isinstance(change[0], dict)
+        given = change[0] if several else dict([change]) if len(change) == 2 else {}
+        left_out = change[1] if several else change if len(change) == 1 else []
+        config = {key: value for key, value in {**entry["config"], **given}.items() if key not in left_out}
         try:
             found = read(config, tmp_path)
         except SpecError:

@@ -378,6 +378,9 @@ class _Config(Keys):
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
+        if self.kind == "laguna" and self.get("gating") not in (None, True, "per-head"):
+            # LagunaAttention: a gate for each element then
+            incomplete = f"gating is {short(self.get('gating'))}: not that of the published models"
         self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = sorted({*self.left_over(WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
@@ -749,6 +752,8 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "rwkv6qwen2": {"attention_bias": ("attention_bias",)},
     "helium": {"attention_bias": ("attention_bias",)},
     "internlm": {"bias": ("attention_bias", "attention_output_bias")},
+    # under their names of the published code, qkv_bias and bias
+    "internlm3": {"attention_bias": ("attention_bias",), "mlp_bias": ("attention_output_bias", "feed_forward_bias")},
     "solar_open": {"attention_bias": ("attention_bias",)},
     "mimo": {"attention_bias": ()},
     "mimo_v2_flash": {"attention_bias": ("attention_bias",)},

@@ -137,7 +137,7 @@ def has_experts(config: Keys, number: int) -> bool:
         return bool(alike[number])
     lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
     if lead is None:
-        lead = 1 if config.kind in ("glm4_moe_lite", "mimo_v2_flash") else 0
+        lead = 1 if config.kind in ("glm4_moe_lite", "laguna", "mimo_v2_flash") else 0
     last = config.get("moe_layer_end_index")
     if isinstance(last, int) and 0 <= last < number:
         return False

@@ -26,6 +26,8 @@ _DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
 _GEMMA4_GLOBAL_HEAD = 512
+# inner width of Falcon H1's recurrent layers where neither it nor the length of a head is in the file (FalconH1Config)
+_FALCON_H1_INNER = 1024
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
@@ -122,7 +124,7 @@ def layer_kinds(config: Keys) -> list[str]:
         config.asked.update(key for key in config.text if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter})
         if not isinstance(names, list) or len(names) < layers:
             raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
-        return [named_kind(config, name) for name in names[:layers]]
+        return _last_full(config, [named_kind(config, name) for name in names[:layers]])
     if config.kind == "recurrent_gemma":
         return gemma_kinds(config)
     if config.kind in ZAMBAS:
@@ -161,7 +163,12 @@ def layer_kinds(config: Keys) -> list[str]:
     crossing = config.get("cross_attention_layers")
     if isinstance(crossing, list):
         return ["cross" if number in crossing else "full" for number in range(layers)]
-    return ["sliding" if slides else "full" for slides in which_slide(config)]
+    return _last_full(config, ["sliding" if slides else "full" for slides in which_slide(config)])
+
+
+def _last_full(config: Keys, kinds: list[str]) -> list[str]:
+    """Gemma4TextConfig: whatever the file says, the last layer attends to everything."""
+    return [*kinds[:-1], "full"] if config.kind in GEMMA4 else kinds
 
 
 def named_kind(config: Keys, name: Any) -> str:
@@ -511,8 +518,12 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             heads=config.positive("n_mamba_heads") if config.kind == "zamba" else None,
         )
     heads = config.needed("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", *(("num_heads",) if config.kind == "mamba2" else ()))
-    length = config.number("mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.kind == "mamba2" else ()))
-    inner = config.number("mamba_d_ssm") or (heads * length if length else 0) or inner_length(config, width)
+    own = "mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.kind == "mamba2" else ())
+    length = None if config.get(*own) == "auto" else config.number(*own)
+    stated = config.number("mamba_d_ssm")
+    if config.kind == "falcon_h1" and "mamba_d_ssm" not in config.text and not length:
+        stated = _FALCON_H1_INNER
+    inner = stated or (heads * length if length else 0) or inner_length(config, width)
     norm = config.text.get("mamba_rms_norm") if config.kind == "falcon_h1" else None
     config.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
     return Recurrent(
