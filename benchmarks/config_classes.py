@@ -47,13 +47,20 @@ _NEEDED: dict[str, dict[str, Any]] = {
 }
 # another word that a class knows in place of one
 _WORDS = {"absolute": "rotary"}
+_BY_TURNS: dict[str, Any] = {
+    "layer_types": ["sliding_attention", "full_attention"] * 3,
+    "per_layer_config": {str(number): {"head_dim": 512} for number in (1, 3, 5)},
+}
 # what is tried with more than one key: the values that it has, and the keys that it is left without
 _TOGETHER: dict[str, tuple[tuple[dict[str, Any], list[str]], ...]] = {
     "falcon_h1": (({"mamba_n_heads": 32}, ["mamba_d_ssm", "mamba_d_head"]), ({"mamba_d_ssm": None}, ["mamba_d_head"])),
     "gemma4_text": (
         ({"num_hidden_layers": 8}, ["layer_types", "per_layer_config"]),
         ({"layer_types": ["full_attention", *["sliding_attention"] * 5]}, ["per_layer_config"]),
+        # a layer that reads another's keys and values has one of its kind before it
+        ({"num_kv_shared_layers": 2, "use_double_wide_mlp": True, **_BY_TURNS}, []),
     ),
+    "gemma4_unified_text": (({"num_kv_shared_layers": 2, **_BY_TURNS}, []),),
     "internlm3": (({"attention_bias": True, "mlp_bias": True}, []),),
 }
 # names that a class takes from older files, in its __post_init__
@@ -222,8 +229,9 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     for given, left_out in _TOGETHER.get(kind, ()):
         found = Built(kind, model, {key: value for key, value in {**values, **given}.items() if key not in left_out})
         changes.append([[given, left_out], found.parameters, *([found.cache] if found.cache != base.cache else [])])
-        if found.parameters != base.parameters and not left_out:
-            weights.update(given)
+        if not left_out:
+            weights.update(given if found.parameters != base.parameters else ())
+            cache.update(given if found.cache != base.cache else ())
     fields = {field.name: field.default for field in dataclasses.fields(config)}
     stated = {
         key: value

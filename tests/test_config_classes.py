@@ -83,13 +83,15 @@ def context_of(config: dict[str, Any]) -> int | None:
 
 
 def unread(config: dict[str, Any]) -> int:
-    """Parameters that published files hold and the class leaves unread: Gemma 3n's layers that read the cache of another have keys,
-    values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it and E4B-it)."""
-    if config["model_type"] != "gemma3n_text":
+    """Parameters that published files hold and the class leaves unread: Gemma 3n's and 4's layers that read the cache of another have
+    keys, values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it)."""
+    if config["model_type"] not in ("gemma3n_text", "gemma4_text"):
         return 0
-    values = classes()["gemma3n_text"]["defaults"] | config
-    length, inputs = values["head_dim"], values["hidden_size"] + values["attention_bias"]
-    return int(values["num_kv_shared_layers"] * (2 * inputs * values["num_key_value_heads"] * length + length))
+    values = classes()[config["model_type"]]["defaults"] | config
+    own = {int(number): keys for number, keys in (values.get("per_layer_config") or {}).items()}
+    inputs, layers = values["hidden_size"] + values["attention_bias"], values["num_hidden_layers"]
+    lengths = [own.get(layer, {}).get("head_dim", values["head_dim"]) for layer in range(layers - values["num_kv_shared_layers"], layers)]
+    return sum(2 * inputs * values["num_key_value_heads"] * length + length for length in lengths)
 
 
 def agree(found: ConfigRead, config: dict[str, Any], parameters: int, runs: Any) -> tuple[bool, bool]:
