@@ -53,6 +53,7 @@ _BY_TURNS: dict[str, Any] = {
 }
 # what is tried with more than one key: the values that it has, and the keys that it is left without
 _TOGETHER: dict[str, tuple[tuple[dict[str, Any], list[str]], ...]] = {
+    "bamba": (({"attn_layer_indices": [2, 5], "attention_bias": True}, []),),
     "falcon_h1": (({"mamba_n_heads": 32}, ["mamba_d_ssm", "mamba_d_head"]), ({"mamba_d_ssm": None}, ["mamba_d_head"])),
     "gemma4_text": (
         ({"num_hidden_layers": 8}, ["layer_types", "per_layer_config"]),
@@ -61,6 +62,7 @@ _TOGETHER: dict[str, tuple[tuple[dict[str, Any], list[str]], ...]] = {
         ({"num_kv_shared_layers": 2, "use_double_wide_mlp": True, **_BY_TURNS}, []),
     ),
     "gemma4_unified_text": (({"num_kv_shared_layers": 2, **_BY_TURNS}, []),),
+    "granitemoehybrid": (({"layer_types": ["mamba", "attention"] * 3, "attention_bias": True}, []),),
     "internlm3": (({"attention_bias": True, "mlp_bias": True}, []),),
 }
 # names that a class takes from older files, in its __post_init__

@@ -1197,6 +1197,9 @@ def test_keys_of_single_layers_that_are_not_understood_are_named(own: object, na
         ({"model_type": "mobilebert", "architectures": None}, "model_type: mobilebert"),
         ({"model_type": "brandbert", "architectures": ["BrandBertForMaskedLM"]}, "architectures: BrandBertForMaskedLM"),
         ({"model_type": "brandbert", "architectures": ["BrandBertModel"]}, "architectures: BrandBertModel"),
+        # BertForMaskedLM of transformers has another matrix as large as the table of tokens then
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"], "tie_word_embeddings": False}, "tie_word_embeddings"),
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"], "tie_word_embeddings": True}, None),
         # RemBertForCausalLM of transformers keeps a cache where the encoder RemBertModel keeps none
         ({"model_type": "rembert", "architectures": ["RemBertForCausalLM"], "is_decoder": True}, "is_decoder"),
         # these write text
@@ -1205,8 +1208,9 @@ def test_keys_of_single_layers_that_are_not_understood_are_named(own: object, na
         ({"model_type": "brandnew", "architectures": ["BrandNewModel"], "auto_map": {"AutoModelForCausalLM": "x.Brand"}}, None),
     ],
 )
-def test_what_may_be_an_encoder_is_not_told_a_cache(changes: dict[str, object], named: str | None, tmp_path: Path) -> None:
-    """An encoder keeps nothing of its context: of a model type without a row a cache is told where it writes text, else its key."""
+def test_what_may_be_an_encoder_or_more_is_not_told(changes: dict[str, object], named: str | None, tmp_path: Path) -> None:
+    """An encoder keeps nothing of its context: of a model type without a row a cache is told where it writes text, else its key. So is
+    the key of an encoder that is more than that."""
     spec = read_local(config(tmp_path, **changes), ROWS).spec
     assert (spec.architecture is None) is (named is not None)
     assert named is None or named in spec.unknown["architecture"]

@@ -406,6 +406,9 @@ class _Config(Keys):
         if incomplete is not None and row is not None and (encoder or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise Unclear(incomplete)
+        untied = self.known and self.text.get("tie_word_embeddings") is False and class_of(self.outer).endswith("ForMaskedLM")
+        if encoder and untied:
+            raise Unclear(f"tie_word_embeddings is false, and what the head of {clean(class_of(self.outer))} takes is not known")
         if encoder and self.flag("is_decoder"):
             raise Unclear(f"is_decoder: what {self.kind} keeps of its context where it writes is not known")
         if row is None and (keepless := self.both_ways()):
@@ -823,7 +826,7 @@ _LOOPS = (
 )  # fmt: skip
 _VISION = frozenset({
     "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v", "minicpmv", "molmo", "mllama",
-    "deepseek_vl_v2", "multi_modality", "cogvlm2",
+    "deepseek_vl_v2", "multi_modality", "cogvlm2", "fuyu",
 })  # fmt: skip
 
 

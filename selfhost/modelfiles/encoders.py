@@ -69,7 +69,7 @@ class _Part:
     def __init__(
         self, key: str, row: Mapping[str, Any], values: Mapping[str, Any], text_width: int, architectures: Mapping[str, Any]
     ) -> None:
-        own = _described(key, row, values[key], architectures)
+        own = _described(key, row, values, values[key], architectures)
         name = row.get("tower") or clean(own.get("model_type")).lower()
         tower = architectures["tower"].get(name)
         if tower is None:
@@ -154,8 +154,10 @@ _LAYOUTS: Mapping[str, Callable[..., tuple[tuple[int, int], ...]]] = {
 }
 
 
-def _described(key: str, row: Mapping[str, Any], own: Any, architectures: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The keys of an encoder: the part itself, or those of the published encoder that it names."""
+def _described(key: str, row: Mapping[str, Any], whole: Mapping[str, Any], own: Any, architectures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of an encoder: the part itself, those of the published encoder that it names, or `whole`, those of the file."""
+    if row.get("whole"):
+        return whole
     if isinstance(own, dict) and "named" in row:
         key, own = f"{key}.{row['named']}", own.get(row["named"])
     if isinstance(own, str):

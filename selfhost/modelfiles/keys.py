@@ -220,6 +220,9 @@ class Keys:
         if self.outer_kind == "kimi_k3":
             # its text model calls itself kimi_linear, and has other matrices
             self.kind = self.outer_kind
+        if self.kind == "fuyu":
+            # published files have the keys of its text model at the top (FuyuConfig)
+            self.kind = "persimmon"
         if self.kind in ("git", "llada"):
             # Grok 2 goes by the name of another class of transformers, LLaDA-MoE by that of LLaDA
             self.kind = _kind_of_class(values) or self.kind

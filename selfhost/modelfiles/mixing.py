@@ -137,6 +137,9 @@ def layer_kinds(config: Keys) -> list[str]:
         return plamo_layers(config)
     if config.kind == "falcon_h1":
         return ["hybrid"] * layers
+    if config.kind == "granitemoehybrid":
+        # GraniteMoeHybridConfig, where the file has no layer_types
+        return ["mamba2"] * layers
     if config.kind == "bamba":
         attending = config.get("attn_layer_indices") or []
         return ["full" if number in attending else "mamba2" for number in range(layers)]
