@@ -1415,6 +1415,8 @@ def test_a_key_is_harmless_for_a_whole_word_alone(key: str, value: object, tmp_p
         # files of LFM2, DBRX, Kimi K3, Falcon H1, Nemotron H and NLLB-MoE, or every class of transformers, state these
         ("add_cross_attention", True), ("conv_use_xavier_init", True), ("moe_loss_weight", 0.01), ("moe_router_activation_func", "sigmoid"),
         ("ssm_in_multiplier", 1.25), ("mamba_ssm_cache_dtype", "float32"), ("chunk_size_feed_forward", 64), ("moe_token_dropout", 0.2),
+        # of ERNIE 4.5: tokens that an expert takes at most while it is trained
+        ("moe_capacity", [64, 64, 64]),
     ],
 )  # fmt: skip
 def test_a_key_of_training_or_of_numbers_changes_nothing(key: str, value: object, tmp_path: Path) -> None:
@@ -1422,6 +1424,27 @@ def test_a_key_of_training_or_of_numbers_changes_nothing(key: str, value: object
     with_it, without = (read_local(config(tmp_path, **changes), ROWS).spec for changes in ({key: value}, {}))
     assert with_it.parameters.total == without.parameters.total is not None
     assert with_it.architecture == without.architecture
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "other"),
+    [
+        # each layer of MiniMax-M2 attends; of MiniMax-Text-01 those with a 1
+        ("MiniMaxAI--MiniMax-M2.5.json", "attn_type_list", [1] * 62, [0, *[1] * 61]),
+        # modeling_minicpm.py of openbmb/MiniCPM3-4B takes hidden_size / num_attention_heads
+        ("openbmb--MiniCPM3-4B.json", "v_head_dim", 64, 128),
+    ],
+)
+def test_a_key_of_a_published_file_that_changes_nothing(name: str, key: str, value: object, other: object, tmp_path: Path) -> None:
+    """The file with the key, as publishers write it, is the file without; another value is named where it would change something."""
+    values = json.loads((HEADERS / "configs" / name).read_text(encoding="utf-8"))
+    specs = []
+    for made in ({**values, key: value}, {own: item for own, item in values.items() if own != key}, {**values, key: other}):
+        (tmp_path / "config.json").write_text(json.dumps(made), encoding="utf-8")
+        specs.append(read_local(tmp_path / "config.json", ROWS).spec)
+    assert specs[0] == specs[1]
+    assert specs[0].parameters.total is not None
+    assert any(key in why for why in specs[2].unknown.values())
 
 
 @pytest.mark.parametrize("changes", [{"position_embedding_type": "absolute"}, {"layer_norm_type": "rms_norm"}])

@@ -101,6 +101,9 @@ def layer_kinds(config: Keys) -> list[str]:
     types = config.per_layer("attn_type_list")
     if types and config.kind in ("minimax_text_01", "minimax_m1"):
         return ["full" if item == 1 else "lightning" for item in types]
+    if types and config.kind.startswith("minimax") and all(item == 1 for item in types):
+        # each layer attends, as where the key is not
+        types = None
     if config.get("compress_ratios") or types:
         raise Unclear(
             "compress_ratios: compressed attention is not understood" if config.get("compress_ratios") else "attn_type_list: not understood"
@@ -451,8 +454,7 @@ def latent_attention(config: Keys, number: int, latent: int, heads: int, near: s
         heads=heads,
         kv_heads=heads,
         key_length=config.needed(f"{near}qk_nope_head_dim") + (config.needed("qk_rope_head_dim") if config.kind in _UNPACKED else 0),
-        # MiniCPM3's own code takes the width of a head
-        value_length=max(1, config.needed(*WIDTH) // heads) if config.kind == "minicpm3" else config.needed(f"{near}v_head_dim"),
+        value_length=minicpm_values(config, heads) if config.kind == "minicpm3" else config.needed(f"{near}v_head_dim"),
         window_tokens=window_tokens(config) if near else None,
         latent_length=latent,
         query_latent_length=config.number(f"{near}q_lora_rank") or None,
@@ -460,6 +462,14 @@ def latent_attention(config: Keys, number: int, latent: int, heads: int, near: s
         indexer_heads=indexer if indexer and length and own else None,
         indexer_length=length if indexer and length and own else None,
     )
+
+
+def minicpm_values(config: Keys, heads: int) -> int:
+    """MiniCPM3's own code takes the width of a head, whatever v_head_dim says (modeling_minicpm.py)."""
+    length, stated = max(1, config.needed(*WIDTH) // heads), config.number("v_head_dim")
+    if stated not in (None, length):
+        raise Unclear(f"v_head_dim is {stated:,}, and the width of a head {length:,}: not understood")
+    return length
 
 
 def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
