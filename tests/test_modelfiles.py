@@ -2098,6 +2098,48 @@ def test_a_block_that_predicts_more_tokens_is_no_contradiction(tmp_path: Path) -
     assert read_local(folder, ROWS).spec.architecture is not None
 
 
+# safetensors totals of the repositories (llmfit 1.1.17, in the sources of specs/), rows of FP8 scales and masks left out
+_WITH_BLOCKS = {
+    "zai-org--GLM-4.5": 358_337_791_296, "Qwen--Qwen3.5-27B": 27_781_427_952, "Qwen--Qwen3.5-35B-A3B": 35_951_822_704,
+    "Qwen--Qwen3.5-397B-A17B": 403_397_928_944, "Qwen--Qwen3-Next-80B-A3B-Instruct": 81_324_862_720,
+    "deepseek-ai--DeepSeek-R1": 684_489_845_504, "deepseek-ai--DeepSeek-V3.2": 685_355_329_792, "XiaomiMiMo--MiMo-7B-Base": 7_833_409_536,
+    "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8": 123_611_012_096, "zai-org--GLM-5.2-FP8": 753_329_940_480,
+}  # fmt: skip
+
+
+def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
+    """Parameters with those blocks are the totals that repositories state; the size counts them, and its least is without them."""
+    for name, published in _WITH_BLOCKS.items():
+        parameters = read_local(HEADERS / "configs" / f"{name}.json", ROWS).spec.parameters
+        assert (parameters.total or 0) + (parameters.mtp or 0) == pytest.approx(published, rel=2e-5), name
+    vllm = Catalogue.open().runtime("vllm")
+    spec = read_local(HEADERS / "configs" / "zai-org--GLM-4.5.json", ROWS).spec
+    needs = needs_of(spec, vllm, Workload(context_tokens=4096), ROWS)
+    assert needs.download_bytes == 2 * _WITH_BLOCKS["zai-org--GLM-4.5"]
+    assert needs.memory is not None
+    weights = next(term for term in needs.memory.terms if term.name == "weights")
+    assert weights.bytes == pytest.approx(2 * 352_797_829_024, rel=1e-4)
+    assert weights.bytes * 0.99 < weights.low_bytes < weights.bytes
+    # model.safetensors.index.json of DeepSeek V3: 688.6 GB, FP8 with its scales
+    spec = read_local(HEADERS / "configs" / "deepseek-ai--DeepSeek-R1.json", ROWS).spec
+    assert needs_of(spec, vllm, Workload(context_tokens=4096), ROWS).download_bytes == pytest.approx(688.6e9, rel=1e-3)
+
+
+def test_files_say_whether_they_hold_the_blocks(tmp_path: Path) -> None:
+    """Files that transformers saved lack the blocks that its class leaves out: neither is a difference from config.json."""
+    shutil.copy(HEADERS / "configs" / "XiaomiMiMo--MiMo-7B-Base.json", tmp_path / "config.json")
+    trunk, block = 7_622_619_136, 210_790_400
+    for held in (True, False):
+        tensors = {"model.norm.weight": ("BF16", [trunk])} | ({"model.mtp_layers.0.input_proj.weight": ("BF16", [block])} if held else {})
+        safetensors(tmp_path / "model.safetensors", tensors)
+        spec = read_local(tmp_path, ROWS).spec
+        assert (spec.parameters.total, spec.parameters.mtp, spec.parameters.difference) == (trunk, block if held else None, None)
+        memory = needs_of(spec, Catalogue.open().runtime("vllm"), Workload(context_tokens=256), ROWS).memory
+        assert memory is not None
+        weights = next(term for term in memory.terms if term.name == "weights")
+        assert 2 * trunk <= weights.bytes < 2 * trunk + 100_000_000
+
+
 def test_safetensors_without_a_config(tmp_path: Path) -> None:
     """Weights are known without the architecture, which is said to be unknown."""
     count = safetensors(tmp_path / "model.safetensors", {"a": ("F16", [10, 20]), "b": ("F32", [5])})

@@ -426,6 +426,9 @@ def _weights(
                     kept = kept_in(told, latent=any(group.kind == "latent" for group in spec.architecture.attention))
                     spec = spec.replace(architecture=spec.architecture.replace(cache_dtype=kept))
                 stored = beside
+        if not weights.predict_more:
+            # transformers leaves the blocks out that its classes do not have, so a copy that it saved lacks them
+            spec = spec.replace(parameters=spec.parameters.replace(mtp=None))
         spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
         notes += more
         why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
@@ -498,6 +501,7 @@ def _counted(spec: ModelSpec, language: int | None, total: int | None, files: tu
         return spec, ()
     unknown = {key: why for key, why in spec.unknown.items() if key != "parameters.total"}
     known = spec.parameters
+    total -= known.mtp or 0
     if known.total is None and language is not None and total > language:
         # a vision model: what is more than the language model are its encoders
         unknown.pop("parameters.encoders", None)
@@ -509,8 +513,9 @@ def _counted(spec: ModelSpec, language: int | None, total: int | None, files: tu
         return spec.replace(unknown=unknown), ()
     if 0 < gap <= total // 200:
         return spec.replace(parameters=known.replace(extra_in_files=gap), unknown=unknown), ()
-    why = f"the files hold {total:,} parameters, and config.json describes {known.total:,}"
-    return spec.replace(parameters=known.replace(total=total, active=None, difference=why), unknown=unknown), (why,)
+    total += known.mtp or 0
+    why = f"the files hold {total:,} parameters, and config.json describes {known.total + (known.mtp or 0):,}"
+    return spec.replace(parameters=known.replace(total=total, active=None, mtp=None, difference=why), unknown=unknown), (why,)
 
 
 def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[int, ...]]]) -> str | None:

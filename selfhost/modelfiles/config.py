@@ -136,6 +136,12 @@ _NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
 # width of the token table, in classes that have one of their own
 _TABLE = ("embedding_size", "input_embedding_size", "word_embed_proj_dim")
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
+# model types whose published files hold the blocks that predict more tokens: with them the tensors are the safetensors totals of
+# models in `specs/`; how many blocks where config.json says nothing of them
+_MTP_HELD: Mapping[str, int] = {
+    "deepseek_v3": 0, "deepseek_v32": 0, "glm4_moe": 0, "glm4_moe_lite": 0, "glm_moe_dsa": 0, "mimo": 0, "mimo_v2_flash": 3,
+    "nemotron_h": 0, "qwen3_5": 0, "qwen3_5_moe": 0, "qwen3_next": 1, "step3p5": 0,
+}  # fmt: skip
 
 # switches that published files state, mostly against the default of their class: a file without them was cut
 _ALWAYS_STATED = ("block_auto_adjust_ff_dim", "mamba_rms_norm")
@@ -235,7 +241,7 @@ class _Config(Keys):
         except Unclear as why:
             self.unknown["architecture"] = str(why)
             architecture = None
-        from ..needs.tensors import checkpoint_tensors, row_of
+        from ..needs.tensors import block_tensors, checkpoint_tensors, count, row_of
 
         row = None if architecture is None else row_of(architecture, self.architectures)
         groups = () if architecture is None or row is None else checkpoint_tensors(architecture, row)
@@ -248,7 +254,7 @@ class _Config(Keys):
             apart = stored.apart if stored.format == "safetensors" else ()
             architecture = architecture.replace(matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart)
         encoder = row is not None and row.encoder and not row.diffusion
-        total = active = None
+        total = active = mtp = None
         names = self.outer.get("architectures")
         composed = self.nested and isinstance(names, list) and any(isinstance(name, str) and "ForConditional" in name for name in names)
         vision = (
@@ -261,6 +267,8 @@ class _Config(Keys):
         )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
+            if self.outer_kind in _MTP_HELD:
+                mtp = count(block_tensors(architecture, row)) or None
             if self.kind == "jina_bert_v3":
                 total = active = None
                 self.unknown["parameters.total"] = _ADAPTED
@@ -288,6 +296,7 @@ class _Config(Keys):
             parameters=Parameters(
                 total=total,
                 active=active,
+                mtp=mtp,
                 encoders=encoders.parameters if encoders else None,
                 projector_bytes=encoders.projector_bytes if encoders else None,
                 encoder_type=encoders.type if encoders else None,
@@ -359,7 +368,9 @@ class _Config(Keys):
         sharing = self.number("num_hidden_groups") if self.known and self.reads("num_hidden_groups") else None
         if sharing is not None and not 1 <= sharing <= layers:
             raise Unclear(f"num_hidden_groups is {sharing:,}, and there are {layers:,} layers")
-        mtp = self.number(*_MTP) or 0
+        mtp = self.number(*_MTP)
+        if mtp is None:
+            mtp = _MTP_HELD.get(self.outer_kind, 0)
         if mtp > layers:
             raise Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
         only = _ONLY.get(self.kind, {})
@@ -456,7 +467,7 @@ class _Config(Keys):
             per_layer_embedding_length=slices or None,
             altup_inputs=altup or None,
             deepstack_layers=self.deepstack(),
-            mtp_layers=mtp if mtp and gguf and self.kind != "falcon_h1" else None,
+            mtp_layers=mtp if mtp and (gguf or self.outer_kind in _MTP_HELD) and self.kind != "falcon_h1" else None,
             audio=audio,
             **extra,
         )

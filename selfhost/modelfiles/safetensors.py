@@ -53,18 +53,21 @@ _COMPARED = re.compile(
     r"self_attn\.(?:[kv]_proj|qkv_proj|kv_a_proj_with_mqa)\.weight|mlp\.(?:up|down)_proj\.weight"
     r"|(?:self_attention|attention)\.query_key_value\.weight|eh_proj\.weight"
 )
+_PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
 
 
 class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
     `layers`: by number of a layer, name and shape of those of its tensors that a config.json tells the shape of, unless they are packed.
+    `predict_more`: there are tensors of a block that predicts more tokens.
     """
 
     files: tuple[str, ...]
     size: int
     elements: Mapping[str, int]
     layers: Mapping[int, Mapping[str, tuple[int, ...]]] = {}
+    predict_more: bool = False
 
     @property
     def total(self) -> int | None:
@@ -248,15 +251,16 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         )
     elements: dict[str, int] = {}
     layers: dict[int, dict[str, tuple[int, ...]]] = {}
-    total = 0
+    total, predict_more = 0, False
     for path in paths:
         status_of(path)
         size, room, header = _header(path)
         found = _elements(path, room, header)
         _layers(header, layers)
+        predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
         total += size
         for dtype, count in found.items():
             elements[dtype] = elements.get(dtype, 0) + count
     if not elements:
         fail(named, "holds no weights", "give the model's safetensors files")
-    return Weights(files=paths, size=total, elements=elements, layers=layers)
+    return Weights(files=paths, size=total, elements=elements, layers=layers, predict_more=predict_more)

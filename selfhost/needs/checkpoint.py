@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..facts import Unread
 from ..spec import Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
-from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
+from .loaded import block_bytes, cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
 from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of
 from .packed import size_of as packed_size
 from .parts import (
@@ -24,7 +24,7 @@ from .parts import (
     why_no_encoders,
 )
 from .records import How, SizedWeights, Term
-from .tensors import ArchitectureRow, checkpoint_tensors
+from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count
 
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 """Best quality first."""
@@ -86,7 +86,10 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     sizes = stored_types(architecture, row)
     unsure = architecture.dtype is None
     plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-    beside = ((parameters.encoders or 0) * plain + (parameters.mtp or 0) * _bits(architecture.matrix_dtype, plain)) / 8
+    block = _block_bytes(subject)
+    # who makes files of a model drops the blocks that predict more tokens (transformers does), or keeps them in 16 bits
+    kept = max(0, 2 * (parameters.mtp or 0) - block)
+    beside = (parameters.encoders or 0) * plain / 8 + block
     extra = 0.0
     if parameters.extra_in_files and not (architecture.matrix_dtype or architecture.expert_dtype):
         extra = parameters.extra_in_files * plain / 8
@@ -96,8 +99,8 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         line += f" + {int(beside + extra):,} bytes of encoders and other blocks in the files"
     return SizedWeights(
         bytes=size,
-        low_bytes=int(size * 0.995),
-        high_bytes=int(size * (2.01 if unsure else 1.01)),
+        low_bytes=int((size - block) * 0.995),
+        high_bytes=int(size * (2.01 if unsure else 1.01)) + kept,
         how=How.ASSUMED if unsure else How.COMPUTED,
         source="parameters of the architecture in their stored types" + ("; the type is not stated: 16 to 32 bits" if unsure else ""),
         arithmetic=line,
@@ -136,6 +139,17 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
         source=f"parameters in {type}; how many are in {architecture.dtype} is not known" if mixed else "parameters in the published type",
         arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
     )
+
+
+def _block_bytes(subject: Subject) -> int:
+    """What the published files hold of blocks that predict more tokens; 0 for files that others made of them."""
+    architecture, row, number = subject.architecture, subject.row, subject.spec.parameters.mtp
+    if architecture is None or not number or subject.spec.quantized is not None:
+        return 0
+    counted = count(block_tensors(architecture, row)) if row is not None and subject.whole else 0
+    if row is None or not counted:
+        return int(number * _bits(architecture.matrix_dtype, DTYPES.get(architecture.dtype or "bfloat16", 16.0)) / 8)
+    return int(block_bytes(architecture, row) * number / counted)
 
 
 def _bits(type: str | None, plain: float) -> float:
@@ -262,7 +276,9 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     if not own and row is not None and architecture is not None and loads_sixteen_bits(subject.spec, runtime, format, quantization):
         return _quantized_while_loading(files, architecture, row, runtime, quantization)
     unneeded = _unneeded(subject, files, format, quantization)
-    size, low, high = files.bytes - unneeded, files.low_bytes - unneeded, files.high_bytes
+    size, high = files.bytes - unneeded, files.high_bytes
+    # the least that computed files take is without the blocks as it is
+    low = files.low_bytes - unneeded + (_block_bytes(subject) if unneeded and files.how is not How.STATED else 0)
     line = files.arithmetic + (f" - {unneeded:,} bytes that are not loaded" if unneeded else "")
     if subject.text_alone:
         width = 2 if architecture is None or format == "mlx" else width_of(architecture, runtime)
@@ -310,11 +326,11 @@ def _table(architecture: Architecture, row: ArchitectureRow) -> int:
 def _unneeded(subject: Subject, files: SizedWeights, format: str, quantization: str) -> int:
     """In the files (not those made for MLX), by default not loaded: blocks that predict more tokens, a tied matrix stored twice."""
     architecture, parameters = subject.architecture, subject.spec.parameters
-    if files.how is How.STATED or architecture is None or format == "mlx" or quantization != name_of(architecture):
+    if architecture is None or format == "mlx" or quantization != name_of(architecture):
         return 0
     plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-    size = int((parameters.mtp or 0) * _bits(architecture.matrix_dtype, plain) / 8)
-    if not (architecture.matrix_dtype or architecture.expert_dtype):
+    size = _block_bytes(subject)
+    if files.how is not How.STATED and not (architecture.matrix_dtype or architecture.expert_dtype):
         size += int((parameters.extra_in_files or 0) * plain / 8)
     return size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -11,7 +11,7 @@ from .cache import CacheGroup
 from .packed import DTYPES, is_linear, linear_bytes, scheme_of
 from .parts import Asked, term, times
 from .records import How, Term
-from .tensors import ArchitectureRow, checkpoint_tensors
+from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors
 
 
 def name_of(architecture: Architecture | None) -> str:
@@ -31,9 +31,17 @@ def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, 
 
 
 def typed_tensors(architecture: Architecture, row: ArchitectureRow) -> Iterator[tuple[TensorGroup, str, float]]:
-    """Tensors with their stored type and bytes."""
+    """Tensors with their stored type and bytes, those of blocks that predict more tokens left out."""
+    return _typed(architecture, checkpoint_tensors(architecture, row))
+
+
+def block_bytes(architecture: Architecture, row: ArchitectureRow) -> float:
+    """What the blocks that predict more tokens take in a published checkpoint."""
+    return sum(size for _, _, size in _typed(architecture, block_tensors(architecture, row)))
+
+
+def _typed(architecture: Architecture, groups: Iterable[TensorGroup]) -> Iterator[tuple[TensorGroup, str, float]]:
     plain, apart = architecture.dtype or "bfloat16", dict(architecture.apart)
-    groups = checkpoint_tensors(architecture, row)
     for group, own in (pair for whole in groups for pair in _split(whole, apart)):
         type, number = own or _type_of(group, architecture, plain), len(group.layers) or 1
         if type == plain:
@@ -62,6 +70,9 @@ def _split(group: TensorGroup, apart: Mapping[str, str]) -> Iterator[tuple[Tenso
 
 def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
     if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
+        return plain
+    if ".nextn." in group.name:
+        # DeepSeek V3's index has scales for the matrices of the block's layer, and none for those that join it to the model
         return plain
     if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
         return plain

@@ -162,6 +162,11 @@ def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tupl
     return tuple(_Builder(architecture, row, gguf=False).build())
 
 
+def block_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
+    """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
+    return tuple(group for group in gguf_tensors(architecture, row) if predicts_more(group, architecture))
+
+
 def _apart(architecture: Architecture) -> Iterator[TensorGroup]:
     """The tensors a spec lists itself, those of multi-token-prediction blocks in groups of their own."""
     for group in architecture.tensors:
