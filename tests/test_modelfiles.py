@@ -2087,6 +2087,37 @@ def test_weights_are_loaded_in_the_type_of_the_config(stated: str, tmp_path: Pat
     assert {term.name: term.bytes for term in memory.terms}["weights"] == pytest.approx(parameters * 2, rel=0.1)
 
 
+def test_float8_files_of_a_config_that_says_nothing_of_them(tmp_path: Path) -> None:
+    """Seen of transformers 5.23.0: it casts them to config.json's type, or to that of the other tensors, and leaves scales aside."""
+    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
+    folder = small(tmp_path / "m", stored="F8_E4M3")
+    machine = load("aws-m7i.2xlarge").machine
+    for stated in ("bfloat16", None):
+        values = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(values | {"torch_dtype": stated}))
+        if stated is None:
+            wide = {"model.embed_tokens.weight": ("BF16", [100, 64]), "model.norm.weight": ("BF16", [64])}
+            safetensors(folder / "model-00001-of-00002.safetensors", {**wide, "lm_head.weight": ("F8_E4M3", [100, 64])})
+        local = read_local(folder, ROWS)
+        assert again(local.spec) == local.spec
+        assert (local.quantization, local.spec.parameters.total) == ("float8_e4m3", parameters)
+        for runtime in ("transformers", "vllm"):
+            memory = needs_of(local.spec, Catalogue.open().runtime(runtime), Workload(quantization="float8_e4m3"), ROWS).memory
+            assert memory is not None
+            weights = next(term for term in memory.terms if term.name == "weights")
+            # vLLM has a table of positions beside them
+            assert weights.low_bytes == 2 * parameters
+            assert weights.bytes == 2 * parameters + (256 * 16 * 2 if runtime == "vllm" else 0)
+    scaled = {"lm_head.weight": ("F8_E4M3", [100, 64]), "lm_head.weight_scale": ("F32", [100])}
+    none = {"model.embed_tokens.weight": ("F8_E4M3", [100, 64]), "lm_head.weight": ("F8_E4M3", [100, 64])}
+    for held, why in ((scaled, "lm_head.weight_scale, a scale of weights in FP8"), (none, "does not say which type they are made into")):
+        safetensors(folder / "model-00001-of-00002.safetensors", held)
+        spec = read_local(folder, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        assert check(str(folder), Workload(runtime="transformers"), machine=machine).route == "unknown"
+
+
 def test_a_block_that_predicts_more_tokens_is_no_contradiction(tmp_path: Path) -> None:
     """DeepSeek and GLM publish it as one more layer, known by its eh_proj, also where config.json does not count it."""
     folder = small(tmp_path / "m")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..needs.records import SizedWeights
     from ..spec import Architecture, Quantized
     from .gguf import Header
+    from .safetensors import Weights
     from .stored import Stored
 
 __all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text", "stored_notes"]
@@ -432,6 +433,9 @@ def _weights(
         spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
         notes += more
         why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
+        narrow = not stored.quantized and weights.dtype == "float8_e4m3"
+        if narrow and why is None:
+            why = _why_no_float8(spec.architecture, weights)
         if why is not None:
             unread = {key: text for key, text in spec.unknown.items() if not key.startswith("architecture.")}
             spec = spec.replace(architecture=None, unknown={**unread, "architecture": why})
@@ -446,7 +450,8 @@ def _weights(
                 notes += (f"{said}: transformers loads them as {stored.name}",)
             stored = Stored(name=weights.dtype, quantized=False)
         if spec.architecture is not None:
-            dtype = spec.architecture.dtype or (weights.dtype if not stored.quantized else None)
+            made_into = weights.plain_dtypes[0] if narrow and weights.plain_dtypes else weights.dtype
+            dtype = spec.architecture.dtype or (made_into if not stored.quantized else None)
             spec = spec.replace(
                 architecture=spec.architecture.replace(
                     dtype=dtype,
@@ -556,6 +561,18 @@ def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[i
             for layer in busy.intersection(part.layers):
                 if why := _odd(stored[layer], {"up_proj.weight": (part.length, wide), "down_proj.weight": (wide, part.length)}):
                     return why
+    return None
+
+
+def _why_no_float8(made: Architecture | None, weights: Weights) -> str | None:
+    """Why FP8 files whose config.json does not say that they are quantized are of no known size in memory; None where they are.
+
+    transformers makes the config's type of them and leaves scales aside; it has no type where neither config nor files state a wider one.
+    """
+    if weights.scale is not None:
+        return f"the files hold {weights.scale}, a scale of weights in FP8, and config.json has no quantization_config to apply it by"
+    if made is not None and made.dtype is None and len(weights.plain_dtypes) != 1:
+        return "most of the weights are in FP8, and config.json does not say which type they are made into"
     return None
 
 

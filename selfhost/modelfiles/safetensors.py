@@ -53,6 +53,8 @@ _COMPARED = re.compile(
     r"self_attn\.(?:[kv]_proj|qkv_proj|kv_a_proj_with_mqa)\.weight|mlp\.(?:up|down)_proj\.weight"
     r"|(?:self_attention|attention)\.query_key_value\.weight|eh_proj\.weight"
 )
+# beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral write them
+_SCALE = re.compile(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
 _PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
 
 
@@ -60,7 +62,7 @@ class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
     `layers`: by number of a layer, name and shape of those of its tensors that a config.json tells the shape of, unless they are packed.
-    `predict_more`: there are tensors of a block that predicts more tokens.
+    `predict_more`: there are tensors of a block that predicts more tokens. `scale`: the first tensor of scales, None where there is none.
     """
 
     files: tuple[str, ...]
@@ -68,11 +70,12 @@ class Weights(Record):
     elements: Mapping[str, int]
     layers: Mapping[int, Mapping[str, tuple[int, ...]]] = {}
     predict_more: bool = False
+    scale: str | None = None
 
     @property
     def total(self) -> int | None:
-        """Parameters; None where some are packed, so that elements are no parameters."""
-        if set(self.elements) <= _PLAIN:
+        """Parameters; None where some are packed or scaled, so that elements are no parameters."""
+        if set(self.elements) <= (_PLAIN if self.scale else _TRUE_SHAPES):
             return sum(self.elements.values())
         return None
 
@@ -80,6 +83,11 @@ class Weights(Record):
     def data_bytes(self) -> int:
         """What the tensors take without the headers."""
         return sum((count * _TYPES[name][0] + 7) // 8 for name, count in self.elements.items())
+
+    @property
+    def plain_dtypes(self) -> tuple[str, ...]:
+        """Those that transformers takes for the model's where config.json states none: get_state_dict_dtype of modeling_utils.py."""
+        return tuple(sorted(name for held in self.elements if held in _PLAIN and (name := _TYPES[held][1])))
 
     @property
     def dtype(self) -> str | None:
@@ -252,15 +260,17 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     elements: dict[str, int] = {}
     layers: dict[int, dict[str, tuple[int, ...]]] = {}
     total, predict_more = 0, False
+    scale: str | None = None
     for path in paths:
         status_of(path)
         size, room, header = _header(path)
         found = _elements(path, room, header)
         _layers(header, layers)
         predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
+        scale = scale or next((clean(name) for name in header if _SCALE.search(name)), None)
         total += size
         for dtype, count in found.items():
             elements[dtype] = elements.get(dtype, 0) + count
     if not elements:
         fail(named, "holds no weights", "give the model's safetensors files")
-    return Weights(files=paths, size=total, elements=elements, layers=layers, predict_more=predict_more)
+    return Weights(files=paths, size=total, elements=elements, layers=layers, predict_more=predict_more, scale=scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..facts import Unread
-from ..spec import Architecture, ModelSpec, RuntimeSpec
+from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
 from .loaded import block_bytes, cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
 from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of
@@ -287,8 +287,13 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         size, high = size - seeing, high - seeing
         low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
         line += f" - {seeing:,} bytes of encoders, for it runs the text alone"
-    stored, loaded = loaded_type(runtime, architecture, quantization)
-    if stored != loaded:
+    stored, loaded = loaded_type(runtime, subject.spec, quantization)
+    total = subject.spec.parameters.total
+    if stored != loaded and total and stored not in PLAIN_DTYPES:
+        # some of them are wider in the files already
+        size = low = high = int(total * DTYPES[loaded] / 8)
+        line = f"{total:,} parameters × {DTYPES[loaded]:g} bits / 8, for it loads {stored} weights as {loaded} (dtype auto)"
+    elif stored != loaded:
         size, low, high = (int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high))
         line = f"({line}) × {DTYPES[loaded]:g}/{DTYPES[stored]:g}, for it loads {stored} weights as {loaded} (dtype auto)"
     how = files.how
@@ -459,5 +464,5 @@ def decode_bytes(
         table = 0 if architecture.tied_embeddings else (architecture.vocabulary or 0) * architecture.embedding_length * DTYPES[plain] / 8
         sizes = stored_types(architecture, row).items()
         return {type: int(part * share if type == experts else part - table * (type == plain)) for type, part in sizes}
-    stored, loaded = loaded_type(runtime, architecture, quantization)
+    stored, loaded = loaded_type(runtime, subject.spec, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}

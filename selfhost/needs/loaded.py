@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec, TensorGroup
+from ..spec import PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, TensorGroup
 from .cache import CacheGroup
 from .packed import DTYPES, is_linear, linear_bytes, scheme_of
 from .parts import Asked, term, times
@@ -81,15 +81,25 @@ def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
     return architecture.matrix_dtype or plain
 
 
-def loaded_type(runtime: RuntimeSpec | None, architecture: Architecture | None, quantization: str) -> tuple[str, str]:
+def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> tuple[str, str]:
     """The type that plain weights are stored in, and the one that they are loaded as unless told: config.json's, whatever the files hold.
 
     transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto makes 32 bits 16 (vllm/config/model.py).
     """
+    architecture = spec.architecture
     stated = architecture.dtype if architecture is not None else None
-    if runtime is None or runtime.id not in ("transformers", "vllm") or quantization not in PLAIN_DTYPES or stated not in PLAIN_DTYPES:
+    plain = quantization in PLAIN_DTYPES or casts_float8(spec, quantization)
+    if runtime is None or runtime.id not in ("transformers", "vllm") or not plain or stated not in PLAIN_DTYPES:
         return quantization, quantization
     return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
+
+
+def casts_float8(spec: ModelSpec, quantization: str) -> bool:
+    """True of FP8 files that lie here and whose config.json does not say that they are quantized: they are cast as any plain type."""
+    made = spec.architecture
+    if quantization != "float8_e4m3" or made is None or made.matrix_dtype or made.expert_dtype:
+        return False
+    return any(files.source.startswith(SIZE_OF) and quantization in files.bytes for files in spec.files)
 
 
 def width_of(architecture: Architecture, runtime: RuntimeSpec) -> int:

@@ -55,9 +55,9 @@ def terms(
     the files is known."""
     if not known(subject, architecture):
         return [], 0
-    narrow = asked.quantization not in PLAIN_DTYPES
+    stored, loaded = loaded_type(runtime, subject.spec, asked.quantization)
+    narrow = loaded not in PLAIN_DTYPES
     stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
-    stored, loaded = loaded_type(runtime, architecture, asked.quantization)
     type = architecture.dtype if narrow else loaded
     # bytes of a number in the model; both where the type is not stated
     widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
@@ -330,7 +330,7 @@ def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Ask
     """The type of products where numbers have 16 bits for certain; None for any other width."""
     if widths != (2,):
         return None
-    return architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
+    return architecture.dtype or asked.quantization
 
 
 def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, encodes: bool = False, **more: bool) -> Span:
