@@ -1044,6 +1044,15 @@ def config(folder: Path, **changes: object) -> Path:
         ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),
+        # transformers 5.23.0: "Field 'num_hidden_layers' expected int, got list", and so of bool and float
+        ({"num_hidden_layers": [32]}, "num_hidden_layers is [32]"),
+        ({"num_hidden_layers": 32.0}, "num_hidden_layers is 32.0"),
+        ({"num_key_value_heads": True}, "num_key_value_heads is True"),
+        ({"head_dim": [128, 128]}, "head_dim is [128, 128]"),
+        ({"sliding_window": 4096.5}, "sliding_window is 4096.5"),
+        ({"model_type": "bamba", "attn_layer_indices": 9}, "attn_layer_indices is 9"),
+        ({"model_type": "lfm2", "full_attn_idxs": [2.5]}, "full_attn_idxs is [2.5]"),
+        ({"model_type": "mimo_v2_flash", "sliding_window": 128, "hybrid_layer_pattern": [0, 0.5] * 16}, "hybrid_layer_pattern: 0.5"),
         ({"layer_types": ["full_attention"] * 3}, "layer_types"),
         ({"sparse_attention_config": {"sparse_index_dim": 128, "sparse_num_index_heads": 4}}, "sparse_index_dim"),
     ],
@@ -1054,6 +1063,23 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(changes: di
     assert spec.architecture is None
     assert key in spec.unknown["architecture"]
     assert again(spec) == spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"intermediate_size": [14336.0] * 32}, "intermediate_size"),
+        ({"model_type": "qwen3_moe", "num_experts": 8.0}, "num_experts is 8.0"),
+        ({"model_type": "qwen3_moe", "num_experts": 8, "num_experts_per_tok": 2, "mlp_only_layers": 3}, "mlp_only_layers is 3"),
+        ({"model_type": "deepseek", "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_layer_freq": True}, "moe_layer_freq is True"),
+        ({"model_type": "dots1", "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_layer_freq": [1, 2] * 16}, "moe_layer_freq: 2"),
+    ],
+)
+def test_a_number_of_the_weights_that_is_none_is_named(changes: dict[str, object], key: str, tmp_path: Path) -> None:
+    """The cache is known all the same."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is not None
+    assert key in spec.unknown["parameters.total"]
 
 
 def test_the_index_of_sparse_attention_is_counted_from_a_config() -> None:

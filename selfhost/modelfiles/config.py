@@ -650,7 +650,11 @@ class _Config(Keys):
         if self.number("type_vocab_size") or self.number("conv_kernel_size"):
             raise Unclear("type_vocab_size, conv_kernel_size: not understood")
         buckets, most = self.get("position_buckets"), self.get("max_relative_positions")
-        reach = next((each for each in (buckets, most) if isinstance(each, int) and each > 0), None)
+        # -1: none of its own
+        for key in ("position_buckets", "max_relative_positions"):
+            if self.get(key) != -1:
+                self.number(key)
+        reach = next((each for each in (buckets, most) if each is not None and each > 0), None)
         return 2 * (reach or self.needed("max_position_embeddings"))
 
     def deepstack(self) -> int | None:

@@ -22,6 +22,8 @@ _MAX_PARAMETERS = 10**12
 # each tensor of a GGUF file starts at a multiple of as many bytes (general.alignment)
 _ALIGNMENT = 32
 _KEY = re.compile(r"(#?)([a-z_0-9]+)(?:\[(\d)\])?(?:\?(\w+))?")
+# one number, or one for the height and one for the width
+_SIDES = re.compile(r"^(?:image|patch|\w*kernel)_size$|^(?:spatial_)?merge_size$")
 _SOURCE = "tensors of the transformers 5.23.0 class"
 
 
@@ -101,12 +103,13 @@ class _Part:
                 continue
             if wanted is not None:
                 return int(value == wanted)
-            if isinstance(value, list):
+            if isinstance(value, list) and (how or place or _SIDES.search(name)):
                 index = int(place or 0)
                 value = len(value) if how else value[index] if place and index < len(value) else _same(value)
-            if isinstance(value, float) and value.is_integer():
+            if isinstance(value, bool) and default in ("0", "1"):
+                # a switch
                 value = int(value)
-            if not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
+            if type(value) is not int or not 0 <= value < _MAX_NUMBER:
                 raise Untold(f"{where}{name} is {_short(values[name])}, not one number")
             return int(value)
         return self.value(default)

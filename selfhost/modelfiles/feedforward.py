@@ -131,20 +131,21 @@ def has_experts(config: Keys, number: int) -> bool:
     if isinstance(named, str) and named:
         config.asked.update(("first_k_dense_replace", "moe_every_n_layer", "moe_layer_offset"))
         return str(number) in named.replace(" ", "").split(",")
-    alike = config.per_layer("is_moe_layer")
+    alike = config.switches("is_moe_layer")
     if alike:
         config.asked.update(("first_k_dense_replace", "first_last_k_dense_replace"))
-        return bool(alike[number])
+        return alike[number]
     lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
     if lead is None:
         lead = 1 if config.kind in ("glm4_moe_lite", "laguna", "mimo_v2_flash") else 0
-    last = config.get("moe_layer_end_index")
-    if isinstance(last, int) and 0 <= last < number:
+    # Ernie 4.5: -1 is the last
+    last = None if config.get("moe_layer_end_index") == -1 else config.number("moe_layer_end_index")
+    if last is not None and last < number:
         return False
-    only = config.get("mlp_only_layers") or []
+    only = config.places("mlp_only_layers") or []
     step = config.number("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
-    chosen = config.get("moe_layers")
-    if isinstance(chosen, list):
+    chosen = config.places("moe_layers")
+    if chosen is not None:
         return number in chosen
     every = config.get("moe_layer_freq", "moe_layer_frequency")
     period, offset = config.number("expert_layer_period"), config.number("expert_layer_offset") or 0
@@ -154,13 +155,9 @@ def has_experts(config: Keys, number: int) -> bool:
     if period:
         return number % period == offset
     if isinstance(every, list):
-        if len(every) < config.layers:
-            raise Unclear("moe_layer_freq does not list one entry for each layer")
-        return bool(every[number])
-    if isinstance(every, int) and every > 1:
+        return (config.switches(config.stated(("moe_layer_freq", "moe_layer_frequency"))) or [])[number]
+    if (config.number("moe_layer_freq", "moe_layer_frequency") or 1) > 1:
         return number >= lead and number % every == 0
-    if not isinstance(only, list):
-        raise Unclear("mlp_only_layers is no list")
     return number >= lead and number not in only and (number + 1) % step == 0
 
 
@@ -179,7 +176,7 @@ def dense_length(config: Keys, width: int, number: int) -> int:
     lengths = config.get("intermediate_size")
     if isinstance(lengths, list):
         one = lengths[number] if len(lengths) >= config.layers else None
-        if isinstance(one, bool) or not isinstance(one, int) or not 0 < one < MAX_NUMBER:
+        if type(one) is not int or not 0 < one < MAX_NUMBER:
             raise Unclear("intermediate_size does not give each layer a length")
         stated = one
     found = stated or config.number(*LENGTH)

@@ -238,6 +238,7 @@ class Keys:
         self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
         self.known = {} if self.kind in OWN_CODE else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
+        self.written = frozenset(self.text)
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
         defaults = self.known.get("defaults", {})
         self.text.update({key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named})
@@ -269,11 +270,11 @@ class Keys:
         value = self.get(*keys)
         if value is None:
             return None
-        if isinstance(value, list) and value and all(item == value[0] for item in value):
+        if isinstance(value, list) and len(value) >= self.layers > 0 and all(type(item) is int and item == value[0] for item in value):
+            # one for each layer
             value = value[0]
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
+        if type(value) is not int:
+            # classes of transformers take nothing else: its configurations are strict dataclasses
             raise Unclear(f"{self.stated(keys)} is {short(value)}, not one whole number")
         if not 0 <= value < MAX_NUMBER:
             raise Unclear(f"{self.stated(keys)} is {short(value)}, which is no number of a model")
@@ -284,13 +285,14 @@ class Keys:
         value = self.get(*keys)
         if not isinstance(value, list) or len(value) < self.layers:
             return self.positive(*keys)
-        if isinstance(value[layer], bool) or not isinstance(value[layer], int) or not 0 < value[layer] < MAX_NUMBER:
+        if type(value[layer]) is not int or not 0 < value[layer] < MAX_NUMBER:
             raise Unclear(f"{self.stated(keys)} is {short(value[layer])} for layer {layer}")
         return int(value[layer])
 
     def stated(self, keys: Sequence[str]) -> str:
-        """The first of these keys that has a value."""
-        return next(key for key in keys if self.text.get(key) is not None)
+        """The first of these keys that has a value, under the name that it has in the file."""
+        having = [key for key in keys if self.text.get(key) is not None]
+        return next((key for key in having if key in self.written), having[0])
 
     def positive(self, *keys: str) -> int | None:
         """A whole number of at least 1, None where it is missing."""
@@ -316,6 +318,21 @@ class Keys:
         if not isinstance(value, list) or len(value) < self.layers:
             raise Unclear(f"{key} does not list one entry for each of the {self.layers:,} layers")
         return value[: self.layers]
+
+    def switches(self, key: str) -> list[bool] | None:
+        """The same of a list of 0 and 1, false and true."""
+        found = self.per_layer(key)
+        odd = next((item for item in found or () if not isinstance(item, int) or item not in (0, 1)), None)
+        if odd is not None:
+            raise Unclear(f"{key}: {short(odd)} is not understood")
+        return None if found is None else [bool(item) for item in found]
+
+    def places(self, *keys: str) -> list[int] | None:
+        """The numbers of the layers that the first of these keys names, None where they are missing."""
+        value = self.get(*keys)
+        if value is not None and not (isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)):
+            raise Unclear(f"{self.stated(keys)} is {short(value)}, not numbers of layers")
+        return value
 
     def of_layers(self) -> Mapping[int, Mapping[str, Any]]:
         """The keys that a layer alone has, by its number: transformers pads the numbers with zeros, to the length of the last."""

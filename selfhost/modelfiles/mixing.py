@@ -98,10 +98,10 @@ def layer_kinds(config: Keys) -> list[str]:
     if config.kind == "deepseek_v4":
         config.asked.add("compress_ratios")
         return ["compressed"] * layers
-    types = config.per_layer("attn_type_list")
+    types = config.switches("attn_type_list")
     if types and config.kind in ("minimax_text_01", "minimax_m1"):
-        return ["full" if item == 1 else "lightning" for item in types]
-    if types and config.kind.startswith("minimax") and all(item == 1 for item in types):
+        return ["full" if attends else "lightning" for attends in types]
+    if types and config.kind.startswith("minimax") and all(types):
         # each layer attends, as where the key is not
         types = None
     if config.get("compress_ratios") or types:
@@ -144,7 +144,7 @@ def layer_kinds(config: Keys) -> list[str]:
         # GraniteMoeHybridConfig, where the file has no layer_types
         return ["mamba2"] * layers
     if config.kind == "bamba":
-        attending = config.get("attn_layer_indices") or []
+        attending = config.places("attn_layer_indices") or []
         return ["full" if number in attending else "mamba2" for number in range(layers)]
     if config.get("linear_full_attn_layers") or config.get("linear_kda_layers"):
         return kimi_layers(config)
@@ -160,14 +160,14 @@ def layer_kinds(config: Keys) -> list[str]:
     if period:
         offset = config.number("attn_layer_offset") or 0
         return ["full" if number % period == offset else "mamba" for number in range(layers)]
-    full = config.get("full_attn_idxs")
-    if isinstance(full, list):
+    full = config.places("full_attn_idxs")
+    if full is not None:
         return ["full" if number in full else "convolution" for number in range(layers)]
     blocks = config.per_layer("block_configs")
     if blocks:
         return [block_kind(config, block) for block in blocks]
-    crossing = config.get("cross_attention_layers")
-    if isinstance(crossing, list):
+    crossing = config.places("cross_attention_layers")
+    if crossing is not None:
         return ["cross" if number in crossing else "full" for number in range(layers)]
     return _last_full(config, ["sliding" if slides else "full" for slides in which_slide(config)])
 
@@ -221,12 +221,11 @@ def gemma_kinds(config: Keys) -> list[str]:
 def plamo_layers(config: Keys) -> list[str]:
     """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
     step, layers = config.needed("mamba_step"), config.layers
-    full = config.get("full_attention_idx")
+    full = config.places("full_attention_idx") or []
     if config.get("mamba_enabled") is False or layers <= step // 2:
         raise Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
     sliding = "full" if window_tokens(config) is None else "sliding"
-    named = full if isinstance(full, list) else []
-    return ["mamba" if number % step != step // 2 else "full" if number in named else sliding for number in range(layers)]
+    return ["mamba" if number % step != step // 2 else "full" if number in full else sliding for number in range(layers)]
 
 
 def block_kind(config: Keys, block: Any) -> str:
@@ -268,20 +267,20 @@ def window_tokens(config: Keys) -> int | None:
 
 def which_slide(config: Keys) -> list[bool]:
     layers = config.layers
-    swa = config.per_layer("hybrid_layer_pattern") or config.per_layer("sliding_window_layout")
+    swa = config.switches("hybrid_layer_pattern") or config.switches("sliding_window_layout")
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     first = config.number("max_window_layers")
-    rope = config.per_layer("no_rope_layers")
+    rope = config.switches("no_rope_layers")
     types = config.get("attention_types")
     if window_tokens(config) is None:
         return [False] * layers
     if swa:
-        return [item == 1 for item in swa]
+        return swa
     if config.kind == "modernbert":
         return [bool(number % config.needed("global_attn_every_n_layers")) for number in range(layers)]
     if config.kind in ("llama4_text", "llama4"):
         # a layer without rope attends to everything
-        return [bool(item) for item in rope] if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
+        return rope if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
     if config.kind == "gpt_neo":
         return _neo_layers(types, layers)
     if config.kind == "mimo_v2_flash":
@@ -289,8 +288,10 @@ def which_slide(config: Keys) -> list[bool]:
         return [number > 0 and (number + 1) % 6 != 0 for number in range(layers)]
     if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
         return [pattern[number % len(pattern)] == "L" for number in range(layers)]
-    if isinstance(pattern, int) and not isinstance(pattern, bool) and pattern > 0:
+    if type(pattern) is int and pattern > 0:
         return [(number + 1) % pattern != 0 for number in range(layers)]
+    if pattern is not None:
+        raise UnclearWindow(f"sliding_window_pattern: {short(pattern)} is not understood")
     if config.text.get("use_sliding_window") is True and first is not None:
         return [number >= first for number in range(layers)]
     every = config.number("global_attn_every_n_layers") or _FULL_EVERY.get(config.kind)
@@ -332,7 +333,7 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
     same = False
     by_layer = config.per_layer("num_attention_heads_per_layer")
     if by_layer:
-        heads = by_layer[number] if isinstance(by_layer[number], int) else 0
+        heads = config.of_layer(number, "num_attention_heads_per_layer") or 0
     if kind == "sliding":
         heads = config.positive("swa_num_attention_heads") or heads
         # transformers keeps no number of its own for MiMo V2's (MiMoV2FlashAttention)
@@ -409,8 +410,8 @@ def sparse_index(config: Keys, number: int) -> tuple[int | None, int | None]:
     Without a list of them every layer has one: more is counted then, not less.
     """
     heads, length = config.number("sparse_num_index_heads"), config.number("sparse_index_dim")
-    layers = config.per_layer("sparse_attention_freq")
-    chosen = layers is None or bool(layers[number])
+    layers = config.switches("sparse_attention_freq")
+    chosen = layers is None or layers[number]
     if config.text.get("use_sparse_attention") is False or not (heads and length and chosen):
         return None, None
     return heads, length
@@ -600,9 +601,7 @@ def time_step_rank(config: Keys, width: int) -> int:
 def _neo_layers(types: Any, layers: int) -> list[bool]:
     found: list[bool] = []
     for part in types if isinstance(types, list) else []:
-        if not (
-            isinstance(part, list) and len(part) == 2 and isinstance(part[0], list) and isinstance(part[1], int) and 0 < part[1] <= layers
-        ):
+        if not (isinstance(part, list) and len(part) == 2 and isinstance(part[0], list) and type(part[1]) is int and 0 < part[1] <= layers):
             break
         found += [name == "local" for name in part[0]] * part[1]
         if len(found) >= layers:
