@@ -682,6 +682,34 @@ def test_a_block_without_a_tensor_is_a_damaged_file(tmp_path: Path) -> None:
     assert "no tensor of block 2, 7" in found
 
 
+def test_an_array_of_another_length_than_there_are_blocks_is_refused(tmp_path: Path) -> None:
+    """llama.cpp's get_key_or_arr: "has wrong array length". Releases differ in what they do with a window's pattern."""
+    model = measured()["mistral-7b-v0.3"]
+    keys = metadata("x", model)
+    for key, usual in (("attention.head_count", 32), ("attention.head_count_kv", 8), ("feed_forward_length", 14336)):
+        for number in (31, 33, 5000):
+            path = write(tmp_path / "x.gguf", *gguf(keys | {f"llama.{key}": [usual] * number}, placed(model)))
+            assert f"llama.{key} lists {number:,} numbers, and there are 32 blocks" in problem(path)
+        whole = write(tmp_path / "x.gguf", *gguf(keys | {f"llama.{key}": [usual] * 32}, placed(model)))
+        assert read_local(whole, ROWS).spec.architecture == read_local(make(tmp_path, "mistral-7b-v0.3"), ROWS).spec.architecture
+    for number in (31, 33, 5000):
+        window = {"llama.attention.sliding_window": 1024, "llama.attention.sliding_window_pattern": [True] * number}
+        spec = read_local(write(tmp_path / "x.gguf", *gguf(keys | window, placed(model))), ROWS).spec
+        assert spec.architecture is None
+        assert f"sliding_window_pattern lists {number:,} layers, and there are 32" in spec.unknown["architecture"]
+
+
+def test_experts_used_may_be_listed_by_block(tmp_path: Path) -> None:
+    """llama.cpp 0c1e570 reads expert_used_count with get_key_or_arr; where the blocks differ the model is unknown, not damaged."""
+    model = measured()["lfm2-8b-a1b"]
+    keys, name = metadata("x", model), "lfm2moe.expert_used_count"
+    used, blocks = keys[name], 24
+    whole = write(tmp_path / "x.gguf", *gguf(keys | {name: [used] * blocks}, placed(model)))
+    assert read_local(whole, ROWS).spec.architecture == read_local(make(tmp_path, "lfm2-8b-a1b"), ROWS).spec.architecture
+    path = write(tmp_path / "x.gguf", *gguf(keys | {name: [used] * (blocks - 1) + [1]}, placed(model)))
+    assert "another number in each block" in read_local(path, ROWS).spec.unknown["architecture"]
+
+
 def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> None:
     """Four KV heads in a header whose key matrices have eight: unknown, not exact."""
     model = measured()["mistral-7b-v0.3"]

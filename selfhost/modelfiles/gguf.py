@@ -121,6 +121,11 @@ _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 _GEMMA3N_CACHE_LAYERS = 20
 _RWKV7_RANKS = tuple(f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate"))
 _STACKS = ("enc.blk.", "dec.blk.")
+# arrays of which llama.cpp wants one entry for each block, no more and no less (src/llama-model-loader.cpp, get_key_or_arr)
+_BY_BLOCK = (
+    "attention.head_count", "attention.head_count_kv", "feed_forward_length", "expert_feed_forward_length", "expert_used_count",
+    "attention.recurrent_layers",
+)  # fmt: skip
 # whose feed-forwards are gated in some models and not in others
 _GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
 _IMAGE_MODELS = frozenset(
@@ -459,6 +464,10 @@ class _Model:
         value = self.values.get(f"{self.name}.{key}")
         if value is None:
             return None
+        if isinstance(value, list) and key in _BY_BLOCK and all(type(item) is int for item in value):
+            if len(set(value)) > 1:
+                raise _Unclear(f"{self.name}.{key} is another number in each block, which this selfhost does not follow")
+            value = value[0] if value else 0
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
             self.damaged(f"{self.name}.{key} is no whole number")
         return int(value)
@@ -542,6 +551,16 @@ class _Model:
             if isinstance(why, _Refused):
                 self.refused = f"llama.cpp refuses this file: {why}."
             return None
+
+    def refuse_other_counts(self, blocks: int) -> None:
+        """llama.cpp stops at an array of another length than the number of blocks, those that predict more tokens among them."""
+        for key in (*_BY_BLOCK, "attention.compress_ratios"):
+            name = f"{self.name}.{key}"
+            value = self.values.get(name)
+            number = len(value) if isinstance(value, list) else self.header.counts.get(name, blocks)
+            # of compression ratios there may be more (src/models/deepseek4.cpp)
+            if number < blocks or (number > blocks and key in _BY_BLOCK):
+                self.damaged(f"{name} lists {number:,} numbers, and there are {blocks:,} blocks")
 
     def refuse_missing_blocks(self, blocks: int) -> None:
         """llama.cpp looks for the tensors of every block, and refuses a file that has more tensors than it asked for
@@ -638,6 +657,7 @@ class _Model:
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
             raise _Unclear(f'the tensor "{clean(strange.name)}" is of {strange.type}, which no llama.cpp up to 2026 loads')
+        self.refuse_other_counts(blocks)
         self.refuse_missing_blocks(blocks)
         self.refuse_other_experts()
         self.refuse_other_lengths()
@@ -905,7 +925,15 @@ class _Model:
         # a window that no text can fill is none
         if not window or window >= (self.number("context_length") or _MAX_NUMBER):
             return None, none
-        pattern = self.values.get(f"{self.name}.attention.sliding_window_pattern")
+        name = f"{self.name}.attention.sliding_window_pattern"
+        pattern = self.values.get(name)
+        listed_layers = len(pattern) if isinstance(pattern, list) else self.header.counts.get(name, layers)
+        if not layers <= listed_layers <= layers + (self.number("nextn_predict_layers") or 0):
+            # get_key_or_arr of earlier releases; get_arr of 0c1e570, into an array of zeros
+            raise _Unclear(
+                f"{name} lists {listed_layers:,} layers, and there are {layers:,}: releases of llama.cpp refuse such a file, or take the "
+                "others for layers without a window"
+            )
         if isinstance(pattern, list):
             found = self.per_layer("attention.sliding_window_pattern", layers) or []
             return window, [bool(item) for item in found]
@@ -1057,13 +1085,16 @@ class _Model:
     def parameters(self, architecture: Architecture | None) -> tuple[int | None, int | None]:
         """Total and per token, without what only a GGUF file has."""
         total = inactive = 0
+        try:
+            used = self.number("expert_used_count")
+        except _Unclear:
+            used = None
         for tensor in self.tensors:
             if tensor.name.startswith(("rope_freqs.", "rope_factors_")) or self.layer_of(tensor) >= self.layers:
                 continue
             count = prod(tensor.shape)
             total += count
             if "exps." in tensor.name and len(tensor.shape) > 1:
-                used = self.number("expert_used_count")
                 inactive += count // tensor.shape[-1] * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
         if architecture is not None and not architecture.tensors:
             row = row_values(self.architectures, self.name)
