@@ -110,6 +110,11 @@ def ask(
         mend = "train the published weights, a folder of safetensors"
     if workload.task == "finetune" and runtime is not None and runtime.id != FINETUNING_RUNTIME:
         loads = f"{runtime.name} does not train; fine-tuning is judged for transformers with peft."
+    if loads is None and trains:
+        from .needs.finetune import why_not_trained
+
+        untrained = why_not_trained(spec, workload.finetune_method or "lora")
+        loads, mend = untrained if untrained is not None else (loads, mend)
     if runtime is None and quantization is not None:
         raise _problem("quantization", f"{spec.name} states its needs, not its quantizations", "leave --quant out")
     if runtime is not None and loads is not None:

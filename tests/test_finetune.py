@@ -22,9 +22,10 @@ from selfhost.needs.cache import why_not_known
 from selfhost.needs.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
+from selfhost.profiles import load
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
 from selfhost.units import binary
-from selfhost.verdict import Judged, judge
+from selfhost.verdict import Judged, Verdict, judge
 from selfhost.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 
 GIB = 2**30
@@ -535,3 +536,81 @@ def test_every_wrong_argument_is_named() -> None:
             shelf().spec("gpt2"), transformers(), Workload(), rows(), method="dora", rank=0, optimizer="lion", batch=0, kept_checkpoints=-1
         )
     assert {problem.key for problem in raised.value.problems} == {"method", "optimizer", "lora_rank", "batch", "kept_checkpoints"}
+
+
+# ------------------------------------------------------------------ weights that are quantized already
+
+_COMPRESSED = {"type": "int", "num_bits": 4, "strategy": "group", "group_size": 128}
+_STORED: dict[str, dict[str, Any]] = {
+    "awq": {"quant_method": "awq", "bits": 4, "group_size": 128},
+    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128},
+    "nf4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+    "int8": {"quant_method": "bitsandbytes", "load_in_8bit": True},
+    "w4a16": {
+        "quant_method": "compressed-tensors", "format": "pack-quantized",
+        "config_groups": {"group_0": {"weights": _COMPRESSED, "targets": ["Linear"]}}, "ignore": ["lm_head"],
+    },
+    "fp8": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+    "nvfp4": {"quant_method": "modelopt", "quant_algo": "NVFP4"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stored", "method", "told"),
+    [
+        # trainer_utils.py, validate_quantization_for_training: "You cannot perform fine-tuning on purely quantized models"
+        *((stored, "full", "purely quantized") for stored in ("awq", "gptq", "nf4", "int8")),
+        # quantizers/auto.py, merge_quantization_configs: "The model is quantized with … but you are passing a …"
+        *((stored, "qlora", "does not quantize") for stored in ("awq", "gptq", "w4a16", "fp8")),
+        ("int8", "qlora", "in the 8 bits"),
+        # quantizers/auto.py: no "modelopt" among the methods that it loads
+        *(("nvfp4", method, "loads none of ModelOpt's") for method in FINETUNE_METHODS),
+    ],
+)
+def test_weights_that_transformers_does_not_train_so(stored: str, method: str, told: str, tmp_path: Path) -> None:
+    """What transformers 5.23.0 refuses is said to fail, with what to do instead; where it is not known, to be unknown."""
+    verdict = judge_stored(stored, method, tmp_path)
+    unknown = stored == "nvfp4"
+    assert (verdict.route, verdict.exit_code) == (("unknown", 3) if unknown else ("neither", 1))
+    finding = verdict.finding("memory" if unknown else "runtime")
+    assert finding is not None
+    assert told in finding.reason
+    assert finding.remedy
+    assert unknown or "quantized from" in finding.remedy or "--method lora" in finding.remedy
+
+
+@pytest.mark.parametrize("stored", ["awq", "gptq", "nf4", "int8", "w4a16", "fp8"])
+def test_adapters_stand_on_packed_weights_as_they_are_stored(stored: str, tmp_path: Path) -> None:
+    """peft 0.21.2 has layers for four kinds (tuners/lora: awq.py, gptq.py, bnb.py); other weights are expanded (`dequantize`)."""
+    needs = judge_stored(stored, "lora", tmp_path).needs
+    assert needs is not None
+    assert needs.memory is not None
+    assert needs.download_bytes is not None
+    found = {term.name: term for term in needs.memory.terms}
+    packed = stored not in ("w4a16", "fp8")
+    # 4 bytes of weight and 4 of gradient for each adapter parameter
+    weights = found["weights"].low_bytes - found["gradients"].bytes
+    # Qwen3 8B: 8,190,735,360 parameters
+    assert weights == pytest.approx(needs.download_bytes if packed else 2 * 8_190_735_360, rel=0.01)
+    if stored == "nf4":
+        other = judge_stored(stored, "qlora", tmp_path).needs
+        assert other is not None
+        assert other.memory is not None
+        qlora = {term.name: term for term in other.memory.terms}["weights"]
+        assert (qlora.bytes, qlora.high_bytes) == (found["weights"].bytes, found["weights"].high_bytes)
+
+
+def test_weights_of_mlx_are_trained_by_mlx_alone(tmp_path: Path) -> None:
+    """transformers knows no such format, whatever the method."""
+    for method in FINETUNE_METHODS:
+        verdict = judge_stored("mlx", method, tmp_path)
+        finding = verdict.finding("runtime")
+        assert finding is not None
+        assert (verdict.exit_code, finding.code) == (1, "runtime-cannot-load")
+
+
+def judge_stored(stored: str, method: str, folder: Path) -> Verdict:
+    config = json.loads((Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-8B.json").read_text(encoding="utf-8"))
+    own = {"quantization": {"bits": 4, "group_size": 64}} if stored == "mlx" else {"quantization_config": _STORED[stored]}
+    (folder / "config.json").write_text(json.dumps(config | own), encoding="utf-8")
+    return check(folder / "config.json", Workload(task="finetune", finetune_method=method), machine=load("aws-p5.48xlarge").machine)

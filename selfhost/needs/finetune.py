@@ -21,7 +21,7 @@ from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec,
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
 from .cache import why_not_known
 from .checkpoint import size_of
-from .loaded import name_of, overhead
+from .loaded import name_of, overhead, stored_types
 from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
@@ -45,6 +45,10 @@ _EXPERTS_SOURCE = (
     "4 bits where the trainer quantizes them itself (unslothai/unsloth-zoo#227; quantize_moe_experts, docs.axolotl.ai), 16 as bitsandbytes "
     "leaves the fused ones of transformers 5 (bitsandbytes issue 1849), 32 where prepare_model_for_kbit_training of peft casts them too"
 )
+# weights that peft has layers of its own for (tuners/lora of peft 0.21.2: awq.py, gptq.py, bnb.py), so that adapters stand on them as
+# they are stored; transformers 5.23.0 expands others (`dequantize`) while it loads them
+_KEPT_PACKED = ("awq", "gptq", "nf4", "int8")
+_UNPACKED_MEND = "train the weights that these were quantized from"
 _SHARD_BYTES = 5_000_000_000
 # of each logit at the peak: the 16-bit one, log-probability, and the gradients of both in float32; measured, torch 2.13.0
 _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
@@ -119,6 +123,40 @@ def _linear(group: TensorGroup) -> tuple[int, int] | None:
     return None
 
 
+def _kept_packed(architecture: Architecture) -> str | None:
+    """The packed type that adapters stand on as it is stored."""
+    stored = architecture.matrix_dtype or ""
+    return stored if stored.startswith(_KEPT_PACKED) else None
+
+
+def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
+    """The sentence why transformers does not train a model's weights so, and what to do instead; None where it does, or may.
+
+    transformers 5.23.0: validate_quantization_for_training of trainer_utils.py, merge_quantization_configs of quantizers/auto.py,
+    is_trainable of quantizers/.
+    """
+    own, made = spec.quantized, spec.architecture
+    if own is not None and own.format == "mlx":
+        return "Transformers does not load weights that MLX quantized, so it does not train them.", _UNPACKED_MEND
+    if made is None:
+        return None
+    packed, adapt = _kept_packed(made), "--method lora trains adapters on them as they are"
+    if made.matrix_dtype == "ternary":
+        return "Transformers does not train BitNet's packed weights.", "train the 16-bit weights that their publisher has beside them"
+    if packed is not None and method == "full":
+        why = 'Transformers trains no packed weights themselves: its Trainer cannot "perform fine-tuning on purely quantized models".'
+        return why, f"{adapt}; or {_UNPACKED_MEND}"
+    if packed == "int8" and method == "qlora":
+        return "Transformers loads these weights in the 8 bits that they are stored in, whatever it is asked for.", adapt
+    stored = made.matrix_dtype or made.expert_dtype
+    # of a publisher's own narrow weights others have copies in 16 bits, but for these very files
+    here = own is not None or not spec.origin.endswith(".toml")
+    if method == "qlora" and stored is not None and here and not stored.startswith(("nf4", "nvfp4")):
+        why = f"Transformers does not quantize {stored} weights again: it refuses bitsandbytes' config beside the stored one."
+        return why, f"{adapt if packed else '--method lora expands them to 16 bits'}; or {_UNPACKED_MEND}"
+    return None
+
+
 # ------------------------------------------------------------------ the entry
 
 
@@ -178,6 +216,9 @@ def finetune_needs(
         return _known_files(cpu, files, f"what training {architecture.row} takes is not computed")
     if architecture is None or row is None or not subject.whole:
         return _known_files(cpu, files, "the tensors of the model are not known, so neither are its gradients and activations")
+    if "nvfp4" in (architecture.matrix_dtype, architecture.expert_dtype):
+        why = "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's, and which these are is not known"
+        return _known_files(cpu, files, why, _UNPACKED_MEND)
     no_encoders = why_no_encoders(spec)
     if no_encoders is not None:
         return _known_files(cpu, files, f"{no_encoders}, so neither are the weights and gradients of all of it", ENCODER_REMEDY)
@@ -290,7 +331,13 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
         # narrower matrices: up to four times as many adapter parameters per weight
         most += 4 * encoders * number // max(1, made.frozen_linear)
         how, note = How.ASSUMED, "; more where the encoder of images is trained too"
-    base, low, high, line, source = _frozen(architecture, made, total, encoders, plan)
+    packed = _kept_packed(architecture)
+    if packed is not None:
+        base, low, high, line, source = _packed(packed, stored_types(architecture, row), architecture.dtype or "bfloat16", encoders)
+        # the fused experts of transformers 5 may be 16 bits wide
+        high += 2 * made.frozen_experts
+    else:
+        base, low, high, line, source = _frozen(architecture, made, total, plan)
     least, adapted = 4 * number, _PEFT
     if plan.method == "qlora":
         least, adapted = 2 * number, f"{_PEFT}; the QLoRA paper trains them in 16 bits"
@@ -310,7 +357,18 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
     ]
 
 
-def _frozen(architecture: Architecture, made: Adapters, total: int, encoders: int, plan: _Plan) -> tuple[int, int, int, str, str]:
+def _packed(name: str, sizes: Mapping[str, float], plain: str, encoders: int) -> tuple[int, int, int, str, str]:
+    """The same of weights that adapters stand on as they are stored: packed matrices, and the others in 16 bits or cast by peft."""
+    beside = int(sizes.get(plain, 0)) + 2 * encoders
+    packed = int(sum(size for type, size in sizes.items() if type != plain))
+    # its prepare_model_for_kbit_training leaves GPTQ alone; of the others it casts what is not packed, where the trainer calls it
+    most = beside if name.startswith("gptq") else 2 * beside
+    likely = beside if name.startswith(("gptq", "awq")) else most
+    line = f"{packed:,} bytes of {name} + {likely:,} bytes of others"
+    return packed + likely, packed + beside, packed + most, line, f"{name} weights as they are stored, the others in 16 bits or in float32"
+
+
+def _frozen(architecture: Architecture, made: Adapters, total: int, plan: _Plan) -> tuple[int, int, int, str, str]:
     """Bytes of the weights that stay as they are: best, least, most; the line and the source."""
     if plan.method == "lora":
         width = 4 if architecture.dtype == "float32" else 2
@@ -333,6 +391,8 @@ def _frozen(architecture: Architecture, made: Adapters, total: int, encoders: in
     source = "NF4 with double quantization, 4.127 bits (arXiv 2305.14314); peft casts the rest to float32 (prepare_model_for_kbit_training)"
     if experts:
         source += f"; experts: {_EXPERTS_SOURCE}"
+    if architecture.matrix_dtype or architecture.expert_dtype:
+        source += f"; made of a copy in 16 bits, for transformers does not quantize {name_of(architecture)} again"
     return quantized + expert_bytes + 4 * rest, quantized + expert_low + 2 * rest, plain + expert_high + 4 * rest, line, source
 
 
@@ -522,7 +582,7 @@ def _activations(subject: Subject, architecture: Architecture, row: Architecture
         line = f"{tokens:,} tokens × ({sum(saved.best):,} + {logits:,} + {final:,})"
         note = "; bytes of the layers, of the logits, of the last norm"
     size = tokens * each
-    if plan.method == "qlora":
+    if plan.method == "qlora" or _kept_packed(architecture):
         largest = adapters(architecture, row, plan.rank).largest
         line += f" + {largest:,} × 2 bytes"
         note += ", and the widest matrix in 16 bits"
