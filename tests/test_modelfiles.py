@@ -2104,6 +2104,8 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
         ({"num_key_value_heads": 4}, "model.layers.0.self_attn.k_proj.weight is 32 × 64, and config.json makes it 64 × 64"),
         ({"num_hidden_layers": 4}, "no tensor of layer 2, 3"),
         ({"num_hidden_layers": 1}, "have a layer 1"),
+        ({"vocab_size": 128}, "model.embed_tokens.weight has 100 rows, and config.json makes it 128"),
+        ({"vocab_size": 64}, "model.embed_tokens.weight has 100 rows, and config.json makes it 64"),
         ({"intermediate_size": 256}, "mlp.up_proj.weight is 128 × 64, and config.json makes it 256 × 64"),
     ):
         config(folder, **fits | change)

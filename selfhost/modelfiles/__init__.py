@@ -433,6 +433,8 @@ def _weights(
         spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
         notes += more
         why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
+        if why is None and spec.architecture is not None and weights.tokens is not None:
+            why = _other_vocabulary(spec.architecture, architectures, *weights.tokens)
         narrow = not stored.quantized and weights.dtype == "float8_e4m3"
         if narrow and why is None:
             why = _why_no_float8(spec.architecture, weights)
@@ -562,6 +564,16 @@ def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[i
                 if why := _odd(stored[layer], {"up_proj.weight": (part.length, wide), "down_proj.weight": (wide, part.length)}):
                     return why
     return None
+
+
+def _other_vocabulary(made: Architecture, architectures: Mapping[str, Any], name: str, rows: int) -> str | None:
+    """Where the table of tokens has other rows than config.json gives it: from_pretrained refuses it, as any other shape."""
+    from ..needs.tensors import checkpoint_tensors, row_of
+
+    row = row_of(made, architectures)
+    groups = () if row is None else checkpoint_tensors(made, row)
+    wanted = next((group.shape[1] for group in groups if group.name == "token_embd.weight"), rows)
+    return None if rows == wanted else f"{name} has {rows:,} rows, and config.json makes it {wanted:,} (vocab_size)"
 
 
 def _why_no_float8(made: Architecture | None, weights: Weights) -> str | None:
