@@ -40,6 +40,48 @@ MODELS: dict[str, dict[str, Any]] = {
                    "time_step_limit": [0.001, 100.0], "time_step_rank": "auto"},
 }  # fmt: skip
 
+_MIXED = {**_SMALL, "num_hidden_layers": 8, "sliding_window": 128, "layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 2,
+          "max_position_embeddings": 8192, "tie_word_embeddings": False}  # fmt: skip
+_ROPES = {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1000000.0},
+                              "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}}  # fmt: skip
+_EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 192, "norm_topk_prob": True, "n_group": 1, "topk_group": 1}
+_LATENT = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 768,
+           "kv_lora_rank": 128, "q_lora_rank": 64, "qk_rope_head_dim": 32, "qk_nope_head_dim": 64, "v_head_dim": 48, "vocab_size": 4000,
+           "moe_intermediate_size": 192, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 1, "n_group": 1,
+           "topk_group": 1, "first_k_dense_replace": 1, "moe_layer_freq": 1, "routed_scaling_factor": 1.0, "norm_topk_prob": True,
+           "topk_method": "noaux_tc", "scoring_func": "sigmoid", "rope_theta": 10000.0, "rms_norm_eps": 1e-6, "attention_bias": False,
+           "max_position_embeddings": 8192, "tie_word_embeddings": False}  # fmt: skip
+# whose caches alone are looked at
+KEEPING: dict[str, dict[str, Any]] = {
+    "afmoe": {**_MIXED, **_EXPERTS, "num_dense_layers": 1, "num_shared_experts": 1, "num_expert_groups": 1, "num_limited_groups": 1,
+              "global_attn_every_n_layers": 4, "rope_theta": 10000.0},
+    "exaone_moe": {**_MIXED, **_EXPERTS, "num_shared_experts": 1, "first_k_dense_replace": 1, "is_moe_layer": [False] + [True] * 7,
+                   "sliding_window_pattern": "LLLG", "routed_scaling_factor": 1.0},
+    "laguna": {**_MIXED, **_EXPERTS, "num_attention_heads_per_layer": [4] * 8, "mlp_layer_types": ["dense"] + ["sparse"] * 7,
+               "shared_expert_intermediate_size": 192, "gating": True, **_ROPES, "attention_bias": False},
+    "mellum": {**_MIXED, **_EXPERTS, **_ROPES},
+    "plamo3": {**_SMALL, "num_hidden_layers": 8, "window_size": 128, "sliding_window_pattern": 4, "rope_local_theta": 10000.0},
+    "spark2_5": {**_MIXED, **_ROPES, "tie_word_embeddings": True},
+    "recurrent_gemma": {**_SMALL, "num_key_value_heads": 1, "num_hidden_layers": 6, "attention_window_size": 128, "lru_width": 256,
+                        "block_types": ["recurrent", "recurrent", "attention"], "conv1d_width": 4, "attention_bias": False,
+                        "logits_soft_cap": 30.0, "embeddings_scale_by_sqrt_dim": True},
+    "deepseek_v2": {**_LATENT, "topk_method": "greedy", "scoring_func": "softmax",
+                    "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096, "beta_fast": 32,
+                                     "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0}},
+    "deepseek_v3": _LATENT,
+    "deepseek_v32": {**_LATENT, "index_head_dim": 64, "index_n_heads": 4, "index_topk": 64},
+    "glm4_moe_lite": _LATENT,
+}  # fmt: skip
+KEEPING = {name: {**config, "model_type": name} for name, config in KEEPING.items()}
+# and published ones, as large as they are: nothing is worked out, for MLX knows sizes before
+PUBLISHED = Path(__file__).parents[1] / "tests" / "data" / "headers" / "configs"
+AS_PUBLISHED = (
+    "LGAI-EXAONE--EXAONE-4.0-32B", "XiaomiMiMo--MiMo-V2-Flash", "allenai--Olmo-3.1-32B-Instruct", "deepseek-ai--DeepSeek-V2-Lite",
+    "deepseek-ai--DeepSeek-V3.2", "google--gemma-4-26B-A4B", "meta-llama--Llama-4-Scout-17B-16E-Instruct", "mistralai--Mistral-7B-v0.1",
+    "moonshotai--Kimi-K2-Instruct", "openbmb--MiniCPM3-4B", "zai-org--GLM-5",
+)  # fmt: skip
+# what a module's make_cache gives to layers with a window
+_ROTATING = ("RotatingKVCache(", "ChunkedKVCache(")
 
 # of a matrix that is quantized by itself
 _INPUTS, _OUTPUTS = 512, 256
@@ -59,7 +101,9 @@ def cases() -> list[dict[str, Any]]:
     ] + [
         {"kind": "scan", "model": model, "bits": 16, "prompt_tokens": tokens, "new_tokens": 2}
         for model in ("mamba-512", "mamba2-512") for tokens in (256, 1024, 2048)
-    ] + [{"kind": "tokenizer", "model": name} for name in TOKENIZERS] + [
+    ] + [
+        {"kind": "cache", "model": model, "prompt_tokens": 5000, "new_tokens": 1} for model in (*KEEPING, *AS_PUBLISHED)
+    ] + [{"kind": "windows", "model": "all"}] + [{"kind": "tokenizer", "model": name} for name in TOKENIZERS] + [
         {"kind": "quantized", "model": f"{_INPUTS} inputs, {_OUTPUTS} outputs", "mode": mode, "bits": bits, "group_size": group}
         for mode, bits, group in (
             *(("affine", bits, group) for bits in (1, 2, 3, 4, 5, 6, 8) for group in (32, 64, 128)),
@@ -107,7 +151,7 @@ def make(model: str, folder: str) -> None:
 def config_of(model: str, folder: str) -> dict[str, Any]:
     """The config that a model was made of, or what a tokenizer holds."""
     if model not in TOKENIZERS:
-        return MODELS.get(model, {})
+        return {**MODELS, **KEEPING}.get(model, {})
     found = json.loads((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
     return {"tokens": len(found["model"]["vocab"]), "added": len(found["added_tokens"]), "merges": len(found["model"]["merges"])}
 
@@ -125,10 +169,40 @@ def tokenizer(folder: str, stages: Stages) -> dict[str, Any]:
     return {"file_bytes": (Path(folder) / "tokenizer.json").stat().st_size}
 
 
+def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
+    """What the layers keep after the prompt and a token, by the shapes of its arrays: nothing is worked out."""
+    mx, utils, caches = (import_module(name) for name in ("mlx.core", "mlx_lm.utils", "mlx_lm.models.cache"))
+    config = KEEPING.get(model) or json.loads((PUBLISHED / f"{model}.json").read_text(encoding="utf-8"))
+    config.pop("quantization_config", None)
+    kind, arguments = utils._get_classes(config)
+    made = kind(arguments.from_dict(config))
+    made.set_dtype(mx.bfloat16)
+    kept = caches.make_prompt_cache(made)
+    for start in range(0, prompt_tokens, 2048):
+        made(mx.zeros((1, min(2048, prompt_tokens - start)), dtype=mx.int32), cache=kept)
+    made(mx.zeros((1, 1), dtype=mx.int32), cache=kept)
+    single = [one for layer in kept for one in getattr(layer, "caches", (layer,)) if hasattr(one, "keys")]
+    return {
+        "kinds": sorted({type(one).__name__ for one in single}),
+        "cache_bytes": sum(one.keys.nbytes + one.values.nbytes for one in single),
+    }
+
+
+def windows() -> dict[str, Any]:
+    """Modules in which a layer with a window keeps no more than its tokens."""
+    folder = Path(str(import_module("mlx_lm.models").__path__[0]))
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")) if path.stem != "cache"}
+    return {"modules": [name for name, text in texts.items() if any(word in text for word in _ROTATING)]}
+
+
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
-    """One answer, a tokenizer alone, or the arrays of a quantized matrix."""
+    """One answer, a tokenizer alone, the caches of a model, or the arrays of a quantized matrix."""
     if case["kind"] == "tokenizer":
         return tokenizer(folder, stages)
+    if case["kind"] == "cache":
+        return caches_of(case["model"], case["prompt_tokens"])
+    if case["kind"] == "windows":
+        return windows()
     mx, nn, utils = import_module("mlx.core"), import_module("mlx.nn"), import_module("mlx.utils")
     if case["kind"] == "quantized":
         matrix = mx.zeros((_OUTPUTS, _INPUTS), dtype=mx.bfloat16)
@@ -170,7 +244,14 @@ RIG = Rig(
     source="benchmarks/measure_mlx.py: models with random weights, each run in a fresh process on a CPU",
     conditions="mlx_peak_bytes: mlx.core.get_peak_memory once the model is loaded, weights included; stages from /proc/self/status",
     packages=("mlx", "mlx-lm"),
-    groups={"answer": "runs", "scan": "scans", "tokenizer": "tokenizers", "quantized": "quantized"},
+    groups={
+        "answer": "runs",
+        "scan": "scans",
+        "cache": "caches",
+        "windows": "windows",
+        "tokenizer": "tokenizers",
+        "quantized": "quantized",
+    },  # fmt: skip
     cases=cases,
     make=make,
     measure=measure,

@@ -14,11 +14,13 @@ import pytest
 from selfhost import Workload, check, needs
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
-from selfhost.needs import estimate, mlx_memory
+from selfhost.modelfiles import config as config_files
+from selfhost.modelfiles import read_local
+from selfhost.needs import estimate, mlx_cache, mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.placement import on_one
 from selfhost.profiles import load
-from selfhost.spec import Architecture, ModelSpec, Parameters, Recurrent
+from selfhost.spec import Architecture, Attention, ModelSpec, Parameters, Recurrent
 
 ROOT = Path(__file__).parents[1]
 GIB = 1 << 30
@@ -387,6 +389,42 @@ def test_mlx_takes_less_for_a_smaller_piece_of_the_prompt(seen: dict[str, Any], 
 def test_peaks_that_do_not_go_with_the_rest_are_above_the_most(seen: dict[str, Any]) -> None:
     """Known and not explained but for a guess beside each: what is computed must not pass for more than it is."""
     assert on_a_mac(seen)[2] < seen["peak_gb"] * 1e9
+
+
+@pytest.mark.parametrize("run", cases("mlx", "caches"))
+def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) -> None:
+    """To the byte: windows where make_cache rotates, the latent row or every head's keys and values, and the keys of an indexer."""
+    published = ROOT / "tests" / "data" / "headers" / "configs" / f"{run['model']}.json"
+    values = truth("mlx")["models"].get(run["model"]) or json.loads(published.read_text(encoding="utf-8"))
+    file = tmp_path / "config.json"
+    plain = {key: value for key, value in values.items() if key != "quantization_config"}
+    file.write_text(json.dumps({**plain, "torch_dtype": "bfloat16"}), encoding="utf-8")
+    spec = read_local(file, rows()).spec
+    cached = answer(spec, "mlx", quantization="4bit", context_tokens=run["prompt_tokens"] + run["new_tokens"])[1]["kv_cache"]
+    assert cached.bytes == run["cache_bytes"]
+    assert "RotatingKVCache" in run["kinds"] or "ChunkedKVCache" in run["kinds"] or cached.high_bytes == cached.bytes
+
+
+def test_all_classes_of_mlx_that_rotate_are_known() -> None:
+    """Of every module of mlx_lm/models that makes a RotatingKVCache or a ChunkedKVCache, for a model type that is read here."""
+    types = {**config_files._TRANSFORMERS, **config_files._GGUF}
+    known = [types[module] for module in truth("mlx")["windows"][0]["modules"] if module in types]
+    assert len(known) == 20
+    for row in known:
+        full = Attention(layers=(0,), heads=1, kv_heads=1, key_length=1, value_length=1)
+        near = full.replace(kind="sliding", layers=(1,), window_tokens=1)
+        made = Architecture(row=row, runs_in_gguf=True, layers=2, embedding_length=1, attention=(full, near))
+        assert mlx_cache.rotates(made), row
+        # llama.py and ministral3.py go by layer_types
+        assert mlx_cache.rotates(made.replace(attention=(near,))) == (row not in ("llama", "mistral3")), row
+
+
+@pytest.mark.parametrize(("id", "heads"), [("deepseek-v2-lite-chat", 16), ("deepseek-v3", 128)])
+def test_scores_of_latent_attention_are_stored_in_mlx(id: str, heads: int) -> None:
+    """Keys of 192 and values of 128 have no kernel in Metal, and pe_scores of deepseek_v3.py are a mask as large as the scores."""
+    made = Catalogue.open().spec(id).architecture
+    assert made is not None
+    assert f"{heads * 2048 * 16_384 * 2:,} bytes of scores" in mlx_memory.activations(made, 16_384, 1, 2).arithmetic
 
 
 def test_scores_of_one_layer_grow_with_the_prompt_in_mlx() -> None:

@@ -37,10 +37,6 @@ _REPLICATED = ("attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "posi
 _STEPS = {"vllm": 16, "mlx": 256}
 # no sines and cosines: ALiBi instead
 _UNTURNED = ("bloom", "mpt")
-# mlx_lm 0.32.2: models whose make_cache gives windowed layers a RotatingKVCache, or Llama 4's ChunkedKVCache; others keep every token
-_MLX_ROTATES = frozenset({"cohere2", "exaone4", "gemma3", "gemma3n", "gemma4", "gpt-oss", "llama4", "olmo2"})
-# the same, where the config lists layer_types: that is, where some layers have no window (llama.py, to which it maps mistral)
-_MLX_ROTATES_MIXED = frozenset({"llama", "mistral3"})
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
 
@@ -380,7 +376,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
     lines: list[tuple[str, int, str]] = []
-    for group in cache_groups(architecture, row):
+    for group in _groups(architecture, row, runtime):
         kept, reach = _kept(architecture, group, runtime, tokens)
         elements, line = cache_line(group)
         reading = f", {reach:,} while a prompt is read" if runtime.id == "mlx" and reach > kept else ""
@@ -406,6 +402,14 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
         yield term("recurrent_state", state * 4, How.COMPUTED, "states in float32; some runtimes halve it", line, low=state * 2)
 
 
+def _groups(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec) -> tuple[CacheGroup, ...]:
+    if runtime.id != "mlx":
+        return cache_groups(architecture, row)
+    from . import mlx_cache
+
+    return mlx_cache.groups_of(architecture, row)
+
+
 def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, tokens: int) -> tuple[int, int]:
     """Tokens for which a layer has room, and the most; `tokens` are those of the context, in steps of the runtime."""
     window = group.window_tokens
@@ -413,8 +417,9 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
     if window is None or runtime.id == "transformers":
         return tokens, tokens
     if runtime.id == "mlx":
-        mixed = any(other.window_tokens is None for other in architecture.attention)
-        if architecture.row not in _MLX_ROTATES and not (mixed and architecture.row in _MLX_ROTATES_MIXED):
+        from . import mlx_cache
+
+        if not mlx_cache.rotates(architecture):
             return tokens, tokens
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than the window, in Llama 4's the whole
         before = window if architecture.row == "llama4" else window - 1

@@ -10,6 +10,7 @@ limit it waits for the GPU (mlx/transforms.cpp, get_memory_limit), so that a mod
 from __future__ import annotations
 
 from ..spec import Architecture
+from .mlx_cache import as_kept
 from .parts import term, times
 from .records import How, Term
 from .tokenizers import by_mlx
@@ -24,7 +25,9 @@ _OVER, _OVER_SCORES = (1, 4, 7), (10, 16, 23)
 # of a prompt of 128 tokens 0.3 to 1.0 times what waits was seen, of 512 0.7 to 1.6 and not always the widest array: least and most, of
 # at most so many tokens
 _SHORT = ((256, 0.3, 1.25), (512, 0.5, 1.25), (PROMPT_STEP, 1.0, 1.0))
-# heads for which Metal's attention keeps no scores (mlx/backend/metal/scaled_dot_product_attention.cpp, sdpa_full_supported_head_dim)
+# lengths of heads, keys and values alike, for which Metal's attention keeps no scores
+# (mlx/backend/metal/scaled_dot_product_attention.cpp, sdpa_full_supported_head_dim); of latent attention those of the rope part are its
+# mask (pe_scores of mlx_lm/models/deepseek_v3.py)
 _FUSED = (64, 80, 128)
 # Mamba 2 is scanned 256 tokens at a time (mlx_lm/models/ssm.py, ssm_attn), in arrays of heads × 256 × 256 in float32. What does not
 # wait for the state is worked out for all steps of a piece before it: 6 to 7 a step were alive on a CPU, 15 in Granite 4.0 H Small,
@@ -112,12 +115,14 @@ def _scores(architecture: Architecture, tokens: int, sequences: int, width: int)
     piece more (mlx_lm/models/cache.py, KVCache), and its mask. Those of two layers do not wait at once: each of their arrays is more than
     a buffer may see."""
     piece, found = min(tokens, PROMPT_STEP) * sequences, (0, 0, 0)
-    for group in architecture.attention:
-        if group.key_length not in _FUSED and group.kind != "cross":
+    for group in as_kept(architecture).attention:
+        latent = group.kind == "latent"
+        fused = group.key_length in _FUSED and group.key_length == group.value_length and not latent
+        if not fused and group.kind != "cross":
             reach = min(tokens, (group.window_tokens or tokens) + PROMPT_STEP) if group.kind in ("sliding", "latent") else tokens
             stored = group.heads * piece * reach * width
             kept = group.kv_heads * (group.key_length + group.value_length)
-            if group.kind == "latent":
+            if latent:
                 kept = (group.latent_length or 0) + (group.rope_length or 0)
             grown = kept * reach * sequences * width if reach > PROMPT_STEP else 0
             found = max(found, (stored, grown, piece * reach))
