@@ -251,7 +251,7 @@ RIG = Rig(
         "windows": "windows",
         "tokenizer": "tokenizers",
         "quantized": "quantized",
-    },  # fmt: skip
+    },
     cases=cases,
     make=make,
     measure=measure,
