@@ -2,11 +2,13 @@
 
     pip install torch transformers
     python benchmarks/config_classes.py TYPE... [--only-classes]
+    python benchmarks/config_classes.py --linear        # of every type of the second file: `tests/truth/linear.json`
 
 Each class is built on the meta device, so nothing is downloaded and no weight takes memory: from its own defaults with few layers, then
 with each key changed and left out in turn. Its parameters are counted, and the shapes of the cache that a prompt of six tokens leaves.
 A key that changes a count is one that the class reads for its weights, one that changes a shape is read for the cache. The types given
-are added to both files; `--only-classes` leaves the second, which the tests read, alone.
+are added to both files; `--only-classes` leaves the second, which the tests read, alone. `--linear` counts the weights of linear layers
+inside the blocks, which quantizers take.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 CLASSES = ROOT / "selfhost" / "modelfiles" / "classes.json"
 BUILT = ROOT / "tests" / "data" / "config_classes.json"
+LINEAR = ROOT / "tests" / "truth" / "linear.json"
 PROMPT_TOKENS, FEW_LAYERS = 6, 6
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers")
 # what a class's defaults lack to be built
@@ -267,11 +270,37 @@ def write(path: Path, key: str, entries: dict[str, Any]) -> None:
     path.write_text(f'{{\n"source": {json.dumps(held["source"])},\n"{key}": {{\n{lines}\n}}\n}}\n', encoding="utf-8")
 
 
+def linear(kind: str, values: dict[str, Any]) -> int:
+    """Weights of the linear layers inside blocks, shared ones once; experts in one tensor are none."""
+    torch, own = import_module("torch"), {key: value for key, value in values.items() if key != "model_type"}
+    with torch.device("meta"):
+        model = model_class(kind)._from_config(config_class(kind).from_dict(own))
+    model.tie_weights()
+    parts = ((name, part) for name, part in model.named_modules() if re.search(r"\.\d+\.", name))
+    weights = {id(part.weight): part.weight for _, part in parts if isinstance(part, torch.nn.Linear) or type(part).__name__ == "Conv1D"}
+    return sum(weight.numel() for weight in weights.values())
+
+
+def write_linear() -> None:
+    """The file of all types."""
+    held = json.loads(BUILT.read_text(encoding="utf-8"))["types"]
+    about = {
+        "source": f"nn.Linear and Conv1D inside blocks of transformers {import_module('transformers').__version__}, by "
+        "benchmarks/config_classes.py --linear: weights of the configs of tests/data/config_classes.json, routers included where linear",
+        "license": "measurements of this project, Apache-2.0",
+    }
+    lines = ",\n".join(f" {json.dumps(kind)}: {linear(kind, held[kind]['config'])}" for kind in sorted(held))
+    LINEAR.write_text(f'{{\n"about": {json.dumps(about)},\n"types": {{\n{lines}\n}}\n}}\n', encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("types", nargs="+")
+    parser.add_argument("types", nargs="*")
     parser.add_argument("--only-classes", action="store_true")
+    parser.add_argument("--linear", action="store_true")
     asked = parser.parse_args()
+    if asked.linear:
+        write_linear()
     for kind in asked.types:
         row, built = examine(kind)
         write(CLASSES, "classes", {kind: row})

@@ -71,12 +71,16 @@ KEEPING: dict[str, dict[str, Any]] = {
     "deepseek_v3": _LATENT,
     "deepseek_v32": {**_LATENT, "index_head_dim": 64, "index_n_heads": 4, "index_topk": 64},
     "glm4_moe_lite": _LATENT,
+    "lfm2_moe": {**_SMALL, **_EXPERTS, "num_hidden_layers": 6, "num_dense_layers": 2, "conv_L_cache": 3, "conv_bias": False,
+                 "layer_types": ["conv", "conv", "full_attention"] * 2, "norm_eps": 1e-5, "use_expert_bias": True,
+                 "max_position_embeddings": 8192},
 }  # fmt: skip
 KEEPING = {name: {**config, "model_type": name} for name, config in KEEPING.items()}
 # and published ones, as large as they are: nothing is worked out, for MLX knows sizes before
 PUBLISHED = Path(__file__).parents[1] / "tests" / "data" / "headers" / "configs"
 AS_PUBLISHED = (
-    "LGAI-EXAONE--EXAONE-4.0-32B", "XiaomiMiMo--MiMo-V2-Flash", "allenai--Olmo-3.1-32B-Instruct", "deepseek-ai--DeepSeek-V2-Lite",
+    "LGAI-EXAONE--EXAONE-4.0-32B", "LiquidAI--LFM2.5-Embedding-350M", "XiaomiMiMo--MiMo-V2-Flash",
+    "allenai--Olmo-3.1-32B-Instruct", "deepseek-ai--DeepSeek-V2-Lite",
     "deepseek-ai--DeepSeek-V3.2", "google--gemma-4-26B-A4B", "meta-llama--Llama-4-Scout-17B-16E-Instruct", "mistralai--Mistral-7B-v0.1",
     "moonshotai--Kimi-K2-Instruct", "openbmb--MiniCPM3-4B", "zai-org--GLM-5",
 )  # fmt: skip
@@ -170,8 +174,8 @@ def tokenizer(folder: str, stages: Stages) -> dict[str, Any]:
 
 
 def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
-    """What the layers keep after the prompt and a token, by the shapes of its arrays: nothing is worked out."""
-    mx, utils, caches = (import_module(name) for name in ("mlx.core", "mlx_lm.utils", "mlx_lm.models.cache"))
+    """What the layers keep after the prompt and a token, and the weights in 4 bits, by the shapes of arrays: nothing is worked out."""
+    mx, trees, utils, caches = (import_module(name) for name in ("mlx.core", "mlx.utils", "mlx_lm.utils", "mlx_lm.models.cache"))
     config = KEEPING.get(model) or json.loads((PUBLISHED / f"{model}.json").read_text(encoding="utf-8"))
     config.pop("quantization_config", None)
     kind, arguments = utils._get_classes(config)
@@ -182,10 +186,14 @@ def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
         made(mx.zeros((1, min(2048, prompt_tokens - start)), dtype=mx.int32), cache=kept)
     made(mx.zeros((1, 1), dtype=mx.int32), cache=kept)
     single = [one for layer in kept for one in getattr(layer, "caches", (layer,)) if hasattr(one, "keys")]
-    return {
-        "kinds": sorted({type(one).__name__ for one in single}),
-        "cache_bytes": sum(one.keys.nbytes + one.values.nbytes for one in single),
-    }
+    kinds = sorted({type(one).__name__ for one in single})
+    kept_bytes = sum(one.keys.nbytes + one.values.nbytes for one in single)
+    if config.get("tie_word_embeddings", True):
+        # what sanitize does, or the class of MiniCPM3's default in its own repository
+        made.pop("lm_head", None)
+    packed, _ = utils.quantize_model(made, config, 64, 4)
+    weights = sum(array.nbytes for _, array in trees.tree_flatten(packed.parameters()))
+    return {"kinds": kinds, "cache_bytes": kept_bytes, "four_bit_bytes": weights}
 
 
 def windows() -> dict[str, Any]:

@@ -34,8 +34,13 @@ DTYPES = {
 _NAME = r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
 _MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
 _FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
-# matrices that are no linear layer: routers, convolutions, tables and coefficients
-_NOT_LINEAR = ("ffn_gate_inp", "conv", "norm", "ssm_a", "altup", "cross_attn_gate", "attn_sinks")
+# matrices that are no linear layer of any class: convolutions, norms of each head, blocks of RG-LRU, tables and coefficients
+_NOT_LINEAR = (
+    "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate", "attn_rel_b", "blk.*.altup", "cross_attn_gate",
+    "attn_sinks",
+)  # fmt: skip
+# a linear layer of some classes, which most recipes leave
+_ROUTER = "ffn_gate_inp"
 # bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of shape, type and block size; the
 # second map of 256 floats where scales are quantized again
 _NF4_STATE, _NF4_DOUBLE_STATE = 64 + 82, 64 + 1024 + 150
@@ -174,20 +179,22 @@ def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
                 tied = elements
         elif is_linear(group):
             inputs, outputs, number = _shape(group)
-            part = part_of(group, architecture)
-            linear.append(
-                Linear(inputs=inputs, outputs=outputs, number=number * len(group.layers), part=part, name=group.name, layers=group.layers)
-            )
+            part, number = part_of(group, architecture), number * (len(group.layers) or 1)
+            linear.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part, name=group.name, layers=group.layers))
         else:
             others += elements
     return Layers(linear=tuple(linear), tables=tuple(tables), others=others, tied_table=tied)
 
 
 def is_linear(group: TensorGroup) -> bool:
-    """A matrix inside the blocks that some layer multiplies by: what quantizers take."""
-    if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight"):
-        return False
-    return not any(part in group.name for part in _NOT_LINEAR)
+    """A matrix inside the blocks that some layer multiplies by, routers aside: what quantizers take."""
+    # blocks that layers share are listed one by one
+    inside = bool(group.layers) or group.name.startswith("shared.")
+    return inside and _is_matrix(group) and _ROUTER not in group.name
+
+
+def _is_matrix(group: TensorGroup) -> bool:
+    return len(group.shape) > 1 and group.name.endswith(".weight") and not any(part in group.name for part in _NOT_LINEAR)
 
 
 def _shape(group: TensorGroup) -> tuple[int, int, int]:
@@ -320,7 +327,7 @@ def _mlx_parts(
     vectors = 0
     otherwise = dict(apart)
     for group in checkpoint_tensors(architecture, row):
-        matrix = len(group.shape) > 1 and group.name.endswith(".weight") and "conv" not in group.name
+        matrix = _is_matrix(group)
         names = one_by_one(group) if otherwise else (group.name,)
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
