@@ -218,6 +218,12 @@ def _published() -> Iterator[Error]:
             sized = weights_bytes(ModelSpec(id="model", name="Model", architecture=made), "gguf", quantization, truth.rows())
             if isinstance(sized, SizedWeights):
                 yield "published GGUF size", made.row, _off(sized.bytes, size)
+    for listed in truth.read("published.json")["fused"]:
+        spec = Catalogue.open().spec(listed["model"]).replace(files=())
+        for quantization, gigabytes in listed["gigabytes"].items():
+            sized = weights_bytes(spec, "gguf", quantization, truth.rows())
+            if isinstance(sized, SizedWeights):
+                yield "published GGUF size, fused", spec.id, _off(sized.bytes, int(gigabytes * 1e9))
 
 
 def _projectors() -> Iterator[Error]:

@@ -233,6 +233,29 @@ def test_published_files_are_within_half_a_percent() -> None:
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
 
 
+@pytest.mark.parametrize("listed", [pytest.param(listed, id=listed["model"]) for listed in read("published.json")["fused"]])
+def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, Any]) -> None:
+    """Those made before March 2026 too: within 0.5 %, and what the later llama-quantize makes of them is in the range as well."""
+    spec = Catalogue.open().spec(listed["model"]).replace(files=())
+    for quantization, gigabytes in listed["gigabytes"].items():
+        sized, later = (weights_bytes(one, "gguf", quantization, rows()) for one in (spec, spec.replace(released=None)))
+        assert isinstance(sized, SizedWeights)
+        assert isinstance(later, SizedWeights)
+        assert sized.bytes == pytest.approx(gigabytes * 1e9, rel=0.005), quantization
+        assert sized.low_bytes <= gigabytes * 1e9 <= sized.high_bytes, quantization
+        assert sized.low_bytes <= later.bytes <= sized.high_bytes, quantization
+
+
+def test_fused_matrices_had_types_of_their_own_before_march_2026() -> None:
+    """llama.cpp pull 19770 prints the size of Qwen3.5 35B A3B in Q4_K_M by master as it was then: 20,177.96 MiB, the block left out."""
+    made = Catalogue.open().spec("qwen3.5-35b-a3b").architecture
+    assert made is not None
+    known = row_of(made, rows())
+    assert known is not None
+    tensors = stored(made, known, "Q4_K_M", importance_matrix=False, earlier=True)
+    assert round(sum(tensor.bytes for tensor in tensors if not tensor.extra) / 2**20, 2) == 20_177.96
+
+
 @pytest.mark.parametrize("published_bytes", [14_700_000_000, 15_100_000_000])
 def test_hybrids_of_both_versions_of_llama_quantize_lie_in_the_range(published_bytes: int) -> None:
     """IQ4_XS of Qwen3.5 27B, and of Qwen3.6 27B after llama.cpp 1dab5f5a44: model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF."""

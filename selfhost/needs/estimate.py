@@ -16,7 +16,7 @@ from .llamacpp import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject
-from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, stored
+from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, typed_earlier
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import checkpoint_tensors, count, idle, row_of
 
@@ -307,7 +307,7 @@ def decode_bytes_by_type(
     share = next(iter(used.values()), (1, 1))
     tied = architecture.tied_embeddings
     read: dict[str, int] = {}
-    for tensor in gguf.of_file(spec, quantization) or stored(architecture, row, quantization, quantization.startswith("IQ")):
+    for tensor in gguf.of_file(spec, quantization) or gguf.usual(architecture, row, quantization, typed_earlier(spec.released)):
         # of tables one row is read, of a tied one all of it again as the output matrix
         if tensor.extra or (tensor.is_table and not (tied and tensor.name == "token_embd.weight")):
             continue

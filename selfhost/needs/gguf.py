@@ -27,7 +27,7 @@ from .parts import (
     unread_size,
     why_no_encoders,
 )
-from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, base_type, canonical_gguf, fused_in_base_type, row_bytes, stored
+from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, base_type, canonical_gguf, has_fused, row_bytes, stored, typed_earlier
 from .records import How, Offload, SizedWeights, Term
 from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
@@ -174,7 +174,7 @@ def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list
     program, kept = _runtime(subject, architecture, row, room, runtime, asked, scratch)
     made += [compute, program]
     if asked.companions.own_block:
-        made += _own_block(architecture, row, room, quantization, compute)
+        made += _own_block(subject, architecture, row, room, quantization, compute)
     uses = [("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)]
     return made, uses, cache if isinstance(cache, Unread) else None
 
@@ -197,7 +197,7 @@ def size_of(subject: Subject, quantization: str, *, own_block: bool = False) -> 
             remedy="take a quantization with a known recipe, for example Q4_K_M",
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
-        return _computed_file(subject.architecture, subject.row, quantization, own_block)
+        return _computed_file(subject.architecture, subject.row, quantization, typed_earlier(subject.spec.released), own_block)
     total = subject.spec.parameters.total
     if total is None:
         return unread_size(subject.spec)
@@ -216,8 +216,10 @@ def size_of(subject: Subject, quantization: str, *, own_block: bool = False) -> 
 
 
 @lru_cache(maxsize=1024)
-def _computed_file(architecture: Architecture, row: ArchitectureRow, quantization: str, own_block: bool = False) -> SizedWeights:
-    tensors = _usual(architecture, row, quantization)
+def _computed_file(
+    architecture: Architecture, row: ArchitectureRow, quantization: str, earlier: bool, own_block: bool = False
+) -> SizedWeights:
+    tensors = usual(architecture, row, quantization, earlier)
     less, more = _spread(architecture, row, quantization)
     low, high = _header(architecture, row, tensors)
     header = (low + high) // 2
@@ -228,6 +230,8 @@ def _computed_file(architecture: Architecture, row: ArchitectureRow, quantizatio
         line += f"; a file that brings the multi-token-prediction block has {block:,} more"
     elif block and row.mtp_in_gguf is None:
         line += f"; a file without the multi-token-prediction block has {block:,} less"
+    if other := _otherwise_fused(architecture, row, quantization, earlier):
+        line += f"; one made {'since' if earlier else 'before'} March 2026 has {abs(other):,} {'more' if other > 0 else 'less'}"
     return SizedWeights(
         bytes=sum(tensor.bytes for tensor in counted) + header,
         low_bytes=less - (0 if own_block or row.mtp_in_gguf else block) + low,
@@ -238,24 +242,30 @@ def _computed_file(architecture: Architecture, row: ArchitectureRow, quantizatio
     )
 
 
-def _usual(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[Stored, ...]:
-    """The tensors as published: with an importance matrix for the IQ types, which need one."""
-    return stored(architecture, row, quantization, quantization.startswith("IQ"))
+def usual(architecture: Architecture, row: ArchitectureRow, quantization: str, earlier: bool) -> tuple[Stored, ...]:
+    """The tensors as published: with an importance matrix for the IQ types, which need one; `earlier` by the rules before March 2026."""
+    return stored(architecture, row, quantization, quantization.startswith("IQ"), earlier and has_fused(architecture, row))
+
+
+def _otherwise_fused(architecture: Architecture, row: ArchitectureRow, quantization: str, earlier: bool) -> int:
+    """Bytes that a file by the other of llama-quantize's two rules for fused matrices has more."""
+    if not has_fused(architecture, row):
+        return 0
+    own, other = (sum(tensor.bytes for tensor in usual(architecture, row, quantization, way)) for way in (earlier, not earlier))
+    return other - own
 
 
 @lru_cache(maxsize=1024)
 def _spread(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[int, int]:
     """Tensor bytes with and without an importance matrix, less and more the error of the recipe; multi-token prediction included.
 
-    Of Qwen3-Next, 3.5 and 3.6 published files were made by two versions of llama-quantize: 14.7 and 15.1 GB are IQ4_XS files of the
-    same shapes (model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF).
+    Of models with fused matrices, files are made by two versions of llama-quantize: 14.7 and 15.1 GB are IQ4_XS files of the same shapes
+    (model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF).
     """
-    usual = _usual(architecture, row, quantization)
-    sizes = [sum(tensor.bytes for tensor in usual)]
-    if any(group.kind == "delta" for group in architecture.recurrent):
-        sizes.append(fused_in_base_type(usual, quantization))
-    if quantization in ("Q4_0", "Q5_0") or quantization.startswith("IQ"):
-        sizes.append(sum(tensor.bytes for tensor in stored(architecture, row, quantization, not quantization.startswith("IQ"))))
+    imatrix = quantization.startswith("IQ")
+    ways = (imatrix, not imatrix) if imatrix or quantization in ("Q4_0", "Q5_0") else (imatrix,)
+    versions = (False, True) if has_fused(architecture, row) else (False,)
+    sizes = [sum(tensor.bytes for tensor in stored(architecture, row, quantization, way, version)) for way in ways for version in versions]
     return int(min(sizes) * (1 - _RECIPE_ERROR)), int(max(sizes) * (1 + _RECIPE_ERROR))
 
 
@@ -292,9 +302,10 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
         line = f"the whole file: {files.arithmetic}"
         return [term("weights", files.bytes, files.how, files.source, line, low=files.low_bytes, high=files.high_bytes)], 0
     architecture, row = subject.architecture, subject.row
-    computed = _computed_file(architecture, row, quantization)
+    earlier = typed_earlier(subject.spec.released)
+    computed = _computed_file(architecture, row, quantization, earlier)
     real = of_file(subject.spec, quantization)
-    whole = real or _usual(architecture, row, quantization)
+    whole = real or usual(architecture, row, quantization, earlier)
     source, how = _RECIPE, How.COMPUTED
     if real:
         source, how = f"tensor table in the header of {subject.spec.origin}", How.EXACT
@@ -542,9 +553,12 @@ def _compute(
     return made, int(least * (1 - error))
 
 
-def _own_block(architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, quantization: str, compute: Term) -> list[Term]:
-    usual = _usual(architecture, row, quantization) if quantization in BITS_PER_WEIGHT else ()
-    tensors = tuple(tensor for tensor in usual if _passed_over(tensor, row))
+def _own_block(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, quantization: str, compute: Term
+) -> list[Term]:
+    known = quantization in BITS_PER_WEIGHT
+    whole = usual(architecture, row, quantization, typed_earlier(subject.spec.released)) if known else ()
+    tensors = tuple(tensor for tensor in whole if _passed_over(tensor, row))
     size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
     if not row.mtp_in_gguf:
         line += "; published files may lack the block: take one that was converted with it"

@@ -49,6 +49,10 @@ _FALLBACK = {
 }  # fmt: skip
 # hybrids whose header has one number of key heads for all layers, those without attention too
 _KEYS_STATED_ONCE = frozenset({"qwen35", "qwen35moe", "qwen3next"})
+# fused queries, keys and values, which since March 2026 are typed as values are (llama.cpp pull 19770, commit 1dab5f5a44, mended by
+# pull 20357 of that day); in every release before they had these, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
+_FUSED_AS_VALUES = "2026-03-10"
+_FUSED_EARLIER = {"Q3_K_M": "Q4_K", "Q3_K_L": "Q4_K", "IQ3_M": "Q4_K", "Q4_K_M": "Q5_K", "Q5_K_M": "Q6_K"}
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
 _UP_TO_FOUR_BIT = frozenset({"Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S", "IQ3_M", "IQ4_XS"})
 
@@ -99,30 +103,31 @@ def row_bytes(type: str, length: int) -> int:
     return length // elements * size
 
 
+def typed_earlier(released: str | None) -> bool:
+    """Was the model published before llama-quantize typed fused matrices otherwise? Its files were then made by the earlier rule."""
+    return released is not None and released < _FUSED_AS_VALUES
+
+
+@lru_cache(maxsize=512)
+def has_fused(architecture: Architecture, row: ArchitectureRow) -> bool:
+    """Does it have matrices whose type depends on when its files were made?"""
+    return any(_is_fused(group.name) for group in gguf_tensors(architecture, row))
+
+
 @lru_cache(maxsize=1024)
-def stored(architecture: Architecture, row: ArchitectureRow, quantization: str, importance_matrix: bool) -> tuple[Stored, ...]:
+def stored(
+    architecture: Architecture, row: ArchitectureRow, quantization: str, importance_matrix: bool, earlier: bool = False
+) -> tuple[Stored, ...]:
     """The tensors of a GGUF file of that quantization, as llama-quantize types them.
 
     `quantization` is canonical (`canonical_gguf`). With an importance matrix it chooses a little differently for Q4_0, Q5_0
-    and the IQ types; those are published with one.
+    and the IQ types; those are published with one. `earlier`: as it did before March 2026.
     """
     groups = gguf_tensors(architecture, row)
-    return tuple(_typed(architecture, row, groups, quantization, importance_matrix))
+    return tuple(_typed(architecture, groups, _Recipe(architecture, row, groups, quantization, importance_matrix, earlier)))
 
 
-def fused_in_base_type(tensors: Iterable[Stored], quantization: str) -> int:
-    """Bytes of these tensors where fused matrices have the type of most others, as llama-quantize gave them before 1dab5f5a44 (2026)."""
-    return sum(
-        tensor_bytes(_fit(_BASE[quantization], tensor.shape[0]), tensor.shape) * tensor.count if "attn_qkv" in tensor.name else tensor.bytes
-        for tensor in tensors
-    )
-
-
-def _typed(
-    architecture: Architecture, row: ArchitectureRow, groups: Iterable[TensorGroup], quantization: str, importance_matrix: bool
-) -> Iterable[Stored]:
-    groups = tuple(groups)
-    recipe = _Recipe(architecture, row, groups, quantization, importance_matrix)
+def _typed(architecture: Architecture, groups: Iterable[TensorGroup], recipe: _Recipe) -> Iterable[Stored]:
     for group in groups:
         extra = predicts_more(group, architecture)
         for type, number in recipe.types(group):
@@ -132,9 +137,16 @@ def _typed(
 
 class _Recipe:
     def __init__(
-        self, architecture: Architecture, row: ArchitectureRow, groups: tuple[TensorGroup, ...], quantization: str, importance_matrix: bool
+        self,
+        architecture: Architecture,
+        row: ArchitectureRow,
+        groups: tuple[TensorGroup, ...],
+        quantization: str,
+        importance_matrix: bool,
+        earlier: bool,
     ) -> None:
         self.name = quantization
+        self.earlier = earlier
         self.base = _BASE[quantization]
         self.importance_matrix = importance_matrix
         self.falcon = row.name == "falcon"
@@ -152,7 +164,10 @@ class _Recipe:
         # llama-quantize counts these tensors in the order of their layers, and of their names in one layer; T5's two stacks by name alone
         for tensors in (values, downs):
             tensors.sort(key=lambda tensor: tensor if tensor[1].startswith("blk.") else (0, tensor[1].replace("*", str(tensor[0]))))
-        self.value_index = {tensor: index for index, tensor in enumerate(values)}
+        self.values = len(values)
+        # the earlier rule counts fused ones among all, and passes over them in the order
+        counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
+        self.value_index = {tensor: index for index, tensor in enumerate(counted)}
         self.down_index = {tensor: index for index, tensor in enumerate(downs)}
 
     def more_bits(self, index: int, total: int) -> bool:
@@ -168,6 +183,8 @@ class _Recipe:
             return [("F16" if _kept_in_16_bit(name) and self.base != "F32" else "F32", number)]
         if self.base in ("F32", "F16", "BF16"):
             return [(self.base, number)]
+        if self.earlier and _is_fused(name) and self.name != "MXFP4":
+            return [(_fit(_FUSED_EARLIER.get(self.name, self.base), group.shape[0]), number)]
         if _is_value(name) and name != "output.weight" and self.name != "MXFP4":
             chosen = [self.value_type(self.value_index[layer, name]) for layer in group.layers]
         elif "ffn_down" in name and self.name != "MXFP4":
@@ -213,7 +230,7 @@ class _Recipe:
         return base
 
     def value_type(self, index: int) -> str:
-        quantization, type, total = self.name, self.base, len(self.value_index)
+        quantization, type, total = self.name, self.base, self.values
         shared = self.sharing >= 4
         if quantization in _TWO_BIT:
             if shared or self.experts >= 4:
@@ -290,6 +307,10 @@ class _Recipe:
 
 def _is_value(name: str) -> bool:
     return name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
+
+
+def _is_fused(name: str) -> bool:
+    return _is_value(name) and not name.endswith("attn_v.weight")
 
 
 def _quantized(group: TensorGroup) -> bool:
