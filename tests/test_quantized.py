@@ -626,6 +626,12 @@ def test_a_pattern_of_dense_matrices_leaves_the_experts_packed() -> None:
     assert isinstance(found, SizedWeights)
     experts = 60 * 384 * 3 * 7168 * 2048
     assert local.spec.parameters.total is not None
+    assert local.spec.architecture is not None
+    assert (local.spec.architecture.matrix_dtype, local.spec.architecture.expert_dtype, local.spec.architecture.apart) == (
+        None,
+        "int4_32",
+        (),
+    )
     others = local.spec.parameters.total - experts
     assert found.bytes == pytest.approx(experts * 4.5 / 8 + others * 2, rel=1e-4)
 

@@ -79,10 +79,10 @@ def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored
     for name, found in layers.items():
         usual = None if stored.chosen else (stored.experts if "_exps." in name else None) or stored.matrices
         each[name] = {layer: types.get((name, layer), usual) or plain for layer in sorted(found)}
-    others = {type for name, of_layers in each.items() if "_exps." not in name for type in of_layers.values()}
     experts = {type for name, of_layers in each.items() if "_exps." in name for type in of_layers.values()}
-    if others == {plain} and experts == {stored.name}:
-        # the experts alone are quantized
+    left = [type for name, of_layers in each.items() if "_exps." not in name for type in of_layers.values()]
+    if experts == {stored.name} and 2 * left.count(plain) > len(left):
+        # the experts are quantized, and little else
         stored = stored.replace(matrices=None, experts=stored.name)
     if head is not None:
         each[head] = {None: types.get((head, None)) or plain}

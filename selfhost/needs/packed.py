@@ -37,7 +37,7 @@ _FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"
 # matrices that are no linear layer of any class: convolutions, norms of each head, blocks of RG-LRU, tables and coefficients
 _NOT_LINEAR = (
     "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate", "attn_rel_b", "blk.*.altup", "cross_attn_gate",
-    "attn_sinks",
+    "attn_sinks", "res_score",
 )  # fmt: skip
 # a linear layer of some classes, which most recipes leave
 _ROUTER = "ffn_gate_inp"

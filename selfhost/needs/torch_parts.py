@@ -330,7 +330,7 @@ def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Ask
     """The type of products where numbers have 16 bits for certain; None for any other width."""
     if widths != (2,):
         return None
-    return architecture.dtype or asked.quantization
+    return architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
 
 
 def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, encodes: bool = False, **more: bool) -> Span:
