@@ -2194,6 +2194,19 @@ _WITH_BLOCKS = {
 }  # fmt: skip
 
 
+def test_a_download_of_no_stated_type_is_told_by_its_ends() -> None:
+    """The files of bert-base-uncased, whose config.json states none, are in 32 bits: 438 MB of 109,482,240 parameters."""
+    spec = read_local(HEADERS / "configs" / "google-bert--bert-base-uncased.json", ROWS).spec
+    for workload in (Workload(context_tokens=512), Workload(context_tokens=512, task="finetune", finetune_method="lora")):
+        needs = needs_of(spec, Catalogue.open().runtime("transformers"), workload, ROWS)
+        assert (needs.download_bytes, needs.disk_bytes) == (None, None)
+        why = next(entry for entry in needs.unknown if entry.fact == "download_bytes")
+        assert why.reason.startswith("218 MB to 440 MB")
+        assert needs.memory is not None
+        weights = next(term for term in needs.memory.terms if term.name == "weights")
+        assert weights.low_bytes < 0.53 * weights.high_bytes
+
+
 def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
     """Parameters with those blocks are the totals that repositories state; the size counts them, and its least is without them."""
     for name, published in _WITH_BLOCKS.items():

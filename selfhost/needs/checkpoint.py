@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .. import units
 from ..facts import Unread
 from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
@@ -103,6 +104,18 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     )
 
 
+def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights | Unread:
+    """What one figure can be told of; unknown, with both ends, of a config.json that does not say in which type the files are."""
+    untyped = spec.architecture is not None and spec.architecture.dtype is None and not spec.origin.endswith(".toml")
+    if isinstance(files, Unread) or files.how is not How.ASSUMED or not untyped or "architecture.dtype" not in spec.unknown:
+        return files
+    return Unread(
+        fact="download_bytes",
+        reason=f"{units.decimal(files.low_bytes)} to {units.decimal(files.high_bytes)}: {files.source}",
+        remedy="give the folder with its safetensors files, or state the size under [[files]] of a spec",
+    )
+
+
 def _by_count(subject: Subject) -> SizedWeights | Unread:
     total, architecture = subject.spec.parameters.total, subject.architecture
     if total is None:
@@ -172,10 +185,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
             row = subject.row or ArchitectureRow(name=architecture.row)
             beside = _beside(subject, architecture, row, runtime, asked)
         return Parts(files=files, terms=tuple(beside), unknown=(*missing, missing[-1].replace(fact="memory.weights")))
+    told = download_of(subject.spec, files)
+    largest, untold = (None, (told,)) if isinstance(told, Unread) else (min(told.bytes, _SHARD_BYTES), ())
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        unknown = unread_cache(subject.spec)
         found = (_weights(subject, loaded, runtime, format, asked.quantization), overhead(runtime))
-        return Parts(files=files, terms=found, largest_file_bytes=min(files.bytes, _SHARD_BYTES), unknown=(unknown,))
+        return Parts(files=told, terms=found, largest_file_bytes=largest, unknown=(*untold, unread_cache(subject.spec)))
     row = subject.row or ArchitectureRow(name=architecture.row)
     evictable = 0
     made: list[Term] = []
@@ -191,11 +205,12 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         made = [_cut(item, subject, architecture, row) for item in made]
         devices = tuple(number for number in _TENSOR_PARALLEL if _divides(number, architecture, asked.quantization))
     return Parts(
-        files=files,
+        files=told,
         terms=tuple(made),
         evictable_bytes=evictable,
-        largest_file_bytes=min(files.bytes, _SHARD_BYTES),
+        largest_file_bytes=largest,
         tensor_parallel=devices,
+        unknown=untold,
     )
 
 

@@ -20,7 +20,7 @@ from ..facts import Record, Unread
 from ..spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
 from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
 from .cache import why_not_known
-from .checkpoint import size_of
+from .checkpoint import download_of, size_of
 from .loaded import name_of, overhead, stored_types
 from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
@@ -276,7 +276,7 @@ def _plan(
 
 def _files(subject: Subject, workload: Workload) -> SizedWeights | Unread:
     format = workload.format if workload.format in ("safetensors", "pickle") else "safetensors"
-    return size_of(subject, format, name_of(subject.architecture))
+    return download_of(subject.spec, size_of(subject, format, name_of(subject.architecture)))
 
 
 def _nothing(cpu: CpuNeed, reason: str, remedy: str | None) -> Needs:
