@@ -204,6 +204,28 @@ def test_training_every_weight_takes_sixteen_bytes_per_parameter() -> None:
     assert round(sum(found[name].bytes for name in ("weights", "gradients", "optimizer")) / 10**9) == 108
 
 
+def test_states_of_the_optimizer_have_the_type_of_what_is_trained() -> None:
+    """torch 2.13.0, optim/adam.py: zeros_like(p). bitsandbytes keeps in float32 what it does not pack, transformers' Trainer tables too."""
+    spec, parameters, tables = shelf().spec("llama-2-7b-chat"), 6_738_415_616, 32_000 * 4096
+    assert spec.architecture is not None
+    float32 = spec.replace(architecture=spec.architecture.replace(dtype="float32"))
+    for model, optimizer, low, bytes in (
+        (spec, "adamw", 4 * parameters, 12 * parameters),
+        (float32, "adamw", 12 * parameters, 12 * parameters),
+        (spec, "adamw_8bit", parameters * 65 // 32, parameters * 193 // 32 + 6 * tables),
+    ):
+        found = terms(model, method="full", optimizer=optimizer)["optimizer"]
+        assert (found.low_bytes, found.bytes) == (low, bytes)
+    # without a state: 2 bytes where all is in 16 bits, else a copy in float32 beside them
+    plain = terms(spec, method="full", optimizer="sgd")
+    assert "optimizer" not in plain
+    assert (plain["weights"].low_bytes, plain["weights"].bytes) == (2 * parameters, 6 * parameters)
+    # peft makes adapters in float32 (autocast_adapter_dtype); the QLoRA paper trains them in 16 bits
+    for method, least in (("lora", 8), ("qlora", 4)):
+        found = terms(spec, method=method)["optimizer"]
+        assert (found.low_bytes, found.bytes) == (least * 39_976_960, 8 * 39_976_960)
+
+
 def test_nf4_is_4_127_bits() -> None:
     """QLoRA, section 3: with double quantization a weight of a linear layer takes 4.127 bits; embeddings stay wide."""
     found = terms(shelf().spec("llama-2-7b-chat"), method="qlora")["weights"]

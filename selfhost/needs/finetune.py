@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
 DEFAULT_KEPT_CHECKPOINTS = 2
 
+# moments of AdamW have the type of what is trained (torch 2.13.0, optim/adam.py: zeros_like); bitsandbytes keeps those that it does not
+# pack in float32, and transformers' Trainer has it pack none of a table that is looked up by rows (trainer.py, create_optimizer)
+_ALL_IN_16_BITS = "at least: all in 16 bits, as transformers loads what is published so, which keeps no copy"
+_LOOKED_UP = ("token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight")
 _ZERO = "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1)"
 _PEFT = "peft: adapters in float32 (autocast_adapter_dtype), on every linear layer but the output (all-linear)"
 _SAVED = "count of the tensors saved for the backward pass (method of arXiv 2205.05198); equals transformers 5.23.0 with fused attention"
@@ -307,9 +311,14 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
     encoders = subject.spec.parameters.encoders or 0
     total = count(checkpoint_tensors(architecture, row)) + encoders
     if plan.method == "full":
-        weights = term(
-            "weights", 2 * total, How.EXACT, _ZERO, f"{total:,} parameters × 2 bytes; in 16 bits, as forward and backward use them"
-        )
+        wide, copied = architecture.dtype == "float32", plan.optimizer != "sgd"
+        line = f"{total:,} parameters × {2 if copied else 6} bytes; in 16 bits, as forward and backward use them"
+        if copied:
+            weights = term("weights", 2 * total, How.EXACT, _ZERO, line)
+        else:
+            # what keeps no state has no other term for the copy
+            line += ", and in float32"
+            weights = term("weights", 6 * total, How.COMPUTED, f"{_ZERO}; {_ALL_IN_16_BITS}", line, low=(4 if wide else 2) * total)
         left, first = 2 * total - activations_low_bytes, 2 * architecture.embedding_length
         why = f"less the {activations_low_bytes:,} bytes of activations, let go by the time the last gradient is there"
         if left < first:
@@ -323,7 +332,8 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
             low=left,
             high=4 * total,
         )
-        return [weights, gradients, *_optimizer(total, total, plan, ", and the float32 copy of the weights", 4)]
+        tables = sum(prod(group.shape) for group in checkpoint_tensors(architecture, row) if group.name in _LOOKED_UP)
+        return [weights, gradients, *_optimizer(total, total, plan, copied=True, narrow=not wide, tables=tables)]
     made = adapters(architecture, row, plan.rank)
     number, most = made.parameters, made.high_parameters
     how, note = (How.EXACT, "") if number == most else (How.COMPUTED, "; more where fused matrices are published apart")
@@ -353,7 +363,7 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
             high=high + 4 * most,
         ),
         term("gradients", 4 * number, how, adapted, f"{number:,} of adapters × 4 bytes{note}", low=least, high=4 * most),
-        *_optimizer(number, most, plan, "", 0, How.EXACT if number == most else how),
+        *_optimizer(number, most, plan, copied=False, narrow=plan.method == "qlora", how=How.EXACT if number == most else how),
     ]
 
 
@@ -414,21 +424,33 @@ def experts_by_trainer(spec: ModelSpec, architectures: Mapping[str, Any]) -> tup
     return _experts(experts) if experts else None
 
 
-def _optimizer(number: int, most: int, plan: _Plan, copy: str, copy_bytes: int, how: How = How.EXACT) -> list[Term]:
-    """The optimizer's state of `number` trained parameters; nothing where it keeps none."""
+def _optimizer(number: int, most: int, plan: _Plan, *, copied: bool, narrow: bool, tables: int = 0, how: How = How.EXACT) -> list[Term]:
+    """The optimizer's state of `number` trained parameters; nothing where it keeps none.
+
+    `copied`: with a float32 copy of them. `narrow`: they, and so their states, may be in 16 bits. `tables`: of them those that are looked
+    up by rows.
+    """
+    copy, also = (4, ", and the float32 copy of the weights") if copied else (0, "")
     match plan.optimizer:
         case "adamw":
-            each, source, line = 8 + copy_bytes, f"AdamW: momentum and variance in float32{copy}", f"{number:,} × {8 + copy_bytes} bytes"
-            size, high = each * number, each * most
+            size, low, high = (8 + copy) * number, (4 if narrow else 8 + copy) * number, (8 + copy) * most
+            source, line = f"AdamW of PyTorch: two moments in the type of what is trained, float32{also}", f"{number:,} × {8 + copy} bytes"
+            if narrow:
+                how = How.COMPUTED if how is How.EXACT else how
+                source += f"; {_ALL_IN_16_BITS if copied else 'at least: adapters in 16 bits'}"
         case "adamw_8bit":
             # two states of one byte, each with a float32 scale per 256
-            size, high, how = (2 + copy_bytes) * number + number // 32, (2 + copy_bytes) * most + most // 16, How.COMPUTED
-            source = f"bitsandbytes AdamW8bit: two states of 8 bits, a scale per 256; small tensors stay in 32 bits{copy}"
-            line = f"{number:,} × {2 + copy_bytes} bytes + {number:,} / 32 bytes"
+            low = 2 * number + number // 32
+            size, how = low + copy * number + 6 * tables, How.COMPUTED
+            high, low = (2 + copy) * most + most // 16 + 6 * tables, low if narrow else low + copy * number
+            source = f"bitsandbytes AdamW8bit: two states of 8 bits, a scale per 256; small tensors stay in 32 bits{also}"
+            line = f"{number:,} × {2 + copy} bytes + {number:,} / 32 bytes"
+            if tables:
+                source += "; so do states of embeddings, in transformers' Trainer"
+                line += f" + {tables:,} of embeddings × 6 bytes"
         case _:
-            size, high = copy_bytes * number, copy_bytes * most
-            source, line = f"SGD without momentum{copy}", f"{number:,} × {copy_bytes} bytes"
-    return [term("optimizer", size, how, source, line, high=high)] if size else []
+            return []
+    return [term("optimizer", size, how, source, line, low=low, high=high)]
 
 
 def _checkpoint(terms: list[Term], subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan) -> tuple[int, int, str]:
