@@ -247,6 +247,15 @@ class Catalogue:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
         return id in self._shipped and not any(id in folder for folder in self._folders[:-1])
 
+    def named_so(self, id: str) -> str | None:
+        """The shipped model that answers to this id, as its own or as another of its names; None where none does."""
+        if id in self._shipped:
+            return id
+        names = self._shipped.names()
+        return next(
+            (names[kind][name] for name in (canonical(id),) for kind in ("ids", "aliases", "repositories") if name in names[kind]), None
+        )
+
     @property
     def has_own(self) -> bool:
         """Whether there are folders of the user's beside the shipped one."""

@@ -937,13 +937,8 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
     if len(options.files) != 1:
         raise UsageError("a spec is made of one model", remedy="name one GGUF file, config.json or model folder")
     local = read_local(options.files[0], catalogue.common("architectures"))
-    if options.format == "json":
-        from .reports import json
-
-        _deliver(options, json.dumps({"schema": "selfhost.spec/1", "spec": json.record(local.spec), "notes": list(local.notes)}))
-        return 0
     spec, notes = local.spec, local.notes
-    if options.output is not None:
+    if options.output is not None and options.format != "json":
         from .catalogue import misnamed
         from .spec import is_id
 
@@ -953,6 +948,17 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
             spec = spec.replace(id=name)
         elif f"{spec.id}.toml" != f"{name}{ending}":
             notes += (f"its id {': '.join(misnamed(spec.id, name + ending))}",)
+    taken = catalogue.named_so(spec.id)
+    if taken is not None:
+        what = "is that of a model of the catalogue, which this spec takes the place of under --specs"
+        if taken != spec.id:
+            what = f"already means {taken} of the catalogue, so that spec check refuses it"
+        notes += (f"its id {spec.id} {what}: --output OTHER-NAME.toml gives it another",)
+    if options.format == "json":
+        from .reports import json
+
+        _deliver(options, json.dumps({"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}))
+        return 0
     _deliver(options, spec_text(spec))
     for note in notes:
         _note(f"{note}\n")

@@ -209,6 +209,33 @@ def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(capsys: pytest.Ca
     assert (code, out.splitlines()[-1].strip()) == (0, f"selfhost check {made}")
 
 
+@pytest.mark.parametrize(
+    ("id", "said", "refused"),
+    [
+        ("mistral-7b-instruct-v0.3", "is that of a model of the catalogue", False),
+        # one of its aliases, and one as names are compared
+        ("mistral-7b", "already means mistral-7b-instruct-v0.3", True),
+        ("mistral.7b.instruct", "already means mistral-7b-instruct-v0.3", True),
+        ("mistral-of-my-own", None, False),
+    ],
+)
+def test_a_spec_that_is_made_under_a_name_of_the_catalogue_is_told(
+    id: str, said: str | None, refused: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`spec new` says where its id is that of a shipped model, or one of its names: what `spec check` refuses is told beforehand."""
+    source = next((HERE / "data" / "headers" / "configs").glob("*.json"))
+    made = tmp_path / f"{id}.toml"
+    code, _, err = run(capsys, "spec", "new", str(source), "--output", str(made))
+    assert code == 0
+    assert (said in err) if said else err == ""
+    assert run(capsys, "spec", "check", str(made))[0] == refused
+    folder = tmp_path / id
+    folder.mkdir()
+    (folder / "config.json").write_bytes(source.read_bytes())
+    notes = json.loads(run(capsys, "spec", "new", str(folder), "--format", "json")[1])["notes"]
+    assert any("of the catalogue" in note for note in notes) is (said is not None)
+
+
 def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The id of such a spec is in no catalogue: the line has the path, quoted for the shell, and what it asks is local."""
     shipped = (Path(__file__).parents[1] / "specs" / "mistral-7b-instruct-v0.3.toml").read_text()
