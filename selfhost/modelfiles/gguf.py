@@ -1097,12 +1097,12 @@ class _Model:
             if "exps." in tensor.name and len(tensor.shape) > 1:
                 inactive += count // tensor.shape[-1] * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
         if architecture is not None and not architecture.tensors:
-            row = row_values(self.architectures, self.name)
-            if row is not None:
-                from ..needs.tensors import ArchitectureRow, checkpoint_tensors
-                from ..needs.tensors import count as elements
+            from ..needs.tensors import checkpoint_tensors, row_of
+            from ..needs.tensors import count as elements
 
-                published = elements(checkpoint_tensors(architecture, ArchitectureRow.from_values(self.name, row)))
+            row = row_of(architecture, self.architectures)
+            if row is not None:
+                published = elements(checkpoint_tensors(architecture, row))
                 total, inactive = published, min(inactive, published - 1)
         if total > _MAX_PARAMETERS:
             self.damaged(f"{total:.1e} parameters")
