@@ -129,20 +129,20 @@ def _weights(
         notes += "; encoders are mapped and come in with the first picture"
         size, high = size + encoders * width, high + encoders * width
         low += encoders * width if converted else 0
+    sines, most_sines, made = torch_stacks.sines(architecture, row, width)
+    if made:
+        size, low, high = size + sines, low + sines, high + most_sines
+        line, notes = (f"{line} + {made}", notes) if sines else (line, f"{notes}; {made}")
     line += notes
     low, high = low - apart * width, high + apart * width
-    made_here, most_made, how_made = torch_stacks.sines(architecture, row, width)
-    if how_made:
-        size, low, high = size + made_here, low + made_here, high + most_made
-        line += f" + {how_made}" if made_here else f"; {how_made}"
     how = How.EXACT if low == high else How.COMPUTED
     whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
-    made = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
-    whole += encoders * width
-    full = f"{parameters + encoders:,} parameters × {width} bytes"
+    found = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
+    whole += encoders * width + sines
+    full = f"{parameters + encoders:,} parameters × {width} bytes" + (f" + {made}" if sines else "")
     ends = {"low": max(0, whole - apart * width), "high": whole + apart * width}
     device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
-    return made.replace(on_device=device), unread
+    return found.replace(on_device=device), unread
 
 
 def _encodes(subject: Subject, row: ArchitectureRow) -> bool:
