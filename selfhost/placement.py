@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .facts import Record
 from .machine import Accelerator, Machine
-from .needs.records import SHARED_OUT, MemoryNeed, Needs, Offload, Term
+from .needs.records import SHARED_OUT, How, MemoryNeed, Needs, Offload, Term, share_of, summed, taken_off
 from .units import GIB
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)
@@ -22,7 +22,6 @@ METAL_SHARE = (0.66, 0.85)
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
 # loaded once, wherever the layers go: on the first device
 _ONCE = ("projector", "draft_", "mtp_")
-_OUTPUT = " bytes of output matrix + "
 
 
 class Place(Record):
@@ -260,7 +259,7 @@ def _processes(term: Term, number: int) -> Term:
     if number == 1:
         return term
     together = {name: number * getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
-    return term.replace(arithmetic=f"{number} processes of: {term.arithmetic}", **together)
+    return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)
 
 
 def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term) -> Iterator[Needs]:
@@ -288,7 +287,8 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
                 if term.name == "gradients":
                     # what activations let go stays whole on each device, however few gradients it keeps
                     part["low_bytes"] = max(0, part["bytes"] - (term.bytes - term.low_bytes))
-                terms.append(term.replace(where=place.where, arithmetic=f"1 of {number} devices of: {term.arithmetic}", **part))
+                line = share_of(f"1/{number} of the devices", term.arithmetic)
+                terms.append(term.replace(where=place.where, arithmetic=line, **part))
             else:
                 terms.append(term.replace(where=place.where))
     yield _placed(needs, "accelerator", terms, 0)
@@ -317,7 +317,8 @@ def _whole(term: Term) -> Iterator[Term]:
     moved, line = parts.layer_bytes + parts.output_bytes, term.arithmetic
     again = moved + parts.table_bytes - term.bytes
     if again != parts.table_bytes:
-        line += f" - {parts.table_bytes:,} bytes of embeddings" + (f" + {again:,} of them as the output matrix" if again else "")
+        line = taken_off(line, parts.table_bytes, "of embeddings")
+        line = summed(line, f"{again:,} of them as the output matrix") if again else line
     yield _resized(term, moved, line)
     yield _embeddings(term, parts.table_bytes)
 
@@ -394,7 +395,7 @@ def _of_layers(term: Term) -> Term:
     if term.offload is None or term.offload.layer_bytes == term.bytes:
         return term
     apart = term.bytes - term.offload.layer_bytes
-    return _resized(term, term.offload.layer_bytes, f"{term.arithmetic} - {apart:,} bytes outside the layers")
+    return _resized(term, term.offload.layer_bytes, taken_off(term.arithmetic, apart, "outside the layers"))
 
 
 def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int) -> Iterator[Term]:
@@ -419,9 +420,12 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
         if not count:
             continue
         part = {name: _share(shared, name, stop - count, stop, layers) for name in ("bytes", "low_bytes", "high_bytes")}
-        made = shared.replace(where=where, arithmetic=f"{count} of {layers} layers of: {shared.arithmetic}", offload=None, **part)
+        # layers that differ are taken to lie evenly
+        how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
+        line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
+        made = shared.replace(where=where, how=how, arithmetic=line, offload=None, **part)
         if output and stop == layers:
-            made = _resized(made, made.bytes + output, f"{output:,}{_OUTPUT}{made.arithmetic}")
+            made = _resized(made, made.bytes + output, summed(f"{output:,} bytes of output matrix", line))
         yield made
         stop -= count
     if term.offload is not None and term.offload.table_bytes:
@@ -451,8 +455,7 @@ def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
         copy = copies.get((term.name, term.where))
         if copy is not None:
             sizes = {name: getattr(term, name) + getattr(copy, name) for name in ("bytes", "low_bytes", "high_bytes")}
-            output, plus, copied = copy.arithmetic.rpartition(_OUTPUT)
-            line = f"{output}{plus}{term.arithmetic} + {copied.rpartition(' layers of: ')[2]}"
+            line = summed(term.arithmetic, copy.arithmetic)
             yield term.replace(arithmetic=line, offload=_together(term.offload, copy.offload), **sizes)
         elif not term.is_copy or term.where == "host":
             yield term

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 import pytest
+from test_needs import calculate
 
 from selfhost import Machine, Workload, check
 from selfhost.asking import ask
@@ -346,6 +348,26 @@ def test_what_is_loaded_once_lies_on_one_device() -> None:
     assert placed.memory is not None
     assert len({term.where for term in placed.memory.terms if term.name == "weights"}) == 3
     assert len([term for term in placed.memory.terms if term.name == "projector"]) == 1
+
+
+def test_the_lines_of_companions_give_their_bytes() -> None:
+    """Whoever types the line of a draft model, a block or an adapter into a calculator gets its bytes."""
+    seen, asking = set(), [
+        ("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b", parallel=2)),
+        ("glm-4.5-air", Workload(draft="mtp")),
+        ("mistral-7b-instruct-v0.3", Workload(adapter="rank=16")),
+        ("qwen3.5-9b", Workload(draft="mtp", parallel=3)),
+    ]  # fmt: skip
+    shelf = Catalogue.open()
+    for program, (model, workload) in product(("llama.cpp", "ollama", "transformers", "vllm", "mlx"), asking):
+        try:
+            needs = ask(shelf.spec(model), workload.replace(runtime=program), shelf, MACHINE).needs
+        except WorkloadError:
+            continue
+        for term in needs.memory.terms if needs is not None and needs.memory is not None else ():
+            seen.add(term.name.partition("_")[0])
+            assert abs(calculate(term.arithmetic) - term.bytes) < 2, (program, term)
+    assert {"draft", "mtp", "adapter", "projector"} <= seen
 
 
 # ------------------------------------------------------------------ pictures

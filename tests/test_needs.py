@@ -144,7 +144,7 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
 def calculate(line: str) -> Fraction:
     """A line with its words left out; what follows a semicolon is remark."""
     line = line.split(";")[0].replace("×", "*").replace(",", "")
-    kept = re.sub(r"[A-Za-z_]+[A-Za-z0-9_]*", "", line)
+    kept = re.sub(r"[A-Za-z_]+[A-Za-z0-9_']*", "", line)
     assert re.fullmatch(r"[0-9.+*/()\s-]+", kept), line
     return Fraction(eval(re.sub(r"(\d+(?:\.\d+)?)", r"Fraction('\1')", kept), {"Fraction": Fraction, "__builtins__": {}}))
 
@@ -473,7 +473,7 @@ def test_the_output_matrix_goes_with_the_last_layer() -> None:
     placed = next(placements(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp")), machine, 32, splits=True))
     assert placed.placement == "split"
     device, host = (term for term in memory(placed).terms if term.name == "weights")
-    number = re.search(r"(\d+) of 32 layers", device.arithmetic)
+    number = re.search(r"(\d+)/32 of the layers", device.arithmetic)
     assert number is not None
     output = 128_256 * 4_096 // 256 * 210
     layers = round(4403.49 * 2**20) - output
@@ -538,17 +538,36 @@ def test_the_lines_of_transformers_can_be_checked_too(context_tokens: int, paral
     assert seen >= {("weights", How.EXACT), ("kv_cache", How.EXACT), ("activations", How.COMPUTED), ("runtime", How.MEASURED)}
 
 
-def test_a_pass_of_vllm_is_its_line() -> None:
-    """Of text and of models that see, whose encoders have a figure of their own in it."""
-    seen = set()
-    for spec, program in _paired():
-        if program.id == "vllm" and spec.architecture is not None and spec.modality in ("text", "vision"):
-            found = asked(spec, program).memory
-            for term in found.terms if found else ():
-                if term.name == "activations" and not {"beside", "experts'"} & set(term.arithmetic.split()):
-                    seen.add(spec.modality)
-                    assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
-    assert seen == {"text", "vision"}
+CARDS = [apply(Machine(planning=True), [f"gpu={gpu}", "memory=8TiB"]) for gpu in ("24GiB:L4", "2GiB:L4", "3x24GiB:L4", "8x140GiB:H200")]
+
+
+@pytest.mark.parametrize("program", Catalogue.open().runtime_ids())
+def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
+    """Each term of each model of the catalogue, in RAM, on a card, on several or shared out: whoever types its line gets its bytes.
+
+    Only what is shared out evenly over layers that differ is no longer called exact.
+    """
+    seen, asking = set(), [(4096, 1), (300, 1), (3000, 3), (40_000, 2)]
+    pairs = [pair for pair in _paired() if pair[1].id == program]
+    for number, (spec, found) in enumerate(pairs[:: 1 + len(pairs) // 130]):
+        names = needs.quantizations_of(spec, found, rows())
+        quantization = names[number % len(names)] if names else None
+        (tokens, sequences), changes = asking[number % 4], {"quantization": quantization} if quantization else {}
+        sets = ("avx2", "fma") if number % 3 else None
+        answer = asked(spec, found, context_tokens=tokens, parallel=sequences, instruction_sets=sets, **changes)
+        sides = [answer]
+        if answer.memory is not None:
+            layers, gpu_only = spec.architecture.layers if spec.architecture else None, found.wants_gpu(quantization)
+            sides += placements(answer, CARDS[number // 4 % 4], layers, splits="gguf" in found.formats, gpu_only=gpu_only)
+        for side in sides:
+            for term in side.memory.terms if side.memory else side.known_terms:
+                assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, side.placement, term)
+                assert not re.search(r"(?:^|[;,(] ?)-\d", term.arithmetic), (spec.id, term)
+                if " of the layers × " in term.arithmetic:
+                    assert term.how is not How.EXACT, (spec.id, term)
+            seen.add(side.placement)
+    assert ("split" in seen) == ("gguf" in found.formats)
+    assert {"host", "accelerator"} <= seen or len(pairs) < 30
 
 
 def test_a_processor_that_nobody_told_takes_either_way() -> None:

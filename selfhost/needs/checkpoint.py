@@ -24,7 +24,7 @@ from .parts import (
     unread_size,
     why_no_encoders,
 )
-from .records import How, SizedWeights, Term
+from .records import How, SizedWeights, Term, share_of, summed, taken_off
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count
 
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
@@ -290,38 +290,38 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     size, high = files.bytes - unneeded, files.high_bytes
     # the least that computed files take is without the blocks as it is
     low = files.low_bytes - unneeded + (_block_bytes(subject) if unneeded and files.how is not How.STATED else 0)
-    line = files.arithmetic + (f" - {unneeded:,} bytes that are not loaded" if unneeded else "")
+    line = taken_off(files.arithmetic, unneeded, "that are not loaded") if unneeded else files.arithmetic
     if subject.text_alone:
         width = 2 if architecture is None or format == "mlx" else width_of(architecture, runtime)
         seeing = width * (subject.spec.parameters.encoders or 0)
         # the least that files computed for MLX take is without encoders as it is
         size, high = size - seeing, high - seeing
         low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
-        line += f" - {seeing:,} bytes of encoders, for it runs the text alone"
+        line = f"{taken_off(line, seeing, 'of encoders')}; it runs the text alone"
     stored, loaded = loaded_type(runtime, subject.spec, quantization)
     total = subject.spec.parameters.total
     if stored != loaded and total and stored not in PLAIN_DTYPES:
         # some of them are wider in the files already
         size = low = high = int(total * DTYPES[loaded] / 8)
-        line = f"{total:,} parameters × {DTYPES[loaded]:g} bits / 8, for it loads {stored} weights as {loaded} (dtype auto)"
+        line = f"{total:,} parameters × {DTYPES[loaded]:g} bits / 8; it loads {stored} weights as {loaded} (dtype auto)"
     elif stored != loaded:
         size, low, high = (int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high))
-        line = f"({line}) × {DTYPES[loaded]:g}/{DTYPES[stored]:g}, for it loads {stored} weights as {loaded} (dtype auto)"
+        line = f"{share_of(f'{DTYPES[loaded]:g}/{DTYPES[stored]:g}', line)}; it loads {stored} weights as {loaded} (dtype auto)"
     how = files.how
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
         if own and architecture.dtype is None:
             how, high = How.COMPUTED, int(size * 1.01)
-            line += ", 16 bits a number whatever the files hold (--dtype auto)"
+            line += "; 16 bits a number whatever the files hold (--dtype auto)"
         if architecture.tied_embeddings:
             high -= unneeded
         table = _table(architecture, row)
         if table:
             size, high = size + table, high + table
-            line += f" + {table:,} bytes of a table of positions"
+            line = summed(line, f"{table:,} bytes of a table of positions")
         likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
         if most:
             size, high = size + likely, high + most
-            line += f" + {likely:,} bytes of padded experts, as the Marlin kernels want them; others none, or {most:,}"
+            line = summed(line, f"{likely:,} bytes of padded experts; as the Marlin kernels want them, others none, or {most:,} bytes")
     return term("weights", max(0, size), how, files.source, line, low=max(0, low), high=high)
 
 
@@ -372,11 +372,11 @@ def _quantized_while_loading(
     extra = expert_bytes_left(architecture, row, quantization) if runtime.id == "transformers" else 0
     if extra:
         # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its issue 1849
-        line += f" + {extra:,} bytes, for experts stay in 16 bits"
+        line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
         source += "; bitsandbytes issue 1849: experts of transformers 5 are left in 16 bits"
     table = _table(architecture, row) if runtime.id == "vllm" else 0
     if table:
-        line += f" + {table:,} bytes of a table of positions"
+        line = summed(line, f"{table:,} bytes of a table of positions")
     size = files.bytes + extra
     high = max(files.high_bytes, int(size * 1.005)) + table
     return term("weights", size + table, files.how, source, line, low=files.low_bytes, high=high)
@@ -391,11 +391,13 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
     lines: list[tuple[str, int, str]] = []
+    reading: list[str] = []
     for group in _groups(architecture, row, runtime):
         kept, reach = _kept(architecture, group, runtime, tokens)
         elements, line = cache_line(group)
-        reading = f", {reach:,} while a prompt is read" if runtime.id == "mlx" and reach > kept else ""
-        lines.append(("", group.layers, f" × {line} × {width} bytes × {kept:,} tokens{reading}{ending}"))
+        if runtime.id == "mlx" and reach > kept:
+            reading.append(f"{reach:,} in place of {kept:,} tokens while a prompt is read")
+        lines.append(("", group.layers, f" × {line} × {width} bytes × {kept:,} tokens{ending}"))
         size += group.layers * elements * width * kept * asked.parallel
         # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest (fp8_ds_mla)
         most = plain if group.indexer_elements else width
@@ -406,11 +408,11 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
         more = 2 * architecture.layers * wide * width * frames * asked.parallel
         size, high = size + more, high + more
     if size:
-        note = "" if step == 1 else f"; in steps of {step} tokens"
+        notes = [*dict.fromkeys(reading), *([] if step == 1 else [f"in steps of {step} tokens"])]
         source = f"{runtime.name}: keys and values in the type of the model"
         if narrow:
             source = f"{runtime.name}: keys and values in FP8, as quantization_config asks; --kv-cache-dtype auto does so"
-        yield term("kv_cache", size, How.COMPUTED, source, " + ".join(by_layers(lines)) + note, high=high)
+        yield term("kv_cache", size, How.COMPUTED, source, "; ".join([" + ".join(by_layers(lines)), *notes]), high=high)
     state = sum(item.layers * (item.convolution + item.memory) for item in states(architecture)) * asked.parallel
     if state:
         line = " + ".join(by_layers(("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}") for item in states(architecture)))

@@ -17,7 +17,7 @@ from . import llamacpp
 from .cache import cache_groups
 from .modules import MODULES
 from .parts import Asked, Parts, Subject, term, times
-from .records import How, SizedWeights, Term
+from .records import How, SizedWeights, Term, summed, taken_off
 from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
@@ -138,7 +138,8 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
 
 
 def _of_a_draft(item: Term, name: str, source: str) -> Term:
-    return item.replace(name=f"draft_{item.name}", arithmetic=f"{name}: {item.arithmetic}", source=f"{item.source}; as a draft: {source}")
+    line = f"{item.arithmetic}; of {name}"
+    return item.replace(name=f"draft_{item.name}", arithmetic=line, source=f"{item.source}; as a draft: {source}")
 
 
 def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[Term]:
@@ -177,7 +178,7 @@ def _without_program(item: Term, runtime: RuntimeSpec) -> Term | None:
         bytes=item.bytes - program,
         low_bytes=max(0, item.low_bytes - low),
         high_bytes=item.high_bytes - high,
-        arithmetic=f"{item.arithmetic} - {program:,} bytes of program",
+        arithmetic=taken_off(item.arithmetic, program, "of program"),
     )
 
 
@@ -189,7 +190,7 @@ def _with(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
         high_bytes=files.high_bytes + more.high_bytes,
         how=max(files.how, more.how, key=tuple(How).index),
         source=f"{files.source}; {what}: {more.source}",
-        arithmetic=f"{files.arithmetic}; and {what}: {more.arithmetic}",
+        arithmetic=f"{summed(files.arithmetic, more.arithmetic)}; the last of it is {what}",
     )
 
 
@@ -241,7 +242,7 @@ def _adapter(subject: Subject, adapter: SizedWeights, rank: int, runtime: Runtim
         adapter.bytes + tables,
         How.MEASURED if adapter.how is How.EXACT else adapter.how,
         f"{adapter.source}; {llamacpp.SOURCE}: src/llama-adapter.cpp",
-        f"{adapter.arithmetic} + {tables:,} bytes of tables",
+        summed(adapter.arithmetic, f"{tables:,} bytes of tables"),
         low=adapter.low_bytes,
         high=adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES,
     )
@@ -266,7 +267,7 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
         found.parameters * 2,
         How.ASSUMED,
         "vllm: vllm/lora/layers/base_linear.py, create_lora_weights; vllm/config/lora.py, one adapter at once (max_loras)",
-        f"{found.parameters:,} parameters of rank {slot} on every linear layer × 2 bytes",
+        f"{found.parameters:,} parameters × 2 bytes; of rank {slot} on every linear layer",
         high=2 * (found.high_parameters + tables + experts) + _ADAPTER_TABLES_HIGH_BYTES,
     )
 

@@ -11,7 +11,7 @@ from math import prod
 from ..facts import Record, Unread
 from ..spec import Architecture, Audio, RuntimeSpec
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
-from .records import How, SizedWeights, Term
+from .records import How, SizedWeights, Term, middle_of
 from .tensors import checkpoint_tensors
 
 _SOURCE = (
@@ -87,8 +87,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
     counted = _count(subject, made)
     weights = _weights(counted, asked.quantization)
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-    line = f"{low:,} to {high:,} bytes"
-    program = term("runtime", (low + high) // 2, How(runtime.overhead_how), runtime.overhead_source, line, low=low, high=high)
+    how = How(runtime.overhead_how)
+    program = term("runtime", (low + high) // 2, how, runtime.overhead_source, middle_of(low, high), low=low, high=high)
     on_gpu = _on_gpu(made, made.audio, asked).replace(beside=_beside_gpu(files.bytes, weights.bytes, asked))
     # no processor computes in 16 bits
     work = on_gpu if asked.quantization == "float16" else _work(made, made.audio, files.bytes, weights.bytes, asked)
@@ -125,7 +125,7 @@ def _caches(made: Architecture, audio: Audio, asked: Asked, width: int, reordere
     alone = asked.parallel > 1 or (asked.audio_seconds or _AUDIO_SECONDS) <= _PIECE_SECONDS
     cells = _PIECE_CELLS if alone else (made.context_tokens or 448,) * 3
     least, likely, most = (
-        int(each * (audio.positions + more * _BEAMS * number)) * asked.parallel for more, number in zip(reordered, cells, strict=True)
+        int(each * (audio.positions + more * _BEAMS * number) * asked.parallel) for more, number in zip(reordered, cells, strict=True)
     )
     line = (
         f"2 × {times(made.layers, 'layer')} × {made.embedding_length:,} × {width} bytes × ({audio.positions:,} positions"
@@ -201,6 +201,6 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
         )
     least, likely, most = (max(sizes[end] for sizes, _ in moments) for end in range(3))
     line = next(line for sizes, line in moments if sizes[1] == likely)
-    line += f" on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes more{longer}"
+    line += f"; on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes more{longer}"
     how, source = (How.STATED, _BATCHED) if asked.parallel > 1 else (How.MEASURED, _SOURCE)
     return term("compute", likely, how, source, line, low=least, high=most)

@@ -17,7 +17,7 @@ from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, typed_earlier
-from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
+from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
 from .tensors import checkpoint_tensors, count, idle, row_of
 
 TYPE_CHECKING = False
@@ -449,7 +449,7 @@ def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
     if low is None or high is None:
         unknown.append(Unread(fact="memory", reason="the spec states no memory", remedy="add memory_bytes to [needs]"))
     else:
-        line = f"{high:,} bytes as stated" if low == high else f"{low:,} to {high:,} bytes as stated"
+        line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
         whole = Term(
             name="weights", bytes=(low + high) // 2, low_bytes=low, high_bytes=high, how=How.STATED, source=source, arithmetic=line
         )

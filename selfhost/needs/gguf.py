@@ -28,7 +28,7 @@ from .parts import (
     why_no_encoders,
 )
 from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, base_type, canonical_gguf, has_fused, row_bytes, stored, typed_earlier
-from .records import How, Offload, SizedWeights, Term
+from .records import How, Offload, SizedWeights, Term, summed, taken_off
 from .repack import LAYOUTS, layout_of
 from .tensors import ArchitectureRow
 
@@ -99,7 +99,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets
             high_bytes=files.high_bytes + projector.high_bytes,
             how=files.how if files.how is How.ASSUMED else How.COMPUTED,
             source=f"{files.source}; projector: {projector.source}",
-            arithmetic=f"{files.arithmetic}; and the projector: {projector.arithmetic}",
+            arithmetic=f"{summed(files.arithmetic, projector.arithmetic)}; the last of it is the projector",
         )
     largest = min(files.bytes, _LARGEST_FILE_BYTES)
     made = _with_other_uses(made, uses)
@@ -299,7 +299,7 @@ def by_type(tensors: Iterable[Stored]) -> str:
 def _weights(subject: Subject, quantization: str, files: SizedWeights, instruction_sets: tuple[str, ...] | None) -> tuple[list[Term], int]:
     """Mapped weights, the second layout that the CPU wants, and the bytes of originals it replaced."""
     if not subject.whole or subject.architecture is None or subject.row is None or quantization not in BITS_PER_WEIGHT:
-        line = f"the whole file: {files.arithmetic}"
+        line = f"{files.arithmetic}; the whole file"
         return [term("weights", files.bytes, files.how, files.source, line, low=files.low_bytes, high=files.high_bytes)], 0
     architecture, row = subject.architecture, subject.row
     earlier = typed_earlier(subject.spec.released)
@@ -311,7 +311,7 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
         source, how = f"tensor table in the header of {subject.spec.origin}", How.EXACT
     elif files.how is How.STATED:
         if not computed.low_bytes - files.bytes * _OWN_MIX <= files.bytes <= computed.high_bytes + files.bytes * _OWN_MIX:
-            line = f"the whole file, a mix of its publisher's own: {files.arithmetic}"
+            line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
             low = files.bytes - int(files.bytes * _OWN_MIX)
             return [term("weights", files.bytes, How.STATED, files.source, line, low=low)], 0
         source = f"{_RECIPE}; agrees with the size of {files.source}"
@@ -534,12 +534,12 @@ def _compute(
             how = How.EXACT if high == size == reserved.bytes else How.COMPUTED
             if reserved.bytes != replayed.bytes:
                 note += f"; {reserved.bytes:,} bytes are reserved, for logits of {rows:,} tokens that nobody asks for"
-            return Term.told({**known_part, "how": how, "on_device": there}, lambda: replayed.arithmetic + told + note), size - less
+            return Term.told({**known_part, "how": how, "on_device": there}, lambda: summed(replayed.arithmetic, *told) + note), size - less
     reserved = llamacpp.compute(architecture, row, used, rows, flash, asked.key_type)
     # as above, with the logits of the last token
     least = min(reserved.bytes, llamacpp.compute(architecture, row, short, parallel, flash, asked.key_type).bytes) + scores - fewer
     error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
-    line = reserved.arithmetic + told
+    line = summed(reserved.arithmetic, *told)
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
     if error != _COMPUTE_ERROR:
         source += ", architecture not measured"
@@ -580,7 +580,7 @@ def _rolled_back(architecture: Architecture, asked: Asked) -> int:
 
 def _scores(
     architecture: Architecture, row: ArchitectureRow, used: llamacpp.Cells, runtime: RuntimeSpec, asked: Asked, scratch: int
-) -> tuple[int, str]:
+) -> tuple[int, tuple[str, ...]]:
     """Without flash attention every token's scores are turned into 16 bits to meet the values, in the backend's own work buffer.
 
     The plan of ggml-cpu.c (GGML_OP_MUL_MAT), beside what the allocator counts. An encoder without a cache has 32-bit values. The buffer
@@ -588,12 +588,12 @@ def _scores(
     """
     heads = max((group.heads for group in architecture.attention), default=0)
     if runtime.flash_attention or row.encoder or not heads or asked.value_type == "f32":
-        return 0, ""
+        return 0, ()
     size = used.micro_batch * used.full * heads * 2
     if size <= scratch:
-        return 0, ""
-    line = f" + {used.micro_batch:,} tokens × {used.full:,} cells × {heads:,} heads × 2 bytes of scores that meet the values"
-    return size - scratch, f"{line} - {scratch:,} bytes of scratch in the same buffer" if scratch else line
+        return 0, ()
+    line = f"{used.micro_batch:,} tokens × {used.full:,} cells × {heads:,} heads × 2 bytes of scores that meet the values"
+    return size - scratch, (taken_off(line, scratch, "of scratch in the same buffer") if scratch else line,)
 
 
 def _used(room: llamacpp.Cells, row: ArchitectureRow, asked: Asked) -> llamacpp.Cells:
@@ -635,16 +635,16 @@ def _runtime(
     low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch[0] + outputs + copies
     high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * high_bytes + scratch[0] + outputs + most
     middle = (low_bytes + high_bytes) // 2
-    short = llamacpp.MICRO_BATCH_TOKENS
+    short = min(llamacpp.MICRO_BATCH_TOKENS, max(asked.used_tokens, default=asked.context_tokens))
     one_short = _total(_copies(subject, architecture, row, runtime, asked.replace(used_tokens=(short,))))
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
     known, counted = program + vocabulary * middle, scratch[0] + outputs + copies
     size = known + counted
     line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes{scratch[1]}{told}"
     if most:
-        line += "".join(f" + {times} × ({' + '.join(f'{size:,}' for size in sizes)})" for sizes, times in copied.items())
-        less = copies - busy * one_short
-        line += f" bytes copied to go back to of one prompt that fills a context; {less:,} less of one of {short:,} tokens, "
+        line += "".join(f" + {times} × ({' + '.join(f'{size:,}' for size in sizes)})" for sizes, times in copied.items() if sizes)
+        fewer = copies - busy * one_short
+        line += f" bytes copied to go back to of one prompt that fills a context; {fewer:,} less of one of {short:,} tokens, "
         line += f"up to {most // runtime.context_checkpoints * runtime.kept_checkpoints - copies:,} more as conversations go on"
     how = How.ASSUMED if runtime.overhead_how != "measured" else How.MEASURED if counted <= known else How.COMPUTED
     source = runtime.overhead_source or runtime.name

@@ -7,7 +7,7 @@ from ..spec import RuntimeSpec
 from .loaded import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
-from .records import How, SizedWeights, Term
+from .records import How, SizedWeights, Term, taken_off
 
 _SHARD_BYTES = 10_000_000_000
 _SOURCE = "measured: diffusers 0.42.1 and torch 2.13.0 on a CPU, tests/truth/diffusers.json"
@@ -96,8 +96,9 @@ def _weights(subject: Subject, asked: Asked) -> Term:
     unread = int(numbers * bits / 8)
     # each row may lie across one more page of 4 KiB, and 2 MiB around it come in at once
     read = sum(tokens * (int(length * bits / 8) + 4096) + (2 << 20) for _, length, tokens in tables)
-    less = f"{line} - {unread:,} bytes that are mapped and not read: the image encoder and tables of tokens, all but {read:,} bytes of rows"
-    return term("weights", size - unread, How.COMPUTED, _SOURCE, less, high=min(size, size - unread + read)).replace(on_device=device)
+    line = taken_off(line, unread, "that are mapped and not read")
+    line += f"; those are the image encoder and tables of tokens, all but {read:,} bytes of rows"
+    return term("weights", size - unread, How.COMPUTED, _SOURCE, line, high=min(size, size - unread + read)).replace(on_device=device)
 
 
 def _decoder(subject: Subject, asked: Asked) -> Term:

@@ -10,7 +10,7 @@ from ..spec import PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, 
 from .cache import CacheGroup
 from .packed import DTYPES, is_linear, linear_bytes, scheme_of
 from .parts import Asked, term, times
-from .records import How, Term
+from .records import How, Term, middle_of
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors
 
 
@@ -121,13 +121,14 @@ def overhead(runtime: RuntimeSpec) -> Term:
     """The program itself."""
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
-    source, line = runtime.overhead_source or runtime.name, f"{low:,} to {high:,} bytes"
+    source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
     made = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
     if how is not How.MEASURED:
         return made
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
-    return made.replace(on_device=term("runtime", high, How.ASSUMED, source, f"{low:,} to 2 × {high:,} bytes", low=low, high=2 * high))
+    line = f"{high:,} bytes; {low:,} to {2 * high:,}"
+    return made.replace(on_device=term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high))
 
 
 def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:

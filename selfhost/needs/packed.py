@@ -256,13 +256,15 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
         some = [one for one in left if one.part != "attention" or any(other.part == "expert" for other in layers.linear)]
         high += int(sum(2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number for one in some))
     note = "; recipes differ in what they leave in 16 bits" if varies else ""
+    line, scales = f"{weights:,} weights × {scheme.bits:g} bits / 8", int(packed - weights * scheme.bits / 8)
+    line += f" + {scales:,} bytes of scales" if scales else ""
     return SizedWeights(
         bytes=size,
         low_bytes=low,
         high_bytes=high,
         how=How.ASSUMED if varies else How.COMPUTED,
         source=f"{_LAYOUTS[scheme.method]}: linear layers of the blocks; embeddings, output, norms and routers in 16 bits{note}",
-        arithmetic=f"{weights:,} weights × {packed * 8 / max(1, weights):.4g} bits / 8 + {plain:,} others × 2 bytes",
+        arithmetic=f"{line} + {plain:,} others × 2 bytes",
     )
 
 

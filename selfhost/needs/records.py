@@ -29,6 +29,34 @@ class How(StrEnum):
 SHARED_OUT = ("weights", "gradients", "optimizer")
 
 
+def summed(*lines: str) -> str:
+    """One line for the sum of several. A calculator stops at a semicolon: what they remark behind one comes last."""
+    sums, remarks = [], []
+    for line in lines:
+        counted, _, told = line.partition("; ")
+        sums.append(counted)
+        remarks += [told] if told else []
+    return "; ".join([" + ".join(sums), *remarks])
+
+
+def middle_of(low: int, high: int) -> str:
+    """The line of a figure that is known by its ends alone."""
+    return f"({low:,} + {high:,}) / 2 bytes"
+
+
+def taken_off(line: str, size: int, what: str) -> str:
+    """A line that so many bytes are taken off."""
+    counted, mark, told = line.partition("; ")
+    return f"{counted} - {size:,} bytes {what}{mark}{told}"
+
+
+def share_of(share: str, line: str) -> str:
+    """That share of what a line comes to, as a line."""
+    counted, mark, told = line.partition("; ")
+    counted = f"({counted})" if " + " in counted or " - " in counted else counted
+    return f"{share} × {counted}{mark}{told}"
+
+
 class Offload(Record):
     """Weights once a device takes layers of llama.cpp. A tied token table is in the last two: RAM and device each have it.
 
@@ -99,9 +127,9 @@ class Term(Record):
         least, likely, most = self.joined
         more = {"bytes": likely, "low_bytes": least, "high_bytes": most}
         sizes = {name: more[name] - int(-getattr(self, name) * left // 1) for name in more}
-        part = f"{left:.4g}" if self.cut else "all"
-        line = f"on each of {devices} devices {part} of: {self.arithmetic}"
-        return self.replace(arithmetic=line + (f" + {likely:,} bytes to talk to the others" if likely else ""), **sizes)
+        line = share_of(f"{left:.12g}", self.arithmetic) if self.cut else self.arithmetic
+        line = summed(line, f"{likely:,} bytes to talk to the others") if likely else line
+        return self.replace(arithmetic=f"{line}; on each of {devices} devices", **sizes)
 
 
 class Span(Record):

@@ -188,7 +188,8 @@ def left_by_experts(architecture: Architecture, row: ArchitectureRow, width: int
     together = [(1 if converted else group.experts or 0) * group.length for group in architecture.feed_forward if group.experts]
     mapped = max(together, default=0) * architecture.embedding_length * width >= MAPPED_BLOCK_BYTES
     left, low, high = (0 if mapped else int(share * experts) for share in (_LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS))
-    return Span(bytes=left, low_bytes=low, high_bytes=high, arithmetic=f"{low:,} to {high:,} bytes left in the heap by stacking experts")
+    line = f"{left:,} bytes left in the heap by stacking experts; {low:,} to {high:,}"
+    return Span(bytes=left, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
 def stacked_experts_bytes(architecture: Architecture, row: ArchitectureRow, width: int) -> int:
@@ -264,7 +265,7 @@ def _with_holes(size: int, heap: int, shares: tuple[float, float, float], most: 
         bytes=size + likely,
         low_bytes=size + low,
         high_bytes=size + high,
-        arithmetic=f"{line} + up to {high:,} bytes of holes in the heap",
+        arithmetic=f"{line} + {likely:,} bytes of holes in the heap; up to {high:,}",
     )
 
 

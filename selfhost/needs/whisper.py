@@ -8,7 +8,7 @@ from ..facts import Unread
 from ..spec import Architecture, Audio, RuntimeSpec
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, SizedWeights, Term
+from .records import How, SizedWeights, Term, middle_of
 from .tensors import checkpoint_tensors
 
 _SOURCE = "whisper.cpp 1.8.5, whisper_init_state in src/whisper.cpp; equal to the buffers it prints, tests/truth/whisper.json"
@@ -89,7 +89,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
     made = subject.architecture
     if made is None or made.audio is None or made.vocabulary is None:
         low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-        line = f"{low:,} to {high:,} bytes: the architecture is not known"
+        line = f"{middle_of(low, high)}; the architecture is not known"
         rest = term("runtime", (low + high) // 2, How.ASSUMED, runtime.overhead_source, line, low=low, high=high)
         return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
     if asked.audio_seconds is not None:
