@@ -699,6 +699,15 @@ def test_an_array_of_another_length_than_there_are_blocks_is_refused(tmp_path: P
         assert f"sliding_window_pattern lists {number:,} layers, and there are 32" in spec.unknown["architecture"]
 
 
+def test_three_sections_of_the_rotation_are_ollamas(tmp_path: Path) -> None:
+    """llama.cpp: "key qwen35.rope.dimension_sections has wrong array length; expected 4, got 3"; Ollama runs the files that it wrote so."""
+    model = measured()["qwen3.5-0.8b"]
+    keys = metadata("x", model)
+    assert read_local(write(tmp_path / "x.gguf", *gguf(keys, placed(model))), ROWS).spec.architecture is not None
+    path = write(tmp_path / "x.gguf", *gguf(keys | {"qwen35.rope.dimension_sections": [11, 11, 10]}, placed(model)))
+    assert "llama.cpp wants 4" in read_local(path, ROWS).spec.unknown["architecture"]
+
+
 def test_experts_used_may_be_listed_by_block(tmp_path: Path) -> None:
     """llama.cpp 0c1e570 reads expert_used_count with get_key_or_arr; where the blocks differ the model is unknown, not damaged."""
     model = measured()["lfm2-8b-a1b"]
@@ -1108,6 +1117,20 @@ def test_a_number_of_the_weights_that_is_none_is_named(changes: dict[str, object
     spec = read_local(config(tmp_path, **changes), ROWS).spec
     assert spec.architecture is not None
     assert key in spec.unknown["parameters.total"]
+
+
+def test_a_number_of_the_quantization_that_is_none_is_named(tmp_path: Path) -> None:
+    """Bits and groups too: 4.0 is no number of bits that a quantizer writes."""
+    weights = {"type": "int", "num_bits": 4.0, "strategy": "group", "group_size": 128, "symmetric": True}
+    groups = {"group_0": {"weights": weights, "targets": ["Linear"]}}
+    for own, told in (
+        ({"quant_method": "gptq", "bits": 4.0, "group_size": 128}, "4.0"),
+        ({"quant_method": "awq", "bits": 4, "group_size": True}, "True"),
+        ({"quant_method": "fp8", "weight_block_size": [128.0, 128]}, "128.0"),
+        ({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups}, "4.0"),
+    ):
+        spec = read_local(config(tmp_path, quantization_config=own), ROWS).spec
+        assert told in spec.unknown["architecture.matrix_dtype"]
 
 
 def test_the_index_of_sparse_attention_is_counted_from_a_config() -> None:

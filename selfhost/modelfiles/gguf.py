@@ -121,7 +121,8 @@ _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
 _GEMMA3N_CACHE_LAYERS = 20
 _RWKV7_RANKS = tuple(f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate"))
 _STACKS = ("enc.blk.", "dec.blk.")
-# arrays of which llama.cpp wants one entry for each block, no more and no less (src/llama-model-loader.cpp, get_key_or_arr)
+# arrays of which llama.cpp wants so many entries, or one for each block, no more and no less (src/llama-model-loader.cpp, get_key_or_arr)
+_ROPE_SECTIONS = 4
 _BY_BLOCK = (
     "attention.head_count", "attention.head_count_kv", "feed_forward_length", "expert_feed_forward_length", "expert_used_count",
     "attention.recurrent_layers",
@@ -561,6 +562,12 @@ class _Model:
             # of compression ratios there may be more (src/models/deepseek4.cpp)
             if number < blocks or (number > blocks and key in _BY_BLOCK):
                 self.damaged(f"{name} lists {number:,} numbers, and there are {blocks:,} blocks")
+        sections = self.values.get(f"{self.name}.rope.dimension_sections")
+        if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
+            raise _Unclear(
+                f"{self.name}.rope.dimension_sections lists {len(sections):,} numbers: llama.cpp wants {_ROPE_SECTIONS} and refuses the "
+                "file, and Ollama writes such ones for an engine of its own"
+            )
 
     def refuse_missing_blocks(self, blocks: int) -> None:
         """llama.cpp looks for the tensors of every block, and refuses a file that has more tensors than it asked for

@@ -107,7 +107,7 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
         block = found.get("weight_block_size")
         if block is None:
             return Stored(name="float8_e4m3", matrices="float8_e4m3")
-        if block != [128, 128]:
+        if block != [128, 128] or not all(type(side) is int for side in block):
             return Stored(why=f"weight_block_size = {short(block)} is not understood")
         return Stored(name="float8_e4m3_128x128", matrices="float8_e4m3_128x128")
     if method == "mxfp4":
@@ -253,7 +253,9 @@ def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | N
     name += "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
     if type(bits) is int and type(group) is int and name in PACKED:
         return name, None
-    return None, f"bits = {short(bits)} is not understood" if base not in PACKED else f"group_size = {short(group)} is not understood"
+    return None, f"bits = {short(bits)} is not understood" if type(
+        bits
+    ) is not int or base not in PACKED else f"group_size = {short(group)} is not understood"
 
 
 def _compressed(found: Mapping[str, Any]) -> Stored:
@@ -291,6 +293,8 @@ def _compressed_name(weights: Mapping[str, Any], format: object) -> str | None:
     kind, bits, group = weights.get("type"), weights.get("num_bits"), weights.get("group_size")
     if format in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return str(format)[:5]
+    if type(bits) is not int or not (group is None or type(group) is int):
+        return None
     if format not in (None, "dense", "pack-quantized", "int-quantized", "float-quantized", "naive-quantized"):
         return None
     if (kind, bits) == ("float", 8):
