@@ -1086,6 +1086,7 @@ def config(folder: Path, **changes: object) -> Path:
         ({"num_hidden_layers": 32.0}, "num_hidden_layers is 32.0"),
         ({"num_key_value_heads": True}, "num_key_value_heads is True"),
         ({"head_dim": [128, 128]}, "head_dim is [128, 128]"),
+        ({"model_type": "albert", "inner_group_num": 1.0}, "inner_group_num"),
         ({"sliding_window": 4096.5}, "sliding_window is 4096.5"),
         ({"model_type": "bamba", "attn_layer_indices": 9}, "attn_layer_indices is 9"),
         ({"model_type": "lfm2", "full_attn_idxs": [2.5]}, "full_attn_idxs is [2.5]"),

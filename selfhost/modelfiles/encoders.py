@@ -23,7 +23,7 @@ _MAX_PARAMETERS = 10**12
 _ALIGNMENT = 32
 _KEY = re.compile(r"(#?)([a-z_0-9]+)(?:\[(\d)\])?(?:\?(\w+))?")
 # one number, or one for the height and one for the width
-_SIDES = re.compile(r"^(?:image|patch|\w*kernel)_size$|^(?:spatial_)?merge_size$")
+_SIDES = re.compile(r"^(?:image|patch|\w*kernel)_size$")
 _SOURCE = "tensors of the transformers 5.23.0 class"
 
 

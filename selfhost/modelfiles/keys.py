@@ -396,7 +396,11 @@ class Keys:
         return [
             key
             for key in self.known.get("matter", ())
-            if (key in keeping) is cache and not self.was_asked(key) and key not in _SIZES and self.text.get(key) != defaults.get(key)
+            if (key in keeping) is cache
+            and not self.was_asked(key)
+            and key not in _SIZES
+            # 1.0 and true are no 1
+            and (self.text.get(key) != defaults.get(key) or (type(defaults.get(key)) is int and type(self.text[key]) is not int))
         ]
 
     def was_asked(self, key: str) -> bool:
