@@ -1,6 +1,6 @@
-"""What quantized checkpoints weigh (compressed-tensors, bitsandbytes): `tests/truth/quantized_models.json`. No part of the checks.
+"""Weights of quantized checkpoints (compressed-tensors, bitsandbytes, AutoRound): `tests/truth/quantized_models.json`. No part of the checks.
 
-    pip install torch transformers compressed-tensors bitsandbytes accelerate
+    pip install torch transformers compressed-tensors bitsandbytes auto-round accelerate
     python benchmarks/measure_quantized.py --out FILE
 
 A small Llama with random weights is quantized with each `quantization_config`; the figure is the bytes of all tensors of its checkpoint.
@@ -87,6 +87,37 @@ def loaded(config: dict[str, Any], model: Any) -> int:
         return size
 
 
+def rounding() -> list[dict[str, Any]]:
+    """What AutoRound is asked for."""
+    four, own = {"bits": 4, "group_size": 128, "sym": True}, "auto_round"
+    apart: dict[str, Any] = {f"model.layers.{layer}.mlp.down_proj": {"bits": 8} for layer in range(3)}
+    return [
+        {**four, "format": own}, {**four, "sym": False, "format": own}, {**four, "bits": 8, "format": own}, {**four, "format": "auto_gptq"},
+        {**four, "bits": 2, "group_size": 32, "format": own}, {**four, "bits": 3, "format": own}, {**four, "group_size": 32, "format": own},
+        {**four, "layer_config": {**apart, "model.layers.5.self_attn.q_proj": {"bits": 16}}, "format": own},
+        {**four, "layer_config": {"model.layers.7.mlp.up_proj": {"bits": 8, "group_size": 32}}, "format": own},
+    ]  # fmt: skip
+
+
+def rounded(asked: dict[str, Any], model: Any) -> dict[str, Any]:
+    """The configuration that AutoRound writes, and the bytes of its files; on a CPU it writes the rest in 32 bits, counted in 16 here."""
+    transformers, tokenizers = import_module("transformers"), import_module("tokenizers")
+    words = tokenizers.models.WordLevel({str(number): number for number in range(1000)}, unk_token="0")
+    spoken = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer(words))
+    own = {key: value for key, value in asked.items() if key != "format"}
+    with tempfile.TemporaryDirectory() as folder:
+        made = import_module("auto_round").AutoRound(model, spoken, iters=0, disable_opt_rtn=True, device_map="cpu", **own)
+        made.quantize_and_save(folder, format=asked["format"])
+        (file,) = Path(folder).rglob("*.safetensors")
+        size = 0
+        with import_module("safetensors").safe_open(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                found = tensors.get_tensor(name)
+                size += 2 * found.numel() if str(found.dtype) == "torch.float32" else found.nbytes
+        written = json.loads((file.parent / "config.json").read_text(encoding="utf-8"))
+    return {"quantization_config": written["quantization_config"], "bytes": size}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
@@ -99,7 +130,12 @@ def main() -> None:
         size = (compressed if config["quant_method"] == "compressed-tensors" else loaded)(config, model)
         rows.append({"quantization_config": config, "bytes": size})
         print(json.dumps(rows[-1]))
-    packages = ("torch", "transformers", "compressed-tensors", "bitsandbytes")
+    for asked in rounding():
+        torch.manual_seed(1)
+        model = transformers.AutoModelForCausalLM.from_config(transformers.LlamaConfig(**CONFIG), dtype=torch.bfloat16)
+        rows.append(rounded(asked, model))
+        print(json.dumps(rows[-1]))
+    packages = ("torch", "transformers", "compressed-tensors", "bitsandbytes", "auto-round")
     about = {
         "source": "benchmarks/measure_quantized.py: one model with random weights, bytes of all tensors of its checkpoint",
         "license": "measurements of this project, Apache-2.0",

@@ -537,7 +537,7 @@ ROWS_OF = {"q": 256, "k": 64, "v": 64, "o": 256, "gate": 768, "up": 768, "down":
 def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_path: Path) -> None:
     """Modules left out, modules named, other types for some, zero points, the head: to 0.03 % what the library wrote.
 
-    FP8 by rows has a scale of two bytes a row beside it.
+    FP8 by rows has a scale of two bytes a row beside it; AutoRound's own files leave out what GPTQ's have for each input, 4 bytes.
     """
     file = tmp_path / "config.json"
     file.write_text(json.dumps({**MEASURED["config"], "quantization_config": run["quantization_config"]}), encoding="utf-8")
@@ -546,9 +546,12 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
     found = weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
     assert isinstance(found, SizedWeights), local.spec.unknown
     scales = 2 * (12 * sum(ROWS_OF.values()) + 1000) if local.quantization == "float8_e4m3" else 0
-    assert found.low_bytes <= run["bytes"] <= found.high_bytes
+    indices = 0
+    if run["quantization_config"].get("packing_format") == "auto_round:auto_gptq":
+        indices = 4 * 12 * (6 * 256 + 768)
+    assert found.low_bytes - indices <= run["bytes"] <= found.high_bytes
     assert run["bytes"] - scales <= found.bytes * 1.0003
-    assert found.bytes <= run["bytes"] * 1.0003
+    assert found.bytes - indices <= run["bytes"] * 1.0003
 
 
 def stated(config: dict[str, Any], folder: Path) -> tuple[ModelSpec, float | None]:
@@ -600,9 +603,12 @@ def test_modules_that_a_config_names_have_the_type_it_says(config: dict[str, Any
         (FP8 | {"weight_sparsity": 0.5}, "\"weight_sparsity\" = 0.5"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": {".*down.*": {"bits": 5}}}, "dynamic: bits = 5"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 48}, "group_size = 48"),
+        ({"quant_method": "auto-round", "bits": 4, "group_size": 128, "packing_format": "auto_round:llm_compressor"}, "packing_format"),
+        ({"quant_method": "auto-round", "bits": 4, "group_size": 32, "data_type": "mx_fp"}, "data_type = \"mx_fp\""),
+        ({"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": {"lm_head": {"bits": 5}}}, "extra_config: bits = 5"),
         ({"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"type": "int", "num_bits": 3}}}}, "group_0"),
     ],
-    ids=["no module", "slow pattern", "no list", "key", "bits", "group", "scheme"],
+    ids=["no module", "slow pattern", "no list", "key", "bits", "group", "packing", "type", "own bits", "scheme"],
 )  # fmt: skip
 def test_what_a_config_says_of_modules_and_nobody_understands_is_unknown(config: dict[str, Any], words: str, tmp_path: Path) -> None:
     """The size is unknown, with the key named; the cache is known."""

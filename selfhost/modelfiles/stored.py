@@ -62,7 +62,7 @@ _NO_BEARING = {
     "enable_quanted_input", "gradient_accumulate_steps", "iters", "low_gpu_mem_usage", "low_cpu_mem_usage", "lr", "minmax_lr",
     "nsamples", "scale_dtype", "seqlen", "train_bs", "amp", "act_bits", "act_data_type", "act_dynamic", "act_group_size", "act_sym",
     "quant_block_list", "not_use_best_mse", "sampler", "super_bits", "super_group_size", "packing_format", "linear_class",
-    "quantization_mode", "use_rms_norm", "rms_norm_eps", "quant_type", "input_scale_fmt",
+    "provider", "quantization_mode", "use_rms_norm", "rms_norm_eps", "quant_type", "input_scale_fmt",
 }  # fmt: skip
 # keys that name modules which stay as they were
 _LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules", "llm_int8_skip_modules")
@@ -70,6 +70,7 @@ _LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modu
 _READ = {
     "fp8": ("weight_block_size",), "fbgemm_fp8": ("weight_block_size",), "gptq": ("bits", "group_size", "format"),
     "awq": ("bits", "group_size", "format"), "modelopt": ("config_groups", "group_size"),
+    "auto-round": ("bits", "group_size", "packing_format", "extra_config"),
     "bitsandbytes": ("load_in_4bit", "load_in_8bit", "_load_in_4bit", "_load_in_8bit", "bnb_4bit_use_double_quant"),
     "compressed-tensors": ("config_groups", "format", "sparsity_config"),
 }  # fmt: skip
@@ -114,6 +115,8 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
         return Stored(name="mxfp4", experts="mxfp4")
     if method in ("gptq", "awq"):
         return _grouped(str(method), found)
+    if method == "auto-round":
+        return _auto_rounded(found)
     if method == "modelopt":
         algorithm = found.get("quant_algo")
         name = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm) if isinstance(algorithm, str) else None
@@ -244,6 +247,37 @@ def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
         return Stored(why=f"modules_in_block_to_quantize = {short(chosen)} is not understood")
     rules += (Rule(key="modules_in_block_to_quantize", text=str(one), type=name) for one in names)
     return Stored(name=name, matrices=name, rules=tuple(rules), chosen=bool(names))
+
+
+# layouts that AutoRound packs into (auto_round 0.16.1, export/export_to_autoround/export.py): those of GPTQ, without g_idx, and of AWQ
+_PACKED_AS = {"auto_round": "gptq", "auto_round:auto_gptq": "gptq", "auto_round:gptq": "gptq", "auto_round:auto_awq": "awq"}
+
+
+def _auto_rounded(found: Mapping[str, Any]) -> Stored:
+    """AutoRound's own format under the name of the layout it has, with the bits of its own that a layer may have."""
+    layout = found.get("packing_format", "auto_round:auto_gptq")
+    method = _PACKED_AS.get(layout) if isinstance(layout, str) else None
+    if method is None:
+        return Stored(why=f"packing_format = {short(layout)} is not understood")
+    if found.get("data_type", "int") != "int" or found.get("act_bits") not in (None, 16, 32):
+        key = "act_bits" if found.get("data_type", "int") == "int" else "data_type"
+        return Stored(why=f"{key} = {short(found[key])} is not understood")
+    stored = _grouped(method, {key: value for key, value in found.items() if key != "dynamic"})
+    own = found.get("extra_config") or {}
+    if stored.why is not None or not isinstance(own, dict):
+        return stored if stored.why is not None else Stored(why=f"extra_config = {short(own)} is not understood")
+    rules: list[Rule] = []
+    for text, part in own.items():
+        given = part if isinstance(part, dict) else {}
+        bits = given.get("bits", found.get("bits", 4))
+        type = None
+        if bits not in (16, 32):
+            type, why = _group_name(method, bits, given.get("group_size", found.get("group_size", 128)))
+            if type is None or given.get("data_type", "int") != "int":
+                return Stored(why=f"extra_config: {why or short(given.get('data_type'))}")
+        pattern = re.fullmatch(r"[\w.\-]+", str(text)) is None
+        rules.append(Rule(key="extra_config", text=str(text), pattern=pattern, type=type))
+    return stored.replace(rules=(*rules, *stored.rules))
 
 
 def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | None]:
