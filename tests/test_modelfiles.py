@@ -34,6 +34,7 @@ from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.gguf import _COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
+from selfhost.placement import placements
 from selfhost.profiles import load
 from selfhost.quality import AS_PUBLISHED
 from selfhost.spec import Architecture, ModelSpec, read_model_spec
@@ -449,6 +450,29 @@ def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> Non
     """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors."""
     spec = read_local(make(tmp_path, name), ROWS).spec
     assert again(spec) == spec.replace(tensors=())
+
+
+@pytest.mark.parametrize("name", ["maincoder-1b", "gemma-2-9b", "gpt2-124m"])
+def test_a_spec_made_of_a_gguf_file_is_laid_out_like_it(name: str, tmp_path: Path) -> None:
+    """Over a card that holds part of it: as many layers as of the file, or one less, for the file's tensors are known to the byte. Of
+    some of these the size is that of no file that llama-quantize writes, as their vocabulary here is short."""
+    file = read_local(make(tmp_path, name), ROWS).spec
+    (size,) = file.files[0].bytes.values()
+    assert file.architecture is not None
+    layers = file.architecture.layers
+    for part in (0.4, 0.6, 0.9):
+        room = int(size * part) + 2**30
+        card = Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=room, memory_free_bytes=room, unified=False)
+        counts = []
+        for spec in (file, again(file)):
+            asked = Workload(quantization=measured()[name]["quantization"], context_tokens=2048)
+            needs = needs_of(spec, Catalogue.open().runtime("llama.cpp"), asked, ROWS, instruction_sets=("avx2", "fma", "f16c"))
+            placed = next(placements(needs, WITHOUT_GPU.replace(accelerators=(card,)), layers, splits=True))
+            assert placed.memory is not None
+            there = [term for term in placed.memory.terms if term.where == "accelerator:0" and term.name == "weights"]
+            told = [re.search(r"(\d+) of \d+ layers of: ", term.arithmetic) for term in there]
+            counts.append(sum(layers if found is None else int(found[1]) for found in told))
+        assert counts[0] - 1 <= counts[1] <= counts[0]
 
 
 def bytes_of(type: str, shape: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from .. import units
 from ..facts import Unread
-from ..spec import Architecture, ModelSpec, RuntimeSpec
+from ..spec import SIZE_OF, Architecture, ModelSpec, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, compressors, states
 from .parts import (
@@ -313,8 +313,10 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
         if not computed.low_bytes - files.bytes * _OWN_MIX <= files.bytes <= computed.high_bytes + files.bytes * _OWN_MIX:
             line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
             low = files.bytes - int(files.bytes * _OWN_MIX)
-            return [term("weights", files.bytes, How.STATED, files.source, line, low=low)], 0
-        source = f"{_RECIPE}; agrees with the size of {files.source}"
+            source = f"{files.source}; its tables and output matrix in proportion to {_RECIPE}"
+            made = term("weights", files.bytes, How.STATED, source, line, low=low)
+            return [made.replace(offload=_in_proportion(_offload(whole, _tied(whole, row)), whole, files.bytes))], 0
+        source = f"{_RECIPE}; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
     loaded = sum(tensor.bytes for tensor in whole)
     least, most = (loaded, loaded) if real else _spread(architecture, row, quantization)
     less, more = loaded - least, most - loaded
@@ -323,8 +325,7 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
         # the file may lack them
         less += sum(tensor.bytes for tensor in tensors if tensor.extra)
     size = sum(tensor.bytes for tensor in tensors)
-    # a decoder without an output matrix of its own, whatever its checkpoint has
-    tied = not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
+    tied = _tied(tensors, row)
     layout = LAYOUTS[layout_of(instruction_sets)]
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
@@ -349,6 +350,11 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
     ], copied
 
 
+def _tied(tensors: Iterable[Stored], row: ArchitectureRow) -> bool:
+    """True for a decoder without an output matrix of its own, whatever its checkpoint has."""
+    return not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
+
+
 def _passed_over(tensor: Stored, row: ArchitectureRow) -> bool:
     """Of a multi-token-prediction block, and left in the file unless it is to draft."""
     return tensor.extra and not tensor.name.startswith(tuple(f"blk.*.{part}" for part in row.mtp_loaded))
@@ -371,6 +377,14 @@ def _offload(tensors: tuple[Stored, ...], tied: bool) -> Offload:
     again = sum(tensor.bytes for tensor in tensors if tied and tensor.name == "token_embd.weight")
     layers = sum(tensor.bytes for tensor in tensors) - output - tables
     return Offload(layer_bytes=layers, output_bytes=output + again, table_bytes=tables)
+
+
+def _in_proportion(parts: Offload, tensors: tuple[Stored, ...], size: int) -> Offload:
+    """The parts of a file of that size whose tensors have other types than these."""
+    loaded = sum(tensor.bytes for tensor in tensors)
+    again = parts.layer_bytes + parts.output_bytes + parts.table_bytes - loaded
+    output, tables, twice = (size * part // loaded for part in (parts.output_bytes, parts.table_bytes, again))
+    return Offload(layer_bytes=size - output - tables + twice, output_bytes=output, table_bytes=tables)
 
 
 def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
