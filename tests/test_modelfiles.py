@@ -29,7 +29,7 @@ from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.config import read_config
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
-from selfhost.needs import decode_bytes_by_type, graphs, llamacpp, needs_of
+from selfhost.needs import counted_parameters, decode_bytes_by_type, graphs, llamacpp, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.gguf import _COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
@@ -447,9 +447,11 @@ def test_a_published_config_tells_what_the_gguf_file_does(name: str, tmp_path: P
 
 @pytest.mark.parametrize("name", measured())
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
-    """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors."""
+    """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors. It states the parameters that
+    its architecture has, as `spec check` counts them."""
     spec = read_local(make(tmp_path, name), ROWS).spec
     assert again(spec) == spec.replace(tensors=())
+    assert counted_parameters(again(spec), ROWS) == (spec.parameters.total, spec.parameters.active)
 
 
 @pytest.mark.parametrize("name", ["maincoder-1b", "gemma-2-9b", "gpt2-124m"])
