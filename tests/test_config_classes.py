@@ -86,7 +86,7 @@ def context_of(config: dict[str, Any]) -> int | None:
 def unread(config: dict[str, Any]) -> int:
     """Parameters that published files hold and the class leaves unread: Gemma 3n's and 4's layers that read the cache of another have
     keys, values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it)."""
-    if config["model_type"] not in ("gemma3n_text", "gemma4_text"):
+    if config["model_type"] not in ("gemma3n_text", "gemma4_text", "gemma4_unified_text"):
         return 0
     values = classes()[config["model_type"]]["defaults"] | config
     own = {int(number): keys for number, keys in (values.get("per_layer_config") or {}).items()}

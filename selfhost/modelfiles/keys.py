@@ -85,12 +85,14 @@ _HARMLESS_WORDS = (
 )  # fmt: skip
 _HARMLESS_KEYS = (
     "add_cross_attention", "block_type", "chunk_size", "chunk_size_feed_forward", "conv_dim", "conv_dim_out",
-    "cross_attention_hidden_size", "expert_group_scale", "for_llm_compressor", "index_share_for_mtp_iteration",
+    "cross_attention_hidden_size", "enable_moe_fp32_combine", "expert_group_scale", "expert_selection_fn", "for_llm_compressor",
+    "index_share_for_mtp_iteration",
     "index_skip_topk_offset", "index_topk", "index_topk_blocks", "index_topk_freq", "index_topk_pattern", "indexer_rope_interleave",
     "linear_gate_lower_bound", "lora_rank", "mamba_chunk_size", "mamba_norm_before_gate", "moe_apply_router_weight_on_input",
     "moe_capacity", "moe_norm_min", "moe_normalize_expert_weights", "moe_primary_router_apply_softmax", "moe_renormalize",
     "moe_shared_expert_overlap",
-    "norm_expert_weight", "num_expert_group", "num_expert_groups", "sparse_block_size", "sparse_disable_index_value",
+    "norm_expert_weight", "num_expert_group", "num_expert_groups", "shared_expert_combination_strategy",
+    "sparse_block_size", "sparse_disable_index_value",
     "sparse_init_block", "sparse_local_block", "sparse_pred_ignore_index", "sparse_prediction", "sparse_score_type",
     "sparse_topk_blocks", "ssm_in_multiplier", "ssm_multipliers", "ssm_out_multiplier", "use_mamba_kernels", "use_mixed_mlp_moe",
     "use_moe", "use_sliding_window", "use_sparse_attention",

@@ -55,6 +55,7 @@ _NAMES: Mapping[str, str] = {
     "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
+_INDEXED = ("deepseek_v32", "glm_moe_dsa", "hy_v4")
 _ALIKE: Mapping[str, str] = {
     "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6", "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
 }  # fmt: skip
@@ -179,8 +180,8 @@ def _last_full(config: Keys, kinds: list[str]) -> list[str]:
 
 def named_kind(config: Keys, name: Any) -> str:
     found = _NAMES.get(name) if isinstance(name, str) else None
-    if config.kind == "hy_v4" and name == "sparse_attention":
-        # latent attention to cells that an indexer chooses: indexer_types says where
+    if config.kind in _INDEXED and name in ("sparse_attention", "indexed_attention"):
+        # latent attention to cells that an indexer chooses: indexer_types says where; transformers 5 has a word for it
         return "full"
     if found is None:
         raise Unclear(f"layer_types: {short(name)} is not understood")
@@ -446,6 +447,8 @@ def latent_attention(config: Keys, number: int, latent: int, heads: int, near: s
     """`near`: what the keys of layers with a window begin with, which have no indexer."""
     config.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
     types = config.per_layer("indexer_types")
+    if types and types[number] not in ("full", "shared"):
+        raise Unclear(f"indexer_types: {short(types[number])} is not understood")
     own = not near and (types is None or types[number] == "full")
     indexer, length = config.number("index_n_heads"), config.number("index_head_dim")
     heads = (config.number("swa_num_attention_heads") if near else None) or heads
