@@ -759,6 +759,7 @@ _SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "chameleon": {"swin_norm": ("norms_after",)},
     "chatglm": {"attention_bias": ("attention_bias",)},
     "deepseek_v2": {"mlp_bias": ()},
+    "hy_v3": {"mlp_bias": ()},
     "esm": {"emb_layer_norm_before": ("embedding_norm",)},
     "glm": {"attention_bias": ("attention_bias",)},
     "glm4": {"attention_bias": ("attention_bias",)},

@@ -137,7 +137,7 @@ def has_experts(config: Keys, number: int) -> bool:
         return alike[number]
     lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
     if lead is None:
-        lead = 1 if config.kind in ("glm4_moe_lite", "laguna", "mimo_v2_flash") else 0
+        lead = 1 if config.kind in ("glm4_moe_lite", "hy_v3", "hy_v4", "laguna", "mimo_v2_flash") else 0
     # Ernie 4.5: -1 is the last
     last = None if config.get("moe_layer_end_index") == -1 else config.number("moe_layer_end_index")
     if last is not None and last < number:

@@ -447,6 +447,9 @@ def latent_attention(config: Keys, number: int, latent: int, heads: int, near: s
     """`near`: what the keys of layers with a window begin with, which have no indexer."""
     config.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
     types = config.per_layer("indexer_types")
+    if types is None and config.kind == "hy_v4":
+        # HYV4Config, where the file has none
+        types = ["full" if layer == 0 or (layer - 1) % 4 == 0 else "shared" for layer in range(config.layers)]
     if types and types[number] not in ("full", "shared"):
         raise Unclear(f"indexer_types: {short(types[number])} is not understood")
     own = not near and (types is None or types[number] == "full")
