@@ -101,6 +101,9 @@ def shared_length(config: Keys, each: int) -> int | None:
     )
     number = config.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
     config.asked.add("shared_moe_mode")
+    if number is None and stated is None and config.kind == "hunyuan_v1_moe":
+        # HunYuanMoEV1Moe has one whatever the file says
+        number = 1
     if number == 0:
         return None
     if config.kind in ("llama4", "llama4_text"):
