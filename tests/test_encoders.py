@@ -13,6 +13,7 @@ import pytest
 
 from selfhost import Workload
 from selfhost.catalogue import Catalogue
+from selfhost.errors import SpecError
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.encoders import Untold, encoders_of
 from selfhost.needs import needs_of
@@ -53,6 +54,21 @@ def test_a_model_with_its_encoder_has_the_parameters_of_its_class(entry: Mapping
     assert spec.parameters.total == entry["total"]
     assert spec.parameters.encoders == entry["encoders"]
     assert "parameters.encoders" in spec.sources
+
+
+def test_a_whole_model_may_be_named_like_an_encoder(tmp_path: Path) -> None:
+    """Cohere2VisionConfig() of transformers 5.23.0, built without weights: 35,651,000,064 parameters; an encoder alone is refused."""
+    entry = next(entry for entry in CLASSES if entry["class"] == "Cohere2VisionForConditionalGeneration")
+    text = {
+        "model_type": "cohere2", "vocab_size": 256000, "hidden_size": 8192, "intermediate_size": 22528, "num_hidden_layers": 40,
+        "num_attention_heads": 64, "num_key_value_heads": 64, "head_dim": 128, "tie_word_embeddings": True, "sliding_window": 4096,
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**entry["config"], "text_config": text}), encoding="utf-8")
+    assert read_local(path, ROWS).spec.parameters.total == 35_651_000_064
+    path.write_text(json.dumps({**text, "model_type": "cohere2_vision"}), encoding="utf-8")
+    with pytest.raises(SpecError, match="describes an image encoder"):
+        read_local(path, ROWS)
 
 
 @pytest.mark.parametrize("entry", TRUTH["totals"], ids=lambda entry: str(entry["model"]))

@@ -207,13 +207,14 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
             fail(path, "is a machine record of selfhost, not a model", "give it with --machine, and name a model")
         fail(path, f"is an answer of selfhost ({clean(schema)}), not a model", remedy)
     kind = clean(values.get("model_type"))
-    text = next((values[nest] for nest in NESTS if isinstance(values.get(nest), dict)), values)
+    nested = next((values[nest] for nest in NESTS if isinstance(values.get(nest), dict)), None)
+    text = values if nested is None else nested
     shaped = any(key in text for key in (*LAYERS, "hybrid_override_pattern", "layers_block_type")) and any(key in text for key in WIDTH)
     if shaped and (kind or values.get("architectures")):
-        if kind.endswith(("vision_model", "_vision")) or kind in ("siglip", "clip", "dinov2", "vit"):
+        if nested is None and (kind.endswith(("vision_model", "_vision")) or kind in ("siglip", "clip", "dinov2", "vit")):
             fail(path, f"describes an image encoder ({kind}), no language model", remedy)
         return
-    if kind and any(isinstance(values.get(nest), dict) for nest in NESTS):
+    if kind and nested is not None:
         return
     if kind.endswith(("vision_model", "_vision")) or kind in ("siglip", "clip"):
         fail(path, f"describes an image encoder ({kind}), no language model", remedy)
