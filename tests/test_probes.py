@@ -20,7 +20,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from selfhost import Outcome, Route, check
+from selfhost import Outcome, Route, Verdict, Workload, check
+from selfhost.api import check_with
+from selfhost.catalogue import Catalogue
 from selfhost.machine import FACTS, Machine
 from selfhost.probes import Host, accelerators, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
 from selfhost.probes.host import Mount, Space, parse_mountinfo
@@ -126,6 +128,7 @@ def test_every_recording_has_its_source(folder: Path) -> None:
     assert all(entry["source"] and entry["licence"] for entry in sources.values())
 
 
+CATALOGUE = Catalogue.open()
 _PLACES: dict[tuple[str, str], str] = {}
 
 
@@ -163,6 +166,7 @@ def recorded_files() -> Iterator[tuple[Path, Path]]:
 
 
 FILES = list(recorded_files())
+FILES_OF = {folder: [path for case, path in FILES if case == folder] for folder in CASES}
 
 
 def same_or_unread(before: Any, after: Any) -> bool:
@@ -192,16 +196,15 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
     """Each recorded file removed or spoilt in turn: every fact is what it was, by another source, or None with its reason."""
     whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
     lost = set()
-    for case, path in FILES:
-        if case == folder:
-            machine = read_machine(Altered(str(folder / "root"), {str(path): DAMAGE[damage]}))
-            lawful(machine)
-            assert not any("failed" in entry.reason for entry in machine.unread)
-            written = machine.to_json()
-            for fact in FACTS:
-                assert same_or_unread(whole[fact], written[fact]), (path, fact)
-                if written[fact] is None and whole[fact] is not None:
-                    lost.add(fact)
+    for path in FILES_OF[folder]:
+        machine = read_machine(Altered(str(folder / "root"), {str(path): DAMAGE[damage]}))
+        lawful(machine)
+        assert not any("failed" in entry.reason for entry in machine.unread)
+        written = machine.to_json()
+        for fact in FACTS:
+            assert same_or_unread(whole[fact], written[fact]), (path, fact)
+            if written[fact] is None and whole[fact] is not None:
+                lost.add(fact)
     if folder.name.startswith("linux-vm"):
         # the corpus holds what decides: each of these facts rests on at least one of its files
         assert {"memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "instruction_sets", "cpu_cores_usable"} <= lost
@@ -214,8 +217,8 @@ def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
 
     Without all files of a controller, in every group, a tree is that of a kernel which has none.
     """
-    folder = data.draw(st.sampled_from([case for case in CASES if any(case == other for other, _ in FILES)]))
-    own = [str(path) for case, path in FILES if case == folder]
+    folder = data.draw(st.sampled_from([case for case in CASES if FILES_OF[case]]))
+    own = [str(path) for path in FILES_OF[folder]]
     gone = data.draw(st.sets(st.sampled_from(own), min_size=2, max_size=3)) if len(own) > 1 else set(own)
     damage = data.draw(st.sampled_from(list(DAMAGE)))
     swap = {path for path in own if "/memory.swap." in path}
@@ -243,7 +246,7 @@ def test_an_answer_that_is_gone_takes_facts_away_and_changes_none(folder: Path, 
     """The same for what is no file: each of the system's answers, and each of macOS' values, taken away in turn."""
 
     def without(*path: str) -> RecordedHost:
-        host = RecordedHost(str(folder / "root"))
+        host = Altered(str(folder / "root"), {})
         held: Any = host._facts if kind == "facts" else host._sysctl
         for key in path[:-1]:
             held[key] = dict(held[key])
@@ -289,6 +292,11 @@ def test_a_group_without_what_others_count_of_swap_is_unread(group: str) -> None
     assert any("memory.swap.max" in entry.reason for entry in machine.unread if entry.fact == "swap_free_bytes")
 
 
+def decided(machine: Machine) -> Verdict:
+    """What `check` says of a small model, without what would fit instead."""
+    return check_with(CATALOGUE, "qwen3-0.6b", Workload(), machine, instead=False)
+
+
 FINDING_OF = {
     "memory_limit_bytes": "memory",
     "instruction_sets": "cpu",
@@ -296,14 +304,14 @@ FINDING_OF = {
 }
 
 
-@pytest.mark.parametrize("folder", [case for case in CASES if any(case == other for other, _ in FILES)], ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", [case for case in CASES if FILES_OF[case]], ids=lambda path: path.name)
 def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
     """Each file of every recording gone or unreadable in turn: the finding that rested on it is unknown and says why; none gets better."""
     judged, seen = 0, list[Machine]()
     rank = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS]
-    whole = check("qwen3-0.6b", machine=read_machine(RecordedHost(str(folder / "root"))))
+    whole = decided(read_machine(RecordedHost(str(folder / "root"))))
     before = {finding.check: finding for finding in whole.findings}
-    for path in (path for case, path in FILES if case == folder):
+    for path in FILES_OF[folder]:
         for damage in (None, DAMAGE["closed"]):
             machine = read_machine(Altered(str(folder / "root"), {str(path): damage}))
             gone = {name for fact, name in FINDING_OF.items() if getattr(machine, fact) is None}
@@ -311,7 +319,7 @@ def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
             if not gone or machine in seen:
                 continue
             seen.append(machine)
-            verdict = check("qwen3-0.6b", machine=machine)
+            verdict = decided(machine)
             for finding in verdict.findings:
                 if finding.check in gone:
                     judged += 1
@@ -345,7 +353,7 @@ def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(folder: Pa
     """Of every recording, files or not: what decides gone with all that stands in for it gives `unknown` and why, never zero or local."""
     _, files, answers, values = DECIDING[name]
 
-    own = [path for case, path in FILES if case == folder]
+    own = FILES_OF[folder]
     host = Altered(str(folder / "root"), {str(path): None for path in own if re.search(files, path.as_posix())})
     host._facts = {key: value for key, value in host._facts.items() if key not in answers}
     host._sysctl = {key: value for key, value in host._sysctl.items() if not re.match(values, key)}
@@ -353,7 +361,7 @@ def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(folder: Pa
     lawful(machine)
     assert not any("failed" in entry.reason for entry in machine.unread)
     assert not tells(name, host)
-    verdict = check("qwen3-0.6b", machine=machine)
+    verdict = decided(machine)
     finding = verdict.finding(name)
     assert finding is not None
     assert (finding.outcome, finding.has) == (Outcome.UNKNOWN, None), finding
