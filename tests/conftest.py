@@ -65,7 +65,7 @@ def _spec(folder: catalogue._Folder, id: str) -> ModelSpec:
     return _specs[id]
 
 
-catalogue._Folder.spec = _spec  # type: ignore[method-assign]
+catalogue._Folder.spec = _spec  # type: ignore[assignment, method-assign]
 
 
 def pytest_collection_finish() -> None:
