@@ -1,6 +1,7 @@
 """Sizes of quantized checkpoints (compressed-tensors, bitsandbytes, AutoRound): `tests/truth/quantized_models.json`.
 
 No part of the checks.
+
     pip install torch transformers compressed-tensors bitsandbytes auto-round accelerate
     python benchmarks/measure_quantized.py --out FILE
 
