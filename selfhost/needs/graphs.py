@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from ..spec import Architecture
 from .allocator import Peak, Program
+from .graph_base import Style, window_kept
 from .kimi_k3 import KimiK3
-from .layers import Alternating, Builder, Streams, Style, window_kept
+from .layers import Alternating, Builder, Streams
 from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .qwen3_tts import Qwen3TTS
 from .rwkv import Rwkv

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .allocator import LOGITS_ROWS, Section, Tensor
-from .layers import Builder, Layer
+from .graph_base import Layer
+from .layers import Builder
 
 
 class KimiK3(Builder):

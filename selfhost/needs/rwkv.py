@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..spec import FeedForward, Recurrent
 from .allocator import LOGITS_ROWS, Section, Tensor
-from .layers import Builder, Layer
+from .graph_base import Layer
+from .layers import Builder
 
 
 class Rwkv(Builder):
