@@ -98,9 +98,10 @@ def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored
 
 
 _Named = set[tuple[str, "int | None"]]
+_Paths = Mapping[str, tuple[tuple[str, ...], ...]]
 
 
-def _named(text: str, layers: Mapping[str, frozenset[int]], paths: Mapping[str, tuple[tuple[str, ...], ...]], count: int) -> _Named | None:
+def _named(text: str, layers: Mapping[str, frozenset[int]], paths: _Paths, count: int) -> _Named | None:
     """Tensors, each with its layer, that a name means, or the part of one that all of them have; None where it means single experts."""
     text = text.removesuffix(".weight").removesuffix(".*").removeprefix("*.").strip(".")
     found = _LAYER.search(text)
@@ -121,19 +122,32 @@ def _with_segments(
     inner: Sequence[str],
     number: int | None,
     layers: Mapping[str, frozenset[int]],
-    paths: Mapping[str, tuple[tuple[str, ...], ...]],
+    paths: _Paths,
     *,
     anywhere: bool,
 ) -> _Named | None:
     """Tensors one of whose modules has `inner` among the parts of its name, at the beginning unless `anywhere`."""
     found: _Named = set()
-    for name, modules in paths.items():
-        fits = [_fit(inner, module, anywhere=anywhere) for module in modules] if inner else ["all"]
-        if "all" in fits:
+    for name, fit in _fits(tuple(inner), tuple(paths.items()), anywhere):
+        if fit == "all":
             found |= {(name, layer) for layer in (layers[name] if number is None else layers[name] & {number})}
-        elif "one" in fits and (number is None or number in layers[name]):
+        elif number is None or number in layers[name]:
             return None
     return found
+
+
+# the same name stands there for each layer
+@lru_cache(maxsize=1024)
+def _fits(
+    inner: tuple[str, ...], paths: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...], anywhere: bool
+) -> tuple[tuple[str, str], ...]:
+    """Tensors that fit, each with `all`, or `one` where single experts do."""
+    made = []
+    for name, modules in paths:
+        fits = [_fit(inner, module, anywhere=anywhere) for module in modules] if inner else ["all"]
+        if "all" in fits or "one" in fits:
+            made.append((name, "all" if "all" in fits else "one"))
+    return tuple(made)
 
 
 def _fit(inner: Sequence[str], module: Sequence[str], *, anywhere: bool) -> str:
@@ -158,7 +172,7 @@ def _matcher(text: str) -> Callable[[str], object] | None:
         return None
 
 
-def _named_by_pattern(text: str, layers: Mapping[str, frozenset[int]], paths: Mapping[str, tuple[tuple[str, ...], ...]]) -> _Named | None:
+def _named_by_pattern(text: str, layers: Mapping[str, frozenset[int]], paths: _Paths) -> _Named | None:
     """The same of a regular expression; None for one that is not followed, or means single experts."""
     fits = _matcher(text)
     if fits is None:
