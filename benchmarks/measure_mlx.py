@@ -79,10 +79,10 @@ KEEPING = {name: {**config, "model_type": name} for name, config in KEEPING.item
 # and published ones, as large as they are: nothing is worked out, for MLX knows sizes before
 PUBLISHED = Path(__file__).parents[1] / "tests" / "data" / "headers" / "configs"
 AS_PUBLISHED = (
-    "LGAI-EXAONE--EXAONE-4.0-32B", "LiquidAI--LFM2.5-Embedding-350M", "XiaomiMiMo--MiMo-V2-Flash",
+    "HuggingFaceTB--SmolLM-1.7B", "LGAI-EXAONE--EXAONE-4.0-32B", "LiquidAI--LFM2.5-Embedding-350M", "XiaomiMiMo--MiMo-V2-Flash",
     "allenai--Olmo-3.1-32B-Instruct", "deepseek-ai--DeepSeek-V2-Lite",
     "deepseek-ai--DeepSeek-V3.2", "google--gemma-4-26B-A4B", "meta-llama--Llama-4-Scout-17B-16E-Instruct", "mistralai--Mistral-7B-v0.1",
-    "moonshotai--Kimi-K2-Instruct", "openbmb--MiniCPM3-4B", "zai-org--GLM-5",
+    "moonshotai--Kimi-K2-Instruct", "openbmb--MiniCPM3-4B", "ibm-granite--granite-3.3-8b-instruct", "zai-org--GLM-5",
 )  # fmt: skip
 # what a module's make_cache gives to layers with a window
 _ROTATING = ("RotatingKVCache(", "ChunkedKVCache(")
@@ -180,7 +180,7 @@ def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
     config.pop("quantization_config", None)
     kind, arguments = utils._get_classes(config)
     made = kind(arguments.from_dict(config))
-    made.set_dtype(mx.bfloat16)
+    made.set_dtype(getattr(mx, config.get("torch_dtype", "bfloat16")))
     kept = caches.make_prompt_cache(made)
     for start in range(0, prompt_tokens, 2048):
         made(mx.zeros((1, min(2048, prompt_tokens - start)), dtype=mx.int32), cache=kept)

@@ -86,6 +86,14 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
             assert abs(found.bytes - size) <= 0.005 * size, f"{model} {quantization}: {found.bytes:,} against {size:,}"
 
 
+def test_ternary_layers_stay_in_two_bits_in_mlx() -> None:
+    """mlx_lm 0.32.2's class of BitNet b1.58 2B 4T has 706,580,900 bytes of arrays once quantize_model has made it 4 bits."""
+    spec = CATALOGUE.spec("bitnet-b1.58-2b-4t").replace(files=())
+    found = weights_bytes(spec, "mlx", "4bit", ROWS)
+    assert isinstance(found, SizedWeights)
+    assert found.bytes == pytest.approx(706_580_900, rel=0.0005)
+
+
 def test_more_bits_never_take_less() -> None:
     """At the same group size more bits are more bytes, and smaller groups too; all are less than 16 bits."""
     for orders in (

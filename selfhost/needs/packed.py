@@ -304,17 +304,42 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         weights, vectors = _mlx_parts(architecture, row, scheme, apart)
     if sum(weights.values()) <= 0:
         return Unread(fact="download_bytes", reason="the number of parameters is not known", remedy="state the size under [[files]]")
-    size = int(sum(count * bits / 8 for bits, count in weights.items())) + 2 * vectors + encoders
-    line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items()) + f" + {vectors:,} others × 2 bytes"
+    # convert keeps torch_dtype: what is not quantized, scales and biases are as wide as the published weights
+    width = 4 if architecture is not None and architecture.dtype == "float32" and scheme is not None else 2
+    size = _mlx_bytes(weights, vectors, width) + encoders
+    line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
+    line += f" + {vectors:,} others × {width} bytes"
+    low = high = size
+    if architecture is not None and row is not None and subject.whole and scheme is not None and own is None:
+        if scheme.bits < 8 and row.name in _MLX_IN_8_BITS:
+            high = _mlx_bytes(*_mlx_parts(architecture, row, scheme, _MLX_IN_8_BITS[row.name]), width) + encoders
+            line += f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
+        if width > 2:
+            low = _mlx_bytes(*_mlx_parts(architecture.replace(dtype="bfloat16"), row, scheme, ()), 2) + encoders
+            line += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
     return SizedWeights(
         bytes=size,
         # conversions for text alone leave the encoders out
-        low_bytes=int((size - encoders) * 0.995),
-        high_bytes=int(size * 1.01),
+        low_bytes=int((low - encoders) * 0.995),
+        high_bytes=int(high * 1.01),
         how=How.COMPUTED,
         source="mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8 bits); routers may keep more",
         arithmetic=line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
     )
+
+
+def _mlx_bytes(weights: Mapping[float, int], vectors: int, width: int) -> int:
+    return int(sum(count * bits / 8 for bits, count in weights.items())) + width * vectors
+
+
+# what classes of mlx_lm have in 8 bits whatever is asked for, since pull 1836 of 2026-09-03 (quant_predicate of granite.py and
+# granitemoe.py); published files are older, and the class of Granite 4 has nothing of the kind
+_MLX_IN_8_BITS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    row: tuple((name, "8bit") for name in ("blk.*.attn_output.weight", f"blk.*.{down}.weight", "output.weight"))
+    for row, down in (("granite", "ffn_down"), ("granitemoe", "ffn_down_exps"))
+}
+# mlx_lm/models/bitlinear_layers.py: four ternary weights in a byte, which nothing quantizes again
+_MLX_TERNARY = frozenset({"bitnet"})
 
 
 @lru_cache(maxsize=256)
@@ -328,6 +353,7 @@ def _mlx_parts(
     weights: dict[float, int] = {}
     vectors = 0
     otherwise = dict(apart)
+    wide = architecture.dtype == "float32"
     for group in checkpoint_tensors(architecture, row):
         matrix = _is_matrix(group)
         names = one_by_one(group) if otherwise else (group.name,)
@@ -336,8 +362,11 @@ def _mlx_parts(
             own = scheme if type is None else mlx_scheme(type)
             elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
             plain = own is None and scheme is not None
-            if matrix and not plain and group.shape[0] % ((own.group if own else None) or 1) == 0:
-                weights[_mlx_bits(own)] = weights.get(_mlx_bits(own), 0) + elements
+            bits = _mlx_bits(own, wide=wide)
+            if row.name in _MLX_TERNARY and is_linear(group):
+                weights[2.0] = weights.get(2.0, 0) + elements
+            elif matrix and not plain and group.shape[0] % ((own.group if own else None) or 1) == 0:
+                weights[bits] = weights.get(bits, 0) + elements
             else:
                 vectors += elements
     return dict(sorted(weights.items(), key=lambda one: -one[1])), vectors
@@ -348,9 +377,11 @@ def one_by_one(group: TensorGroup) -> tuple[str, ...]:
     return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
 
 
-def _mlx_bits(scheme: Scheme | None) -> float:
-    """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, or a scale of 8."""
-    return 16.0 if scheme is None else scheme.bits + (8 if scheme.method in MLX_MODES else 32) / (scheme.group or 64)
+def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
+    """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, of 32 where `wide`, or a scale of 8."""
+    if scheme is None:
+        return 16.0
+    return scheme.bits + (8 if scheme.method in MLX_MODES else 64 if wide else 32) / (scheme.group or 64)
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
