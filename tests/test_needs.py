@@ -952,6 +952,14 @@ def test_mlx_keeps_all_tokens_where_its_model_has_no_rotating_cache(
     assert cache.high_bytes == each * (layers_without * context_tokens + layers_with_window * (window + 2048 - 1 if window else 0))
 
 
+def test_mlx_computes_in_the_type_of_its_files() -> None:
+    """mlx_lm.convert --dtype bfloat16 of GPT-2 XL's 32-bit weights: keys and values of 48 layers × 1,600 are in 16 bits as well."""
+    spec, program = catalogue().spec("gpt2-xl"), runtime("mlx")
+    for quantization, width in (("bf16", 2), ("fp16", 2), ("4bit", 4)):
+        found = memory(asked(spec, program, context_tokens=1024, quantization=quantization))
+        assert next(term.bytes for term in found.terms if term.name == "kv_cache") == 2 * 48 * 1600 * 1024 * width
+
+
 def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
     """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16 models"; the files stay as published."""
     spec, program = catalogue().spec("gpt2-xl"), runtime("vllm")

@@ -292,7 +292,7 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     low = files.low_bytes - unneeded + (_block_bytes(subject) if unneeded and files.how is not How.STATED else 0)
     line = taken_off(files.arithmetic, unneeded, "that are not loaded") if unneeded else files.arithmetic
     if subject.text_alone:
-        width = 2 if architecture is None or format == "mlx" else width_of(architecture, runtime)
+        width = 2 if architecture is None or format == "mlx" else width_of(architecture, runtime, quantization)
         seeing = width * (subject.spec.parameters.encoders or 0)
         # the least that files computed for MLX take is without encoders as it is
         size, high = size - seeing, high - seeing
@@ -383,7 +383,7 @@ def _quantized_while_loading(
 
 
 def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
-    width, step = width_of(architecture, runtime), _STEPS.get(runtime.id, 1)
+    width, step = width_of(architecture, runtime, asked.quantization), _STEPS.get(runtime.id, 1)
     # what the published checkpoint asks for vLLM does where --kv-cache-dtype says nothing
     narrow = runtime.id == "vllm" and architecture.cache_dtype is not None and asked.quantization == name_of(architecture)
     plain, width = width, 1 if narrow else width
@@ -455,7 +455,7 @@ def _vllm(subject: Subject, architecture: Architecture, row: ArchitectureRow, ru
     # no part of a text is read before the whole where each token sees all others (vllm/config/model.py, is_chunked_prefill_supported)
     whole = asked.context_tokens if encodes and row.encoder else 0
     seeing = bool(subject.spec.parameters.encoders) and not subject.text_alone
-    width = width_of(architecture, runtime)
+    width = width_of(architecture, runtime, asked.quantization)
     made = vllm_memory.activations(architecture, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing)
     return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
 

@@ -102,8 +102,10 @@ def casts_float8(spec: ModelSpec, quantization: str) -> bool:
     return any(files.source.startswith(SIZE_OF) and quantization in files.bytes for files in spec.files)
 
 
-def width_of(architecture: Architecture, runtime: RuntimeSpec) -> int:
-    """Bytes of a number that is computed with."""
+def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str) -> int:
+    """Bytes of a number that is computed with; MLX computes in the type of the weights, or of their scales."""
+    if runtime.id == "mlx" and quantization in ("bf16", "fp16"):
+        return 2
     return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
 
 
@@ -133,7 +135,7 @@ def overhead(runtime: RuntimeSpec) -> Term:
 
 def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
     """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
-    width = width_of(architecture, runtime)
+    width = width_of(architecture, runtime, asked.quantization)
     if runtime.id == "mlx":
         from . import mlx_memory
 
