@@ -256,6 +256,27 @@ def test_fused_matrices_had_types_of_their_own_before_march_2026() -> None:
     assert round(sum(tensor.bytes for tensor in tensors if not tensor.extra) / 2**20, 2) == 20_177.96
 
 
+@pytest.mark.parametrize(
+    ("id", "quantization", "published_bytes"),
+    [
+        # llama.cpp pull 19770: 20,177.96 MiB of tensors by master of February 2026, and a header of 11 MB
+        ("qwen3.5-35b-a3b", "Q4_K_M", 20_177.96 * 2**20 + 11e6),
+        # model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF: before and after pull 19770
+        ("qwen3.5-27b", "IQ4_XS", 14.7e9),
+        ("qwen3.6-27b", "IQ4_XS", 15.1e9),
+    ],
+)
+def test_files_from_before_may_2026_lack_the_prediction_block(id: str, quantization: str, published_bytes: float) -> None:
+    """Of models that came out before llama.cpp pull 22673 converted it: within 0.5 %, and a file with the block is in the range."""
+    spec = Catalogue.open().spec(id).replace(files=())
+    sized, later = (weights_bytes(one, "gguf", quantization, rows()) for one in (spec, spec.replace(released=None)))
+    assert isinstance(sized, SizedWeights)
+    assert isinstance(later, SizedWeights)
+    assert sized.bytes == pytest.approx(published_bytes, rel=0.005)
+    assert sized.bytes < later.bytes <= sized.high_bytes
+    assert "the multi-token-prediction block has" in sized.arithmetic
+
+
 @pytest.mark.parametrize("published_bytes", [14_700_000_000, 15_100_000_000])
 def test_hybrids_of_both_versions_of_llama_quantize_lie_in_the_range(published_bytes: int) -> None:
     """IQ4_XS of Qwen3.5 27B, and of Qwen3.6 27B after llama.cpp 1dab5f5a44: model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF."""

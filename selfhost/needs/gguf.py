@@ -197,7 +197,8 @@ def size_of(subject: Subject, quantization: str, *, own_block: bool = False) -> 
             remedy="take a quantization with a known recipe, for example Q4_K_M",
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
-        return _computed_file(subject.architecture, subject.row, quantization, typed_earlier(subject.spec.released), own_block)
+        row = _as_published(subject.row, subject.spec.released)
+        return _computed_file(subject.architecture, row, quantization, typed_earlier(subject.spec.released), own_block)
     total = subject.spec.parameters.total
     if total is None:
         return unread_size(subject.spec)
@@ -213,6 +214,13 @@ def size_of(subject: Subject, quantization: str, *, own_block: bool = False) -> 
         source="bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md); the architecture is not known",
         arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
     )
+
+
+@lru_cache(maxsize=512)
+def _as_published(row: ArchitectureRow, released: str | None) -> ArchitectureRow:
+    """The row with what files of that time bring of multi-token-prediction blocks."""
+    before = released is not None and released < row.mtp_in_gguf_since
+    return row.replace(mtp_in_gguf=False) if before else row
 
 
 @lru_cache(maxsize=1024)
@@ -303,7 +311,7 @@ def _weights(subject: Subject, quantization: str, files: SizedWeights, instructi
         return [term("weights", files.bytes, files.how, files.source, line, low=files.low_bytes, high=files.high_bytes)], 0
     architecture, row = subject.architecture, subject.row
     earlier = typed_earlier(subject.spec.released)
-    computed = _computed_file(architecture, row, quantization, earlier)
+    computed = _computed_file(architecture, _as_published(row, subject.spec.released), quantization, earlier)
     real = of_file(subject.spec, quantization)
     whole = real or usual(architecture, row, quantization, earlier)
     source, how = _RECIPE, How.COMPUTED

@@ -88,6 +88,7 @@ class ArchitectureRow(Record):
     mtp_like: tuple[str, ...] = ()
     mtp_vocabulary: tuple[str, ...] = ()
     mtp_in_gguf: bool | None = None
+    mtp_in_gguf_since: str = ""
     mtp_loaded: tuple[str, ...] = ()
     mtp_cached: bool = False
     norms_of_parts: bool = False
