@@ -417,6 +417,16 @@ def test_every_beam_keeps_what_was_read_and_written(tmp_path: Path) -> None:
     assert elsewhere.needs.memory is None
 
 
+def test_minicpm3_keeps_its_latent_where_transformers_has_its_class() -> None:
+    """transformers 5.23.0, modeling_minicpm3.py: 256 + 32 numbers a layer; with the publisher's own code 40 heads of 96 and 64."""
+    file = HEADERS / "configs" / "openbmb--MiniCPM3-4B.json"
+    verdict = check(str(file), Workload(runtime="transformers", context_tokens=1000), machine=WITHOUT_GPU)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    (cache,) = (term for term in verdict.needs.memory.terms if term.name == "kv_cache")
+    assert (cache.bytes, cache.high_bytes) == (62 * (256 + 32) * 2 * 1000, 62 * 40 * (96 + 64) * 2 * 1000)
+
+
 def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
     """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes are layers and 418,682,880 the output
     matrix (its tensor table); the parameters are stored, and counted, once."""

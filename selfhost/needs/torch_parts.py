@@ -32,6 +32,8 @@ _WIDENED_ON_A_CPU = frozenset({"mxfp4", "float8_e4m3", "float8_e4m3_128x128"})
 # and those for which it has none: INT4 of compressed-tensors, decompressed when the model first answers or its experts are stacked
 # (quantizer_compressed_tensors.py), BitNet's packed weights (BitNetDeserialize of integrations/bitnet.py)
 _WIDENED = frozenset({"int4_32", "ternary"})
+# whose class there keeps the latent of its keys and values (modeling_minicpm3.py), which neither llama.cpp nor its own code does
+_LATENT_HERE = frozenset({"minicpm3"})
 # patches of 14 pixels of one picture of 1,024 × 1,024, and numbers alive per patch in the widest of the measured kinds of encoders,
 # that of Qwen, which rotates in float32: 24 times its width, up to 1,280
 _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
@@ -244,9 +246,12 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
         alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
         line += f"; so many beams are the pipeline's default, with generate() alone there is one and {alone:,} bytes"
         return term("kv_cache", size, How.COMPUTED, f"EncoderDecoderCache; {_TORCH}", line, low=least, high=most)
-    groups = cache_groups(architecture, torch_memory.with_cache(row))
+    groups = unpacked = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
+    if row.name in _LATENT_HERE:
+        packed = tuple(group.replace(kind="latent") for group in architecture.attention)
+        groups = cache_groups(architecture.replace(attention=packed), row)
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     if row.stacks:
         beams = architecture.beams or 1
@@ -257,6 +262,9 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
     size = torch_memory.cache_bytes(groups, tokens, sequences, width, prompt=True)
     high = torch_memory.cache_bytes(groups, tokens, sequences, widths[-1], prompt=True) + indexed
     note = ""
+    if groups != unpacked:
+        high = torch_memory.cache_bytes(unpacked, tokens, sequences, widths[-1], prompt=True)
+        note = f"; the publisher's own code (trust_remote_code) keeps keys and values of every head, {high:,} bytes"
     if any(group.window_tokens is not None for group in groups):
         note = "; layers with a window hold the whole prompt while it is read"
     if row.stacks:
