@@ -62,59 +62,19 @@ def ask(
     Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does not exist or that this
     model does not come in, a cache type of a model without a cache, a license expression that is none.
     """
-    found: list[Problem] = []
-    runtime: RuntimeSpec | None = None
-    quantization: str | None = None
-    try:
-        if workload.license is not None:
-            workload = workload.replace(license=canonical_expression(workload.license, shelf.license_ids))
-    except WorkloadError as error:
-        found += error.problems
-    try:
-        runtime = _runtime(spec, workload, shelf, formats)
-    except WorkloadError as error:
-        found += error.problems
-    try:
-        quantization = _known_quantization(spec, workload, runtime)
-    except WorkloadError as error:
-        found += error.problems
-    if quantization in PACKED and workload.runtime is None and runtime is not None and runtime.rule_of(quantization) is None:
-        runtime = _runtime_for(spec, quantization, shelf) or runtime
-    if runtime is not None and workload.task == "generate":
-        found += beyond(workload, runtime, shelf)
-    if workload.audio_seconds is not None and spec.modality != "speech":
-        message = f"is the length of a recording that a speech model hears, and {spec.name} is none"
-        found.append(Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out"))
-    if found:
-        raise WorkloadError(found)
+    workload, runtime, quantization = _understood(spec, workload, shelf, formats)
     asked, opened = workload.context_tokens is not None, openness_check(spec, workload)
     guessed = license_guessed(spec) if workload.commercial or workload.license else None
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return Question(spec=spec, workload=bare, context_asked=asked, opened=opened, license_guessed=guessed)
-    loads = need.why_not_loaded(spec, runtime) if runtime else None
-    if runtime is not None and loads is None and formats and not set(formats) & set(runtime.formats):
-        packed = quantization in PACKED and "gguf" in runtime.formats
-        if "mlx" in formats or packed:
-            kind = f"{' or '.join(formats)}, quantized as {quantization}," if packed else " or ".join(formats)
-            loads = f"The files are {kind} and {runtime.name} loads {' or '.join(runtime.formats)}."
+    if runtime is not None and _needs_other_files(spec, runtime, formats):
         if quantization in DTYPES:
             # converters read it, and write another
             quantization = None
         # another program's files are made of the published ones, or downloaded
         local_files = False
-    mend = None if spec.refused is None else "download it again, as it was published"
-    trains = workload.task == "finetune" and runtime is not None and runtime.id == FINETUNING_RUNTIME
-    if loads is not None and mend is None and trains:
-        # no other program is judged for training
-        mend = "train the published weights, a folder of safetensors"
-    if workload.task == "finetune" and runtime is not None and runtime.id != FINETUNING_RUNTIME:
-        loads = f"{runtime.name} does not train; fine-tuning is judged for transformers with peft."
-    if loads is None and trains:
-        from .needs.finetune import why_not_trained
-
-        untrained = why_not_trained(spec, workload.finetune_method or "lora")
-        loads, mend = untrained if untrained is not None else (loads, mend)
+    loads, mend = _refusal(spec, workload, runtime, quantization, formats)
     if runtime is None and quantization is not None:
         raise _problem("quantization", f"{spec.name} states its needs, not its quantizations", "leave --quant out")
     if runtime is not None and loads is not None:
@@ -189,6 +149,67 @@ class Asker:
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
         """As `ask`, of a spec that `spec` gave."""
         return ask(spec, workload, self.shelf, self.machine)
+
+
+def _understood(
+    spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]
+) -> tuple[Workload, RuntimeSpec | None, str | None]:
+    """The workload under canonical names, its runtime and its quantization; raises `WorkloadError` with everything that makes no sense."""
+    found: list[Problem] = []
+    runtime: RuntimeSpec | None = None
+    quantization: str | None = None
+    try:
+        if workload.license is not None:
+            workload = workload.replace(license=canonical_expression(workload.license, shelf.license_ids))
+    except WorkloadError as error:
+        found += error.problems
+    try:
+        runtime = _runtime(spec, workload, shelf, formats)
+    except WorkloadError as error:
+        found += error.problems
+    try:
+        quantization = _known_quantization(spec, workload, runtime)
+    except WorkloadError as error:
+        found += error.problems
+    if quantization in PACKED and workload.runtime is None and runtime is not None and runtime.rule_of(quantization) is None:
+        runtime = _runtime_for(spec, quantization, shelf) or runtime
+    if runtime is not None and workload.task == "generate":
+        found += beyond(workload, runtime, shelf)
+    if workload.audio_seconds is not None and spec.modality != "speech":
+        message = f"is the length of a recording that a speech model hears, and {spec.name} is none"
+        found.append(Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out"))
+    if found:
+        raise WorkloadError(found)
+    return workload, runtime, quantization
+
+
+def _needs_other_files(spec: ModelSpec, runtime: RuntimeSpec, formats: tuple[str, ...]) -> bool:
+    """The files that are here are of no format that the program loads."""
+    return bool(formats) and not set(formats) & set(runtime.formats) and need.why_not_loaded(spec, runtime) is None
+
+
+def _refusal(
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, quantization: str | None, formats: tuple[str, ...]
+) -> tuple[str | None, str | None]:
+    """Why the program does not run or train these files, and what to do where no other would; None and None where it does."""
+    mend = None if spec.refused is None else "download it again, as it was published"
+    if runtime is None:
+        return None, mend
+    loads = need.why_not_loaded(spec, runtime)
+    packed = quantization in PACKED and "gguf" in runtime.formats
+    if _needs_other_files(spec, runtime, formats) and ("mlx" in formats or packed):
+        kind = f"{' or '.join(formats)}, quantized as {quantization}," if packed else " or ".join(formats)
+        loads = f"The files are {kind} and {runtime.name} loads {' or '.join(runtime.formats)}."
+    if workload.task != "finetune":
+        return loads, mend
+    if runtime.id != FINETUNING_RUNTIME:
+        return f"{runtime.name} does not train; fine-tuning is judged for transformers with peft.", mend
+    if loads is not None:
+        # no other program is judged for training
+        return loads, mend or "train the published weights, a folder of safetensors"
+    from .needs.finetune import why_not_trained
+
+    return why_not_trained(spec, workload.finetune_method or "lora") or (None, mend)
 
 
 def needs_under(question: Question, workload: Workload, shelf: Catalogue, machine: Machine) -> Needs:
