@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..needs.tensors import ArchitectureRow
-    from ..spec import TensorGroup
+    from ..spec import Recurrent, TensorGroup
     from .encoders import Encoders
 
 # what the largest model of 2026 has a thousand times over
@@ -338,13 +338,7 @@ class _Config(Keys):
             incomplete = str(why)
         if odd := self.not_followed():
             raise Unclear(f"per_layer_config: {listed(odd)}: not understood")
-        gguf = _GGUF.get(self.kind)
-        if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
-            gguf = "nemotron_h_moe"
-        if gguf == "deepseek2" and "OCR" in class_of(self.outer):
-            gguf = "deepseek2-ocr"
-        if gguf == "granitehybrid" and not any(state) and not any(layer is not None and layer.experts for layer in feed_forward):
-            gguf = "granite"
+        gguf = self.gguf_name(state, feed_forward)
         row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
         extra = self.extras(row) if row is not None else {}
         loops = self.loops()
@@ -374,60 +368,10 @@ class _Config(Keys):
             mtp = _MTP_HELD.get(self.outer_kind, 0)
         if mtp > layers:
             raise Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
-        only = _ONLY.get(self.kind, {})
-        self.asked.update(only)
-        odd = sorted({*self.left_over(CACHE_KEY), *self.other_than_default(cache=True)})
-        if odd:
-            message = f"{listed(odd)}: not understood, and it may change what the model keeps of its context"
-            if not all(KEEPING_KEY.search(key) for key in odd):
-                raise Unclear(message)
-            self.unknown["architecture.attention"] = message
-            self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
-        other = [key for key, value in only.items() if self.text.get(key) not in (None, value)]
-        if other and incomplete is None:
-            incomplete = f"{listed(other)}: not as in the published models"
-        if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
-            self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
-        ):
-            incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
-        if self.kind == "laguna" and self.get("gating") not in (None, True, "per-head"):
-            # LagunaAttention: a gate for each element then
-            incomplete = f"gating is {short(self.get('gating'))}: not that of the published models"
-        self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
-        odd = sorted({*self.left_over(WEIGHT_KEY), *self.other_than_default(cache=False)})
-        if odd and incomplete is None:
-            incomplete = f"{listed(odd)}: not understood"
-        untold = sorted(key for key in _ALWAYS_STATED if key in self.known.get("matter", ()) and key not in self.text)
-        if untold and incomplete is None:
-            incomplete = f"{listed(untold)} is missing"
-        if row is None and incomplete is None:
-            incomplete = f"{self.kind or 'this model type'} is not an architecture whose tensors this selfhost knows"
-        if vocabulary is None and incomplete is None:
-            incomplete = "vocab_size is missing"
-        if tied is None and incomplete is None and not self.headless():
-            value = self.get("tie_word_embeddings")
-            odd_tie = f"is {short(value)}, neither true nor false"
-            if value is None:
-                odd_tie = f"is missing, and the default of {self.kind or 'this model type'} is not known"
-            elif isinstance(value, bool):
-                odd_tie = "is true in one part of the file and false in the other"
-            incomplete = f"tie_word_embeddings {odd_tie}"
+        self.refuse_unread_of_cache()
+        incomplete = self.incompleteness(incomplete, row, vocabulary, tied)
         name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
-        if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
-            incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
-        if incomplete is not None and row is not None and (encoder or row.get("recomputes")):
-            # without its row it would be believed to keep a cache
-            raise Unclear(incomplete)
-        untied = self.known and self.text.get("tie_word_embeddings") is False and class_of(self.outer).endswith("ForMaskedLM")
-        if encoder and untied:
-            raise Unclear(f"tie_word_embeddings is false, and what the head of {clean(class_of(self.outer))} takes is not known")
-        if encoder and self.flag("is_decoder"):
-            raise Unclear(f"is_decoder: what {self.kind} keeps of its context where it writes is not known")
-        if row is None and (keepless := self.both_ways()):
-            raise Unclear(keepless)
-        foreign = row is None and not self.known and self.kind != "yuan"
-        if foreign and any(attention) and all(self.text.get(key) is None for key in _SHARES_HEADS):
-            raise Unclear(f"num_key_value_heads is missing, and what {self.kind or 'the model type'} has then is not known")
+        self.refuse_what_a_cache_hangs_on(incomplete, row, encoder=encoder, attends=any(attention))
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         if incomplete is not None:
@@ -483,6 +427,81 @@ class _Config(Keys):
 
             return with_attention_experts(found, ArchitectureRow.from_values(name, row))
         return found
+
+    def gguf_name(self, state: Sequence[Recurrent | None], feed_forward: Sequence[FeedForward | None]) -> str | None:
+        """`general.architecture` that llama.cpp's converter writes; None where it knows no such model."""
+        gguf = _GGUF.get(self.kind)
+        if gguf == "nemotron_h" and any(layer is not None and layer.experts for layer in feed_forward):
+            gguf = "nemotron_h_moe"
+        if gguf == "deepseek2" and "OCR" in class_of(self.outer):
+            gguf = "deepseek2-ocr"
+        if gguf == "granitehybrid" and not any(state) and not any(layer is not None and layer.experts for layer in feed_forward):
+            gguf = "granite"
+        return gguf
+
+    def refuse_unread_of_cache(self) -> None:
+        """Raises for keys that nothing read and that may change what layers remember; of one that says how long, the cache alone is unknown."""
+        self.asked.update(_ONLY.get(self.kind, {}))
+        odd = sorted({*self.left_over(CACHE_KEY), *self.other_than_default(cache=True)})
+        if odd:
+            message = f"{listed(odd)}: not understood, and it may change what the model keeps of its context"
+            if not all(KEEPING_KEY.search(key) for key in odd):
+                raise Unclear(message)
+            self.unknown["architecture.attention"] = message
+            self.notes.append(f"{listed(odd)}: not understood; the weights are counted as if it added none")
+
+    def incompleteness(
+        self, incomplete: str | None, row: Mapping[str, Any] | None, vocabulary: int | None, tied: bool | None
+    ) -> str | None:
+        """Why the weights do not follow from the file, None where they do; `incomplete` is what was found before."""
+        other = [key for key, value in _ONLY.get(self.kind, {}).items() if self.text.get(key) not in (None, value)]
+        if other and incomplete is None:
+            incomplete = f"{listed(other)}: not as in the published models"
+        if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
+            self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
+        ):
+            incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
+        if self.kind == "laguna" and self.get("gating") not in (None, True, "per-head"):
+            # LagunaAttention: a gate for each element then
+            incomplete = f"gating is {short(self.get('gating'))}: not that of the published models"
+        self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
+        odd = sorted({*self.left_over(WEIGHT_KEY), *self.other_than_default(cache=False)})
+        if odd and incomplete is None:
+            incomplete = f"{listed(odd)}: not understood"
+        untold = sorted(key for key in _ALWAYS_STATED if key in self.known.get("matter", ()) and key not in self.text)
+        if untold and incomplete is None:
+            incomplete = f"{listed(untold)} is missing"
+        if row is None and incomplete is None:
+            incomplete = f"{self.kind or 'this model type'} is not an architecture whose tensors this selfhost knows"
+        if vocabulary is None and incomplete is None:
+            incomplete = "vocab_size is missing"
+        if tied is None and incomplete is None and not self.headless():
+            value = self.get("tie_word_embeddings")
+            odd_tie = f"is {short(value)}, neither true nor false"
+            if value is None:
+                odd_tie = f"is missing, and the default of {self.kind or 'this model type'} is not known"
+            elif isinstance(value, bool):
+                odd_tie = "is true in one part of the file and false in the other"
+            incomplete = f"tie_word_embeddings {odd_tie}"
+        if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
+            incomplete = "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of its type"
+        return incomplete
+
+    def refuse_what_a_cache_hangs_on(self, incomplete: str | None, row: Mapping[str, Any] | None, *, encoder: bool, attends: bool) -> None:
+        """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
+        if incomplete is not None and row is not None and (encoder or row.get("recomputes")):
+            # without its row it would be believed to keep a cache
+            raise Unclear(incomplete)
+        untied = self.known and self.text.get("tie_word_embeddings") is False and class_of(self.outer).endswith("ForMaskedLM")
+        if encoder and untied:
+            raise Unclear(f"tie_word_embeddings is false, and what the head of {clean(class_of(self.outer))} takes is not known")
+        if encoder and self.flag("is_decoder"):
+            raise Unclear(f"is_decoder: what {self.kind} keeps of its context where it writes is not known")
+        if row is None and (keepless := self.both_ways()):
+            raise Unclear(keepless)
+        foreign = row is None and not self.known and self.kind != "yuan"
+        if foreign and attends and all(self.text.get(key) is None for key in _SHARES_HEADS):
+            raise Unclear(f"num_key_value_heads is missing, and what {self.kind or 'the model type'} has then is not known")
 
     def context(self) -> int | None:
         if self.kind == "nomic_bert_moe":
