@@ -28,7 +28,10 @@ def clean(text: object) -> str:
     """Text of a header, on one line, without control characters, cut to a length that fits a screen."""
     if not isinstance(text, str):
         return ""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 4 * MAX_TEXT]).split())[:MAX_TEXT]
+    text = text[: 4 * MAX_TEXT]
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(text.split())[:MAX_TEXT]
 
 
 def identifier(name: str) -> str:
