@@ -82,6 +82,7 @@ AS_PUBLISHED = (
     "HuggingFaceTB--SmolLM-1.7B", "LGAI-EXAONE--EXAONE-4.0-32B", "LiquidAI--LFM2.5-Embedding-350M", "XiaomiMiMo--MiMo-V2-Flash",
     "allenai--Olmo-3.1-32B-Instruct", "deepseek-ai--DeepSeek-V2-Lite",
     "deepseek-ai--DeepSeek-V3.2", "google--gemma-4-26B-A4B", "meta-llama--Llama-4-Scout-17B-16E-Instruct", "mistralai--Mistral-7B-v0.1",
+    "Qwen--Qwen3-Next-80B-A3B-Instruct", "nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "state-spaces--mamba-2.8b-hf",
     "moonshotai--Kimi-K2-Instruct", "openbmb--MiniCPM3-4B", "ibm-granite--granite-3.3-8b-instruct", "zai-org--GLM-5",
 )  # fmt: skip
 # what a module's make_cache gives to layers with a window
@@ -185,7 +186,9 @@ def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
     for start in range(0, prompt_tokens, 2048):
         made(mx.zeros((1, min(2048, prompt_tokens - start)), dtype=mx.int32), cache=kept)
     made(mx.zeros((1, 1), dtype=mx.int32), cache=kept)
-    single = [one for layer in kept for one in getattr(layer, "caches", (layer,)) if hasattr(one, "keys")]
+    every = [one for layer in kept for one in getattr(layer, "caches", (layer,))]
+    single = [one for one in every if hasattr(one, "keys")]
+    states = sum(array.nbytes for one in every if not hasattr(one, "keys") for array in one.cache if array is not None)
     kinds = sorted({type(one).__name__ for one in single})
     kept_bytes = sum(one.keys.nbytes + one.values.nbytes for one in single)
     if config.get("tie_word_embeddings", True):
@@ -193,7 +196,7 @@ def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
         made.pop("lm_head", None)
     packed, _ = utils.quantize_model(made, config, 64, 4)
     weights = sum(array.nbytes for _, array in trees.tree_flatten(packed.parameters()))
-    return {"kinds": kinds, "cache_bytes": kept_bytes, "four_bit_bytes": weights}
+    return {"kinds": kinds, "cache_bytes": kept_bytes, "state_bytes": states, "four_bit_bytes": weights}
 
 
 def windows() -> dict[str, Any]:

@@ -413,6 +413,14 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
         if narrow:
             source = f"{runtime.name}: keys and values in FP8, as quantization_config asks; --kv-cache-dtype auto does so"
         yield term("kv_cache", size, How.COMPUTED, source, "; ".join([" + ".join(by_layers(lines)), *notes]), high=high)
+    made = None
+    if runtime.id == "mlx":
+        from . import mlx_cache
+
+        made = mlx_cache.state(architecture, width, asked.parallel)
+    if made is not None:
+        yield made
+        return
     state = sum(item.layers * (item.convolution + item.memory) for item in states(architecture)) * asked.parallel
     if state:
         line = " + ".join(by_layers(("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}") for item in states(architecture)))

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 from ..facts import Record
 from ..spec import Architecture, Attention
-from .cache import CacheGroup, cache_groups
+from .cache import CacheGroup, cache_groups, states
+from .parts import by_layers, term
+from .records import How, Term
 from .tensors import ArchitectureRow
 
 
@@ -57,6 +59,9 @@ _KEPT: Mapping[str, Kept] = {
     "youtu": Kept(module="youtu_llm", unpacked=True),
 }
 _AS_OTHERS = Kept(module="")
+# ArraysCache holds a convolution's inputs in the type of the model; the state is in float32 where a kernel or a scan makes it
+# (gated_delta.py, ssm.py, kimi_linear.py), else as wide (mamba.py, recurrent_gemma.py)
+_STATE_BYTES: Mapping[str, int | None] = {"delta": 4, "kda": 4, "mamba2": 4, "mamba": None, "rglru": None, "convolution": None}
 
 
 def rotates(architecture: Architecture) -> bool:
@@ -81,6 +86,24 @@ def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGr
     indexed = [group for group in made if group.indexer_elements or group.latent]
     keys = CacheGroup(layers=sum(group.layers for group in indexed), kv_heads=1, key_length=copies * length, value_length=0, latent=True)
     return (*(group.replace(indexer_elements=0) for group in made), keys)
+
+
+def state(architecture: Architecture, width: int, sequences: int) -> Term | None:
+    """What recurrent layers keep, `width` the bytes of a number of the model; None where there are none, or of a kind that was not read."""
+    groups = [group for group in architecture.recurrent if group.layers]
+    if not groups or any(group.kind not in _STATE_BYTES for group in groups):
+        return None
+    size, lines = 0, []
+    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
+    for group, kept in zip(groups, states(architecture), strict=True):
+        wide = _STATE_BYTES[group.kind] or width
+        size += kept.layers * (kept.convolution * width + kept.memory * wide) * sequences
+        sums = f"{kept.arithmetic} × {width} bytes"
+        if wide != width:
+            sums = f"({kept.convolution:,} × {width} bytes + {kept.memory:,} × {wide} bytes)"
+        lines.append(("", kept.layers, f" × {sums}{ending}"))
+    source = "MLX LM: a convolution's last inputs in the type of the model, the rest in float32 but for Mamba and RG-LRU"
+    return term("recurrent_state", size, How.COMPUTED, source, " + ".join(by_layers(lines)))
 
 
 def _kept(architecture: Architecture) -> Kept:
