@@ -440,7 +440,7 @@ class _Config(Keys):
         return gguf
 
     def refuse_unread_of_cache(self) -> None:
-        """Raises for keys that nothing read and that may change what layers remember; of one that says how long, the cache alone is unknown."""
+        """Raises for keys that nothing read and that may change what layers remember; of those that say how long, the cache is unknown."""
         self.asked.update(_ONLY.get(self.kind, {}))
         odd = sorted({*self.left_over(CACHE_KEY), *self.other_than_default(cache=True)})
         if odd:
