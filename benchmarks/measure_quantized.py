@@ -43,6 +43,8 @@ def configs() -> list[dict[str, Any]]:
     mixed["config_groups"]["group_1"] = {"targets": ["re:.*self_attn.*"], "weights": {**_W4, "num_bits": 8}}
     some = _packed(_W4)
     some["config_groups"] = {"attention": {"targets": ["re:.*self_attn.*"], "weights": {**_W4, "num_bits": 8}}, **some["config_groups"]}
+    ordered = _packed(_W4, targets=["re:.*proj"])
+    ordered["config_groups"]["group_1"] = {"targets": ["re:.*down_proj", "model.layers.3.mlp.up_proj"], "weights": {**_W4, "num_bits": 8}}
     return [
         _packed(_W4), _packed({**_W4, "symmetric": False}), _packed({**_W4, "group_size": 32}), _packed({**_W4, "group_size": 64}),
         _packed({**_W4, "group_size": 64, "symmetric": False}), _packed({**_W4, "strategy": "channel", "group_size": None}),
@@ -57,7 +59,10 @@ def configs() -> list[dict[str, Any]]:
         _packed(_W4, ignore=["re:.*lm_head", "re:.*layers\\.(0|1|11)\\.mlp.*"]),
         _packed(_W4, targets=["re:.*q_proj"]), _packed(_W4, targets=["re:.*mlp.*"]),
         _packed(_F8, targets=["re:.*self_attn.*"], format="float-quantized"),
-        mixed, some,
+        _packed(_W4, ignore=["lm_head", "mlp"]),
+        _packed(_W4, ignore=["lm_head", "q_proj", "model.layers.1", "model.layers.2.self_attn"]),
+        _packed(_W4, ignore=["re:.*lm_head", "re:.*mlp.gate$", "re:model.layers.1.*o_proj"]),
+        ordered, mixed, some,
         four, {**four, "bnb_4bit_use_double_quant": True}, eight,
         {**four, "llm_int8_skip_modules": ["lm_head", "down_proj"]}, {**four, "llm_int8_skip_modules": ["lm_head", *layers]},
         {**four, "llm_int8_skip_modules": ["lm_head", "model.layers.1", "self_attn.o_proj"]},

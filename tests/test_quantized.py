@@ -581,7 +581,12 @@ DOWN, HALF = 4096 * 14336, [f"model.layers.{layer}.mlp.down_proj" for layer in r
         (FP8 | {"modules_to_not_convert": HALF}, LINEAR + 16 * DOWN + 2 * OTHERS),
         (FP8 | {"modules_to_not_convert": ["re:.*layers\\.(0|31)\\.mlp\\.down_proj"]}, LINEAR + 2 * DOWN + 2 * OTHERS),
         (FP8 | {"modules_to_not_convert": ["model.layers.*.mlp.down_proj"]}, LINEAR + 32 * DOWN + 2 * OTHERS),
-        (FP8 | {"modules_to_not_convert": ["self_attn", "model.visual.blocks.0.attn.qkv", "lm_head"]}, LINEAR + ATTENTION + 2 * OTHERS),
+        (FP8 | {"modules_to_not_convert": ["down_proj", "model.visual.blocks.0.attn.qkv", "lm_head"]}, LINEAR + 32 * DOWN + 2 * OTHERS),
+        # transformers 5 writes expert_dtype, and makes a head narrow that no list names
+        (FP8 | {"modules_to_not_convert": HALF, "expert_dtype": "fp8"}, LINEAR + 16 * DOWN + 2 * OTHERS - 4096 * 128256),
+        (FP8 | {"modules_to_not_convert": None, "expert_dtype": "fp8", "modules_to_convert": None}, LINEAR + 2 * OTHERS),
+        # GPTQModel leaves the head unless lm_head is true
+        ({"quant_method": "gptq", "bits": 4, "group_size": -1, "dynamic": {".*": {"bits": 8}}}, LINEAR + 2 * OTHERS),
         # GPTQModel: a minus leaves out, other bits for some, the first pattern that fits counts
         (
             {"quant_method": "gptq", "bits": 4, "group_size": -1, "dynamic": {r"-:.*\.down_proj": {}, r"+:.*mlp\..*": {"bits": 8}}},
@@ -590,11 +595,11 @@ DOWN, HALF = 4096 * 14336, [f"model.layers.{layer}.mlp.down_proj" for layer in r
         ({"quant_method": "awq", "bits": 4, "group_size": 128, "modules_to_not_convert": ["layers.5."]},
          LINEAR * (4 + 20 / 128) / 8 + LINEAR / 32 * (16 - 4 - 20 / 128) / 8 + 2 * OTHERS),
         (
-            {"quant_method": "modelopt", "quant_algo": "FP8", "exclude_modules": ["lm_head", "model.layers.31.*"]},
+            {"quant_method": "modelopt", "quant_algo": "FP8", "exclude_modules": ["lm_head", "model.layers.31*"]},
             LINEAR * 33 / 32 + 2 * OTHERS,
         ),
     ],
-    ids=["names", "pattern", "any layer", "part", "gptq dynamic", "awq layer", "modelopt"],
+    ids=["names", "pattern", "any layer", "ends", "by transformers", "no list", "gptq head", "gptq dynamic", "awq layer", "modelopt"],
 )  # fmt: skip
 def test_modules_that_a_config_names_have_the_type_it_says(config: dict[str, Any], size: float, tmp_path: Path) -> None:
     """By hand from the shapes: what is left out is in 16 bits, what has bits of its own in those."""
@@ -608,6 +613,8 @@ def test_modules_that_a_config_names_have_the_type_it_says(config: dict[str, Any
         (FP8 | {"modules_to_not_convert": ["model.layers.0.mlp.sideways"]}, "modules_to_not_convert: \"model.layers.0.mlp.sideways\""),
         (FP8 | {"modules_to_not_convert": ["re:(a*)*b"]}, "modules_to_not_convert"),
         (FP8 | {"modules_to_not_convert": "lm_head"}, "modules_to_not_convert"),
+        (FP8 | {"modules_to_not_convert": ["self_attn"]}, "modules_to_not_convert: \"self_attn\" names no whole module"),
+        (FP8 | {"expert_dtype": "fp4"}, "expert_dtype"),
         (FP8 | {"weight_sparsity": 0.5}, "\"weight_sparsity\" = 0.5"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": {".*down.*": {"bits": 5}}}, "dynamic: bits = 5"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 48}, "group_size = 48"),
@@ -616,7 +623,7 @@ def test_modules_that_a_config_names_have_the_type_it_says(config: dict[str, Any
         ({"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": {"lm_head": {"bits": 5}}}, "extra_config: bits = 5"),
         ({"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"type": "int", "num_bits": 3}}}}, "group_0"),
     ],
-    ids=["no module", "slow pattern", "no list", "key", "bits", "group", "packing", "type", "own bits", "scheme"],
+    ids=["no module", "slow pattern", "no list", "part", "experts", "key", "bits", "group", "packing", "type", "own bits", "scheme"],
 )  # fmt: skip
 def test_what_a_config_says_of_modules_and_nobody_understands_is_unknown(config: dict[str, Any], words: str, tmp_path: Path) -> None:
     """The size is unknown, with the key named; the cache is known."""

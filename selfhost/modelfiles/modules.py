@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 # what is never quantized, is no matrix of a block, or lies outside the language model
 _NEVER = re.compile(
     r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|output_layer|proj_out|norm|router|indexer|mtp|merger|conv"
-    r"|shared_expert_gate|bias|(?:^|[.*])gate(?:$|[.*])|in_proj_[ab]|[eh]norm|correction|score"
+    r"|shared_expert_gate|bias|(?:^|[.*])gate(?:$|[.*$])|in_proj_[ab]|[eh]norm|correction|score"
 )
 # beside the language model, whose layers may have the same names
-_ELSEWHERE = re.compile(r"vision|visual|image|audio|multi_modal|projector|merger|mtp|talker|code2wav|(?:^|\.)vit\.")
+ELSEWHERE = re.compile(r"vision|visual|image|audio|multi_modal|projector|merger|mtp|talker|code2wav|(?:^|\.)(?:vit\.|mm_)")
 # wrappers before the layers, and one with each under which patterns look for names
 _WRAPPERS = frozenset({"model", "language_model", "text_model", "transformer", "backbone", "decoder", "base_model"})
 _BEFORE = ("model.layers.", "model.language_model.layers.", "language_model.model.layers.", "backbone.layers.", "transformer.h.")
@@ -36,12 +36,14 @@ _MAX_REPEATS = 4
 class Rule(Record):
     """What quantization_config says of some modules: `type` is theirs, None where they stay as they were. `key` is where it stands.
 
-    `text` is a name or part of one, with `*` for anything, or a regular expression from the beginning of the name on.
+    `way`, how the library that made the files compares `text` with a module's name: "part" (AutoAWQ: anywhere in it), "boundary"
+    (transformers, should_convert_module of quantizers_utils.py: from the start up to the end of a part, or its end), "whole"
+    (compressed-tensors, match_name of utils/match.py), "glob" (ModelOpt: `*` for anything), or "regex", from the start.
     """
 
     key: str
     text: str
-    pattern: bool = False
+    way: str = "part"
     type: str | None = None
 
 
@@ -50,7 +52,7 @@ def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored
 
     `plain`: the type of what is not quantized.
     """
-    if not stored.rules or stored.format == "mlx":
+    if not stored.rules:
         return stored
     from ..needs.modules import modules_of
     from ..needs.packed import is_linear
@@ -64,13 +66,18 @@ def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored
     count = 1 + max((layer for found in layers.values() for layer in found), default=-1)
     types: dict[tuple[str, int | None], str | None] = {}
     for rule in stored.rules:
-        if _ELSEWHERE.search(rule.text) and not rule.pattern:
+        if ELSEWHERE.search(rule.text) and rule.way != "regex":
             continue
-        named = _named_by_pattern(rule.text, layers, paths) if rule.pattern else _named(rule.text, layers, paths, count)
+        named = _meant(rule, layers, paths, count)
         if named is None:
             return stored.unclear(f"{rule.key}: {short(rule.text)} is not understood")
         if not named and not _NEVER.search(rule.text):
-            return stored.unclear(f"{rule.key}: {short(rule.text)} names no module of the model")
+            partly = rule.way in ("boundary", "whole") and _named(rule.text, layers, paths, count, way="part")
+            if not partly:
+                return stored.unclear(f"{rule.key}: {short(rule.text)} names no module of the model")
+            if rule.way == "boundary":
+                why = "names no whole module: transformers leaves nothing out for it, and other programs may"
+                return stored.unclear(f"{rule.key}: {short(rule.text)} {why}")
         if head is not None and _names_the_head(rule):
             types.setdefault((head, None), rule.type)
         for place in named:
@@ -101,21 +108,31 @@ _Named = set[tuple[str, "int | None"]]
 _Paths = Mapping[str, tuple[tuple[str, ...], ...]]
 
 
-def _named(text: str, layers: Mapping[str, frozenset[int]], paths: _Paths, count: int) -> _Named | None:
-    """Tensors, each with its layer, that a name means, or the part of one that all of them have; None where it means single experts."""
+def _meant(rule: Rule, layers: Mapping[str, frozenset[int]], paths: _Paths, count: int) -> _Named | None:
+    """Tensors, each with its layer, that a rule means; None where that is not followed."""
+    if rule.way == "regex":
+        return _fitting(_matcher(rule.text), layers, paths)
+    if rule.way == "glob" and "*" in rule.text:
+        return _fitting(_globbed(rule.text), layers, paths)
+    return _named(rule.text, layers, paths, count, way="boundary" if rule.way == "glob" else rule.way)
+
+
+def _named(text: str, layers: Mapping[str, frozenset[int]], paths: _Paths, count: int, *, way: str) -> _Named | None:
+    """The same of a name, or part of one; None where it means single experts."""
     text = text.removesuffix(".weight").removesuffix(".*").removeprefix("*.").strip(".")
     found = _LAYER.search(text)
     if found is None:
         inner = text.split(".")
         while inner and inner[0] in _WRAPPERS:
             inner = inner[1:]
-        return _with_segments(inner, None, layers, paths, anywhere=True)
+        where = {"whole": "nowhere", "boundary": "end"}.get(way, "anywhere")
+        return _with_segments(inner, None, layers, paths, where)
     number = None if found[1] == "*" else int(found[1])
     if number is not None and number >= count:
         # a block that predicts more tokens
         return {("", number)}
     rest = text[found.end() :]
-    return _with_segments(rest.split(".") if rest else [], number, layers, paths, anywhere=False)
+    return _with_segments(rest.split(".") if rest else [], number, layers, paths, "whole" if way == "whole" else "start")
 
 
 def _with_segments(
@@ -123,12 +140,12 @@ def _with_segments(
     number: int | None,
     layers: Mapping[str, frozenset[int]],
     paths: _Paths,
-    *,
-    anywhere: bool,
+    where: str,
 ) -> _Named | None:
-    """Tensors one of whose modules has `inner` among the parts of its name, at the beginning unless `anywhere`."""
+    """Tensors one of whose modules has `inner` for the parts of its name, or for some of them: at the "start", at the "end",
+    "anywhere", "whole", or "nowhere"."""
     found: _Named = set()
-    for name, fit in _fits(tuple(inner), tuple(paths.items()), anywhere):
+    for name, fit in _fits(tuple(inner), tuple(paths.items()), where):
         if fit == "all":
             found |= {(name, layer) for layer in (layers[name] if number is None else layers[name] & {number})}
         elif number is None or number in layers[name]:
@@ -138,24 +155,28 @@ def _with_segments(
 
 # the same name stands there for each layer
 @lru_cache(maxsize=1024)
-def _fits(
-    inner: tuple[str, ...], paths: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...], anywhere: bool
-) -> tuple[tuple[str, str], ...]:
+def _fits(inner: tuple[str, ...], paths: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...], where: str) -> tuple[tuple[str, str], ...]:
     """Tensors that fit, each with `all`, or `one` where single experts do."""
     made = []
     for name, modules in paths:
-        fits = [_fit(inner, module, anywhere=anywhere) for module in modules] if inner else ["all"]
+        fits = [_fit(inner, module, where) for module in modules] if inner else ["all"] if where not in ("whole", "nowhere") else []
         if "all" in fits or "one" in fits:
             made.append((name, "all" if "all" in fits else "one"))
     return tuple(made)
 
 
-def _fit(inner: Sequence[str], module: Sequence[str], *, anywhere: bool) -> str:
+def _fit(inner: Sequence[str], module: Sequence[str], where: str) -> str:
     """`all` where the parts of a name are those of a module, `one` where they are of one expert, else nothing."""
     from fnmatch import fnmatchcase
 
-    for start in range(len(module) if anywhere else 1):
+    last = len(module) - len(inner)
+    if where == "nowhere" or last < 0 or (where == "whole" and last):
+        return ""
+    for start in {"anywhere": range(last + 1), "end": (last,)}.get(where, (0,)):
         pairs = list(zip(inner, module[start:], strict=False))
+        if where == "end" and module[start].endswith(inner[0]):
+            # the end of a name is one of its last part, too: "proj"
+            pairs[0] = (inner[0], inner[0])
         if len(pairs) == len(inner) and all(fnmatchcase(own, part) or (own == "*" and part.isdecimal()) for part, own in pairs):
             return "one" if any(part.isdecimal() for part, _ in pairs) else "all"
     return ""
@@ -172,9 +193,16 @@ def _matcher(text: str) -> Callable[[str], object] | None:
         return None
 
 
-def _named_by_pattern(text: str, layers: Mapping[str, frozenset[int]], paths: _Paths) -> _Named | None:
-    """The same of a regular expression; None for one that is not followed, or means single experts."""
-    fits = _matcher(text)
+@lru_cache(maxsize=1024)
+def _globbed(text: str) -> Callable[[str], object] | None:
+    """The same of a name with `*` for anything, which stands for what lies below it, too."""
+    if len(text) > 1000 or text.count("*") > _MAX_REPEATS:
+        return None
+    return re.compile(".*".join(re.escape(part) for part in text.split("*")) + r"(?:\..*)?$").match
+
+
+def _fitting(fits: Callable[[str], object] | None, layers: Mapping[str, frozenset[int]], paths: _Paths) -> _Named | None:
+    """Tensors with a module that fits; None where nothing tells, or single experts alone do."""
     if fits is None:
         return None
     found: _Named = set()
@@ -194,7 +222,7 @@ def _named_by_pattern(text: str, layers: Mapping[str, frozenset[int]], paths: _P
 
 
 def _names_the_head(rule: Rule) -> bool:
-    if rule.pattern:
-        fits = _matcher(rule.text)
+    if rule.way == "regex" or (rule.way == "glob" and "*" in rule.text):
+        fits = (_matcher if rule.way == "regex" else _globbed)(rule.text)
         return fits is not None and any(fits(name) for name in ("lm_head", "model.lm_head"))
     return rule.text.strip("*").rpartition(".")[2] == "lm_head"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..facts import Record
 from ..spec import APART, MLX_MODES, PACKED, QUANTIZATIONS, TensorGroup
 from .keys import short
-from .modules import Rule
+from .modules import ELSEWHERE, Rule
 
 TYPE_CHECKING = False
 
@@ -68,7 +68,7 @@ _NO_BEARING = {
 _LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules", "llm_int8_skip_modules")
 # and those that the branch of a method reads
 _READ = {
-    "fp8": ("weight_block_size",), "fbgemm_fp8": ("weight_block_size",), "gptq": ("bits", "group_size", "format"),
+    "fp8": ("weight_block_size", "expert_dtype"), "fbgemm_fp8": ("weight_block_size",), "gptq": ("bits", "group_size", "format"),
     "awq": ("bits", "group_size", "format"), "modelopt": ("config_groups", "group_size"),
     "auto-round": ("bits", "group_size", "packing_format", "extra_config"),
     "bitsandbytes": ("load_in_4bit", "load_in_8bit", "_load_in_4bit", "_load_in_8bit", "bnb_4bit_use_double_quant"),
@@ -88,29 +88,36 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
     for key in _LEFT_OUT:
         names = found.get(key)
         if isinstance(names, list):
-            rules = [*(_left_out(key, name) for name in names if isinstance(name, str)), *rules]
+            rules = [*(_rule(key, name, _WAYS.get(str(method), "part")) for name in names if isinstance(name, str)), *rules]
     known = {*_READ.get(str(method), ()), *_LEFT_OUT, *{rule.key for rule in stored.rules}}
     for key, value in found.items():
         odd_names = key in _LEFT_OUT and value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value))
         if odd_names or (key not in _NO_BEARING and key not in known and value not in (None, False, {}, [], "")):
             return Stored(why=f"{short(key)} = {short(value)} is not understood")
-    if len(rules) > _MAX_RULES or sum(rule.pattern for rule in rules) > _MAX_PATTERNS:
+    if len(rules) > _MAX_RULES or sum(rule.way == "regex" for rule in rules) > _MAX_PATTERNS:
         return Stored(why=f"{len(rules):,} names of modules are more than are read")
     return stored.replace(rules=tuple(rules))
 
 
-def _left_out(key: str, name: str) -> Rule:
-    return Rule(key=key, text=name.removeprefix("re:"), pattern=name.startswith("re:"))
+# how the libraries that make files of a method compare names
+_WAYS = {"bitsandbytes": "boundary", "fp8": "boundary", "fbgemm_fp8": "boundary", "compressed-tensors": "whole", "modelopt": "glob"}
+
+
+def _rule(key: str, name: str, way: str, type: str | None = None) -> Rule:
+    return Rule(key=key, text=name.removeprefix("re:"), way="regex" if name.startswith("re:") else way, type=type)
 
 
 def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
     if method in ("fp8", "fbgemm_fp8"):
         block = found.get("weight_block_size")
-        if block is None:
-            return Stored(name="float8_e4m3", matrices="float8_e4m3")
-        if block != [128, 128] or not all(type(side) is int for side in block):
+        if found.get("expert_dtype") not in (None, "fp8"):
+            return Stored(why=f"expert_dtype = {short(found['expert_dtype'])} is not understood")
+        if block is not None and (block != [128, 128] or not all(type(side) is int for side in block)):
             return Stored(why=f"weight_block_size = {short(block)} is not understood")
-        return Stored(name="float8_e4m3_128x128", matrices="float8_e4m3_128x128")
+        eight = "float8_e4m3" if block is None else "float8_e4m3_128x128"
+        # transformers 5 writes this key, and makes the head narrow where a list does not name it; publishers' own programs do not
+        whole = "expert_dtype" in found and found.get("modules_to_not_convert") is not None
+        return Stored(name=eight, matrices=eight, rules=(Rule(key="expert_dtype", text="lm_head", type=eight),) if whole else ())
     if method == "mxfp4":
         return Stored(name="mxfp4", experts="mxfp4")
     if method in ("gptq", "awq"):
@@ -146,7 +153,6 @@ _MLX_ALONE = {
     "ffn_down_exps": ("mlp.switch_mlp.down_proj", "block_sparse_moe.switch_mlp.down_proj"),
 }  # fmt: skip
 _MLX_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,5})\.(.+)")
-_ENCODERS = re.compile(r"(?:^|\.)(?:vision|visual|audio|multi_modal|embed_vision|embed_audio|mm_)")
 
 
 def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | None:
@@ -196,7 +202,7 @@ def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]
     types: dict[str, dict[int | None, str]] = {}
     for key, type in apart.items():
         within = _MLX_LAYER.search(key)
-        if type == "bf16" and _ENCODERS.search(key):
+        if type == "bf16" and ELSEWHERE.search(key):
             # encoders are counted in 16 bits
             continue
         if within is None and key.rpartition(".")[2] == "lm_head" and "token_embd.weight" in known and "output.weight" not in known:
@@ -227,7 +233,8 @@ def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
     rules: list[Rule] = []
     if found.get("lm_head") is True:
         rules.append(Rule(key="lm_head", text="lm_head", type=name))
-    elif "lm_head" in found:
+    else:
+        # GPTQModel leaves the head unless it is asked for, whatever patterns say
         rules.append(Rule(key="lm_head", text="lm_head"))
     dynamic = found.get("dynamic") or {}
     if not isinstance(dynamic, dict):
@@ -240,7 +247,7 @@ def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
             type, why = _group_name(method, given.get("bits", found.get("bits", 4)), given.get("group_size", found.get("group_size", 128)))
             if type is None:
                 return Stored(why=f"dynamic: {why}")
-        rules.append(Rule(key="dynamic", text=str(text).removeprefix("-:").removeprefix("+:"), pattern=True, type=type))
+        rules.append(Rule(key="dynamic", text=str(text).removeprefix("-:").removeprefix("+:"), way="regex", type=type))
     chosen = found.get("modules_in_block_to_quantize") or []
     names = [one for part in chosen for one in (part if isinstance(part, list) else [part])] if isinstance(chosen, list) else [None]
     if not all(isinstance(one, str) for one in names):
@@ -275,8 +282,8 @@ def _auto_rounded(found: Mapping[str, Any]) -> Stored:
             type, why = _group_name(method, bits, given.get("group_size", found.get("group_size", 128)))
             if type is None or given.get("data_type", "int") != "int":
                 return Stored(why=f"extra_config: {why or short(given.get('data_type'))}")
-        pattern = re.fullmatch(r"[\w.\-]+", str(text)) is None
-        rules.append(Rule(key="extra_config", text=str(text), pattern=pattern, type=type))
+        way = "boundary" if re.fullmatch(r"[\w.\-]+", str(text)) else "regex"
+        rules.append(Rule(key="extra_config", text=str(text), way=way, type=type))
     return stored.replace(rules=(*rules, *stored.rules))
 
 
@@ -308,13 +315,10 @@ def _compressed(found: Mapping[str, Any]) -> Stored:
         types.append((name, targets))
     if not types:
         return Stored(why="config_groups is missing")
-    general = next((name for name, targets in types if "Linear" in targets), None)
-    rules = [
-        Rule(key="targets", text=one.removeprefix("re:"), pattern=one.startswith("re:"), type=name)
-        for name, targets in types
-        for one in targets
-        if one != "Linear"
-    ]
+    general = next((name for name, targets in reversed(types) if "Linear" in targets), None)
+    # names before patterns, those by the alphabet, and of one that stands twice the last (match_targets of utils/match.py)
+    named = {one: name for name, targets in types for one in targets if one != "Linear"}
+    rules = [_rule("targets", one, "whole", named[one]) for one in sorted(named, key=lambda one: ("re:" in one, one))]
     if general is not None:
         # the head is a linear layer like any other, unless it is left out
         rules.append(Rule(key="targets", text="lm_head", type=general))
