@@ -657,6 +657,25 @@ def test_a_pattern_of_dense_matrices_leaves_the_experts_packed() -> None:
     assert found.bytes == pytest.approx(experts * 4.5 / 8 + others * 2, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("loads", "size"), [({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, 7_218_176), ({"load_in_8bit": True}, 10_059_840)]
+)
+def test_bitsandbytes_leaves_what_a_class_keeps(loads: dict[str, Any], size: int, tmp_path: Path) -> None:
+    """T5's `wo`: bytes of all tensors that transformers 5.23.0 with bitsandbytes 0.50.2 wrote of a T5 of these sizes."""
+    file = tmp_path / "config.json"
+    config = {
+        "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True, "d_model": 256, "d_kv": 32,
+        "d_ff": 768, "num_layers": 4, "num_decoder_layers": 4, "num_heads": 8, "feed_forward_proj": "gated-gelu", "vocab_size": 1000,
+        "relative_attention_num_buckets": 32, "tie_word_embeddings": True, "dtype": "bfloat16",
+    }  # fmt: skip
+    for quantization in ({"quant_method": "bitsandbytes", **loads}, None):
+        file.write_text(json.dumps(config | ({"quantization_config": quantization} if quantization else {})), encoding="utf-8")
+        name = "int8" if "load_in_8bit" in loads else "nf4"
+        found = weights_bytes(read_local(file, ROWS).spec, "safetensors", name, ROWS)
+        assert isinstance(found, SizedWeights)
+        assert found.bytes == pytest.approx(size, rel=1e-4)
+
+
 def test_a_wrong_number_of_layers_beside_a_quantization_is_unknown_with_the_key(tmp_path: Path) -> None:
     """Found by mutation: the layers were read twice, and the second reading let its own error out."""
     file = tmp_path / "config.json"

@@ -9,7 +9,7 @@ from ..facts import Unread
 from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
 from .loaded import block_bytes, cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
-from .packed import DTYPES, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of
+from .packed import DTYPES, encoders_may_save, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of
 from .packed import size_of as packed_size
 from .parts import (
     ENCODER_REMEDY,
@@ -96,7 +96,7 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         line += f" + {int(beside + extra):,} bytes of encoders and other blocks in the files"
     return SizedWeights(
         bytes=size,
-        low_bytes=int((size - block) * 0.995),
+        low_bytes=int((size - block) * 0.995) - encoders_may_save(parameters.encoders, architecture.matrix_dtype),
         high_bytes=int(size * (2.01 if unsure else 1.01)) + kept,
         how=How.ASSUMED if unsure else How.COMPUTED,
         source="parameters of the architecture in their stored types" + ("; the type is not stated: 16 to 32 bits" if unsure else ""),

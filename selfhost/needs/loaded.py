@@ -8,7 +8,7 @@ from math import prod
 
 from ..spec import PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, TensorGroup
 from .cache import CacheGroup
-from .packed import DTYPES, is_linear, linear_bytes, scheme_of
+from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes, scheme_of
 from .parts import Asked, term, times
 from .records import How, Term, middle_of
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors
@@ -76,6 +76,8 @@ def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
         return plain
     if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
         return plain
+    if is_bitsandbytes(architecture.matrix_dtype) and left_by_class(group.name, architecture.row):
+        return "float32" if architecture.dtype == "float16" else plain
     if "_exps." in group.name and architecture.expert_dtype:
         return architecture.expert_dtype
     return architecture.matrix_dtype or plain

@@ -165,6 +165,26 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
             return weights * bits / 8 + groups * outputs * 4
 
 
+# types that bitsandbytes makes, and matrices that it leaves, as transformers has them in 32 bits beside float16
+# (_keep_in_fp32_modules of modeling_t5.py)
+_BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
+_LEFT_BY_CLASS = {"t5": "ffn_down", "t5encoder": "ffn_down"}
+
+
+def left_by_class(name: str, row: str) -> bool:
+    """A matrix of a model of that row that its class keeps out of bitsandbytes, and of float16."""
+    return row in _LEFT_BY_CLASS and _LEFT_BY_CLASS[row] in name
+
+
+def is_bitsandbytes(type: str | None) -> bool:
+    return type in _BITSANDBYTES
+
+
+def encoders_may_save(encoders: int | None, type: str | None) -> int:
+    """By how many bytes encoders may be less than in 16 bits: bitsandbytes takes their linear layers too, unless a list names them."""
+    return int((encoders or 0) * (16 - (8 if type == "int8" else 4.5)) / 8) if type in _BITSANDBYTES else 0
+
+
 @lru_cache(maxsize=256)
 def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
     """The checkpoint's linear layers as its modules have them, its tables, and the rest."""
@@ -242,13 +262,15 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
                 remedy="take gptq, or state the size under [[files]] of the spec",
             )
     parameters = subject.spec.parameters
-    packed = sum(linear_bytes(name, one.inputs, one.outputs) * one.number for one in layers.linear)
-    weights = sum(one.weights for one in layers.linear)
-    plain = layers.others + sum(width * rows for width, rows in layers.tables) + (parameters.encoders or 0)
+    narrow = [one for one in layers.linear if not (is_bitsandbytes(name) and left_by_class(one.name, row.name))]
+    wide = sum(one.weights for one in layers.linear) - sum(one.weights for one in narrow)
+    packed = sum(linear_bytes(name, one.inputs, one.outputs) * one.number for one in narrow)
+    weights = sum(one.weights for one in narrow)
+    plain = layers.others + sum(width * rows for width, rows in layers.tables) + (parameters.encoders or 0) + wide
     size = int(packed + 2 * plain)
     # a tied table is sometimes stored twice; blocks that predict more tokens are dropped or kept in 16 bits
     high = int(size * 1.005) + 2 * (layers.tied_table + (parameters.mtp or 0))
-    low = int(size * 0.995)
+    low = int(size * 0.995) - encoders_may_save(parameters.encoders, name)
     left = [one for one in layers.linear if one.part in ("recurrent", "shared_expert", "attention")]
     varies = any(one.part in ("expert", "recurrent") for one in layers.linear)
     if varies:
