@@ -3,12 +3,13 @@
     pip install torch transformers
     python benchmarks/config_classes.py TYPE... [--only-classes]
     python benchmarks/config_classes.py --linear        # of every type of the second file: `tests/truth/linear.json`
+    python benchmarks/config_classes.py --adapters      # with peft too: `tests/truth/adapters.json`
 
 Each class is built on the meta device, so nothing is downloaded and no weight takes memory: from its own defaults with few layers, then
 with each key changed and left out in turn. Its parameters are counted, and the shapes of the cache that a prompt of six tokens leaves.
 A key that changes a count is one that the class reads for its weights, one that changes a shape is read for the cache. The types given
 are added to both files; `--only-classes` leaves the second, which the tests read, alone. `--linear` counts the weights of linear layers
-inside the blocks, which quantizers take.
+inside the blocks, which quantizers take, `--adapters` what peft trains of each class.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from math import prod
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 CLASSES = ROOT / "selfhost" / "modelfiles" / "classes.json"
 BUILT = ROOT / "tests" / "data" / "config_classes.json"
 LINEAR = ROOT / "tests" / "truth" / "linear.json"
+ADAPTERS, RANK = ROOT / "tests" / "truth" / "adapters.json", 16
 PROMPT_TOKENS, FEW_LAYERS = 6, 6
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers")
 # what a class's defaults lack to be built
@@ -275,25 +277,61 @@ def write(path: Path, key: str, entries: dict[str, Any]) -> None:
 
 def linear(kind: str, values: dict[str, Any]) -> int:
     """Weights of the linear layers inside blocks, shared ones once; experts in one tensor are none."""
-    torch, own = import_module("torch"), {key: value for key, value in values.items() if key != "model_type"}
-    with torch.device("meta"):
-        model = model_class(kind)._from_config(config_class(kind).from_dict(own))
-    model.tie_weights()
+    torch, model = import_module("torch"), on_meta(kind, values)
     parts = ((name, part) for name, part in model.named_modules() if re.search(r"\.\d+\.", name))
     weights = {id(part.weight): part.weight for _, part in parts if isinstance(part, torch.nn.Linear) or type(part).__name__ == "Conv1D"}
     return sum(weight.numel() for weight in weights.values())
 
 
-def write_linear() -> None:
-    """The file of all types."""
+def on_meta(kind: str, values: dict[str, Any]) -> Any:
+    """The class with the values of a config, without memory."""
+    own = {key: value for key, value in values.items() if key != "model_type"}
+    with import_module("torch").device("meta"):
+        model = model_class(kind)._from_config(config_class(kind).from_dict(own))
+    model.tie_weights()
+    return model
+
+
+def adapted(kind: str, values: dict[str, Any], without: list[str] | None = None) -> list[Any]:
+    """Parameters that peft trains, the modules that it adapts, and those that it refused to."""
+    peft, layer = import_module("peft"), import_module("peft.tuners.tuners_utils").BaseTunerLayer
+    asked = peft.LoraConfig(r=RANK, target_modules="all-linear", exclude_modules=without)
+    try:
+        model = peft.get_peft_model(on_meta(kind, values), asked, low_cpu_mem_usage=True)
+    except ValueError as refused:
+        if without or "'out_proj' is incompatible" not in str(refused):
+            raise
+        return adapted(kind, values, ["out_proj"])
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    return [trained, sum(isinstance(part, layer) for part in model.modules()), *(without or ())]
+
+
+def write_counts(path: Path, about: dict[str, str], counted: Callable[[str, dict[str, Any]], Any]) -> None:
+    """A file of all types."""
     held = json.loads(BUILT.read_text(encoding="utf-8"))["types"]
+    lines = ",\n".join(f" {json.dumps(kind)}: {json.dumps(counted(kind, held[kind]['config']))}" for kind in sorted(held))
+    path.write_text(f'{{\n"about": {json.dumps(about)},\n"types": {{\n{lines}\n}}\n}}\n', encoding="utf-8")
+
+
+def write_adapters() -> None:
+    """What peft trains of each type."""
+    peft, transformers = (import_module(name).__version__ for name in ("peft", "transformers"))
+    source = (
+        f"get_peft_model of peft {peft} on classes of transformers {transformers}, by benchmarks/config_classes.py --adapters: "
+        f"LoraConfig(r={RANK}, target_modules='all-linear') with the configs of tests/data/config_classes.json: parameters trained, "
+        "modules adapted, and the module that it refused to adapt, which is left out"
+    )
+    write_counts(ADAPTERS, {"source": source, "license": "measurements of this project, Apache-2.0"}, adapted)
+
+
+def write_linear() -> None:
+    """The weights of linear layers of each type."""
     about = {
         "source": f"nn.Linear and Conv1D inside blocks of transformers {import_module('transformers').__version__}, by "
         "benchmarks/config_classes.py --linear: weights of the configs of tests/data/config_classes.json, routers included where linear",
         "license": "measurements of this project, Apache-2.0",
     }
-    lines = ",\n".join(f" {json.dumps(kind)}: {linear(kind, held[kind]['config'])}" for kind in sorted(held))
-    LINEAR.write_text(f'{{\n"about": {json.dumps(about)},\n"types": {{\n{lines}\n}}\n}}\n', encoding="utf-8")
+    write_counts(LINEAR, about, linear)
 
 
 def main() -> None:
@@ -301,9 +339,12 @@ def main() -> None:
     parser.add_argument("types", nargs="*")
     parser.add_argument("--only-classes", action="store_true")
     parser.add_argument("--linear", action="store_true")
+    parser.add_argument("--adapters", action="store_true")
     asked = parser.parse_args()
     if asked.linear:
         write_linear()
+    if asked.adapters:
+        write_adapters()
     for kind in asked.types:
         row, built = examine(kind)
         write(CLASSES, "classes", {kind: row})

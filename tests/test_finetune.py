@@ -18,6 +18,7 @@ from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
 from selfhost.errors import WorkloadError
 from selfhost.machine import Accelerator, Machine
+from selfhost.modelfiles.config import read_config
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
@@ -119,18 +120,46 @@ def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any])
     assert (spec.parameters.total or 0) + found.parameters == record["all"]
 
 
-def test_latent_attention_has_the_linear_layers_of_its_class() -> None:
-    """DeepSeek-V3 by its config.json: q_a, q_b, kv_a, kv_b, o in 61 layers, dense layers and shared experts; routed ones get none."""
+def test_adapters_stand_where_peft_puts_them(tmp_path: Path) -> None:
+    """All-linear on every class of transformers: parameters and modules as peft has them; in the range where one row is two classes."""
+    held = json.loads((Path(__file__).parent / "data" / "config_classes.json").read_text(encoding="utf-8"))["types"]
+    truth = json.loads((Path(__file__).parent / "truth" / "adapters.json").read_text(encoding="utf-8"))["types"]
+    assert truth.keys() == held.keys()
+    for kind, (trained, modules, *refused) in truth.items():
+        (tmp_path / "config.json").write_text(json.dumps(held[kind]["config"]), encoding="utf-8")
+        made = read_config(str(tmp_path / "config.json"), rows()).spec.architecture
+        row = row_of(made, rows()) if made is not None else None
+        assert made is not None, kind
+        assert row is not None, kind
+        found = adapters(made, row, 16)
+        assert ("refuses" in found.words) == bool(refused), kind
+        if kind in ("bamba", "glm"):
+            assert found.parameters < trained <= found.high_parameters, kind
+        else:
+            assert (found.parameters, found.matrices) == (trained, modules), kind
+
+
+def test_adapters_of_experts_are_those_of_their_tensors() -> None:
+    """DeepSeek-V3 by its config.json: attention of 61 layers; of 58 the router, and 256 experts with gate and up in one of twice the rank.
+
+    What names layers alone gets q_a, q_b, kv_a, kv_b, o, dense layers and shared experts.
+    """
     spec = shelf().spec("deepseek-v3")
     assert spec.architecture is not None
     row = row_of(spec.architecture, rows())
     assert row is not None
     attention = (7168 + 1536) + (1536 + 128 * 192) + (7168 + 576) + (512 + 128 * 256) + (128 * 128 + 7168)
-    wanted = 61 * attention + 3 * 3 * (7168 + 18_432) + 58 * 3 * (7168 + 2048)
+    experts = 256 * (2 * (7168 + 2 * 2048) + (2048 + 7168))
     found = adapters(spec.architecture, row, 1)
-    assert found.parameters == wanted
-    assert found.matrices == 61 * 5 + 61 * 3
+    assert found.parameters == 61 * attention + 58 * (experts + 7168 + 256)
+    assert found.matrices == 61 * 5 + 58 * 3
+    assert found.linear_parameters == 61 * attention + 3 * 3 * (7168 + 18_432) + 58 * 3 * (7168 + 2048)
     assert found.frozen_experts == 58 * 256 * 3 * 7168 * 2048
+    weights = terms(spec, rank=1)["weights"]
+    # 16-bit weights and 4 bytes of each adapter parameter
+    assert weights.bytes - weights.low_bytes == 4 * (found.parameters - found.linear_parameters)
+    assert weights.how is How.COMPUTED
+    assert "experts" in weights.arithmetic
 
 
 @pytest.mark.parametrize("record", TRUTH["saved"], ids=lambda record: "-".join(str(value) for value in record.values()))

@@ -264,10 +264,10 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
     )
     return term(
         "adapter",
-        found.parameters * 2,
+        found.linear_parameters * 2,
         How.ASSUMED,
         "vllm: vllm/lora/layers/base_linear.py, create_lora_weights; vllm/config/lora.py, one adapter at once (max_loras)",
-        f"{found.parameters:,} parameters × 2 bytes; of rank {slot} on every linear layer",
+        f"{found.linear_parameters:,} parameters × 2 bytes; of rank {slot} on every linear layer",
         high=2 * (found.high_parameters + tables + experts) + _ADAPTER_TABLES_HIGH_BYTES,
     )
 
@@ -287,10 +287,11 @@ def adapter_of_rank(spec: ModelSpec, architectures: Mapping[str, Any], rank: int
         )
     found = adapters(made, row, rank)
     return SizedWeights(
-        bytes=found.parameters * 4,
-        low_bytes=found.parameters * 2,
+        bytes=found.linear_parameters * 4,
+        low_bytes=found.linear_parameters * 2,
         high_bytes=found.high_parameters * 4,
         how=How.ASSUMED,
-        source="LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or 16; fewer layers take less",
-        arithmetic=f"{found.parameters:,} parameters × 4 bytes",
+        source="LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or 16; fewer layers take less, "
+        "adapted experts more",
+        arithmetic=f"{found.linear_parameters:,} parameters × 4 bytes",
     )

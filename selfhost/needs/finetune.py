@@ -11,7 +11,7 @@ matrices, with no term for scores, which fused attention does not save. It equal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 
@@ -22,6 +22,7 @@ from ..workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHO
 from .cache import why_not_known
 from .checkpoint import download_of, size_of
 from .loaded import name_of, overhead, stored_types
+from .packed import is_linear, matrix_of
 from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
@@ -39,7 +40,7 @@ DEFAULT_KEPT_CHECKPOINTS = 2
 _ALL_IN_16_BITS = "at least: all in 16 bits, as transformers loads what is published so, which keeps no copy"
 _LOOKED_UP = ("token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight")
 _ZERO = "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1)"
-_PEFT = "peft: adapters in float32 (autocast_adapter_dtype), on every linear layer but the output (all-linear)"
+_PEFT = "peft: adapters in float32 (autocast_adapter_dtype), on every linear layer but the output (target_modules: all-linear)"
 _SAVED = "count of the tensors saved for the backward pass (method of arXiv 2205.05198); equals transformers 5.23.0 with fused attention"
 _MADE_BACKWARD = (
     "PyTorch makes gradients layer by layer in the backward pass, which lets activations go, and zero_grad (set_to_none) drops them "
@@ -59,72 +60,162 @@ _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
 # saved per score where attention is not fused: soft-capping or sinks; float32 softmax, its 16-bit copy, tanh of the cap
 _SCORE_BYTES, _SCORE_HIGH_BYTES = 10, 12
 _UNFUSED_ROWS = ("gemma2",)
-# matrices of a block that are no linear layer in transformers 5: routers, convolutions, tables and coefficients
-_NOT_LINEAR = ("ffn_gate_inp", "conv", "norm", "ssm_a", "altup")
+# what `target_modules="all-linear"` means to peft 0.21.2 with the classes of transformers 5.23.0, each built on the meta device:
+# tests/truth/adapters.json. Of these it takes routed experts and routers too, as parameters (utils/transformers_weight_conversion.py,
+# _convert_peft_config_moe), and leaves what else is called gate, up or down: dense layers, shared experts, gates of attention
+_EXPERTS_ADAPTED = frozenset({
+    "afmoe", "cohere2moe", "deepseek2", "deepseek32", "dots1", "ernie4_5-moe", "exaone-moe", "flex_olmo", "glm-dsa", "glm4moe",
+    "hunyuan-moe", "llama", "mellum", "minimax-m2", "olmoe", "qwen3moe", "qwen3next",
+})  # fmt: skip
+# of these it leaves the experts, one tensor each and no linear layer
+_EXPERTS_LEFT = frozenset({
+    "gpt-oss", "granitehybrid", "granitemoe", "hy_v3", "hy_v4", "jamba", "jetmoe", "laguna", "lfm2moe", "llama4", "mimo2", "mistral4",
+    "nemotron_h", "nemotron_h_moe", "phimoe", "qwen2moe", "qwen35moe", "qwen3vlmoe",
+})  # fmt: skip
+_LINEAR_ROUTERS = frozenset({"hunyuan-moe", "jetmoe", "llama4", "phimoe"})
+_GATED_SHARED_EXPERTS = frozenset({"qwen2moe", "qwen35moe", "qwen3next"})
+# out_proj of these is refused (tuners/tuners_utils.py, _check_lora_target_modules_mamba)
+_REFUSED = frozenset({"falcon-h1", "mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
+# linear layers outside the blocks
+_OUTSIDE = (
+    "pooler.weight", "project_in.weight", "project_out.weight", "contact_head.weight", "per_layer_model_proj.weight", "altup_proj.weight",
+    "altup_unembd_proj.weight",
+)  # fmt: skip
+# matrices that are parameters of a class and no layer of it
+_PARAMETERS: Mapping[str, tuple[str, ...]] = {"hy_v4": ("hc_",), "zamba": ("ssm_x", "ssm_dt")}
+# what a class has as several matrices, and how many
+_SPLIT: Mapping[str, tuple[str, int]] = {
+    "nomic-bert": ("attn_qkv", 3), "olmo_hybrid": ("attn_qkv", 3), "phi2": ("attn_qkv", 3), "zamba": ("ffn_up", 2)
+}  # fmt: skip
+# what a class keeps in one matrix with the one before it
+_FUSED_GATES: Mapping[str, tuple[str, ...]] = {
+    "granitehybrid": ("ffn_gate",), "granitemoe": ("ffn_gate_shexp",), "qwen3next": ("attn_gate",)
+}  # fmt: skip
 
 
 class Adapters(Record):
-    """What adapters of one rank add. `parameters` is the count in the modules that the specs' tensors imply.
+    """What adapters of one rank add. `parameters` and `matrices` are those of peft's all-linear on the class of transformers.
 
-    `high_parameters` is larger where published code may keep a matrix apart that GGUF fuses. `frozen_linear` counts the weights
-    they stand on, which are also those that bitsandbytes stores in 4 bits; `frozen_experts` those of routed experts, one fused
-    tensor in transformers 5: no adapter, and 16 bits. `matrices` counts adapted layers, `largest` the elements of the widest.
+    `linear_parameters` counts those on linear layers alone, routed experts and their routers aside. `high_parameters` is larger where
+    published code may keep a matrix apart that GGUF fuses, or where it is not known whether experts are adapted. `frozen_linear`
+    counts the weights of linear layers, which bitsandbytes stores in 4 bits; `frozen_experts` those of routed experts, fused tensors
+    in transformers 5, which stay in 16 bits; `adapted_experts` those of one layer where adapters stand on them, else 0. `largest`: the
+    elements of the widest linear layer. `words`: how what is meant departs from every linear layer, if it does.
     """
 
     parameters: int
+    linear_parameters: int
     high_parameters: int
     matrices: int
     largest: int
     frozen_linear: int
     frozen_experts: int
+    adapted_experts: int
+    words: str
 
 
 @lru_cache(maxsize=512)
 def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Adapters:
-    """LoRA on every linear layer of the blocks: rank × (in + out) each."""
-    parameters = extra = matrices = largest = linear = experts = 0
-    for group in checkpoint_tensors(architecture, row):
-        if "_exps." in group.name and len(group.shape) == 3:
-            experts += prod(group.shape) * len(group.layers)
+    """LoRA of peft's all-linear: rank × (in + out) of each linear layer but the output, and of what else it takes."""
+    groups = checkpoint_tensors(architecture, row)
+    routed = any("_exps." in group.name for group in groups)
+    fused = routed and row.name in _EXPERTS_ADAPTED
+    taken = listed = extra = matrices = largest = linear = experts = stacked = widest = 0
+    for group in groups:
+        layers = len(group.layers)
+        if "_exps." in group.name:
+            if len(group.shape) != 3:
+                continue
+            experts += prod(group.shape) * layers
+            # gate and up are one tensor in transformers 5, whose adapter has twice the rank
+            inputs, outputs, number = group.shape
+            stacked += rank * number * (inputs + (1 if "down" in group.name else 2) * outputs) * layers
+            if fused:
+                widest += prod(group.shape)
+                matrices += 0 if "gate" in group.name else layers
             continue
-        sides = _linear(group)
-        if sides is None:
+        if "gate_inp" in group.name and group.name.endswith(".weight") and "shexp" not in group.name:
+            size = rank * sum(group.shape) * layers
+            if row.name in _LINEAR_ROUTERS:
+                listed += size
+            if row.name in _LINEAR_ROUTERS or fused:
+                taken += size
+                matrices += layers
             continue
-        inputs, outputs = sides
-        number = len(group.layers)
+        made = _linear(group, row)
+        if made is None:
+            continue
+        inputs, outputs = made
+        number = _times(group, architecture, groups)
         # keys and values of latent attention come from one matrix
-        own = 0 if "attn_v_b" in group.name else inputs
-        parameters += rank * (own + outputs) * number
-        matrices += number if own else 0
+        apart = "attn_v_b" not in group.name and not group.name.removeprefix("blk.*.").startswith(_FUSED_GATES.get(row.name, "-"))
+        split, pieces = _SPLIT.get(row.name, ("-", 1))
+        pieces = int(apart) * (pieces if split in group.name else 1)
+        size = rank * (inputs * pieces + outputs) * number
         largest = max(largest, inputs * outputs)
-        linear += inputs * outputs * number
-        if "attn_qkv" in group.name:
+        linear += inputs * outputs * (layers or 1)
+        if row.name in _REFUSED and "ssm_out" in group.name:
+            continue
+        listed += size
+        if fused and ("ffn_" in group.name or (apart and "attn_gate" in group.name)) and "gate_inp" not in group.name:
+            continue
+        taken += size
+        matrices += number * pieces
+        if "attn_qkv" in group.name and pieces == 1:
             extra += 2 * rank * inputs * number
-        elif row.gate == "fused" and "ffn_up" in group.name:
+        elif (not apart and "ffn_gate." in group.name) or (row.gate == "fused" and "ffn_up" in group.name):
+            # Bamba, of the same row, has two
             extra += rank * inputs * number
+    known = fused or not routed or row.name in _EXPERTS_LEFT
+    taken += stacked if fused else 0
+    words = ""
+    if row.name in _REFUSED:
+        words = "every linear layer but out_proj, which peft refuses for this class (exclude_modules)"
+    elif fused:
+        words = "with routed experts and routers, as peft 0.21.2 has all-linear; at least: linear layers alone, as a list of them has it"
+    elif not known:
+        words = "whether it takes experts too is not known"
     return Adapters(
-        parameters=parameters,
-        high_parameters=parameters + extra,
+        parameters=taken,
+        linear_parameters=listed,
+        high_parameters=taken + extra + (0 if known else stacked),
         matrices=matrices,
         largest=largest,
         frozen_linear=linear,
         frozen_experts=experts,
+        adapted_experts=widest if fused else 0,
+        words=words,
     )
 
 
-def _linear(group: TensorGroup) -> tuple[int, int] | None:
-    """Inputs and outputs of a linear layer of the blocks, else None."""
-    if not group.layers or not group.name.endswith(".weight") or any(part in group.name for part in _NOT_LINEAR):
+def _linear(group: TensorGroup, row: ArchitectureRow) -> tuple[int, int] | None:
+    """Inputs and outputs of a linear layer of the class, else None."""
+    if "ffn_gate_inp_shexp" in group.name:
+        return (group.shape[0], 1) if row.name in _GATED_SHARED_EXPERTS else None
+    # AltUp has linear layers that quantizers leave
+    inside = (is_linear(group) and "_exps." not in group.name) or (
+        group.name.startswith("blk.*.altup") and group.name.endswith(".weight") and len(group.shape) == 2
+    )
+    if not (inside or group.name in _OUTSIDE) or any(part in group.name for part in _PARAMETERS.get(row.name, ())):
         return None
-    if len(group.shape) == 2:
-        return group.shape[0], group.shape[1]
-    if len(group.shape) == 3 and "attn_k_b" in group.name:
-        key, latent, heads = group.shape
-        return latent, key * heads
-    if len(group.shape) == 3 and "attn_v_b" in group.name:
-        latent, value, heads = group.shape
-        return latent, value * heads
-    return None
+    return matrix_of(group)[:2]
+
+
+def _times(group: TensorGroup, architecture: Architecture, groups: Sequence[TensorGroup]) -> int:
+    """Layers of the class that the group stands for."""
+    name = group.name
+    if name.startswith(("blk.*.attn_k.", "blk.*.attn_v.")) and architecture.cache_layers is not None:
+        # those that read the keys and values of another have none of their own
+        return sum(layer < architecture.cache_layers for layer in group.layers)
+    uses = next((len(other.layers) for other in groups if "shared_output" in other.name), 0)
+    blocks = 1 + max((int(other.name.split(".")[1]) for other in groups if other.name.startswith("shared.")), default=0)
+    # blocks that layers share are modules of each of them (Zamba), with the own part of all that share one
+    turns = [len(range(block, uses, blocks)) for block in range(blocks)]
+    if name.startswith("shared."):
+        return turns[int(name.split(".")[1])]
+    if ".lora_" in name:
+        return sum(turn * turn for turn in turns)
+    return len(group.layers) or matrix_of(group)[2]
 
 
 def _kept_packed(architecture: Architecture) -> str | None:
@@ -335,12 +426,18 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
         tables = sum(prod(group.shape) for group in checkpoint_tensors(architecture, row) if group.name in _LOOKED_UP)
         return [weights, gradients, *_optimizer(total, total, plan, copied=True, narrow=not wide, tables=tables)]
     made = adapters(architecture, row, plan.rank)
-    number, most = made.parameters, made.high_parameters
-    how, note = (How.EXACT, "") if number == most else (How.COMPUTED, "; more where fused matrices are published apart")
+    number, most, fewest = made.parameters, made.high_parameters, min(made.parameters, made.linear_parameters)
+    how, note = How.EXACT, f"; {made.words}" if made.words else ""
+    if fewest < number:
+        how = How.COMPUTED
+    elif number < most and not made.words:
+        how, note = How.COMPUTED, "; more where fused matrices are published apart"
+    elif number < most:
+        how = How.ASSUMED
     if encoders:
         # narrower matrices: up to four times as many adapter parameters per weight
         most += 4 * encoders * number // max(1, made.frozen_linear)
-        how, note = How.ASSUMED, "; more where the encoder of images is trained too"
+        how, note = How.ASSUMED, f"{note}; more where the encoder of images is trained too"
     packed = _kept_packed(architecture)
     if packed is not None:
         base, low, high, line, source = _packed(packed, stored_types(architecture, row), architecture.dtype or "bfloat16", encoders)
@@ -348,9 +445,9 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
         high += 2 * made.frozen_experts
     else:
         base, low, high, line, source = _frozen(architecture, made, total, plan)
-    least, adapted = 4 * number, _PEFT
+    least, adapted = 4 * fewest, _PEFT
     if plan.method == "qlora":
-        least, adapted = 2 * number, f"{_PEFT}; the QLoRA paper trains them in 16 bits"
+        least, adapted = 2 * fewest, f"{_PEFT}; the QLoRA paper trains them in 16 bits"
         how = How.COMPUTED if how is How.EXACT else how
     return [
         term(
@@ -363,7 +460,7 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
             high=high + 4 * most,
         ),
         term("gradients", 4 * number, how, adapted, f"{number:,} of adapters × 4 bytes{note}", low=least, high=4 * most),
-        *_optimizer(number, most, plan, copied=False, narrow=plan.method == "qlora", how=How.EXACT if number == most else how),
+        *_optimizer(number, most, plan, copied=False, narrow=plan.method == "qlora", fewest=fewest, how=how),
     ]
 
 
@@ -424,25 +521,28 @@ def experts_by_trainer(spec: ModelSpec, architectures: Mapping[str, Any]) -> tup
     return _experts(experts) if experts else None
 
 
-def _optimizer(number: int, most: int, plan: _Plan, *, copied: bool, narrow: bool, tables: int = 0, how: How = How.EXACT) -> list[Term]:
-    """The optimizer's state of `number` trained parameters; nothing where it keeps none.
+def _optimizer(
+    number: int, most: int, plan: _Plan, *, copied: bool, narrow: bool, fewest: int | None = None, tables: int = 0, how: How = How.EXACT
+) -> list[Term]:
+    """The optimizer's state of `number` trained parameters, `fewest` to `most`; nothing where it keeps none.
 
     `copied`: with a float32 copy of them. `narrow`: they, and so their states, may be in 16 bits. `tables`: of them those that are looked
     up by rows.
     """
+    fewest = number if fewest is None else fewest
     copy, also = (4, ", and the float32 copy of the weights") if copied else (0, "")
     match plan.optimizer:
         case "adamw":
-            size, low, high = (8 + copy) * number, (4 if narrow else 8 + copy) * number, (8 + copy) * most
+            size, low, high = (8 + copy) * number, (4 if narrow else 8 + copy) * fewest, (8 + copy) * most
             source, line = f"AdamW of PyTorch: two moments in the type of what is trained, float32{also}", f"{number:,} × {8 + copy} bytes"
             if narrow:
                 how = How.COMPUTED if how is How.EXACT else how
                 source += f"; {_ALL_IN_16_BITS if copied else 'at least: adapters in 16 bits'}"
         case "adamw_8bit":
             # two states of one byte, each with a float32 scale per 256
-            low = 2 * number + number // 32
-            size, how = low + copy * number + 6 * tables, How.COMPUTED
-            high, low = (2 + copy) * most + most // 16 + 6 * tables, low if narrow else low + copy * number
+            low = 2 * fewest + fewest // 32
+            size, how = (2 + copy) * number + number // 32 + 6 * tables, How.COMPUTED if how is How.EXACT else how
+            high, low = (2 + copy) * most + most // 16 + 6 * tables, low if narrow else low + copy * fewest
             source = f"bitsandbytes AdamW8bit: two states of 8 bits, a scale per 256; small tensors stay in 32 bits{also}"
             line = f"{number:,} × {2 + copy} bytes + {number:,} / 32 bytes"
             if tables:
@@ -522,7 +622,7 @@ def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, w
     if trains_all and not row.norm_bias:
         norm += 4 if row.name.startswith("gemma") else width
     for group in checkpoint_tensors(architecture, row):
-        sides = _linear(group)
+        sides = _linear(group, row)
         # those that run through the weights of an earlier one keep what they read all the same
         layers = tuple(n + again for again in range(0, number, architecture.stored_layers or number) for n in group.layers)
         if group.shape == (hidden,) and "norm" in group.name and group.name.endswith(".weight"):

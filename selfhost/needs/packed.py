@@ -198,7 +198,7 @@ def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
             if group.name == "token_embd.weight" and architecture.tied_embeddings:
                 tied = elements
         elif is_linear(group):
-            inputs, outputs, number = _shape(group)
+            inputs, outputs, number = matrix_of(group)
             part, number = part_of(group, architecture), number * (len(group.layers) or 1)
             linear.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part, name=group.name, layers=group.layers))
         else:
@@ -217,7 +217,7 @@ def _is_matrix(group: TensorGroup) -> bool:
     return len(group.shape) > 1 and group.name.endswith(".weight") and not any(part in group.name for part in _NOT_LINEAR)
 
 
-def _shape(group: TensorGroup) -> tuple[int, int, int]:
+def matrix_of(group: TensorGroup) -> tuple[int, int, int]:
     """Inputs, outputs, and how many there are per layer."""
     shape = group.shape
     if "attn_k_b" in group.name:
