@@ -2337,16 +2337,22 @@ def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> No
     assert (parameters.total, parameters.encoders) == (language + 1000, 1000)
 
 
-def test_quantization_told_in_a_file_of_its_own(tmp_path: Path) -> None:
-    """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json."""
+@pytest.mark.parametrize("named", ["", "config.json"])
+@pytest.mark.parametrize("algorithm", ["FP8", "superquant"])
+def test_quantization_told_in_a_file_of_its_own(algorithm: str, named: str, tmp_path: Path) -> None:
+    """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json; the folder and the file are read alike."""
     folder = small(tmp_path / "m")
-    told = '{"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}'
-    (folder / "hf_quant_config.json").write_text(told, encoding="utf-8")
-    local = read_local(folder, ROWS)
-    assert local.quantization == "float8_e4m3"
+    told = {"quantization": {"quant_algo": algorithm, "kv_cache_quant_algo": "FP8"}}
+    (folder / "hf_quant_config.json").write_text(json.dumps(told), encoding="utf-8")
+    local = read_local(folder / named, ROWS)
     assert local.spec.architecture is not None
     assert local.spec.architecture.cache_dtype == "float8_e4m3"
-    assert local.spec.architecture.matrix_dtype == "float8_e4m3"
+    if algorithm == "FP8":
+        assert local.quantization == "float8_e4m3"
+        assert local.spec.architecture.matrix_dtype == "float8_e4m3"
+    else:
+        assert local.quantization is None
+        assert "hf_quant_config.json" in local.spec.unknown["architecture.matrix_dtype"]
 
 
 _FP8 = {"num_bits": 8, "type": "float", "dynamic": False}

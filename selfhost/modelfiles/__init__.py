@@ -248,8 +248,8 @@ def _lone_config(path: str, architectures: Mapping[str, Any], notes: tuple[str, 
     from .config import read_config
 
     found = read_config(path, architectures)
-    stored = found.stored
-    spec = _searching(found.spec, path, architectures).replace(quantized=_quantized(stored))
+    spec, stored = _as_told_beside(_searching(found.spec, path, architectures), found.stored, path, architectures)
+    spec = spec.replace(quantized=_quantized(stored))
     return LocalModel(
         spec=spec, format=stored.format, quantization=stored.name, files_here=False, notes=(*notes, *stored_notes(spec), *found.notes)
     )
@@ -394,7 +394,6 @@ def _weights(
 ) -> LocalModel:
     from ..spec import QUANTIZATIONS, SIZE_OF, Parameters, PublishedFiles, Safety
     from .config import read_config
-    from .mixing import kept_in
     from .naming import identifier, name_of
     from .safetensors import read_weights
     from .source import shown
@@ -416,17 +415,7 @@ def _weights(
     else:
         found = read_config(config, architectures)
         spec, stored, notes = _searching(found.spec, config, architectures).replace(origin=path), found.stored, notes + found.notes
-        if not stored.quantized:
-            told = _quantized_beside(config)
-            if told is not None:
-                beside = _settled_beside(told, spec.architecture, architectures)
-                if beside.why is not None:
-                    unclear = f"hf_quant_config.json: {beside.why}, so the size of the weights is not known"
-                    spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": unclear})
-                if spec.architecture is not None:
-                    kept = kept_in(told, latent=any(group.kind == "latent" for group in spec.architecture.attention))
-                    spec = spec.replace(architecture=spec.architecture.replace(cache_dtype=kept))
-                stored = beside
+        spec, stored = _as_told_beside(spec, stored, config, architectures)
         if not weights.predict_more:
             # transformers leaves the blocks out that its classes do not have, so a copy that it saved lacks them
             spec = spec.replace(parameters=spec.parameters.replace(mtp=None))
@@ -627,13 +616,30 @@ def _quantized_beside(config: str) -> Mapping[str, Any] | None:
     return {"quant_method": "modelopt", **part} if isinstance(part, dict) else None
 
 
-def _settled_beside(told: Mapping[str, Any], architecture: Architecture | None, architectures: Mapping[str, Any]) -> Stored:
+def _as_told_beside(spec: ModelSpec, stored: Stored, config: str, architectures: Mapping[str, Any]) -> tuple[ModelSpec, Stored]:
+    """With what hf_quant_config.json says of the weights and the cache, where config.json says nothing of a quantization."""
     from ..needs.tensors import checkpoint_tensors, row_of
+    from .mixing import kept_in
     from .modules import settled
     from .stored import stored_by
 
-    stored = stored_by(told)
-    row = row_of(architecture, architectures) if architecture is not None else None
-    if architecture is None or row is None:
-        return stored.replace(rules=())
-    return settled(stored, checkpoint_tensors(architecture, row), architecture.dtype or "bfloat16")
+    told = None if stored.quantized else _quantized_beside(config)
+    if told is None:
+        return spec, stored
+    stored, made = stored_by(told), spec.architecture
+    row = row_of(made, architectures) if made is not None else None
+    if made is None or row is None:
+        stored = stored.replace(rules=())
+    else:
+        stored = settled(stored, checkpoint_tensors(made, row), made.dtype or "bfloat16")
+    if stored.why is not None:
+        unclear = f"hf_quant_config.json: {stored.why}, so the size of the weights is not known"
+        spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": unclear})
+    if made is not None:
+        made = made.replace(
+            matrix_dtype=stored.matrices,
+            expert_dtype=stored.experts,
+            apart=stored.apart,
+            cache_dtype=kept_in(told, latent=any(group.kind == "latent" for group in made.attention)),
+        )
+    return spec.replace(architecture=made), stored
