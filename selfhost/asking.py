@@ -206,7 +206,9 @@ def _refusal(
         return f"{runtime.name} does not train; fine-tuning is judged for transformers with peft.", mend
     if loads is not None:
         # no other program is judged for training
-        return loads, mend or "train the published weights, a folder of safetensors"
+        requantized = spec.architecture is not None and spec.architecture.quantizer is not None
+        own = "train the weights that these were quantized from" if requantized else "train the published weights, a folder of safetensors"
+        return loads, mend or own
     from .needs.finetune import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, mend)

@@ -39,6 +39,8 @@ DTYPES = (
 )  # fmt: skip
 # types that a checkpoint asks a cache to be kept in
 CACHE_DTYPES = ("float8_e4m3",)
+# whose files a program may not load, whatever types it loads
+QUANTIZERS = ("modelopt",)
 # types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 # CTranslate2 computes in these, whatever type the file has, best quality first
@@ -245,7 +247,8 @@ class Architecture(Record):
     `scaled_context_tokens` is the longest context that the publisher documents by scaling positions, above `context_tokens`;
     `yarn_original_tokens` the context that YaRN stretches to it, None where it is scaled in another way. `apart`: published tensors of
     another type than `matrix_dtype` and `expert_dtype`, under the names of GGUF files (`blk.*` for all blocks that have one). `cache_dtype`
-    is what the checkpoint asks keys and values to be kept in, None where it asks for nothing: vLLM follows it.
+    is what the checkpoint asks keys and values to be kept in, None where it asks for nothing: vLLM follows it. `quantizer`: what made
+    the narrow types, where a program that loads the types does not load its files.
     """
 
     row: str
@@ -255,6 +258,7 @@ class Architecture(Record):
     expert_dtype: str | None = None
     apart: tuple[tuple[str, str], ...] = ()
     cache_dtype: str | None = None
+    quantizer: str | None = None
     layers: int
     encoder_layers: int | None = None
     embedding_length: int
@@ -956,6 +960,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         expert_dtype=table.string("expert_dtype", choices=(*DTYPES, *PACKED)),
         apart=_types_apart(table.table("apart"), (*DTYPES, *PACKED)),
         cache_dtype=table.string("cache_dtype", choices=CACHE_DTYPES),
+        quantizer=table.string("quantizer", choices=QUANTIZERS),
         layers=layers or 0,
         encoder_layers=table.integer("encoder_layers", minimum=1, maximum=MAX_LAYERS),
         embedding_length=embedding_length or 0,

@@ -602,7 +602,12 @@ _STORED: dict[str, dict[str, Any]] = {
         "config_groups": {"group_0": {"weights": _COMPRESSED, "targets": ["Linear"]}}, "ignore": ["lm_head"],
     },
     "fp8": {"quant_method": "fp8", "weight_block_size": [128, 128]},
-    "nvfp4": {"quant_method": "modelopt", "quant_algo": "NVFP4"},
+    "nvfp4": {
+        "quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized",
+        "config_groups": {"group_0": {"weights": {"type": "float", "num_bits": 4, "group_size": 16}, "targets": ["Linear"]}},
+        "ignore": ["lm_head"],
+    },
+    "modelopt": {"quant_method": "modelopt", "quant_algo": "NVFP4"},
 }  # fmt: skip
 
 
@@ -614,8 +619,9 @@ _STORED: dict[str, dict[str, Any]] = {
         # quantizers/auto.py, merge_quantization_configs: "The model is quantized with … but you are passing a …"
         *((stored, "qlora", "does not quantize") for stored in ("awq", "gptq", "w4a16", "fp8")),
         ("int8", "qlora", "in the 8 bits"),
+        *(("nvfp4", method, "which these are is not known") for method in FINETUNE_METHODS),
         # quantizers/auto.py: no "modelopt" among the methods that it loads
-        *(("nvfp4", method, "loads none of ModelOpt's") for method in FINETUNE_METHODS),
+        *(("modelopt", method, "does not apply ModelOpt's quantization") for method in FINETUNE_METHODS),
     ],
 )
 def test_weights_that_transformers_does_not_train_so(stored: str, method: str, told: str, tmp_path: Path) -> None:

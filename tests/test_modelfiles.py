@@ -1738,7 +1738,7 @@ def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
         ({"quantization_config": {"quant_method": "gptq", "bits": 8, "group_size": 128}}, "transformers", "gptq-8bit"),
         ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, "transformers", "nf4"),
         ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, "transformers", "int8"),
-        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "transformers", "nvfp4"),
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "vllm", "nvfp4"),
     ],
 )
 def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
@@ -2335,6 +2335,32 @@ def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> No
     safetensors(folder / "model.safetensors", {"language": ("BF16", [language]), "vision": ("BF16", [1000])})
     parameters = read_local(folder, ROWS).spec.parameters
     assert (parameters.total, parameters.encoders) == (language + 1000, 1000)
+
+
+@pytest.mark.parametrize("where", ["config.json", "no quant_method", "hf_quant_config.json"])
+def test_transformers_applies_no_quantization_of_modelopt(where: str, tmp_path: Path) -> None:
+    """quantizers/auto.py of transformers 5.23.0: "modelopt" is among no methods, FP8 then becomes the plain type without its scales,
+    NVFP4 raises for its shapes, and a quantization_config without a method too. vLLM loads both, and by default is taken for them."""
+    nvfp4 = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
+    told = {"config.json": {"quantization_config": nvfp4}, "no quant_method": {"quantization_config": {"quant_algo": "FP8"}}}.get(where, {})
+    file = config(tmp_path, **told)
+    if not told:
+        (tmp_path / "hf_quant_config.json").write_text('{"quantization": {"quant_algo": "NVFP4"}}', encoding="utf-8")
+    made = tmp_path / "made.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    machine = load("aws-p5.48xlarge").machine
+    for path in (str(file), str(made)):
+        for workload in (Workload(runtime="transformers"), Workload(task="finetune"), Workload(task="finetune", finetune_method="full")):
+            answer = check(path, workload, machine=machine)
+            found = answer.finding("runtime")
+            assert found is not None
+            assert (answer.exit_code, found.outcome, found.code, answer.needs) == (1, "fail", "runtime-cannot-load", None)
+            assert "ModelOpt" in found.reason
+            assert workload.task != "finetune" or "quantized from" in (found.remedy or "")
+        answer = check(path, Workload(runtime="vllm"), machine=machine)
+        assert answer.needs is not None
+        assert not any(finding.outcome == "fail" for finding in answer.findings)
+    assert check(str(file), machine=machine).workload.runtime == ("vllm" if where != "no quant_method" else "llama.cpp")
 
 
 @pytest.mark.parametrize("named", ["", "config.json"])

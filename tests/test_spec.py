@@ -197,7 +197,7 @@ def test_latent_attention_and_dense_layers_in_front() -> None:
     """DeepSeek V3: all 61 layers are latent with the model's 128 heads and kept in FP8; three dense layers, 58 of experts."""
     found = _good("deepseek-v3").architecture
     assert found is not None
-    assert found.cache_dtype == "float8_e4m3"
+    assert (found.cache_dtype, found.quantizer) == ("float8_e4m3", "modelopt")
     (latent,) = found.attention
     assert (latent.layers, latent.heads, latent.latent_length, latent.rope_length) == (tuple(range(61)), 128, 512, 64)
     dense, experts = found.feed_forward

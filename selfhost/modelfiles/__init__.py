@@ -619,7 +619,7 @@ def _quantized_beside(config: str) -> Mapping[str, Any] | None:
 def _as_told_beside(spec: ModelSpec, stored: Stored, config: str, architectures: Mapping[str, Any]) -> tuple[ModelSpec, Stored]:
     """With what hf_quant_config.json says of the weights and the cache, where config.json says nothing of a quantization."""
     from ..needs.tensors import checkpoint_tensors, row_of
-    from .mixing import kept_in
+    from .mixing import kept_in, quantizer_of
     from .modules import settled
     from .stored import stored_by
 
@@ -641,5 +641,6 @@ def _as_told_beside(spec: ModelSpec, stored: Stored, config: str, architectures:
             expert_dtype=stored.experts,
             apart=stored.apart,
             cache_dtype=kept_in(told, latent=any(group.kind == "latent" for group in made.attention)),
+            quantizer=quantizer_of(told) if stored.name is not None else None,
         )
     return spec.replace(architecture=made), stored

@@ -30,7 +30,7 @@ from .keys import (
     class_of,
     short,
 )
-from .mixing import ATTENDING, STATES, ZAMBAS, attention_of, kept_in, layer_kinds, recurrent_of
+from .mixing import ATTENDING, STATES, ZAMBAS, attention_of, kept_in, layer_kinds, quantizer_of, recurrent_of
 from .modules import settled
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .source import fail, read_json, shown
@@ -382,16 +382,15 @@ class _Config(Keys):
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         positions_left = self.kind in _POSITIONS_LEFT
+        quantization = self.outer.get("quantization_config") or self.text.get("quantization_config")
         found = Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
             dtype=self.dtype(),
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
-            cache_dtype=kept_in(
-                self.outer.get("quantization_config") or self.text.get("quantization_config"),
-                latent=any(layer is not None and layer.kind == "latent" for layer in attention),
-            ),
+            cache_dtype=kept_in(quantization, latent=any(layer is not None and layer.kind == "latent" for layer in attention)),
+            quantizer=quantizer_of(quantization) if stored.matrices and isinstance(quantization, dict) else None,
             layers=layers * loops,
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),

@@ -88,6 +88,12 @@ def kept_in(quantization: object, *, latent: bool) -> str | None:
     return None
 
 
+def quantizer_of(quantization: Mapping[str, Any]) -> str | None:
+    """What made the weights narrow, of those whose files some program does not load that loads the type."""
+    method = quantization.get("quant_method") or ("modelopt" if quantization.get("quant_algo") else None)
+    return "modelopt" if method == "modelopt" else None
+
+
 def _eight_float_bits(scheme: object) -> bool:
     return isinstance(scheme, Mapping) and (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
 

@@ -271,6 +271,9 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return spec.refused
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
+    if runtime.id == "transformers" and spec.architecture is not None and spec.architecture.quantizer == "modelopt":
+        # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and supports_quant_method then skips it
+        return f"{runtime.name} does not apply ModelOpt's quantization: it leaves the scales of the weights aside, or stops."
     if spec.architecture is not None and not any(_has_format(spec, format) for format in runtime.formats):
         if "gguf" in runtime.formats:
             return f"{runtime.name} has no support for the architecture {spec.architecture.row}."
