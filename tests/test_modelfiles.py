@@ -147,6 +147,8 @@ def metadata(name: str, model: Mapping[str, Any], **more: object) -> dict[str, o
         "general.license": "apache-2.0",
         "general.file_type": FILE_TYPES[model["quantization"]],
         **{key if key.startswith("tokenizer.") else f"{arch}.{key}": item for key, item in model["metadata"].items()},
+        # llama.cpp counts no tokens of such a file
+        "tokenizer.ggml.model": "none",
         "tokenizer.ggml.tokens": ["a", "", "ü" * 300] * 5,
         **more,
     }
@@ -2151,6 +2153,40 @@ def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> Non
     assert local.spec.parameters.total == 12_864 + 2 * (12_288 + 24_576 + 128)
     assert local.spec.parameters.difference
     assert local.notes
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_output_matrix_of_other_rows_is_refused_by_from_pretrained(shared: bool, tmp_path: Path) -> None:
+    """transformers 5.23.0 raises for an lm_head.weight of 320 rows where vocab_size is 256, whether or not the table is shared."""
+    fits: dict[str, object] = {
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 256, "tie_word_embeddings": shared,
+    }  # fmt: skip
+    config(tmp_path, **fits)
+    for rows in (256, 320):
+        stored: dict[str, tuple[str, list[int]]] = {
+            "model.embed_tokens.weight": ("BF16", [256, 64]),
+            "lm_head.weight": ("BF16", [rows, 64]),
+        }
+        stored["model.layers.0.self_attn.k_proj.weight"] = ("BF16", [32, 64])
+        safetensors(tmp_path / "model.safetensors", stored)
+        spec = read_local(tmp_path, ROWS).spec
+        assert (spec.architecture is None) == (rows == 320)
+        assert rows == 256 or "lm_head.weight has 320 rows, and config.json makes it 256" in spec.unknown["architecture"]
+
+
+def test_a_gguf_file_whose_tokenizer_has_other_tokens_is_refused(tmp_path: Path) -> None:
+    """llama.cpp, issue 5910: "tensor 'token_embd.weight' has wrong shape"; a tokenizer of the kind "none" counts `vocab_size`."""
+    file = make(tmp_path, "llama-3.2-1b")
+    rows = next(shape[1] for name, shape, _ in placed(measured()["llama-3.2-1b"]) if name == "token_embd.weight")
+    spec = read_local(file, ROWS).spec
+    assert (spec.refused, spec.architecture is None) == (None, False)
+    for more, counted in (
+        ({"tokenizer.ggml.model": "gpt2"}, "its tokenizer has 15 tokens"),
+        ({"llama.vocab_size": 200}, "its header says 200 tokens"),
+    ):
+        spec = read_local(make(tmp_path, "llama-3.2-1b", **more), ROWS).spec
+        assert spec.refused == f"llama.cpp refuses this file: its tensor token_embd.weight has {rows:,} rows, and {counted}."
 
 
 def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:

@@ -422,8 +422,8 @@ def _weights(
         spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
         notes += more
         why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
-        if why is None and spec.architecture is not None and weights.tokens is not None:
-            why = _other_vocabulary(spec.architecture, architectures, *weights.tokens)
+        if why is None and spec.architecture is not None:
+            why = _other_vocabulary(spec.architecture, architectures, weights)
         narrow = not stored.quantized and weights.dtype == "float8_e4m3"
         if narrow and why is None:
             why = _why_no_float8(spec.architecture, weights)
@@ -555,14 +555,18 @@ def _contradiction(made: Architecture, stored: Mapping[int, Mapping[str, tuple[i
     return None
 
 
-def _other_vocabulary(made: Architecture, architectures: Mapping[str, Any], name: str, rows: int) -> str | None:
-    """Where the table of tokens has other rows than config.json gives it: from_pretrained refuses it, as any other shape."""
+def _other_vocabulary(made: Architecture, architectures: Mapping[str, Any], weights: Weights) -> str | None:
+    """Where the table of tokens or the matrix of the output has other rows than config.json gives it: from_pretrained refuses it, as
+    any other shape, and an output matrix beside a table that config.json says is shared too."""
     from ..needs.tensors import checkpoint_tensors, row_of
 
     row = row_of(made, architectures)
-    groups = () if row is None else checkpoint_tensors(made, row)
-    wanted = next((group.shape[1] for group in groups if group.name == "token_embd.weight"), rows)
-    return None if rows == wanted else f"{name} has {rows:,} rows, and config.json makes it {wanted:,} (vocab_size)"
+    shapes = {} if row is None else {group.name: group.shape for group in checkpoint_tensors(made, row)}
+    table = shapes.get("token_embd.weight")
+    for held, shape in ((weights.tokens, table), (weights.output if made.output_matrix else None, shapes.get("output.weight", table))):
+        if held is not None and shape is not None and held[1] != shape[1]:
+            return f"{held[0]} has {held[1]:,} rows, and config.json makes it {shape[1]:,} (vocab_size)"
+    return None
 
 
 def _why_no_float8(made: Architecture | None, weights: Weights) -> str | None:

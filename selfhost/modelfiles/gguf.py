@@ -93,6 +93,10 @@ _OPTIONAL = re.compile(
     r"\.(?:bias|scale|input_scale)\Z|^(?:output\Z|output_norm_enc|cls|dense_|rope_|token_types|position_embd)|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm"
     r"|attn_rot_embd|attn_norm_2|attn_sinks|attn_gate|attn_sub_norm|ffn_sub_norm|ffn_latent|layer_|time_mix|ssm_)"
 )
+# eight rows more than tokens, for pictures (modeling_mllama.py of transformers): Ollama's own engine alone runs it
+_OTHER_TABLES = frozenset({"mllama"})
+# what answers in numbers of sound (src/models/qwen3vl.cpp, n_vocab_out)
+_OTHER_OUTPUTS = frozenset({"qwen3tts"})
 # whose values are their keys where a layer has no attn_v (src/models/gemma4.cpp); all others are refused without it
 _VALUES_FROM_KEYS = frozenset({"gemma4"})
 # one of these in a block stands for several others: merged while converting, or apart in files of before 2025
@@ -621,6 +625,17 @@ class _Model:
         if experts and not any("_exps." in name or ".ffn_down.0." in name for name in self.shapes):
             self.damaged(f"its header says {experts:,} experts, and it has no tensor of any")
 
+    def refuse_other_tokens(self) -> None:
+        """llama.cpp makes the table of tokens and the matrix of the output as long as the tokenizer, that of the kind "none" as the
+        header says (src/llama-vocab.cpp, load)."""
+        tokens, counted = self.header.counts.get("tokenizer.ggml.tokens"), "its tokenizer has"
+        if self.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
+            tokens, counted = self.number("vocab_size"), "its header says"
+        for name, others in (("token_embd.weight", _OTHER_TABLES), ("output.weight", _OTHER_OUTPUTS)):
+            shape = self.shapes.get(name, ())
+            if len(shape) == 2 and tokens is not None and self.name not in others and shape[1] != tokens:
+                raise _Refused(f"its tensor {name} has {shape[1]:,} rows, and {counted} {tokens:,} tokens")
+
     def loaded(self) -> tuple[FileTensors, ...]:
         """What llama.cpp loads, alike tensors together; () where one has a type whose size is not known."""
         found: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
@@ -671,6 +686,7 @@ class _Model:
         state = self.recurrent()
         if row is not None:
             self.refuse_missing_parts(state)
+            self.refuse_other_tokens()
         attention = self.attention(state)
         if not attention and not state:
             raise _Unclear(f"no layer of {self.name} has attention or a recurrent state that this selfhost knows")

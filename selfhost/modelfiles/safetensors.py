@@ -47,6 +47,8 @@ _TOKENS = re.compile(
     r"(?:(?:language_model\.)?model\.|(?:model\.)?language_model\.|model\.decoder\.|decoder\.|transformer\.|gpt_neox\.|backbone\.|bert\.|roberta\.)?"
     r"(?:embed_tokens|tok_embeddings|wte|embed_in|shared|(?:embeddings\.)?word_embeddings)\.weight"
 )
+# and the matrix of the output, which a class that shares the table has a place for too
+_OUTPUT = re.compile(r"(?:(?:model\.)?language_model\.)?lm_head\.weight|embed_out\.weight")
 # tensors of the language model's layers, under the prefixes that classes of transformers write; those of encoders have others
 _IN_LAYER = re.compile(
     r"(?:(?:model\.|language_model\.|model\.language_model\.|language_model\.model\.|gpt_neox\.|backbone\.|model\.decoder\.|decoder\."
@@ -68,7 +70,7 @@ class Weights(Record):
 
     `layers`: by number of a layer, name and shape of those of its tensors that a config.json tells the shape of, unless they are packed.
     `predict_more`: there are tensors of a block that predicts more tokens. `scale`: the first tensor of scales, None where there is none.
-    `tokens`: name and rows of the table of tokens, None where none has the name of one or it is packed.
+    `tokens`: name and rows of the table of tokens, None where none has the name of one or it is packed; `output`: of that of the output.
     """
 
     files: tuple[str, ...]
@@ -78,6 +80,7 @@ class Weights(Record):
     predict_more: bool = False
     scale: str | None = None
     tokens: tuple[str, int] | None = None
+    output: tuple[str, int] | None = None
 
     @property
     def total(self) -> int | None:
@@ -268,7 +271,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     layers: dict[int, dict[str, tuple[int, ...]]] = {}
     total, predict_more = 0, False
     scale: str | None = None
-    tokens: tuple[str, int] | None = None
+    rows: dict[re.Pattern[str], tuple[str, int]] = {}
     for path in paths:
         status_of(path)
         size, room, header = _header(path)
@@ -277,13 +280,21 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
         scale = scale or next((clean(name) for name in header if _SCALE.search(name)), None)
         for name, entry in header.items():
-            if _TOKENS.fullmatch(name) and entry["dtype"] in _TRUE_SHAPES and len(entry["shape"]) == 2:
-                tokens = clean(name), entry["shape"][0]
+            for pattern in (_TOKENS, _OUTPUT):
+                if pattern.fullmatch(name) and entry["dtype"] in _TRUE_SHAPES and len(entry["shape"]) == 2:
+                    rows[pattern] = clean(name), entry["shape"][0]
         total += size
         for dtype, count in found.items():
             elements[dtype] = elements.get(dtype, 0) + count
     if not elements:
         fail(named, "holds no weights", "give the model's safetensors files")
     return Weights(
-        files=paths, size=total, elements=elements, layers=layers, predict_more=predict_more, scale=scale, tokens=tokens
-    )  # fmt: skip
+        files=paths,
+        size=total,
+        elements=elements,
+        layers=layers,
+        predict_more=predict_more,
+        scale=scale,
+        tokens=rows.get(_TOKENS),
+        output=rows.get(_OUTPUT),
+    )
