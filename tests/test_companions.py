@@ -129,7 +129,9 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
     found = terms("deepseek-v3", runtime="vllm", draft="mtp")
     assert found["mtp_weights"].low_bytes < 13.46e9 < found["mtp_weights"].bytes
     # one latent row of 512 + 64 numbers a token
-    assert found["mtp_kv_cache"].bytes == 576 * 2 * 4096
+    assert found["mtp_kv_cache"].bytes == found["mtp_kv_cache"].on_one_of(4).bytes == 576 * 2 * 4096
+    # Step-3.5-Flash's config.json: three blocks as wide as a layer that keeps every token, with 8 KV heads of 128
+    assert terms("step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].on_one_of(4).bytes == 3 * 2 * 2 * 128 * 2 * 4096
 
 
 def test_a_draft_widens_the_speed_to_none_and_all_accepted() -> None:

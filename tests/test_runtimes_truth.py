@@ -636,6 +636,12 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
     # 94 layers, 4 KV heads of 128: Qwen3-235B-A22B's config.json
     assert on_devices("qwen3-235b-a22b", 8, context_tokens=4096)["kv_cache"].bytes == 94 * 2 * 128 * 2 * 4096
     assert on_devices("qwen3-235b-a22b", 2, context_tokens=4096)["kv_cache"].bytes == 94 * 2 * 2 * 128 * 2 * 4096
+    # MiMo-V2-Flash's config.json: 9 layers of all tokens with 4 KV heads, 39 of 128 tokens with 8; of 192 + 128 numbers each
+    for tokens in (4096, 131_072):
+        held = on_devices("mimo-v2-flash", 8, context_tokens=tokens)
+        assert held["kv_cache"].bytes == 320 * 2 * (9 * tokens + 39 * 128)
+        # vLLM may give every layer as many tokens as the longest
+        assert held["kv_cache"].high_bytes == 320 * 2 * (9 + 39) * tokens
 
 
 def test_activations_and_program_are_whole_on_every_device() -> None:

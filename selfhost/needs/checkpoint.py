@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import units
-from ..facts import Unread
+from ..facts import Record, Unread
 from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
 from .loaded import block_bytes, cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
@@ -202,7 +202,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         made = [_weights(subject, loaded, runtime, format, asked.quantization), *_beside(subject, architecture, row, runtime, asked)]
     devices: tuple[int, ...] = ()
     if runtime.id == "vllm":
-        made = [_cut(item, subject, architecture, row) for item in made]
+        made = [_cut(item, subject, architecture, row, runtime, asked) for item in made]
         devices = tuple(number for number in _TENSOR_PARALLEL if _divides(number, architecture, asked.quantization))
     return Parts(
         files=told,
@@ -244,33 +244,38 @@ def _divides(number: int, architecture: Architecture, quantization: str) -> bool
     return not any(length % (number * step) for group in architecture.feed_forward for length in (group.length, group.shared_length or 0))
 
 
-def _cut(item: Term, subject: Subject, architecture: Architecture, row: ArchitectureRow) -> Term:
+def _cut(item: Term, subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Term:
     """With what tensor parallelism divides of it: activations, the program and a latent cache are whole on every device.
 
     Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four devices, Mistral Small 3.1 on two.
     """
     shares: dict[int, float] = {}
     if item.name == "kv_cache":
-        for group in cache_groups(architecture, row):
-            most = 1 if group.latent else group.kv_heads
-            shares[most] = shares.get(most, 0.0) + group.layers * (group.key_elements + group.value_elements)
-        whole = sum(shares.values())
-    elif item.name == "weights":
-        heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
+        most: dict[int, float] = {}
+        for one in _cached(architecture, row, runtime, asked):
+            heads = 1 if one.group.latent else one.group.kv_heads
+            shares[heads] = shares.get(heads, 0.0) + one.bytes
+            most[heads] = most.get(heads, 0.0) + one.high_bytes
+        # the most is where layers with a window keep as many tokens as the others
+        return item.replace(cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values())))
+    if item.name == "weights":
+        kv_heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
         for tensor, _, size in typed_tensors(architecture, row) if subject.whole else ():
-            most = 0
+            parts = 0
             if any(part in f"{tensor.name}." for part in _REPLICATED):
-                most = 1
+                parts = 1
             elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
-                most = heads.get(tensor.layers[0], 0) if tensor.layers else 0
-            shares[most] = shares.get(most, 0.0) + size
+                parts = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
+            shares[parts] = shares.get(parts, 0.0) + size
         shares = shares or {0: 1.0}
         beside = _table(architecture, row) / item.bytes if subject.whole and item.bytes else 0.0
-        item = item.replace(joined=(0, 0, 2 * (subject.spec.parameters.encoders or 0)))
-        whole = sum(shares.values()) / (1 - beside)
-    elif item.name == "recurrent_state":
-        shares, whole = {0: 1.0}, 1.0
-    return item.replace(cut=tuple((size / whole, most) for most, size in sorted(shares.items()) if most != 1))
+        cut = _shares(shares, sum(shares.values()) / (1 - beside))
+        return item.replace(joined=(0, 0, 2 * (subject.spec.parameters.encoders or 0)), cut=cut)
+    return item.replace(cut=((1.0, 0),)) if item.name == "recurrent_state" else item
+
+
+def _shares(sizes: dict[int, float], whole: float) -> tuple[tuple[float, int], ...]:
+    return tuple((size / whole, most) for most, size in sorted(sizes.items()) if most != 1)
 
 
 def loads_sixteen_bits(spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str) -> bool:
@@ -383,25 +388,16 @@ def _quantized_while_loading(
 
 
 def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
-    width, step = width_of(architecture, runtime, asked.quantization), _STEPS.get(runtime.id, 1)
-    # what the published checkpoint asks for vLLM does where --kv-cache-dtype says nothing
-    narrow = runtime.id == "vllm" and architecture.cache_dtype is not None and asked.quantization == name_of(architecture)
-    plain, width = width, 1 if narrow else width
-    tokens = -(-asked.context_tokens // step) * step
+    width, step = _cache_width(architecture, runtime, asked), _STEPS.get(runtime.id, 1)
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
     lines: list[tuple[str, int, str]] = []
     reading: list[str] = []
-    for group in _groups(architecture, row, runtime):
-        kept, reach = _kept(architecture, group, runtime, tokens)
-        elements, line = cache_line(group)
-        if runtime.id == "mlx" and reach > kept:
-            reading.append(f"{reach:,} in place of {kept:,} tokens while a prompt is read")
-        lines.append(("", group.layers, f" × {line} × {width} bytes × {kept:,} tokens{ending}"))
-        size += group.layers * elements * width * kept * asked.parallel
-        # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest (fp8_ds_mla)
-        most = plain if group.indexer_elements else width
-        high += group.layers * (elements + group.indexer_elements) * most * reach * asked.parallel
+    for one in _cached(architecture, row, runtime, asked):
+        if runtime.id == "mlx" and one.reach > one.kept:
+            reading.append(f"{one.reach:,} in place of {one.kept:,} tokens while a prompt is read")
+        lines.append(("", one.group.layers, f" × {cache_line(one.group)[1]} × {width} bytes × {one.kept:,} tokens{ending}"))
+        size, high = size + one.bytes, high + one.high_bytes
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
         lines.append(("2 × ", architecture.layers, f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"))
@@ -410,7 +406,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     if size:
         notes = [*dict.fromkeys(reading), *([] if step == 1 else [f"in steps of {step} tokens"])]
         source = f"{runtime.name}: keys and values in the type of the model"
-        if narrow:
+        if _in_fp8(architecture, runtime, asked):
             source = f"{runtime.name}: keys and values in FP8, as quantization_config asks; --kv-cache-dtype auto does so"
         yield term("kv_cache", size, How.COMPUTED, source, "; ".join([" + ".join(by_layers(lines)), *notes]), high=high)
     made = None
@@ -425,6 +421,38 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     if state:
         line = " + ".join(by_layers(("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}") for item in states(architecture)))
         yield term("recurrent_state", state * 4, How.COMPUTED, "states in float32; some runtimes halve it", line, low=state * 2)
+
+
+class _Cached(Record):
+    """What a group of layers keeps: of `kept` tokens, of `reach` at most."""
+
+    group: CacheGroup
+    kept: int
+    reach: int
+    bytes: int
+    high_bytes: int
+
+
+def _cached(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[_Cached]:
+    width, step = _cache_width(architecture, runtime, asked), _STEPS.get(runtime.id, 1)
+    tokens = -(-asked.context_tokens // step) * step
+    for group in _groups(architecture, row, runtime):
+        kept, reach = _kept(architecture, group, runtime, tokens)
+        elements = cache_line(group)[0]
+        # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest (fp8_ds_mla)
+        most = width_of(architecture, runtime, asked.quantization) if group.indexer_elements else width
+        size = group.layers * elements * width * kept * asked.parallel
+        high = group.layers * (elements + group.indexer_elements) * most * reach * asked.parallel
+        yield _Cached(group=group, kept=kept, reach=reach, bytes=size, high_bytes=high)
+
+
+def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> bool:
+    """What the published checkpoint asks for vLLM does where --kv-cache-dtype says nothing."""
+    return runtime.id == "vllm" and architecture.cache_dtype is not None and asked.quantization == name_of(architecture)
+
+
+def _cache_width(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> int:
+    return 1 if _in_fp8(architecture, runtime, asked) else width_of(architecture, runtime, asked.quantization)
 
 
 def _groups(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec) -> tuple[CacheGroup, ...]:

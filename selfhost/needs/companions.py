@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from ..facts import Unread
 from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import llamacpp
-from .cache import cache_groups
+from .cache import CacheGroup, cache_groups
 from .modules import MODULES
 from .parts import Asked, Parts, Subject, term, times
 from .records import How, SizedWeights, Term, summed, taken_off
@@ -126,8 +126,8 @@ def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, ru
             largest = max(largest or 0, draft.largest_file_bytes or 0) or None
     if companions.own_block and format != "gguf":
         # divided over devices as the model's own are
-        cuts = {f"mtp_{item.name}": item.cut for item in model.terms}
-        terms += [item.replace(cut=cuts.get(item.name, ())) for item in _block_of_a_checkpoint(subject, asked, source)]
+        cut = next((item.cut for item in model.terms if item.name == "weights"), ())
+        terms += [item.replace(cut=cut) if item.name == "mtp_weights" else item for item in _block_of_a_checkpoint(subject, asked, source)]
     if companions.adapter is not None:
         terms.append(_adapter(subject, companions.adapter, companions.adapter_rank, runtime, format, source))
         if not companions.adapter_is_here and isinstance(files, SizedWeights):
@@ -151,21 +151,27 @@ def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[
     low = size if made.matrix_dtype is None and made.expert_dtype is None else parameters // 2
     line = f"{parameters:,} parameters × 2 bytes" + ("" if low == size else "; less where the block is stored in the model's narrow type")
     cached, cache_line = _block_cache(made, subject.row, asked.context_tokens, asked.parallel)
+    group = _group_of_block(made, subject.row)
+    cut = () if group.latent else ((1.0, group.kv_heads),)
     return [
         term("mtp_weights", size, How.COMPUTED, source, line, low=low),
-        term("mtp_kv_cache", cached, How.COMPUTED, source, cache_line),
+        term("mtp_kv_cache", cached, How.COMPUTED, source, cache_line).replace(cut=cut),
     ]
 
 
 def _block_cache(architecture: Architecture, row: ArchitectureRow | None, tokens: int, sequences: int) -> tuple[int, str]:
     """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token; bytes and arithmetic."""
-    groups = cache_groups(architecture, row)
-    group = next((one for one in reversed(groups) if one.window_tokens is None), groups[-1])
+    group = _group_of_block(architecture, row)
     blocks = architecture.mtp_layers or 0
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
     shape = f"{group.key_length:,}" if group.latent else f"({group.key_elements:,} + {group.value_elements:,})"
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     return size, f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens{ending}"
+
+
+def _group_of_block(architecture: Architecture, row: ArchitectureRow | None) -> CacheGroup:
+    groups = cache_groups(architecture, row)
+    return next((one for one in reversed(groups) if one.window_tokens is None), groups[-1])
 
 
 def _without_program(item: Term, runtime: RuntimeSpec) -> Term | None:

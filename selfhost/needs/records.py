@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
+from math import ceil
 
 from ..facts import Record, Unread
 
@@ -57,6 +58,16 @@ def share_of(share: str, line: str) -> str:
     return f"{share} × {counted}{mark}{told}"
 
 
+def _left(cut: tuple[tuple[float, int], ...], devices: int) -> float:
+    """The share of a term that each of several devices holds."""
+    return 1.0 - sum(share - share / (min(devices, most) if most else devices) for share, most in cut)
+
+
+def _whole(size: float) -> int:
+    """Bytes with a begun one whole; shares of sizes in floats are a thousandth of a byte off at most."""
+    return ceil(round(size, 3))
+
+
 class Offload(Record):
     """Weights once a device takes layers of llama.cpp. A tied token table is in the last two: RAM and device each have it.
 
@@ -81,6 +92,7 @@ class Term(Record):
     it where nothing is said, is whole on every device. `on_device` is the term where the model lies on an accelerator, for what a
     processor takes otherwise: parts of files that it maps and never reads. `beside` is what of such a term stays in RAM, and of a
     program that runs on devices alone what it takes of the RAM. `on_large` is the term on a device of `placement.is_large`.
+    `high_cut` is the cut of `high_bytes` where that is another.
     `joined`: the least, likely and most that each of several devices holds of it more.
     """
 
@@ -94,6 +106,7 @@ class Term(Record):
     arithmetic: str
     offload: Offload | None = None
     cut: tuple[tuple[float, int], ...] = ()
+    high_cut: tuple[tuple[float, int], ...] | None = None
     on_device: Term | None = None
     beside: Term | None = None
     on_large: Term | None = None
@@ -123,10 +136,14 @@ class Term(Record):
         """What each of several devices holds of it under tensor parallelism."""
         if devices == 1:
             return self
-        left = 1.0 - sum(share - share / (min(devices, most) if most else devices) for share, most in self.cut)
+        left = _left(self.cut, devices)
+        most_left = left if self.high_cut is None else _left(self.high_cut, devices)
         least, likely, most = self.joined
-        more = {"bytes": likely, "low_bytes": least, "high_bytes": most}
-        sizes = {name: more[name] - int(-getattr(self, name) * left // 1) for name in more}
+        sizes = {
+            "bytes": likely + _whole(self.bytes * left),
+            "low_bytes": least + _whole(self.low_bytes * left),
+            "high_bytes": most + _whole(self.high_bytes * most_left),
+        }
         line = share_of(f"{left:.12g}", self.arithmetic) if self.cut else self.arithmetic
         line = summed(line, f"{likely:,} bytes to talk to the others") if likely else line
         return self.replace(arithmetic=f"{line}; on each of {devices} devices", **sizes)
