@@ -676,6 +676,20 @@ def test_bitsandbytes_leaves_what_a_class_keeps(loads: dict[str, Any], size: int
         assert found.bytes == pytest.approx(size, rel=1e-4)
 
 
+def test_experts_that_transformers_5_fuses_are_left_by_bitsandbytes(tmp_path: Path) -> None:
+    """Qwen3 30B A3B: 28.99 B of its parameters are experts. Version 4 wrote files of 4 bits a weight, 5 leaves them in 16."""
+    file = tmp_path / "config.json"
+    config = json.loads((Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-30B-A3B.json").read_text(encoding="utf-8"))
+    sizes = []
+    for version in ("4.52.3", "5.23.0"):
+        four = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+        file.write_text(json.dumps(config | {"quantization_config": four, "transformers_version": version}), encoding="utf-8")
+        found = weights_bytes(read_local(file, ROWS).spec, "safetensors", "nf4", ROWS)
+        assert isinstance(found, SizedWeights)
+        sizes.append(found.bytes)
+    assert sizes[1] - sizes[0] == pytest.approx(48 * 128 * 3 * 2048 * 768 * (16 - 4.5) / 8, rel=1e-3)
+
+
 def test_a_wrong_number_of_layers_beside_a_quantization_is_unknown_with_the_key(tmp_path: Path) -> None:
     """Found by mutation: the layers were read twice, and the second reading let its own error out."""
     file = tmp_path / "config.json"

@@ -242,6 +242,7 @@ class _Config(Keys):
         except Unclear as why:
             self.unknown["architecture"] = str(why)
             architecture = None
+        from ..needs.packed import is_bitsandbytes
         from ..needs.tensors import block_tensors, checkpoint_tensors, count, row_of
 
         row = None if architecture is None else row_of(architecture, self.architectures)
@@ -254,6 +255,11 @@ class _Config(Keys):
                 self.not_understood(stored.why)
             apart = stored.apart if stored.format == "safetensors" else ()
             architecture = architecture.replace(matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart)
+        if architecture is not None and is_bitsandbytes(stored.matrices) and str(self.outer.get("transformers_version")).startswith("5."):
+            # its version 5 keeps a layer's experts in one array, which bitsandbytes leaves alone (issue 1849 there); 4 made them narrow
+            plain = architecture.dtype or "bfloat16"
+            experts = {group.name: plain for group in groups if "_exps." in group.name and group.name.endswith(".weight")}
+            architecture = architecture.replace(apart=tuple({**dict(architecture.apart), **experts}.items()))
         encoder = row is not None and row.encoder and not row.diffusion
         total = active = mtp = None
         names = self.outer.get("architectures")
