@@ -401,6 +401,7 @@ def _answer(
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
         quality=quality_for(workload, catalogue, spec),
+        rewrites=question.rewriting is not None,
     )
 
 

@@ -98,7 +98,8 @@ def ask(
             quantization = _had_in(spec, runtime, file_format, quantization, rows, shelf)
         workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
     cache_asked = workload.kv_cache_type is not None
-    workload = _in_tokens(spec, workload)
+    row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
+    workload = _in_tokens(spec, row, workload)
     companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
     needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine), companions=companions)
     if runtime is not None and needs.memory is not None and not any(term.name == "kv_cache" for term in needs.memory.terms):
@@ -125,6 +126,7 @@ def ask(
         needs=needs,
         read_bytes=read,
         context_asked=asked,
+        rewriting=row if row is not None and row.rewrites else None,
         local_files=local_files,
         in_memory=in_memory,
         companions=companions,
@@ -231,12 +233,12 @@ def architectures(shelf: Catalogue) -> Mapping[str, Any]:
     return shelf.common("architectures")
 
 
-def _in_tokens(spec: ModelSpec, workload: Workload) -> Workload:
+def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload) -> Workload:
     """Context, cache and pace where they make sense for that kind of model and task."""
     architecture, generates = spec.architecture, spec.modality in GENERATING
     if architecture is not None and spec.modality in (*GENERATING, "embedding"):
         if workload.context_tokens is None:
-            trained = architecture.context_tokens or DEFAULT_CONTEXT_TOKENS
+            trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
             workload = workload.replace(context_tokens=min(DEFAULT_CONTEXT_TOKENS, trained))
         if generates and workload.kv_cache_type is None and workload.task == "generate":
             workload = workload.replace(kv_cache_type="f16")

@@ -336,7 +336,11 @@ def _longest_context(question: Question, runs: Judged | None, machine: Machine, 
     architecture = question.spec.architecture
     if architecture is None or not _grows(question):
         return None
-    most = max(architecture.context_tokens or question.workload.context_tokens or 1, architecture.scaled_context_tokens or 0)
+    row, asked = question.rewriting, question.workload.context_tokens or 1
+    most = max(need.trained_tokens(architecture, row) or asked, architecture.scaled_context_tokens or 0)
+    if row is not None and not row.bounds_texts:
+        # what was asked for is judged all the same
+        most = max(most, asked)
     return _largest(most, lambda tokens: _holds(question, runs, question.workload.replace(context_tokens=tokens), machine, shelf))
 
 

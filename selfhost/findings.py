@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .needs.tensors import ArchitectureRow
+
     # gives a reason and its remedy
     Words = Callable[[], tuple[str, str | None]]
 
@@ -67,6 +69,7 @@ CODES: Mapping[str, str] = {
     "openness-closed": "what was asked to be open is closed",
     "context-trained": "the context is within what the model was trained for",
     "context-scaled": "beyond the training, within what the publisher documents by scaling",
+    "context-untrained": "beyond the training, and no table of positions sets a limit",
     "context-not-known": "the trained context is not known",
     "context-too-long": "the context is beyond what the model can use",
     "disk-nothing-missing": "nothing has to be downloaded",
@@ -342,12 +345,35 @@ def worst_of(found: Sequence[Finding]) -> Finding | None:
     )
 
 
-def context(spec: ModelSpec, workload: Workload, *, asked: bool) -> Finding | None:
-    """Was it trained for that much? `asked`: the context was given, not taken by default. None where tokens make no sense."""
+def context(spec: ModelSpec, workload: Workload, *, asked: bool, row: ArchitectureRow | None = None) -> Finding | None:
+    """Was it trained for that much? `asked`: the context was given, not taken by default. None where tokens make no sense. `row`: of
+    an encoder with a decoder, whose context is what is read and written together."""
     made, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
         return None
+    if row is not None and made is not None and made.context_tokens is not None:
+        return _rewritten(wanted, made.context_tokens, bounded=row.bounds_texts)
     return _context(wanted, made.context_tokens if made else None, made.scaled_context_tokens if made else None, asked)
+
+
+def _rewritten(wanted: int, each: int, *, bounded: bool) -> Finding:
+    """`each`: tokens that the encoder reads at most, or was trained to where nothing bounds it, and the decoder writes."""
+    most, stacks = 2 * each, f"{units.tokens(each)} to read and as many to write"
+    outcome, code, remedy = Outcome.PASS, "context-trained", None
+    reason = f"{units.tokens(wanted)}, read and written together, is within the {units.tokens(most)} it was trained for, {stacks}."
+    if wanted > most and bounded:
+        outcome, code, remedy = Outcome.FAIL, "context-too-long", f"--context {most}"
+        reason = f"{units.tokens(wanted)}, read and written together, is beyond the {units.tokens(most)} the model can use, {stacks}."
+    elif wanted > most:
+        outcome, code, remedy = Outcome.WARN, "context-untrained", "answers may get worse; a shorter text is what it was trained for"
+        reason = (
+            f"{units.tokens(wanted)}, read and written together, is beyond the {units.tokens(most)} it was trained for, {stacks}; "
+            "its positions set no limit."
+        )
+    return Finding(
+        check="context", outcome=outcome, code=code, needs=wanted, has=most, short=max(0, wanted - most) if bounded else 0, unit="tokens",
+        reason=reason, remedy=remedy,
+    )  # fmt: skip
 
 
 # many models were trained for as much

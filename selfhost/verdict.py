@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .costs import MonthlyCost
     from .needs.parts import Companions
+    from .needs.tensors import ArchitectureRow
 
 __all__ = [
     "Alternative",
@@ -142,7 +143,8 @@ class Question(Record):
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
     stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
     not load the model, None when it does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
-    describes. `context_asked`: the context was given, not taken by default. `local_files`: the files were named, so they are on this
+    describes. `context_asked`: the context was given, not taken by default. `rewriting`: the row of an
+    encoder with a decoder. `local_files`: the files were named, so they are on this
     machine, and where they lie on a volume that is RAM `in_memory`. `here`: those asked for lie on it, whole or in part. `companions` are
     loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as was asked
     (`findings.openness_check`)? `license_guessed`: what the function of that name gives, if it was asked.
@@ -157,6 +159,7 @@ class Question(Record):
     read_bytes: Mapping[str, int] | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
+    rewriting: ArchitectureRow | None = None
     local_files: bool = False
     in_memory: bool = False
     companions: Companions | None = None
@@ -259,6 +262,7 @@ class Verdict(Answer):
     `workload` is the one judged, every default filled in. `placements` are the ways to lay it out that were compared, () where there
     is but one. `commands` are lines to type next, `notes` sentences about how the name was understood, `advice` what measurements
     say would make it faster here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no load.
+    `rewrites`: an encoder with a decoder, whose context is what is read and written together.
     """
 
     asked: str
@@ -273,6 +277,13 @@ class Verdict(Answer):
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     quality: Quality | None = None
+    rewrites: bool = False
+
+    @property
+    def trained_tokens(self) -> int | None:
+        """The context it was trained for, as the finding counts it."""
+        tokens = self.model.architecture.context_tokens if self.model.architecture else None
+        return 2 * tokens if tokens is not None and self.rewrites else tokens
 
 
 # facts that the pace in RAM rests on
@@ -297,7 +308,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.loads is not None:
             about.append(check.runtime_check(machine, question.runtime, loads=question.loads, mend=question.mend))
         return Judged(findings=tuple([finding for finding in about if finding is not None]), needs=None, speed=None)
-    about.append(check.context(spec, workload, asked=question.context_asked))
+    about.append(check.context(spec, workload, asked=question.context_asked, row=question.rewriting))
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(check.disk(needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here))
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)

@@ -399,6 +399,26 @@ def test_an_encoder_and_a_decoder_hold_what_the_allocator_counts(run: dict[str, 
     assert found.bytes + kept == pytest.approx(run["allocated_peak_bytes"], rel=share, abs=few * run.get("beams", 1))
 
 
+def test_an_encoder_reads_no_more_than_its_table_holds() -> None:
+    """What is written beyond that is not held as it is made: the cache grows, the pass of the encoder does not. M2M-100 makes its table
+    longer: 64 rows of one with 32 positions and 34 rows in either stack, once it read 60 tokens (transformers 5.23.0)."""
+    architecture, row = model("bart")
+    longest = architecture.context_tokens
+    assert longest is not None
+    each = 2 * architecture.layers * architecture.embedding_length * 4
+
+    def peak(tokens: int) -> int:
+        kept = each * tokens
+        return torch_stacks.activations(architecture, row, tokens, 1, 4, kept, fixed_threshold=True).bytes + kept
+
+    assert peak(longest) < peak(2 * longest) <= max(peak(longest), 2 * longest * each + 22 * (architecture.vocabulary or 0))
+    tables = torch_memory.table_rows(architecture, row, 4, 2 * longest, written=longest)
+    # but for the two rows that stand before the first token
+    assert tables.high_bytes - tables.low_bytes <= 2 * architecture.embedding_length * 4
+    small, m2m = architecture.replace(context_tokens=32, embedding_length=16), row.replace(name="m2m_100", positions=False, sines=2)
+    assert [torch_stacks.sines(small, m2m, 4, tokens)[0] // (16 * 4) for tokens in (32, 60)] == [34 + 34, 64 + 34]
+
+
 def rewritten(run: dict[str, Any]) -> MemoryNeed:
     """What the user is told: the context is what is read and written together."""
     told = spec(run["model"]).replace(tokenizer=False)

@@ -15,6 +15,7 @@ from selfhost.facts import Unread
 from selfhost.findings import CODES, Finding, Outcome, openness_check
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
+from selfhost.needs.tensors import ArchitectureRow
 from selfhost.placement import smallest_device_bytes
 from selfhost.present import Here
 from selfhost.profiles import load
@@ -59,6 +60,8 @@ def needs_of(
         tensor_parallel=(2, 4, 8),
     )
 
+
+T5 = ArchitectureRow(name="t5", stacks=("enc", "dec"), relative_positions=32)
 
 RUNTIME = RuntimeSpec(
     id="llama.cpp",
@@ -200,6 +203,9 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
             workload=WORK.replace(context_tokens=65536),
             context_asked=True,
         ),
+    ),
+    ("context", "warn", "context-untrained"): lambda: found(
+        "context", question(rewriting=T5, workload=WORK.replace(context_tokens=65537), context_asked=True)
     ),
     ("context", "unknown", "context-not-known"): lambda: found(
         "context", question(spec=SPEC.replace(architecture=_arch(context_tokens=None)), context_asked=True)

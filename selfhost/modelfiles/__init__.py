@@ -598,7 +598,7 @@ def _searching(spec: ModelSpec, config: str, architectures: Mapping[str, Any]) -
 
     path, model = _beside(config, "generation_config.json"), spec.architecture
     row = row_of(model, architectures) if model is not None else None
-    if path is None or model is None or row is None or "dec" not in row.stacks:
+    if path is None or model is None or row is None or not row.rewrites:
         return spec
     values = read_json(path, MAX_CONFIG_BYTES, what="generation_config.json")
     beams = values.get("num_beams", 1) if isinstance(values, dict) else None

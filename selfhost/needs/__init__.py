@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     )
     from .packed import from_sixteen_bits
     from .parts import Companions, published
+    from .tensors import ArchitectureRow, row_of, trained_tokens
 
 __all__ = [
+    "ArchitectureRow",
     "Companions",
     "OWN_BLOCK",
     "QUANTIZATIONS",
@@ -50,7 +52,9 @@ __all__ = [
     "needs_of",
     "published",
     "quantizations_of",
+    "row_of",
     "takes_text_alone",
+    "trained_tokens",
     "vocabularies_differ",
     "weights_bytes",
     "why_adapter_differs",
@@ -65,7 +69,7 @@ _HOME = {
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
-    "why_adapter_differs": "companions",
+    "why_adapter_differs": "companions", "ArchitectureRow": "tensors", "row_of": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip
 
 

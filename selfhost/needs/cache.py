@@ -115,7 +115,7 @@ def why_not_known(architecture: Architecture, row: ArchitectureRow, runtime: str
         return "what a program other than llama.cpp keeps for compressed attention is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "what a program other than llama.cpp takes for RWKV is not known"
-    if "dec" in row.stacks and runtime != "transformers":
+    if row.rewrites and runtime != "transformers":
         return "what a program other than llama.cpp and transformers keeps of the text that the encoder read is not known"
     return None
 

@@ -18,7 +18,7 @@ from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme, one
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, typed_earlier
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
-from .tensors import checkpoint_tensors, count, idle, row_of
+from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
 
 TYPE_CHECKING = False
 
@@ -76,7 +76,8 @@ def needs_of(
         return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
-    subject, wanted = _subject(spec, architectures, format, runtime.id), _asked(spec, workload, quantization, companions or Companions())
+    subject = _subject(spec, architectures, format, runtime.id)
+    wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
     wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
     found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
     if companions is not None:
@@ -113,7 +114,8 @@ def at_context(known: Needs, spec: ModelSpec, runtime: RuntimeSpec, workload: Wo
     """
     if workload.format != "gguf" or workload.quantization is None or known.memory is None or known.unknown:
         return None
-    subject, asked = _subject(spec, architectures), _asked(spec, workload, workload.quantization, Companions())
+    subject = _subject(spec, architectures)
+    asked = _asked(spec, workload, workload.quantization, Companions(), subject.row)
     terms = gguf.at_context(known.memory.terms, subject, runtime, asked)
     return None if terms is None else known.replace(memory=MemoryNeed(terms=terms, evictable_bytes=known.memory.evictable_bytes))
 
@@ -122,8 +124,8 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
     """Bytes above the high end of the memory that a server comes to keep as conversations go on; 0 where it keeps no more."""
     if workload.format != "gguf" or workload.task != "generate" or runtime.kept_checkpoints <= runtime.context_checkpoints:
         return 0
-    asked = _asked(spec, workload, workload.quantization or "", Companions())
-    return gguf.more_in_conversation(_subject(spec, architectures), runtime, asked)
+    subject = _subject(spec, architectures)
+    return gguf.more_in_conversation(subject, runtime, _asked(spec, workload, workload.quantization or "", Companions(), subject.row))
 
 
 def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
@@ -333,8 +335,6 @@ def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "g
         architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=(), recurrent=())
         spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": why})
     if row is None and architecture is not None and architecture.tensors:
-        from .tensors import ArchitectureRow
-
         row = ArchitectureRow(name=architecture.row)
     return Subject(spec=spec, architecture=architecture, row=row, encoder=_encoder(spec, architectures))
 
@@ -350,8 +350,8 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
     return None
 
 
-def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: Companions) -> Asked:
-    longest = spec.architecture.context_tokens if spec.architecture else None
+def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: Companions, row: ArchitectureRow | None) -> Asked:
+    longest = trained_tokens(spec.architecture, row) if spec.architecture else None
     context = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
     type = workload.kv_cache_type or "f16"
     return Asked(

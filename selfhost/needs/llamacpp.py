@@ -199,7 +199,7 @@ def compute(
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
     live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
-    if "dec" in row.stacks:
+    if row.rewrites:
         # the text that the encoder read, as long as it can be, and who may look at it
         read = architecture.context_tokens or 0
         live, masked = live + read * width, masked + read

@@ -99,6 +99,17 @@ class ArchitectureRow(Record):
         """An encoder that ends in vectors, not in text."""
         return self.encoder and not self.diffusion
 
+    @property
+    def rewrites(self) -> bool:
+        """An encoder reads a text and a decoder writes another, each with positions of its own."""
+        return "dec" in self.stacks
+
+    @property
+    def bounds_texts(self) -> bool:
+        """Positions are rows of a table, beyond which transformers stops: none are where distances count (T5), and M2M-100 makes the
+        table longer (M2M100SinusoidalPositionalEmbedding.forward)."""
+        return not (self.relative_positions or self.sines)
+
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file. `TypeError` names a key that no row may have."""
@@ -120,6 +131,12 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
     gate = {} if architecture.gate is None else {"gate": architecture.gate}
     departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
     return _known_row(ArchitectureRow.from_values(architecture.row, {**values, **departs}))
+
+
+def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
+    """The context it was trained for; of an encoder with a decoder what both have positions for, read and written together."""
+    tokens = architecture.context_tokens
+    return 2 * tokens if tokens is not None and row is not None and row.rewrites else tokens
 
 
 @lru_cache(maxsize=512)
@@ -367,7 +384,7 @@ class _Builder:
             if not group.values_from_keys:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=layers, bias=bias)
         self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
-        if "dec" in row.stacks:
+        if row.rewrites:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
             for part in ("q", "k", "v"):
                 self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers, bias=bias)

@@ -156,8 +156,11 @@ class Rows(Record):
     high_bytes: int
 
 
-def table_rows(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int, *, encodes: bool = False) -> Rows:
-    """Tables of which `tokens` of one pass, those of all sequences, read single rows, where nothing is converted.
+def table_rows(
+    architecture: Architecture, row: ArchitectureRow, width: int, tokens: int, *, written: int = 0, encodes: bool = False
+) -> Rows:
+    """Tables of which `tokens` of one pass, those of all sequences, read single rows, where nothing is converted. `written`: so many
+    of each sequence a decoder writes at least, for its encoder cannot read them.
 
     An untied token table, where the model `encodes`, answers with no token, a tied one too, and a table of positions, whose rows are
     read from the first on. A text has one distinct token at least and as many as it is long at most; each row may lie across one
@@ -170,7 +173,7 @@ def table_rows(architecture: Architecture, row: ArchitectureRow, width: int, tok
         if group.name.endswith("position_embd.weight") and "encoder." not in group.name:
             # a decoder beside an encoder reads a row of its own for each token that it writes
             read, writes = min(whole, tokens * each), group.name.startswith("dec.")
-            least = 0 if writes else read
+            least = min(whole, written * each) if writes else read
             found, low, likely, high = found + whole, low + least, likely + least, high + min(whole, read + _PAGE_BYTES)
         elif group.name == "token_embd.weight" and (encodes or not architecture.tied_embeddings):
             found += whole

@@ -120,7 +120,9 @@ def _weights(
     whole = parameters * width
     line, notes = f"{parameters:,} parameters × {width} bytes", ""
     size, low, high, unread = whole, whole, whole, 0
-    tables = torch_memory.table_rows(architecture, row, width, asked.context_tokens * asked.parallel, encodes=_encodes(subject, row))
+    written = asked.context_tokens - torch_stacks.read_tokens(architecture, row, asked.context_tokens) if row.rewrites else 0
+    tokens = asked.context_tokens * asked.parallel
+    tables = torch_memory.table_rows(architecture, row, width, tokens, written=written, encodes=_encodes(subject, row))
     if tables.bytes and not converted:
         unread = tables.bytes - tables.high_bytes
         size, low, high = (whole - tables.bytes + read for read in (tables.likely_bytes, tables.low_bytes, tables.high_bytes))
@@ -131,7 +133,7 @@ def _weights(
         notes += "; encoders are mapped and come in with the first picture"
         size, high = size + encoders * width, high + encoders * width
         low += encoders * width if converted else 0
-    sines, most_sines, made = torch_stacks.sines(architecture, row, width)
+    sines, most_sines, made = torch_stacks.sines(architecture, row, width, asked.context_tokens)
     if made:
         size, low, high = size + sines, low + sines, high + most_sines
         line, notes = (f"{line} + {made}", notes) if sines else (line, f"{notes}; {made}")

@@ -32,20 +32,31 @@ def activations(
     fixed_threshold: bool = False,
     wide_results: bool = False,
 ) -> Span:
-    """The most of what is held beside the cache of `cache_bytes`: while all `tokens` are read, less the cache that is filled later,
-    or while keys and values of a layer are made of what was read."""
-    count, wide = tokens * sequences, architecture.embedding_length
-    reading, line, heap = _reading(architecture, row, tokens, sequences, width, padded=padded, wide_results=wide_results)
+    """The most of what is held beside the cache of `cache_bytes`: while as many of the `tokens` are read as can be, less the cache
+    that is filled later, or while keys and values of a layer are made of what was read."""
+    read = read_tokens(architecture, row, tokens)
+    count, wide = read * sequences, architecture.embedding_length
+    reading, line, heap = _reading(architecture, row, read, sequences, width, padded=padded, wide_results=wide_results)
     beams = architecture.beams or 1
     logits = _LOGIT_BYTES * (architecture.vocabulary or 0) * sequences * beams
-    writing = 3 * wide * count * beams * width + logits
+    # by the time that the others are written, their cache is filled and what made that of the text is gone
+    made = max(0, 3 * wide * count * beams * width - cache_bytes * (tokens - read) // tokens)
+    writing = made + logits
     size = max(reading - cache_bytes, writing)
     if reading - cache_bytes >= writing:
         line += f" - {cache_bytes:,} bytes of the cache, which is filled later"
     else:
         each = "" if beams == 1 else f" × {beams} beams"
         line = f"{count:,} tokens{each} × 3 × {wide:,} × {width} bytes + {logits:,} bytes of logits"
+        if read < tokens:
+            line = f"{made:,} bytes of keys and values in the making + {logits:,} bytes of logits"
     return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line) if fixed_threshold else with_holes(size, heap, width, line)
+
+
+def read_tokens(architecture: Architecture, row: ArchitectureRow, tokens: int) -> int:
+    """How many of so many tokens the encoder may read; the decoder writes the others."""
+    longest = architecture.context_tokens if row.bounds_texts else None
+    return tokens if longest is None else min(tokens, longest)
 
 
 def _reading(
@@ -80,13 +91,15 @@ def _reading(
     return attending, line, in_heap(count, width, (3, wide), (4, queries))
 
 
-def sines(architecture: Architecture, row: ArchitectureRow, width: int) -> tuple[int, int, str]:
+def sines(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int) -> tuple[int, int, str]:
     """Tables of positions that are in no file: bytes, at most, and the line. Of some only the lists they were made of count, which may
-    stay in the heap, for the table itself is in the files or replaces that."""
+    stay in the heap, for the table itself is in the files or replaces that. A text of more `tokens` makes that of its stack longer."""
     rows, wide = architecture.context_tokens or 0, architecture.embedding_length
     if row.sines:
-        size = 2 * (rows + row.sines) * wide * width
-        return size, size, f"2 × {rows + row.sines:,} × {wide:,} × {width} bytes of computed positions"
+        # M2M100SinusoidalPositionalEmbedding.forward: rows for the tokens, the two before them and two more
+        longer = tokens + 2 + row.sines - (rows + row.sines) if tokens > rows else 0
+        size = (2 * (rows + row.sines) + longer) * wide * width
+        return size, size, f"{2 * (rows + row.sines) + longer:,} × {wide:,} × {width} bytes of computed positions"
     if row.name in _LISTED_SINES:
         return 0, _SINE_BYTES * rows * wide, f"up to {_SINE_BYTES * rows * wide:,} bytes left of computed positions"
     return 0, 0, ""

@@ -196,8 +196,8 @@ def _room_for(verdict: Verdict) -> str:
     if room is None:
         return ""
     longest, parallel = room.longest_context_tokens, room.most_parallel
-    made = verdict.model.architecture
-    known = {made.context_tokens: ", all it was trained for", made.scaled_context_tokens: ", with its documented scaling"} if made else {}
+    scaled = verdict.model.architecture.scaled_context_tokens if verdict.model.architecture else None
+    known = {verdict.trained_tokens: ", all it was trained for", scaled: ", with its documented scaling"}
     parts: dict[str, str] = {}
     if longest is not None and longest > (asked.context_tokens or 0):
         parts["longest_context_tokens"] = f"up to {units.tokens(longest)} of context{known.get(longest, '')}"

@@ -131,11 +131,11 @@ def _speed(verdict: Verdict) -> str:
 
 def _context(verdict: Verdict) -> str:
     """What was judged, and what it was trained for; of a closed model what its offers take."""
-    made, asked = verdict.model.architecture, verdict.workload.context_tokens
-    if made is None or made.context_tokens is None or asked is None:
+    trained, asked = verdict.trained_tokens, verdict.workload.context_tokens
+    if trained is None or asked is None:
         served = [offer.context_tokens for offer in verdict.api_offers if offer.context_tokens is not None and not offer.stands_in]
         return f"{max(served):,} by API" if served else ""
-    return f"{asked:,}, trained for {made.context_tokens:,}"
+    return f"{asked:,}, trained for {trained:,}"
 
 
 def _longest(verdict: Verdict) -> str:

@@ -55,7 +55,7 @@ def show_document(
     if spec.availability is not None:
         _closed(blocks, spec)
     told = _open(blocks, spec)
-    _inside(blocks, spec)
+    _inside(blocks, spec, rewrites=verdict is not None and verdict.rewrites)
     _sizes(blocks, sizes, verdict, spec.modality, verbose=verbose, loss_by_size=loss_by_size)
     if verdict is not None and verdict.needs is not None and (verdict.needs.memory is not None or verdict.needs.known_terms):
         memory_blocks(blocks, verdict.needs)
@@ -205,7 +205,7 @@ def _answered(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tup
     return Span(text="  " * depth + row.name), answer_word(row), Span(text=row.why), Span(text=" ".join(known))
 
 
-def _inside(blocks: list[Block], spec: ModelSpec) -> None:
+def _inside(blocks: list[Block], spec: ModelSpec, *, rewrites: bool) -> None:
     """Parameters and architecture in words."""
     lines: list[str] = []
     total, active = spec.parameters.total, spec.parameters.active
@@ -219,7 +219,7 @@ def _inside(blocks: list[Block], spec: ModelSpec) -> None:
         encoders = f", {units.count(spec.parameters.encoders)} of them encoders" if spec.parameters.encoders else ""
         lines.append(f"{units.count(total)} parameters{encoders}{used}")
     if spec.architecture is not None:
-        lines.extend(_layers(spec.architecture))
+        lines.extend(_layers(spec.architecture, rewrites=rewrites))
     if spec.embedding_length is not None:
         lines.append(f"embeddings of {spec.embedding_length:,} numbers")
     lines.extend(f"{name.replace('_', ' ')}: {units.count(number)} parameters" for name, number in spec.components.items())
@@ -228,7 +228,7 @@ def _inside(blocks: list[Block], spec: ModelSpec) -> None:
         blocks.extend(say(line, indent=2, hang=2) for line in lines)
 
 
-def _layers(inside: Architecture) -> list[str]:
+def _layers(inside: Architecture, *, rewrites: bool) -> list[str]:
     lines = [
         f"{inside.layers} layers, {inside.embedding_length:,} wide" + (f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else "")
     ]
@@ -251,7 +251,8 @@ def _layers(inside: Architecture) -> list[str]:
     if inside.audio is not None:
         lines.append(f"audio encoder: {inside.audio.layers} layers, {inside.audio.embedding_length:,} wide")
     if inside.context_tokens is not None:
-        lines.append(f"trained for {units.tokens(inside.context_tokens)} of context")
+        used = "to read and as many to write" if rewrites else "of context"
+        lines.append(f"trained for {units.tokens(inside.context_tokens)} {used}")
     narrow = [(what, type) for what, type in (("experts", inside.expert_dtype), ("matrices", inside.matrix_dtype)) if type is not None]
     if narrow:
         rest = f", the rest in {inside.dtype}" if inside.dtype is not None else ""
