@@ -96,21 +96,23 @@ _FUSED_GATES: Mapping[str, tuple[str, ...]] = {
 class Adapters(Record):
     """What adapters of one rank add. `parameters` and `matrices` are those of peft's all-linear on the class of transformers.
 
-    `linear_parameters` counts those on linear layers alone, routed experts and their routers aside. `high_parameters` is larger where
+    `linear_parameters` counts those on linear layers alone, routed experts and their routers aside. `low_parameters` is smaller where
+    lists of layers leave those, or where a class of the same row has one matrix of two; `high_parameters` is larger where
     published code may keep a matrix apart that GGUF fuses, or where it is not known whether experts are adapted. `frozen_linear`
     counts the weights of linear layers, which bitsandbytes stores in 4 bits; `frozen_experts` those of routed experts, fused tensors
-    in transformers 5, which stay in 16 bits; `adapted_experts` those of one layer where adapters stand on them, else 0. `largest`: the
-    elements of the widest linear layer. `words`: how what is meant departs from every linear layer, if it does.
+    in transformers 5, which stay in 16 bits; `folded` those of one layer with the adapters on them, 0 where none stand on them.
+    `largest`: the elements of the widest linear layer. `words`: how what is meant departs from every linear layer, if it does.
     """
 
     parameters: int
     linear_parameters: int
+    low_parameters: int
     high_parameters: int
     matrices: int
     largest: int
     frozen_linear: int
     frozen_experts: int
-    adapted_experts: int
+    folded: int
     words: str
 
 
@@ -120,7 +122,7 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
     groups = checkpoint_tensors(architecture, row)
     routed = any("_exps." in group.name for group in groups)
     fused = routed and row.name in _EXPERTS_ADAPTED
-    taken = listed = extra = matrices = largest = linear = experts = stacked = widest = 0
+    taken = listed = extra = spared = matrices = largest = linear = experts = stacked = folded = 0
     for group in groups:
         layers = len(group.layers)
         if "_exps." in group.name:
@@ -129,9 +131,10 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
             experts += prod(group.shape) * layers
             # gate and up are one tensor in transformers 5, whose adapter has twice the rank
             inputs, outputs, number = group.shape
-            stacked += rank * number * (inputs + (1 if "down" in group.name else 2) * outputs) * layers
+            size = rank * number * (inputs + (1 if "down" in group.name else 2) * outputs)
+            stacked += size * layers
             if fused:
-                widest += prod(group.shape)
+                folded += prod(group.shape) + size
                 matrices += 0 if "gate" in group.name else layers
             continue
         if "gate_inp" in group.name and group.name.endswith(".weight") and "shexp" not in group.name:
@@ -161,6 +164,8 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
             continue
         taken += size
         matrices += number * pieces
+        if row.name == "granite" and "ffn_gate" in group.name:
+            spared += rank * inputs * number
         if "attn_qkv" in group.name and pieces == 1:
             extra += 2 * rank * inputs * number
         elif (not apart and "ffn_gate." in group.name) or (row.gate == "fused" and "ffn_up" in group.name):
@@ -173,17 +178,20 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
         words = "every linear layer but out_proj, which peft refuses for this class (exclude_modules)"
     elif fused:
         words = "with routed experts and routers, as peft 0.21.2 has all-linear; at least: linear layers alone, as a list of them has it"
+    elif spared:
+        words = "at least: gate and up in one matrix, as the class of Granite 4 has them"
     elif not known:
         words = "whether it takes experts too is not known"
     return Adapters(
         parameters=taken,
         linear_parameters=listed,
+        low_parameters=min(listed, taken) if fused else taken - spared,
         high_parameters=taken + extra + (0 if known else stacked),
         matrices=matrices,
         largest=largest,
         frozen_linear=linear,
         frozen_experts=experts,
-        adapted_experts=widest if fused else 0,
+        folded=folded,
         words=words,
     )
 
@@ -426,7 +434,7 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
         tables = sum(prod(group.shape) for group in checkpoint_tensors(architecture, row) if group.name in _LOOKED_UP)
         return [weights, gradients, *_optimizer(total, total, plan, copied=True, narrow=not wide, tables=tables)]
     made = adapters(architecture, row, plan.rank)
-    number, most, fewest = made.parameters, made.high_parameters, min(made.parameters, made.linear_parameters)
+    number, most, fewest = made.parameters, made.high_parameters, made.low_parameters
     how, note = How.EXACT, f"; {made.words}" if made.words else ""
     if fewest < number:
         how = How.COMPUTED
@@ -604,8 +612,11 @@ class _Saved(Record):
 
 
 @lru_cache(maxsize=256)
-def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, width: int, rank: int, scores: int) -> _Saved:
-    """What each layer keeps of one token. `scores` is the length of a sequence where attention is not fused, else 0."""
+def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, width: int, rank: int, scores: int, folded: bool) -> _Saved:
+    """What each layer keeps of one token. `scores` is the length of a sequence where attention is not fused, else 0.
+
+    `folded`: adapters stand on experts, which then keep what experts that are trained do.
+    """
     number = architecture.layers
     best, low, high = [0] * number, [0] * number, [0] * number
 
@@ -641,7 +652,9 @@ def _saved(architecture: Architecture, row: ArchitectureRow, trains_all: bool, w
         # a fused scan keeps inputs and outputs; the plain one of transformers keeps the state of every token
         add(recurrent.layers, 16 * inner, 6 * inner, 16 * inner + 8 * inner * state)
     for feed_forward in architecture.feed_forward:
-        add(feed_forward.layers, *_feed_forward(feed_forward, architecture, row, trains_all, width))
+        expert = folded and bool(feed_forward.experts)
+        size, _ = _feed_forward(feed_forward, architecture, row, trains_all or expert, width)
+        add(feed_forward.layers, size, _feed_forward(feed_forward, architecture, row, trains_all, width)[1])
     checked = not architecture.recurrent and row.gate != "none" and not row.altup and not scores
     return _Saved(best=tuple(best), low=tuple(low), high=tuple(high), checked=checked)
 
@@ -680,7 +693,9 @@ def _activations(subject: Subject, architecture: Architecture, row: Architecture
     trains_all = plan.method == "full"
     width = 4 if plan.method == "lora" and architecture.dtype == "float32" else 2
     unfused = row.attention_sinks or row.name in _UNFUSED_ROWS
-    saved = _saved(architecture, row, trains_all, width, plan.rank, plan.context_tokens if unfused else 0)
+    made = adapters(architecture, row, plan.rank)
+    folded = 0 if trains_all else made.folded
+    saved = _saved(architecture, row, trains_all, width, plan.rank, plan.context_tokens if unfused else 0, folded > 0)
     hidden, tokens = architecture.embedding_length, plan.tokens
     # an encoder's loss is taken from one vector
     vocabulary = (
@@ -705,15 +720,21 @@ def _activations(subject: Subject, architecture: Architecture, row: Architecture
         note = "; bytes of the layers, of the logits, of the last norm"
     size = tokens * each
     if plan.method == "qlora" or _kept_packed(architecture):
-        largest = adapters(architecture, row, plan.rank).largest
-        line += f" + {largest:,} × 2 bytes"
+        line += f" + {made.largest:,} × 2 bytes"
         note += ", and the widest matrix in 16 bits"
-        size += 2 * largest
+        size += 2 * made.largest
     # measured where nothing is kept in 16 bits: up to 1.9 times as much, 1.5 times beside peft's own float32 copies; what was not
     # checked may drop out as well
     tenths = 25 if not saved.checked else 20 if trains_all else 16
     most = tuple(layer * tenths // 10 for layer in saved.high)
     high = tokens * per_token(most, 4, _LOGIT_HIGH_BYTES) + size - tokens * each
+    if folded:
+        # measured: all but the gradient of one tensor's copy; at the most those of all
+        copies = 1 if plan.checkpointing else sum(len(one.layers) for one in architecture.feed_forward if one.experts)
+        line += f" + {copies} × {folded:,} × {width} bytes + {folded:,} × {width} / 3 bytes"
+        note += ", of experts with their adapters added, which peft makes anew for each layer (ParamWrapper), and of a gradient of theirs"
+        size += width * copies * folded + width * folded // 3
+        high += width * (copies + 1) * folded
     encoders, total = subject.spec.parameters.encoders or 0, subject.spec.parameters.total or 0
     if encoders and total:
         # encoders of images keep theirs too, by their share of the parameters
