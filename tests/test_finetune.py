@@ -164,11 +164,10 @@ def test_adapters_of_experts_are_those_of_their_tensors() -> None:
     assert found.matrices == 61 * 5 + 58 * 3
     assert found.linear_parameters == 61 * attention + 3 * 3 * (7168 + 18_432) + 58 * 3 * (7168 + 2048)
     assert found.frozen_experts == 58 * 256 * 3 * 7168 * 2048
-    weights = terms(spec, rank=1)["weights"]
-    # 16-bit weights and 4 bytes of each adapter parameter
-    assert weights.bytes - weights.low_bytes == 4 * (found.parameters - found.linear_parameters)
-    assert weights.how is How.COMPUTED
-    assert "experts" in weights.arithmetic
+    gradients = terms(spec, rank=1)["gradients"]
+    assert (gradients.low_bytes, gradients.bytes) == (4 * found.linear_parameters, 4 * found.parameters)
+    assert gradients.how is How.COMPUTED
+    assert "experts" in gradients.arithmetic
 
 
 @pytest.mark.parametrize("record", TRUTH["saved"], ids=lambda record: "-".join(str(value) for value in record.values()))
@@ -657,7 +656,11 @@ def test_weights_that_transformers_does_not_train_so(stored: str, method: str, t
 
 @pytest.mark.parametrize("stored", ["awq", "gptq", "nf4", "int8", "w4a16", "fp8"])
 def test_adapters_stand_on_packed_weights_as_they_are_stored(stored: str, tmp_path: Path) -> None:
-    """peft 0.21.2 has layers for four kinds (tuners/lora: awq.py, gptq.py, bnb.py); other weights are expanded (`dequantize`)."""
+    """peft 0.21.2 has layers for four kinds (tuners/lora: awq.py, gptq.py, bnb.py); other weights are expanded where that is asked for.
+
+    transformers 5.23.0: FP8Linear has a backward pass of its own (integrations/finegrained_fp8.py), so FP8 may stay as well; of a
+    compressed-tensors checkpoint kept packed get_peft_model says that "'Linear' object has no attribute 'weight'".
+    """
     needs = judge_stored(stored, "lora", tmp_path).needs
     assert needs is not None
     assert needs.memory is not None
@@ -665,9 +668,18 @@ def test_adapters_stand_on_packed_weights_as_they_are_stored(stored: str, tmp_pa
     found = {term.name: term for term in needs.memory.terms}
     packed = stored not in ("w4a16", "fp8")
     # 4 bytes of weight and 4 of gradient for each adapter parameter
-    weights = found["weights"].low_bytes - found["gradients"].bytes
+    low, best = (size - found["gradients"].bytes for size in (found["weights"].low_bytes, found["weights"].bytes))
     # Qwen3 8B: 8,190,735,360 parameters
-    assert weights == pytest.approx(needs.download_bytes if packed else 2 * 8_190_735_360, rel=0.01)
+    assert low == pytest.approx(needs.download_bytes if packed or stored == "fp8" else 2 * 8_190_735_360, rel=0.01)
+    for method in ("lora", "full") if not packed else ():
+        whole = judge_stored(stored, method, tmp_path).needs
+        assert whole is not None
+        assert whole.memory is not None
+        weights = next(term for term in whole.memory.terms if term.name == "weights")
+        assert best == 2 * 8_190_735_360
+        assert "dequantize=True" in weights.source
+        # it is the one way to train them, and no default
+        assert weights.how is How.COMPUTED
     if stored == "nf4":
         other = judge_stored(stored, "qlora", tmp_path).needs
         assert other is not None

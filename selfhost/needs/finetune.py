@@ -53,6 +53,11 @@ _EXPERTS_SOURCE = (
 # weights that peft has layers of its own for (tuners/lora of peft 0.21.2: awq.py, gptq.py, bnb.py), so that adapters stand on them as
 # they are stored; transformers 5.23.0 expands others (`dequantize`) while it loads them
 _KEPT_PACKED = ("awq", "gptq", "nf4", "int8")
+# transformers 5.23.0 keeps others as they are stored unless told: peft then finds no weight in a packed layer (compressed-tensors), or the
+# Trainer refuses (quantizer_mxfp4.py, is_trainable; validate_quantization_for_training where all is trained)
+_EXPANDED = "weights are expanded to 16 bits for training, by dequantize=True in the quantization_config given to from_pretrained"
+# FP8Linear and FP8GroupedMatmulFunction of its integrations/finegrained_fp8.py pass gradients to what stands on them
+_FP8_KEPT = "; at least: as stored, where adapters stand on FP8Linear on a GPU of compute capability 8.9 or newer"
 _UNPACKED_MEND = "train the weights that these were quantized from"
 _SHARD_BYTES = 5_000_000_000
 # of each logit at the peak: the 16-bit one, log-probability, and the gradients of both in float32; measured, torch 2.13.0
@@ -256,7 +261,8 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     here = own is not None or not spec.origin.endswith(".toml")
     if method == "qlora" and stored is not None and here and not stored.startswith(("nf4", "nvfp4")):
         why = f"Transformers does not quantize {stored} weights again: it refuses bitsandbytes' config beside the stored one."
-        return why, f"{adapt if packed else '--method lora expands them to 16 bits'}; or {_UNPACKED_MEND}"
+        expand = "--method lora trains on them expanded to 16 bits (loaded with dequantize=True)"
+        return why, f"{adapt if packed else expand}; or {_UNPACKED_MEND}"
     return None
 
 
@@ -411,13 +417,17 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
     total = count(checkpoint_tensors(architecture, row)) + encoders
     if plan.method == "full":
         wide, copied = architecture.dtype == "float32", plan.optimizer != "sgd"
+        narrow = architecture.expert_dtype or architecture.matrix_dtype
+        expanded, known = (f"; {narrow} {_EXPANDED}", How.COMPUTED) if narrow else ("", How.EXACT)
         line = f"{total:,} parameters × {2 if copied else 6} bytes; in 16 bits, as forward and backward use them"
         if copied:
-            weights = term("weights", 2 * total, How.EXACT, _ZERO, line)
+            weights = term("weights", 2 * total, known, _ZERO + expanded, line)
         else:
             # what keeps no state has no other term for the copy
             line += ", and in float32"
-            weights = term("weights", 6 * total, How.COMPUTED, f"{_ZERO}; {_ALL_IN_16_BITS}", line, low=(4 if wide else 2) * total)
+            weights = term(
+                "weights", 6 * total, How.COMPUTED, f"{_ZERO}; {_ALL_IN_16_BITS}{expanded}", line, low=(4 if wide else 2) * total
+            )
         left, first = 2 * total - activations_low_bytes, 2 * architecture.embedding_length
         why = f"less the {activations_low_bytes:,} bytes of activations, let go by the time the last gradient is there"
         if left < first:
@@ -452,7 +462,8 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
         # the fused experts of transformers 5 may be 16 bits wide
         high += 2 * made.frozen_experts
     else:
-        base, low, high, line, source = _frozen(architecture, made, total, plan)
+        base, low, high, line, source = _frozen(architecture, row, made, total, encoders, plan)
+    narrow = architecture.expert_dtype or architecture.matrix_dtype
     least, adapted = 4 * fewest, _PEFT
     if plan.method == "qlora":
         least, adapted = 2 * fewest, f"{_PEFT}; the QLoRA paper trains them in 16 bits"
@@ -461,7 +472,7 @@ def _states(subject: Subject, architecture: Architecture, row: ArchitectureRow, 
         term(
             "weights",
             base + 4 * number,
-            how if low == high or how is How.ASSUMED else How.COMPUTED,
+            how if (low == high and not narrow) or how is How.ASSUMED else How.COMPUTED,
             f"{source}; {adapted}",
             f"{line} + {number:,} of adapters × 4 bytes; rank {plan.rank} on {made.matrices:,} matrices{note.replace(';', ',')}",
             low=low + least,
@@ -483,17 +494,23 @@ def _packed(name: str, sizes: Mapping[str, float], plain: str, encoders: int) ->
     return packed + likely, packed + beside, packed + most, line, f"{name} weights as they are stored, the others in 16 bits or in float32"
 
 
-def _frozen(architecture: Architecture, made: Adapters, total: int, plan: _Plan) -> tuple[int, int, int, str, str]:
+def _frozen(
+    architecture: Architecture, row: ArchitectureRow, made: Adapters, total: int, encoders: int, plan: _Plan
+) -> tuple[int, int, int, str, str]:
     """Bytes of the weights that stay as they are: best, least, most; the line and the source."""
     if plan.method == "lora":
         width = 4 if architecture.dtype == "float32" else 2
         narrow = architecture.expert_dtype or architecture.matrix_dtype
-        source = f"{narrow} weights are expanded to 16 bits for training" if narrow else "frozen weights in the published type"
+        source = f"{narrow} {_EXPANDED}" if narrow else "frozen weights in the published type"
         size = width * total
         if architecture.dtype is None and not narrow:
             # the type is not stated: 16 to 32 bits
             return size, size, 2 * size, f"{total:,} parameters × {width} bytes", f"{source}, which is not stated: 16 to 32 bits"
-        return size, size, size, f"{total:,} parameters × {width} bytes", source
+        low = size
+        if narrow and narrow.startswith("float8"):
+            low = min(size, int(sum(stored_types(architecture, row).values())) + 2 * encoders)
+            source += _FP8_KEPT
+        return size, low, size, f"{total:,} parameters × {width} bytes", source
     linear, experts = made.frozen_linear, made.frozen_experts
     rest = total - linear - experts
     expert_low, expert_bytes, expert_high = _experts(experts)
