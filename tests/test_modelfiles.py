@@ -12,6 +12,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -2318,10 +2319,13 @@ _WITH_BLOCKS = {
 
 
 def test_a_download_of_no_stated_type_is_told_by_its_ends() -> None:
-    """The files of bert-base-uncased, whose config.json states none, are in 32 bits: 438 MB of 109,482,240 parameters."""
+    """The files of bert-base-uncased, whose config.json states none, are in 32 bits: 438 MB of 109,482,240 parameters. So is a spec of
+    it."""
     spec = read_local(HEADERS / "configs" / "google-bert--bert-base-uncased.json", ROWS).spec
-    for workload in (Workload(context_tokens=512), Workload(context_tokens=512, task="finetune", finetune_method="lora")):
-        needs = needs_of(spec, Catalogue.open().runtime("transformers"), workload, ROWS)
+    made = again(spec).replace(origin="made.toml")
+    for file, task in product((spec, made), ("generate", "finetune")):
+        workload = Workload(context_tokens=512, task=task, finetune_method="lora" if task == "finetune" else None)
+        needs = needs_of(file, Catalogue.open().runtime("transformers"), workload, ROWS)
         assert (needs.download_bytes, needs.disk_bytes) == (None, None)
         why = next(entry for entry in needs.unknown if entry.fact == "download_bytes")
         assert why.reason.startswith("218 MB to 440 MB")

@@ -105,8 +105,8 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
 
 
 def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights | Unread:
-    """What one figure can be told of; unknown, with both ends, of a config.json that does not say in which type the files are."""
-    untyped = spec.architecture is not None and spec.architecture.dtype is None and not spec.origin.endswith(".toml")
+    """What one figure can be told of; unknown, with both ends, of files without a repository whose type nobody says."""
+    untyped = spec.architecture is not None and spec.architecture.dtype is None and spec.repository is None
     if isinstance(files, Unread) or files.how is not How.ASSUMED or not untyped or "architecture.dtype" not in spec.unknown:
         return files
     return Unread(
