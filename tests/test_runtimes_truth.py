@@ -20,7 +20,7 @@ from selfhost.needs import estimate, mlx_cache, mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.placement import on_one
 from selfhost.profiles import load
-from selfhost.spec import Architecture, Attention, ModelSpec, Parameters, Recurrent
+from selfhost.spec import Architecture, Attention, ModelSpec, Parameters, Quantized, Recurrent
 
 ROOT = Path(__file__).parents[1]
 GIB = 1 << 30
@@ -391,6 +391,20 @@ def test_peaks_that_do_not_go_with_the_rest_are_above_the_most(seen: dict[str, A
     assert on_a_mac(seen)[2] < seen["peak_gb"] * 1e9
 
 
+@pytest.mark.parametrize(
+    ("dtype", "quantization", "width"),
+    [("float16", "4bit", 2), ("bfloat16", "mxfp4", 2), ("float16", "mxfp4", 4), ("float16", "nvfp4", 4), ("float32", "mxfp8", 4)],
+)
+def test_mlx_keeps_keys_in_the_type_that_comes_of_both(dtype: str, quantization: str, width: int) -> None:
+    """As small models of mlx_lm 0.32.2's llama.py and gemma2.py did on mlx 0.32.4: a scale of 8 bits gives bfloat16, and with norms in
+    float16 that is float32."""
+    spec = Catalogue.open().spec("llama-3.1-8b-instruct")
+    assert spec.architecture is not None
+    stored = spec.replace(architecture=spec.architecture.replace(dtype=dtype), files=())
+    kept = answer(stored, "mlx", quantization=quantization, context_tokens=4096)[1]["kv_cache"]
+    assert kept.bytes == 32 * 2 * 8 * 128 * width * 4096
+
+
 @pytest.mark.parametrize("run", cases("mlx", "caches"))
 def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) -> None:
     """To the byte: windows where make_cache rotates, the latent row or every head's keys and values, the keys of an indexer, and states.
@@ -410,6 +424,12 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
         assert terms["weights"].bytes == run["four_bit_bytes"]
     kept = [terms[name].bytes if name in terms else 0 for name in ("kv_cache", "recurrent_state")]
     assert kept == [run["cache_bytes"], run["state_bytes"]]
+    if values.get("torch_dtype") == "float32" and "kv_cache" in terms:
+        # files made in 16 bits are as near as those in 32: keys of a small Gemma 2 were of the type that its scales had (mlx_lm 0.32.2)
+        assert terms["kv_cache"].low_bytes * 2 == terms["kv_cache"].bytes
+        own = read_local(file, rows()).spec.replace(quantized=Quantized(format="mlx", quantization="4bit"))
+        (kept_here,) = (term for term in answer(own, "mlx", quantization="4bit")[1].values() if term.name == "kv_cache")
+        assert kept_here.low_bytes == kept_here.bytes
     if not {"RotatingKVCache", "ChunkedKVCache"} & set(run["kinds"]):
         # a window alone takes more while a prompt is read
         assert all(terms[name].high_bytes == terms[name].bytes for name in ("kv_cache", "recurrent_state") if name in terms)

@@ -215,7 +215,26 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
 
 
 def _beside(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
-    """What there is beside the weights, whether or not they are known."""
+    """What there is beside the weights, whether or not they are known.
+
+    Where nobody told which files for MLX were made of weights in 32 bits, the least is of such in 16, as of the weights (`mlx_size`).
+    """
+    made = _beside_of(subject, architecture, row, runtime, asked)
+    if runtime.id != "mlx" or architecture.dtype != "float32" or subject.spec.quantized is not None:
+        return made
+    narrow = {one.name: one for one in _beside_of(subject, architecture.replace(dtype="bfloat16"), row, runtime, asked)}
+    return [
+        item
+        if narrow[item.name].bytes == item.bytes
+        else item.replace(
+            low_bytes=min(item.low_bytes, narrow[item.name].low_bytes),
+            arithmetic=f"{item.arithmetic}; with files in float16 {narrow[item.name].bytes:,}",
+        )
+        for item in made
+    ]
+
+
+def _beside_of(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
     made = [*_cache(architecture, row, runtime, asked)]
     if runtime.id == "vllm":
         return [*made, *_vllm(subject, architecture, row, runtime, asked)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..spec import PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, TensorGroup
+from ..spec import MLX_MODES, PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, TensorGroup
 from .cache import CacheGroup
 from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes, scheme_of
 from .parts import Asked, term, times
@@ -108,6 +108,9 @@ def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str
     """Bytes of a number that is computed with; MLX computes in the type of the weights, or of their scales."""
     if runtime.id == "mlx" and quantization in ("bf16", "fp16"):
         return 2
+    if runtime.id == "mlx" and quantization in MLX_MODES and architecture.dtype == "float16":
+        # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx 0.32.4)
+        return 4
     return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
 
 
