@@ -582,6 +582,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     aliases = _aliases(root)
     repository = _repository(root, "repository")
     gated = root.boolean("gated")
+    tokenizer = root.boolean("tokenizer")
     terms = _license(root.table("license"))
     openness = _openness(root.table("openness"))
     parameters = _parameters(root.table("parameters"))
@@ -631,7 +632,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
         sources=sources,
         unknown=unknown,
         # whoever publishes a model publishes that with it
-        tokenizer=True,
+        tokenizer=None if "tokenizer" in unknown else tokenizer is not False,
         origin=origin,
     )
 

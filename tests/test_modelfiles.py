@@ -195,9 +195,8 @@ def again(spec: ModelSpec) -> ModelSpec:
     document = Document.parse("x.toml", spec_text(spec).encode())
     found = read_model_spec(document, spec.origin)
     assert found is not None, (document.problems, spec_text(spec))
-    # a spec is of what is published, and that with its tokenizer
-    assert found.tokenizer is True
-    return found.replace(tokenizer=spec.tokenizer)
+    assert found.tokenizer == spec.tokenizer
+    return found
 
 
 # ------------------------------------------------------------------ GGUF
@@ -2316,6 +2315,25 @@ _WITH_BLOCKS = {
     "deepseek-ai--DeepSeek-R1": 684_489_845_504, "deepseek-ai--DeepSeek-V3.2": 685_355_329_792, "XiaomiMiMo--MiMo-7B-Base": 7_833_409_536,
     "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8": 123_611_012_096, "zai-org--GLM-5.2-FP8": 753_329_940_480,
 }  # fmt: skip
+
+
+def test_a_spec_says_of_a_tokenizer_what_its_files_say(tmp_path: Path) -> None:
+    """A folder with one, a folder without, and a lone config.json, which does not say: transformers takes as much for the spec of each."""
+    folder = small(tmp_path / "m")
+    told: dict[bool | None, list[list[tuple[int, int]]]] = {}
+    for tokenizer, path in ((False, folder), (True, folder), (None, folder / "config.json")):
+        if tokenizer:
+            (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+        spec = read_local(path, ROWS).spec
+        assert spec.tokenizer is tokenizer
+        for one in (spec, again(spec)):
+            asked = Workload(quantization="bfloat16", context_tokens=256)
+            memory = needs_of(one, Catalogue.open().runtime("transformers"), asked, ROWS).memory
+            assert memory is not None
+            told.setdefault(tokenizer, []).append([(term.bytes, term.high_bytes) for term in memory.terms if term.name == "tokenizer"])
+    assert all(of_file == of_spec for of_file, of_spec in told.values())
+    assert told[False] == [[], []]
+    assert told[True][0][0][0] > 0 == told[None][0][0][0]
 
 
 def test_a_download_of_no_stated_type_is_told_by_its_ends() -> None:

@@ -454,7 +454,7 @@ def _weights(
             if dtype is not None:
                 spec = spec.replace(unknown={key: why for key, why in spec.unknown.items() if key != "architecture.dtype"})
     quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
-    unknown = {key: why for key, why in spec.unknown.items() if key != "files"}
+    unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
     files_known: tuple[PublishedFiles, ...] = ()
     if quantization is None:
         unknown["files"] = f"{weights.size:,} bytes, of a type that has no name here: " + ", ".join(sorted(weights.elements))

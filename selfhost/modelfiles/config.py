@@ -292,6 +292,7 @@ class _Config(Keys):
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown["files"] = "config.json does not say how large the weights are"
         self.unknown["license.id"] = "config.json does not say"
+        self.unknown["tokenizer"] = "config.json does not say whether one comes with it"
         # classes that transformers has of its own do not need the code that auto_map names
         own_code = isinstance(self.outer.get("auto_map"), dict) and (self.kind not in _GGUF or self.kind in OWN_CODE)
         bare = architecture is not None and not architecture.output_matrix

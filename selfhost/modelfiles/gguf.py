@@ -528,6 +528,7 @@ class _Model:
             unknown=self.unknown,
             tensors=self.loaded(),
             refused=self.refused,
+            tokenizer=True,
             origin=self.path,
         )
         return Read(spec=spec, quantization=quantization, notes=tuple(self.notes))

@@ -34,6 +34,8 @@ def spec_text(model: ModelSpec) -> str:
             lines.append(f"released = {value}")
         elif value is not None and value != ():
             lines.append(f"{key} = {_value(value)}")
+    if model.tokenizer is False:
+        lines.append("tokenizer = false")
     lines += _table("license", model.license)
     lines += _table("openness", model.openness, defaults=True)
     lines += _table("parameters", model.parameters, defaults=True)
