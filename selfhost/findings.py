@@ -878,16 +878,17 @@ def accelerator(
     if any(size > (room or 0) for size, room in zip(held.values(), rooms, strict=True)):
         idle = [room_of(device, gpu_only=needed) or 0 for device in emptied([device for device in used if device is not None])]
         could = all(size <= room for size, room in zip(held.values(), idle, strict=True))
+        on = "a GPU" if len(used) == 1 else f"{len(used)} GPUs"
         if share <= (has or 0):
             # the sums tell nothing: of the one that is to hold most beyond what it may
             share, has, device = max(zip(held.values(), rooms, used, strict=True), key=lambda one: one[0] - (one[1] or 0))
-            used, name = [device], device.name if device is not None else name
+            used, name, on = [device], device.name if device is not None else name, f"one of {on}"
         if could and not now_only:
             free = sum(device.memory_free_bytes or 0 for device in used if device is not None)
             reason = f"{name} can hold the {units.binary(share)} it takes there, but only {units.binary(free)} are free now."
             return found(Outcome.WARN, "accelerator-not-now", reason, "end what else runs on it")
         program = runtime.name if runtime else "The runtime"
-        reason = f"{program} needs {units.binary(share)} on a GPU, and may take {units.binary(has or 0)} of {name}."
+        reason = f"{program} needs {units.binary(share)} on {on}, and may take {units.binary(has or 0)} of {name}."
         return found(Outcome.FAIL, "accelerator-too-small", reason, "a smaller quantization or a shorter context needs less")
     if any(term.name == "gathered" for term in terms):
         each = max(sum(term.high_bytes for term in terms if term.where == where) for where in {term.where for term in terms})

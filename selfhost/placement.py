@@ -204,27 +204,35 @@ def _with_share(high_bytes: int) -> int:
 
 
 def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Needs]:
-    """All of it on one accelerator, the same on several by tensor parallelism, then where nothing was read; the RAM last."""
+    """All of it on one accelerator, the same on several by tensor parallelism, then where nothing was read; the RAM last.
+
+    Where it fits on none, on the number of them that lack least: more context never looks as if it took less.
+    """
     owned = machine.accelerators or ()
     devices = [(place, owned[place.index]) for place in places(machine)]
-    largest = None
+    nearest: list[Place] = []
+    least: int | None = None
     for cards in (owned, emptied(owned)):
         rooms = [(place, room_of(cards[place.index], gpu_only=True)) for place, device in devices if device.unified is False]
         known = sorted([(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1])
-        largest = largest or (known[0] if known else None)
         for number in (1, *needs.tensor_parallel):
             # a program gets one instance of MIG, and no other accelerator beside it
             chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][:number]
-            if len(chosen) == number and all(_held(memory, owned[place.index], number) <= room for place, room in chosen):
+            if len(chosen) < number:
+                continue
+            lacking = max(_held(memory, owned[place.index], number) - room for place, room in chosen)
+            if lacking <= 0:
                 yield _tensor_parallel(needs, memory, [(place.where, owned[place.index]) for place, _ in chosen])
                 return
+            if least is None or lacking < least:
+                nearest, least = [place for place, _ in chosen], lacking
     if machine.accelerators is None:
         yield _tensor_parallel(needs, memory, [("accelerator:0", None)])
     for place, device in devices:
         if device.unified is None or device.memory_total_bytes is None:
             yield _tensor_parallel(needs, memory, [(place.where, device)])
-    if largest is not None:
-        yield _tensor_parallel(needs, memory, [(largest[0].where, owned[largest[0].index])])
+    if nearest:
+        yield _tensor_parallel(needs, memory, [(place.where, owned[place.index]) for place in nearest])
     else:
         yield needs
 

@@ -941,6 +941,29 @@ def test_a_program_on_several_cards_takes_ram_and_what_they_share() -> None:
     assert sum(one[3] for one in runtimes if one[0] == "host") == 4 * GIB
 
 
+def test_what_no_number_of_cards_holds_is_told_of_those_that_lack_least() -> None:
+    """Two cards are told of where two lack less than one, and more never looks as if it took less: vLLM may take 22.08 GiB of 24."""
+    whole = term(3 * GIB, 3 * GIB, "activations")
+    told = {}
+    for size in (38, 40):
+        memory = MemoryNeed(terms=(term(size * GIB, size * GIB).replace(cut=((1.0, 0),)), whole))
+        made = judge(question(runtime=GPU_ONLY, needs=needs_of().replace(memory=memory)), MACHINE.replace(accelerators=(GPU, GPU)))
+        assert made.needs is not None
+        assert made.needs.memory is not None
+        told[size] = (made.needs.memory.high_bytes, next(one for one in made.findings if one.check == "accelerator"))
+    assert [(size, found.code) for size, (_, found) in told.items()] == [(38, "accelerator-fits"), (40, "accelerator-too-small")]
+    assert [size for size, _ in told.values()] == [44 * GIB, 46 * GIB]
+    assert "needs 46.0 GiB on 2 GPUs, and may take 44.2 GiB of 2 × Test GPU" in told[40][1].reason
+    # a program that divides nothing has one card
+    alone = needs_of(40 * GIB, 40 * GIB).replace(tensor_parallel=())
+    (found,) = (
+        one
+        for one in judge(question(runtime=GPU_ONLY, needs=alone), MACHINE.replace(accelerators=(GPU, GPU))).findings
+        if one.check == "accelerator"
+    )
+    assert "needs 40.0 GiB on a GPU, and may take 22.1 GiB of Test GPU" in found.reason
+
+
 def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:
     """Most of a Q4_K_M file is repacked on a CPU: a split counts it once, not whole on both sides."""
     memory = MemoryNeed(terms=(term(4 * GIB, 4 * GIB), term(24 * GIB, 24 * GIB, "repacked_weights")), evictable_bytes=24 * GIB)
