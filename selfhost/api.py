@@ -224,11 +224,16 @@ def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str 
     return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
 
 
-TRAINING_NOTE = (
-    "How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged on one accelerator, shared out "
-    "over several where none holds it alone, or in RAM. Accelerators that each hold all of it train a batch each at once (data parallel). "
-    "It needs peft beside transformers; QLoRA needs bitsandbytes too."
-)
+def _training_note(workload: Workload) -> str:
+    from .needs.finetune import why_not_shared_out
+
+    alone = why_not_shared_out(workload)
+    judged = "shared out over several where none holds it alone, or in RAM" if alone is None else f"or in RAM: {alone[0]}"
+    return (
+        f"How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged on one accelerator, {judged}. "
+        "Accelerators that each hold all of it train a batch each at once (data parallel). It needs peft beside transformers; QLoRA and "
+        "8-bit optimizers need bitsandbytes too."
+    )
 
 
 DRAFT_NOTE = (
@@ -364,7 +369,7 @@ def _answer(
     if aside:
         notes = (*notes, f"{spec.name} has no weights that could be loaded: nothing of it depends on {' or '.join(aside)}.")
     if workload.task == "finetune" and not spec.closed:
-        notes = (*notes, TRAINING_NOTE)
+        notes = (*notes, _training_note(workload))
         by_trainer = _which_trainer(catalogue, question)
         notes = (*notes, by_trainer) if by_trainer else notes
     if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:

@@ -803,12 +803,18 @@ _NONE_NEEDED = Finding(check="accelerator", outcome=Outcome.PASS, code="accelera
 
 
 def accelerator(
-    needs: Needs, machine: Machine, runtime: RuntimeSpec | None, rule: QuantizationRule | None = None, *, now_only: bool = False
+    needs: Needs,
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    rule: QuantizationRule | None = None,
+    *,
+    now_only: bool = False,
+    alone: tuple[str, str] | None = None,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
     `rule`: how the runtime takes the quantization, where it has kernels for some accelerators alone. `now_only`: what others
-    hold of an accelerator does not count, even if they may leave it.
+    hold of an accelerator does not count, even if they may leave it. `alone`: why it is not shared out over several, and what would be.
     """
     needed = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
     if needs.placement == "host" and not needed and not machine.accelerators:
@@ -864,6 +870,9 @@ def accelerator(
             remedy = "choose another quantization: leave --quant out" if what else remedy
             return found(Outcome.FAIL, "accelerator-missing", f"{program} needs a GPU{what}, and none was found.", remedy, counted=False)
         unused = largest.name if largest is not None else name
+        if alone is not None and needs.memory is not None and len(machine.accelerators or ()) > 1:
+            reason = f"{unused} holds too little of it, and {alone[0]}: judged in RAM."
+            return found(Outcome.WARN, "accelerator-not-needed", reason, alone[1], counted=False)
         reason = f"{unused} is not needed, or holds too little of it: judged in RAM."
         return found(Outcome.PASS, "accelerator-not-needed", reason, counted=False)
     if has is None:

@@ -392,12 +392,13 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     if question.in_memory:
         kept += max(0, (needs.download_bytes or 0) - question.beside_bytes)
     whole: Term | None = None
+    alone: tuple[str, str] | None = None
     if question.workload.task == "finetune":
-        from .needs.finetune import gathered
+        from .needs.finetune import gathered, why_not_shared_out
 
-        whole = gathered(question.spec, question.workload)
+        whole, alone = gathered(question.spec, question.workload), why_not_shared_out(question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
-        accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available")
+        accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available", alone=alone)
         yield candidate, [check.memory(candidate, machine, question.workload, stored, kept), accelerator]
 
 

@@ -563,8 +563,22 @@ def test_the_fewest_cards_are_taken_and_too_few_are_said() -> None:
 
 
 def test_optimizers_that_are_not_sharded_are_judged_on_one_card() -> None:
-    """8-bit optimizers keep scales by tensor; instances of MIG do not work together."""
-    assert trained_on(8, 60, optimizer="adamw_8bit").failed
+    """8-bit optimizers keep scales by tensor, which is the reason given, with what is shared out; one card that holds it needs none."""
+    judged = trained_on(8, 60, optimizer="adamw_8bit")
+    assert judged.failed
+    finding = next(one for one in judged.findings if one.check == "accelerator")
+    assert "scales by tensor" in finding.reason
+    assert "not needed" not in finding.reason
+    assert finding.remedy is not None
+    assert "--optimizer adamw" in finding.remedy
+    one = trained_on(1, 60, optimizer="adamw_8bit")
+    assert all("scales by tensor" not in finding.reason for finding in one.findings)
+    notes = {
+        optimizer: check("mistral-7b", Workload(task="finetune", optimizer=optimizer), machine=Machine()).notes
+        for optimizer in ("adamw", "adamw_8bit")
+    }
+    assert any("shared out over several where none holds it alone" in note for note in notes["adamw"])
+    assert not any("shared out over several where none holds it alone" in note for note in notes["adamw_8bit"])
     assert not trained_on(8, 60).failed
 
 

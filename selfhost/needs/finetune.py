@@ -590,14 +590,23 @@ def _checkpoint(terms: list[Term], subject: Subject, architecture: Architecture,
     return trained + state, max(state, min(trained, _SHARD_BYTES)) if plan.kept_checkpoints else 0, line
 
 
+def why_not_shared_out(workload: Workload) -> tuple[str, str] | None:
+    """Why a training that no accelerator holds alone is not shared out over several, and what to do instead; None where it is."""
+    if workload.task != "finetune" or workload.optimizer in (None, "adamw", "sgd"):
+        return None
+    return (
+        "the states of bitsandbytes' 8-bit AdamW have scales by tensor, which FSDP and ZeRO-3 do not share out over several accelerators",
+        "take --optimizer adamw, which is shared out",
+    )
+
+
 def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
     """What each of several devices holds beside its share of SHARED_OUT, for FSDP or ZeRO-3: layers gathered whole for their turn.
 
-    The one at work and the next, with the embeddings, which stay. None where that is not known, and for optimizers that are
-    not sharded: bitsandbytes' keep their scales by tensor.
+    The one at work and the next, with the embeddings, which stay. None where that is not known, and where `why_not_shared_out`.
     """
     made, total = spec.architecture, spec.parameters.total
-    if workload.task != "finetune" or workload.optimizer not in (None, "adamw", "sgd"):
+    if workload.task != "finetune" or why_not_shared_out(workload) is not None:
         return None
     if made is None or total is None or made.vocabulary is None or not made.layers:
         return None
