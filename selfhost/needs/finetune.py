@@ -127,7 +127,8 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
     groups = checkpoint_tensors(architecture, row)
     routed = any("_exps." in group.name for group in groups)
     fused = routed and row.name in _EXPERTS_ADAPTED
-    taken = listed = extra = spared = matrices = largest = linear = experts = stacked = folded = 0
+    taken = listed = extra = spared = matrices = largest = linear = experts = stacked = 0
+    stacks: dict[str, int] = {}
     for group in groups:
         layers = len(group.layers)
         if "_exps." in group.name:
@@ -139,7 +140,8 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
             size = rank * number * (inputs + (1 if "down" in group.name else 2) * outputs)
             stacked += size * layers
             if fused:
-                folded += prod(group.shape) + size
+                # groups of one name are of different layers
+                stacks[group.name] = max(stacks.get(group.name, 0), prod(group.shape) + size)
                 matrices += 0 if "gate" in group.name else layers
             continue
         if "gate_inp" in group.name and group.name.endswith(".weight") and "shexp" not in group.name:
@@ -196,7 +198,7 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
         largest=largest,
         frozen_linear=linear,
         frozen_experts=experts,
-        folded=folded,
+        folded=sum(stacks.values()),
         words=words,
     )
 
