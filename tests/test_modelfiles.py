@@ -444,6 +444,16 @@ def test_every_beam_keeps_what_was_read_and_written(tmp_path: Path) -> None:
     elsewhere = check(str(tmp_path / "config.json"), Workload(runtime="vllm"), machine=WITHOUT_GPU)
     assert elsewhere.needs is not None
     assert elsewhere.needs.memory is None
+    # neither is a number of beams that a search has: nothing is told of the cache, and the weights are as they were
+    for odd in ('{"num_beams": "6"}', '{"num_beams": 1000000000}', '{"num_beams": true}', "[]"):
+        (tmp_path / "generation_config.json").write_text(odd, encoding="utf-8")
+        spec = read_local(tmp_path / "config.json", ROWS).spec
+        needs = needs_of(spec, Catalogue.open().runtime("transformers"), Workload(context_tokens=512), ROWS)
+        assert (needs.memory, "generation_config.json" in spec.unknown["architecture.attention"]) == (None, True)
+        assert needs.download_bytes
+        assert again(spec) == spec
+    (tmp_path / "generation_config.json").unlink()
+    assert "num_beams" in read_local(bart("bart", tmp_path, num_beams=10**9), ROWS).spec.unknown["architecture"]
 
 
 def test_minicpm3_keeps_its_latent_where_transformers_has_its_class() -> None:
@@ -2452,7 +2462,7 @@ def test_transformers_applies_no_quantization_of_modelopt(where: str, tmp_path: 
 @pytest.mark.parametrize("algorithm", ["FP8", "superquant"])
 def test_quantization_told_in_a_file_of_its_own(algorithm: str, named: str, tmp_path: Path) -> None:
     """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json; the folder and the file are read alike."""
-    folder = small(tmp_path / "m")
+    folder = small(tmp_path / "m", stored="F8_E4M3")
     told = {"quantization": {"quant_algo": algorithm, "kv_cache_quant_algo": "FP8"}}
     (folder / "hf_quant_config.json").write_text(json.dumps(told), encoding="utf-8")
     local = read_local(folder / named, ROWS)
@@ -2464,6 +2474,28 @@ def test_quantization_told_in_a_file_of_its_own(algorithm: str, named: str, tmp_
     else:
         assert local.quantization is None
         assert "hf_quant_config.json" in local.spec.unknown["architecture.matrix_dtype"]
+    for odd in ("[]", "{}", '{"quantization": []}'):
+        (folder / "hf_quant_config.json").write_text(odd, encoding="utf-8")
+        local = read_local(folder / named, ROWS)
+        assert local.quantization is None
+        assert "quant_algo = None is not understood" in local.spec.unknown["architecture.matrix_dtype"]
+
+
+def test_the_config_of_an_encoder_and_a_decoder_is_no_other_file(tmp_path: Path) -> None:
+    """T5Gemma's has its sizes under `encoder` and `decoder`, and an eos_token_id as a generation_config.json: unknown, with the reason."""
+    stack = {"hidden_size": 64, "num_hidden_layers": 2, "model_type": "t5gemma_module"}
+    values = {"model_type": "t5gemma", "architectures": ["T5GemmaForConditionalGeneration"], "encoder": stack, "decoder": stack}
+    (tmp_path / "config.json").write_text(json.dumps(values | {"eos_token_id": 1, "is_encoder_decoder": True}), encoding="utf-8")
+    assert "t5gemma has an encoder beside its decoder" in said(tmp_path / "config.json")
+
+
+def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_path: Path) -> None:
+    """Of the tensors that GPTQ or FP8 has, files of bfloat16 hold none; they were `local: yes`."""
+    gptq, fp8 = {"quant_method": "gptq", "bits": 4, "group_size": 128}, {"quant_method": "fp8"}
+    for held, quantization, known in (("BF16", gptq, False), ("BF16", fp8, False), ("F8_E4M3", fp8, True)):
+        spec = read_local(small(tmp_path / held, stored=held, quantization_config=quantization), ROWS).spec
+        assert (spec.architecture is not None) == known
+        assert known or "the files hold BF16 alone" in spec.unknown["architecture"]
 
 
 _FP8 = {"num_bits": 8, "type": "float", "dynamic": False}

@@ -424,6 +424,9 @@ def _weights(
         why = _contradiction(spec.architecture, weights.layers) if spec.architecture is not None else None
         if why is None and spec.architecture is not None:
             why = _other_vocabulary(spec.architecture, architectures, weights)
+        if why is None and stored.quantized and stored.name is not None and weights.plain:
+            held = ", ".join(sorted(weights.elements))
+            why = f"the weights are said to be stored as {stored.name}, and the files hold {held} alone"
         narrow = not stored.quantized and weights.dtype == "float8_e4m3"
         if narrow and why is None:
             why = _why_no_float8(spec.architecture, weights)
@@ -592,8 +595,8 @@ def _odd(stored: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int
 
 def _searching(spec: ModelSpec, config: str, architectures: Mapping[str, Any]) -> ModelSpec:
     """With the beams that generation_config.json beside a config.json asks for, of a model that reads with an encoder."""
-    from ..needs.tensors import row_of
-    from .keys import MAX_CONFIG_BYTES
+    from ..needs.tensors import checkpoint_tensors, row_of
+    from .keys import MAX_CONFIG_BYTES, short
     from .source import read_json
 
     path, model = _beside(config, "generation_config.json"), spec.architecture
@@ -602,9 +605,12 @@ def _searching(spec: ModelSpec, config: str, architectures: Mapping[str, Any]) -
         return spec
     values = read_json(path, MAX_CONFIG_BYTES, what="generation_config.json")
     beams = values.get("num_beams", 1) if isinstance(values, dict) else None
-    if type(beams) is not int or not 1 <= beams <= MAX_BEAMS:
-        return spec
-    return spec.replace(architecture=model.replace(beams=beams))
+    if type(beams) is int and 1 <= beams <= MAX_BEAMS:
+        return spec.replace(architecture=model.replace(beams=beams))
+    why = "generation_config.json " + (f"says num_beams = {short(beams)}" if isinstance(values, dict) else "is no object")
+    model = model.replace(tensors=checkpoint_tensors(model, row), attention=(), recurrent=())
+    unclear = f"{why}, so what is kept of each beam is not known"
+    return spec.replace(architecture=model, unknown={**spec.unknown, "architecture.attention": unclear})
 
 
 def _quantized_beside(config: str) -> Mapping[str, Any] | None:
@@ -617,7 +623,7 @@ def _quantized_beside(config: str) -> Mapping[str, Any] | None:
         return None
     values = read_json(path, MAX_CONFIG_BYTES, what="hf_quant_config.json")
     part = values.get("quantization") if isinstance(values, dict) else None
-    return {"quant_method": "modelopt", **part} if isinstance(part, dict) else None
+    return {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
 
 
 def _as_told_beside(spec: ModelSpec, stored: Stored, config: str, architectures: Mapping[str, Any]) -> tuple[ModelSpec, Stored]:

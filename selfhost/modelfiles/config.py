@@ -218,6 +218,8 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
         return
     if kind.endswith(("vision_model", "_vision")) or kind in ("siglip", "clip"):
         fail(path, f"describes an image encoder ({kind}), no language model", remedy)
+    if kind and values.get("architectures"):
+        return
     for keys, message in _OTHER:
         if any(key in values for key in keys) and not (kind and shaped):
             fail(path, message, None if ":" in message else remedy)
@@ -601,7 +603,9 @@ class _Config(Keys):
                 raise Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
         if self.kind in _BARTS and (above := self.needed("encoder_layers")) != self.layers:
             found["encoder_layers"] = above
-        if self.kind in ("t5", *_BARTS) and (beams := self.positive("num_beams")) is not None and beams <= MAX_BEAMS:
+        if self.kind in ("t5", *_BARTS) and (beams := self.positive("num_beams")) is not None:
+            if beams > MAX_BEAMS:
+                raise Unclear(f"num_beams is {beams:,}: more than are searched with")
             found["beams"] = beams
         if self.kind == "esm":
             positions = self.get("position_embedding_type")

@@ -90,6 +90,11 @@ class Weights(Record):
         return None
 
     @property
+    def plain(self) -> bool:
+        """No tensor is of a type that quantized weights are stored in."""
+        return set(self.elements) <= _PLAIN
+
+    @property
     def data_bytes(self) -> int:
         """What the tensors take without the headers."""
         return sum((count * _TYPES[name][0] + 7) // 8 for name, count in self.elements.items())
