@@ -2528,7 +2528,10 @@ def test_vllm_keeps_keys_and_values_as_the_checkpoint_asks(
     """FP8 where quantization_config says so; transformers, which does not look at it, keeps them in the type of the model."""
     linear = {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float", "strategy": "tensor"}}
     made = {"quant_algo": "FP8", "format": "float-quantized", "config_groups": {"group_0": linear}, **asked}
-    spec = read_local(config(tmp_path, quantization_config=made, **changes), ROWS).spec
+    local = read_local(config(tmp_path, quantization_config=made, **changes), ROWS)
+    spec = local.spec
+    passed_over = low == 2 and any(asked.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo"))
+    assert any("none that vLLM follows" in note for note in local.notes) == passed_over
     elements = 32 * 4096 * (576 if changes else 2 * 8 * 128)
     for program, (least, most) in {"vllm": (low, high), "transformers": (2, 2)}.items():
         needs = needs_of(spec, Catalogue.open().runtime(program), Workload(context_tokens=4096), ROWS)

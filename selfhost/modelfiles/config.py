@@ -424,6 +424,11 @@ class _Config(Keys):
             audio=audio,
             **extra,
         )
+        asks = [key for key in ("kv_cache_scheme", "kv_cache_quant_algo") if isinstance(quantization, dict) and quantization.get(key)]
+        if asks and found.cache_dtype is None:
+            self.notes.append(
+                f"{asks[0]} of quantization_config is none that vLLM follows: keys and values are counted in the model's type"
+            )
         if self.kind in ZAMBAS and incomplete is None and row is not None:
             from ..needs.tensors import ArchitectureRow
             from .zamba import with_shared_blocks
