@@ -125,8 +125,10 @@ def _named(text: str, layers: Mapping[str, frozenset[int]], paths: _Paths, count
         inner = text.split(".")
         while inner and inner[0] in _WRAPPERS:
             inner = inner[1:]
-        where = {"whole": "nowhere", "boundary": "end"}.get(way, "anywhere")
-        return _with_segments(inner, None, layers, paths, where)
+        if way == "whole":
+            # no layer is called so
+            return set()
+        return _with_segments(inner, None, layers, paths, "end" if way == "boundary" else "anywhere")
     number = None if found[1] == "*" else int(found[1])
     if number is not None and number >= count:
         # a block that predicts more tokens
@@ -142,8 +144,8 @@ def _with_segments(
     paths: _Paths,
     where: str,
 ) -> _Named | None:
-    """Tensors one of whose modules has `inner` for the parts of its name, or for some of them: at the "start", at the "end",
-    "anywhere", "whole", or "nowhere"."""
+    """Tensors one of whose modules has `inner` for the parts of its name ("whole"), or for some of them: at the "start", at the
+    "end" or "anywhere"."""
     found: _Named = set()
     for name, fit in _fits(tuple(inner), tuple(paths.items()), where):
         if fit == "all":
@@ -159,7 +161,7 @@ def _fits(inner: tuple[str, ...], paths: tuple[tuple[str, tuple[tuple[str, ...],
     """Tensors that fit, each with `all`, or `one` where single experts do."""
     made = []
     for name, modules in paths:
-        fits = [_fit(inner, module, where) for module in modules] if inner else ["all"] if where not in ("whole", "nowhere") else []
+        fits = [_fit(inner, module, where) for module in modules] if inner else ["all"] if where != "whole" else []
         if "all" in fits or "one" in fits:
             made.append((name, "all" if "all" in fits else "one"))
     return tuple(made)
@@ -170,7 +172,7 @@ def _fit(inner: Sequence[str], module: Sequence[str], where: str) -> str:
     from fnmatch import fnmatchcase
 
     last = len(module) - len(inner)
-    if where == "nowhere" or last < 0 or (where == "whole" and last):
+    if last < 0 or (where == "whole" and last):
         return ""
     for start in {"anywhere": range(last + 1), "end": (last,)}.get(where, (0,)):
         pairs = list(zip(inner, module[start:], strict=False))

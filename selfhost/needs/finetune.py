@@ -323,7 +323,7 @@ def finetune_needs(
     files = _files(subject, workload)
     if spec.components or spec.modality in ("speech", "image") or (architecture is not None and architecture.audio is not None):
         return _known_files(cpu, files, f"what training a {spec.modality} model takes is not computed")
-    if architecture is not None and row is not None and ("dec" in row.stacks or why_not_known(architecture, row, runtime.id) is not None):
+    if architecture is not None and row is not None and (row.rewrites or why_not_known(architecture, row, runtime.id) is not None):
         return _known_files(cpu, files, f"what training {architecture.row} takes is not computed")
     if architecture is None or row is None or not subject.whole:
         return _known_files(cpu, files, "the tensors of the model are not known, so neither are its gradients and activations")
