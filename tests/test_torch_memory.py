@@ -369,6 +369,26 @@ def audio_of(run: dict[str, Any]) -> tuple[Architecture, Audio]:
     return architecture, architecture.audio
 
 
+def test_float16_leaves_what_a_class_keeps_in_32_bits() -> None:
+    """T5's `wo` (_keep_in_fp32_modules of modeling_t5.py): transformers 5.23.0 holds 19,398,656 bytes of these 8,126,464 parameters."""
+    config = {
+        "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True, "d_model": 256, "d_kv": 32,
+        "d_ff": 768, "num_layers": 4, "num_decoder_layers": 4, "num_heads": 8, "feed_forward_proj": "gated-gelu", "vocab_size": 1000,
+        "relative_attention_num_buckets": 32, "tie_word_embeddings": True,
+    }  # fmt: skip
+    for dtype, size in (("float16", 19_398_656), ("bfloat16", 16_252_928)):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "config.json"
+            path.write_text(json.dumps({**config, "dtype": dtype}), encoding="utf-8")
+            told = read_config(str(path), rows()).spec
+        workload = Workload(runtime="transformers", format="safetensors", context_tokens=64)
+        memory = needs.needs_of(told, Catalogue.open().runtime("transformers"), workload, rows()).memory
+        assert memory is not None
+        (weights,) = (term for term in memory.terms if term.name == "weights")
+        assert weights.bytes == size
+        assert (weights.on_device or weights).bytes == size
+
+
 @pytest.mark.parametrize("run", runs("transcribe"))
 def test_whisper_holds_what_the_allocator_counts(run: dict[str, Any]) -> None:
     """Caches of every beam and what is made beside them: within 1 % after 64 tokens, and no less than after 256."""

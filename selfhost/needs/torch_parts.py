@@ -8,7 +8,7 @@ from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from . import tokenizers, torch_memory, torch_stacks
 from .cache import cache_groups
 from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
-from .packed import DTYPES
+from .packed import DTYPES, left_by_class
 from .parts import Asked, Subject, by_layers, term, why_no_encoders
 from .records import How, Span, Term
 from .repack import holds_wide_results
@@ -72,7 +72,7 @@ def terms(
     if widened:
         weights = _widened_weights(subject, architecture, row, files, always=own <= _WIDENED)
     elif measured:
-        weights, unread = _weights(subject, architecture, row, widths[0], asked, converted=converted)
+        weights, unread = _weights(subject, architecture, row, loaded, asked, converted=converted)
     else:
         weights = files
     made = [weights]
@@ -113,12 +113,19 @@ def _counted(subject: Subject, architecture: Architecture, row: ArchitectureRow)
 
 
 def _weights(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, converted: bool
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, loaded: str, asked: Asked, *, converted: bool
 ) -> tuple[Term, int]:
-    """In the type that the model runs in; `converted` where the files are of another one. And pages of tables that no text needs."""
+    """In `loaded`, the type that the model runs in; `converted` where the files are of another one. And pages of tables that no text
+    needs."""
+    width = 4 if loaded == "float32" else 2
     parameters, encoders, apart = _counted(subject, architecture, row)
-    whole = parameters * width
+    wide = count(group for group in checkpoint_tensors(architecture, row) if left_by_class(group.name, row.name))
+    wide = wide if loaded == "float16" else 0
+    whole = parameters * width + 2 * wide
     line, notes = f"{parameters:,} parameters × {width} bytes", ""
+    if wide:
+        line += f" + {wide:,} × 2 bytes of what its class keeps in 32 bits"
+    full = line
     size, low, high, unread = whole, whole, whole, 0
     written = asked.context_tokens - torch_stacks.read_tokens(architecture, row, asked.context_tokens) if row.rewrites else 0
     tokens = asked.context_tokens * asked.parallel
@@ -143,7 +150,7 @@ def _weights(
     whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
     found = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
     whole += encoders * width + sines
-    full = f"{parameters + encoders:,} parameters × {width} bytes" + (f" + {made}" if sines else "")
+    full += (f" + {encoders:,} × {width} bytes of encoders" if encoders else "") + (f" + {made}" if sines else "")
     ends = {"low": max(0, whole - apart * width), "high": whole + apart * width}
     device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
     return found.replace(on_device=device), unread
@@ -255,7 +262,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
         packed = tuple(group.replace(kind="latent") for group in architecture.attention)
         groups = cache_groups(architecture.replace(attention=packed), row)
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
-    if row.stacks:
+    if row.rewrites:
         beams = architecture.beams or 1
         sequences *= beams
         ending += f" × {beams} beams" if beams > 1 else ""
@@ -269,10 +276,10 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
         note = f"; the publisher's own code (trust_remote_code) keeps keys and values of every head, {high:,} bytes"
     if any(group.window_tokens is not None for group in groups):
         note = "; layers with a window hold the whole prompt while it is read"
-    if row.stacks:
+    if row.rewrites:
         note = "; of what is read and what is written together" + ("" if architecture.beams else ", in a search with one beam")
     how = How.EXACT if high == size else How.COMPUTED
-    kind = "EncoderDecoderCache" if row.stacks else "DynamicCache"
+    kind = "EncoderDecoderCache" if row.rewrites else "DynamicCache"
     return term("kv_cache", size, how, f"{kind} in the type of the model; {_TORCH}", " + ".join(lines) + note, high=high)
 
 
@@ -344,7 +351,7 @@ def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Ask
 
 
 def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, encodes: bool = False, **more: bool) -> Span:
-    if row.stacks and not row.encoder:
+    if row.rewrites:
         cache = _cache(architecture, row, (width,), asked)
         kept = cache.bytes if cache is not None else 0
         return torch_stacks.activations(architecture, row, asked.context_tokens, asked.parallel, width, kept, **more)
