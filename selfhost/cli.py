@@ -314,17 +314,15 @@ def _kind(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
+    from .units import parse_number
+
+    return parse_number(text)
 
 
 def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a whole number") from None
+    from .units import parse_whole
+
+    return parse_whole(text)
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
@@ -1156,10 +1154,10 @@ def _present(options: argparse.Namespace, document: Document) -> None:
 
 
 def _columns() -> int:
-    try:
-        return max(1, int(os.environ.get("COLUMNS", "")))
-    except ValueError:
-        pass
+    width = os.environ.get("COLUMNS", "")
+    # as shutil reads it: 0, and what is no number, say nothing
+    if width.isascii() and width.isdecimal() and len(width) <= 9 and int(width):
+        return int(width)
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or 80
     except (OSError, ValueError, AttributeError):

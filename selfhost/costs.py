@@ -167,10 +167,10 @@ def _here(
         if hours <= HOURS_PER_DAY:
             spent = DAYS_PER_MONTH * round(hours, 2) * watts / 1000
             found[f"kwh_per_month_{end}"] = spent
-            line = f"energy, {name}: {DAYS_PER_MONTH} days × {round(hours, 2):g} hours × {watts:g} W / 1,000 = {spent:,.2f} kWh"
+            line = f"energy, {name}: {DAYS_PER_MONTH} days × {round(hours, 2):g} hours × {units.plain(watts)} W / 1,000 = {spent:,.2f} kWh"
             if rate is not None:
                 found[f"electricity_per_month_{end}"] = spent * rate
-                line += f", × {rate:g} = {spent * rate:,.2f}"
+                line += f", × {units.plain(rate)} = {spent * rate:,.2f}"
     behind = Unread(fact="kwh_per_month_high", reason="it does not keep up")
     # the dearer of the ends that keep up: the other is made alike
     return LocalCost(**found, arithmetic=(*lines, line), unknown=() if slow <= HOURS_PER_DAY else (behind,))

@@ -10,7 +10,8 @@ import re
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 
-_THOUSANDS = r"\s*\d{1,3}(,\d{3})+(?![\d,])[^,]*"
+# marks of thousands, and what they look like in a number
+_THOUSANDS = {mark: re.compile(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*") for mark in (",", "_")}
 
 _UNITS = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
@@ -20,13 +21,46 @@ _UNITS = {
 
 
 def _ungrouped(text: str) -> str:
-    """`text` without the marks of thousands, `_` and `,`. `ValueError` for a comma that may be a decimal one."""
-    bare = text.strip().replace("_", "")
-    if "," not in bare:
-        return bare
-    if not re.fullmatch(_THOUSANDS, bare, re.ASCII):
-        raise ValueError(f"{text!r} has a comma that marks no thousands: for a decimal comma write a point, {bare.replace(',', '.', 1)}")
-    return bare.replace(",", "")
+    """`text` without the marks of thousands, `,` or `_`, and spaces around it: the one way in for every number that a person types.
+
+    `ValueError` for what is no ASCII, and for a comma that may be a decimal one.
+    """
+    odd = next((letter for letter in text if not letter.isascii()), None)
+    if odd is not None:
+        raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
+    bare = text.strip(" ")
+    for mark, pattern in _THOUSANDS.items():
+        if mark in bare and not pattern.fullmatch(bare):
+            instead = f"for a decimal comma write a point, {bare.replace(',', '.', 1)}" if mark == "," else "leave it out"
+            raise ValueError(f"{text!r} has a {'comma' if mark == ',' else mark} that marks no thousands: {instead}")
+    return bare.replace(",", "").replace("_", "")
+
+
+def parse_number(text: str) -> float:
+    """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is. `ValueError` says what is wrong."""
+    bare = _ungrouped(text)
+    if not re.fullmatch(r"-?[0-9]{1,24}(\.[0-9]{1,24})?", bare):
+        raise ValueError(f"{text!r} is not a number: write for example 2 or 0.5")
+    # -0 is 0
+    return float(bare) + 0.0
+
+
+def parse_whole(text: str) -> int:
+    """`8`, `1,000` -> a whole number; the rest as `parse_number`."""
+    bare = _ungrouped(text)
+    if not re.fullmatch(r"-?[0-9]{1,24}", bare):
+        raise ValueError(f"{text!r} is not a whole number: write for example 8")
+    return int(bare)
+
+
+def plain(number: float) -> str:
+    """A number of at least 0 as it is typed again: `1000000`, `0.00001`; never an exponent, and no digit lost."""
+    mantissa, _, exponent = repr(number).partition("e")
+    whole, _, fraction = mantissa.removesuffix(".0").partition(".")
+    digits, point = whole + fraction, len(whole) + int(exponent or 0)
+    if point <= 0:
+        digits, point = "0" * (1 - point) + digits, 1
+    return f"{digits[:point]:0<{point}}.{digits[point:]}".removesuffix(".")
 
 
 def parse_bytes(text: str) -> int:

@@ -78,7 +78,7 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
     found: dict[str, list[tuple[str, Any]]] = {}
     for text in settings:
         key, is_set, value = text.partition("=")
-        key, value = key.strip().lower().replace("-", "_"), value.strip()
+        key, value = key.strip().lower().replace("-", "_"), value.strip(" ")
         try:
             if key not in _SETTINGS:
                 raise _unknown(key, bool(is_set))
@@ -283,9 +283,9 @@ def _rate(text: str) -> int:
 
 def _cores(text: str) -> float:
     try:
-        number = float(text)
-    except ValueError:
-        raise _Fault(f"{_shown(text)!r} is not a number", f"write for example {_EXAMPLES['cores']}") from None
+        number = units.parse_number(text)
+    except ValueError as error:
+        raise _Fault(str(error).partition(": write")[0], f"write for example {_EXAMPLES['cores']}") from None
     if not MIN_CORES <= number <= MAX_CORES:
         raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}", f"write for example {_EXAMPLES['cores']}")
     return number

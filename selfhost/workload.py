@@ -87,8 +87,8 @@ class Load(Record):
         """As `Workload.options`."""
         read, written = self.input_tokens_per_day, self.output_tokens_per_day
         text = f" --tokens-per-day {read + written}" if self.assumed_split else f" --tokens-per-day {read}:{written}"
-        text += f" --watts {self.watts:g}" if self.watts is not None else ""
-        return text + (f" --electricity {self.electricity_per_kwh:g}" if self.electricity_per_kwh is not None else "")
+        text += f" --watts {units.plain(self.watts)}" if self.watts is not None else ""
+        return text + (f" --electricity {units.plain(self.electricity_per_kwh)}" if self.electricity_per_kwh is not None else "")
 
     def _check(self) -> None:
         found: list[tuple[str, str]] = []
@@ -163,7 +163,7 @@ class Workload(Record):
             elif isinstance(value, bool):
                 text += f" {flag}"
             else:
-                shown = f"{value:g}" if isinstance(value, float) else str(value)
+                shown = units.plain(value) if isinstance(value, float) else str(value)
                 shown += "B/s" if key == "download_bytes_per_second" else ""
                 text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
         return text

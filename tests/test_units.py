@@ -68,6 +68,65 @@ def test_a_decimal_comma_is_no_mark_of_thousands(parse: Callable[[str], int], un
         parse(typed + unit)
 
 
+READERS: tuple[tuple[Callable[[str], float], str], ...] = (
+    (units.parse_bytes, "GiB"),
+    (units.parse_rate, "MB/s"),
+    (units.parse_tokens, ""),
+    (units.parse_tokens, "k"),
+    (units.parse_count, "M"),
+    (units.parse_seconds, "s"),
+    (units.parse_number, ""),
+    (units.parse_whole, ""),
+)
+# digits of other scripts, letters and spaces that Python takes for ASCII ones, marks in odd places, and what float() and int() also read
+ODD_NUMBERS = (
+    "\u0663", "8\u0663", "\uff18", "\u00b2", "\U0001d7d6", "8\u00a0", "\u30008", "8\u2009", "8\x1c", "8\x85", "1\u066b5", "\u22128",
+    "8_", "_8", "1__000", "1_0", "10_00", "1,000_000", "1_000,000", "nan", "inf", "-inf", "infinity", "1e3", "1E3", "0x8", "0b1", "0o7",
+    "+8", "--8", "8-", "8.", ".5", "8..5", "1.5.2", "8 8", "", " ", "-", "\ud800", "8\0", "8\n", "8\x1b[0m",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("parse", "unit"), READERS)
+@pytest.mark.parametrize("typed", ODD_NUMBERS)
+def test_a_number_is_typed_in_ascii_digits_alone(parse: Callable[[str], float], unit: str, typed: str) -> None:
+    """One grammar for every number that a person types: digits 0 to 9, a point, marks of thousands between groups of three."""
+    with pytest.raises(ValueError, match=r"."):
+        parse(typed + unit)
+
+
+@pytest.mark.parametrize("unit", ["8\u212aiB", "8\u212a", "8\u212aB/s", "1\u017f"])
+def test_a_unit_is_typed_in_ascii_too(unit: str) -> None:
+    """The Kelvin sign is a k in lower case to Python, and no unit of anything that is asked for here."""
+    for parse, _ in READERS:
+        with pytest.raises(ValueError, match=r"0 to 9"):
+            parse(unit)
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"), [("2", 2.0), ("0.5", 0.5), ("1,000.5", 1000.5), ("1_000", 1000.0), (" 7 ", 7.0), ("-1", -1.0), ("007", 7.0)]
+)
+def test_numbers_as_people_type_them(typed: str, number: float) -> None:
+    """A minus is read, for whoever knows what the least is to say so."""
+    assert units.parse_number(typed) == number
+    if number == int(number):
+        assert units.parse_whole(typed.removesuffix(".0")) == number
+    assert str(units.parse_number("-0")) == "0.0"
+
+
+@given(st.floats(min_value=0, max_value=1e9) | st.integers(min_value=0, max_value=10**9))
+@example(1_000_000.0)
+@example(0.00001)
+@example(12.3456789)
+def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
+    """A proposed command asks for the same: no exponent, which no number here has, and no digit less."""
+    text = units.plain(number)
+    assert set(text) <= set("0123456789.")
+    # below that nobody types a speed, watts or a price
+    assert abs(float(text) - number) <= 1e-24
+    if number == 0 or number >= 1e-6:
+        assert units.parse_number(text) == number
+
+
 @given(st.integers(min_value=0, max_value=10**11))
 def test_tokens_parse_back(number: int) -> None:
     """A printed number of tokens is exact."""
