@@ -542,8 +542,68 @@ def _output(parser: argparse.ArgumentParser, command: str) -> None:
 def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     parser = parser_of(command)
     options, extra = parser.parse_known_args(words)
-    # only names after an option need the slower way, which also says what is wrong with the rest
-    return parser.parse_intermixed_args(words) if extra else options
+    if extra:
+        # only names after an option need the slower way, which also says what is wrong with the rest
+        options = parser.parse_intermixed_args(words)
+    if getattr(options, "output", None) == "-":
+        options.output = None
+    if command != "audit" and getattr(options, "output", None) is not None:
+        _check_targets(options, [options.output])
+    return options
+
+
+def _check_targets(options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False) -> None:
+    """`WriteError`, before anything is judged, where a report cannot go to a target or would replace an input."""
+    from .writing import check_targets
+
+    for folder in (getattr(options, "root", None), getattr(options, "record", None)):
+        for target in targets:
+            if folder is not None and _lies_in(target, folder):
+                raise UsageError(f"{target} lies in {folder}, the recorded tree", remedy="name a file outside it for the report")
+    check_targets(targets, _inputs(options), with_standard_output=with_standard_output)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    whole = os.path.realpath(folder)
+    # the root of this computer is no recorded tree
+    return whole != os.path.dirname(whole) and os.path.realpath(path).startswith(whole + os.sep)
+
+
+def _inputs(options: argparse.Namespace) -> list[str]:
+    """Every file that this run reads because it was named, or lies in a folder that was."""
+    given = vars(options)
+    # where an option is not there, or has no value, there is nothing to read
+    records = ["/dev/stdin" if name == "-" else name for key in ("machine", "machines") if (name := given.get(key))]
+    specs = [*given.get("specs", ()), *os.environ.get("SELFHOST_SPECS", "").split(os.pathsep)]
+    models = [*given.get("models", ()), *given.get("others", ())]
+    models += [name for key in ("model", "draft", "adapter") if (name := given.get(key))]
+    files = [*given.get("files", ()), *([given["policy"]] if given.get("policy") else [])]
+    for path in records:
+        files += [path, *_held(path, (".json", ".jsonl"))]
+    for path in filter(None, specs):
+        files += _held(path, (".toml",))
+    from .names import is_path
+
+    for path in [*filter(is_path, models), *given.get("files", ())]:
+        files += _model_files(path)
+    return files
+
+
+def _held(folder: str, endings: tuple[str, ...]) -> list[str]:
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(endings)]
+    except (OSError, ValueError):
+        return []
+
+
+_MODEL_FILES = (".gguf", ".safetensors", ".index.json", "config.json", ".bin", ".pt", ".pth", ".model", "tokenizer.json")
+
+
+def _model_files(path: str) -> list[str]:
+    """What is read of a model: what its folder holds, or a file and what belongs to it beside it."""
+    if os.path.isdir(path):
+        return _held(path, _MODEL_FILES)
+    return [path, *_held(os.path.dirname(path) or ".", _MODEL_FILES)]
 
 
 def _in_flags(error: WorkloadError) -> WorkloadError:
@@ -973,13 +1033,19 @@ def _audit(words: list[str]) -> int:
         if os.path.lexists(options.policy):
             raise UsageError(f"{options.policy} is there already", remedy="name another file: `selfhost audit --init other.toml`")
         write_file(options.policy, starter_policy(()))
-        _write(f"wrote {options.policy}: name your models in it, then run `selfhost audit{_named_policy(options.policy)}`\n")
+        from .reports.layout import clean
+
+        named = clean(_named_policy(options.policy))
+        _write(f"wrote {clean(options.policy)}: name your models in it, then run `selfhost audit{named}`\n")
         return 0
     outputs = [_audit_format(text) for text in options.format] or [("text", None)]
     if options.output and all(path is not None for _, path in outputs):
         raise UsageError("--output has nothing to write: every --format names its own file", remedy="leave --output out")
     if sum(path is None for _, path in outputs) > 1:
         raise UsageError("only one --format can go to standard output", remedy="write the others to files: --format junit=report.xml")
+    files = [path for _, path in outputs if path is not None]
+    to_standard_output = options.output is None and len(files) < len(outputs)
+    _check_targets(options, [*files, *([options.output] if options.output else [])], with_standard_output=to_standard_output)
     today = options.today or utc_today()
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
@@ -1001,13 +1067,17 @@ def _audit(words: list[str]) -> int:
         return check_with(catalogue, name, workload, machine, instead=False, today=today)
 
     audit = run_audit(policy, machines, judge, today=today, problems=problems)
-    for name, path in outputs:
-        if path is not None:
-            write_file(path, _audit_report(name, audit))
+    shown = next((name for name, path in outputs if path is None), None)
+    if options.output is not None and shown is not None and not audit.problems:
+        outputs, shown = [*((name, path or options.output) for name, path in outputs)], None
+    reports = [(path, _audit_report(name, audit)) for name, path in outputs if path is not None]
+    if reports:
+        from .writing import write_whole
+
+        write_whole(reports)
     if audit.problems:
         # not all could be judged: that is no answer, and nothing on standard output may look like one
         raise InputError(audit.problems)
-    shown = next((name for name, path in outputs if path is None), None)
     if shown == "text":
         from .reports.audit_text import document
 
@@ -1099,7 +1169,9 @@ def _tell_left_aside(catalogue: Catalogue) -> None:
 def _note(text: str) -> None:
     """A remark beside the answer, after what of it is written so far; where nobody reads it the answer stands."""
     _flush()
-    _to_standard_error(f"note: {text}")
+    from .reports.layout import clean
+
+    _to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
 
 
 def _write(text: str) -> None:
@@ -1125,14 +1197,10 @@ def _deliver(options: argparse.Namespace, text: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a report where the user asked for it; `UsageError` where that cannot be."""
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror or error}", remedy="give a file in a folder that exists and is yours"
-        ) from None
+    """Write a report where the user asked for it, whole or not at all; `WriteError` where that cannot be."""
+    from .writing import write_whole
+
+    write_whole([(path, text)])
 
 
 def _present(options: argparse.Namespace, document: Document) -> None:

@@ -15,9 +15,9 @@ PACKAGE = ROOT / "selfhost"
 
 # a room imports only from rooms before it; a tuple's rooms may not import each other
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("facts", "units"),
+    ("facts", "units", "lastwords"),
     ("errors",),
-    ("tomlfile", "licenses", "workload"),
+    ("tomlfile", "licenses", "workload", "writing"),
     ("machine", "spec", "offers"),
     ("needs", "whatif", "prices"),
     ("catalogue", "modelfiles"),

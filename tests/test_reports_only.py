@@ -59,7 +59,7 @@ def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, st
     words = ["check", "gpt2", "--machine", str(RECORD), "--output", str(tmp_path / "x")]
     done = subprocess.run([sys.executable, "-c", WATCH, *words], capture_output=True, text=True, env=source_environment, check=False)
     _, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
-    assert [event for event, _ in seen] == ["open"]
+    assert [event for event, _ in seen] == ["open", "os.rename"]
 
 
 DRIVEN = """

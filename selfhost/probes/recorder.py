@@ -732,7 +732,10 @@ def _fault(folder: str, message: str) -> MachineFileError:
 
 
 def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> None:
+    """The whole tree, or nothing: what stops it leaves the folder as empty as it was."""
     empty_folder(folder)
+    written: list[str] = []
+    whole = False
     try:
         for name in folders:
             os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -740,6 +743,22 @@ def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> N
             place = os.path.join(folder, name)
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with open(place, "xb") as stream:
+                written.append(place)
                 stream.write(raw)
+        whole = True
     except OSError as error:
         raise _fault(folder, f"could not be written: {error.strerror}") from None
+    finally:
+        if not whole:
+            _clear(folder, written)
+
+
+def _clear(folder: str, files: Iterable[str]) -> None:
+    """Remove these files, and what folders are then empty."""
+    inside = [os.path.join(place, name) for place, names, _ in os.walk(folder, topdown=False) for name in names]
+    for remove, paths in ((os.unlink, files), (os.rmdir, inside)):
+        for path in paths:
+            try:  # noqa: SIM105 - contextlib would be loaded for this alone
+                remove(path)
+            except OSError:
+                pass
