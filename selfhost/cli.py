@@ -172,7 +172,15 @@ class _Parser(argparse.ArgumentParser):
             guesses = [guess for word in unknown if word.startswith("-") and (guess := nearest(word.partition("=")[0], flags))]
             message = f"unknown option {' '.join(unknown)}" if unknown[0].startswith("-") else f"unexpected {' '.join(unknown)}"
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
-        raise UsageError(message.removeprefix("argument "), remedy=remedy)
+        raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
+
+
+# a word of any length may be typed; nobody reads more of it
+_MOST_SHOWN = 2_000
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]} … {text[-_MOST_SHOWN // 4 :]}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -541,6 +549,7 @@ def _output(parser: argparse.ArgumentParser, command: str) -> None:
 
 def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     parser = parser_of(command)
+    _refuse_empty_values(parser, words)
     options, extra = parser.parse_known_args(words)
     if extra:
         # only names after an option need the slower way, which also says what is wrong with the rest
@@ -550,6 +559,30 @@ def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     if command != "audit" and getattr(options, "output", None) is not None:
         _check_targets(options, [options.output])
     return options
+
+
+def _refuse_empty_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """An option that is given nothing says so: argparse takes `--today=` for a value, and `--today=--` for an empty list or for `--`."""
+    takes_value = {flag for action in parser._actions if action.nargs != 0 for flag in action.option_strings}
+    for word, following in zip(words, [*words[1:], None], strict=False):
+        if word == "--":
+            return
+        flag, sign, value = word.partition("=")
+        if flag not in takes_value or (not sign and following is None):
+            continue
+        text = value if sign else following or ""
+        if not text.strip() or (sign and text == "--"):
+            parser.error(f"argument {flag}: expected a value, not {text!r}")
+        if not _can_be_passed_on(text):
+            parser.error(f"argument {flag}: {text!r} holds a character that no file or name has")
+
+
+def _can_be_passed_on(text: str) -> bool:
+    """False for what a system call refuses: a NUL, or half of a surrogate pair that stands for no byte."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_targets(options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False) -> None:
@@ -1046,7 +1079,7 @@ def _audit(words: list[str]) -> int:
     files = [path for _, path in outputs if path is not None]
     to_standard_output = options.output is None and len(files) < len(outputs)
     _check_targets(options, [*files, *([options.output] if options.output else [])], with_standard_output=to_standard_output)
-    today = options.today or utc_today()
+    today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     policy = read_policy(Document.read(options.policy))
