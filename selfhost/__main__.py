@@ -5,11 +5,11 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 def main() -> int:
-    """Run the command line; an interrupt while it is still loading ends as quietly as a later one."""
+    """Run the command line; an interrupt or a lack of memory while it is still loading ends as quietly as a later one."""
     try:
         import gc
 
@@ -20,23 +20,58 @@ def main() -> int:
         return run()
     except KeyboardInterrupt:
         return 130
+    except MemoryError:
+        # said below, where what was being loaded is let go
+        pass
+    import sys
+
+    from .lastwords import no_memory
+
+    no_memory(sys.argv[1:], 2)
+    return 2
 
 
 def start() -> NoReturn:
     """The whole process: it ends with the command's exit code, at once.
 
     What is in memory goes with the process: to take it apart first, object by object, took as long as to judge a hundred models.
+    An interrupt at any moment is 130, without a traceback.
     """
+    code = 130
+    try:
+        import os
+        import sys
+
+        sys.unraisablehook = _not_raised
+        code = main()
+        for stream in (sys.stdout, sys.stderr):
+            try:  # noqa: SIM105 - contextlib would be loaded for this alone
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass
+    except KeyboardInterrupt:
+        code = 130
+    finally:
+        _leave_nothing()
+        os._exit(code)
+
+
+def _leave_nothing() -> None:
+    import sys
+
+    if writing := sys.modules.get(f"{__package__}.writing"):
+        writing.remove_temporary_files()
+
+
+def _not_raised(event: Any) -> None:
+    """An interrupt that came while Python cleared something away is not passed on: it ends the process here."""
     import os
     import sys
 
-    code = main()
-    for stream in (sys.stdout, sys.stderr):
-        try:  # noqa: SIM105 - contextlib would be loaded for this alone
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass
-    os._exit(code)
+    if issubclass(event.exc_type, KeyboardInterrupt):
+        _leave_nothing()
+        os._exit(130)
+    sys.__unraisablehook__(event)
 
 
 if __name__ == "__main__":

@@ -162,6 +162,10 @@ class _Parser(argparse.ArgumentParser):
         )
         self.command = command
 
+    def print_help(self, file: Any = None) -> None:
+        """argparse says nothing where it cannot be written."""
+        _write(self.format_help())
+
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"
         if message.startswith("unrecognized arguments: "):
@@ -186,7 +190,23 @@ def _cut(text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code, never raises, never shows a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
-    wants_json = _wants_json(words)
+    try:
+        return _run(words)
+    except MemoryError:
+        if os.environ.get("SELFHOST_DEBUG"):
+            raise
+    # said here, where what was being made is let go
+    from .lastwords import no_memory
+
+    code = exit_code([], no_answer=True)
+    no_memory(words, code)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    from .lastwords import wants_json as is_json_wanted
+
+    wants_json = is_json_wanted(words)
     try:
         try:
             code = _dispatch(words)
@@ -202,6 +222,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
         _complain(_in_flags(error) if isinstance(error, WorkloadError) else error, code, wants_json)
+    except MemoryError:
+        raise
     except Exception as error:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
@@ -233,11 +255,6 @@ def _abandon(stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
     except (OSError, ValueError, AttributeError):
         pass
-
-
-def _wants_json(words: Sequence[str]) -> bool:
-    pairs = zip(words, [*words[1:], ""], strict=False)
-    return any(word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs)
 
 
 def _bug(error: BaseException) -> SelfhostError:
