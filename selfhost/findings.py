@@ -512,7 +512,7 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
             f"{there} is on a network volume ({kind}): loading is slow there, and a quota would not be visible.",
             _move_store(purpose, "on a local disk"),
         )
-    quota = next((entry for entry in machine.unread if entry.fact == f"disks.{purpose}.quota"), None)
+    quota = next((entry for entry in machine.unread if entry.fact.startswith(f"disks.{purpose}.quota")), None)
     if quota is not None:
         reason = (
             f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free, of which less may be yours: {quota.reason}."

@@ -177,7 +177,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
             put("disks", _with_free(machine.disks, value), text)
             changes["file_size_limit_bytes"] = None
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]
-            unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota)", entry.fact)]
+            unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota\w*)", entry.fact)]
         elif key == "bandwidth":
             rate, measured_there = value
             put("memory_bandwidth_bytes_per_second", rate, text)

@@ -8,11 +8,13 @@ import re
 from ..facts import Record
 from ..machine import LM_STUDIO, MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
 from ..units import decimal
-from .host import SET_DISK, Found, Host, Quota, Space
+from .host import PERHAPS, SET_DISK, Found, Host, Mount, Quota, Space
 
 DISKS = "disks"
 # options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
 QUOTAS = ("usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grpjquota")
+# file systems whose quotas may be on although no option of the mount says so: quotaon(8) of a hidden file; btrfs' quota groups
+QUIET_QUOTAS = frozenset(("ext2", "ext3", "ext4", "f2fs", "btrfs", "bcachefs"))
 MAX_SHOWN = 300
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
@@ -195,6 +197,38 @@ def has_quotas(options: str) -> bool:
     return any(option.partition("=")[0] in QUOTAS for option in options.split(","))
 
 
+def _quota(host: Host, found: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space) -> tuple[Quota | None, str]:
+    """The quota that leaves less than is free, None without one; and why quotas that no option of the mount states were not asked."""
+    stated, groups = has_quotas(mount.options), mount.filesystem == "btrfs"
+    if not stated and mount.filesystem not in QUIET_QUOTAS:
+        return None, ""
+    reason = f"{mount.point} has quotas, and what they leave to {'that service' if place.account else 'this'} account is not read"
+    remedy = "`quota -s` tells it"
+    try:
+        if place.account is not None and not groups:
+            if host.within(lambda: host.quotas_on(folder)):
+                found.miss(fact, f"{reason}: the kernel tells it to that account alone", remedy)
+            return None, ""
+        limits = host.within(lambda: host.quotas(folder))
+    except (OSError, ValueError) as error:
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSYS, errno.ESRCH):
+            # none is on, whatever the options state
+            return None, ""
+        if stated:
+            found.miss(fact, f"{reason}: {_said(error)}", remedy)
+        return None, "" if stated or number == errno.ENODATA else f"whether quotas are on could not be asked: {_said(error)}"
+    tightest = min((limit for limit in limits if limit.kind != PERHAPS), key=lambda limit: limit.left_bytes, default=None)
+    if tightest is not None and tightest.left_bytes >= space.free_bytes:
+        tightest = None
+    left_bytes = tightest.left_bytes if tightest is not None else space.free_bytes
+    perhaps = min((limit.left_bytes for limit in limits if limit.kind == PERHAPS), default=left_bytes)
+    if perhaps < left_bytes:
+        reason = f"a quota group on {mount.point} leaves {decimal(perhaps)} to what belongs to it, and whether this folder does is not told"
+        found.miss(f"{fact}_above", reason, "`sudo btrfs qgroup show -pre FOLDER` tells it")
+    return tightest, ""
+
+
 def _said(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
@@ -225,20 +259,12 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
     if space is None:
         found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
-    quota: Quota | None = None
-    if space is not None and mount and has_quotas(mount.options):
-        reason = f"{mount.point} has quotas, and what they leave to {'that service' if place.account else 'this'} account is not read"
-        try:
-            if place.account is not None:
-                raise PermissionError(None, "the kernel tells it to that account alone")
-            quota = min(host.within(lambda: host.quotas(folder)), key=lambda one: one.left_bytes, default=None)
-        except (OSError, ValueError) as error:
-            found.miss(f"{fact}.quota", f"{reason}: {_said(error)}", "`quota -s` tells it")
-        if quota is not None and quota.left_bytes < space.free_bytes:
-            # as statvfs does for a project's
-            space = space.replace(free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes))
-        else:
-            quota = None
+    quota, unasked = None, ""
+    if space is not None and mount is not None:
+        quota, unasked = _quota(host, found, f"{fact}.quota", place, folder, mount, space)
+    if quota is not None:
+        # as statvfs does for a project's
+        space = space and space.replace(free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes))
     if writable is None:
         reason = "is not told by the system" if space else f"is not known: {failure}"
         found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy)
@@ -252,8 +278,11 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         )
     if quota is not None:
         words.append(
-            f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of {decimal(quota.limit_bytes)} are taken (quotactl)"
+            f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of {decimal(quota.limit_bytes)} are taken"
+            f" ({'/sys/fs/btrfs' if quota.kind == 'subvolume' else 'quotactl'})"
         )
+    if unasked:
+        words.append(unasked)
     if place.account is not None:
         name = f" {place.account}" if place.account in ("root", "ollama") else ""
         words.append(f"the service account{name} stores them: judged by space and mount alone")

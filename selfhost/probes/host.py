@@ -87,8 +87,15 @@ class Space(Record):
     read_only: bool
 
 
+# the kind of a quota of which it is not told whether it holds
+PERHAPS = "quota group"
+
+
 class Quota(Record):
-    """What an account may store on a volume at most, and what it has there: `kind` is `user` or `group`."""
+    """What an account may store on a volume at most, and what it has there.
+
+    `kind` is `user` or `group`; on btrfs `subvolume`, or PERHAPS for one that may hold for that subvolume or not.
+    """
 
     kind: str
     limit_bytes: int
@@ -436,9 +443,20 @@ class Host:
 
     def quotas(self, path: str) -> tuple[Quota, ...]:
         """The limits that hold for what this account stores in an existing folder; () where none does. `OSError` where it is not told."""
+        mount = self.mount_of(path)
+        if mount is not None and mount.filesystem == "btrfs":
+            from .quota_groups import ask_groups
+
+            return ask_groups(path)
         from .quota import ask
 
         return ask(path)
+
+    def quotas_on(self, path: str) -> tuple[str, ...]:
+        """Which quotas of accounts are enforced where an existing folder lies: `user`, `group`. `OSError` where it is not told."""
+        from .quota import kinds_on
+
+        return kinds_on(path)
 
     def can_write(self, path: str) -> bool | None:
         """Whether this account may create files in an existing folder; None where it is not known."""

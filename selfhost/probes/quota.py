@@ -4,6 +4,7 @@ check_quotactl_permission) and no program. A project's quota shows in statvfs, t
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 import struct
@@ -17,6 +18,8 @@ _GET_QUOTA, _GET_STATE = 0x800007, 0x5805
 _KINDS = (("user", 0, 1 << 1), ("group", 1, 1 << 3))
 # its place in the table of system calls, the same on every architecture since Linux 5.1 but Alpha's; there since 5.14
 _QUOTACTL_FD = 443
+# no quota is on (fs/quota/quota.c, quota_getstate; fs/quota/dquot.c, dquot_get_dqblk)
+NONE_ON = (errno.ENOSYS, errno.ESRCH)
 # struct if_dqblk: limits of blocks (hard, soft) in units of 1,024 bytes, bytes in use, the same of inodes, when either grace ends
 _BLOCK = struct.Struct("=8QI")
 _UNIT_BYTES = 1024
@@ -41,6 +44,25 @@ def parse_state(raw: bytes) -> int:
     return int(_STATE.unpack_from(raw)[1])
 
 
+def kinds_on(folder: str) -> tuple[str, ...]:
+    """Which quotas are enforced where an existing folder lies: `user`, `group`. `OSError` from the system."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _kinds_on(number, os.fstat(number).st_dev)
+    finally:
+        os.close(number)
+
+
+def _kinds_on(number: int, device: int) -> tuple[str, ...]:
+    try:
+        flags = parse_state(_call(number, device, _GET_STATE, 0, 0))
+    except OSError as error:
+        if error.errno in NONE_ON:
+            return ()
+        raise
+    return tuple(kind for kind, _, enforced in _KINDS if flags & enforced)
+
+
 def ask(folder: str) -> tuple[Quota, ...]:
     """The limits that hold for what this account stores in an existing folder; () where none does. `OSError` from the system.
 
@@ -50,19 +72,19 @@ def ask(folder: str) -> tuple[Quota, ...]:
     ids = os.geteuid(), status.st_gid if status.st_mode & stat.S_ISGID else os.getegid()
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        flags = parse_state(_call(number, status.st_dev, _GET_STATE, 0, 0))
-        found = []
-        for (kind, place, enforced), own in zip(_KINDS, ids, strict=True):
-            if not flags & enforced:
+        enforced = _kinds_on(number, status.st_dev)
+        limits = []
+        for (kind, place, _), own in zip(_KINDS, ids, strict=True):
+            if kind not in enforced:
                 continue
             try:
-                known = parse_block(_call(number, status.st_dev, _GET_QUOTA, place, own), time())
+                limit = parse_block(_call(number, status.st_dev, _GET_QUOTA, place, own), time())
             except (FileNotFoundError, ProcessLookupError):
-                # XFS keeps nothing of an account without limits and files
+                # XFS keeps nothing of an account without limits and files; quotas may have been turned off since
                 continue
-            if known is not None:
-                found.append(Quota(kind=kind, limit_bytes=known[0], used_bytes=known[1]))
-        return tuple(found)
+            if limit is not None:
+                limits.append(Quota(kind=kind, limit_bytes=limit[0], used_bytes=limit[1]))
+        return tuple(limits)
     finally:
         os.close(number)
 
@@ -74,12 +96,19 @@ def _call(number: int, device: int, command: int, kind: int, own: int) -> bytes:
     library = ctypes.CDLL(None, use_errno=True)
     room = ctypes.create_string_buffer(_ROOM_BYTES)
     word = ctypes.c_uint32(command << 8 | kind)
-    done = library.syscall(ctypes.c_long(_QUOTACTL_FD), ctypes.c_int(number), word, ctypes.c_uint32(own), room)
-    if done and ctypes.get_errno() == 38:
-        # ENOSYS of an older kernel, which asks by the device
+
+    def by_folder(of: int) -> int:
+        ctypes.set_errno(0)
+        library.syscall(ctypes.c_long(_QUOTACTL_FD), ctypes.c_int(of), word, ctypes.c_uint32(own), room)
+        return ctypes.get_errno()
+
+    code = by_folder(number)
+    # both an older kernel and one on which no quota is on say ENOSYS: only the older one says it of a folder that is not open
+    if code == errno.ENOSYS and by_folder(-1) == errno.ENOSYS:
         special = f"/dev/block/{os.major(device)}:{os.minor(device)}".encode()
-        done = library.quotactl(word, special, ctypes.c_int(own), room)
-    if done:
+        ctypes.set_errno(0)
+        library.quotactl(word, special, ctypes.c_int(own), room)
         code = ctypes.get_errno()
+    if code:
         raise OSError(code, os.strerror(code))
     return room.raw

@@ -38,10 +38,10 @@ class RecordedHost(Host):
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all optional: `system`,
     `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers), `address_space_bytes` (-1: unlimited), `cwd`,
     `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives them), `job_limits` and `processor_information`
-    (hexadecimal), `space` and `writable` (by folder), `quotas` (by folder: a list, or the name of the error), `sizes` (by folder: bytes
-    by name, null for a folder in it; null where there is no such folder), `mounts` (folder to file system), `links` (path to what
-    it leads to), `runnable` (paths), `errors` (path to the name of the error, such as EACCES), `processor_features` (numbers), `registry`
-    (`key\\value` to text), `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
+    (hexadecimal), `space` and `writable` (by folder), `quotas` (by folder: a list, or the name of the error), `quotas_on` (likewise),
+    `sizes` (by folder: bytes by name, null for a folder in it; null where there is no such folder), `mounts` (folder to file system),
+    `links` (path to what it leads to), `runnable` (paths), `errors` (path to the name of the error, such as EACCES),
+    `processor_features` (numbers), `registry` (`key\\value` to text), `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
     """
 
     live = False
@@ -154,14 +154,21 @@ class RecordedHost(Host):
         found = self._of_folder("space", path)
         return Space(**found) if found else None
 
-    def quotas(self, path: str) -> tuple[Quota, ...]:
-        found = self._at("quotas").get(path)
-        if found is None:
+    def _answer(self, kind: str, path: str) -> list[Any]:
+        """The list noted for a folder. `OSError` for an error noted instead, and where nothing is."""
+        noted = self._at(kind).get(path)
+        if noted is None:
             raise OSError(errno.ENODATA, "the recorded tree does not say")
-        if isinstance(found, str):
-            number = getattr(errno, found, errno.EIO)
+        if isinstance(noted, str):
+            number = getattr(errno, noted, errno.EIO)
             raise OSError(number, os.strerror(number))
-        return tuple(Quota(**one) for one in found)
+        return list(noted)
+
+    def quotas(self, path: str) -> tuple[Quota, ...]:
+        return tuple(Quota(**limit) for limit in self._answer("quotas", path))
+
+    def quotas_on(self, path: str) -> tuple[str, ...]:
+        return tuple(self._answer("quotas_on", path))
 
     def can_write(self, path: str) -> bool | None:
         writable: bool | None = self._of_folder("writable", path)
@@ -300,6 +307,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("job_limits", "processor_information"), _HEXADECIMAL),
     "sizes": (_folders, "an object of objects of bytes"),
     "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}"),
+    "quotas_on": (
+        lambda value: isinstance(value, dict) and all(isinstance(item, str) or _listed_as(item, str) for item in value.values()),
+        "an object of lists of kinds",
+    ),
     "quotas": (_quotas, f"an object of lists of {', '.join(_QUOTA)}"),
     "writable": (lambda value: _named(value, bool), "an object of true and false"),
     "memory": (lambda value: _named(value, int) and "total" in value, "an object of bytes with a total"),

@@ -256,6 +256,16 @@ class Recorder(Host):
         noted[path] = [{name: getattr(one, name) for name in Quota._fields} for one in found]
         return found
 
+    def quotas_on(self, path: str) -> tuple[str, ...]:
+        noted = self._at("quotas_on")
+        try:
+            kinds = self.inner.quotas_on(path)
+        except OSError as error:
+            noted[path] = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+            raise
+        noted[path] = list(kinds)
+        return kinds
+
     def can_write(self, path: str) -> bool | None:
         found = self._ask(path, lambda: self.inner.can_write(path))
         if found is not None:
