@@ -132,7 +132,7 @@ def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -
         local_files=understood.files_here,
         formats=understood.formats,
         part=understood.part,
-        in_memory=understood.in_memory and machine.is_this_one,
+        in_memory=understood.in_memory if machine.is_this_one else False,
     )
 
 
@@ -150,7 +150,7 @@ class _Understood(Record):
     files_here: bool = False
     formats: tuple[str, ...] = ()
     part: Here | None = None
-    in_memory: bool = False
+    in_memory: bool | None = False
     tag: str | None = None
 
 

@@ -54,7 +54,7 @@ def ask(
     local_files: bool = False,
     formats: tuple[str, ...] = (),
     part: Here | None = None,
-    in_memory: bool = False,
+    in_memory: bool | None = False,
 ) -> Question:
     """The question with every default filled in. `formats` are those the files on this machine have, where they are here; `part`
     is what there is of files that were named and are here in part. `in_memory`: files that were named lie on a volume that is RAM.

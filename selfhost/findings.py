@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .facts import Unread
     from .needs.tensors import ArchitectureRow
 
     # gives a reason and its remedy
@@ -499,6 +500,7 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
     margin = disk_margin_bytes(whole)
     kind = place.filesystem
     if place.in_memory:
+        kind = f"{kind} over {place.backing}" if place.backing else kind
         return found(
             Outcome.WARN,
             "disk-slow-or-volatile",
@@ -518,6 +520,10 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
             f"{what} takes {units.decimal(size)}, and {where} has {units.decimal(free)} free, of which less may be yours: {quota.reason}."
         )
         return found(Outcome.WARN, "disk-assumed", reason, quota.remedy)
+    beneath = _untold_medium(machine, purpose)
+    if beneath is not None:
+        reason = f"Files in {where} may take RAM and be gone after a restart: {beneath.reason}."
+        return found(Outcome.WARN, "disk-slow-or-volatile", reason, beneath.remedy)
     if size + margin > free:
         return found(
             Outcome.WARN,
@@ -569,29 +575,46 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     return amount, f"assumed for {machine.system or 'the system'} itself"
 
 
-def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | None = None) -> int:
-    """Bytes of files that would be stored on a volume that is RAM, of which `missing_bytes` are to come (None: all); 0 on a disk."""
+def _untold_medium(machine: Machine, purpose: str) -> Unread | None:
+    """Why it is not known whether files of that purpose would take RAM; None where it is."""
+    return next((entry for entry in machine.unread if entry.fact == f"disks.{purpose}.backing"), None)
+
+
+def lies_in_memory(machine: Machine, purpose: str) -> bool | None:
+    """Whether files of that purpose take RAM where they lie; None where that is not told."""
     place = machine.disk_for(purpose)
-    return _to_store(needs, missing_bytes) or 0 if place is not None and place.in_memory else 0
+    if place is None:
+        return False
+    if place.in_memory:
+        return True
+    return None if _untold_medium(machine, purpose) is not None else False
+
+
+def stored_in_memory(needs: Needs, machine: Machine, purpose: str, *, missing_bytes: int | None = None) -> int:
+    """Bytes of files to be stored where they take RAM, or may do so, of which `missing_bytes` are to come (None: all); 0 on a disk."""
+    return 0 if lies_in_memory(machine, purpose) is False else _to_store(needs, missing_bytes) or 0
 
 
 def held_in_memory(here: Here | None, machine: Machine, purpose: str) -> int:
-    """Bytes of files that lie on a volume that is RAM already; 0 on a disk."""
+    """Bytes of files that lie on a volume that is or may be RAM already; 0 on a disk."""
     place = machine.disk_for(here.store or purpose) if here is not None else None
-    if here is None or place is None or not place.in_memory:
+    if here is None or place is None or lies_in_memory(machine, place.purpose) is False:
         return 0
     # whisper.cpp's place is the current folder, whose files are named without it
     return here.size_bytes if place.path == "." or here.path.startswith(place.path) else 0
 
 
-def memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0, held_bytes: int = 0) -> Finding:
+def memory(
+    needs: Needs, machine: Machine, workload: Workload, stored_bytes: int = 0, held_bytes: int = 0, *, surely: bool = True
+) -> Finding:
     """The host's share of the need against what this machine gives now, and what it could give if other programs closed.
 
     A limit of the shell counts otherwise than memory does, and holds beside it: the worse of the two is told. `stored_bytes` are
     files to come in RAM: they join the most that it may take, and the least where copies are made of them; else they are mapped, not
     held twice. `held_bytes` are files that lie in RAM already: what is free now lacks them, so they join only against the limits.
+    Not `surely`: whether those files lie in RAM is not told, so they join the most alone.
     """
-    made = _memory(needs, machine, workload, stored_bytes, held_bytes)
+    made = _memory(needs, machine, workload, stored_bytes, held_bytes, surely)
     if machine.address_space_bytes is None and machine.private_memory_bytes is None:
         return made
     return max((made, *_shell_limits(needs, machine, made)), key=lambda one: _OUTCOMES.index(one.outcome))
@@ -651,7 +674,7 @@ def _shell_limits(needs: Needs, machine: Machine, made: Finding) -> Iterator[Fin
         )
 
 
-def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int, held_bytes: int) -> Finding:
+def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: int, held_bytes: int, surely: bool) -> Finding:
     reserve, reserve_source = reserve_of(machine, workload)
     total, limit, now = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
     basis = workload.memory_basis
@@ -671,13 +694,13 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
     low, high = host_low(needs), host_high(needs)
     # what is free now lacks the files that are held, and the limits do not
     held = 0 if basis == "available" or (basis == "default" and now is not None and (high or 0) + stored_bytes <= now) else held_bytes
-    most_now = None if now is None else now + held
+    most_now = None if now is None else now + (held if surely else 0)
     could_now = max((x for x in (most_now, could) if x is not None), default=None)
     ceiling = now if basis == "available" else could if basis == "total" else could_now
     files = stored_bytes + held
     if high is not None:
         high += files
-    if low is not None and needs.memory is not None:
+    if low is not None and needs.memory is not None and surely:
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they stay
         low += min(files, needs.memory.evictable_bytes)
 
@@ -703,7 +726,8 @@ def _memory(needs: Needs, machine: Machine, workload: Workload, stored_bytes: in
         most, least = units.binary(high), units.binary(low)
         need = most if most == least else f"{least} to {most}"
         if files:
-            need += f" (with the {units.decimal(files)} of files, which {'would lie' if stored_bytes else 'lie'} in memory too)"
+            lie = "would lie" if stored_bytes else "lie"
+            need += f" (with the {units.decimal(files)} of files, which {lie if surely else 'may lie'} in memory too)"
         return f"It takes {need}"
 
     smaller = "a smaller quantization, a shorter context or a smaller model needs less"

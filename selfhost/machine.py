@@ -42,7 +42,10 @@ NETWORK_FILESYSTEMS = frozenset((
     "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone", "fuse.s3fs", "fuse.smbnetfs",
     "fuse.sshfs", "fuse.vmhgfs-fuse",
 ))  # fmt: skip
-MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs"))
+# rootfs is that of an initramfs: a ramfs or a tmpfs
+MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"))
+# block devices that are RAM, by the names of their drivers
+MEMORY_DEVICES = frozenset(("zram", "brd"))
 # the largest file a FAT32 volume holds
 _FAT_FILE_BYTES = 2**32 - 1
 _FAT_FILESYSTEMS = frozenset(("vfat", "msdos", "fat", "fat16", "fat32"))
@@ -68,6 +71,21 @@ def normal_system(word: str) -> str:
     return _SYSTEMS.get(name, name)
 
 
+def in_memory(path: str) -> bool | None:
+    """Whether a file or folder of this computer takes RAM where it lies; None where that is not told. False where no Linux tells it."""
+    from .probes import Host
+    from .probes.medium import medium_of_file
+
+    host = Host()
+    if host.system != "linux":
+        return False
+    try:
+        made = host.within(lambda: medium_of_file(host, host.resolve(path)))
+    except (OSError, ValueError):
+        return None
+    return made.in_memory if made is not None else False
+
+
 def checked_name(text: str, key: str = "name") -> str:
     """`text`, if a record may hold it as its name or a label; else `MachineFileError` that names `key` and says what to write."""
     reader = _Reader("machine", "")
@@ -84,7 +102,9 @@ class Disk(Record):
 
     `free_bytes` is what an ordinary account may use; `writable` is about the account that stores the file: a service's own folder is
     writable unless its mount is read-only. None is unread, never "by another account": the reason is `disks.<purpose>.writable`.
-    `quota`: `free_bytes` and `total_bytes` are those of the `user`'s or the `group`'s quota there; None: of the volume.
+    `quota`: `free_bytes` and `total_bytes` are those of the `user`'s, the `group`'s or the `subvolume`'s quota there; None: of the volume.
+    `backing`: the file system or device that holds the bytes of an overlay or a loop device; None where `filesystem` does, or where that
+    is not told: then `disks.<purpose>.backing` says why.
     """
 
     purpose: str
@@ -94,6 +114,7 @@ class Disk(Record):
     filesystem: str | None = None
     writable: bool | None = None
     quota: str | None = None
+    backing: str | None = None
 
     @property
     def shown(self) -> str:
@@ -108,7 +129,8 @@ class Disk(Record):
     @property
     def in_memory(self) -> bool:
         """What is stored here takes RAM."""
-        return (self.filesystem or "").lower() in MEMORY_FILESYSTEMS
+        kinds = {(kind or "").lower() for kind in (self.filesystem, self.backing)}
+        return not kinds.isdisjoint(MEMORY_FILESYSTEMS | MEMORY_DEVICES)
 
     @property
     def max_file_bytes(self) -> int | None:
@@ -667,6 +689,7 @@ class _Reader:
             filesystem=self.text_value(item, "filesystem", f"{path}.filesystem"),
             writable=self.flag(item, "writable", path),
             quota=self.text_value(item, "quota", f"{path}.quota"),
+            backing=self.text_value(item, "backing", f"{path}.backing"),
         )
 
     def accelerator(self, item: Mapping[str, Any], path: str) -> Accelerator:

@@ -145,8 +145,8 @@ class Question(Record):
     not load the model, None when it does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
     describes. `context_asked`: the context was given, not taken by default. `rewriting`: the row of an
     encoder with a decoder. `local_files`: the files were named, so they are on this
-    machine, and where they lie on a volume that is RAM `in_memory`. `here`: those asked for lie on it, whole or in part. `companions` are
-    loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as was asked
+    machine, and where they lie on a volume that is RAM `in_memory` (None: not told). `here`: those asked for lie on it, whole or in
+    part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as was asked
     (`findings.openness_check`)? `license_guessed`: what the function of that name gives, if it was asked.
     """
 
@@ -161,7 +161,7 @@ class Question(Record):
     context_asked: bool = False
     rewriting: ArchitectureRow | None = None
     local_files: bool = False
-    in_memory: bool = False
+    in_memory: bool | None = False
     companions: Companions | None = None
     beside_bytes: int = 0
     here: Here | None = None
@@ -389,7 +389,9 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     purpose = question.runtime.store if question.runtime else "huggingface"
     stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
     kept = check.held_in_memory(question.here, machine, purpose)
-    if question.in_memory:
+    stores = [purpose] * bool(stored) + ([question.here.store or purpose] if question.here is not None and kept else [])
+    surely = None not in (question.in_memory, *(check.lies_in_memory(machine, store) for store in stores))
+    if question.in_memory is not False:
         kept += max(0, (needs.download_bytes or 0) - question.beside_bytes)
     whole: Term | None = None
     alone: tuple[str, str] | None = None
@@ -399,7 +401,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
         whole, alone = gathered(question.spec, question.workload), why_not_shared_out(question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
         accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available", alone=alone)
-        yield candidate, [check.memory(candidate, machine, question.workload, stored, kept), accelerator]
+        yield candidate, [check.memory(candidate, machine, question.workload, stored, kept, surely=surely), accelerator]
 
 
 def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, Finding | None]:

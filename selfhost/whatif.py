@@ -177,7 +177,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
             put("disks", _with_free(machine.disks, value), text)
             changes["file_size_limit_bytes"] = None
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]
-            unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota\w*)", entry.fact)]
+            unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota\w*|backing)", entry.fact)]
         elif key == "bandwidth":
             rate, measured_there = value
             put("memory_bandwidth_bytes_per_second", rate, text)
@@ -212,7 +212,10 @@ def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
     kept = [
         disk.replace(
-            free_bytes=free, writable=True, quota=None, total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes)
+            free_bytes=free,
+            writable=True,
+            quota=None,
+            total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
         )
         for disk in disks or ()
     ]

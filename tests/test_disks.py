@@ -18,6 +18,7 @@ from selfhost import check
 from selfhost.findings import Finding
 from selfhost.machine import Disk, Machine
 from selfhost.probes import Host, quota, quota_groups, read_machine
+from selfhost.probes.medium import medium_of_file
 from selfhost.probes.recorded import RecordedHost
 from selfhost.probes.recorder import Recorder
 from selfhost.whatif import apply
@@ -90,6 +91,154 @@ def again(host: Host, folder: Path) -> tuple[Machine, Machine, str]:
     record.write(str(folder))
     text = "".join(path.read_text() + str(path) for path in folder.rglob("*") if path.is_file())
     return first, read_machine(RecordedHost(str(folder))), text
+
+
+# files that take RAM
+
+OVERLAY = "40 22 0:40 / /models rw,relatime - overlay overlay rw,lowerdir=/usr/low,upperdir={},workdir=/work/acme,uuid=on\n"
+RUN = "30 22 0:25 / /run rw,nosuid - tmpfs tmpfs rw,size=4g\n"
+UPPER = {"/run/acme/up/.keep": "", "/usr/low/.keep": "", "/run/acme/img": ""}
+LOOP = "40 22 7:3 / /models rw - ext4 /dev/loop3 rw\n"
+
+
+def on_device(number: str, *files: tuple[str, str]) -> dict[str, str]:
+    return {f"/sys/dev/block/{number}/{name}": text for name, text in files}
+
+
+def of_device(name: str, *files: tuple[str, str]) -> dict[str, str]:
+    return {f"/sys/class/block/{name}/{file}": text for file, text in files}
+
+
+MEDIA: dict[str, tuple[str, dict[str, str], bool | None, str | None]] = {
+    # the mount table as Linux 6.18 wrote it of `mount -t overlay` over a tmpfs
+    "overlay over tmpfs": (RUN + OVERLAY.format("/run/acme/up"), UPPER, True, "tmpfs"),
+    "a comma and a space in octal": (RUN + OVERLAY.format(r"/run/acme\054\040x"), {"/run/acme, x/.keep": ""}, True, "tmpfs"),
+    # as Linux 6.1 writes what was typed with a backslash before the comma
+    "a backslash, a comma and a space in octal": (
+        RUN + OVERLAY.format(r"/run/acme\134\054\040x"), {"/run/acme, x/.keep": ""}, True, "tmpfs",
+    ),
+    "a mount that tells a name": (
+        "30 22 0:25 / /srv/acme rw - tmpfs none rw\n" + OVERLAY.format("/srv/acme/up"), {"/srv/acme/up/.keep": ""}, True, "tmpfs",
+    ),
+    "overlay over a disk": (OVERLAY.format("/var/up"), {"/var/up/.keep": ""}, False, "ext4"),
+    "the layer of another name space": (OVERLAY.format("/var/lib/docker/overlay2/1/diff"), {}, None, None),
+    "a layer that leads back": (OVERLAY.format("/models/up"), {"/models/up/.keep": ""}, None, None),
+    "a layer named from where it was mounted": (OVERLAY.format("up"), {"/up/.keep": ""}, None, None),
+    "read-only": ("40 22 0:40 / /models ro - overlay overlay ro,lowerdir=/a:/b\n", {}, False, None),
+    "overlay over overlay over tmpfs": (
+        RUN + "35 22 0:35 / /mid rw - overlay overlay rw,lowerdir=/a,upperdir=/run/acme/up\n" + OVERLAY.format("/mid/up"),
+        {**UPPER, "/mid/up/.keep": ""}, True, "tmpfs",
+    ),
+    "fuse-overlayfs": ("40 22 0:40 / /models rw - fuse.fuse-overlayfs fuse-overlayfs rw,user_id=0\n", {}, None, None),
+    "loop device on tmpfs": (RUN + LOOP, {**UPPER, **on_device("7:3", ("loop/backing_file", "/run/acme/img\n"))}, True, "tmpfs"),
+    "loop device on a disk": (LOOP, {"/srv/img": "", **on_device("7:3", ("loop/backing_file", "/srv/img\n"))}, False, "ext4"),
+    "a file that was removed": (RUN + LOOP, on_device("7:3", ("loop/backing_file", "/run/acme/img (deleted)\n")), None, None),
+    "btrfs has a number of its own": (
+        RUN + "40 22 0:50 / /models rw - btrfs /dev/loop3 rw,subvol=/\n",
+        {**UPPER, **of_device("loop3", ("loop/backing_file", "/run/acme/img\n"))}, True, "tmpfs",
+    ),
+    "zram": ("40 22 251:0 / /models rw - ext4 /dev/zram0 rw\n", on_device("251:0", ("comp_algorithm", "[lzo] zstd\n")), True, "zram"),
+    "a RAM disk": ("40 22 1:0 / /models rw - ext4 /dev/ram0 rw\n", {}, True, "brd"),
+    # a live system's root: a snapshot whose changes are kept in memory
+    "device mapper, part of it in RAM": (
+        RUN + "40 22 253:0 / /models rw - ext4 /dev/mapper/live rw\n",
+        {**UPPER, "/srv/img": "", **on_device("253:0", ("slaves/loop0", ""), ("slaves/loop1", "")),
+         **of_device("loop0", ("loop/backing_file", "/srv/img\n")), **of_device("loop1", ("loop/backing_file", "/run/acme/img\n"))},
+        None, None,
+    ),
+    "device mapper in RAM": (
+        RUN + "40 22 253:0 / /models rw - ext4 /dev/mapper/live rw\n",
+        {**UPPER, **on_device("253:0", ("slaves/loop1", "")), **of_device("loop1", ("loop/backing_file", "/run/acme/img\n"))},
+        True, "tmpfs",
+    ),
+    "initramfs": ("40 22 0:2 / /models rw - rootfs none rw,size=4g\n", {}, True, None),
+    "hugetlbfs": ("40 22 0:2 / /models rw - hugetlbfs none rw\n", {}, True, None),
+    "a disk": ("40 22 8:17 / /models rw - xfs /dev/sdb1 rw\n", {}, False, None),
+    "a server": ("40 22 0:77 / /models rw - fuse.sshfs host:/ rw\n", {}, False, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEDIA)
+def test_what_holds_the_bytes(build: Build, tmp_path: Path, name: str) -> None:
+    """By the mount table and sysfs (proc(5), Documentation/filesystems/overlayfs.rst): RAM is told, and so is what cannot be seen.
+
+    A record answers the same and keeps no name of a layer.
+    """
+    mounts, files, in_memory, backing = MEDIA[name]
+    first, second, text = again(build(ROOT + mounts, files), tmp_path / "record")
+    for machine in (first, second):
+        found = disk_of(machine)
+        assert (found.in_memory, found.backing) == (in_memory is True, backing)
+        assert (reason(machine, "backing") is not None) is (in_memory is None)
+    assert reason(first, "backing") == reason(second, "backing")
+    assert "acme" not in text
+    # whatever is not told is no pass, and what takes RAM is not told as a disk
+    told = finding(first, "disk", "qwen3-0.6b")
+    if name == "read-only":
+        assert told.code == "disk-not-writable"
+    else:
+        assert (told.code == "disk-slow-or-volatile") is (in_memory is not False or disk_of(first).on_network)
+    # a disk that a person states is one
+    if in_memory is None:
+        assert finding(apply(first, ["disk=100GB"]), "disk", "qwen3-0.6b").code == "disk-fits"
+
+
+def test_an_overlay_over_tmpfs_is_judged_as_the_tmpfs(build: Build) -> None:
+    """A live system's root: what is downloaded there takes RAM, as on the tmpfs itself, which `df` shows as its size."""
+    tmpfs = "40 22 0:41 / /models rw - tmpfs tmpfs rw,size=7g\n"
+    plain = seven_gib(build(ROOT + tmpfs))
+    layered = seven_gib(build(ROOT + RUN + OVERLAY.format("/run/acme/up"), UPPER))
+    for machine in (plain, layered):
+        assert finding(machine, "memory").code == "memory-too-small"
+        assert "would lie in memory too" in finding(machine, "memory").reason
+    assert finding(layered, "memory") == finding(plain, "memory")
+    assert "overlay over tmpfs: files there take RAM" in finding(layered, "disk").reason
+    # on a disk it is no matter
+    assert finding(seven_gib(build(ROOT)), "memory").code == "memory-fits"
+
+
+def test_a_layer_that_cannot_be_seen_may_be_ram(build: Build) -> None:
+    """The files join the most that it may take, and not the least: too close to call where they decide, a pass where they do not."""
+    hidden = seven_gib(build(ROOT + OVERLAY.format("/gone/up")))
+    on_disk = seven_gib(build(ROOT))
+    told, plain = finding(hidden, "memory"), finding(on_disk, "memory")
+    assert isinstance(told.needs, int)
+    assert isinstance(plain.needs, int)
+    size = finding(hidden, "disk").needs
+    assert isinstance(size, int)
+    assert told.needs == plain.needs + size
+    assert told.code == "memory-close"
+    assert "which may lie in memory too" in told.reason
+    assert finding(hidden, "memory", "qwen3-0.6b").code == "memory-fits"
+    assert "not to be seen from here" in finding(hidden, "disk").reason
+
+
+@pytest.mark.parametrize(("total", "known"), [(8 * GIB, True), (7 * GIB, False), (6 * GIB, False)])
+def test_no_memory_holds_a_volume_that_is_larger(build: Build, total: int, known: bool) -> None:
+    """A container's root of 200 GB lies on a disk, though its layer is not seen: a tmpfs is half of RAM unless told otherwise."""
+    docker = "22 1 0:40 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/var/lib/docker/overlay2/1/diff\n"
+    machine = read_machine(build(docker, space={"/models": space(5 * GIB, total)}))
+    assert (reason(machine, "backing") is None) is known
+    # lxcfs shows a container's limit as the machine's RAM
+    lxcfs = docker + "50 22 0:60 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n"
+    assert reason(read_machine(build(lxcfs, space={"/models": space(5 * GIB, total)})), "backing") is not None
+
+
+@pytest.mark.parametrize(
+    ("files", "in_memory"),
+    [
+        ({"/run/acme/up/sub/m.gguf": ""}, True),
+        ({"/usr/low/sub/m.gguf": "", "/run/acme/up/.keep": ""}, False),
+        ({"/usr/low/sub/m.gguf": ""}, None),
+        ({"/run/acme/up/.keep": ""}, None),
+    ],
+)
+def test_a_file_lies_in_the_first_layer_that_has_it(build: Build, files: dict[str, str], in_memory: bool | None) -> None:
+    """Documentation/filesystems/overlayfs.rst: the upper object is the visible one; else that of the topmost lower layer."""
+    host = build(ROOT + RUN + OVERLAY.format("/run/acme/up"), {"/models/sub/m.gguf": "", **files})
+    found = medium_of_file(host, "/models/sub/m.gguf")
+    assert found is not None
+    assert found.in_memory is in_memory
 
 
 # quotas that no option of the mount states

@@ -35,11 +35,11 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 RANK = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-# the room that touches the machine stands aside: it sees records only, and only Machine.read opens it
+# the room that touches the machine stands aside: it sees records only, and only Machine.read and machine.in_memory open it
 PROBES_MAY_IMPORT = {"machine", "facts", "units", "probes", "errors"}
 # (importer, imported) that go against the order, with the reason
 EXCEPTIONS = {
-    ("machine", "probes"),  # Machine.read() is the one door to the real machine, opened inside the function
+    ("machine", "probes"),  # Machine.read() and in_memory() are the doors to the real machine, opened inside the functions
     ("reports", "api"),  # for types only
 }
 FORBIDDEN = {

@@ -554,7 +554,8 @@ def test_recorded_cgroups_and_mounts() -> None:
 def test_a_mount_point_with_spaces() -> None:
     """mountinfo writes a space as \\040."""
     mounts = parse_mountinfo(r"36 35 98:0 / /mnt/my\040disk ro,noatime master:1 - ext3 /dev/root rw,errors=continue")
-    assert mounts == (Mount(root="/", point="/mnt/my disk", filesystem="ext3", options="rw,errors=continue", read_only=True),)
+    line = Mount(root="/", point="/mnt/my disk", filesystem="ext3", options="rw,errors=continue", read_only=True)
+    assert mounts == (line.replace(device="98:0", source="/dev/root"),)
 
 
 def recorded(name: str) -> dict[str, str]:

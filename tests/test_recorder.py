@@ -85,7 +85,7 @@ def test_every_question_to_the_computer_is_recorded_and_answered() -> None:
     """A new method of Host is either worked out from others, or both noted by the Recorder and answered from a tree."""
     asked = {name for name in vars(Host) if not name.startswith("_")} - DERIVED
     assert asked - {"home"} <= set(vars(Recorder))
-    assert asked - {"home", "within", "mount_of", "clean", "hide"} <= set(vars(RecordedHost))
+    assert asked - {"home", "within", "mount_of", "layer", "clean", "hide"} <= set(vars(RecordedHost))
 
 
 # names and addresses

@@ -45,7 +45,7 @@ class LocalModel(Record):
 
     `files_here`: all weights lie on this machine, whole. Of weights that are here in part `missing` names the files that are not,
     and `size_bytes` of `total_bytes` are (None: not known). `notes` are sentences for the user about what is odd.
-    `in_memory`: the files lie on a volume that is RAM.
+    `in_memory`: the files lie on a volume that is RAM; None where that is not told.
     """
 
     spec: ModelSpec
@@ -55,7 +55,7 @@ class LocalModel(Record):
     missing: tuple[str, ...] = ()
     size_bytes: int = 0
     total_bytes: int | None = None
-    in_memory: bool = False
+    in_memory: bool | None = False
     notes: tuple[str, ...] = ()
 
 
@@ -67,14 +67,15 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     """
     import stat
 
-    from .source import fail, in_memory, status_of
+    from ..machine import in_memory
+    from .source import fail, status_of
 
     named = os.fsdecode(os.fspath(path))
     if not named:
         fail("''", "is no path", "name a file or a folder")
     read = _folder if stat.S_ISDIR(status_of(named).st_mode) else _file
     found = read(named, architectures)
-    return found.replace(in_memory=True) if found.files_here and in_memory(named) else found
+    return found.replace(in_memory=in_memory(named)) if found.files_here else found
 
 
 class AdapterFile(Record):

@@ -7,7 +7,6 @@ import re
 from math import inf
 
 from ..errors import Problem, SpecError
-from ..machine import MEMORY_FILESYSTEMS
 
 TYPE_CHECKING = False
 
@@ -105,22 +104,6 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
         fail(path, "may not be read by this account", "change its permissions")
     except (OSError, ValueError) as error:
         fail(path, _reason(error))
-
-
-def in_memory(path: str) -> bool:
-    """Whether a file or folder lies on a volume that is RAM. False where no Linux tells it."""
-    try:
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        try:
-            with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as stream:
-                mount = re.search(r"^mnt_id:\s*(\d+)$", stream.read(4096), re.MULTILINE)
-        finally:
-            os.close(number)
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
-            lines = [line for line in stream if mount is not None and line.startswith(f"{mount[1]} ")]
-    except (OSError, ValueError):
-        return False
-    return any(line.rpartition(" - ")[2].split(" ")[0] in MEMORY_FILESYSTEMS for line in lines)
 
 
 def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:

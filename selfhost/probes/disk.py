@@ -6,9 +6,10 @@ import errno
 import re
 
 from ..facts import Record
-from ..machine import LM_STUDIO, MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
+from ..machine import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
 from ..units import decimal
 from .host import PERHAPS, SET_DISK, Found, Host, Mount, Quota, Space
+from .medium import Medium, medium_of_folder
 
 DISKS = "disks"
 # options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
@@ -259,6 +260,10 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
     if space is None:
         found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
+    beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
+    if beneath is not None and beneath.in_memory is None:
+        reason = f"whether files in {shown} take RAM is not told: {beneath.why}"
+        found.miss(f"{fact}.backing", reason, "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk")
     quota, unasked = None, ""
     if space is not None and mount is not None:
         quota, unasked = _quota(host, found, f"{fact}.quota", place, folder, mount, space)
@@ -274,7 +279,8 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         words.append(
             f"{kind} on {mount.point}"
             + ", a network volume" * (kind in NETWORK_FILESYSTEMS)
-            + ", which is RAM" * (kind in MEMORY_FILESYSTEMS)
+            + (f", whose files lie on {beneath.backing}" if beneath and beneath.backing else "")
+            + ", which is RAM" * bool(beneath and beneath.in_memory)
         )
     if quota is not None:
         words.append(
@@ -295,4 +301,13 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         filesystem=host.clean(mount.filesystem) if mount and mount.filesystem else None,
         writable=writable,
         quota=quota.kind if quota else None,
+        backing=beneath.backing if beneath else None,
     )
+
+
+def _medium(host: Host, mount: Mount, space: Space | None) -> Medium:
+    """Where files stored on `mount` lie; without an answer in time it is not told."""
+    try:
+        return host.within(lambda: medium_of_folder(host, mount, space))
+    except (OSError, ValueError) as error:
+        return Medium(in_memory=None, why=_said(error))

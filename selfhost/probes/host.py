@@ -108,13 +108,18 @@ class Quota(Record):
 
 
 class Mount(Record):
-    """One line of mountinfo. `root` is the part of the file system that is mounted, `options` those of the file system itself."""
+    """One line of mountinfo. `root` is the part of the file system that is mounted, `options` those of the file system itself.
+
+    `device` is its number (`8:1`), `source` what was mounted; both are empty where they are not told.
+    """
 
     root: str
     point: str
     filesystem: str
     options: str
     read_only: bool
+    device: str = ""
+    source: str = ""
 
 
 class Found:
@@ -173,7 +178,8 @@ def host_pattern(host: str) -> re.Pattern[str]:
     return re.compile(r"(?:(?<=[/\\@.=:~_-])|^)" + re.escape(host) + r"(?![^\W_])")
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """A name as /proc writes it, with spaces and the like in octal."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text) if "\\" in text else text
 
 
@@ -186,11 +192,13 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
         if dash and len(fields) >= 6 and system[0]:
             mounts.append(
                 Mount(
-                    root=_unescape(fields[3]),
-                    point=_unescape(fields[4]),
+                    root=unescape(fields[3]),
+                    point=unescape(fields[4]),
                     filesystem=system[0],
                     options=system[2] if len(system) > 2 else "",
                     read_only="ro" in fields[5].split(","),
+                    device=fields[2],
+                    source=unescape(system[1]) if len(system) > 1 else "",
                 )
             )
     return tuple(mounts)
@@ -392,6 +400,10 @@ class Host:
             # the sealed system volume is mounted on /, but what people write to lies on the data volume
             best = next((mount for mount in self.mounts() if mount.point == "/System/Volumes/Data"), best)
         return best
+
+    def layer(self, path: str) -> Mount | None:
+        """The mount that holds a file or folder in which another file system lies; None where it is not there to be seen."""
+        return self.mount_of(path) if self.exists(path) else None
 
     def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
         """`work()`, in a thread with a deadline where a dead network mount could hang it. `TimeoutError` when it has passed."""

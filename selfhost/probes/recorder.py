@@ -44,7 +44,7 @@ _HOMES = {"windows": "C:\\Users", "macos": "/Users"}
 # whom and which unit a file of the kernel may name that a probe could come to read
 _NUMBERS_OF_UNITS = ("serial", "uuid", "unique_id", "address", "machine-id", "boot_id", "cmdline", "hostname")
 # of the kernel's files only these hold names, and are looked through
-_NAMING = re.compile(r"/proc/(?:self/(?:cgroup|mountinfo)|swaps)$|/(?!proc/|sys/)")
+_NAMING = re.compile(r"/proc/(?:self/(?:cgroup|mountinfo)|swaps)$|/sys/.*/loop/backing_file$|/(?!proc/|sys/)")
 # names of folders that say nothing of whose they are; any other in the way to the current folder or to models may be a client's
 _PLAIN_FOLDERS = {
     *COMMON_NAMES, "", ".", "..", "~", "tmp", "temp", "var", "opt", "srv", "mnt", "media", "run", "usr", "etc", "dev", "lib", "local",
@@ -64,6 +64,9 @@ _FOLDER_VARIABLES = (
     "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "LLAMA_CACHE", "OLLAMA_MODELS", "VIRTUAL_ENV", "CONDA_PREFIX",
     "XDG_DATA_HOME", "UV_TOOL_DIR", "PIPX_HOME",
 )  # fmt: skip
+# a layer that was not to be seen, and block devices that may be RAM, which the kernel names itself
+_UNSEEN = "/not/to/be/seen"
+_MEMORY_DEVICE = re.compile(r"/dev/(?:loop|zram|ram)\d+")
 _CONTROL_GROUPS = ("cgroup", "cgroup2", "fuse.lxcfs")
 # words that names of control groups are made of: systemd's own units, the makers of containers, and what stands for names in a record
 _GROUP_WORDS = {
@@ -128,6 +131,7 @@ class Recorder(Host):
         self._named: dict[str, str] = {}
         self._groups: dict[str, str] = {}
         self._models: dict[str, str] = {}
+        self._layers: dict[str, str | None] = {}
 
     def _ask(self, path: str, work: Callable[[], T]) -> T:
         """`work()`; an error other than a missing file is noted, and a path that never answers stays pending."""
@@ -265,6 +269,15 @@ class Recorder(Host):
             raise
         noted[path] = list(kinds)
         return kinds
+
+    def layer(self, path: str) -> Mount | None:
+        mount = self.inner.layer(path)
+        self._layers[path] = mount.point if mount is not None else None
+        if mount is not None:
+            # what the layer is called may tell whose it is: in the record the mount stands for it
+            self.asked_mounts.add(mount.point)
+            self.folders.add(mount.point)
+        return mount
 
     def can_write(self, path: str) -> bool | None:
         found = self._ask(path, lambda: self.inner.can_write(path))
@@ -484,6 +497,7 @@ class Recorder(Host):
         programs = set(self.facts.get("runnable", ()))
         given += [self.paths.dirname(real) if path in programs else real for path, real in self._at("links").items()]
         given += [*map(self.paths.dirname, programs), *self._holding(self.facts.get("python_path", ()))]
+        given += [point for point in self._layers.values() if point]
         # people's own names have other words in their place
         people, replaced = self.inner.names(), dict[str, str]()
         usual = self._usual_home()
@@ -623,6 +637,8 @@ class Recorder(Host):
                 text = keep(text)
         if path == "/proc/self/mountinfo":
             text = "".join(self._mount_lines(text))
+        elif path.endswith("/loop/backing_file"):
+            text = (self._layers.get(text.strip("\n")) or _UNSEEN) + "\n"
         elif path == "/etc/passwd":
             text = "".join(self._accounts(text))
         return (clean(text) if _NAMING.match(path) else text).encode()
@@ -637,7 +653,7 @@ class Recorder(Host):
     def _mount_lines(self, text: str) -> Iterator[str]:
         """The mounts that decided something, without what is mounted there: servers, disks and keys stand in those fields."""
         from .disk import has_quotas
-        from .host import parse_mountinfo
+        from .host import parse_mountinfo, unescape
 
         for line in text.splitlines():
             parsed = parse_mountinfo(line)
@@ -646,11 +662,20 @@ class Recorder(Host):
                 kind, _, options = tail.split(" ", 2) if tail.count(" ") > 1 else (tail.split(" ")[0], "", "rw")
                 grouped = kind in ("cgroup", "cgroup2")
                 words = [word.partition("=")[0] for word in options.split(",")]
-                kept = options if grouped else ",".join([words[0], *(word for word in words[1:] if has_quotas(word))])
+                layers = [f"upperdir={self._layer(unescape(path))}" for path in re.findall(r"(?:^|,)upperdir=([^,]*)", options)]
+                kept = options if grouped else ",".join([words[0], *(word for word in words[1:] if has_quotas(word)), *layers])
+                source = parsed[0].source if _MEMORY_DEVICE.fullmatch(parsed[0].source) else "none"
                 fields = head.split(" ")[:6]
                 # of what is bound from elsewhere the folder there decides nothing, but for control groups
                 fields[3] = fields[3] if grouped else "/"
-                yield f"{' '.join(fields)} - {kind} none {kept}\n"
+                yield f"{' '.join(fields)} - {kind} {source} {kept}\n"
+
+    def _layer(self, path: str) -> str:
+        """What stands in the record for a file or folder in which a file system lies, as the mount table writes it."""
+        from .medium import as_typed
+
+        point = self._layers.get(path) or self._layers.get(as_typed(path)) or _UNSEEN
+        return re.sub(r"[\s\\,=]", lambda match: f"\\{ord(match[0]):03o}", point)
 
     def _accounts(self, text: str) -> Iterator[str]:
         """The accounts that units name, without the people's names."""
