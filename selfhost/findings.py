@@ -468,6 +468,9 @@ def _disk(needs: Needs, machine: Machine, purpose: str, missing: int | None, her
     if place and place.writable is False:
         reason = f"{there} cannot be written to.{unless()}"
         return found(Outcome.FAIL, "disk-not-writable", reason, _move_store(purpose, "that you may write to"))
+    if place and place.free_files == 0:
+        reason = f"No file can be made in {where}: its file system has no free inodes, whatever space is left.{unless()}"
+        return found(Outcome.FAIL, "disk-not-writable", reason, f"delete files there (`df -i` counts them), or {_move_store(purpose)}")
     limit = place.max_file_bytes if place else None
     if place and limit and largest is not None and largest > limit:
         reason = f"One file is {units.decimal(largest)}, and {place.filesystem} on {where} allows {units.decimal(limit)} at most."

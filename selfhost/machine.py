@@ -104,7 +104,7 @@ class Disk(Record):
     writable unless its mount is read-only. None is unread, never "by another account": the reason is `disks.<purpose>.writable`.
     `quota`: `free_bytes` and `total_bytes` are those of the `user`'s, the `group`'s or the `subvolume`'s quota there; None: of the volume.
     `backing`: the file system or device that holds the bytes of an overlay or a loop device; None where `filesystem` does, or where that
-    is not told: then `disks.<purpose>.backing` says why.
+    is not told: then `disks.<purpose>.backing` says why. `free_files`: how many files may still be made; None: no limit is told.
     """
 
     purpose: str
@@ -115,6 +115,7 @@ class Disk(Record):
     writable: bool | None = None
     quota: str | None = None
     backing: str | None = None
+    free_files: int | None = None
 
     @property
     def shown(self) -> str:
@@ -469,7 +470,7 @@ _KINDS: dict[str, type] = {
     "unread": Unread,
 }
 _PART_SIZES = (
-    ("disks", ("free_bytes", "total_bytes")),
+    ("disks", ("free_bytes", "total_bytes", "free_files")),
     ("accelerators", ("memory_total_bytes", "memory_free_bytes", "memory_bandwidth_bytes_per_second")),
     ("models_present", ("size_bytes", "total_bytes")),
 )
@@ -690,6 +691,7 @@ class _Reader:
             writable=self.flag(item, "writable", path),
             quota=self.text_value(item, "quota", f"{path}.quota"),
             backing=self.text_value(item, "backing", f"{path}.backing"),
+            free_files=self.whole(item, "free_files", MAX_DISK_BYTES, 0, f"{path}.free_files"),
         )
 
     def accelerator(self, item: Mapping[str, Any], path: str) -> Accelerator:

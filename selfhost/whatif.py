@@ -215,6 +215,7 @@ def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
             free_bytes=free,
             writable=True,
             quota=None,
+            free_files=None,
             total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
         )
         for disk in disks or ()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from selfhost import check
+from selfhost import Outcome, check
 from selfhost.findings import Finding
 from selfhost.machine import Disk, Machine
 from selfhost.probes import Host, quota, quota_groups, read_machine
@@ -239,6 +239,57 @@ def test_a_file_lies_in_the_first_layer_that_has_it(build: Build, files: dict[st
     found = medium_of_file(host, "/models/sub/m.gguf")
     assert found is not None
     assert found.in_memory is in_memory
+
+
+# file systems that tell no size, and those without room for a file
+
+
+@pytest.mark.parametrize("kind", ["ramfs", "tmpfs", "fuse.acme"])
+def test_a_size_that_is_not_told_is_not_zero(build: Build, tmp_path: Path, kind: str) -> None:
+    """statvfs of a ramfs, of `tmpfs size=0` and of a FUSE program without statfs gives no blocks at all: unread, with what to do."""
+    host = build(ROOT + f"40 22 0:40 / /models rw - {kind} none rw\n", space={"/models": space(0, 0)})
+    for machine in again(host, tmp_path / "record")[:2]:
+        found = disk_of(machine)
+        assert (found.free_bytes, found.total_bytes, found.writable) == (None, None, True)
+        assert "tells no size" in (reason(machine, "free_bytes") or "")
+        told = finding(machine, "disk")
+        assert (told.code, told.outcome) == ("disk-unread", Outcome.UNKNOWN)
+        assert "--set disk=" in (told.remedy or "")
+        # RAM bounds what is stored there all the same
+        assert "lie in memory too" in finding(apply(machine, ["memory=64GiB", "gpu=none"]), "memory").reason
+
+
+@pytest.mark.parametrize("free_files", [0, 1, None])
+def test_a_file_system_without_inodes_takes_no_file(build: Build, tmp_path: Path, free_files: int | None) -> None:
+    """`mount -o nr_inodes=1`: every byte is free, and no file can be made (ENOSPC). A file system without such a limit tells none."""
+    told = space() if free_files is None else space(free_files=free_files)
+    machines = again(build(ROOT, space={"/models": told}), tmp_path / "record")[:2]
+    for machine in (*machines, Machine.from_json(json.loads(json.dumps(machines[0].to_json())))):
+        found = finding(machine, "disk", "qwen3-0.6b")
+        assert disk_of(machine).free_files == free_files
+        assert found.code == ("disk-not-writable" if free_files == 0 else "disk-fits")
+        assert ("no free inodes" in found.reason) is (free_files == 0)
+        assert finding(apply(machine, ["disk=100GB"]), "disk", "qwen3-0.6b").code == "disk-fits"
+
+
+@pytest.mark.parametrize(("files", "left", "told"), [(0, 0, None), (10, 0, 0), (10, 7, 7)])
+def test_what_statvfs_says_of_inodes(monkeypatch: pytest.MonkeyPatch, files: int, left: int, told: int | None) -> None:
+    """f_files is 0 where the file system has no fixed number of them (btrfs, FAT); f_favail is what an ordinary account may make."""
+    answer = SimpleNamespace(f_bavail=1, f_blocks=2, f_frsize=4096, f_flag=0, f_files=files, f_favail=left)
+    monkeypatch.setattr(os, "statvfs", lambda path: answer, raising=False)
+    found = Host({}, "linux").space("/")
+    assert found is not None
+    assert found.free_files == told
+    # other systems fill the field in with anything
+    other = Host({}, "macos").space("/")
+    assert other is not None
+    assert other.free_files is None
+
+
+def test_a_record_without_the_newer_facts_is_read() -> None:
+    """Records written before say nothing of layers and inodes: that is no fault, and a tmpfs is RAM by its name."""
+    machine = Machine.from_json({"disks": [{"purpose": "llama.cpp", "path": "/m", "filesystem": "tmpfs", "free_bytes": 1}]})
+    assert (disk_of(machine).backing, disk_of(machine).free_files, disk_of(machine).in_memory) == (None, None, True)
 
 
 # quotas that no option of the mount states

@@ -256,8 +256,13 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         writable = False
     elif place.account is not None and space is not None:
         writable = True
+    answered = space is not None
     # what is said of a folder must outlast its name
     shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
+    free_files = space.free_files if space else None
+    if space is not None and space.total_bytes == 0:
+        # what has no size has no room that could be counted (statfs(2): "undefined" fields are 0)
+        space, failure = None, "its file system tells no size, as a ramfs, a tmpfs of size=0 and some of FUSE do"
     if space is None:
         found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
     beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
@@ -271,7 +276,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         # as statvfs does for a project's
         space = space and space.replace(free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes))
     if writable is None:
-        reason = "is not told by the system" if space else f"is not known: {failure}"
+        reason = "is not told by the system" if answered else f"is not known: {failure}"
         found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy)
     words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
     if mount:
@@ -302,6 +307,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         writable=writable,
         quota=quota.kind if quota else None,
         backing=beneath.backing if beneath else None,
+        free_files=free_files,
     )
 
 

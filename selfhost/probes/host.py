@@ -80,11 +80,15 @@ def dangling(target: str) -> OSError:
 
 
 class Space(Record):
-    """Of one volume: bytes an ordinary account may still use, its size, and whether it is mounted read-only."""
+    """Of one volume: bytes an ordinary account may still use, its size, and whether it is mounted read-only.
+
+    `total_bytes` is 0 where the file system does not tell its size. `free_files`: how many files may still be made; None: no limit.
+    """
 
     free_bytes: int
     total_bytes: int
     read_only: bool
+    free_files: int | None = None
 
 
 # the kind of a quota of which it is not told whether it holds
@@ -447,6 +451,8 @@ class Host:
                 free_bytes=min(found.f_bavail * found.f_frsize, MAX_DISK_BYTES),
                 total_bytes=min(found.f_blocks * found.f_frsize, MAX_DISK_BYTES),
                 read_only=bool(found.f_flag & 1),
+                # btrfs and FAT tell none at all; other systems fill the field in with anything
+                free_files=found.f_favail if self.system == "linux" and found.f_files else None,
             )
         import shutil
 

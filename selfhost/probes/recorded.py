@@ -260,11 +260,15 @@ def _listed_as(value: object, kind: type) -> bool:
 
 
 _SPACE = {"free_bytes": int, "total_bytes": int, "read_only": bool}
+# what trees of version 0.1 lack, and those of a file system without such a limit
+_SPACE_OPTIONAL = {"free_files": int}
 
 
 def _spaces(value: object) -> bool:
+    whole = _SPACE | _SPACE_OPTIONAL
     return isinstance(value, dict) and all(
-        isinstance(item, dict) and {name: type(part) for name, part in item.items()} == _SPACE for item in value.values()
+        isinstance(item, dict) and {name: type(item.get(name)) for name in _SPACE.keys() | item.keys()} in (_SPACE, whole)
+        for item in value.values()
     )
 
 

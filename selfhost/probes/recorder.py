@@ -246,7 +246,8 @@ class Recorder(Host):
         noted = self._at("space").get(path)
         found = Space(**noted) if noted else self._ask(path, lambda: self.inner.space(path))
         if found is not None:
-            self._at("space")[path] = {name: getattr(found, name) for name in Space._fields}
+            noted = {name: getattr(found, name) for name in Space._fields}
+            self._at("space")[path] = {name: value for name, value in noted.items() if value is not None}
             self.folders.add(path)
         return found
 
