@@ -123,6 +123,7 @@ class Catalogue:
         self._folders = (*reversed(own), shipped)
         self._specs: dict[str, ModelSpec] = {}
         self._common: dict[str, Mapping[str, Any]] = {}
+        self._tables: dict[tuple[str, str], Mapping[str, tuple[str, Mapping[str, Any]]]] = {}
         self._runtimes: dict[str, RuntimeSpec] = {}
         self._own_faults: tuple[Problem, ...] = ()
         self._outlines: Mapping[str, Outline] | None = None
@@ -229,6 +230,20 @@ class Catalogue:
             known = self._common[name] = self._shipped.values(f"common/{name}.toml")
         return known
 
+    def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+        """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and by its `aliases` as `canonical` writes them."""
+        by_name = self._tables.get((file, table))
+        if by_name is None:
+            entries = self.common(file).get(table)
+            made: dict[str, tuple[str, Mapping[str, Any]]] = {}
+            for name, entry in entries.items() if isinstance(entries, dict) else ():
+                aliases = entry.get("aliases") if isinstance(entry, dict) else ()
+                for spelling in (name, *(aliases if isinstance(aliases, list) else ())):
+                    if isinstance(entry, dict) and isinstance(spelling, str):
+                        made.setdefault(canonical(spelling), (name, entry))
+            by_name = self._tables[file, table] = made
+        return by_name
+
     @property
     def folder(self) -> str:
         """Where the shipped specs lie."""
@@ -265,6 +280,11 @@ class Catalogue:
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
         return self._own_faults
+
+    @cached_property
+    def own_faulty_files(self) -> tuple[str, ...]:
+        """The files in the user's folders that have a fault, each once."""
+        return tuple(dict.fromkeys(problem.file for problem in self._own_faults))
 
     def names(self) -> tuple[Names, ...]:
         """One map a folder, the overriding one first and the shipped one last.
@@ -325,12 +345,16 @@ class Catalogue:
         return tuple({**current, **superseded})
 
     def refresh(self, id: str | None = None) -> bool:
-        """Compare the spec `id`, or every file, with the index; True if the index was out of date and is now left aside."""
+        """Compare the spec `id`, or every file, with the index; True if the index was out of date and is now left aside.
+
+        Every file is compared once only: a policy may name thousands of models that nobody knows, and each would read all again.
+        """
         dropped = self._shipped.drop_stale_index(id)
         if dropped:
             own = {spec_id for folder in self._folders[:-1] for spec_id in folder.ids()}
             self._specs = {spec_id: spec for spec_id, spec in self._specs.items() if spec_id in own}
             self._common, self._runtimes, self._outlines, self._open_by_size, self._base_ids = {}, {}, None, None, None
+            self._tables = {}
         return dropped
 
 
@@ -367,6 +391,7 @@ class _Folder:
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
         self._may_be_compiled = len(subfolders) > 1
+        self._all_compared = False
 
     @cached_property
     def _index(self) -> _Index | None:
@@ -484,8 +509,9 @@ class _Folder:
         self._outlines = tuple(_outline(spec_id, values) for spec_id, values in models)
 
     def drop_stale_index(self, id: str | None) -> bool:
-        if self._index is None or (id is not None and id not in self):
+        if self._index is None or (self._all_compared if id is None else id not in self):
             return False
+        self._all_compared = self._all_compared or id is None
         for relative in self._relative() if id is None else [f"{id}.toml"]:
             try:
                 stale = not self._index.is_current(relative, self._content(relative))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .facts import Record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Names = Iterable[str] | Callable[[], Iterable[str]]
 
 
 class Problem(Record):
@@ -27,26 +34,54 @@ class Problem(Record):
         return f"{where}{self.message}{tail}"
 
 
+def first_of(problems: Sequence[Problem], most: int, file: str) -> tuple[Problem, ...]:
+    """The first `most` problems; the others are counted in one more, which is of the input `file`."""
+    rest = len(problems) - most
+    if rest <= 0:
+        return tuple(problems)
+    return (*problems[:most], Problem(file=file, message=f"has {rest:,} more faults, not listed"))
+
+
 class SelfhostError(Exception):
     """Base of every error that selfhost raises on purpose.
 
-    `remedy` is what to type instead, or None; `nearest` are names that were perhaps meant, closest first.
+    `message` is what is wrong, `remedy` what to type instead, or None; `nearest` are names that were perhaps meant,
+    closest first. A function given for `nearest` is called when they are first asked for: to find them costs more than
+    all else about an unknown name, and of thousands only a few are shown.
     """
 
-    def __init__(self, message: str, *, remedy: str | None = None, nearest: Iterable[str] = ()) -> None:
+    def __init__(self, message: str, *, remedy: str | None = None, nearest: Names = ()) -> None:
         super().__init__(message)
+        self.message = message
         self.remedy = remedy
-        self.nearest = tuple(nearest)
+        self._nearest = nearest
+
+    @property
+    def nearest(self) -> tuple[str, ...]:
+        """Names that were perhaps meant, closest first."""
+        if not isinstance(self._nearest, tuple):
+            self._nearest = tuple(self._nearest() if callable(self._nearest) else self._nearest)
+        return self._nearest
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a process pool sends errors back pickled: a function inside, or an argument without a default, would break the pool
+        from copyreg import __newobj__  # type: ignore[attr-defined]
+
+        return __newobj__, (type(self), *self.args), {**self.__dict__, "_nearest": self.nearest}
 
 
 class UnknownModelError(SelfhostError, LookupError):
-    """No model answers to the name. `nearest` are the names that do; it may be empty."""
+    """No model answers to the name. `nearest` are the names that do; it may be empty. Its text names them too."""
+
+    def __str__(self) -> str:
+        unsaid = [name for name in self.nearest if name not in self.message]
+        return f"{self.message}. Did you mean: {', '.join(unsaid)}?" if unsaid else self.message
 
 
 class NotAModelError(UnknownModelError):
     """The name is known, but of a tool, a service or a family nobody can download: `kind` says of what."""
 
-    def __init__(self, message: str, *, kind: str, nearest: Iterable[str] = (), remedy: str | None = None) -> None:
+    def __init__(self, message: str, *, kind: str, nearest: Names = (), remedy: str | None = None) -> None:
         super().__init__(message, nearest=nearest, remedy=remedy)
         self.kind = kind
 
@@ -54,7 +89,7 @@ class NotAModelError(UnknownModelError):
 class InputError(SelfhostError, ValueError):
     """An input with faults; `problems` holds every one that was found."""
 
-    def __init__(self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Iterable[str] = ()) -> None:
+    def __init__(self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Names = ()) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
         super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, found)), remedy=remedy, nearest=nearest)
         self.problems = found

@@ -67,6 +67,8 @@ _OTHER_FORMAT = (
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)$"
 
+# of a user's own specs that are wrong
+_FILES_NAMED = 5
 _PATH_ENDINGS = (".gguf", ".json", ".safetensors", ".toml")
 _REMEDY = (
     "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check ./model.gguf` judges a file or folder you have"
@@ -328,12 +330,7 @@ def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
 
 def _entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
     """A family's name as its dated entry writes it, and the entry; both empty where there is none."""
-    return next(((name, family) for name, family in _tables(catalogue, "families", "family") if key == canonical(name)), ("", {}))
-
-
-def _tables(catalogue: Catalogue, file: str, table: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    entries = catalogue.common(file).get(table)
-    return [(name, entry) for name, entry in entries.items() if isinstance(entry, dict)] if isinstance(entries, dict) else ()
+    return catalogue.common_tables("families", "family").get(key, ("", {}))
 
 
 def _strings(value: object) -> list[str]:
@@ -343,21 +340,22 @@ def _strings(value: object) -> list[str]:
 def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     """The error for a name that no model goes by: a thing that is no model, or nothing that is known."""
     key = canonical(name)
-    for thing, facts in _tables(catalogue, "things", "thing"):
-        if key in (canonical(known) for known in (thing, *_strings(facts.get("aliases")))):
-            kind = str(facts.get("kind") or "thing")
-            instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
-            return NotAModelError(
-                f"{_shown(typed)} is not a model but a {kind}: {facts.get('answer')}"
-                if facts.get("answer")
-                else f"{_shown(typed)} is no model",
-                kind=kind,
-                nearest=instead,
-                remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
-            )
+    facts = catalogue.common_tables("things", "thing").get(key, ("", None))[1]
+    if facts is not None:
+        kind = str(facts.get("kind") or "thing")
+        instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
+        return NotAModelError(
+            f"{_shown(typed)} is not a model but a {kind}: {facts.get('answer')}"
+            if facts.get("answer")
+            else f"{_shown(typed)} is no model",
+            kind=kind,
+            nearest=instead,
+            remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
+        )
     message = f"{_shown(typed)} is not in the catalogue"
-    if wrong := dict.fromkeys(problem.file for problem in catalogue.own_faults):
-        message += f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong: {', '.join(wrong)}"
+    if wrong := catalogue.own_faulty_files:
+        more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
+        message += f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong: {', '.join(wrong[:_FILES_NAMED])}{more}"
     owner, slash, rest = name.rpartition("/")
     other = _other_format(name, catalogue)
     if other is not None:
@@ -395,8 +393,8 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 nearest=(same[0],),
                 remedy=f"if it holds the same weights: selfhost check {same[0]}",
             )
-    nearest = _nearest(canonical(rest) or key, catalogue)
-    return UnknownModelError(message, nearest=nearest, remedy=_REMEDY)
+    # the whole catalogue is compared: only if somebody reads the answer
+    return UnknownModelError(message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY)
 
 
 def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None] | None:
@@ -427,7 +425,7 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
     """
     from difflib import SequenceMatcher
 
-    families = [name for name, _ in _tables(catalogue, "families", "family")]
+    families = [name for name, _ in catalogue.common_tables("families", "family").values()]
     spellings = {canonical(name): name for name in (*catalogue.spellings(), *families)}
     by_word: dict[str, set[str]] = {}
     for known in spellings:

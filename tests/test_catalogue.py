@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
+from selfhost.catalogue import INDEX_FILE, Catalogue, _Folder, compile_index, shipped_folder
 from selfhost.errors import SpecError, UnknownModelError, WorkloadError
 from selfhost.names import resolve
 
@@ -235,6 +235,32 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
     assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
     with pytest.raises(SpecError):
         catalogue.spec("bad")
+
+
+def test_of_many_wrong_files_a_few_are_named_in_one_sentence(folder: Path, tmp_path: Path) -> None:
+    """Each unknown name says which specs were left aside; of a hundred it names a few and counts the rest."""
+    (tmp_path / "mine").mkdir()
+    for number in range(100):
+        (tmp_path / "mine" / f"bad-{number}.toml").write_text("schema = 1\n")
+    with pytest.raises(UnknownModelError, match="and 95 more") as caught:
+        resolve("gamma", open_folder(folder, tmp_path / "mine"))
+    assert caught.value.message.count(".toml") == 5
+
+
+def test_thousands_of_unknown_names_compare_the_index_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is not known may be in a spec that changed since the index was made: the files are read again for the first alone."""
+    build_index(folder)
+    catalogue = open_folder(folder)
+    read = []
+    content = _Folder._content
+    monkeypatch.setattr(_Folder, "_content", lambda own, relative: read.append(relative) or content(own, relative))
+    for number in range(50):
+        with pytest.raises(UnknownModelError):
+            resolve(f"gamma-{number}", catalogue)
+        if not number:
+            assert set(read) >= {"alpha-7b.toml", "beta-1.5b.toml"}
+            read.clear()
+    assert not read
 
 
 def test_a_broken_spec_of_the_users_does_not_give_way_to_the_shipped_one(folder: Path, tmp_path: Path) -> None:

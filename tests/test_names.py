@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfhost import names
 from selfhost.catalogue import Catalogue
 from selfhost.errors import NotAModelError, UnknownModelError
 from selfhost.names import CONVERTERS, canonical, complete, is_path, resolve
@@ -409,6 +411,41 @@ def test_another_publishers_copy_is_told_apart_but_named() -> None:
     with pytest.raises(UnknownModelError, match=r"someone.*may hold other weights") as caught:
         resolve("someone/Mistral-7B-Instruct-v0.3", CATALOGUE)
     assert caught.value.nearest == (MISTRAL,)
+
+
+@pytest.mark.parametrize("typed", ["mistrl-7b", "tiktoken", "llama-7b-foo", "no-such-thing-at-all"])
+def test_the_text_of_the_error_has_the_near_names(typed: str) -> None:
+    """Whoever prints or logs the exception sees what was perhaps meant, as with Python's own; `message` is what is wrong alone."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    error = caught.value
+    assert str(error).startswith(error.message)
+    assert all(name in str(error) for name in error.nearest)
+    assert ("Did you mean" in str(error)) is any(name not in error.message for name in error.nearest)
+
+
+@pytest.mark.parametrize("typed", ["mistrl-7b", "tiktoken"])
+def test_an_error_survives_a_process_pool(typed: str) -> None:
+    """Pools pickle what a worker raised: it arrives whole, near names, kind and remedy included."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again), again.args) == (type(caught.value), str(caught.value), caught.value.args)
+    assert (again.nearest, again.remedy) == (caught.value.nearest, caught.value.remedy)
+    assert getattr(again, "kind", None) == getattr(caught.value, "kind", None)
+
+
+def test_near_names_are_looked_for_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search compares the whole catalogue: a name that is only counted costs none, one that is shown twice costs one."""
+    calls: list[str] = []
+    search = names._nearest
+    monkeypatch.setattr(names, "_nearest", lambda key, catalogue: calls.append(key) or search(key, catalogue))
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("mistrl-7b", CATALOGUE)
+    assert not calls
+    assert caught.value.nearest
+    assert str(caught.value)
+    assert calls == ["mistrl-7-b"]
 
 
 @pytest.mark.parametrize("typed", ["tiktoken", "OpenAI API", "openai-api", "Whisper API", "ollama", "llama.cpp", "vLLM"])

@@ -24,7 +24,7 @@ def error_text(error: SelfhostError, *, encoding: str | None = None) -> str:
     if isinstance(error, InputError) and error.problems:
         text = problems_text(error.problems, encoding=encoding)
     else:
-        text = clean(f"error: {error}", encoding) + "\n"
+        text = clean(f"error: {error.message}", encoding) + "\n"
     if isinstance(error, UnknownModelError) and error.nearest:
         text += clean(f"  did you mean: {', '.join(error.nearest)}", encoding) + "\n"
     if error.remedy:
