@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
-from .errors import InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
+from .errors import InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError, first_of
 from .facts import Record
 from .findings import Finding, Outcome
 from .machine import Machine
-from .policy import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
+from .policy import Exemption, FailOn, Fault, OnUnknown, Place, Policy, Severity, Wanted
+from .tomlfile import MAX_PROBLEMS
 from .verdict import Route, Verdict, exit_code
 from .workload import Workload
 
@@ -159,16 +160,17 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
     found = list(problems)
     if not machines and not found:
         found.append(Problem(file=policy.file, message="there is no machine to judge", remedy=_RECORD_IT))
-    refused: set[int] = set()
+    refused: dict[int, tuple[Wanted, SelfhostError]] = {}
     placed: set[int] = set()
-    covered = [0] * len(policy.exceptions)
-    concerned = [False] * len(policy.exceptions)
+    exceptions = _Exceptions(policy.exceptions, today)
     rows: list[Row] = []
     by_machine: list[tuple[Row, ...]] = []
     for machine in machines:
         mine: list[Row] = []
+        place = Place(policy, machine)
+        excepted = exceptions.at(machine, place)
         for wanted in policy.models:
-            selected = policy.selects(wanted.machines, machine)
+            selected = place.selects(wanted.machines)
             if selected is not False:
                 placed.add(wanted.index)
             if selected is False or wanted.index in refused:
@@ -177,29 +179,25 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
                 mine.append(_unplaced(policy, wanted, machine))
                 continue
             try:
-                verdict = judge(wanted.name, policy.workload(wanted, machine), machine)
+                verdict = judge(wanted.name, place.workload(wanted), machine)
             except SelfhostError as error:
-                found.extend(_refusal(policy, wanted, error))
-                refused.add(wanted.index)
+                refused[wanted.index] = (wanted, error)
                 continue
-            mine.append(_row(policy, wanted, machine, verdict, today, covered))
-            for number, each in enumerate(policy.exceptions):
-                if not concerned[number] and each.model == wanted.name and policy.selects(each.machines, machine):
-                    concerned[number] = True
+            mine.append(_row(policy, wanted, machine, verdict, excepted))
+        excepted.count()
         by_machine.append(tuple(mine))
         rows.extend(mine)
-    for wanted in policy.models if machines else ():
-        if wanted.index not in placed:
-            message = f"selects none of the {len(machines):,} machines" if len(machines) > 1 else "does not select the machine"
-            remedy = "widen the selectors, add labels or a name to the machine's record, or remove the entry"
-            found.append(policy.problem(wanted.index, "machines", message, remedy))
+    found += first_of(_of_other_files(refused.values()), MAX_PROBLEMS, policy.file)
+    unplaced = [wanted for wanted in policy.models if wanted.index not in placed] if machines else []
+    if faults := [*_refusals(refused.values()), *_selecting_none(unplaced, len(machines))]:
+        found += policy.problems(faults)
     return Audit(
         policy=policy,
         today=today,
         machines=len(machines),
         rows=tuple(rows),
         groups=_grouped(by_machine),
-        exceptions=tuple(_use(each, covered[number], concerned[number], today) for number, each in enumerate(policy.exceptions)),
+        exceptions=exceptions.uses(),
         problems=tuple(found),
     )
 
@@ -350,23 +348,112 @@ def _loads(text: str) -> tuple[object, str | None, int | None]:
         return None, str(error) if str(error).startswith("holds") else "holds a number of thousands of digits", None
 
 
-def _refusal(policy: Policy, wanted: Wanted, error: SelfhostError) -> list[Problem]:
-    """Why no verdict can be given for the entry, on any machine."""
-    if isinstance(error, WorkloadError) and error.problems:
-        return [policy.problem(wanted.index, each.key or "name", each.message, each.remedy) for each in error.problems]
-    if isinstance(error, InputError) and error.problems:
-        return list(error.problems)
-    remedy = error.remedy
-    if isinstance(error, UnknownModelError) and error.nearest:
-        remedy = f'did you mean "{error.nearest[0]}"?'
-    return [policy.problem(wanted.index, "name", str(error), remedy)]
+def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
+    """Faults of other files than the policy, such as a spec that one of its models names; each once."""
+    others = (error.problems for _, error in refused if isinstance(error, InputError) and not isinstance(error, WorkloadError))
+    return list(dict.fromkeys(problem for problems in others for problem in problems))
+
+
+def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
+    """Why no verdict can be given for an entry, on any machine."""
+    for place, (wanted, error) in enumerate(refused):
+        if isinstance(error, WorkloadError) and error.problems:
+            yield from ((wanted.index, each.key or "name", each.message, each.remedy) for each in error.problems)
+        elif not isinstance(error, InputError) or not error.problems:
+            remedy = error.remedy
+            # to find near names takes far longer than all else: only for what will be listed
+            if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
+                remedy = f'did you mean "{error.nearest[0]}"?'
+            yield wanted.index, "name", error.message, remedy
+
+
+def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
+    message = f"selects none of the {machines:,} machines" if machines > 1 else "does not select the machine"
+    remedy = "widen the selectors, add labels or a name to the machine's record, or remove the entry"
+    return ((wanted.index, "machines", message, remedy) for wanted in unplaced)
+
+
+class _Exceptions:
+    """The policy's exceptions, and what became of each.
+
+    They are found by the model's name and, where a selector gives it without a glob, by the machine's: a policy may state
+    thousands, and thousands of models and machines ask.
+    """
+
+    def __init__(self, exemptions: Sequence[Exemption], today: str) -> None:
+        self.exemptions = exemptions
+        self.today = today
+        self.rows = [0] * len(exemptions)
+        self.concerned = [False] * len(exemptions)
+        self._by_host: dict[tuple[str, str], list[int]] = {}
+        self._by_model: dict[str, list[int]] = {}
+        for number, each in enumerate(exemptions):
+            hosts = {selector.pattern for selector in each.machines if selector.names_one_host}
+            if each.machines and all(selector.names_one_host for selector in each.machines):
+                for host in hosts:
+                    self._by_host.setdefault((each.model, host), []).append(number)
+            else:
+                self._by_model.setdefault(each.model, []).append(number)
+
+    def at(self, machine: Machine, place: Place) -> _ExceptionsHere:
+        """Those of one machine."""
+        return _ExceptionsHere(self, machine, place)
+
+    def of(self, model: str, machine: Machine, place: Place) -> list[int]:
+        """The numbers of those that are for the model on that machine, in the policy's order."""
+        selected = [number for number in self._by_model.get(model, ()) if place.selects(self.exemptions[number].machines)]
+        return sorted((*selected, *self._by_host.get((model, machine.name), ())))
+
+    def uses(self) -> tuple[ExemptionUse, ...]:
+        """What became of each, in the policy's order."""
+        together = zip(self.exemptions, self.rows, self.concerned, strict=True)
+        return tuple(_use(each, rows, concerned, self.today) for each, rows, concerned in together)
+
+
+class _ExceptionsHere:
+    """The exceptions for the models of one machine, and how many of its rows each finding's cover."""
+
+    def __init__(self, exceptions: _Exceptions, machine: Machine, place: Place) -> None:
+        self._all = exceptions
+        self._machine = machine
+        self._place = place
+        self._by_rule: dict[str, dict[str, list[int]]] = {}
+        self._asked: dict[tuple[str, str], int] = {}
+
+    def expect(self, model: str) -> None:
+        """The model was judged there: its exceptions are concerned."""
+        if model in self._by_rule:
+            return
+        by_rule = self._by_rule[model] = {}
+        for number in self._all.of(model, self._machine, self._place):
+            self._all.concerned[number] = True
+            by_rule.setdefault(self._all.exemptions[number].rule, []).append(number)
+
+    def cover(self, model: str, rule: str) -> Exemption | None:
+        """The first in force for that finding of the model; `count` counts the row for each that covers it, or would."""
+        numbers = self._by_rule[model].get(rule)
+        if numbers is None:
+            return None
+        self._asked[model, rule] = self._asked.get((model, rule), 0) + 1
+        exemptions = (self._all.exemptions[number] for number in numbers)
+        return next((each for each in exemptions if each.holds_on(self._all.today)), None)
+
+    def count(self) -> None:
+        """All rows of the machine are there. An exception behind another in force covers nothing."""
+        for (model, rule), rows in self._asked.items():
+            is_covered = False
+            for number in self._by_rule[model][rule]:
+                in_force = self._all.exemptions[number].holds_on(self._all.today)
+                if not in_force or not is_covered:
+                    self._all.rows[number] += rows
+                is_covered = is_covered or in_force
 
 
 def _unplaced(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     """The policy's class asks for a fact that was not read, so nobody can say whether the model is wanted here."""
     reasons = []
     for selector in wanted.machines:
-        each = next((each for each in policy.classes if selector.kind == "class" and each.name == selector.pattern), None)
+        each = policy.class_by_name.get(selector.pattern) if selector.kind == "class" else None
         if each is not None and each.holds(machine) is None:
             for fact in each.unread(machine):
                 why = machine.why_unread(fact)
@@ -383,8 +470,8 @@ def _unplaced(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     )
 
 
-def _row(policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, today: str, covered: list[int]) -> Row:
-    """`covered` counts, by exception, the rows in which it covers a finding (or would, had it not expired)."""
+def _row(policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, exceptions: _ExceptionsHere) -> Row:
+    exceptions.expect(wanted.name)
     if verdict.route is Route.LOCAL:
         return Row(machine=machine.name, wanted=wanted, verdict=verdict, result=Result.PASS, exit_code=0)
     failed: list[Finding] = []
@@ -395,14 +482,7 @@ def _row(policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, tod
         # an unknown speed never decides
         if not fails and (finding.outcome is not Outcome.UNKNOWN or finding.check == "speed"):
             continue
-        cover = None
-        for number, each in enumerate(policy.exceptions):
-            if (each.model, each.rule) == (wanted.name, finding.check) and policy.selects(each.machines, machine):
-                if not each.holds_on(today):
-                    covered[number] += 1
-                elif cover is None:
-                    covered[number] += 1
-                    cover = each
+        cover = exceptions.cover(wanted.name, finding.check)
         if cover is not None:
             excepted.append((finding.check, cover))
         elif fails:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from .errors import PolicyError, Problem, WorkloadError
 from .facts import Record
 from .findings import CHECKS
 from .licenses import canonical_expression
 from .machine import Machine
-from .tomlfile import Document, Table, nearest
+from .tomlfile import Document, Table
 from .units import parse_bytes
 from .workload import KV_CACHE_TYPES, Workload
 
@@ -23,6 +24,9 @@ SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 _ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64", "armv8": "aarch64"}
 # names compared to find the one that was meant: about a second's worth in a file full of faults
 _MAX_COMPARED = 20_000
+_GLOB_LETTERS = frozenset("*?[")
+# of a [[model]]: its index, the key, what is wrong, what to write instead
+Fault = tuple[int, str, str, str | None]
 _NEEDS = ("private", "commercial", "modify", "auditable")
 
 
@@ -56,6 +60,11 @@ class Selector(Record):
     kind: str
     pattern: str
     key: str | None = None
+
+    @property
+    def names_one_host(self) -> bool:
+        """Whether it gives one machine's name, without a glob."""
+        return self.kind == "host" and not _GLOB_LETTERS.intersection(self.pattern)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.pattern}" if self.key is None else f"{self.kind}:{self.key}={self.pattern}"
@@ -138,30 +147,66 @@ class Policy(Record):
     classes: tuple[MachineClass, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
 
+    @cached_property
+    def class_by_name(self) -> Mapping[str, MachineClass]:
+        """The classes by their names, which differ."""
+        return {each.name: each for each in self.classes}
+
     def workload(self, wanted: Wanted, machine: Machine) -> Workload:
         """What is asked of the model there, with the memory basis of the first class that states one."""
-        basis = next((each.memory for each in self.classes if each.memory and each.holds(machine)), None)
-        return wanted.asked.replace(memory_basis=basis or "default")
+        return Place(self, machine).workload(wanted)
 
     def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
         """Whether any selector takes the machine (no selectors: yes); None where only a fact that was not read could tell."""
-        answers = [self._selects(selector, machine) for selector in selectors]
+        return Place(self, machine).selects(selectors)
+
+    def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
+        """Faults of `[[model]]` entries that show only later: at the key, or at the entry where the file leaves the key out.
+
+        The first `MAX_PROBLEMS` are listed, the rest is counted.
+        """
+        document = Document.parse(self.file, self.text.encode())
+        tables = document.root.tables("model")
+        for index, key, message, remedy in faults:
+            tables[index].problem(key, message, remedy)
+        return document.problems
+
+
+class Place:
+    """A policy held against one machine; whether the machine is of a class is found once, however many entries ask."""
+
+    def __init__(self, policy: Policy, machine: Machine) -> None:
+        self._policy = policy
+        self._machine = machine
+        self._holds: dict[str, bool | None] = {}
+
+    @cached_property
+    def _memory_basis(self) -> str:
+        stated = (each.memory for each in self._policy.classes if each.memory and each.holds(self._machine))
+        return next(stated, "default")
+
+    def workload(self, wanted: Wanted) -> Workload:
+        """As `Policy.workload`."""
+        return wanted.asked.replace(memory_basis=self._memory_basis)
+
+    def selects(self, selectors: Sequence[Selector]) -> bool | None:
+        """As `Policy.selects`."""
+        answers = [self._selects(selector) for selector in selectors]
         if not answers or True in answers:
             return True
         return None if None in answers else False
 
-    def _selects(self, selector: Selector, machine: Machine) -> bool | None:
+    def _selects(self, selector: Selector) -> bool | None:
+        machine = self._machine
         if selector.kind == "host":
             return fnmatchcase(machine.name, selector.pattern)
         if selector.key is not None:
             return selector.key in machine.labels and fnmatchcase(machine.labels[selector.key], selector.pattern)
-        return next((each.holds(machine) for each in self.classes if each.name == selector.pattern), False)
-
-    def problem(self, index: int, key: str, message: str, remedy: str | None = None) -> Problem:
-        """A fault of a `[[model]]` that shows only later: at its key, or at the entry where the file leaves the key out."""
-        document = Document.parse(self.file, self.text.encode())
-        document.root.tables("model")[index].problem(key, message, remedy)
-        return document.problems[0]
+        name = selector.pattern
+        if name not in self._holds:
+            each = self._policy.class_by_name.get(name)
+            self._holds[name] = False if each is None else each.holds(machine)
+        return self._holds[name]
 
 
 def read_policy(document: Document) -> Policy:
@@ -222,10 +267,10 @@ class _Names:
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def nearest(self, name: str) -> str | None:
-        """The one that was probably meant, or None."""
+    def nearest(self, name: str, document: Document) -> str | None:
+        """The one that was probably meant, or None; looked for while `document` lists faults."""
         self._left -= len(self._names)
-        return nearest(name, list(self._names)) if self._left >= 0 else None
+        return document.guess(name, list(self._names)) if self._left >= 0 else None
 
 
 def _within(size: int, sign: str, bound: int) -> bool:
@@ -364,7 +409,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
         machines = _read_selectors(table, classes)
         table.close()
         if model is not None and model not in names:
-            guess = names.nearest(model)
+            guess = names.nearest(model, table.document)
             table.problem(
                 "model",
                 f'no [[model]] has the name "{model}"',
@@ -394,7 +439,7 @@ def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
         place = (*table.path, "machines", index)
         if kind == "class" and rest:
             if rest not in classes:
-                guess = classes.nearest(rest)
+                guess = classes.nearest(rest, table.document)
                 remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{rest}"'
                 table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
             kept.append(Selector(kind=kind, pattern=rest))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,13 +19,13 @@ from lxml import etree
 
 from selfhost import __version__
 from selfhost.audit import Audit, Result, Use, load_machines, run_audit
-from selfhost.errors import Problem, SelfhostError, UnknownModelError, WorkloadError
+from selfhost.errors import Problem, SelfhostError, SpecError, UnknownModelError, WorkloadError
 from selfhost.findings import CHECKS, Finding, Outcome
 from selfhost.machine import Machine
-from selfhost.policy import read_policy
+from selfhost.policy import MachineClass, read_policy
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.spec import ModelSpec
-from selfhost.tomlfile import Document
+from selfhost.tomlfile import MAX_PROBLEMS, Document
 from selfhost.verdict import Route, Verdict
 from selfhost.workload import Workload
 
@@ -208,6 +209,84 @@ def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(error: Selfho
     assert (problem.file, problem.message, problem.remedy) == ("audit.toml", message, remedy)
     assert problem.line == (4 if isinstance(error, WorkloadError) else 3)
     assert (made.exit_code, [row.wanted.name for row in made.rows]) == (2, ["gpt2", "gpt2"])
+
+
+def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near names, and lines in the policy, are looked for once a listed name: the work does not grow with the others."""
+    count = 700
+    text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(count))
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+    searched, parsed = [], []
+    parse = Document.parse
+    monkeypatch.setattr(Document, "parse", lambda *words: parsed.append(words) or parse(*words))
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        raise UnknownModelError(f"{asked} is not known", nearest=lambda: searched.append(asked) or ("y",))
+
+    made = run_audit(policy, [Machine(name="a"), Machine(name="b")], judge, today=TODAY)
+    *listed, rest = made.problems
+    assert made.exit_code == 2
+    assert [problem.key for problem in listed] == [f"model[{number}].name" for number in range(MAX_PROBLEMS)]
+    assert {problem.remedy for problem in listed} == {'did you mean "y"?'}
+    assert rest.message == f"has {count - MAX_PROBLEMS:,} more faults, not listed"
+    assert len(searched) == MAX_PROBLEMS
+    assert len(parsed) == 1
+
+
+def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None:
+    """A thousand specs of one's own that are wrong: each fault is told once, whatever number of entries names the file."""
+    text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(900))
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", message="is wrong")])
+
+    *listed, rest = run_audit(policy, [Machine(name="a")], judge, today=TODAY).problems
+    assert [problem.file for problem in listed] == [f"{number}.toml" for number in range(MAX_PROBLEMS)]
+    assert rest.message == f"has {450 - MAX_PROBLEMS:,} more faults, not listed"
+
+
+def exceptions(patterns: list[str]) -> str:
+    head = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nexpires = 2027-03-31\n'
+    return "".join(f'{head}machines = ["host:{pattern}"]\n' for pattern in patterns)
+
+
+def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hundred exceptions for as many machines: no machine's name is held against those that name others."""
+    compared = []
+    monkeypatch.setattr("selfhost.policy.fnmatchcase", lambda name, glob: compared.append(glob) or fnmatchcase(name, glob))
+    names = [f"m{number}" for number in range(1, 301)]
+    made = audit(ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names})
+    assert (made.exit_code, made.count(Result.EXCEPTED)) == (0, 300)
+    assert {(use.use, use.rows, use.concerned) for use in made.exceptions} == {(Use.USED, 1, True)}
+    assert not compared
+
+
+@pytest.mark.parametrize("outcomes", [{}, {"memory": FAIL}, {"memory": FAIL, "disk": UNKNOWN}])
+@pytest.mark.parametrize("today", [TODAY, "2027-04-01"])
+def test_a_name_and_a_glob_of_it_alone_are_the_same_exception(outcomes: Outcomes, today: str) -> None:
+    """What an exception covers does not depend on how its machine is looked up."""
+    entries = ONE + '[[model]]\nname = "mistral-7b"\ncontext_tokens = 9\n'
+    table = {("mistral-7b", name): outcomes for name in ("m1", "m2", "m3")}
+    plain = audit(entries + exceptions(["m1", "m3", "m9"]), 3, table, today)
+    globs = audit(entries + exceptions(["m[1]", "m3*", "m9?"]), 3, table, today)
+    assert [(row.result, row.failed) for row in plain.rows] == [(row.result, row.failed) for row in globs.rows]
+    told = [[(use.use, use.rows, use.concerned) for use in made.exceptions] for made in (plain, globs)]
+    assert told[0] == told[1]
+    # the second in force for a finding covers nothing more
+    both = audit(entries + exceptions(["m1", "m*"]), 1, table, today)
+    assert both.exceptions[1].rows == (0 if today == TODAY else both.exceptions[0].rows)
+
+
+def test_a_machine_is_held_against_a_class_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many models are for the class."""
+    asked = []
+    holds = MachineClass.holds
+    monkeypatch.setattr(MachineClass, "holds", lambda each, machine: asked.append(machine.name) or holds(each, machine))
+    models = "".join(f'[[model]]\nname = "x{number}"\nmachines = ["class:all"]\n' for number in range(50))
+    made = audit(models + '[[class]]\nname = "all"\nmatch = {}\n', 3)
+    assert len(made.rows) == 150
+    assert asked == ["m1", "m2", "m3"]
 
 
 def test_the_judge_gets_what_the_policy_asks() -> None:

@@ -312,8 +312,8 @@ def test_needs_and_conditions_reach_every_workload() -> None:
 def test_a_later_problem_has_the_line_of_its_entry() -> None:
     """What shows only when models are judged is still found in the file: at its key, or at its entry where the key is left out."""
     read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
-    assert read.problem(0, "quantization", "nobody makes it").line == 11
-    assert read.problem(0, "parallel", "too many").line == 8
+    problems = read.problems([(0, "quantization", "nobody makes it", None), (0, "parallel", "too many", None)])
+    assert {problem.message: problem.line for problem in problems} == {"nobody makes it": 11, "too many": 8}
 
 
 @settings(max_examples=60, deadline=None)
