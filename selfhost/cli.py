@@ -6,9 +6,9 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from .errors import InputError, MachineFileError, Problem, SelfhostError, WorkloadError
+from .errors import InputError, MachineFileError, Problem, SelfhostError, WorkloadError, first_of
 from .spec import MODALITIES, OPENNESS
 from .verdict import Route, exit_code
 from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
@@ -755,50 +755,63 @@ def _one_machine(options: argparse.Namespace) -> Machine:
 
 def _check(words: list[str]) -> int:
     options = _parse("check", words)
-    verdicts = _verdicts(options, options.models, _machines(options))
+    by_machine, errors = _verdicts(options, options.models, _machines(options))
+    verdicts = [verdict for part in by_machine for verdict in part]
+    if not verdicts:
+        raise _together(errors)
     from .api import utc_today
 
     if options.format == "json":
         from .reports import json
 
-        _deliver(options, json.dumps(json.check(verdicts)))
+        _deliver(options, json.dumps(json.check(verdicts, errors)))
     else:
         from .reports.check_text import check_document, one_after_the_other
 
-        asked, carry = len(options.models), _carried(options)
-        parts = [verdicts[start : start + asked] for start in range(0, len(verdicts), asked)]
-        documents = [check_document(part, verbose=options.verbose, carry=carry, today=utc_today()) for part in parts]
+        carry = _carried(options)
+        documents = [check_document(part, verbose=options.verbose, carry=carry, today=utc_today()) for part in by_machine if part]
         _present(options, one_after_the_other(documents))
-    return exit_code(verdict.route for verdict in verdicts)
+    code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
+    if errors:
+        _flush()
+        _complain(_together(errors), code, options.format == "json")
+    return code
 
 
-def _verdicts(options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]) -> list[Verdict]:
-    """Every model on every machine; all that is wrong with the names is raised at once."""
+def _verdicts(
+    options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
+) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
+    """Every model on each machine, and by the name that was typed why one could not be judged."""
     workload = _workload(options)
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    verdicts: list[Verdict] = []
+    by_machine: list[list[Verdict]] = []
     errors: dict[str, SelfhostError] = {}
     for machine in machines:
+        judged: list[Verdict] = []
         for name in names:
+            if name in errors:
+                continue
             try:
-                verdicts.append(check_with(catalogue, name, workload, machine, prices=getattr(options, "prices", "snapshot")))
+                judged.append(check_with(catalogue, name, workload, machine, prices=getattr(options, "prices", "snapshot")))
             except SelfhostError as error:
                 errors[name] = _in_flags(error) if isinstance(error, WorkloadError) else error
-    if errors:
-        wrong = _together(list(errors.items()))
-        if judged := [name for name in names if name not in errors]:
-            # exit 2 is no answer, also of the names that are right
-            others = f"not judged because of {'it' if len(errors) == 1 else 'them'}: {', '.join(judged)}"
-            wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
-        raise wrong
-    return verdicts
+        by_machine.append(judged)
+    return by_machine, errors
 
 
 def _compare(words: list[str]) -> int:
     options = _parse("compare", words)
-    verdicts = _verdicts(options, [options.model, *options.others], (_one_machine(options),))
+    names = [options.model, *options.others]
+    (verdicts,), errors = _verdicts(options, names, (_one_machine(options),))
+    if errors:
+        wrong = _together(errors)
+        if judged := [name for name in names if name not in errors]:
+            # side by side means all of them: exit 2 is no answer, also of the names that are right
+            others = f"not compared because of {'it' if len(errors) == 1 else 'them'}: {', '.join(judged)}"
+            wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
+        raise wrong
     from .api import utc_today
 
     if options.format == "json":
@@ -824,16 +837,23 @@ def _carried(options: argparse.Namespace) -> str:
     return "".join(f" '{word}'" if " " in word else f" {word}" for word in words)
 
 
-def _together(errors: Sequence[tuple[str, SelfhostError]]) -> SelfhostError:
-    """One error for all that is wrong with the call: a single one as it is, several as problems of one input."""
+def _together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
+    """One error for all that is wrong with the names: a single one as it is, several as problems of one input."""
     if len(errors) == 1:
-        return errors[0][1]
+        return next(iter(errors.values()))
+    from .tomlfile import MAX_PROBLEMS
+
     problems: dict[Problem, None] = {}
-    for name, error in errors:
+    for name, error in errors.items():
         found = error.problems if isinstance(error, InputError) else ()
-        remedy = f"did you mean {' or '.join(error.nearest[:3])}?" if error.nearest else error.remedy
-        problems.update(dict.fromkeys(found or [Problem(file="command line", key=name, message=str(error), remedy=remedy)]))
-    return InputError(problems, nearest=dict.fromkeys(guess for _, error in errors for guess in error.nearest))
+        if not found:
+            # to find near names takes far longer than all else: only for what will be listed
+            near = error.nearest[:3] if len(problems) < MAX_PROBLEMS else ()
+            remedy = f"did you mean {' or '.join(near)}?" if near else error.remedy
+            found = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
+        problems.update(dict.fromkeys(found))
+    guesses = (guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest)
+    return InputError(first_of(tuple(problems), MAX_PROBLEMS, "command line"), nearest=dict.fromkeys(guesses))
 
 
 def _list(words: list[str]) -> int:

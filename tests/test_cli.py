@@ -20,7 +20,8 @@ import jsonschema
 import pytest
 from goldens import Golden
 
-from selfhost import cli
+from selfhost import cli, names
+from selfhost.tomlfile import MAX_PROBLEMS
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parent / "selfhost" / "schemas"
@@ -84,13 +85,12 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
 MONTHS = ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "compare gpt-4o llama-3.1-8b"]
 
 
-def test_the_names_beside_a_wrong_one_are_said_not_to_be_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    """One name that is no model leaves all without an answer (exit 2): which were right is told, and no answer is printed."""
-    code, out, err = run(capsys, "check", "gpt-4o", "gpt2", "tiktoken")
+def test_models_are_compared_all_or_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """Side by side means all that were named: one that is no model leaves no answer (exit 2), and which were right is told."""
+    code, out, err = run(capsys, "compare", "gpt-4o", "gpt2", "tiktoken")
     assert (code, out) == (2, "")
-    assert "not judged because of it: gpt-4o, gpt2" in err
-    assert "not judged" not in run(capsys, "check", "tiktoken")[2]
-    assert "not judged because of them: gpt2" in run(capsys, "check", "gpt2", "tiktoken", "no-such")[2]
+    assert "not compared because of it: gpt-4o, gpt2" in err
+    assert "not compared because of them: gpt2" in run(capsys, "compare", "gpt2", "tiktoken", "no-such")[2]
 
 
 @pytest.mark.parametrize("asked", MONTHS)
@@ -251,12 +251,49 @@ def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(capsys: pytes
     assert run(capsys, *words[1:], *ON_RECORD, "--set", "memory=5GiB")[0] == 0
 
 
-def test_all_wrong_names_of_a_call_are_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """A list with two typos takes one run to mend, and gives no half answer."""
-    code, out, err = run(capsys, "check", "no-such-a", "mistral-7b", "no-such-b", *ON_RECORD)
-    assert (code, out) == (2, "")
+def test_a_wrong_name_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are judged and printed, all typos are told at once, and the exit is 2: not every name has an answer (contract)."""
+    names = ("no-such-a", "mistral-7b", "tiktoken")
+    code, out, err = run(capsys, "check", *names, *ON_RECORD)
+    alone = run(capsys, "check", "mistral-7b", *ON_RECORD)
+    assert (code, out) == (2, alone[1])
     assert "no-such-a" in err
-    assert "no-such-b" in err
+    assert "tiktoken" in err
+    assert "mistral" not in err
+
+
+def test_a_wrong_name_stands_beside_the_verdicts_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """`errors` beside `verdicts`, with the name as typed; the error's own object goes to standard error; nothing judged, nothing printed."""
+    code, out, err = run(capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json")
+    answer, problem = json.loads(out), json.loads(err)
+    jsonschema.validate(answer, schema("verdict-1"))
+    jsonschema.validate(problem, schema("error-1"))
+    assert (code, answer["exit_code"], problem["exit_code"]) == (2, 2, 2)
+    assert [one["asked"] for one in answer["verdicts"]] == ["mistral-7b"]
+    assert [(one["asked"], one["error"]) for one in answer["errors"]] == [
+        ("no-such-a", "UnknownModelError"),
+        ("tiktoken", "NotAModelError"),
+    ]
+    code, out, err = run(capsys, "check", "no-such-a", "tiktoken", *ON_RECORD, "--format", "json")
+    assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
+
+
+def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Near names, which cost far more than all else, are looked for once a listed name: the work does not grow with the others."""
+    calls: list[str] = []
+    search = names._nearest
+    monkeypatch.setattr(names, "_nearest", lambda key, catalogue: calls.append(key) or search(key, catalogue))
+    wrong = [f"qwen{number}-no-such" for number in range(500)]
+    code, out, err = run(capsys, "check", "gpt2", *wrong, *ON_RECORD, "--format", "json")
+    answer = json.loads(out)
+    assert code == 2
+    assert len(answer["errors"]) == MAX_PROBLEMS
+    assert len(answer["errors"]) + answer["errors_not_listed"] == len(wrong)
+    assert len(json.loads(err)["problems"]) == MAX_PROBLEMS + 1
+    assert f"has {len(wrong) - MAX_PROBLEMS:,} more faults, not listed" in err
+    assert len(calls) == MAX_PROBLEMS
 
 
 JSON_CASES: Mapping[str, tuple[Sequence[str], int]] = {

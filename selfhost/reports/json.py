@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 
 from .. import __version__, openness
 from ..errors import InputError, NotAModelError, Problem, SelfhostError
+from ..facts import FrozenDict
 from ..findings import Finding
 from ..machine import Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from ..offers import Offer
 from ..spec import ModelSpec
 from ..speed import PaceRange, Speed
+from ..tomlfile import MAX_PROBLEMS
 from ..verdict import Answer, Verdict, exit_code
 from ..workload import Workload
 
@@ -35,16 +37,22 @@ def dumps(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
-def check(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """One verdict for one model, `selfhost.verdicts/1` for several."""
-    if len(verdicts) == 1:
+def check(verdicts: Sequence[Verdict], errors: Mapping[str, SelfhostError] = FrozenDict()) -> dict[str, Any]:
+    """One verdict for one model, `selfhost.verdicts/1` for several; `errors` are those of names that could not be judged.
+
+    The first errors are listed; `errors_not_listed` counts the others.
+    """
+    if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
-    code = exit_code(one.route for one in verdicts)
+    code = exit_code((one.route for one in verdicts), no_answer=bool(errors))
+    listed = list(errors.items())[:MAX_PROBLEMS]
     return {
         "schema": "selfhost.verdicts/1",
         "selfhost_version": __version__,
         "exit_code": code,
         "verdicts": [verdict(one) for one in verdicts],
+        "errors": [{"asked": name, **_error(one)} for name, one in listed],
+        "errors_not_listed": len(errors) - len(listed),
     }
 
 
@@ -408,15 +416,17 @@ def record(value: Any) -> Any:
 
 def error(problem: BaseException, code: int) -> dict[str, Any]:
     """`selfhost.error/1`: what goes to standard error under `--format json`."""
+    return {"schema": "selfhost.error/1", "selfhost_version": __version__, **_error(problem), "exit_code": code}
+
+
+def _error(problem: BaseException) -> dict[str, Any]:
+    """What is wrong, as the error's own object and the list beside verdicts have it."""
     problems = problem.problems if isinstance(problem, InputError) else ()
     return {
-        "schema": "selfhost.error/1",
-        "selfhost_version": __version__,
         "error": type(problem).__name__,
-        "message": str(problem),
+        "message": problem.message if isinstance(problem, SelfhostError) else str(problem),
         "kind": problem.kind if isinstance(problem, NotAModelError) else None,
         "nearest": list(problem.nearest) if isinstance(problem, SelfhostError) else [],
         "problems": [record(one) for one in problems],
         "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
-        "exit_code": code,
     }
