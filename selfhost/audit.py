@@ -21,7 +21,6 @@ Judge = Callable[[str, Workload, Machine], Verdict]
 MAX_FLEET_BYTES = 1 << 26
 MAX_MACHINES = 10_000
 NAMES_SHOWN = 5
-_UNNAMED = Machine().name
 _RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
@@ -290,12 +289,10 @@ def _read_records(file: str, content: bytes, records: list[tuple[str, int | None
     problems.extend(Problem(file=file, line=line, message=message, remedy=_RECORD_IT) for line, message in faults)
     for place, (line, value) in enumerate(values, 1):
         try:
-            machine = Machine.from_json(value, file)
+            machine = Machine.from_json(value, file, unnamed=stem if len(values) == 1 else f"{stem}:{line or place}")
         except MachineFileError as error:
             problems.extend(each.replace(line=line) for each in error.problems)
             continue
-        if machine.name == _UNNAMED:
-            machine = machine.replace(name=stem if len(values) == 1 else f"{stem}:{line or place}")
         records.append((file, line, machine))
 
 

@@ -716,7 +716,7 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
     from .machine import Machine
 
     if named == "-":
-        return (_named(Machine.from_file("/dev/stdin"), "standard input"),)
+        return (Machine.from_file("/dev/stdin"),)
     looks_like_a_path = named in ("", ".", "..") or "/" in named or os.sep in named or named.endswith((".json", ".jsonl"))
     if not looks_like_a_path:
         from .profiles import UnknownMachineError, load
@@ -734,12 +734,7 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
         if fleet.problems:
             raise MachineFileError(fleet.problems)
         return fleet.machines
-    return (_named(Machine.from_file(named), os.path.splitext(os.path.basename(named))[0] or named),)
-
-
-def _named(machine: Machine, name: str) -> Machine:
-    """Another computer is not "this machine": a record without a name goes by its file's."""
-    return machine.replace(name=name) if machine.name == type(machine)().name else machine
+    return (Machine.from_file(named),)
 
 
 def _one_machine(options: argparse.Namespace) -> Machine:

@@ -50,7 +50,7 @@ CHECKS = ("weights", "license", "openness", "context", "disk", "memory", "accele
 
 CODES: Mapping[str, str] = {
     "weights-published": "the weights can be downloaded",
-    "weights-here": "the files are already on this machine",
+    "weights-here": "the files are already on the machine",
     "weights-stated": "somebody's own spec states what the model needs",
     "weights-gated": "a login or an accepted form comes before the download",
     "weights-unsafe": "published only as pickle, or loading runs remote code",
@@ -196,7 +196,7 @@ def weights(spec: ModelSpec, *, format: str | None = None, local_files: bool = F
             "load them only in a sandbox, from a publisher you trust",
         )
     if here is not None and whole:
-        return found(Outcome.PASS, "weights-here", f"The files are already on this machine: {here.path}.")
+        return found(Outcome.PASS, "weights-here", f"The files are already there: {here.path}.")
     if spec.gated:
         remedy = (
             f"accept the terms at https://huggingface.co/{spec.repository}, then run `hf auth login`"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEMA = "selfhost.machine/1"
+# the name of a machine that nobody named; of another's record it says nothing
+UNNAMED = "this machine"
 SCOPES = ("host", "vm", "container")
 CONFIDENCES = ("high", "medium", "low")
 # where runtimes store models: what `Disk.purpose` is
@@ -202,6 +204,8 @@ class PresentModel(Record):
 class Machine(Record):
     """A computer as `selfhost` sees it.
 
+    `is_this_one`: it was read of the computer that asks, by `read`, and may since have been changed by `--set`. A record, a profile and
+    a recorded tree are of another, whatever their names say. It is no part of the JSON object, which is read elsewhere.
     Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
     `address_space_bytes` and `private_memory_bytes` are what `ulimit -v` leaves to this process, mapped files included, and what
@@ -218,7 +222,8 @@ class Machine(Record):
     them. `MachineFileError` names every field of another type or beyond what a machine can have.
     """
 
-    name: str = "this machine"
+    name: str = UNNAMED
+    is_this_one: bool = False
     labels: Mapping[str, str] = {}
     read_at: str | None = None
     scope: str | None = None
@@ -254,11 +259,6 @@ class Machine(Record):
             values["unread"] = _explained(values)
             super().__init__(**values)
 
-    @property
-    def is_this_one(self) -> bool:
-        """Whether it is the computer that asks, or made of it by `--set`: records of others go by other names."""
-        return self.name.startswith(type(self)._defaults["name"])
-
     def why_unread(self, fact: str) -> Unread:
         """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
         for entry in self.unread:
@@ -281,7 +281,8 @@ class Machine(Record):
     ) -> Machine:
         """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never raises for that.
 
-        Where an NVIDIA driver is there, one child process asks it, for at most ten seconds; else none is started.
+        No child process, with one exception: where an NVIDIA driver is present a child asks its library, which can hang, for at most
+        ten seconds.
 
         With `measure` the memory bandwidth is measured too, which takes up to a second. With `root` not this machine but the recorded
         tree of another is read: DIR/proc, DIR/sys, … With `record` what was read is written to a new or empty folder as such a tree,
@@ -292,7 +293,7 @@ class Machine(Record):
 
         if root is not None or record is not None:
             return _from_tree(root, record, known)
-        machine = read_machine()
+        machine = read_machine().replace(is_this_one=True)
         if not measure:
             return machine
         from .probes.bandwidth import with_measured
@@ -300,16 +301,20 @@ class Machine(Record):
         return with_measured(machine)
 
     @classmethod
-    def from_json(cls, data: Any, file: str = "machine") -> Machine:
+    def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = "that machine") -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored, missing ones become unread.
 
-        `MachineFileError` carries every problem; `file` is how they call the input.
+        `unnamed` is what a machine is called whose record gives it no name. `MachineFileError` carries every problem; `file` is how
+        they call the input.
         """
-        return _Reader(file, "").machine(data)
+        return _Reader(file, "", unnamed).machine(data)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
-        """The record in a JSON file of at most 4 MiB. `MachineFileError` carries every problem, with the line where that is certain."""
+        """The record in a JSON file of at most 4 MiB. `MachineFileError` carries every problem, with the line where that is certain.
+
+        Where the record gives no name the machine is called `the machine of FILE`, and `that machine` where it came through a pipe.
+        """
         return _from_file(path)
 
     def to_json(self) -> dict[str, Any]:
@@ -318,7 +323,8 @@ class Machine(Record):
 
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
-            out[name] = _plain(getattr(self, name))
+            if name != "is_this_one":
+                out[name] = _plain(getattr(self, name))
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
             out["cpu_cores_usable"] = int(cores)
@@ -415,7 +421,7 @@ def _check(values: dict[str, Any]) -> None:
                 reader.problem(name, f"must be a string, not {_kind(value)}")
             elif choices is not None and value not in choices:
                 reader.problem(name, f"is {_kind(value)}", f"write one of {', '.join(choices)}")
-        elif name == "planning" and type(value) is not bool:
+        elif name in ("planning", "is_this_one") and type(value) is not bool:
             reader.problem(name, f"must be True or False, not {_kind(value)}")
         elif name in _KINDS:
             kind = _KINDS[name]
@@ -479,9 +485,10 @@ _PART_SIZES = (
 class _Reader:
     """Reads one record and gathers every problem of it."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, unnamed: str = UNNAMED) -> None:
         self.file = file
         self.text = text
+        self.unnamed = unnamed
         self.problems: list[Problem] = []
         self.assumed_unified = False
 
@@ -517,8 +524,9 @@ class _Reader:
             raise MachineFileError(self.problems)
         if self.assumed_unified:
             values["sources"].setdefault("accelerators.unified", "not in the record: an Apple GPU always shares the machine's RAM")
-        if values["name"] is None:
-            values["name"] = "this machine"
+        # a machine read without `--name` is recorded so
+        if values["name"] in (None, UNNAMED):
+            values["name"] = self.unnamed
         return Machine(**values, unread=tuple(unread))
 
     def schema(self, data: Mapping[str, Any]) -> None:
@@ -846,7 +854,8 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     if "\x00" in text:
         raise fault("is not text", WRITE_ONE)
 
-    reader = _Reader(name, text)
+    unnamed = f"the machine of {os.path.basename(name)}"[:MAX_TEXT] if stat.S_ISREG(mode) else "that machine"
+    reader = _Reader(name, text, unnamed)
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         out = dict(items)
@@ -879,20 +888,21 @@ def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[st
 
     from .probes import Host, read_machine
 
-    host, name = Host(), Machine().name
+    host, name, is_this_one = Host(), UNNAMED, True
     if root is not None and os.path.abspath(root) != os.path.abspath("/"):
         from .probes.recorded import RecordedHost
 
         host = RecordedHost(os.fsdecode(root))
+        is_this_one = False
         # another computer is not "this machine": a tree goes by its folder's name
         name = UNPRINTABLE.sub("?", os.path.basename(os.path.abspath(os.fsdecode(root))))[:MAX_TEXT]
     if record is None:
-        return read_machine(host).replace(name=name)
+        return read_machine(host).replace(name=name, is_this_one=is_this_one)
     from .probes.recorder import Recorder, empty_folder
 
     folder = os.fsdecode(record)
     empty_folder(folder)
     recorder = Recorder(host, known)
-    machine = read_machine(recorder).replace(name=name)
+    machine = read_machine(recorder).replace(name=name, is_this_one=is_this_one)
     recorder.write(folder)
     return machine

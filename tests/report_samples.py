@@ -17,6 +17,7 @@ GIB = 2**30
 _INSTALL = "to install it: brew install llama.cpp (macOS, Linux) or winget install llama.cpp (Windows)"
 
 LAPTOP = Machine(
+    is_this_one=True,
     read_at="2026-11-20T08:30:00Z",
     scope="vm",
     system="linux",

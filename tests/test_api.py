@@ -42,6 +42,15 @@ def test_can_run_is_route_local() -> None:
     assert check("mistral-7b", machine=Machine()).route is Route.UNKNOWN
 
 
+def test_a_record_is_judged_as_another_computer(tmp_path: Path) -> None:
+    """`check(machine=Machine.from_file(…))` says nothing of "this machine", which it never looked at."""
+    (tmp_path / "here.json").write_text(dumps(VM.replace(name="this machine").to_json()), encoding="utf-8")
+    verdict = check("mistral-7b", machine=Machine.from_file(tmp_path / "here.json"))
+    told = " ".join(f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
+    assert "is not in the record of the machine of here.json" in told
+    assert "this machine" not in told
+
+
 def test_errors_are_what_the_contract_says() -> None:
     """UnknownModelError is a LookupError with the nearest names; the others are ValueErrors with every problem."""
     with pytest.raises(UnknownModelError) as unknown:

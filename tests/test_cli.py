@@ -416,14 +416,32 @@ def test_exit_codes_of_several(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`machine --format json` then `--machine FILE` gives the very same verdict as judging the machine itself."""
+    """`machine --format json` then `--machine FILE` gives the verdict of the machine itself, in words for another computer."""
     from selfhost import Machine, check
 
     machine = Machine.read()
     file = tmp_path / "here.json"
     file.write_text(json.dumps(machine.to_json()), encoding="utf-8")
     for name in ("mistral-7b", "deepseek-v3", "gpt2"):
-        assert check(name, machine=Machine.from_file(file)) == check(name, machine=machine)
+        there, at_home = check(name, machine=Machine.from_file(file)), check(name, machine=machine)
+        for part in ("route", "needs", "speed", "placements", "room", "alternatives", "api_offers", "commands"):
+            assert getattr(there, part) == getattr(at_home, part)
+        for one, other in zip(there.findings, at_home.findings, strict=True):
+            assert one.replace(reason="", remedy="") == other.replace(reason="", remedy="")
+        assert not any("this machine" in f"{one.reason} {one.remedy}" for one in there.findings)
+
+
+def test_the_record_of_another_computer_is_never_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A record that names no machine goes by its file in every sentence, in a name that reads as one: `here` is a word."""
+    file = tmp_path / "here.json"
+    file.write_text(json.dumps({**json.loads(SMALL.read_text(encoding="utf-8")), "name": "this machine"}), encoding="utf-8")
+    for words in (("check", "llama-3.3-70b"), ("check", "gpt2", "llama-3.3-70b"), ("list",), ("compare", "gpt2", "llama-3.3-70b")):
+        _, out, err = run(capsys, *words, "--machine", str(file))
+        assert err == ""
+        assert "on the machine of here.json" in out
+        assert not re.search(r"this machine|\b[Oo]n here\b|\bruns? here\b", out)
+    _, out, _ = run(capsys, "check", "llama-3.3-70b", "--machine", str(file), "--format", "json")
+    assert json.loads(out)["machine"]["name"] == "the machine of here.json"
 
 
 def test_a_folder_named_like_a_model_changes_nothing(

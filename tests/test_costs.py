@@ -390,7 +390,7 @@ def test_what_an_api_means_is_said_with_any_api_answer() -> None:
     """What leaves the machine and whose outages they are, for one model and for several."""
     for names, leaves in ((("gpt-4o",), "prompts and answers"), (("gpt-4o", "gpt2"), "prompts and answers")):
         text = plain(check_document([check(name, machine=RECORD) for name in names]))
-        assert f"With an API, {leaves} leave this machine for the provider." in text
+        assert f"With an API, {leaves} leave the machine for the provider." in text
         assert "Rate limits and outages are the provider's." in text
 
 

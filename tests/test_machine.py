@@ -29,6 +29,8 @@ from selfhost.machine import (
     PresentRuntime,
     checked_name,
 )
+from selfhost.profiles import load
+from selfhost.whatif import apply
 
 SCHEMA_FILE = Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json"
 GIB = 2**30
@@ -153,7 +155,7 @@ def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: s
     explained(machine)
     changed = machine.replace(**{fact: getattr(other, fact)})
     explained(changed)
-    assert Machine.from_json(json.loads(json.dumps(changed.to_json()))) == changed
+    assert Machine.from_json(json.loads(json.dumps(changed.to_json())), unnamed=changed.name) == changed
     kept = {entry.fact: entry for entry in machine.unread}
     assert all(changed.why_unread(name) == entry for name, entry in kept.items() if name in FACTS and name != fact)
 
@@ -282,6 +284,34 @@ def test_a_name_that_no_record_may_hold(text: str) -> None:
 def test_a_name_that_passes_is_read_back(text: str) -> None:
     """A name that may be written is one that can be read."""
     assert Machine.from_json(Machine(name=checked_name(text)).to_json()).name == text
+
+
+def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
+    """Whatever a record is called, it is of another computer; what --set changes stays the one it was."""
+    live = Machine.read()
+    assert live.is_this_one
+    assert Machine.read(root="/").is_this_one
+    assert apply(live, ["memory=16GiB"]).is_this_one
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "here.json").write_text(json.dumps(live.to_json()), encoding="utf-8")
+    recorded = Machine.from_file(tmp_path / "here.json")
+    for name in ("this machine", "this machine with memory=6GiB", "gb"):
+        record = {**live.to_json(), "name": name, "is_this_one": True}
+        assert not Machine.from_json(record).is_this_one
+        assert not Machine(name=name).is_this_one
+    for other in (Machine.read(root=tmp_path), recorded, apply(recorded, ["cores=2"]), load("aws-c7g.4xlarge").machine):
+        assert not other.is_this_one
+    assert "is_this_one" not in live.to_json()
+
+
+def test_a_record_without_a_name_is_never_called_this_machine(tmp_path: Path) -> None:
+    """It goes by its file's name, or by what its reader calls it; a record's own name stays."""
+    nameless = Machine(system="linux").to_json()
+    (tmp_path / "here.json").write_text(json.dumps(nameless), encoding="utf-8")
+    assert Machine.from_file(tmp_path / "here.json").name == "the machine of here.json"
+    assert Machine.from_json(nameless).name == "that machine"
+    assert Machine.from_json({**nameless, "name": None}, unnamed="edge-01").name == "edge-01"
+    assert Machine.from_json({**nameless, "name": "this machine of mine"}).name == "this machine of mine"
 
 
 def test_the_schema_is_a_schema_and_names_every_key() -> None:

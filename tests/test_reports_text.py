@@ -187,7 +187,7 @@ def test_what_does_not_fit_names_the_ways_out_first() -> None:
     assert "IQ2_XXS" in top
     assert "nebius" in top
     assert "$0.13" in top
-    for part in ("$2.25", "131,072", "2026-11-20", "Qwen3 30B A3B", "leave this machine"):
+    for part in ("$2.25", "131,072", "2026-11-20", "Qwen3 30B A3B", "leave the machine"):
         assert part in shown
 
 

@@ -19,6 +19,7 @@ from .words import (
     download_of,
     failed_words,
     headline,
+    is_here,
     line,
     memory_blocks,
     memory_of,
@@ -154,7 +155,7 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
                 )
             )
     if rows:
-        has_title = "this machine has" if verdict.machine.name == "this machine" else "machine has"
+        has_title = "this machine has" if is_here(verdict.machine) else "machine has"
         columns = (
             Column(),
             Column(),
@@ -173,7 +174,7 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
     if pace is not None and pace.low > 0 and pace.high > WIDE_PACE * pace.low and not decided:
         # what is measured is the RAM
         on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-        measurable = verdict.machine.is_this_one and not verdict.machine.planning
+        measurable = is_here(verdict.machine)
         measure = "" if not measurable or on_card or measured or said else "; --measure narrows the range"
         blocks.append(say(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:

@@ -203,7 +203,7 @@ def api_words(modalities: Iterable[str], *, indent: int = 0) -> list[Paragraph]:
     """What an API means: what leaves the machine, and who decides whether it answers."""
     leaves = dict.fromkeys(LEAVES.get(modality, "prompts and answers") for modality in modalities)
     return [
-        say(f"With an API, {', or '.join(leaves)} leave this machine for the provider.", indent=indent, hang=2),
+        say(f"With an API, {', or '.join(leaves)} leave the machine for the provider.", indent=indent, hang=2),
         say("Rate limits and outages are the provider's.", indent=indent),
     ]
 
@@ -426,8 +426,13 @@ def undecided_checks(verdict: Answer) -> list[str]:
     return [check for check in checks_with(verdict, Outcome.UNKNOWN) if check != "speed"]
 
 
+def is_here(machine: Machine) -> bool:
+    """Whether it is the computer that asks, as it is."""
+    return machine.is_this_one and not machine.planning
+
+
 def on_machine(machine: Machine, *, short: bool = False) -> str:
-    if machine.name == "this machine":
+    if is_here(machine):
         return "here" if short else "on this machine"
     return f"on {machine.name}"
 
