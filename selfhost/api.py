@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping, Sequence
 from functools import lru_cache, partial
+from itertools import islice
 
 from . import needs as need
 from . import units
@@ -22,6 +23,7 @@ from .present import Here, begun, elsewhere, unseen
 from .quality import loss_by_size, quality_for
 from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
+from .tomlfile import MAX_PROBLEMS
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
@@ -90,16 +92,20 @@ def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
 
 
 def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
-    """A sentence for each of the user's spec files that cannot be read: a model that it states is not known."""
-    faults: dict[str, list[Problem]] = {}
-    for problem in catalogue.own_faults:
-        faults.setdefault(problem.file, []).append(problem)
-    return tuple(
-        f"{file} is left aside, for it is wrong: {f'{found[0].key}: ' if found[0].key else ''}{found[0].message}"
-        + (f", and {len(found) - 1:,} more" if len(found) > 1 else "")
+    """A sentence for each of the user's spec files that cannot be read: a model that it states is not known.
+
+    The first files are named, the others are counted.
+    """
+    by_file = catalogue.own_faults_by_file
+    told = [
+        f"{file} is left aside, for it is wrong: {f'{faults[0].key}: ' if faults[0].key else ''}{faults[0].message}"
+        + (f", and {len(faults) - 1:,} more" if len(faults) > 1 else "")
         + f" (`selfhost spec check {file}`)."
-        for file, found in faults.items()
-    )
+        for file, faults in islice(by_file.items(), MAX_PROBLEMS)
+    ]
+    if rest := len(by_file) - len(told):
+        told.append(f"{rest:,} more files of your specs are left aside, for they are wrong (`selfhost spec check`).")
+    return tuple(told)
 
 
 @lru_cache(maxsize=1)

@@ -282,9 +282,12 @@ class Catalogue:
         return self._own_faults
 
     @cached_property
-    def own_faulty_files(self) -> tuple[str, ...]:
-        """The files in the user's folders that have a fault, each once."""
-        return tuple(dict.fromkeys(problem.file for problem in self._own_faults))
+    def own_faults_by_file(self) -> Mapping[str, Sequence[Problem]]:
+        """The faults of each file in the user's folders that has one."""
+        by_file: dict[str, list[Problem]] = {}
+        for problem in self._own_faults:
+            by_file.setdefault(problem.file, []).append(problem)
+        return by_file
 
     def names(self) -> tuple[Names, ...]:
         """One map a folder, the overriding one first and the shipped one last.

@@ -1227,8 +1227,10 @@ def _tell_left_aside(catalogue: Catalogue) -> None:
     """What is wrong with the user's own specs, to standard error, where the answer itself has no place for it."""
     if catalogue.own_faults and sys.stderr is not None:
         from .reports.text import problems_text
+        from .tomlfile import MAX_PROBLEMS
 
-        _note("left aside, for this is wrong:\n" + problems_text(catalogue.own_faults, encoding=sys.stderr.encoding))
+        faults = first_of(catalogue.own_faults, MAX_PROBLEMS, "--specs")
+        _note("left aside, for this is wrong:\n" + problems_text(faults, encoding=sys.stderr.encoding))
 
 
 def _note(text: str) -> None:

@@ -353,7 +353,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
             remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
         )
     message = f"{_shown(typed)} is not in the catalogue"
-    if wrong := catalogue.own_faulty_files:
+    if wrong := list(catalogue.own_faults_by_file):
         more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
         message += f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong: {', '.join(wrong[:_FILES_NAMED])}{more}"
     owner, slash, rest = name.rpartition("/")

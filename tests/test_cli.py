@@ -453,6 +453,19 @@ def test_a_folder_named_like_a_model_changes_nothing(
     assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
 
 
+def test_of_thousands_of_broken_specs_a_few_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A folder of drafts is no flood: the first files are named beside the answer, and the rest is counted."""
+    for number in range(3 * MAX_PROBLEMS):
+        (tmp_path / f"bad-{number}.toml").write_text("schema = 1\n", encoding="utf-8")
+    code, out, err = run(capsys, "check", "gpt2", "--specs", str(tmp_path), *ON_RECORD)
+    assert (code, err) == (0, "")
+    assert out.count("is left aside") == MAX_PROBLEMS
+    assert f"{2 * MAX_PROBLEMS:,} more files of your specs are left aside" in out
+    _, _, err = run(capsys, "list", "--specs", str(tmp_path), *ON_RECORD)
+    assert len(err.splitlines()) <= 2 * (MAX_PROBLEMS + 2)
+    assert "more faults, not listed" in err
+
+
 def test_a_broken_spec_stops_no_other_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One wrong file of --specs: other models are answered, and the fault is told; itself asked for it is no answer, checked it is 1."""
     bad = tmp_path / "bad.toml"
