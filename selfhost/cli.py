@@ -136,6 +136,11 @@ examples:
 }
 
 
+# options that other programs have
+_QUIET = "the exit code is the answer: send the text to /dev/null, or read one field of --format json"
+_VERSION = "`selfhost --version` prints the version"
+_INSTEAD = {"--json": "did you mean --format json?", "-q": _QUIET, "--quiet": _QUIET, "-V": _VERSION, "--version": _VERSION}
+
 # argparse asks for a translation of its own words, of which none ship: looking for one loads locale and a dozen files that are not there
 vars(argparse)["_"] = str
 
@@ -176,6 +181,7 @@ class _Parser(argparse.ArgumentParser):
             guesses = [guess for word in unknown if word.startswith("-") and (guess := nearest(word.partition("=")[0], flags))]
             message = f"unknown option {' '.join(unknown)}" if unknown[0].startswith("-") else f"unexpected {' '.join(unknown)}"
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
+            remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
 
 
@@ -292,6 +298,9 @@ def _to_standard_error(text: str) -> None:
 
 
 def _dispatch(words: list[str]) -> int:
+    everywhere = []
+    while words and words[0] == "--no-color":
+        everywhere, words = words[:1], words[1:]
     if words and words[0] in ("-V", "--version"):
         from . import __version__
 
@@ -313,10 +322,15 @@ def _dispatch(words: list[str]) -> int:
     if handler is None:
         from .tomlfile import nearest
 
+        if command.startswith("-"):
+            remedy = "an option stands behind its command, as in `selfhost check mistral-7b --format json`"
+            raise UsageError(f"{command!r} is no command", remedy=remedy)
+        import shlex
+
         guess = nearest(command, list(COMMANDS))
-        remedy = f"did you mean `selfhost {guess}`?" if guess else f"to judge a model: selfhost check {command}"
+        remedy = f"did you mean `selfhost {guess}`?" if guess else f"to judge a model: selfhost check {shlex.join(words)}"
         raise UsageError(f"unknown command {command!r}", remedy=remedy)
-    return handler(rest)
+    return handler([*everywhere, *rest])
 
 
 def _overview() -> str:

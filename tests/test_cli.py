@@ -85,6 +85,31 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
 MONTHS = ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "compare gpt-4o llama-3.1-8b"]
 
 
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("check", "gpt2", "--json"), "did you mean --format json?"),
+        (("check", "gpt2", "-q"), "the exit code is the answer"),
+        (("list", "--quiet"), "the exit code is the answer"),
+        (("check", "gpt2", "--version"), "`selfhost --version`"),
+        (("--json", "check", "gpt2"), "stands behind its command"),
+        (("mistral-7b", "--context", "8k", "--set", "gpu=24GiB:RTX 4090"), "selfhost check mistral-7b --context 8k --set 'gpu=24GiB:RTX 4090'"),
+        (("chekc", "gpt2"), "did you mean `selfhost check`?"),
+    ],
+)
+def test_a_habit_from_another_program_is_answered(words: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model without its command, or an option that others have, is bad usage (exit 2), and the answer is what to type here."""
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert remedy in err
+
+
+def test_no_color_may_stand_before_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with git and docker, whose options for all commands come first."""
+    assert run(capsys, "--no-color", "check", "gpt2", *ON_RECORD) == run(capsys, "check", "gpt2", *ON_RECORD, "--no-color")
+    assert run(capsys, "--no-color", "--version") == run(capsys, "-V")
+
+
 def test_models_are_compared_all_or_none(capsys: pytest.CaptureFixture[str]) -> None:
     """Side by side means all that were named: one that is no model leaves no answer (exit 2), and which were right is told."""
     code, out, err = run(capsys, "compare", "gpt-4o", "gpt2", "tiktoken")
