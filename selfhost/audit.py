@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
-from .errors import InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError, first_of
+from .errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
 from .facts import Record
 from .findings import Finding, Outcome
 from .machine import Machine
 from .policy import Exemption, FailOn, Fault, OnUnknown, Place, Policy, Severity, Wanted
-from .tomlfile import MAX_PROBLEMS
 from .verdict import Route, Verdict, exit_code
 from .workload import Workload
 
@@ -186,7 +185,7 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
         excepted.count()
         by_machine.append(tuple(mine))
         rows.extend(mine)
-    found += first_of(_of_other_files(refused.values()), MAX_PROBLEMS, policy.file)
+    found += Faults(policy.file, _of_other_files(refused.values())).problems
     unplaced = [wanted for wanted in policy.models if wanted.index not in placed] if machines else []
     if faults := [*_refusals(refused.values()), *_selecting_none(unplaced, len(machines))]:
         found += policy.problems(faults)

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 
 from .errors import Problem, SpecError, UnknownModelError, WorkloadError
 from .facts import Record, pattern
+from .reading import Unreadable, read_file
 from .spec import ModelSpec, RuntimeSpec
 from .tomlfile import MAX_FILE_BYTES, Document, shortened
 
@@ -418,10 +419,9 @@ class _Folder:
     def _content(self, relative: str) -> bytes:
         path = os.path.join(self.path, *relative.split("/"))
         try:
-            with open(path, "rb") as file:
-                return file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise SpecError([Problem(file=_shown(path), message=f"cannot be read: {error.strerror or error}")]) from error
+            return read_file(path, MAX_FILE_BYTES)
+        except Unreadable as error:
+            raise SpecError([Problem(file=_shown(path), message=error.reason, remedy=error.remedy)]) from error
 
     def checksum(self) -> int:
         return checksum_of(self.path, [*self._relative(), "common/offers.jsonl"])

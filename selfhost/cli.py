@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from .errors import InputError, MachineFileError, Problem, SelfhostError, WorkloadError, first_of
+from .errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
 from .spec import MODALITIES, OPENNESS
 from .verdict import Route, exit_code
 from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
@@ -16,7 +16,7 @@ from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn, TextIO
+    from typing import IO, Any, NoReturn, TextIO
 
     from .audit import Audit
     from .catalogue import Catalogue
@@ -850,8 +850,6 @@ def _together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
     """One error for all that is wrong with the names: a single one as it is, several as problems of one input."""
     if len(errors) == 1:
         return next(iter(errors.values()))
-    from .tomlfile import MAX_PROBLEMS
-
     problems: dict[Problem, None] = {}
     for name, error in errors.items():
         found = error.problems if isinstance(error, InputError) else ()
@@ -861,8 +859,9 @@ def _together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
             remedy = f"did you mean {' or '.join(near)}?" if near else error.remedy
             found = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
         problems.update(dict.fromkeys(found))
-    guesses = (guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest)
-    return InputError(first_of(tuple(problems), MAX_PROBLEMS, "command line"), nearest=dict.fromkeys(guesses))
+    faults = Faults("command line", problems)
+    guesses = dict.fromkeys(guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest)
+    return InputError(faults.problems, nearest=guesses, unlisted=faults.more)
 
 
 def _list(words: list[str]) -> int:
@@ -1104,7 +1103,7 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
 
 def _audit(words: list[str]) -> int:
     options = _parse("audit", words)
-    from .audit import MAX_FLEET_BYTES, load_machines, run_audit, utc_today
+    from .audit import load_machines, run_audit, utc_today
     from .policy import read_policy, starter_policy
     from .tomlfile import Document
 
@@ -1139,7 +1138,7 @@ def _audit(words: list[str]) -> int:
     if options.machines is None:
         machines = (Machine.read(),)
     else:
-        fleet = load_machines(options.machines, stdin=_stdin(MAX_FLEET_BYTES + 1) if options.machines == "-" else None)
+        fleet = load_machines(options.machines, stdin=_stdin() if options.machines == "-" else None)
         machines, problems = fleet.machines, fleet.problems
 
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
@@ -1167,10 +1166,10 @@ def _audit(words: list[str]) -> int:
     return audit.exit_code
 
 
-def _stdin(most: int) -> bytes:
+def _stdin() -> IO[bytes]:
     if sys.stdin is None:
         raise UsageError("there is no standard input", remedy="name a file or a folder of machine records")
-    return sys.stdin.buffer.read(most)
+    return sys.stdin.buffer
 
 
 def _named_policy(path: str) -> str:
@@ -1241,10 +1240,9 @@ def _tell_left_aside(catalogue: Catalogue) -> None:
     """What is wrong with the user's own specs, to standard error, where the answer itself has no place for it."""
     if catalogue.own_faults and sys.stderr is not None:
         from .reports.text import problems_text
-        from .tomlfile import MAX_PROBLEMS
 
-        faults = first_of(catalogue.own_faults, MAX_PROBLEMS, "--specs")
-        _note("left aside, for this is wrong:\n" + problems_text(faults, encoding=sys.stderr.encoding))
+        faults = Faults("--specs", catalogue.own_faults)
+        _note("left aside, for this is wrong:\n" + problems_text(faults.problems, encoding=sys.stderr.encoding))
 
 
 def _note(text: str) -> None:

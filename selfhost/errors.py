@@ -34,12 +34,53 @@ class Problem(Record):
         return f"{where}{self.message}{tail}"
 
 
-def first_of(problems: Sequence[Problem], most: int, file: str) -> tuple[Problem, ...]:
-    """The first `most` problems; the others are counted in one more, which is of the input `file`."""
-    rest = len(problems) - most
-    if rest <= 0:
-        return tuple(problems)
-    return (*problems[:most], Problem(file=file, message=f"has {rest:,} more faults, not listed"))
+# of one input; what is wrong beyond these is counted
+MAX_PROBLEMS = 20
+
+
+class Faults:
+    """What is wrong with one input: the first MAX_PROBLEMS of its problems, and a count of the others. `file` is what was named."""
+
+    def __init__(self, file: str, problems: Iterable[Problem] = ()) -> None:
+        self.file = file
+        self.first: list[Problem] = []
+        self.more = 0
+        for problem in problems:
+            self.append(problem)
+
+    def __bool__(self) -> bool:
+        return bool(self.first)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next problem is only counted, so that nothing need be worked out for it."""
+        return len(self.first) >= MAX_PROBLEMS
+
+    def append(self, problem: Problem) -> None:
+        """One problem more."""
+        if self.full:
+            self.more += 1
+        else:
+            self.first.append(problem)
+
+    def extend(self, error: InputError, *, line: int | None) -> None:
+        """Those of a part of the input, which stands in that line."""
+        for problem in error.problems[:-1] if error.unlisted else error.problems:
+            self.append(problem.replace(line=line))
+        self.more += error.unlisted
+
+    def join(self, other: Faults) -> None:
+        """Those of another input that belongs to this one."""
+        for problem in other.first:
+            self.append(problem)
+        self.more += other.more
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Those listed, and one that says how many are not."""
+        if not self.more:
+            return tuple(self.first)
+        return (*self.first, Problem(file=self.file, message=f"has {self.more:,} more faults, not listed"))
 
 
 class SelfhostError(Exception):
@@ -87,12 +128,15 @@ class NotAModelError(UnknownModelError):
 
 
 class InputError(SelfhostError, ValueError):
-    """An input with faults; `problems` holds every one that was found."""
+    """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more, one last that counts these: `unlisted`."""
 
-    def __init__(self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Names = ()) -> None:
+    def __init__(
+        self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Names = (), unlisted: int = 0
+    ) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
         super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, found)), remedy=remedy, nearest=nearest)
         self.problems = found
+        self.unlisted = unlisted
 
 
 class SpecError(InputError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from .errors import MachineFileError, Problem
+from .errors import Faults, MachineFileError, Problem
 from .facts import Record, Unread, pattern
 
 TYPE_CHECKING = False
@@ -93,7 +93,7 @@ def checked_name(text: str, key: str = "name") -> str:
     reader = _Reader("machine", "")
     checked = reader.text_value({key: text}, key)
     if checked is None:
-        message = reader.problems[0].message if reader.problems else "is missing"
+        message = reader.problems.first[0].message if reader.problems else "is missing"
         remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"
         raise MachineFileError([Problem(file="machine", key=key, message=message, remedy=remedy)])
     return checked
@@ -307,7 +307,7 @@ class Machine(Record):
         `unnamed` is what a machine is called whose record gives it no name. `MachineFileError` carries every problem; `file` is how
         they call the input.
         """
-        return _Reader(file, "", unnamed).machine(data)
+        return machine_of(data, file, unnamed=unnamed)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
@@ -442,7 +442,7 @@ def _check(values: dict[str, Any]) -> None:
                     if size is not None and (type(size) is not int or size < 0):
                         reader.whole({part: size}, part, MAX_DISK_BYTES, 0, f"{name}[{index}].{part}")
     if reader.problems:
-        raise MachineFileError(reader.problems)
+        raise reader.error()
     if values.get("architecture") is not None:
         values["architecture"] = normal_architecture(values["architecture"])
     if values.get("system") is not None:
@@ -489,11 +489,11 @@ class _Reader:
         self.file = file
         self.text = text
         self.unnamed = unnamed
-        self.problems: list[Problem] = []
+        self.problems = Faults(file)
         self.assumed_unified = False
 
     def problem(self, key: str | None, message: str, remedy: str | None = None, line: int | None = None) -> None:
-        if line is None and key is not None and "." not in key and "[" not in key:
+        if line is None and not self.problems.full and key is not None and "." not in key and "[" not in key:
             # certain only where the quoted key stands once in the whole file
             quoted = f'"{key}"'
             at = self.text.find(quoted)
@@ -501,10 +501,19 @@ class _Reader:
                 line = self.text.count("\n", 0, at) + 1
         self.problems.append(Problem(file=self.file, line=line, key=key, message=message, remedy=remedy))
 
+    def doubled(self, keys: Sequence[str], more: int = 0) -> None:
+        """Keys that stand twice in one object, and how many more do."""
+        for key in keys:
+            self.problem(_short(key), "stands twice in one object", "keep one")
+        self.problems.more += more
+
+    def error(self) -> MachineFileError:
+        return MachineFileError(self.problems.problems, unlisted=self.problems.more)
+
     def machine(self, data: Any) -> Machine:
         if not isinstance(data, Mapping):
             self.problem(None, f"holds {_kind(data)}, not one JSON object", "write it with `selfhost machine --format json`")
-            raise MachineFileError(self.problems)
+            raise self.error()
         self.schema(data)
         values: dict[str, Any] = {}
         unread = list(self.records(data, "unread", self.unread))
@@ -521,7 +530,7 @@ class _Reader:
         values["assumed"] = values["assumed"] or ()
         self.agree(values)
         if self.problems:
-            raise MachineFileError(self.problems)
+            raise self.error()
         if self.assumed_unified:
             values["sources"].setdefault("accelerators.unified", "not in the record: an Apple GPU always shares the machine's RAM")
         # a machine read without `--name` is recorded so
@@ -810,76 +819,44 @@ def _long(value: int) -> str:
     return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"
 
 
+def machine_of(
+    data: Any, file: str, doubled: Sequence[str] = (), more_doubled: int = 0, *, unnamed: str = "that machine"
+) -> Machine:
+    """As `Machine.from_json`, of a text in which these keys stand twice in one object, and so many more."""
+    reader = _Reader(file, "", unnamed)
+    reader.doubled(doubled, more_doubled)
+    return reader.machine(data)
+
+
 def _from_file(path: str | os.PathLike[str]) -> Machine:
-    import json
     import os
-    import stat
 
-    name = UNPRINTABLE.sub("?", os.fsdecode(path)) or "machine"
+    from .reading import FOLDER, LARGE, Decoder, Unreadable, read_file, text_of
 
-    def fault(message: str, remedy: str | None = None, line: int | None = None) -> MachineFileError:
-        return MachineFileError([Problem(file=name, line=line, message=message, remedy=remedy)])
-
-    if not os.fsdecode(path):
-        raise fault("no file was named", WRITE_ONE)
+    named = os.fsdecode(path)
+    name = UNPRINTABLE.sub("?", named) or "machine"
+    if not named:
+        raise MachineFileError([Problem(file=name, message="no file was named", remedy=WRITE_ONE)])
     try:
-        mode = os.stat(path).st_mode
-        # /dev/fd/N and /dev/stdin are what shells pass for <(command) and a pipe; any other pipe or device could block for ever
-        usable = stat.S_ISREG(mode) or (not stat.S_ISDIR(mode) and os.fsdecode(path).startswith(("/dev/fd/", "/dev/stdin")))
-        raw = b""
-        if usable:
-            with open(path, "rb") as stream:
-                raw = stream.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        dead = os.path.islink(path)
-        raise fault("is a link to a file that does not exist" if dead else "does not exist", WRITE_ONE) from None
-    except (OSError, ValueError) as error:
-        raise fault(f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}", "name a file you may read") from None
-    if stat.S_ISDIR(mode):
-        raise fault("is a folder, not a file", "name the file in it")
-    if not usable:
-        if stat.S_ISFIFO(mode):
-            raise fault("is a named pipe, which could be waited for without end", "write the record to a file, or send it to /dev/stdin")
-        raise fault("is a device or a socket, not a file", WRITE_ONE)
-    if len(raw) > MAX_FILE_BYTES:
-        raise fault(f"is larger than {MAX_FILE_BYTES // 2**20} MiB, far more than a machine record takes", WRITE_ONE)
-    # Windows PowerShell's > writes UTF-16, its Set-Content a UTF-8 mark
-    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError:
-        raise fault("is not text", WRITE_ONE) from None
-    if not text.strip():
-        raise fault("is empty", WRITE_ONE)
-    if "\x00" in text:
-        raise fault("is not text", WRITE_ONE)
+        text = text_of(read_file(named, MAX_FILE_BYTES, input_allowed=True))
+        unnamed = f"the machine of {os.path.basename(name)}"[:MAX_TEXT] if os.path.isfile(named) else "that machine"
+        reader = _Reader(name, text, unnamed)
 
-    unnamed = f"the machine of {os.path.basename(name)}"[:MAX_TEXT] if stat.S_ISREG(mode) else "that machine"
-    reader = _Reader(name, text, unnamed)
+        def constant(word: str) -> None:
+            # certain only where the word stands once in the whole file
+            alone = not reader.problems and text.count(word) == 1
+            line = text.count("\n", 0, text.index(word)) + 1 if alone else None
+            reader.problem(None, f"holds {word}, which is no number in JSON", "write null where a value is not known", line)
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        out = dict(items)
-        if len(out) != len(items) and len(reader.problems) < MAX_ENTRIES:
-            seen: set[str] = set()
-            for key, _ in items:
-                if key in seen:
-                    reader.problem(_short(key), "stands twice in one object", "keep one", None)
-                seen.add(key)
-        return out
-
-    def constant(word: str) -> None:
-        # certain only where the word stands once in the whole file
-        line = text.count("\n", 0, text.index(word)) + 1 if text.count(word) == 1 else None
-        reader.problem(None, f"holds {word}, which is no number in JSON", "write null where a value is not known", line)
-
-    try:
-        data = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-    except json.JSONDecodeError as error:
-        raise fault(f"is not JSON: {error.msg}", WRITE_ONE, error.lineno) from None
-    except RecursionError:
-        raise fault("is nested too deeply for a machine record", WRITE_ONE) from None
-    except ValueError:
-        raise fault("holds a number of thousands of digits", "write whole bytes") from None
+        decoder = Decoder(constant=constant, note_doubled=True)
+        data = decoder.parse(text)
+    except Unreadable as error:
+        message = error.reason
+        if error.kind == LARGE:
+            message += ": a machine record takes a few kilobytes"
+        remedy = "name the file in it" if error.kind == FOLDER else error.remedy or WRITE_ONE
+        raise MachineFileError([Problem(file=name, line=error.line, message=message, remedy=remedy)]) from None
+    reader.doubled(decoder.doubled, decoder.more_doubled)
     return reader.machine(data)
 
 

@@ -236,8 +236,6 @@ def _state(path: str) -> tuple[int, int]:
 def _parsed(path: str, _changed: int, _size: int) -> tuple[Sequence[bytes], Mapping[str, str], Mapping[bytes, int]]:
     """The lines, the days of the sources, and by how it begins, up to the first comma, the number of each model's line."""
     content = _read(path)
-    if len(content) > MAX_BYTES:
-        raise _damaged(path, None, f"larger than {MAX_BYTES:,} bytes")
     lines = content.split(b"\n")
     # of two lines of one model the first counts
     places = {lines[number - 1].partition(b",")[0]: number for number in range(len(lines), 1, -1)}
@@ -245,12 +243,12 @@ def _parsed(path: str, _changed: int, _size: int) -> tuple[Sequence[bytes], Mapp
 
 
 def _read(path: str) -> bytes:
+    from .reading import Unreadable, read_file
+
     try:
-        with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _damaged(path, None, f"the price snapshot cannot be read: {reason}") from None
+        return read_file(path, MAX_BYTES)
+    except Unreadable as error:
+        raise _damaged(path, None, f"the price snapshot {error.reason}") from None
 
 
 def _object(path: str, number: int, line: bytes) -> Mapping[str, Any]:

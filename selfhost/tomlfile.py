@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from .errors import Problem
+from .errors import MAX_PROBLEMS, Problem
 from .facts import Record
 
 TYPE_CHECKING = False
@@ -24,8 +24,6 @@ MAX_FILE_BYTES = 1 << 20
 MAX_STATEMENT_LINES = 300
 # what finding lines may parse again, in characters: about a second's worth
 MAX_PARSED_AGAIN = 2_000_000
-# after this many a file is judged hopeless: the rest is counted, not listed
-MAX_PROBLEMS = 100
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
 # longer words are no typing slip, and comparing them takes time
@@ -82,26 +80,18 @@ class Document:
     @classmethod
     def read(cls, path: str) -> Document:
         """The file at `path`. Never raises: a file that cannot be read is a problem of the document. Waits for no pipe."""
-        import os
-        import stat
+        from .reading import LARGE, Unreadable, read_file, shown
 
-        file = "".join(letter if letter.isprintable() else "?" for letter in path)
+        file = shown(path)
         try:
-            status = os.stat(path)
-            if stat.S_ISDIR(status.st_mode):
-                return cls.unusable(file, "is a folder, not a file", "name a file in it")
-            if not stat.S_ISREG(status.st_mode):
-                return cls.unusable(file, "is not an ordinary file", "give a TOML file")
-            with open(path, "rb") as stream:
-                content = stream.read(MAX_FILE_BYTES + 1)
-        except FileNotFoundError:
-            dead = os.path.islink(path)
-            return cls.unusable(file, "is a link to a file that does not exist" if dead else "does not exist")
-        except PermissionError:
-            return cls.unusable(file, "may not be read by this account", "change its permissions")
-        except (OSError, ValueError) as error:
-            return cls.unusable(file, f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}")
+            content = read_file(path, MAX_FILE_BYTES)
+        except Unreadable as error:
+            return cls._too_large(file) if error.kind == LARGE else cls.unusable(file, error.reason, error.remedy)
         return cls.parse(file, content)
+
+    @classmethod
+    def _too_large(cls, file: str) -> Document:
+        return cls.unusable(file, f"larger than {MAX_FILE_BYTES:,} bytes", "a spec or policy is a small text file")
 
     @classmethod
     def parse(cls, file: str, content: bytes) -> Document:
@@ -109,7 +99,7 @@ class Document:
         import tomllib
 
         if len(content) > MAX_FILE_BYTES:
-            return cls.unusable(file, f"larger than {MAX_FILE_BYTES:,} bytes", "a spec or policy is a small text file")
+            return cls._too_large(file)
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return cls.unusable(file, "UTF-16 text", "save the file as UTF-8")
         if b"\0" in content:

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "selfhost"
 ORDER: tuple[tuple[str, ...], ...] = (
     ("facts", "units", "lastwords"),
     ("errors",),
+    ("reading",),
     ("tomlfile", "licenses", "workload", "writing"),
     ("machine", "spec", "offers"),
     ("needs", "whatif", "prices"),
@@ -36,7 +37,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
 )
 RANK = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # the room that touches the machine stands aside: it sees records only, and only Machine.read and machine.in_memory open it
-PROBES_MAY_IMPORT = {"machine", "facts", "units", "probes", "errors"}
+PROBES_MAY_IMPORT = {"machine", "facts", "units", "probes", "errors", "reading"}
 # (importer, imported) that go against the order, with the reason
 EXCEPTIONS = {
     ("machine", "probes"),  # Machine.read() and in_memory() are the doors to the real machine, opened inside the functions

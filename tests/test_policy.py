@@ -168,7 +168,7 @@ def test_editors_accept_good_policies(text: str) -> None:
         ("blank.toml", "is empty"),
         ("binary.toml", "not a text file"),
         ("latin.toml", "not UTF-8 text"),
-        ("pipe", "is not an ordinary file"),
+        ("pipe", "is not an ordinary file: it is a named pipe, which could be waited for without end"),
         ("nul\0.toml", "cannot be read: not a usable file name"),
     ],
 )

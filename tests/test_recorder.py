@@ -410,10 +410,10 @@ def test_a_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (lambda tree: tree.rmdir(), "does not exist"),
         (lambda tree: None, "holds no recorded machine"),
         (lambda tree: (tree / "facts.json").write_text("{"), "is not JSON"),
-        (lambda tree: (tree / "facts.json").write_text("[" * 100_000), "is not JSON"),
+        (lambda tree: (tree / "facts.json").write_text("[" * 100_000), "is nested too deeply"),
         (lambda tree: (tree / "facts.json").write_text("[]"), "is not a JSON object"),
         (lambda tree: (tree / "facts.json").write_text(" " * (2**22 + 1)), "is larger than"),
-        (lambda tree: (tree / "facts.json").mkdir(), "cannot be read"),
+        (lambda tree: (tree / "facts.json").mkdir(), "is a folder, not a file"),
     ],
 )
 def test_a_folder_that_is_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], told: str) -> None:

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from ..facts import Record, Unread
 from ..machine import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, UNPRINTABLE, normal_system
+from ..reading import Unreadable, descriptor_of
 
 TYPE_CHECKING = False
 
@@ -256,10 +257,13 @@ class Host:
         return text
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        """At most `limit` bytes of a file. `OSError`, or `ValueError` for a name no file can have."""
+        """At most `limit` bytes of an ordinary file. `OSError`, or `ValueError` for a name no file can have."""
         parts: list[bytes] = []
-        # non-blocking: a pipe put in place of a file must not hang the program
-        number = os.open(self.real(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            number, _ = descriptor_of(self.real(path))
+        except Unreadable as error:
+            # a pipe or device put in place of a file must neither hang the program nor do anything
+            raise OSError(errno.EINVAL, error.reason.partition(": ")[2] or error.reason) from None
         try:
             while limit > 0 and (part := os.read(number, min(limit, 65536))):
                 parts.append(part)

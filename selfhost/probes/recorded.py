@@ -334,32 +334,28 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _text(folder: str, name: str) -> str | None:
     """None where there is no such file."""
+    from ..reading import MISSING, Unreadable, read_file
+
     path = os.path.join(folder, name)
     try:
-        with open(path, "rb") as stream:
-            raw = stream.read(_MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _fault(path, f"cannot be read: {error.strerror}") from None
-    if len(raw) > _MAX_FILE_BYTES:
-        raise _fault(path, f"is larger than {_MAX_FILE_BYTES // 2**20} MiB")
-    return raw.decode("utf-8", "replace")
+        return read_file(path, _MAX_FILE_BYTES).decode("utf-8", "replace")
+    except Unreadable as error:
+        if error.kind == MISSING:
+            return None
+        raise _fault(path, error.reason) from None
 
 
 def _json(folder: str, name: str) -> dict[str, Any]:
     text = _text(folder, name)
     if text is None:
         return {}
-    import json
+    from ..reading import Decoder, Unreadable
 
     path = os.path.join(folder, name)
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _fault(path, f"is not JSON: {error.msg}", error.lineno) from None
-    except (RecursionError, ValueError):
-        raise _fault(path, "is not JSON that can be read") from None
+        found = Decoder(constant=float).parse(text)
+    except Unreadable as error:
+        raise _fault(path, error.reason, error.line) from None
     if not isinstance(found, dict):
         raise _fault(path, "is not a JSON object")
     return found
