@@ -5,21 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from io import BytesIO
 
 from .errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
 from .facts import Record
 from .findings import Finding, Outcome
-from .machine import Machine
+from .machine import MAX_FILE_BYTES, Machine, machine_of
 from .policy import Exemption, FailOn, Fault, OnUnknown, Place, Policy, Severity, Wanted
+from .reading import Budget, Unreadable, open_input, read_records, too_large
 from .verdict import Route, Verdict, exit_code
 from .workload import Workload
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import IO
 
 Judge = Callable[[str, Workload, Machine], Verdict]
 
 # one recorded machine is about 4 kB; larger fleets are audited in parts
 MAX_FLEET_BYTES = 1 << 26
 MAX_MACHINES = 10_000
+# a recorded machine has 290 to 360 of them; of all records together, for all are kept
+MAX_FLEET_SIGNS = 4_200_000
 NAMES_SHOWN = 5
+# until the name of its file can be given to it
+_UNNAMED = "that machine"
 _RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
@@ -155,8 +166,9 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
     from datetime import date
 
     today = date.fromisoformat(today).isoformat()
-    found = list(problems)
-    if not machines and not found:
+    found: list[Problem] = []
+    given = tuple(problems)
+    if not machines and not given:
         found.append(Problem(file=policy.file, message="there is no machine to judge", remedy=_RECORD_IT))
     refused: dict[int, tuple[Wanted, SelfhostError]] = {}
     placed: set[int] = set()
@@ -196,7 +208,7 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
         rows=tuple(rows),
         groups=_grouped(by_machine),
         exceptions=exceptions.uses(),
-        problems=tuple(found),
+        problems=(*given, *found),
     )
 
 
@@ -207,141 +219,101 @@ def utc_today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def load_machines(path: str, *, stdin: bytes | None = None) -> Fleet:
+def load_machines(path: str, *, stdin: bytes | IO[bytes] | None = None) -> Fleet:
     """Recorded machines from a file (one record, a list of them, or one per line), every `*.json` and `*.jsonl` of a folder, or `-`.
 
-    `-` reads `stdin`, given as bytes. Nothing raises: what cannot be used is in `problems`. A record without a name of its
-    own takes its file's name, and its line's number where the file holds several.
+    `-` reads `stdin`. Nothing raises: what cannot be used is in `problems`, at most MAX_PROBLEMS of them and a count of the rest.
+    A record without a name of its own takes its file's name, and its line's number where the file holds several.
     """
-    records: list[tuple[str, int | None, Machine]] = []
-    problems: list[Problem] = []
+    fleet = _Gathering("standard input" if path == "-" else path)
     if path == "-":
-        _read_records("standard input", stdin or b"", records, problems)
+        fleet.add_stream("standard input", BytesIO(stdin or b"") if stdin is None or isinstance(stdin, bytes) else stdin)
     elif os.path.isdir(path):
-        try:
-            names = sorted(name for name in os.listdir(path) if name.endswith((".json", ".jsonl")) and not name.startswith("."))
-        except OSError as error:
-            names = []
-            problems.append(Problem(file=path, message=f"cannot be read: {error.strerror or error}"))
-        if "facts.json" in names and os.path.isfile(os.path.join(path, "env.json")):
-            remedy = f"make a record of it: `selfhost machine --root {path} --format json > machine.json`, then name machine.json"
-            problems.append(Problem(file=path, message="is a recorded tree, not a folder of records", remedy=remedy))
-            names = []
-        if not names and not problems:
-            problems.append(Problem(file=path, message="the folder holds no *.json file", remedy=_RECORD_IT))
-        for name in names:
-            _read_file(os.path.join(path, name), records, problems)
+        for name in _records_in(path, fleet):
+            fleet.add_file(os.path.join(path, name))
     else:
-        _read_file(path, records, problems)
-    kept: dict[str, Machine] = {}
-    origin: dict[str, str] = {}
-    for file, line, machine in records:
-        if machine.name in kept:
-            problems.append(
-                Problem(
-                    file=file,
-                    line=line,
-                    key="name",
-                    message=f'"{machine.name}" is also the name of the machine in {origin[machine.name]}',
-                    remedy="give each its own: `selfhost machine --name NAME`",
-                )
-            )
-            continue
-        kept[machine.name] = machine
-        origin[machine.name] = file if line is None else f"{file}:{line}"
-    return Fleet(machines=tuple(kept.values()), problems=tuple(problems))
+        fleet.add_file(path)
+    return Fleet(machines=tuple(fleet.machines.values()), problems=fleet.faults.problems)
 
 
-def _read_file(path: str, records: list[tuple[str, int | None, Machine]], problems: list[Problem]) -> None:
-    content, fault = _content(path, MAX_FLEET_BYTES)
-    if fault is not None:
-        problems.append(Problem(file=path, message=fault, remedy=_RECORD_IT))
-        return
-    _read_records(path, content, records, problems)
-
-
-def _content(path: str, limit: int) -> tuple[bytes, str | None]:
-    """At most `limit` + 1 bytes of a file, or why there are none."""
-    import stat
-
+def _records_in(folder: str, fleet: _Gathering) -> list[str]:
+    """The names of the files of records in a folder, sorted; what is wrong with it becomes a problem of the fleet."""
     try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            return b"", "is a folder, not a file"
-        # /dev/fd/N and /dev/stdin are what shells pass for <(command) and a pipe; any other pipe or device could block for ever
-        if not stat.S_ISREG(mode) and not path.startswith(("/dev/fd/", "/dev/stdin")):
-            return b"", "is neither a file nor a pipe"
-        with open(path, "rb") as file:
-            return file.read(limit + 1), None
-    except FileNotFoundError:
-        return b"", "is a link to a file that does not exist" if os.path.islink(path) else "does not exist"
-    except (OSError, ValueError) as error:
-        return b"", f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}"
+        names = sorted(name for name in os.listdir(folder) if name.endswith((".json", ".jsonl")) and not name.startswith("."))
+    except OSError as error:
+        fleet.faults.append(Problem(file=folder, message=f"cannot be read: {error.strerror or error}"))
+        return []
+    if "facts.json" in names and os.path.isfile(os.path.join(folder, "env.json")):
+        remedy = f"make a record of it: `selfhost machine --root {folder} --format json > machine.json`, then name machine.json"
+        fleet.faults.append(Problem(file=folder, message="is a recorded tree, not a folder of records", remedy=remedy))
+        return []
+    if not names:
+        fleet.faults.append(Problem(file=folder, message="the folder holds no *.json file", remedy=_RECORD_IT))
+    return names
 
 
-def _read_records(file: str, content: bytes, records: list[tuple[str, int | None, Machine]], problems: list[Problem]) -> None:
-    """Adds to `records` (file, line where there are several, machine) and to `problems`."""
-    stem = os.path.splitext(os.path.basename(file))[0]
-    values, faults = _values(content)
-    if len(values) + len(records) > MAX_MACHINES:
-        values, faults = [], [(None, f"makes more than {MAX_MACHINES:,} machines: audit them in parts")]
-    problems.extend(Problem(file=file, line=line, message=message, remedy=_RECORD_IT) for line, message in faults)
-    for place, (line, value) in enumerate(values, 1):
+class _Gathering:
+    """The machines read so far by name, and what is wrong with others: of all files together, for their memory adds up."""
+
+    def __init__(self, file: str) -> None:
+        self.machines: dict[str, Machine] = {}
+        self.origins: dict[str, str] = {}
+        self.faults = Faults(file)
+        self.read = 0
+        self.budget = Budget(MAX_FLEET_SIGNS)
+
+    def add_file(self, path: str) -> None:
+        """The records of one file."""
         try:
-            machine = Machine.from_json(value, file, unnamed=stem if len(values) == 1 else f"{stem}:{line or place}")
-        except MachineFileError as error:
-            problems.extend(each.replace(line=line) for each in error.problems)
-            continue
-        records.append((file, line, machine))
+            stream, size = open_input(path)
+            with stream:
+                if size is not None and size > MAX_FLEET_BYTES:
+                    raise too_large(MAX_FLEET_BYTES)
+                self.add_stream(path, stream)
+        except Unreadable as error:
+            self.faults.append(Problem(file=path, message=error.reason, remedy=error.remedy or _RECORD_IT))
 
+    def add_stream(self, file: str, stream: IO[bytes]) -> None:
+        """The records of one stream: none of them where the whole is no list of records, or more than an audit takes."""
+        before = self.budget.signs_left
+        held: list[tuple[int | None, int, Machine]] = []
+        faults = Faults(file)
+        count = 0
+        try:
+            for entry in read_records(stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget):
+                if entry.fault is not None:
+                    remedy = entry.fault.remedy or _RECORD_IT
+                    faults.append(Problem(file=file, line=entry.line, message=entry.fault.reason, remedy=remedy))
+                    continue
+                count += 1
+                if self.read + count > MAX_MACHINES:
+                    raise Unreadable(f"makes more than {MAX_MACHINES:,} machines: audit them in parts")
+                try:
+                    held.append((entry.line, count, machine_of(entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED)))
+                except MachineFileError as error:
+                    faults.extend(error, line=entry.line)
+            if not count and not faults:
+                raise Unreadable("holds no machine")
+        except Unreadable as error:
+            self.budget.signs_left = before
+            self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=error.remedy or _RECORD_IT))
+            return
+        self.read += len(held)
+        self.faults.join(faults)
+        stem = os.path.splitext(os.path.basename(file))[0]
+        for line, place, machine in held:
+            if machine.name == _UNNAMED:
+                machine = machine.replace(name=stem if count == 1 else f"{stem}:{line or place}")
+            self._add(file, line, machine)
 
-def _values(content: bytes) -> tuple[list[tuple[int | None, object]], list[tuple[int | None, str]]]:
-    """The JSON values in a text, and what is wrong with it, each with its line where there is one value a line."""
-    if len(content) > MAX_FLEET_BYTES:
-        return [], [(None, f"is larger than {MAX_FLEET_BYTES:,} bytes")]
-    # Windows PowerShell's > writes UTF-16
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        return [], [(None, "is not text")]
-    if not text.strip():
-        return [], [(None, "is empty")]
-    whole, fault, line = _loads(text)
-    if fault is None and isinstance(whole, list):
-        return [(None, each) for each in whole], [] if whole else [(None, "holds no machine")]
-    if fault is None:
-        return [(None, whole)], []
-    lines = [(number, part) for number, part in enumerate(text.split("\n"), 1) if part.strip()]
-    if len(lines) == 1 or not isinstance(_loads(lines[0][1])[0], dict):
-        return [], [(line, fault)]
-    values: list[tuple[int | None, object]] = []
-    faults: list[tuple[int | None, str]] = []
-    for number, part in lines[: MAX_MACHINES + 1]:
-        value, fault, _ = _loads(part)
-        if fault is None:
-            values.append((number, value))
-        else:
-            faults.append((number, fault))
-    return values, faults
-
-
-def _loads(text: str) -> tuple[object, str | None, int | None]:
-    """The value; or why there is none, and on which line."""
-    import json
-
-    def constant(word: str) -> object:
-        raise ValueError(f"holds {word}, which is no number in JSON")
-
-    try:
-        return json.loads(text, parse_constant=constant), None, None
-    except json.JSONDecodeError as error:
-        return None, f"is not JSON: {error.msg}", error.lineno
-    except RecursionError:
-        return None, "is nested too deeply", None
-    except ValueError as error:
-        # the other one: an integer of thousands of digits
-        return None, str(error) if str(error).startswith("holds") else "holds a number of thousands of digits", None
+    def _add(self, file: str, line: int | None, machine: Machine) -> None:
+        if machine.name not in self.machines:
+            self.machines[machine.name] = machine
+            self.origins[machine.name] = file if line is None else f"{file}:{line}"
+            return
+        message = f'"{machine.name}" is also the name of the machine in {self.origins[machine.name]}'
+        remedy = "give each its own: `selfhost machine --name NAME`"
+        self.faults.append(Problem(file=file, line=line, key="name", message=message, remedy=remedy))
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
