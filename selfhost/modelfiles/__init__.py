@@ -211,13 +211,15 @@ def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
         fail(
             path, "is a spec, which states a model and holds none", "give the model's file, or judge the spec itself: `selfhost check FILE`"
         )
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+    # first by its name: the length of a header may begin with the byte of a bracket
+    named = path.lower().endswith(".safetensors")
+    if not named and start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         if path.lower().endswith(_INDEX_ENDING):
             from .safetensors import shards_in
 
             return _weights(path, shards_in(path), _beside(path, _CONFIG), architectures)
         return _lone_config(path, architectures)
-    if start[8:9] == b"{" or path.lower().endswith(".safetensors"):
+    if named or start[8:9] == b"{":
         from .safetensors import shards_of
 
         return _weights(path, shards_of(path), _beside(path, _CONFIG), architectures)

@@ -42,8 +42,14 @@ MAGIC = b"GGUF"
 # a header is mostly the vocabulary: 0.7 to 10 MB in published files. The limits bound what a hostile file can cost
 MAX_HEADER_BYTES = 1 << 27
 MAX_KEYS = 10_000
+# of all parts of a file: the experts of a layer are one tensor, so that Kimi K2 has about 1,100
 MAX_TENSORS = 100_000
+MAX_PARTS = 10_000
+# of all lists together: Gemma 4 has 262,144 tokens and 514,906 merges
 MAX_STRINGS = 1 << 22
+# the keys, texts and lists that are kept, and the names of tensors: published headers have 20 to 200 kB of each
+MAX_KEPT_BYTES = 1 << 22
+MAX_NAMES_BYTES = 1 << 24
 # arrays as long as the model has layers are kept, longer ones (the vocabulary) only counted
 MAX_KEPT = 2 * MAX_LAYERS
 MAX_KEPT_TEXT = 1 << 12
@@ -179,6 +185,8 @@ class _Stream:
         self.buffer = b""
         self.place = 0
         self.start = 0
+        self.strings_left = MAX_STRINGS
+        self.left = {"keys and values": MAX_KEPT_BYTES, "names of tensors": MAX_NAMES_BYTES}
 
     @property
     def position(self) -> int:
@@ -229,14 +237,22 @@ class _Stream:
         if self.place > len(self.buffer):
             self.fill(0)
 
-    def text(self, limit: int, what: str) -> str:
+    def keep(self, count: int, what: str) -> None:
+        """Count what stays in memory: one of 5 bytes may take 64."""
+        self.left[what] -= count
+        if self.left[what] < 0:
+            fail(self.path, f"is damaged: its {what} take more than any model's", "download it again")
+
+    def text(self, limit: int, what: str, kept: str) -> str:
         length = self.number(8, "Q")
         if length > limit:
             fail(self.path, f"is damaged: a {what} of {length:,} bytes", "download it again")
+        self.keep(length, kept)
         return self.take(length).decode("utf-8", "replace")
 
     def skip_strings(self, count: int) -> None:
         """Over an array of strings. The vocabulary is one: this loop takes most of the time that a header needs."""
+        self.strings_left -= count
         while count:
             buffer, place, end = self.buffer, self.place, len(self.buffer) - 8
             while count and place <= end:
@@ -278,7 +294,7 @@ def _header(source: _Stream) -> Header:
     values: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for _ in range(key_count):
-        key = source.text(_MAX_NAME, "key")
+        key = source.text(_MAX_NAME, "key", "keys and values")
         if key in values or key in counts:
             fail(path, f'is damaged: the key "{clean(key)}" stands in it twice', "download it again")
         _value(source, key, values, counts)
@@ -298,17 +314,20 @@ def _value(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, 
             source.skip(length)
             counts[key] = length
         else:
+            source.keep(length, "keys and values")
             values[key] = source.take(length).decode("utf-8", "replace")
     elif kind == _ARRAY:
         inner, length = source.number(4, "I"), source.number(8, "Q")
         if inner == _STRING:
-            if length > MAX_STRINGS:
+            if length > source.strings_left:
                 fail(source.path, f'is damaged: "{clean(key)}" claims to list {length:,} texts', "download it again")
             source.skip_strings(length)
             counts[key] = length
         elif inner in _VALUES:
             size, form = _VALUES[inner]
             if length <= MAX_KEPT:
+                # a number takes up to 40 bytes in a list, however few it has in the file
+                source.keep(8 * length, "keys and values")
                 values[key] = list(unpack_from(f"<{length}{form}", source.take(size * length)))
             else:
                 source.skip(size * length)
@@ -324,7 +343,7 @@ def _table(source: _Stream, count: int, alignment: int, values: dict[str, Any], 
     entries: list[tuple[str, tuple[int, ...], int, int]] = []
     names: set[str] = set()
     for _ in range(count):
-        name = source.text(_MAX_NAME, "tensor's name")
+        name = source.text(_MAX_NAME, "tensor's name", "names of tensors")
         if name in names:
             fail(path, f'is damaged: the tensor "{clean(name)}" stands in it twice', "download it again")
         names.add(name)
@@ -391,6 +410,8 @@ def parts_of(path: str) -> tuple[str, ...]:
 def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
     paths = parts_of(path)
+    if len(paths) > MAX_PARTS:
+        fail(path, f"is one part of {len(paths):,}, and at most {MAX_PARTS:,} are read", "give the model in fewer, larger parts")
     # what was named is read first: its own faults come before those of its siblings
     given = read_header(path)
     split = given.values.get("split.count", 0)
@@ -401,7 +422,12 @@ def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
         )  # fmt: skip
     if len(paths) > 1:
         _all_there(path, paths)
-    headers = [given if one == path else read_header(one) for one in paths]
+    headers, count = [], 0
+    for one in paths:
+        headers.append(given if one == path else read_header(one))
+        count += len(headers[-1].tensors)
+        if count > MAX_TENSORS:
+            fail(path, f"is damaged: its parts have more than {MAX_TENSORS:,} tensors", "download it again")
     first = headers[0]
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = first.values.get("split.tensors.count")

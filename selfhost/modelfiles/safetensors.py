@@ -23,8 +23,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_HEADER_BYTES = 100_000_000
-MAX_TENSORS = 1_000_000
-# the index of a model of 1,000 billion parameters has 20 MB
+# Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of every expert of Kimi K2 would have
+# 60 layers x 384 experts x 3 matrices x 2 = 138,240. An entry takes 120 to 200 bytes.
+MAX_TENSORS = 200_000
+MAX_READ_HEADER_BYTES = 50_000_000
+# an entry with a shape of six dimensions: {, two [, four :, and 11 commas
+_SIGNS_PER_TENSOR = 14
+# Of all files of a model: Kimi K3 has 92 layers x 896 experts x 3 matrices, each with its scales: 494,592. An index names each of
+# them (DeepSeek V3: 91,991 in 8.9 MB; models of 1,000 billion parameters: 20 MB)
+MAX_TENSORS_IN_ALL = 750_000
 MAX_INDEX_BYTES = 1 << 26
 MAX_SHARDS = 10_000
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.safetensors)$", re.IGNORECASE | re.DOTALL)
@@ -38,6 +45,8 @@ _TYPES: Mapping[str, tuple[int, str | None]] = {
 }  # fmt: skip
 # numbers of a header are unsigned of 64 bits, and products of a shape stay within them
 _LIMIT = 1 << 64
+_SPEC_OF_IT = "give a spec of the model: `selfhost check FILE.toml`"
+_IN_SHARDS = f"give the model in several files (shards), or {_SPEC_OF_IT[5:]}"
 _FIELDS = ("dtype", "shape", "data_offsets")
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 # a weight in one of these has the shape of its matrix
@@ -146,6 +155,8 @@ def _header(path: str) -> tuple[int, int, Any]:
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             fail(path, "is not a safetensors file", "give the model's safetensors or GGUF files as they were published")
+        if length > MAX_READ_HEADER_BYTES:
+            fail(path, f"has a header of {length:,} bytes, and at most {MAX_READ_HEADER_BYTES:,} are read", _IN_SHARDS)
         if 8 + length > size:
             fail(
                 path, f"is cut short: {8 + length - size:,} bytes of its header are missing", "the download did not finish: start it again"
@@ -153,7 +164,12 @@ def _header(path: str) -> tuple[int, int, Any]:
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
         if len(header) < length:
             fail(path, "became shorter while it was read", "wait until nothing writes to it any more")
-    return size, size - 8 - length, parse_json(path, header, what="safetensors header", made_of=_object)
+    return size, size - 8 - length, _values(path, header)
+
+
+def _values(path: str, header: bytes) -> Any:
+    limit = MAX_TENSORS * _SIGNS_PER_TENSOR
+    return parse_json(path, header, what="safetensors header", made_of=_object, max_signs=limit, instead=_IN_SHARDS)
 
 
 class _Twice(dict[str, object]):
@@ -177,7 +193,9 @@ def _twice(values: object, keys: tuple[str, ...]) -> str | None:
 
 
 def _elements(path: str, room: int, header: Any) -> dict[str, int]:
-    if not isinstance(header, dict) or len(header) > MAX_TENSORS:
+    if isinstance(header, dict) and len(header) > MAX_TENSORS + 1:
+        fail(path, f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read", _IN_SHARDS)
+    if not isinstance(header, dict):
         fail(path, "is damaged: its header is no table of tensors", "download it again")
     about = header.get("__metadata__")
     words = about is None or (isinstance(about, dict) and all(isinstance(value, str) for value in about.values()))
@@ -241,9 +259,14 @@ def shards_of(path: str) -> tuple[str, ...]:
     return tuple(f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}" for number in range(1, int(found[3]) + 1))
 
 
+def _index(path: str) -> Any:
+    # of each tensor a colon and a comma; a thousand for what else it says
+    return read_json(path, MAX_INDEX_BYTES, what="safetensors index", max_signs=2 * MAX_TENSORS_IN_ALL + 1000, instead=_SPEC_OF_IT)
+
+
 def shards_in(index: str) -> tuple[str, ...]:
     """The files that an index names, beside it. Raises `SpecError`."""
-    values = read_json(index, MAX_INDEX_BYTES, what="safetensors index")
+    values = _index(index)
     places = values.get("weight_map") if isinstance(values, dict) else None
     if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
         fail(index, "is no index of safetensors files: it has no weight_map", "download it again")
@@ -256,7 +279,7 @@ def shards_in(index: str) -> tuple[str, ...]:
 
 def total_in(index: str) -> int | None:
     """`total_size` of an index: bytes of all tensors, headers left out; None where it does not say. Raises `SpecError`."""
-    values = read_json(index, MAX_INDEX_BYTES, what="safetensors index")
+    values = _index(index)
     metadata = values.get("metadata") if isinstance(values, dict) else None
     size = metadata.get("total_size") if isinstance(metadata, dict) else None
     return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size < 1 << 60 else None
@@ -274,12 +297,15 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         )
     elements: dict[str, int] = {}
     layers: dict[int, dict[str, tuple[int, ...]]] = {}
-    total, predict_more = 0, False
+    total, tensors, predict_more = 0, 0, False
     scale: str | None = None
     rows: dict[re.Pattern[str], tuple[str, int]] = {}
     for path in paths:
         status_of(path)
         size, room, header = _header(path)
+        tensors += len(header) if isinstance(header, dict) else 0
+        if tensors > MAX_TENSORS_IN_ALL:
+            fail(named, f"has more than {MAX_TENSORS_IN_ALL:,} tensors in its files", _SPEC_OF_IT)
         found = _elements(path, room, header)
         _layers(header, layers)
         predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
@@ -291,6 +317,8 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         total += size
         for dtype, count in found.items():
             elements[dtype] = elements.get(dtype, 0) + count
+        # one header at a time: the largest take 200 MB
+        del header
     if not elements:
         fail(named, "holds no weights", "give the model's safetensors files")
     return Weights(

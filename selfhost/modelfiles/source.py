@@ -6,7 +6,9 @@ import os
 import re
 from math import inf
 
+from .. import reading
 from ..errors import Problem, SpecError
+from ..reading import shown as shown
 
 TYPE_CHECKING = False
 
@@ -39,11 +41,6 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
 )  # fmt: skip
 
 
-def shown(path: str) -> str:
-    """The path as typed, fit for a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in path)
-
-
 def fail(path: str, message: str, remedy: str | None = None, *, key: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
     raise SpecError([Problem(file=shown(path), key=key, message=message, remedy=remedy)])
@@ -52,17 +49,18 @@ def fail(path: str, message: str, remedy: str | None = None, *, key: str | None 
 def status_of(path: str) -> os.stat_result:
     """Like `os.stat`, with links followed. Raises `SpecError` that says what is wrong with the path."""
     try:
-        return os.stat(path)
-    except FileNotFoundError:
-        if os.path.islink(path):
-            fail(path, "is a link to a file that does not exist", "the download behind it was removed or did not finish: download it again")
-        fail(path, "does not exist", _unfinished_beside(path))
-    except PermissionError:
-        fail(path, "may not be read by this account", "change its permissions, or those of its folder")
-    except NotADirectoryError:
-        fail(path, "does not exist: a part of the path is a file, not a folder")
-    except (OSError, ValueError) as error:
-        fail(path, _reason(error))
+        return reading.status_of(path)
+    except reading.Unreadable as error:
+        refuse(path, error)
+
+
+def refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> NoReturn:
+    """Raise the `SpecError` of a model file that cannot be read; `remedy` where the error has none of its own."""
+    if error.kind == reading.MISSING and os.path.islink(path):
+        remedy = "the download behind it was removed or did not finish: download it again"
+    elif error.kind == reading.MISSING:
+        remedy = _unfinished_beside(path)
+    fail(path, error.reason, error.remedy or remedy)
 
 
 def _unfinished_beside(path: str) -> str | None:
@@ -73,77 +71,65 @@ def _unfinished_beside(path: str) -> str | None:
     return None
 
 
-def _reason(error: OSError | ValueError) -> str:
-    import errno
-
-    if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return "is a link that leads back to itself"
-    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
-
-
 def open_file(path: str) -> tuple[IO[bytes], int]:
     """An ordinary file, unbuffered, and its size in bytes. Waits for no pipe or device. Raises `SpecError`."""
-    import stat
-
-    if not stat.S_ISREG(status_of(path).st_mode):
-        fail(path, "is not an ordinary file", _NEEDED)
+    try:
+        stream, size = reading.open_file(path)
+    except reading.Unreadable as error:
+        refuse(path, error, _NEEDED)
     for ending in _UNFINISHED:
         if path.lower().endswith(ending):
+            stream.close()
             fail(path, "is a download that did not finish", "start the download again, and give the finished file")
-    descriptor = -1
-    try:
-        # the path may have become a pipe since: opening one without a writer would wait for ever
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            fail(path, "is not an ordinary file", _NEEDED)
-        return os.fdopen(descriptor, "rb", buffering=0), status.st_size
-    except PermissionError:
-        fail(path, "may not be read by this account", "change its permissions")
-    except (OSError, ValueError) as error:
-        fail(path, _reason(error))
+    return stream, size
 
 
 def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
     """At most `limit` bytes from where the stream stands; fewer only at the end of the file. Raises `SpecError`."""
-    parts: list[bytes] = []
-    while limit > 0:
-        try:
-            part = stream.read(min(limit, 1 << 20))
-        except OSError as error:
-            fail(path, _reason(error))
-        if not part:
-            break
-        parts.append(part)
-        limit -= len(part)
-    return b"".join(parts)
+    try:
+        return reading.read_some(stream, limit)
+    except reading.Unreadable as error:
+        refuse(path, error)
 
 
-def read_json(path: str, limit: int, *, what: str) -> Any:
-    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`; `what` names the file in its messages."""
+def read_json(path: str, limit: int, *, what: str, max_signs: int = reading.MAX_SIGNS, instead: str | None = None) -> Any:
+    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`; `what` names the file in its messages.
+
+    `instead` is the remedy for one with more than `max_signs` in it (`reading.signs_in`).
+    """
     stream, size = open_file(path)
     with stream:
         if size > limit:
             fail(path, f"has {size:,} bytes, which is no {what}", f"a {what} is a small file")
         content = read_some(path, stream, limit + 1)
     refuse_other_kinds(path, content[:4096], len(content))
-    return parse_json(path, content, what=what)
+    return parse_json(path, content, what=what, max_signs=max_signs, instead=instead)
 
 
-def parse_json(path: str, content: bytes, *, what: str, made_of: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> Any:
+def parse_json(
+    path: str,
+    content: bytes,
+    *,
+    what: str,
+    max_signs: int = reading.MAX_SIGNS,
+    instead: str | None = None,
+    made_of: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
+) -> Any:
     """JSON that nobody vouches for. Raises `SpecError`; `made_of` makes an object of its pairs, doubled keys included."""
-    import json
-
+    as_published = f"give the {what} as it was published"
+    if (count := reading.signs_in(content)) > max_signs:
+        error = reading.too_many(count, max_signs)
+        fail(path, f"{error.reason} of a {what}", instead or as_published)
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_int=_integer, object_pairs_hook=made_of)
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        fail(path, "is not UTF-8 text", f"give the {what} as it was published")
-    except json.JSONDecodeError as error:
-        fail(path, f"is not valid JSON: {error.msg} in line {error.lineno}", f"give the {what} as it was published")
-    except (RecursionError, ValueError):
-        fail(path, "is not usable JSON: it is nested too deeply, or holds a number of thousands of digits")
+        fail(path, "is not UTF-8 text", as_published)
+    try:
+        return reading.Decoder(made_of=made_of, constant=float, whole=_integer).parse(text, max_signs=max_signs)
+    except reading.NoJSON as error:
+        fail(path, f"{error.reason.replace('is not JSON', 'is not valid JSON')} in line {error.line}", as_published)
+    except reading.Unreadable as error:
+        fail(path, f"is not usable JSON: it {error.reason}", as_published)
 
 
 def _integer(text: str) -> int | float:
