@@ -130,9 +130,7 @@ class NotAModelError(UnknownModelError):
 class InputError(SelfhostError, ValueError):
     """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more, one last that counts these: `unlisted`."""
 
-    def __init__(
-        self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Names = (), unlisted: int = 0
-    ) -> None:
+    def __init__(self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Names = (), unlisted: int = 0) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
         super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, found)), remedy=remedy, nearest=nearest)
         self.problems = found

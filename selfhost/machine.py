@@ -819,9 +819,7 @@ def _long(value: int) -> str:
     return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"
 
 
-def machine_of(
-    data: Any, file: str, doubled: Sequence[str] = (), more_doubled: int = 0, *, unnamed: str = "that machine"
-) -> Machine:
+def machine_of(data: Any, file: str, doubled: Sequence[str] = (), more_doubled: int = 0, *, unnamed: str = "that machine") -> Machine:
     """As `Machine.from_json`, of a text in which these keys stand twice in one object, and so many more."""
     reader = _Reader(file, "", unnamed)
     reader.doubled(doubled, more_doubled)

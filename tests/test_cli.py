@@ -93,7 +93,10 @@ MONTHS = ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "co
         (("list", "--quiet"), "the exit code is the answer"),
         (("check", "gpt2", "--version"), "`selfhost --version`"),
         (("--json", "check", "gpt2"), "stands behind its command"),
-        (("mistral-7b", "--context", "8k", "--set", "gpu=24GiB:RTX 4090"), "selfhost check mistral-7b --context 8k --set 'gpu=24GiB:RTX 4090'"),
+        (
+            ("mistral-7b", "--context", "8k", "--set", "gpu=24GiB:RTX 4090"),
+            "selfhost check mistral-7b --context 8k --set 'gpu=24GiB:RTX 4090'",
+        ),
         (("chekc", "gpt2"), "did you mean `selfhost check`?"),
     ],
 )
