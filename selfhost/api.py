@@ -43,9 +43,10 @@ def check(
 
     `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` defaults to this one, read
     as `Machine.read` does: without a socket or a write, and without a child process but one that asks an NVIDIA driver, where
-    there is one. Given one, nothing of this machine is read but spec files and the date, on which prices end. `specs` are folders of own spec files, which go before those that the environment variable
-    SELFHOST_SPECS names. `prices`: "genai-prices" takes the figures of that package, where it is newer than the snapshot; it
-    must be installed (the extra `prices`), and nothing is fetched.
+    there is one. Given one, nothing of this machine is read but spec files and the date, on which prices end. `specs` are
+    folders of own spec files, which go before those that the environment variable SELFHOST_SPECS names. `prices`:
+    "genai-prices" takes the figures of that package, where it is newer than the snapshot; it must be installed (the extra
+    `prices`), and nothing is fetched.
 
     Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
     """

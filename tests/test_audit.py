@@ -216,12 +216,22 @@ def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(monkeyp
     count = 700
     text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(count))
     policy = read_policy(Document.parse("audit.toml", text.encode()))
-    searched, parsed = [], []
+    searched: list[str] = []
+    parsed: list[str] = []
     parse = Document.parse
-    monkeypatch.setattr(Document, "parse", lambda *words: parsed.append(words) or parse(*words))
+
+    def counted(file: str, content: bytes) -> Document:
+        parsed.append(file)
+        return parse(file, content)
 
     def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
-        raise UnknownModelError(f"{asked} is not known", nearest=lambda: searched.append(asked) or ("y",))
+        def near() -> list[str]:
+            searched.append(asked)
+            return ["y"]
+
+        raise UnknownModelError(f"{asked} is not known", nearest=near)
+
+    monkeypatch.setattr(Document, "parse", counted)
 
     made = run_audit(policy, [Machine(name="a"), Machine(name="b")], judge, today=TODAY)
     *listed, rest = made.problems
@@ -253,8 +263,13 @@ def exceptions(patterns: list[str]) -> str:
 
 def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three hundred exceptions for as many machines: no machine's name is held against those that name others."""
-    compared = []
-    monkeypatch.setattr("selfhost.policy.fnmatchcase", lambda name, glob: compared.append(glob) or fnmatchcase(name, glob))
+    compared: list[str] = []
+
+    def counted(name: str, glob: str) -> bool:
+        compared.append(glob)
+        return fnmatchcase(name, glob)
+
+    monkeypatch.setattr("selfhost.policy.fnmatchcase", counted)
     names = [f"m{number}" for number in range(1, 301)]
     made = audit(ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names})
     assert (made.exit_code, made.count(Result.EXCEPTED)) == (0, 300)
@@ -280,9 +295,14 @@ def test_a_name_and_a_glob_of_it_alone_are_the_same_exception(outcomes: Outcomes
 
 def test_a_machine_is_held_against_a_class_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many models are for the class."""
-    asked = []
+    asked: list[str] = []
     holds = MachineClass.holds
-    monkeypatch.setattr(MachineClass, "holds", lambda each, machine: asked.append(machine.name) or holds(each, machine))
+
+    def counted(each: MachineClass, machine: Machine) -> bool | None:
+        asked.append(machine.name)
+        return holds(each, machine)
+
+    monkeypatch.setattr(MachineClass, "holds", counted)
     models = "".join(f'[[model]]\nname = "x{number}"\nmachines = ["class:all"]\n' for number in range(50))
     made = audit(models + '[[class]]\nname = "all"\nmatch = {}\n', 3)
     assert len(made.rows) == 150

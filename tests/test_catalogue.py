@@ -251,9 +251,14 @@ def test_thousands_of_unknown_names_compare_the_index_once(folder: Path, monkeyp
     """A name that is not known may be in a spec that changed since the index was made: the files are read again for the first alone."""
     build_index(folder)
     catalogue = open_folder(folder)
-    read = []
+    read: list[str] = []
     content = _Folder._content
-    monkeypatch.setattr(_Folder, "_content", lambda own, relative: read.append(relative) or content(own, relative))
+
+    def counted(own: _Folder, relative: str) -> bytes:
+        read.append(relative)
+        return content(own, relative)
+
+    monkeypatch.setattr(_Folder, "_content", counted)
     for number in range(50):
         with pytest.raises(UnknownModelError):
             resolve(f"gamma-{number}", catalogue)

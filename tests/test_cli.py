@@ -21,6 +21,7 @@ import pytest
 from goldens import Golden
 
 from selfhost import cli, names
+from selfhost.catalogue import Catalogue
 from selfhost.tomlfile import MAX_PROBLEMS
 
 HERE = Path(__file__).parent
@@ -291,7 +292,7 @@ def test_a_wrong_name_does_not_stop_the_others(capsys: pytest.CaptureFixture[str
 
 
 def test_a_wrong_name_stands_beside_the_verdicts_in_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """`errors` beside `verdicts`, with the name as typed; the error's own object goes to standard error; nothing judged, nothing printed."""
+    """`errors` beside `verdicts`, with the name as typed; the error's own object on standard error; nothing judged, nothing printed."""
     code, out, err = run(capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json")
     answer, problem = json.loads(out), json.loads(err)
     jsonschema.validate(answer, schema("verdict-1"))
@@ -312,7 +313,12 @@ def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
     """Near names, which cost far more than all else, are looked for once a listed name: the work does not grow with the others."""
     calls: list[str] = []
     search = names._nearest
-    monkeypatch.setattr(names, "_nearest", lambda key, catalogue: calls.append(key) or search(key, catalogue))
+
+    def counted(key: str, catalogue: Catalogue) -> tuple[str, ...]:
+        calls.append(key)
+        return search(key, catalogue)
+
+    monkeypatch.setattr(names, "_nearest", counted)
     wrong = [f"qwen{number}-no-such" for number in range(500)]
     code, out, err = run(capsys, "check", "gpt2", *wrong, *ON_RECORD, "--format", "json")
     answer = json.loads(out)

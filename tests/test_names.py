@@ -439,7 +439,12 @@ def test_near_names_are_looked_for_when_somebody_asks(monkeypatch: pytest.Monkey
     """The search compares the whole catalogue: a name that is only counted costs none, one that is shown twice costs one."""
     calls: list[str] = []
     search = names._nearest
-    monkeypatch.setattr(names, "_nearest", lambda key, catalogue: calls.append(key) or search(key, catalogue))
+
+    def counted(key: str, catalogue: Catalogue) -> tuple[str, ...]:
+        calls.append(key)
+        return search(key, catalogue)
+
+    monkeypatch.setattr(names, "_nearest", counted)
     with pytest.raises(UnknownModelError) as caught:
         resolve("mistrl-7b", CATALOGUE)
     assert not calls
