@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
+import selfhost
 from selfhost import cli
+from selfhost.catalogue import Catalogue
+from selfhost.findings import CHECKS
+from selfhost.names import resolve
 from selfhost.openness import DEFINITION_SOURCES
+from selfhost.policy import read_policy
+from selfhost.tomlfile import Document
 from selfhost.workload import FLAGS
 
 ROOT = Path(__file__).parents[1]
@@ -57,3 +64,103 @@ def test_the_page_cites_what_the_words_mean() -> None:
     """The two definitions that the table rests on are linked."""
     for source in DEFINITION_SOURCES:
         assert source in NEEDS
+
+
+CONTRACT = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    (code,) = re.findall(rf"```{language}\n(.*?)```", CONTRACT, re.DOTALL)
+    return str(code)
+
+
+def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
+    """Whoever writes a script by the page finds each command, and no option that a later issue may bring."""
+    section = CONTRACT.split("## Command line\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(cli.COMMANDS)
+    parsers = [cli.parser_of(command) for command in cli.COMMANDS]
+    flags = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
+    promised = CONTRACT.split("## Decisions")[0]
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", promised)) <= flags
+    shared = set.intersection(*({flag for action in cli.parser_of(name)._actions for flag in action.option_strings} for name in JUDGING))
+    listed = set(re.findall(r"--[a-z-]+", section.split("share ")[1].split("; all of them")[0]))
+    assert listed <= shared
+
+
+JUDGING = ("check", "list", "show", "compare", "plan")
+
+
+def test_the_contracts_json_has_no_key_that_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every key of the example is in an answer, and nothing of the top level is left out."""
+    assert cli.main(["check", "mistral-7b", "no-such", "llama-3.3-70b", "--machine", MACHINE, "--format", "json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    example = json.loads(block("json"))
+    assert set(example) == set(answer)
+
+    def compare(shown: object, written: object, path: str) -> None:
+        if isinstance(shown, dict):
+            assert isinstance(written, dict), path
+            assert set(shown) <= set(written), path
+            for key in shown:
+                compare(shown[key], written[key], f"{path}.{key}")
+        elif isinstance(shown, list) and shown and isinstance(shown[0], dict):
+            assert isinstance(written, list), path
+            for one in written:
+                compare(shown[0], one, f"{path}[]")
+
+    compare({**example, "verdicts": []}, answer, "")
+    ran, too_large = answer["verdicts"]
+    (shown,) = example["verdicts"]
+    compare({**shown, "alternatives": []}, ran, "verdict")
+    compare(shown["alternatives"], too_large["alternatives"], "alternatives")
+    assert too_large["alternatives"]
+
+
+def test_the_contracts_policy_and_python_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy is read without a fault; the Python runs as it stands; the names are public."""
+    read_policy(Document.parse("audit.toml", block("toml").encode()))
+    shutil.copy(MACHINE, tmp_path / "ci.json")
+    monkeypatch.chdir(tmp_path)
+    code = block("python")
+    exec(compile(code, "contract.md", "exec"), {})
+    imported = re.search(r"from selfhost import (.*)", code)
+    assert imported is not None
+    assert set(imported[1].split(", ")) <= set(selfhost.__all__)
+    section = CONTRACT.split("## Python\n")[1].split("\n## ")[0]
+    assert set(selfhost.__all__) - {"__version__"} <= set(re.findall(r"\w+", section))
+
+
+def test_the_contract_lists_every_schema_and_exit_code() -> None:
+    """What ships in selfhost/schemas is named, and the exit codes are those of the README."""
+    shipped = {f"selfhost.{path.stem.replace('-1', '/1')}" for path in (ROOT / "selfhost" / "schemas").glob("*.json")}
+    # of TOML files, for editors
+    outside = {"selfhost.policy/1", "selfhost.spec/1"}
+    assert shipped - outside <= set(re.findall(r"selfhost\.[a-z-]+/\d", CONTRACT))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    codes = re.compile(r"^\| (\d+(?:, \d+)?) \|", re.MULTILINE)
+    assert codes.findall(CONTRACT) == codes.findall(readme)
+    assert "docs/contract.md" in readme
+
+
+def test_the_contracts_findings_are_the_checks() -> None:
+    """The table of findings has a row for each check, and none beyond."""
+    section = CONTRACT.split("## How a verdict is made\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("mistralai/Mistral-7B-Instruct-v0.3", ("mistral-7b-instruct-v0.3", None)),
+        ("mistral:7b", ("mistral-7b-instruct-v0.3", None)),
+        ("llama3.1:8b-instruct-q4_K_M", ("llama-3.1-8b-instruct", "Q4_K_M")),
+        ("opt-13b", ("opt-13b", None)),
+        ("opt-1.3b", ("opt-1.3b", None)),
+        ("ChatGPT", ("chatgpt", None)),
+    ],
+)
+def test_the_contracts_names_are_understood(typed: str, wanted: tuple[str, str | None]) -> None:
+    """The names that the page gives as examples mean what it says."""
+    assert typed in CONTRACT
+    resolution = resolve(typed, Catalogue.open())
+    assert (resolution.spec_id, resolution.quantization) == wanted
