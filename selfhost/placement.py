@@ -199,7 +199,8 @@ def smallest_device_bytes(memory: MemoryNeed) -> int:
 def _with_share(high_bytes: int) -> int:
     size = int(high_bytes / GPU_ONLY_SHARE)
     while int(size * GPU_ONLY_SHARE) < high_bytes:
-        size += 1
+        # beyond 53 bits a float takes no notice of 1
+        size += max(1, size >> 52)
     return size
 
 

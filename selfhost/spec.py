@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from .facts import Record, pattern
+from .fitting import MAX_EXPERTS, MAX_INPUTS, Misfit, undivided, unsized
 from .tomlfile import Document, Table, kind_of, shortened
 from .units import parse_bytes
 from .workload import KV_CACHE_TYPES
@@ -16,7 +17,10 @@ from .workload import KV_CACHE_TYPES
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterator
+    from typing import Any, TypeVar
+
+    _Part = TypeVar("_Part", bound="LayerPart")
 
 SCHEMA = 1
 # more than any published model has (126); bounds what a hostile file can ask for
@@ -117,6 +121,11 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "qrwkv6": ("key_heads", "key_length", "ranks"),
     "qrwkv7": ("key_length", "ranks"),
 }
+# what the ranks of RWKV are of
+_RANKS: Mapping[str, tuple[str, ...]] = {
+    "rwkv6": ("mixing", "decay"), "qrwkv6": ("mixing", "decay"),
+    "rwkv7": ("decay", "rate", "first values", "gate"), "qrwkv7": ("decay", "rate", "first values", "gate"),
+}  # fmt: skip
 _RECURRENT_SIZES = (
     "inner_length", "state_length", "time_step_rank", "convolution", "heads", "key_heads", "key_length", "value_length", "groups",
 )  # fmt: skip
@@ -162,7 +171,15 @@ class Parameters(Record):
     difference: str | None = None
 
 
-class Attention(Record):
+class LayerPart(Record):
+    """What layers have that are alike in it: attention, a recurrent state or a feed-forward."""
+
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Every size that arithmetic cannot take or divide by, once the others are as they are. `width`: embedding_length, if known."""
+        return unsized(self)
+
+
+class Attention(LayerPart):
     """Layers that attend alike. `layers` are their 0-based numbers, already resolved from `at`.
 
     `latent_length` of a "full" layer: its keys and values come from one compressed row, and are cached unpacked; `key_length` is whole.
@@ -187,8 +204,16 @@ class Attention(Record):
     output_groups: int | None = None
     output_latent_length: int | None = None
 
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Every head shares the keys and values of as many others, and of compressed attention a group of the output."""
+        yield from super().misfits(width)
+        heads = f"the {self.heads:,} heads"
+        if self.kv_heads <= self.heads:
+            yield from undivided("kv_heads", self.kv_heads, self.heads, heads)
+        yield from undivided("output_groups", self.output_groups, self.heads, heads)
 
-class Recurrent(Record):
+
+class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
     kind: str
@@ -205,8 +230,24 @@ class Recurrent(Record):
     norm: bool | None = None
     ranks: tuple[int, ...] | None = None
 
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Heads divide the inner width, and groups or heads of keys those heads; of RWKV the length of a head divides that of a layer."""
+        yield from super().misfits(width)
+        yield from undivided("heads", self.heads, self.inner_length, f"inner_length, {self.inner_length or 0:,}")
+        heads, divides = self.heads, {"mamba2": ("groups", self.groups), "delta": ("key_heads", self.key_heads)}.get(self.kind)
+        if "rwkv" in self.kind and width is not None and self.key_length:
+            yield from undivided("key_length", self.key_length, width, f"embedding_length, {width:,}")
+            heads, divides = width // self.key_length, ("key_heads", self.key_heads)
+        if divides is not None and heads:
+            yield from undivided(*divides, heads, f"the {heads:,} heads")
+        names = _RANKS.get(self.kind, ())
+        # without a gate its rank is 0
+        if names and (len(self.ranks or ()) != len(names) or not all((self.ranks or ())[:3])):
+            last = "; without a gate the last is 0" if "gate" in names else ""
+            yield "ranks", f"is {list(self.ranks or ())}", f"write {len(names)} numbers, those of {', '.join(names)}, each at least 1{last}"
 
-class FeedForward(Record):
+
+class FeedForward(LayerPart):
     """Layers with the same feed-forward. With `experts`, `length` is that of one expert; `shared_length` the total of the shared ones."""
 
     layers: tuple[int, ...]
@@ -219,6 +260,20 @@ class FeedForward(Record):
     beside_dense: int | None = None
     groups: int | None = None
     groups_used: int | None = None
+
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Groups share the experts out evenly, two or more in each, for a group is ranked by its two best; those used have enough."""
+        yield from super().misfits(width)
+        if not self.experts or not self.groups:
+            return
+        unshared = tuple(undivided("groups", self.groups, self.experts, f"the {self.experts:,} experts", least=2))
+        yield from unshared
+        chosen, each = self.groups_used or 0, self.experts // self.groups
+        if chosen > self.groups:
+            yield "groups_used", f"is {chosen:,}, more than the {self.groups:,} groups", f"write at most {self.groups:,}"
+        elif chosen and not unshared and (self.used or 0) > chosen * each:
+            message = f"is {chosen:,}: so many groups of {each:,} experts have less than the {self.used or 0:,} that a token uses"
+            yield "groups_used", message, f"write at least {-(-(self.used or 0) // each):,}"
 
 
 class Audio(Record):
@@ -293,6 +348,15 @@ class Architecture(Record):
     layer_pattern: str | None = None
     audio: Audio | None = None
     tensors: tuple[TensorGroup, ...] = ()
+
+    def misfits(self) -> Iterator[Misfit]:
+        """As those of a part of a layer; theirs are not among them."""
+        yield from unsized(self)
+        if self.altup_inputs is not None and not 2 <= self.altup_inputs <= MAX_INPUTS:
+            yield "altup_inputs", f"is {self.altup_inputs:,}, and versions beside each other are several", f"write 2 to {MAX_INPUTS}"
+        if self.mtp_layers and not self.tensors and not (self.attention and self.feed_forward):
+            message = f"is {self.mtp_layers:,}, and such a block is like a layer that attends and feeds forward, which the model has not"
+            yield "mtp_layers", message, "write attention and feed_forward, or [architecture.tensors]"
 
 
 class StatedNeeds(Record):
@@ -947,8 +1011,8 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
     recurrent_lines = table.tables("recurrent")
     feed_forward_lines = table.tables("feed_forward")
     places = _places((attention_lines, recurrent_lines), layers, pattern)
-    attention = [_attention(line, at, heads) for line, at in zip(attention_lines, places[0], strict=True)]
-    recurrent = [_recurrent(line, at) for line, at in zip(recurrent_lines, places[1], strict=True)]
+    attention = [_attention(line, at, heads, embedding_length) for line, at in zip(attention_lines, places[0], strict=True)]
+    recurrent = [_recurrent(line, at, embedding_length) for line, at in zip(recurrent_lines, places[1], strict=True)]
     places = _places((feed_forward_lines,), layers, pattern)
     feed_forward = [_feed_forward(line, at) for line, at in zip(feed_forward_lines, places[0], strict=True)]
     if not attention_untold and "attention" not in table and "recurrent" not in table:
@@ -998,6 +1062,9 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         tensors=_tensors(table.table("tensors"), layers, mtp_layers or 0, pattern),
     )
     table.close()
+    # a part that is wrong itself is left out, and not missed
+    for key, message, remedy in found.misfits() if table.document.ok else ():
+        table.problem(key, message, remedy)
     trained, scaled = found.context_tokens, found.scaled_context_tokens
     if trained is not None and scaled is not None and scaled <= trained:
         table.problem(
@@ -1128,7 +1195,7 @@ def _only_with(line: Table, keys: Sequence[str], allowed: bool, what: str) -> No
                 line.problem(key, f"means nothing without {what}")
 
 
-def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None) -> Attention | None:
+def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None, width: int | None) -> Attention | None:
     kind = line.string("kind", choices=ATTENTION_KINDS)
     if kind is None and "kind" not in line:
         kind = "full"
@@ -1166,7 +1233,7 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
         line.problem("rope_length", f"is {rope_length:,}, and the whole key {key_length:,}")
     if at is None or kind is None or heads is None or kv_heads is None or key_length is None or value_length is None:
         return None
-    return Attention(
+    part = Attention(
         kind=kind,
         layers=at,
         heads=heads,
@@ -1186,9 +1253,10 @@ def _attention(line: Table, at: tuple[int, ...] | None, model_heads: int | None)
         output_groups=output_groups,
         output_latent_length=output_latent_length,
     )
+    return _fitting(line, part, width)
 
 
-def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
+def _recurrent(line: Table, at: tuple[int, ...] | None, width: int | None) -> Recurrent | None:
     kind = line.string("kind", required=True, choices=RECURRENT_KINDS)
     required = _RECURRENT_KEYS.get(kind or "", ())
     sizes = {key: line.integer(key, required=key in required, minimum=1) for key in _RECURRENT_SIZES}
@@ -1202,7 +1270,7 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
                 line.problem(key, f'means nothing with kind = "{kind}"', f"{kind} has {', '.join((*required, *optional))}")
     if at is None or kind is None:
         return None
-    return Recurrent(
+    part = Recurrent(
         kind=kind,
         layers=at,
         inner_length=sizes["inner_length"],
@@ -1217,18 +1285,19 @@ def _recurrent(line: Table, at: tuple[int, ...] | None) -> Recurrent | None:
         norm=norm,
         ranks=ranks,
     )
+    return _fitting(line, part, width)
 
 
 def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None:
     length = line.integer("length", required=True, minimum=1)
-    experts = line.integer("experts", required="used" in line, minimum=1)
-    used = line.integer("used", required="experts" in line, minimum=1)
+    experts = line.integer("experts", required="used" in line, minimum=1, maximum=MAX_EXPERTS)
+    used = line.integer("used", required="experts" in line, minimum=1, maximum=MAX_EXPERTS)
     shared_length = line.integer("shared_length", minimum=1)
     latent_length = line.integer("latent_length", minimum=1)
     router_bias = line.boolean("router_bias")
     beside_dense = line.integer("beside_dense", minimum=1)
-    groups = line.integer("groups", required="groups_used" in line, minimum=2)
-    groups_used = line.integer("groups_used", required="groups" in line, minimum=1)
+    groups = line.integer("groups", required="groups_used" in line, minimum=2, maximum=MAX_EXPERTS)
+    groups_used = line.integer("groups_used", required="groups" in line, minimum=1, maximum=MAX_EXPERTS)
     line.close()
     only = ("shared_length", "latent_length", "router_bias", "beside_dense", "groups", "groups_used")
     _only_with(line, only, "experts" in line or "used" in line, "experts")
@@ -1236,7 +1305,7 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
         line.problem("used", f"is {used:,}, more than the {experts:,} experts")
     if at is None or length is None:
         return None
-    return FeedForward(
+    part = FeedForward(
         layers=at,
         length=length,
         experts=experts,
@@ -1248,12 +1317,24 @@ def _feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None
         groups=groups,
         groups_used=groups_used,
     )
+    return _fitting(line, part, None)
+
+
+def _fitting(line: Table, part: _Part, width: int | None) -> _Part:
+    """The part of a layer, with a problem noted for each size that arithmetic cannot divide by."""
+    for key, message, remedy in part.misfits(width):
+        # what was taken from another key is told of that
+        if key in line:
+            line.problem(key, message, remedy)
+    return part
 
 
 def _audio(table: Table | None) -> Audio | None:
     if table is None:
         return None
-    sizes = [table.integer(key, required=True, minimum=1) or 0 for key in _AUDIO_KEYS]
+    # a layer is a number in a list
+    bounds = {"layers": MAX_LAYERS}
+    sizes = [table.integer(key, required=True, minimum=1, maximum=bounds.get(key, 10**18)) or 0 for key in _AUDIO_KEYS]
     table.close()
     layers, heads, embedding_length, feed_forward_length, positions, mel_bins = sizes
     return Audio(

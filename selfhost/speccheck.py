@@ -72,6 +72,7 @@ def check_spec_files(
         _check_sources(document)
     for document, made in read:
         if made is not None and document.ok:
+            _check_parts(document, made, architectures)
             _check_counts(document, made, architectures)
             _check_files(document, made, architectures)
             _check_apart(document, made, architectures)
@@ -137,6 +138,15 @@ def _check_references(document: Document, ids: Sequence[str]) -> None:
         elif text not in ids:
             guess = document.guess(text, ids)
             document.add(path, f'no spec has the id "{_short(text)}"', f'did you mean "{guess}"?' if guess else None)
+
+
+def _check_parts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+    """That a model has the parts which every model of its architecture has."""
+    made = spec.architecture
+    key = None if made is None else need.lacking(made, architectures)
+    if made is not None and key is not None:
+        remedy = f"write {key} = [{{ … }}], or another architecture"
+        document.add(("architecture", key), f"is missing, and every {made.row} model has it", remedy, absent=True)
 
 
 def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("facts", "units", "lastwords"),
     ("errors",),
     ("reading",),
-    ("tomlfile", "licenses", "workload", "writing"),
+    ("tomlfile", "licenses", "workload", "writing", "fitting"),
     ("machine", "spec", "offers"),
     ("needs", "whatif", "prices"),
     ("catalogue", "modelfiles"),

@@ -16,6 +16,7 @@ from .feedforward import feed_forward_of
 from .keys import (
     CACHE_KEY,
     CONTEXT,
+    HEADS,
     KEEPING_KEY,
     KV_HEADS,
     LAYERS,
@@ -39,11 +40,11 @@ from .stored import Stored, of_mlx, stored_by, tensors_apart
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from ..needs.tensors import ArchitectureRow
-    from ..spec import Recurrent, TensorGroup
+    from ..spec import LayerPart, Recurrent, TensorGroup
     from .encoders import Encoders
 
 # what the largest model of 2026 has a thousand times over
@@ -147,6 +148,18 @@ _MTP_HELD: Mapping[str, int] = {
 _ALWAYS_STATED = ("block_auto_adjust_ff_dim", "mamba_rms_norm")
 
 
+# a size of a layer -> what config.json may call it
+_KEYS_OF: Mapping[str, tuple[str, ...]] = {
+    "groups": ("n_group", "mamba_n_groups", "n_groups", "mamba_ngroups"),
+    "groups_used": ("topk_group",),
+    "kv_heads": KV_HEADS,
+    "heads": ("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", "num_heads", *HEADS),
+    "key_heads": ("linear_num_key_heads", *KV_HEADS),
+    "key_length": ("head_size", "head_dim"),
+    "output_groups": ("o_groups",),
+    "altup_inputs": ("altup_num_inputs", "hc_mult"),
+    "mtp_layers": _MTP,
+}
 _WHAT = "config.json"
 _DTYPES: Mapping[str, str] = {"bfloat16": "bfloat16", "float16": "float16", "half": "float16", "float32": "float32", "float": "float32"}
 
@@ -339,10 +352,12 @@ class _Config(Keys):
             kinds = ["full"] * layers
         state = [recurrent_of(self, kind, width) if kind in STATES else None for kind in kinds]
         attention = [self.at(number, attention_of, kind, width) if kind in ATTENDING else None for number, kind in enumerate(kinds)]
+        self.refuse_misfits((*dict.fromkeys(attention), *dict.fromkeys(state)), width)
         incomplete: str | None = None
         feed_forward: list[FeedForward | None] = [None] * layers
         try:
             feed_forward = [self.at(number, feed_forward_of, kind, width) for number, kind in enumerate(kinds)]
+            self.refuse_misfits(dict.fromkeys(feed_forward), width)
         except Unclear as why:
             incomplete = str(why)
         if odd := self.not_followed():
@@ -424,6 +439,8 @@ class _Config(Keys):
             audio=audio,
             **extra,
         )
+        for key, message, _ in found.misfits():
+            raise self.misfit(key, message)
         asks = [key for key in ("kv_cache_scheme", "kv_cache_quant_algo") if isinstance(quantization, dict) and quantization.get(key)]
         if asks and found.cache_dtype is None:
             self.notes.append(
@@ -440,6 +457,16 @@ class _Config(Keys):
 
             return with_attention_experts(found, ArchitectureRow.from_values(name, row))
         return found
+
+    def refuse_misfits(self, parts: Iterable[LayerPart | None], width: int) -> None:
+        """Raises for a size that does not divide what it should, under the name that it has in the file."""
+        for part in parts:
+            for key, message, _ in () if part is None else part.misfits(width):
+                raise self.misfit(key, message)
+
+    def misfit(self, key: str, message: str) -> Unclear:
+        stated = [own for own in _KEYS_OF.get(key, ()) if self.text.get(own) is not None]
+        return Unclear(f"{stated[0] if stated else key} {message}")
 
     def gguf_name(self, state: Sequence[Recurrent | None], feed_forward: Sequence[FeedForward | None]) -> str | None:
         """`general.architecture` that llama.cpp's converter writes; None where it knows no such model."""
@@ -606,7 +633,7 @@ class _Config(Keys):
                 raise Unclear("num_decoder_layers: stacks of unlike depth are not understood")
             if self.number("relative_attention_num_buckets") not in (None, row.get("relative_positions")) or self.outer_kind == "umt5":
                 raise Unclear("relative_attention_num_buckets, umt5: tables of distances of another kind are not understood")
-        if self.kind in _BARTS and (above := self.needed("encoder_layers")) != self.layers:
+        if self.kind in _BARTS and (above := self.encoder_layers()) != self.layers:
             found["encoder_layers"] = above
         if self.kind in ("t5", *_BARTS) and (beams := self.positive("num_beams")) is not None:
             if beams > MAX_BEAMS:
@@ -708,11 +735,17 @@ class _Config(Keys):
             self.unknown["parameters.encoders"] = f"the size of the vision or audio encoder does not follow from config.json: {why}"
             return None
 
+    def encoder_layers(self) -> int:
+        layers = self.needed("encoder_layers")
+        if layers > MAX_LAYERS:
+            raise Unclear(f"encoder_layers is {layers:,}, and no model has more than {MAX_LAYERS:,}")
+        return layers
+
     def audio(self) -> Audio | None:
         if self.kind != "whisper":
             return None
         return Audio(
-            layers=self.needed("encoder_layers"),
+            layers=self.encoder_layers(),
             heads=self.needed("encoder_attention_heads"),
             embedding_length=self.needed("d_model"),
             feed_forward_length=self.needed("encoder_ffn_dim"),

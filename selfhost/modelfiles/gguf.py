@@ -38,6 +38,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any
 
+    from ..spec import LayerPart
+
 MAGIC = b"GGUF"
 # a header is mostly the vocabulary: 0.7 to 10 MB in published files. The limits bound what a hostile file can cost
 MAX_HEADER_BYTES = 1 << 27
@@ -144,6 +146,16 @@ _IMAGE_MODELS = frozenset(
 )
 # whose header may say one expert, and mean a dense feed-forward (src/llama-model.cpp, load_hparams)
 _ONE_EXPERT = frozenset({"hunyuan-dense", "hunyuan_vl"})
+# a size of a layer -> the key that states it
+_KEYS_OF: Mapping[tuple[type, str], str] = {
+    (FeedForward, "groups"): "expert_group_count",
+    (FeedForward, "groups_used"): "expert_group_used_count",
+    (Attention, "kv_heads"): "attention.head_count_kv",
+    (Attention, "output_groups"): "attention.output_group_count",
+    (Recurrent, "heads"): "ssm.time_step_rank",
+    (Recurrent, "groups"): "ssm.group_count",
+    (Recurrent, "key_length"): "wkv.head_size",
+}
 _DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 
 
@@ -729,6 +741,8 @@ class _Model:
         if shared >= layers:
             self.damaged(f"all {layers:,} layers read the cache of an earlier one")
         feed_forward = self.feed_forward(width)
+        states = [part for parts in state.values() for part in parts]
+        self.refuse_misfits(dict.fromkeys((*attention, *states, *feed_forward)), width)
         # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
         loops = (self.name == "nanbeige" and self.number("num_loops")) or 1
         if layers * loops > MAX_LAYERS:
@@ -756,10 +770,19 @@ class _Model:
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
             mtp_layers=more or None,
         )
+        for key, message, _ in made.misfits():
+            raise _Unclear(f"{self.name}: {key} {message}")
         if made.context_tokens is None:
             self.unknown["architecture.context_tokens"] = f"the header says {self.name}.context_length = 0"
         self.unknown["architecture.dtype"] = "a GGUF file does not say in which type the weights were published"
         return self.as_stored(made if row is None else made.replace(**self.departures(row, made)), row)
+
+    def refuse_misfits(self, parts: Iterable[LayerPart | None], width: int) -> None:
+        """Raises for a size that does not divide what it should, under the name that it has in the header."""
+        for part in parts:
+            for key, message, _ in () if part is None else part.misfits(width):
+                own = _KEYS_OF.get((type(part), key), key)
+                raise _Unclear(f"{self.name}.{own} {message}")
 
     # -------- layers
 
@@ -1074,7 +1097,8 @@ class _Model:
             from ..needs.tensors import gguf_tensors, row_of
 
             known = row_of(made, self.architectures)
-            assert known is not None
+            if known is None:
+                raise _Unclear(f"its layers lack a part that every {self.name} model has")
             expected = _by_place(gguf_tensors(made, known))
             actual = _by_place(self.groups(made))
             if expected == actual:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from .packed import from_sixteen_bits
     from .parts import Companions, published
-    from .tensors import ArchitectureRow, row_of, trained_tokens
+    from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 
 __all__ = [
     "ArchitectureRow",
@@ -46,6 +46,7 @@ __all__ = [
     "decode_bytes_by_type",
     "default_format_and_quantization",
     "from_sixteen_bits",
+    "lacking",
     "largest_picture",
     "loads_sixteen_bits",
     "more_in_conversation",
@@ -69,7 +70,8 @@ _HOME = {
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
     "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
-    "why_adapter_differs": "companions", "ArchitectureRow": "tensors", "row_of": "tensors", "trained_tokens": "tensors",
+    "why_adapter_differs": "companions", "ArchitectureRow": "tensors", "row_of": "tensors",
+    "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip
 
 

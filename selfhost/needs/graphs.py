@@ -227,7 +227,7 @@ def _program(
     model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, stored: tuple[str, str]
 ) -> tuple[Program, list[str]] | None:
     style = _STYLES.get(model.row)
-    if style is None or not _covered(model):
+    if style is None or not _covered(model, row):
         return None
     builder = _BUILDERS.get(model.row, Builder)
     return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
@@ -244,7 +244,7 @@ def _alive(program: Program, lengths: tuple[int, ...], peak: Peak) -> tuple[str,
     return program.alive(lengths, peak)
 
 
-def _covered(model: Architecture) -> bool:
+def _covered(model: Architecture, row: ArchitectureRow) -> bool:
     """True where the layers are of the shape in which llama.cpp builds this architecture."""
     attention, recurrent, feed_forward = (
         [layer for group in groups for layer in group.layers] for groups in (model.attention, model.recurrent, model.feed_forward)
@@ -265,6 +265,7 @@ def _covered(model: Architecture) -> bool:
         and (not recurrent or model.row in _RECURRENT)
         # a convolution of one input remembers none
         and all((group.convolution or 2) > 1 for group in model.recurrent)
+        and _BUILDERS.get(model.row, Builder).writes(model, row)
         and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
         and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))

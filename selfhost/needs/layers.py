@@ -7,12 +7,13 @@ biases, activations, the weight of a norm. Attention, recurrence and feed-forwar
 
 from __future__ import annotations
 
-from ..spec import Attention, FeedForward, Recurrent
+from ..spec import Architecture, Attention, FeedForward, Recurrent
 from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
 from .graph_attention import Attending
 from .graph_base import Layer, window_kept
 from .graph_experts import FeedingForward
 from .graph_recurrence import Recurring
+from .tensors import ArchitectureRow
 
 # Gemma 3n: how many layers have sparse activations, and the width of its low-rank matrices (gemma3n.cpp)
 _SPARSE_LAYERS = 10
@@ -23,6 +24,12 @@ _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 
 class Builder(Attending, Recurring, FeedingForward):
     """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart only where it matters."""
+
+    @staticmethod
+    def writes(model: Architecture, row: ArchitectureRow) -> bool:
+        """Whether the layers are of kinds that it knows, of GroveMoE with an expert more for each two."""
+        halved = not row.chunk_experts or all((group.experts or 2) >= 2 for group in model.feed_forward)
+        return halved and all("rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent)
 
     def program(self) -> tuple[Program, list[str]]:
         """The graph, and for each section the layers it is."""
@@ -322,6 +329,11 @@ class Builder(Attending, Recurring, FeedingForward):
 class Alternating(Builder):
     """Gemma 3n: several versions of the hidden state, of which each layer computes one and corrects the others."""
 
+    @staticmethod
+    def writes(model: Architecture, row: ArchitectureRow) -> bool:
+        """Whether every layer attends."""
+        return not model.recurrent
+
     @property
     def versions(self) -> int:
         return self.model.altup_inputs or 2
@@ -413,6 +425,11 @@ class Alternating(Builder):
 
 class Streams(Builder):
     """Hy4: parallel streams, whose weighted sum attention and feed-forward read, and to each of which they add."""
+
+    @staticmethod
+    def writes(model: Architecture, row: ArchitectureRow) -> bool:
+        """Whether every layer has latent attention."""
+        return not model.recurrent and all(group.kind == "latent" for group in model.attention)
 
     @property
     def streams_beside(self) -> int:

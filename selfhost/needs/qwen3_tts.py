@@ -9,7 +9,8 @@ from .layers import Builder
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..spec import Attention, Recurrent
+    from ..spec import Architecture, Attention, Recurrent
+    from .tensors import ArchitectureRow
 
 
 class Qwen3TTS(Builder):
@@ -17,6 +18,11 @@ class Qwen3TTS(Builder):
 
     ending = False
     filled: Tensor | None = None
+
+    @staticmethod
+    def writes(model: Architecture, row: ArchitectureRow) -> bool:
+        """Whether there are tokens of text beside the codes."""
+        return (model.vocabulary_gguf or model.vocabulary or 0) > row.spoken_vocabulary and Builder.writes(model, row)
 
     @property
     def text_vocabulary(self) -> int:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from ..spec import FeedForward, Recurrent
+from ..spec import Architecture, FeedForward, Recurrent
 from .allocator import LOGITS_ROWS, Section, Tensor
 from .graph_base import Layer
 from .layers import Builder
+from .tensors import ArchitectureRow
 
 
 class Rwkv(Builder):
     """Each token is mixed with the one before it. RWKV 6 and 7, and Qwen 2.5 with their recurrence instead of attention."""
+
+    @staticmethod
+    def writes(model: Architecture, row: ArchitectureRow) -> bool:
+        """Whether every layer has that recurrence alone."""
+        return not model.attention and all("rwkv" in group.kind for group in model.recurrent)
 
     def stage(self, layer: int) -> tuple[object, ...]:
         """RWKV 7: later layers mix the first one's values in."""

@@ -118,10 +118,30 @@ class ArchitectureRow(Record):
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
-    """The row of a model's architecture, None where there is none.
+    """The row of a model's architecture, None where there is none, and where the model lacks a part that all others of its row have.
 
     `architectures` is the parsed file, with or without its top key `architecture`.
     """
+    row = _stated_row(architecture, architectures)
+    return None if row is None or _lacking(architecture, row) is not None else row
+
+
+def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str | None:
+    """`attention` or `feed_forward`, where models of this architecture have it and this one lacks it."""
+    row = _stated_row(architecture, architectures)
+    return None if row is None else _lacking(architecture, row)
+
+
+def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
+    """What is listed tensor by tensor may say nothing of what its layers are."""
+    told = bool(architecture.attention or architecture.recurrent) or not architecture.tensors
+    if told and not architecture.attention and (row.rewrites or row.relative_positions):
+        return "attention"
+    compressed = any(group.kind == "compressed" for group in architecture.attention)
+    return "feed_forward" if told and not architecture.feed_forward and (row.rewrites or compressed) else None
+
+
+def _stated_row(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
     rows = architectures.get("architecture", architectures)
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
     if not isinstance(values, Mapping):
