@@ -246,6 +246,10 @@ class _Part:
         for node in nodes:
             if node.owner is None:
                 self._place(node, numbers.get(node, slots))
+                if node in numbers and node.slot in self.events:
+                    # written over a result of this section: other sections ask for it by its own number
+                    self.events = [numbers[node] if slot == node.slot else slot for slot in self.events]
+                    node.slot = numbers[node]
                 slots += 1
             for source in node.sources:
                 source.readers -= 1
