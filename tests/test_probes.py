@@ -854,6 +854,8 @@ def test_huge_pages_are_nobodys(build: Callable[..., RecordedHost]) -> None:
         assert machine.memory_limit_bytes == 14 * GIB
 
 
+# two nodes of a running kernel 6.18, as set_mempolicy(2) of each kind shows there
+DEFAULT_POLICY = {"/proc/self/numa_maps": "55b2ae438000 default file=/usr/bin/python3.11 mapped=2 N0=2 kernelpagesize_kB=4\n"}
 NODE = "Node 1 MemTotal: 4194304 kB\nNode 1 MemFree: 1048576 kB\nNode 1 Active(file): 0 kB\nNode 1 Inactive(file): 524288 kB\n"
 
 
@@ -865,6 +867,7 @@ def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
         "/sys/devices/system/node/online": "0-1\n",
         "/sys/devices/system/node/node0/meminfo": NODE.replace("Node 1", "Node 0"),
         "/sys/devices/system/node/node1/meminfo": NODE + "Node 1 SReclaimable: 0 kB\n",
+        **DEFAULT_POLICY,
     }
     machine = read_machine(build(files))
     low = 1000 * 4096
@@ -882,6 +885,67 @@ def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
         assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
+def two_nodes(policy: str) -> dict[str, str]:
+    """Two nodes of 2 and 4 GiB, all free, under this policy of memory."""
+    folder, lines = "/sys/devices/system/node", "Node 0 MemTotal: {0} kB\nNode 0 MemFree: {0} kB\nNode 0 Active(file): 0 kB\n"
+    lines += "Node 0 Inactive(file): 0 kB\nNode 0 SReclaimable: 0 kB\n"
+    return version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/meminfo": f"MemTotal: {6 * 2**20} kB\nMemFree: {6 * 2**20} kB\nMemAvailable: {6 * 2**20} kB\n",
+        "/proc/self/status": "Mems_allowed_list:\t0-1\n",
+        "/proc/zoneinfo": "Node 0, zone Normal\n        low      0\n",
+        f"{folder}/online": "0-1\n",
+        f"{folder}/node0/meminfo": lines.format(2 * 2**20),
+        f"{folder}/node1/meminfo": lines.format(4 * 2**20).replace("Node 0", "Node 1"),
+        "/proc/self/numa_maps": DEFAULT_POLICY["/proc/self/numa_maps"].replace("default", policy),
+    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "gib"),
+    [
+        ("bind:0", 2),
+        ("bind:1", 4),
+        ("bind:0-1", 6),
+        ("bind=static:0", 2),
+        ("bind=relative:1", 4),
+        ("bind=static|balancing:0", 2),
+        ("default", 6),
+        ("local", 6),
+        ("prefer:0", 6),
+        ("prefer (many):0", 6),
+        ("interleave:0", 6),
+        ("weighted interleave:0", 6),
+    ],
+)
+def test_a_strict_memory_policy_bounds_memory(build: Callable[..., RecordedHost], policy: str, gib: int) -> None:
+    """`numactl --membind` leaves the nodes it names, and what needs more is killed; the other policies fall back on all nodes.
+
+    set_mempolicy(2): MPOL_BIND is strict. It does not show in Mems_allowed; children, such as a runtime started next, inherit it.
+    """
+    machine = read_machine(build(two_nodes(policy)))
+    assert machine.memory_limit_bytes == machine.memory_available_bytes == gib * GIB
+    assert ("bound to" in machine.sources["memory_limit_bytes"]) == (gib < 6)
+
+
+def test_a_memory_policy_that_is_not_told_is_not_none(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+    """Of several nodes only some may be allowed: without the policy's file, or with one of another shape, memory is unread."""
+    path = "/proc/self/numa_maps"
+    for text in (None, "bind:0\n", "55b2ae438000 bind:0-x file=/bin/sh\n", "55b2ae438000 bind file=/bin/sh\n", "55b2ae438000 "):
+        files = {name: content for name, content in two_nodes("bind:0").items() if name != path}
+        machine = read_machine(build(files if text is None else files | {path: text}))
+        lawful(machine)
+        assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+        assert path in machine.why_unread("memory_limit_bytes").reason
+    # one node leaves nothing to choose
+    assert read_machine(build(version_2({"cgroup.controllers": "cpu\n"}))).memory_limit_bytes is not None
+    # a record keeps the policy, and neither the interpreter's path nor where it was mapped
+    recorder = Recorder(build(two_nodes("bind=static:0")))
+    before = read_machine(recorder)
+    recorder.write(str(tmp_path / "record"))
+    assert (tmp_path / "record/proc/self/numa_maps").read_text() == "00000000 bind=static:0\n"
+    assert read_machine(RecordedHost(str(tmp_path / "record"))).memory_limit_bytes == before.memory_limit_bytes == 2 * GIB
+
+
 def test_several_memory_nodes_add_up(build: Callable[..., RecordedHost]) -> None:
     """Bound to two of three nodes: the memory of both, free on both, without the huge pages that are set aside there."""
     node = NODE + "Node 1 SReclaimable: 0 kB\nNode 1 HugePages_Total: 512\n"
@@ -893,6 +957,7 @@ def test_several_memory_nodes_add_up(build: Callable[..., RecordedHost]) -> None
         f"{folder}/online": "0-2\n",
         f"{folder}/node1/meminfo": node,
         f"{folder}/node2/meminfo": node.replace("Node 1", "Node 2"),
+        **DEFAULT_POLICY,
     }
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 8 * GIB - 2 * GIB
@@ -913,6 +978,7 @@ def power9() -> dict[str, str]:
         f"{folder}/online": "0,8,250-255\n",
         f"{folder}/has_memory": "0,8,250-255\n",
         f"{folder}/has_cpu": "0,8\n",
+        **DEFAULT_POLICY,
     }
     for number, gib in POWER9.items():
         size = gib * 2**20

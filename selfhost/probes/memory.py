@@ -16,6 +16,11 @@ ADDRESS_SPACE, PRIVATE, FILE_SIZE = "address_space_bytes", "private_memory_bytes
 TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
 OVERCOMMIT, NODES, PCI = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node", "/sys/bus/pci/devices"
+NUMA_MAPS = "/proc/self/numa_maps"
+# its first line is some 120 bytes, and each further one costs the kernel a walk over pages
+_FIRST_LINE_BYTES = 4096
+# `55b2ae438000 bind=static:0-1 file=/usr/bin/python3 …`: where the mapping lies, and the policy that holds there
+POLICY = re.compile(r"[0-9a-f]+ (?P<text>(?P<mode>[a-z]+|prefer \(many\)|weighted interleave)(?:=[a-z|]+)?(?::(?P<nodes>[0-9,-]+))?)(?=\s)")
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
@@ -60,6 +65,24 @@ def parse_list(text: str) -> frozenset[int] | None:
             return None
         numbers.update(range(low, high + 1))
     return frozenset(numbers)
+
+
+def parse_bound_nodes(text: str) -> frozenset[int] | None:
+    """The nodes that the policy in the first line of /proc/self/numa_maps confines memory to; None where it confines to none.
+
+    The first mapping is the program itself, to which nobody gives a policy of its own, so that its line shows the process's
+    (mpol_to_str in the kernel's mm/mempolicy.c). Only `bind` is strict: the others name nodes they begin with. `ValueError` for
+    another shape.
+    """
+    policy = POLICY.match(text)
+    if policy is None:
+        raise ValueError(f"{NUMA_MAPS} does not begin with a memory policy")
+    if policy["mode"] != "bind":
+        return None
+    nodes = parse_list(policy["nodes"] or "")
+    if nodes is None:
+        raise ValueError(f"{NUMA_MAPS} does not say which nodes memory is bound to")
+    return nodes
 
 
 def parse_low_watermarks(text: str) -> int | None:
@@ -384,6 +407,12 @@ def _nodes(host: Host) -> Nodes | None:
     allowed = parse_list(parse_status(host.read_text(STATUS) or "").get("Mems_allowed_list", ""))
     if allowed is None:
         raise ValueError(f"there are {len(online)} memory nodes, and which of them this process may use is not known")
+    policy = host.read_text(NUMA_MAPS, _FIRST_LINE_BYTES)
+    if policy is None:
+        raise ValueError(f"there are {len(online)} memory nodes, and the policy that chooses among them is not known: {host.why(NUMA_MAPS)}")
+    bound = parse_bound_nodes(policy)
+    if bound is not None:
+        allowed &= bound
     ram = online - _gpu_nodes(host)
     if online <= allowed and ram == online:
         return None

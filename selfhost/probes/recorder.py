@@ -701,6 +701,14 @@ def _swaps(text: str) -> str:
     )
 
 
+def _policy(text: str) -> str:
+    """The memory policy alone: the line goes on with the path of the interpreter."""
+    from .memory import POLICY
+
+    policy = POLICY.match(text)
+    return f"00000000 {policy['text']}\n" if policy else "unknown\n"
+
+
 def _unit(text: str) -> str:
     """Of a systemd unit the account and the two variables that tell a folder; others may hold keys."""
     kept = []
@@ -720,6 +728,7 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     (r"/proc/self/status", lambda text: _lines(text, lambda line: line.startswith(_STATUS))),
     (r"/proc/cpuinfo", lambda text: _lines(text, lambda line: not line.startswith("Serial"))),
     (r"/proc/swaps", _swaps),
+    (r"/proc/self/numa_maps", _policy),
     (r"/proc/driver/nvidia/gpus/.*", lambda text: _lines(text, lambda line: line.startswith(("Model:", "Node:", "Status:")))),
     # the line ends in who built it, and where
     (r"/proc/driver/nvidia/version", lambda text: re.sub(r"(?m)\s\(\S+@\S+\)|^GCC.*\n", "", text)),
