@@ -715,6 +715,17 @@ def test_a_group_that_cannot_be_seen(build: Callable[..., RecordedHost], version
     assert "cannot be seen from here" in machine.why_unread("memory_limit_bytes").reason
 
 
+def test_a_containers_limit_says_that_groups_above_do_not_show(build: Callable[..., RecordedHost]) -> None:
+    """Rootless Podman, `--memory 1g` below a user slice of 700 MiB: 1 GiB is all that shows, and may not be all there is."""
+    inside = version_2({**FULL, "memory.max": f"{GIB}\n"})
+    assert "groups above do not show" in read_machine(build(inside)).sources["memory_limit_bytes"]
+    # the hierarchy's own top has no limits, so that nothing stands above what is read here
+    whole = version_2({"cgroup.controllers": "cpu memory\n"} | under("box", FULL), "/box")
+    machine = read_machine(build(whole))
+    assert machine.memory_limit_bytes == 2 * GIB
+    assert "groups above" not in machine.sources["memory_limit_bytes"]
+
+
 def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
     free = FULL | {"memory.max": "max\n"}

@@ -16,6 +16,7 @@ ADDRESS_SPACE, PRIVATE, FILE_SIZE = "address_space_bytes", "private_memory_bytes
 TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
 OVERCOMMIT, NODES, PCI = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node", "/sys/bus/pci/devices"
+UNSEEN_ABOVE = "groups above do not show inside the container, and may allow less"
 NUMA_MAPS = "/proc/self/numa_maps"
 # its first line is some 120 bytes, and each further one costs the kernel a walk over pages
 _FIRST_LINE_BYTES = 4096
@@ -454,8 +455,9 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
     for limit in limits.ulimits:
         if limit.mapped:
             ceilings.append((limit.limit_bytes, f"limited by {limit.name}: {binary(limit.limit_bytes)}{limit.lift}"))
+    above = f"; {UNSEEN_ABOVE}" if limits.inside else ""
     for level in limits.levels:
-        ceilings.append((level.limit_bytes, f"limited by control group {level.group}: {level.file} {binary(level.limit_bytes)}"))
+        ceilings.append((level.limit_bytes, f"limited by control group {level.group}: {level.file} {binary(level.limit_bytes)}{above}"))
     size, source = min(ceilings, key=lambda pair: pair[0])
     found.put(LIMIT, size, source)
 
