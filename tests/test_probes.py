@@ -715,6 +715,22 @@ def test_a_group_that_cannot_be_seen(build: Callable[..., RecordedHost], version
     assert "cannot be seen from here" in machine.why_unread("memory_limit_bytes").reason
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(build: Callable[..., RecordedHost], version: int) -> None:
+    """`mount -t tmpfs none /sys`: the list of mounts still names the groups, whose files are gone. A quota may stand there unseen."""
+    mounts = CGROUP2_MOUNT if version == 2 else CGROUP_MOUNTS
+    files = version_2({}) | {
+        "/proc/self/mountinfo": ROOT_MOUNT + mounts + "99 23 0:99 / /sys rw - tmpfs none rw\n",
+        "/proc/self/cgroup": "0::/box\n" if version == 2 else "4:memory:/box\n3:cpu,cpuacct:/box\n",
+    }
+    del files["/sys/fs/cgroup/cgroup.controllers"]
+    machine = read_machine(build(files))
+    lawful(machine)
+    assert machine.memory_limit_bytes is machine.memory_available_bytes is machine.cpu_cores_usable is None
+    for fact in ("memory_limit_bytes", "cpu_cores_usable"):
+        assert "a limit may exist unseen" in machine.why_unread(fact).reason
+
+
 def test_a_containers_limit_says_that_groups_above_do_not_show(build: Callable[..., RecordedHost]) -> None:
     """Rootless Podman, `--memory 1g` below a user slice of 700 MiB: 1 GiB is all that shows, and may not be all there is."""
     inside = version_2({**FULL, "memory.max": f"{GIB}\n"})

@@ -255,6 +255,10 @@ def read_usable(host: Host, found: Found) -> None:
     if chain.why:
         found.miss(USABLE, f"a limit may exist unseen: {chain.why}")
         return
+    # what is mounted over a folder above hides the groups, which the list of mounts still names
+    if chain.folders and not host.exists(chain.folders[-1]):
+        found.miss(USABLE, f"a limit may exist unseen: the control groups at {chain.folders[-1]} cannot be seen from here")
+        return
     for folder, name in zip(chain.folders, chain.names, strict=True):
         # files that exist together, so that one without the other is no answer
         path, sibling = (f"{folder}/{file}" for file in (("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES))
