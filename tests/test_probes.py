@@ -1738,6 +1738,54 @@ def test_scope(build: Callable[..., RecordedHost]) -> None:
     assert read_machine(build({})).scope is None
 
 
+LPAR = "Manufacturer:         IBM\nType:                 8561\nSequence Code:        00000000000612A3\nLPAR Name:            L32\n"
+GUEST = LPAR + "VM00 Name:            IBM-Z507\nVM00 Control Program: z/VM    7.2.0\n"
+TREE = "/proc/device-tree"
+DMI = "/sys/class/dmi/id"
+
+
+@pytest.mark.parametrize(
+    ("machine", "files", "scope"),
+    [
+        # QEMU's virt without firmware, crosvm, Firecracker, Cloud Hypervisor
+        ("aarch64", {f"{TREE}/compatible": "linux,dummy-virt\0", f"{TREE}/model": "linux,dummy-virt\0"}, "vm"),
+        ("aarch64", {f"{TREE}/compatible": "linux,dummy-virt\0"}, "vm"),
+        ("aarch64", {f"{TREE}/model": "linux,dummy-virt\0"}, "vm"),
+        ("aarch64", {f"{TREE}/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0", f"{TREE}/model": "Raspberry Pi 4\0"}, "host"),
+        ("aarch64", {f"{TREE}/fw-cfg@9020000/compatible": "qemu,fw-cfg-mmio\0", f"{TREE}/model": "a board\0"}, "vm"),
+        ("riscv64", {f"{TREE}/compatible": "riscv-virtio\0", f"{TREE}/model": "riscv-virtio,qemu\0"}, "vm"),
+        ("riscv64", {f"{TREE}/compatible": "starfive,jh7110\0", f"{TREE}/model": "StarFive VisionFive 2\0"}, "host"),
+        ("ppc64le", {f"{TREE}/hypervisor/compatible": "linux,kvm\0"}, "vm"),
+        ("ppc64le", {f"{TREE}/compatible": "qemu,pseries\0"}, "vm"),
+        ("ppc64le", {f"{TREE}/ibm,partition-name": "lpar1\0", f"{TREE}/hmc-managed%3F": "", f"{TREE}/model": "IBM,9009-42A\0"}, "vm"),
+        ("ppc64le", {f"{TREE}/model": "8335-GTH\0"}, "host"),
+        ("s390x", {"/proc/sysinfo": GUEST}, "vm"),
+        ("s390x", {"/proc/sysinfo": LPAR + "VM00 Control Program: KVM/Linux\n"}, "vm"),
+        ("s390x", {"/proc/sysinfo": LPAR}, "host"),
+        ("x86_64", {"/proc/cpuinfo": "vendor_id : User Mode Linux\nmodel name : UML\n"}, "vm"),
+        # the first domain of Xen drives the hardware itself
+        ("x86_64", {"/sys/hypervisor/type": "xen\n", "/proc/xen/capabilities": "control_d\n", f"{DMI}/sys_vendor": "Dell Inc.\n"}, "host"),
+        ("x86_64", {"/sys/hypervisor/type": "xen\n", "/proc/xen/capabilities": "\n"}, "vm"),
+        ("aarch64", {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.metal\n"}, "host"),
+        ("aarch64", {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.xlarge\n"}, "vm"),
+    ],
+)
+def test_scope_where_no_flag_tells_it(build: Callable[..., RecordedHost], machine: str, files: dict[str, str], scope: str) -> None:
+    """Virtual machines of processors that have no flag for it show as systemd-detect-virt finds them (systemd, src/basic/virt.c)."""
+    host = build(files, machine=machine)
+    assert read_machine(host).scope == scope
+
+
+def test_a_record_holds_no_serial_number_of_a_mainframe(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+    """/proc/sysinfo has it beside the hypervisor's name; so it has the names of the partition and of the guest."""
+    recorder = Recorder(build({"/proc/sysinfo": GUEST}, machine="s390x"))
+    assert read_machine(recorder).scope == "vm"
+    recorder.write(str(tmp_path / "record"))
+    kept = (tmp_path / "record/proc/sysinfo").read_text()
+    assert not any(word in kept for word in ("612A3", "L32", "Z507"))
+    assert read_machine(RecordedHost(str(tmp_path / "record"))).scope == "vm"
+
+
 # this machine
 
 

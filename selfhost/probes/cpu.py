@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..machine import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .host import MAX_READ_BYTES, Found, Host
@@ -60,8 +62,11 @@ _WINDOWS_ARM = {19: "asimd", 30: "aes", 31: "crc32", 34: "atomics", 43: "asimddp
 _VIRTUAL = (
     "qemu", "kvm", "vmware", "virtualbox", "innotek", "bochs", "xen", "parallels", "bhyve", "amazon ec2", "google compute", "openstack",
     "virtual machine", "apple virtualization", "droplet", "vserver", "alibaba cloud", "nutanix", "rhev", "ovirt", "cloud hypervisor",
-    "firecracker",
+    "firecracker", "kubevirt", "hyper-v", "dummy-virt", "riscv-virtio",
 )  # fmt: skip
+# device trees that only virtual machines have: QEMU, crosvm, Firecracker and Cloud Hypervisor on Arm; QEMU on RISC-V and POWER
+_VIRTUAL_TREES = ("linux,dummy-virt", "riscv-virtio", "qemu,pseries")
+DEVICE_TREE, SYSINFO = "/proc/device-tree", "/proc/sysinfo"
 CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
 
 
@@ -436,6 +441,31 @@ def _whole_disk_root(host: Host) -> bool:
     return mount is not None and mount.root == "/" and mount.filesystem in ("ext3", "ext4", "xfs", "f2fs")
 
 
+def _hypervisor(host: Host) -> str | None:
+    """Where it shows that a hypervisor runs this system, beside x86's flag and the firmware's names; None where it does not show.
+
+    What systemd's detect_vm looks at (src/basic/virt.c).
+    """
+    # the first domain of Xen drives the hardware itself
+    if host.exists("/sys/hypervisor/type") and "control_d" not in (host.read_text("/proc/xen/capabilities") or ""):
+        return "/sys/hypervisor"
+    if host.exists(f"{DEVICE_TREE}/hypervisor"):
+        return f"{DEVICE_TREE}/hypervisor"
+    tree = f"{DEVICE_TREE}/compatible"
+    if (host.read_text(tree) or "").strip("\0\n ") in _VIRTUAL_TREES:
+        return tree
+    if host.listdir(DEVICE_TREE, ".*fw-cfg"):
+        return f"{DEVICE_TREE}: QEMU's fw-cfg"
+    # a logical partition of POWER has no hypervisor node
+    if host.exists(f"{DEVICE_TREE}/ibm,partition-name") and host.exists(f"{DEVICE_TREE}/hmc-managed?"):
+        return f"{DEVICE_TREE}/ibm,partition-name"
+    if re.search(r"(?m)^VM00 Control Program:", host.read_text(SYSINFO) or ""):
+        return f"{SYSINFO}, VM00 Control Program"
+    if "User Mode Linux" in parse_cpuinfo(_cpuinfo(host) or "").get("vendor_id", ()):
+        return f"{CPUINFO}, vendor_id"
+    return None
+
+
 def read_scope(host: Host, found: Found) -> None:
     """Whether this is a container, a virtual machine or the computer itself."""
     marked = host.system == "linux" and host.exists("/.dockerenv")
@@ -482,8 +512,9 @@ def read_scope(host: Host, found: Found) -> None:
         if "hypervisor" in names:
             found.put("scope", "vm", f"{CPUINFO}, flag hypervisor")
             return
-        if host.exists("/sys/hypervisor/type") or host.exists("/proc/device-tree/hypervisor"):
-            found.put("scope", "vm", "/sys/hypervisor or /proc/device-tree/hypervisor")
+        beneath = _hypervisor(host)
+        if beneath:
+            found.put("scope", "vm", beneath)
             return
         folder = "/sys/class/dmi/id"
         firmware = " ".join(filter(None, (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name"))))
@@ -492,7 +523,13 @@ def read_scope(host: Host, found: Found) -> None:
             # x86 kernels always show the flag to a guest
             firmware, source = "x86", f"{CPUINFO}, no flag hypervisor"
         if not firmware:
-            firmware, source = host.read_text("/proc/device-tree/model") or "", "/proc/device-tree/model"
+            firmware, source = host.read_text(f"{DEVICE_TREE}/model") or "", f"{DEVICE_TREE}/model"
+        if not firmware:
+            # the firmware of a mainframe: an LPAR of the machine itself, for no guest's lines stand in it
+            firmware, source = host.read_text(SYSINFO) or "", f"{SYSINFO}, no VM00"
+        if "amazon ec2" in firmware.lower() and ".metal" in firmware:
+            found.put("scope", "host", source)
+            return
     if firmware:
         found.put("scope", "vm" if any(word in firmware.lower() for word in _VIRTUAL) else "host", source)
     else:

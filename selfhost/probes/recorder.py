@@ -729,6 +729,8 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     (r"/proc/cpuinfo", lambda text: _lines(text, lambda line: not line.startswith("Serial"))),
     (r"/proc/swaps", _swaps),
     (r"/proc/self/numa_maps", _policy),
+    # the mainframe's serial number and the names of its partition and guest stand in the others
+    (r"/proc/sysinfo", lambda text: _lines(text, lambda line: line.startswith(("Manufacturer:", "Type:", "VM00 Control Program:")))),
     (r"/proc/driver/nvidia/gpus/.*", lambda text: _lines(text, lambda line: line.startswith(("Model:", "Node:", "Status:")))),
     # the line ends in who built it, and where
     (r"/proc/driver/nvidia/version", lambda text: re.sub(r"(?m)\s\(\S+@\S+\)|^GCC.*\n", "", text)),
