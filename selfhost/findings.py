@@ -1063,7 +1063,7 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, lacks: s
     if own is None and (needs.architectures or needs.instruction_sets):
         why = machine.why_unread("architecture")
         return found(Outcome.UNKNOWN, "cpu-unread", f"The processor could not be read: {why.reason}.", why.remedy)
-    if sets is None and (required or wanted):
+    if sets is None and (required or wanted or machine.emulated_on is not None):
         why = machine.why_unread("instruction_sets")
         return found(Outcome.UNKNOWN, "cpu-unread", f"The processor's instruction sets could not be read: {why.reason}.", why.remedy)
     if lost := [name for name in required if name in untold and name not in (sets or ())]:

@@ -208,6 +208,8 @@ class Machine(Record):
     a recorded tree are of another, whatever their names say. It is no part of the JSON object, which is read elsewhere.
     Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
     of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
+    `emulated_on`: what emulates the processor that programs here are made for, an architecture or the emulator's name; None where
+    none shows.
     `address_space_bytes` and `private_memory_bytes` are what `ulimit -v` leaves to this process, mapped files included, and what
     `ulimit -d` or the kernel's CommitLimit leaves, without them; `file_size_limit_bytes` is the largest file that `ulimit -f` lets it
     write. None where there is no such limit.
@@ -229,6 +231,7 @@ class Machine(Record):
     scope: str | None = None
     system: str | None = None
     architecture: str | None = None
+    emulated_on: str | None = None
     memory_total_bytes: int | None = None
     memory_limit_bytes: int | None = None
     memory_available_bytes: int | None = None
@@ -349,7 +352,7 @@ def _plain(value: Any) -> Any:
 
 
 # facts whose None always has an Unread; that of the others says that there is none
-_NO_FACTS = ("address_space_bytes", "private_memory_bytes", "file_size_limit_bytes", "confidence")
+_NO_FACTS = ("emulated_on", "address_space_bytes", "private_memory_bytes", "file_size_limit_bytes", "confidence")
 FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS)
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
@@ -464,7 +467,7 @@ _LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
     "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
 }
 _OPTIONAL = frozenset((*FACTS, *_NO_FACTS))
-_TEXTS = frozenset(("name", "read_at", "scope", "system", "architecture", "cpu_model", "confidence"))
+_TEXTS = frozenset(("name", "read_at", "scope", "system", "architecture", "emulated_on", "cpu_model", "confidence"))
 _CHOICES = {"scope": SCOPES, "confidence": CONFIDENCES}
 _KINDS: dict[str, type] = {
     "instruction_sets": str,
@@ -771,6 +774,7 @@ _FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
     "scope": _Reader.name,
     "system": _Reader.name,
     "architecture": _Reader.name,
+    "emulated_on": _Reader.name,
     "memory_total_bytes": _Reader.total,
     "memory_limit_bytes": _Reader.memory,
     "memory_available_bytes": _Reader.memory,

@@ -266,6 +266,8 @@ def predict(
         return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
     if size < _LEAST_READ_BYTES:
         return Speed(decode=None, prompt=None, how="so small a model is paced by its program, not by its weights")
+    if machine.emulated_on is not None:
+        return Speed(decode=None, prompt=None, how=f"programs are emulated here, on {machine.emulated_on}, at a pace that nothing tells")
     depth = (context_tokens or 0) / 2
     foreign = runtime not in (None, *_SAME_RULES)
     if offloaded:
@@ -602,8 +604,10 @@ def advice(
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """What memory bandwidth `machine` has to decode with: measured, stated in its record, told by the chip's name, or assumed.
 
-    None when there is nothing to assume from: the number of cores was not read.
+    None when there is nothing to assume from: the number of cores was not read, or the processor is emulated.
     """
+    if machine.emulated_on is not None:
+        return None
     fact = "memory_bandwidth_bytes_per_second"
     known = machine.memory_bandwidth_bytes_per_second
     if known is not None:

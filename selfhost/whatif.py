@@ -111,7 +111,7 @@ def planned(machine: Machine) -> Machine:
     sets = _class_sets(machine.system, machine.architecture)
     if machine.instruction_sets is not None:
         changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
-    elif sets is not None:
+    elif sets is not None and machine.emulated_on is None:
         changes["instruction_sets"] = sets
         sources["instruction_sets"] = f"assumed: what nearly every {machine.architecture} processor in use has"
         assumed.append("instruction_sets")
@@ -194,6 +194,7 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
     if "architecture" in found:
         text, value = found["architecture"][0]
         put("architecture", value, text)
+        changes["emulated_on"] = None
         if value != machine.architecture:
             another = f"{text} asks about another processor than the one that was read"
             clear("cpu_model", another)

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from selfhost import Outcome, Route, Verdict, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue import Catalogue
+from selfhost.facts import Unread
 from selfhost.machine import FACTS, Machine
-from selfhost.probes import Host, accelerators, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
+from selfhost.probes import Host, accelerators, bandwidth, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
 from selfhost.probes.host import Mount, Space, parse_mountinfo
 from selfhost.probes.recorded import RecordedHost
 from selfhost.probes.recorder import Recorder
@@ -273,6 +274,9 @@ def test_an_answer_that_is_gone_takes_facts_away_and_changes_none(folder: Path, 
             elif fact == "disks":
                 # each disk has its own reasons
                 assert all(map(same_or_unread_disk, before[fact] or (), after[fact] or ())), path
+            elif fact == "instruction_sets" and path == ("machine",) and before["emulated_on"]:
+                # what the programs are made for is not known either, and so neither is what the processor's finding says
+                assert after["architecture"] is None
             else:
                 assert same_or_unread(before[fact], after[fact]), (path, fact)
 
@@ -465,10 +469,16 @@ def placed(name: str) -> dict[str, str]:
     return files
 
 
+def word_of(name: str) -> str:
+    """What uname says where a recording of /proc/cpuinfo was made; x86_64 for other recordings."""
+    starts = {"cpuinfo/arm-": "aarch64", "cpuinfo/arm32-": "armv7l", "cpuinfo/riscv-": "riscv64", "meminfo/power": "ppc64le"}
+    return next((word for start, word in starts.items() if name.startswith(start)), "x86_64")
+
+
 @pytest.mark.parametrize("name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup")))
 def test_each_single_recording_is_read_as_a_tree(build: Callable[..., RecordedHost], name: str) -> None:
     """A tree of one recording: what it decides is read, all else is unread with its reason, and nothing goes wrong."""
-    machine = read_machine(build(placed(name)))
+    machine = read_machine(build(placed(name), machine=word_of(name)))
     lawful(machine)
     assert not any("failed" in entry.reason for entry in machine.unread)
     kind = name.split("/")[0]
@@ -1713,6 +1723,103 @@ def test_no_bus_is_no_gpu(build: Callable[..., RecordedHost]) -> None:
 def test_architecture(build: Callable[..., RecordedHost], word: str, bits: int, name: str) -> None:
     """One name per architecture; a 32-bit system on a 64-bit kernel runs 32-bit programs, a 64-bit program under `setarch i386` its own."""
     assert read_machine(build({}, machine=word, pointer_bits=bits)).architecture == name
+
+
+POWER9_CPU = "processor\t: 0\ncpu\t\t: POWER9, altivec supported\nclock\t\t: 3800.000000MHz\nrevision\t: 2.2 (pvr 004e 1202)\n\n"
+MAINFRAME = "vendor_id       : IBM/S390\n# processors    : 2\nfeatures\t: esan3 zarch stfle msa ldisp eimm dfp edat etf3eh highgprs te vx\n"
+LOONGSON = "processor\t: 0\nCPU Family\t: Loongson-64bit\nISA\t\t: loongarch32 loongarch64\nFeatures\t: cpucfg lam ual fpu\n"
+KERNELS = {
+    **{f"{word_of(name)} {name}": text_of(name) for name in part("cpuinfo") if not text_of(name).startswith(("# ", "Arch"))},
+    "s390x": MAINFRAME,
+    "ppc64le": POWER9_CPU,
+    "loongarch64": LOONGSON,
+}
+
+
+def family(word: str) -> str:
+    return "arm" if word.startswith(("arm", "aarch")) else "x86" if word in ("x86_64", "i686") else word
+
+
+@pytest.mark.parametrize("recording", sorted(KERNELS))
+@pytest.mark.parametrize("word", ["x86_64", "i686", "aarch64", "armv7l", "armv8l", "armv6l", "riscv64", "s390x", "ppc64le", "loongarch64"])
+def test_programs_of_another_processor_are_emulated(build: Callable[..., RecordedHost], word: str, recording: str) -> None:
+    """A container of another platform (qemu-user, Rosetta): uname says what the programs are for, /proc/cpuinfo what the computer is.
+
+    32-bit programs on a 64-bit kernel, and `setarch`, change the word and not the kind of processor.
+    """
+    bits = 32 if word.startswith(("i", "arm")) else 64
+    machine = read_machine(build({"/proc/cpuinfo": KERNELS[recording]}, machine=word, pointer_bits=bits))
+    lawful(machine)
+    real = recording.split(" ")[0]
+    if family(word) == family(real):
+        assert machine.emulated_on is None
+    else:
+        assert family(machine.emulated_on or "") in (family(real), real.removesuffix("le"))
+        assert machine.instruction_sets is None
+        assert "emulated" in machine.why_unread("instruction_sets").reason
+        assert "own platform" in (machine.why_unread("instruction_sets").remedy or "")
+        assert machine.cpu_model is None or "emulates" in machine.sources["cpu_model"]
+
+
+# what QEMU's linux-user/*/target_proc.h writes in place of the kernel's: Arm since 8.2, RISC-V since 8.1, s390x since 8.0
+QEMU_ARM = "processor\t: 0\nmodel name\t: ARMv8 Processor rev 0 (v8l)\nBogoMIPS\t: 100.00\nFeatures\t: fp asimd\nCPU implementer\t: 0x00\n"
+QEMU_ARM += "CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x051\nCPU revision\t: 0\n\n"
+QEMU_ARM32 = (
+    "processor\t: 0\nmodel name\t: ARMv7 Processor rev 0 (armv7l)\nCPU implementer\t: 0x41\nCPU part\t: 0xc0f\n\nHardware\t: QEMU v9.2.0 \n"
+)
+QEMU_RISCV = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc_zicsr\nmmu\t\t: sv48\nuarch\t\t: qemu\n\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "kernel", "cpuinfo", "beneath"),
+    [
+        ("aarch64", "x86_64", QEMU_ARM, "x86_64"),
+        ("s390x", "x86_64", MAINFRAME, "x86_64"),
+        ("x86_64", "aarch64", KERNELS["aarch64 cpuinfo/arm-asahi-m1.txt"], "aarch64"),
+        ("x86_64", None, KERNELS["aarch64 cpuinfo/arm-asahi-m1.txt"], "aarch64"),
+        ("armv7l", None, QEMU_ARM32, "QEMU"),
+        ("riscv64", None, QEMU_RISCV, "QEMU"),
+        (
+            "x86_64",
+            None,
+            "vendor_id: VirtualApple\nmodel name\t: VirtualApple @ 2.50GHz\ncpu family\t: 6\nflags\t\t: fpu lm sse2\n",
+            "aarch64",
+        ),
+        ("armv7l", "aarch64", KERNELS["aarch64 cpuinfo/arm-raspberrypi4-64bit.txt"], None),
+        ("i686", "x86_64", KERNELS["x86_64 cpuinfo/x86-zen3.txt"], None),
+        ("sparc64", "sparc64", "cpu\t\t: UltraSparc T5\n", None),
+    ],
+)
+def test_an_emulator_that_writes_cpuinfo_itself(
+    build: Callable[..., RecordedHost], word: str, kernel: str | None, cpuinfo: str, beneath: str | None
+) -> None:
+    """Newer QEMU shows the emulated processor's /proc/cpuinfo; /proc/sys/kernel/arch (Linux 6.1) it does not touch."""
+    files = {"/proc/cpuinfo": cpuinfo} | ({"/proc/sys/kernel/arch": f"{kernel}\n"} if kernel else {})
+    machine = read_machine(build(files, machine=word))
+    lawful(machine)
+    assert machine.emulated_on == beneath
+    assert (machine.instruction_sets is None) == (beneath is not None or word == "sparc64")
+
+
+@pytest.mark.parametrize("word", ["x86_64", "aarch64", "s390x", "riscv64", "armv7l"])
+def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost], word: str) -> None:
+    """Neither what it can do nor its pace is known, also where a runtime needs no instruction set there, and planning assumes none."""
+    real = KERNELS["aarch64 cpuinfo/arm-graviton2-neoverse-n1.txt" if word == "x86_64" else "x86_64 cpuinfo/x86-zen5.txt"]
+    machine = read_machine(build({"/proc/cpuinfo": real, "/sys/devices/system/cpu/online": "0-3\n"}, machine=word))
+    machine = machine.replace(
+        memory_total_bytes=64 * GIB, memory_limit_bytes=64 * GIB, memory_available_bytes=60 * GIB, cpu_cores_usable=16
+    )
+    for asked in (machine, apply(machine, ["memory=64GiB"])):
+        verdict = check("mistral-7b", machine=asked)
+        found = {finding.check: finding for finding in verdict.findings}
+        assert verdict.route is not Route.LOCAL
+        assert found["speed"].outcome is Outcome.UNKNOWN
+        if found["runtime"].outcome is not Outcome.FAIL:
+            assert found["cpu"].outcome is Outcome.UNKNOWN
+            assert verdict.route is Route.UNKNOWN
+    assert isinstance(bandwidth.plan_for(machine, Host()), Unread)
+    # another processor is asked about
+    assert apply(machine, ["architecture=ppc64le"]).emulated_on is None
 
 
 def test_rosetta(tmp_path: Path) -> None:

@@ -6,9 +6,19 @@ from collections.abc import Callable
 
 from ..machine import FACTS, Machine
 from .accelerators import read_accelerators
-from .cpu import read_architecture, read_instruction_sets, read_model, read_performance, read_physical, read_scope, read_usable
+from .cpu import (
+    EMULATED,
+    read_architecture,
+    read_emulation,
+    read_instruction_sets,
+    read_model,
+    read_performance,
+    read_physical,
+    read_scope,
+    read_usable,
+)
 from .disk import read_disks
-from .host import MEASURE, Found, Host
+from .host import MEASURE, NATIVE, Found, Host
 from .memory import Limits, read_available, read_limit, read_limits, read_process_limits, read_swap, read_total
 from .present import read_models
 from .software import read_runtimes
@@ -35,6 +45,7 @@ def read_machine(host: Host | None = None) -> Machine:
     probes: tuple[tuple[str, Callable[[Host, Found], None]], ...] = (
         ("read_at", read_time),
         ("architecture", read_architecture),
+        (EMULATED, read_emulation),
         ("scope", read_scope),
         ("memory_total_bytes", read_total),
         ("memory_limit_bytes", lambda host, found: read_limit(host, found, limits)),
@@ -59,7 +70,10 @@ def read_machine(host: Host | None = None) -> Machine:
         except Exception as error:
             if not found.settled(fact):
                 found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
-    found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", MEASURE)
+    if EMULATED in found.values:
+        found.miss("memory_bandwidth_bytes_per_second", "an emulated processor is not paced by its memory", NATIVE)
+    else:
+        found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", MEASURE)
     for fact in FACTS:
         if not found.settled(fact):
             found.miss(fact, "it could not be read")

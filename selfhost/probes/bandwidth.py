@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from .. import units
 from ..facts import Record, Unread
 from ..machine import MAX_MEMORY_BYTES, Machine
-from .host import Host
+from .host import NATIVE, Host
 from .memory import parse_list
 
 TYPE_CHECKING = False
@@ -132,6 +132,8 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
     """Threads, processors and buffer for `machine`; Unread where there is no sense in measuring."""
     if not host.live:
         return _unread("a recorded machine cannot be measured", "measure on the machine itself: selfhost machine --measure --format json")
+    if machine.emulated_on is not None:
+        return _unread("an emulated processor is not paced by its memory", NATIVE)
     usable = machine.cpu_cores_usable
     if usable is None:
         return _unread("how many processors may be used was not read")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 
+from ..facts import Unread
 from ..machine import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
-from .host import MAX_READ_BYTES, Found, Host
+from .host import MAX_READ_BYTES, NATIVE, Found, Host
 from .memory import parse_list, parse_status
 
 MODEL, PHYSICAL, USABLE, SETS = "cpu_model", "cpu_cores_physical", "cpu_cores_usable", "instruction_sets"
 PERFORMANCE = "cpu_cores_performance"
 UNALLOWED = "which CPUs this process may use is not known"
 CPUINFO = "/proc/cpuinfo"
+EMULATED = "emulated_on"
+# what the kernel was built for, since Linux 6.1; no emulator of programs puts another word there
+KERNELS_WORD = "/proc/sys/kernel/arch"
 # 1,024 CPUs at about 2 KiB each
 MAX_CPUINFO_BYTES = 4 * MAX_READ_BYTES
 
@@ -20,6 +24,15 @@ MAX_CPUINFO_BYTES = 4 * MAX_READ_BYTES
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # what uname says under `setarch i386`, or linux32, and a 64-bit program proves wrong
 _WIDE = {narrow: wide for wide, narrow in _NARROW.items()}
+
+# processors whose kernels run each other's programs: by how their names begin
+_FAMILIES = {
+    "x86": "x86", "i686": "x86", "aarch64": "arm", "arm": "arm", "s390": "s390", "riscv": "riscv", "ppc": "ppc", "loongarch": "loongarch",
+    "mips": "mips",
+}  # fmt: skip
+# how emulators of programs name themselves where they write /proc/cpuinfo: QEMU for RISC-V and 32-bit Arm (linux-user/*/target_proc.h),
+# and Rosetta
+_EMULATORS = (("uarch", "qemu", "QEMU"), ("Hardware", "QEMU ", "QEMU"), ("model name", "VirtualApple", "aarch64"))
 
 # MIDR implementer and part numbers, as util-linux sys-utils/lscpu-arm.c lists them
 _ARM_PARTS = {
@@ -104,6 +117,60 @@ def parse_cpuinfo(text: str) -> dict[str, list[str]]:
     return {key: list(values) for key, values in found.items()}
 
 
+def parse_architecture(text: str) -> str | None:
+    """The processor that a kernel's /proc/cpuinfo describes, told by the lines that only that kind's has; None where none tells."""
+    info = parse_cpuinfo(text)
+    isa, power = info.get("isa", [""])[0], info.get("cpu", [""])[0]
+    if "flags" in info and "cpu family" in info:
+        return "x86_64" if "lm" in info["flags"][0].split() else "i686"
+    if "CPU implementer" in info:
+        return "aarch64" if info.get("CPU architecture", [""])[0] in ("8", "AArch64") else "armv7l"
+    if info.get("vendor_id") == ["IBM/S390"]:
+        return "s390x"
+    if re.match(r"rv(?:32|64)", isa):
+        return f"riscv{isa[2:4]}"
+    if power.startswith(("POWER", "PPC")) or "timebase" in info:
+        return "ppc64"
+    return "loongarch64" if any("loongarch64" in words for words in info.get("ISA", ())) else None
+
+
+def _family(name: str) -> str | None:
+    return next((family for start, family in _FAMILIES.items() if name.startswith(start)), None)
+
+
+def read_emulation(host: Host, found: Found) -> None:
+    """What emulates the processor that programs here are made for: a container of another platform under qemu-user or Rosetta.
+
+    The emulator answers uname with the word of the programs. The kernel's own word, and its /proc/cpuinfo unless the emulator
+    writes that as well, tell the computer.
+    """
+    own = _family(normal_architecture(host.machine() or "")) if host.system == "linux" else None
+    if own is None:
+        return
+    word = normal_architecture(host.read_text(KERNELS_WORD) or "")
+    if _family(word) is not None:
+        if _family(word) != own:
+            found.put(EMULATED, word, KERNELS_WORD)
+        return
+    text = _cpuinfo(host) or ""
+    info, told = parse_cpuinfo(text), parse_architecture(text)
+    for key, start, name in _EMULATORS:
+        if any(value.startswith(start) for value in info.get(key, ())):
+            found.put(EMULATED, name, f"{CPUINFO}, {key}")
+            return
+    if told is not None and _family(told) != own:
+        found.put(EMULATED, told, f"{CPUINFO}, which is not one of {own}")
+
+
+def _emulated(found: Found) -> Unread | None:
+    """Why nothing is known of a processor that is emulated, and what helps; None where none is."""
+    beneath = found.values.get(EMULATED)
+    if beneath is None:
+        return None
+    own = found.values.get("architecture", "another processor")
+    return Unread(fact=EMULATED, reason=f"programs for {own} are emulated here, on {beneath}", remedy=NATIVE)
+
+
 def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     """The kernel's names of what every listed CPU can do, sorted.
 
@@ -147,6 +214,12 @@ def read_model(host: Host, found: Found) -> None:
     else:
         text = _cpuinfo(host)
         name, source = parse_model(text) if text else None, CPUINFO
+        emulated = _emulated(found)
+        if emulated is not None and _family(parse_architecture(text or "") or "") == _family(found.values.get("architecture", "")):
+            found.miss(MODEL, f"{emulated.reason}, and {CPUINFO} is the emulator's", emulated.remedy)
+            return
+        if emulated is not None:
+            source += ": the computer's, which emulates another"
     if name and name.strip():
         found.put(MODEL, host.clean(name.strip()), source)
     elif host.system == "linux" and _cpuinfo(host) is None:
@@ -157,7 +230,10 @@ def read_model(host: Host, found: Found) -> None:
 
 def read_instruction_sets(host: Host, found: Found) -> None:
     """What the processor can do, as the kernel lets programs use it, in the Linux kernel's words."""
-    if host.system == "macos":
+    emulated = _emulated(found)
+    if emulated is not None:
+        found.miss(SETS, emulated.reason, emulated.remedy)
+    elif host.system == "macos":
         _mac_instruction_sets(host, found)
     elif host.system == "windows":
         _windows_instruction_sets(host, found)

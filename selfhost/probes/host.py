@@ -72,6 +72,7 @@ FILL_IN = (
 )
 SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
 SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+NATIVE = "take an image, or a Python, of the computer's own platform"
 MEASURE = "measure it on the machine itself: `selfhost machine --measure`"
 
 

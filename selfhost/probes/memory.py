@@ -410,7 +410,9 @@ def _nodes(host: Host) -> Nodes | None:
         raise ValueError(f"there are {len(online)} memory nodes, and which of them this process may use is not known")
     policy = host.read_text(NUMA_MAPS, _FIRST_LINE_BYTES)
     if policy is None:
-        raise ValueError(f"there are {len(online)} memory nodes, and the policy that chooses among them is not known: {host.why(NUMA_MAPS)}")
+        raise ValueError(
+            f"there are {len(online)} memory nodes, and the policy that chooses among them is not known: {host.why(NUMA_MAPS)}"
+        )
     bound = parse_bound_nodes(policy)
     if bound is not None:
         allowed &= bound

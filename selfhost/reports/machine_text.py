@@ -88,6 +88,7 @@ def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
     largest = machine.file_size_limit_bytes
     yield "largest file", "file_size_limit_bytes", "" if largest is None else units.decimal(largest)
     yield "processor", "cpu_model", machine.cpu_model or ""
+    yield "emulated on", "emulated_on", machine.emulated_on or ""
     yield "cores usable", "cpu_cores_usable", "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable)
     yield "cores physical", "cpu_cores_physical", "" if machine.cpu_cores_physical is None else units.cores(machine.cpu_cores_physical)
     fast = machine.cpu_cores_performance
