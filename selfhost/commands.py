@@ -23,6 +23,9 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     """
     if not judged.fits or question.runtime is None or question.workload.task != "generate":
         return ()
+    if any(finding.code == "runtime-other-byte-order" for finding in judged.findings):
+        # the published file would not load as it is
+        return ()
     batch = need.batch_tokens(question.spec, question.workload, architectures(shelf))
     if question.local_files:
         return _of_a_file(question, question.runtime, question.spec.origin, batch)
@@ -36,11 +39,17 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     devices = {term.where for term in judged.needs.memory.terms if term.where != "host"} if judged.needs and judged.needs.memory else set()
     parallel = f" --tensor-parallel-size {len(devices)}" if question.runtime.id == "vllm" and len(devices) > 1 else ""
     lines = [line + parallel for line in _lines(question.runtime, question, large, tag, scaled, batch)]
-    if question.runtime.id == "llama.cpp" and question.missing_bytes != 0:
+    if question.runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(shelf.runtime("ollama"), machine):
         other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled, batch))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []
     return tuple(lines)
+
+
+def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Also where the machine's system or processor is not known."""
+    unread = machine.system is None or machine.architecture is None
+    return unread or f"{machine.system}-{machine.architecture}" in runtime.systems
 
 
 def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:

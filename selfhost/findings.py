@@ -112,6 +112,7 @@ CODES: Mapping[str, str] = {
     "runtime-unfamiliar": "whether the runtime knows this architecture is not known",
     "runtime-cannot-load": "the runtime does not load this model",
     "runtime-no-build": "the runtime does not exist for this system",
+    "runtime-other-byte-order": "the runtime loads files of another byte order here than those that are published",
     "speed-comfortable": "at least as fast as one reads, and as wanted",
     "speed-slow": "slower than reading, or perhaps slower than wanted",
     "speed-assumed": "fast enough by a memory bandwidth or a number of cores that is assumed",
@@ -1043,13 +1044,13 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, lacks: s
         has = None if own is None else own if sets is None else ", ".join((own, *(name for name in (*required, *wanted) if name in sets)))
         return Finding(check="cpu", outcome=outcome, code=code, needs=shown, has=has, reason=reason, remedy=remedy)
 
-    if own is not None and needs.architectures and own not in needs.architectures:
+    if own is not None and needs.architectures and own not in needs.architectures and not _installed(runtime, machine):
         if runtime is not None and runtime.elsewhere:
             # what is known of other systems is told with the runtime, of which the processor is a part
             reason = f"{builder} is judged for {' and '.join(needs.architectures)} alone, and this processor is {own}."
             return found(Outcome.FAIL, "cpu-no-build", reason, "choose another runtime with --runtime")
         reason = f"{builder} has no build for {own}."
-        return found(Outcome.FAIL, "cpu-no-build", reason, "build it from source, or choose another runtime with --runtime")
+        return found(Outcome.FAIL, "cpu-no-build", reason, _other_runtime(runtime, machine))
     # where a system does not tell of one instruction set, that one alone is unread
     untold = {entry.fact.partition(".")[2] for entry in machine.unread if entry.fact.startswith("instruction_sets.")}
     missing = [name for name in required if sets is not None and name not in sets and name not in untold]
@@ -1076,6 +1077,32 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, lacks: s
         but = "but slowly" if lacks == "has no" else "perhaps slowly"
         return found(Outcome.WARN, "cpu-slow", f"It works, {but}: this processor {lacks} {', '.join(slow)}.", "prefer a small model")
     return found(Outcome.PASS, "cpu-suits", f"{own or 'The processor'} suits {builder}.")
+
+
+def _installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
+    """Whether it was found on a system that it is judged on, in a build of whatever origin.
+
+    No 32-bit one counts: it maps no file as large as most models' are.
+    """
+    if runtime is None or runtime.elsewhere or machine.architecture in _WIDE:
+        return False
+    if not any(entry.partition("-")[0] == machine.system for entry in runtime.systems):
+        return False
+    return any(present.id == runtime.id for present in machine.runtimes or ())
+
+
+# 32-bit systems, and what the processor may also run
+_WIDE = {"i686": "x86_64", "armv7l": "aarch64", "armv6l": None}
+
+
+def _other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
+    """What to do where a runtime has no build for the machine's system and processor."""
+    wide = f"{machine.system}-{_WIDE.get(machine.architecture or '')}"
+    if runtime is not None and wide in runtime.systems:
+        return f"install a 64-bit system, if the processor runs one: {wide} has a build; or choose another runtime with --runtime"
+    if runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities:
+        return "take a GGUF file of the same model: --runtime llama.cpp"
+    return "choose another runtime with --runtime"
 
 
 @lru_cache(maxsize=256)
@@ -1105,26 +1132,30 @@ def runtime_check(
         return found(Outcome.FAIL, "runtime-cannot-load", None, loads, mend or "leave --runtime out to take one that loads it")
     system, processor = machine.system, machine.architecture
     exists = [entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system]
-    if not exists or (system and processor and f"{system}-{processor}" not in exists):
+    place = f"{system}-{processor}"
+    built = place in runtime.builds_from_source
+    unpublished = not exists or (system and processor and place not in exists)
+    if unpublished and not built and not _installed(runtime, machine):
         where = f"{system} on {processor}" if exists else system
-        reason = f"{name} does not exist for {where}."
+        reason = f"{name} has no build for {where}."
         if runtime.elsewhere:
             reason = f"{name} is not judged for {where}: {runtime.elsewhere}."
-        remedy = "choose another with --runtime"
-        if "gguf" not in runtime.formats and "text" in runtime.modalities:
-            remedy = "take a GGUF file of the same model: --runtime llama.cpp"
-        return found(Outcome.FAIL, "runtime-no-build", f"{system}-{processor}" if exists else system, reason, remedy)
+        return found(Outcome.FAIL, "runtime-no-build", place if exists else system, reason, _other_runtime(runtime, machine))
+    if place in runtime.big_endian_systems:
+        reason = f"{name} on {processor} loads big-endian GGUF files alone, and published ones are little-endian."
+        types = "Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 and unquantized weights"
+        remedy = f"convert the file there with llama.cpp's gguf_convert_endian.py (docs/build-s390x.md), which converts {types}"
+        return found(Outcome.WARN, "runtime-other-byte-order", None, reason, remedy)
     if unfamiliar is not None:
         reason = f"Whether {name} knows the architecture {unfamiliar} is not known: it may refuse the file."
         return found(Outcome.WARN, "runtime-unfamiliar", None, reason, f"look for {unfamiliar} among the models that {name} supports")
+    get = f"to install it: {runtime.install}" if runtime.install else None
+    unbuilt = ""
+    if built:
+        get = f"build it from source: {runtime.source_build}"
+        unbuilt = f" No build of it is published for {system} on {processor}."
     if machine.runtimes is None:
-        return found(
-            Outcome.WARN,
-            "runtime-not-searched",
-            None,
-            f"Whether {name} is installed was not read.",
-            f"to install it: {runtime.install}" if runtime.install else None,
-        )
+        return found(Outcome.WARN, "runtime-not-searched", None, f"Whether {name} is installed was not read.{unbuilt}", get)
     for present in machine.runtimes:
         if present.id == runtime.id:
             version = f" {present.version}" if present.version else ""
@@ -1142,13 +1173,8 @@ def runtime_check(
                 reason = f"{has} is installed, {which}: the architecture {architecture} was there by {build}, and may have come earlier."
                 return found(Outcome.WARN, "runtime-unfamiliar", has, reason, _update(runtime, build))
             return found(Outcome.PASS, "runtime-present", has, f"{has} is installed.")
-    return found(
-        Outcome.WARN,
-        "runtime-not-installed",
-        None,
-        f"{name} was not found on this machine." if machine.is_this_one else f"{name} is not in the record of {machine.name}.",
-        f"to install it: {runtime.install}" if runtime.install else None,
-    )
+    lacking = f"{name} was not found on this machine." if machine.is_this_one else f"{name} is not in the record of {machine.name}."
+    return found(Outcome.WARN, "runtime-not-installed", None, f"{lacking}{unbuilt}", get)
 
 
 def _is_older(installed: str, first: str) -> bool:

@@ -539,6 +539,8 @@ class RuntimeSpec(Record):
     told; None where the command says it, or the model's own is taken.
 
     `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it does.
+    `builds_from_source`: systems without a published build on which its source is known to build; `source_build` is where that is
+    described. `big_endian_systems`: those whose build loads big-endian GGUF files alone, while published ones are little-endian.
 
     `tags`: the quantization that the runtime's own name of a model loads, where it is not the one that selfhost takes by default.
 
@@ -570,6 +572,9 @@ class RuntimeSpec(Record):
     formats: tuple[str, ...]
     systems: tuple[str, ...]
     elsewhere: str | None = None
+    builds_from_source: tuple[str, ...] = ()
+    source_build: str = ""
+    big_endian_systems: tuple[str, ...] = ()
     modalities: tuple[str, ...]
     text_part: Mapping[str, tuple[str, ...]] = {}
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
@@ -713,6 +718,9 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     formats = root.strings("formats", required=True, choices=FORMATS)
     systems = root.strings("systems", required=True)
     elsewhere = root.text("elsewhere")
+    builds_from_source = root.strings("builds_from_source")
+    source_build = root.string("source_build")
+    big_endian_systems = root.strings("big_endian_systems")
     modalities = root.strings("modalities", required=True, choices=MODALITIES)
     text_part = _string_lists(root.table("text_part"))
     instruction_sets = _string_lists(root.table("instruction_sets"))
@@ -749,9 +757,12 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     source = root.string("overhead_source", empty=True)
     sources = _texts(root.table("sources"))
     root.close()
-    for index, system in enumerate(systems):
-        if system.count("-") != 1 or not all(part.replace("_", "").isalnum() for part in system.split("-")):
-            document.add(("systems", index), f'"{system}" is not a system and an architecture', 'write for example "linux-x86_64"')
+    for key, entries in (("systems", systems), ("builds_from_source", builds_from_source), ("big_endian_systems", big_endian_systems)):
+        for index, system in enumerate(entries):
+            if system.count("-") != 1 or not all(part.replace("_", "").isalnum() for part in system.split("-")):
+                document.add((key, index), f'"{system}" is not a system and an architecture', 'write for example "linux-x86_64"')
+    if builds_from_source and not source_build:
+        root.problem("source_build", "is missing, though there is builds_from_source", "write the address of the instructions")
     if low is not None and high is not None and low > high:
         root.problem("overhead_low_bytes", f"is {low:,}, above overhead_high_bytes")
     if settings and "serve" not in root:
@@ -766,6 +777,9 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         formats=formats,
         systems=systems,
         elsewhere=elsewhere,
+        builds_from_source=builds_from_source,
+        source_build=source_build or "",
+        big_endian_systems=big_endian_systems,
         modalities=modalities,
         text_part=text_part,
         instruction_sets=instruction_sets,

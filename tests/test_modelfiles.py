@@ -953,6 +953,7 @@ def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
 _HEAD = b"GGUF" + struct.pack("<I", 3)
 _BROKEN = {
     "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
+    "big-endian GGUF": b"FUGG" + struct.pack(">IQQ", 3, 1, 1),
     "version 1": b"GGUF" + struct.pack("<III", 1, 1, 1) + bytes(16),
     "version 77": b"GGUF" + struct.pack("<IQQ", 77, 1, 1),
     "tensors": _HEAD + struct.pack("<QQ", 2**63, 0),

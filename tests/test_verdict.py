@@ -257,7 +257,7 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
     ("cpu", "warn", "cpu-assumed"): lambda: found("cpu", machine=MACHINE.replace(assumed=("instruction_sets",))),
     ("cpu", "unknown", "cpu-unread"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=None)),
     ("cpu", "fail", "cpu-lacks-instructions"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=("avx2",))),
-    ("cpu", "fail", "cpu-no-build"): lambda: found("cpu", machine=MACHINE.replace(architecture="riscv64")),
+    ("cpu", "fail", "cpu-no-build"): lambda: found("cpu", machine=MACHINE.replace(architecture="riscv64", runtimes=())),
     ("runtime", "pass", "runtime-present"): lambda: found("runtime"),
     ("runtime", "pass", "runtime-any"): lambda: found("runtime", question(runtime=None)),
     ("runtime", "warn", "runtime-not-installed"): lambda: found("runtime", machine=MACHINE.replace(runtimes=())),
@@ -268,6 +268,11 @@ CELLS: Mapping[tuple[str, str, str], Callable[[], Finding]] = {
         MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
     ),
     ("runtime", "warn", "runtime-unfamiliar"): lambda: found("runtime", question(unfamiliar="zorglub")),
+    ("runtime", "warn", "runtime-other-byte-order"): lambda: found(
+        "runtime",
+        question(runtime=RUNTIME.replace(systems=("linux-s390x",), big_endian_systems=("linux-s390x",))),
+        MACHINE.replace(architecture="s390x"),
+    ),
     ("runtime", "fail", "runtime-cannot-load"): lambda: found("runtime", question(loads="It does not.")),
     ("runtime", "fail", "runtime-no-build"): lambda: found("runtime", machine=MACHINE.replace(system="windows")),
     ("speed", "pass", "speed-comfortable"): lambda: pace(8, 12),
@@ -995,7 +1000,62 @@ def test_a_build_is_asked_for_by_system_and_processor_together() -> None:
     """A runtime with builds for linux-x86_64 and macos-aarch64 has none for linux-aarch64."""
     runtime = RUNTIME.replace(systems=("linux-x86_64", "macos-aarch64"))
     arm = MACHINE.replace(architecture="aarch64", instruction_sets=("asimd",))
-    assert found("runtime", question(runtime=runtime), arm).code == "runtime-no-build"
+    assert found("runtime", question(runtime=runtime), arm.replace(runtimes=())).code == "runtime-no-build"
+
+
+def of_llama_cpp(architecture: str, **changes: Any) -> Verdict:
+    """A machine of this processor with room, on which nothing is installed."""
+    machine = MACHINE.replace(
+        name="elsewhere",
+        architecture=architecture,
+        instruction_sets=(),
+        memory_total_bytes=32 * GIB,
+        memory_limit_bytes=32 * GIB,
+        memory_available_bytes=30 * GIB,
+        cpu_cores_usable=8,
+        runtimes=(),
+    )
+    return api.check("mistral-7b", machine=machine.replace(**changes))
+
+
+def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
+    """riscv64, ppc64le and loongarch64 have no published build of llama.cpp, and people build it there: one remedy says how."""
+    for architecture in ("riscv64", "ppc64le", "loongarch64"):
+        verdict = of_llama_cpp(architecture)
+        findings = {finding.check: finding for finding in verdict.findings}
+        assert findings["cpu"].outcome is Outcome.PASS
+        assert (findings["runtime"].outcome, findings["runtime"].code) == (Outcome.WARN, "runtime-not-installed")
+        assert "No build of it is published" in findings["runtime"].reason
+        assert "docs/build.md" in (findings["runtime"].remedy or "")
+        # Ollama has no build there either
+        assert not any(line.startswith("ollama") for line in verdict.commands)
+        # found there, it was built there
+        present = of_llama_cpp(architecture, runtimes=(PresentRuntime(id="llama.cpp", version="b10361"),))
+        assert next(finding for finding in present.findings if finding.check == "runtime").code == "runtime-present"
+
+
+def test_a_mainframe_loads_big_endian_files_alone() -> None:
+    """llama.cpp's docs/build-s390x.md: all models need to be converted; its releases have a build, and the printed line would fail."""
+    verdict = of_llama_cpp("s390x")
+    findings = {finding.check: finding for finding in verdict.findings}
+    assert findings["cpu"].outcome is Outcome.PASS
+    assert findings["runtime"].code == "runtime-other-byte-order"
+    assert "gguf_convert_endian.py" in (findings["runtime"].remedy or "")
+    assert verdict.commands == ()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wide"), [("armv7l", "linux-aarch64"), ("i686", "linux-x86_64"), ("armv6l", None), ("sparc64", None)]
+)
+def test_where_nothing_is_built_one_remedy_is_told(architecture: str, wide: str | None) -> None:
+    """The processor's finding and the runtime's say the same: neither "build it" beside "does not exist", nor two ways out."""
+    present = (PresentRuntime(id="llama.cpp"),) if wide else ()
+    verdict = of_llama_cpp(architecture, runtimes=present)
+    failed = [finding for finding in verdict.findings if finding.outcome is Outcome.FAIL]
+    assert [finding.check for finding in failed] == ["cpu", "runtime"]
+    assert len({finding.remedy for finding in failed}) == 1
+    assert "source" not in (failed[0].remedy or "")
+    assert wide is None or wide in (failed[0].remedy or "")
 
 
 def test_remote_code_is_a_warning() -> None:

@@ -204,7 +204,8 @@ def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     stream, size = open_file(path)
     with stream:
         start = read_some(path, stream, min(size, 4096))
-    if start.startswith(b"GGUF"):
+    # a big-endian file may begin with its letters turned round
+    if start.startswith((b"GGUF", b"FUGG")):
         return _gguf(path, architectures)
     refuse_other_kinds(path, start, size)
     if path.lower().endswith(".toml"):

@@ -36,7 +36,7 @@ from .source import fail, open_file, read_some, refuse_other_kinds, shown, statu
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import IO, Any
+    from typing import IO, Any, NoReturn
 
     from ..spec import LayerPart
 
@@ -282,10 +282,21 @@ def read_header(path: str) -> Header:
         source = _Stream(path, stream, size)
         start = read_some(path, stream, min(size, 4096))
         source.buffer = start
+        if start.startswith(MAGIC[::-1]):
+            # what gguf_convert_endian.py writes in front since 2026
+            _refuse_big_endian(path)
         if not start.startswith(MAGIC):
             refuse_other_kinds(path, start, size)
             fail(path, "is not a GGUF file: it does not begin with the letters GGUF", "give the model's GGUF file as it was published")
         return _header(source)
+
+
+def _refuse_big_endian(path: str) -> NoReturn:
+    fail(
+        path,
+        "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x) alone, and which this selfhost does not read",
+        "ask for the model by its name; elsewhere download the little-endian file, or convert it with llama.cpp's gguf_convert_endian.py",
+    )
 
 
 def _header(source: _Stream) -> Header:
@@ -293,7 +304,7 @@ def _header(source: _Stream) -> Header:
     source.take(4)
     version = source.number(4, "I")
     if version & 0xFFFF == 0:
-        fail(path, "is a big-endian GGUF file", "download the little-endian one, or convert it with gguf_convert_endian.py of llama.cpp")
+        _refuse_big_endian(path)
     if version == 1:
         fail(path, "is GGUF of version 1, which llama.cpp no longer reads", "download the model's newer GGUF file")
     if version not in (2, 3):

@@ -436,7 +436,8 @@ def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
     if runtime is None:
         sets = spec.needs.instruction_sets if spec.needs else ()
         return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
-    names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in runtime.systems if "-" in system))
+    systems = (*runtime.systems, *runtime.builds_from_source)
+    names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in systems if "-" in system))
     return CpuNeed(architectures=names, instruction_sets=runtime.instruction_sets, recommended=runtime.recommended_instruction_sets)
 
 
