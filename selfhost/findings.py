@@ -1040,7 +1040,9 @@ def _cpu(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, lacks: s
     wanted = needs.recommended.get(own or "", ())
 
     def found(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
-        shown = ", ".join((*needs.architectures, *required)) or None
+        # of one that suits, what holds for it; else all there are
+        suits = (own,) if own is not None and own in needs.architectures else needs.architectures
+        shown = ", ".join((*suits, *required)) or None
         has = None if own is None else own if sets is None else ", ".join((own, *(name for name in (*required, *wanted) if name in sets)))
         return Finding(check="cpu", outcome=outcome, code=code, needs=shown, has=has, reason=reason, remedy=remedy)
 
