@@ -288,7 +288,10 @@ def test_root_leaves_a_file_to_its_owner(tmp_path: Path) -> None:
     """`sudo selfhost audit --output report` in somebody's folder: the report stays theirs."""
     report = tmp_path / "report"
     report.write_text(OLD)
-    os.chown(report, 12345, 23456)
+    try:
+        os.chown(report, 12345, 23456)
+    except OSError:
+        pytest.skip("this root may not give a file away")
     report.chmod(0o600)
     writing.write_whole([(str(report), "new")])
     status = report.stat()
