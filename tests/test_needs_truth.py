@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from selfhost.catalogue import Catalogue
-from selfhost.needs import Companions, graphs, llamacpp, needs_of, weights_bytes
-from selfhost.needs.quantization import stored
+from selfhost.needs import Companions, gguf, graphs, llamacpp, needs_of, weights_bytes
+from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Recurrent, RuntimeSpec
@@ -231,6 +231,57 @@ def test_published_files_are_within_half_a_percent() -> None:
             assert isinstance(sized, SizedWeights)
             assert abs(sized.bytes - size) <= 0.005 * size, (model, quantization, sized.bytes, size)
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
+
+
+# the architecture whose files have such a vocabulary, where it is not of that name
+VOCABULARY_ROWS = {
+    "aquila": "llama", "bert-bge": "bert", "deepseek-coder": "llama", "deepseek-llm": "llama", "gemma-4": "gemma4", "gpt-2": "gpt2",
+    "gpt-neox": "gptneox", "llama-bpe": "llama", "llama-spm": "llama", "phi-3": "phi3",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("held", [pytest.param(held, id=held["name"]) for held in read("gguf_headers.json")["vocabularies"]])
+def test_files_of_a_vocabulary_lie_in_the_range_of_headers(held: dict[str, Any]) -> None:
+    """The files in llama.cpp's models/ are a header without tensors: keys, tokens and merges."""
+    made = Architecture(
+        row=VOCABULARY_ROWS.get(held["name"], held["name"]), runs_in_gguf=True, layers=1, embedding_length=1, vocabulary=held["tokens"]
+    )
+    known = row_of(made, rows())
+    assert known is not None
+    low, high = gguf.header_bytes(made, known, ())
+    assert low <= held["bytes"] <= high, (low, high)
+    # Aquila's merges nobody lists: a pair a token, or each pair that makes one
+    assert high - low <= max((1.1 if held["name"] == "aquila" else 0.6) * held["bytes"], 800_000)
+
+
+def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
+    """Of 73 published files all but two, which other recipes made, lie inside; the range is narrow beside the file."""
+    published = read("gguf_headers.json")
+    shelf, outside = Catalogue.open(), []
+    for id, quantization, size, _ in published["published"]:
+        made = shelf.spec(id).architecture
+        assert made is not None
+        known, type = row_of(made, rows()), canonical_gguf(quantization) or quantization
+        assert known is not None
+        ways = [stored(made, known, type, imatrix, earlier) for imatrix in (False, True) for earlier in (False, True)]
+        plain = [tuple(tensor for tensor in tensors if not tensor.extra) for tensors in ways]
+        bounds = [(sum(tensor.bytes for tensor in tensors), gguf.header_bytes(made, known, tensors)) for tensors in plain]
+        if not any(low <= size - tensors <= high for tensors, (low, high) in bounds):
+            outside.append(f"{id} {quantization}")
+        assert all(high - low <= 0.02 * size for _, (low, high) in bounds), id
+    assert outside == list(published["unlike"])
+
+
+def test_the_vocabulary_of_gemma_4_is_one_of_byte_pairs() -> None:
+    """Its file lists 514,906 merges, which llama.cpp holds in 95.8 MB of memory; SentencePiece's kind would take half of that."""
+    spec = Catalogue.open().spec("gemma-4-e4b-it")
+    workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096, kv_cache_type="f16")
+    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), workload, rows()).memory
+    assert memory is not None
+    (program,) = (term for term in memory.terms if term.name == "runtime")
+    each = re.search(r"262,144 tokens of vocabulary × (\d+) bytes", program.arithmetic)
+    assert each is not None
+    assert 262_144 * int(each[1]) == pytest.approx(95.8e6, rel=0.05)
 
 
 @pytest.mark.parametrize("listed", [pytest.param(listed, id=listed["model"]) for listed in read("published.json")["fused"]])

@@ -93,6 +93,7 @@ class ArchitectureRow(Record):
     mtp_cached: bool = False
     norms_of_parts: bool = False
     tokenizer: str = ""
+    merges: int | None = None
 
     @property
     def embeds(self) -> bool:
