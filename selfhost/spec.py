@@ -300,10 +300,11 @@ class Architecture(Record):
 
     `row` is `general.architecture` of the GGUF file where one exists (`runs_in_gguf`), else the transformers model type.
     `scaled_context_tokens` is the longest context that the publisher documents by scaling positions, above `context_tokens`;
-    `yarn_original_tokens` the context that YaRN stretches to it, None where it is scaled in another way. `apart`: published tensors of
-    another type than `matrix_dtype` and `expert_dtype`, under the names of GGUF files (`blk.*` for all blocks that have one). `cache_dtype`
-    is what the checkpoint asks keys and values to be kept in, None where it asks for nothing: vLLM follows it. `quantizer`: what made
-    the narrow types, where a program that loads the types does not load its files.
+    `yarn_original_tokens` the context that YaRN stretches to it, None where it is scaled in another way; `rope_positions`: how many
+    positions vLLM makes a table of sines and cosines for, where that is not `context_tokens`. `apart`: published tensors of another
+    type than `matrix_dtype` and `expert_dtype`, under the names of GGUF files (`blk.*` for all blocks that have one). `cache_dtype` is
+    what the checkpoint asks keys and values to be kept in, None where it asks for nothing: vLLM follows it. `quantizer`: what made the
+    narrow types, where a program that loads the types does not load its files.
     """
 
     row: str
@@ -324,6 +325,7 @@ class Architecture(Record):
     context_tokens: int | None = None
     scaled_context_tokens: int | None = None
     yarn_original_tokens: int | None = None
+    rope_positions: int | None = None
     tied_embeddings: bool = False
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
@@ -1050,6 +1052,7 @@ def _architecture(table: Table | None, *, attention_untold: bool) -> Architectur
         context_tokens=table.integer("context_tokens", minimum=1),
         scaled_context_tokens=table.integer("scaled_context_tokens", minimum=1),
         yarn_original_tokens=table.integer("yarn_original_tokens", minimum=1),
+        rope_positions=table.integer("rope_positions", minimum=1),
         tied_embeddings=table.boolean("tied_embeddings") or False,
         attention=tuple(filter(None, attention)),
         recurrent=tuple(filter(None, recurrent)),

@@ -635,12 +635,51 @@ def test_ranges_of_vllm_are_narrow(id: str) -> None:
     assert (high - low) / (high + low) <= 0.1
 
 
-def test_positions_of_gemma_3_are_a_table_in_vllm() -> None:
-    """131,072 positions, made eight times as many by config.json's linear factor, of 256 numbers of 16 bits: 0.5 GiB."""
-    term = answer(Catalogue.open().spec("gemma-3-4b-it"), "vllm", context_tokens=4096)[1]["weights"]
-    assert f"{8 * 131_072 * 256 * 2:,} bytes of a table of positions" in term.arithmetic
-    # gpt2 has learned positions
-    assert "table" not in answer(Catalogue.open().spec("gpt2"), "vllm", context_tokens=1024)[1]["weights"].arithmetic
+@pytest.mark.parametrize(
+    ("model", "numbers"),
+    [
+        # 131,072 positions, made eight times as many by a linear factor; layers with a window turn theirs at another speed, unscaled
+        pytest.param("gemma-3-4b-it", 8 * 131_072 * 256 + 131_072 * 256, id="linear, and windows"),
+        # its config.json has 10,485,760 positions, forty times as many as it was trained for
+        pytest.param("llama-4-scout-17b-16e-instruct", 10_485_760 * 128, id="more than trained for"),
+        pytest.param("lfm2-1.2b", 128_000 * 64, id="more than trained for, narrow"),
+        # MRotaryEmbedding: four times the 262,144 positions, for pictures and videos
+        pytest.param("qwen3-vl-2b-instruct", 4 * 262_144 * 128, id="axes"),
+        # a quarter of a head of 256 is turned
+        pytest.param("qwen3.5-9b", 4 * 262_144 * 64, id="axes, a part of the head"),
+        # heads of 256 with a window, of 512 without
+        pytest.param("gemma-4-e4b-it", 131_072 * (512 + 256), id="heads of two lengths"),
+        # YaRN: 40 times 4,096 positions; of latent attention the 64 numbers apart are turned
+        pytest.param("deepseek-v3", 163_840 * 64, id="YaRN, latent"),
+    ],
+)
+def test_vllm_has_a_table_of_the_positions_of_config_json(model: str, numbers: int) -> None:
+    """vllm/model_executor/layers/rotary_embedding: a row for each position of config.json, of as many numbers as it turns, in 16 bits."""
+    term = answer(Catalogue.open().spec(model), "vllm", context_tokens=4096)[1]["weights"]
+    assert f"{2 * numbers:,} bytes of a table of positions" in term.arithmetic
+
+
+@pytest.mark.parametrize("model", ["gpt2", "bloom-560m", "jamba-reasoning-3b", "granite-4.0-h-1b"])
+def test_vllm_has_no_table_where_nothing_is_turned(model: str) -> None:
+    """Learned positions, ALiBi, none."""
+    assert "table" not in answer(Catalogue.open().spec(model), "vllm", context_tokens=1024)[1]["weights"].arithmetic
+
+
+@pytest.mark.parametrize(
+    ("file", "positions"),
+    [
+        ("google--gemma-3-27b-it", 8 * 131_072),
+        ("microsoft--Phi-3-mini-128k-instruct", 131_072 + 4_096),
+        ("deepseek-ai--DeepSeek-V3", None),
+        ("meta-llama--Llama-4-Scout-17B-16E-Instruct", None),
+        ("internlm--internlm2-7b", None),
+    ],
+)
+def test_scaled_positions_of_a_config_json_are_those_of_vllm(file: str, positions: int | None) -> None:
+    """None: as many as max_position_embeddings, also where YaRN comes to it: 40 times 4,096 are DeepSeek V3's 163,840."""
+    spec = read_local(Path(__file__).parent / "data" / "headers" / "configs" / f"{file}.json", rows()).spec
+    assert spec.architecture is not None
+    assert spec.architecture.rope_positions == positions
 
 
 def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:

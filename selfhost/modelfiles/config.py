@@ -21,6 +21,7 @@ from .keys import (
     KV_HEADS,
     LAYERS,
     MAX_CONFIG_BYTES,
+    MAX_NUMBER,
     NESTS,
     OWN_CODE,
     WEIGHT_KEY,
@@ -127,6 +128,8 @@ _UNTIED = frozenset({
 })  # fmt: skip
 # tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token uses
 _GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
+# published factors of scaled positions reach 64
+_MOST_STRETCHED = 10_000
 # tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048 (conversion/bert.py of llama.cpp 0c1e570, model card)
 _NOMIC_MOE_TOKENS = 512
 _ADAPTED = "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not follow from the file"
@@ -422,6 +425,7 @@ class _Config(Keys):
             vocabulary_gguf=_GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None,
             # the first two rows of RoBERTa's position table belong to no position
             context_tokens=context - 2 if context and positions_left and context > 2 else context or None,
+            rope_positions=self.rope_positions(context),
             tied_embeddings=bool(tied) and not encoder,
             output_matrix=not encoder and not self.headless(),
             attention=grouped(attention * loops),
@@ -548,6 +552,33 @@ class _Config(Keys):
             self.asked.update(CONTEXT)
             return _NOMIC_MOE_TOKENS
         return self.number(*CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
+
+    def rope_positions(self, context: int | None) -> int | None:
+        """Positions that vLLM's table of sines and cosines has, None where they are those of the context.
+
+        vllm/model_executor/layers/rotary_embedding: some scalings make a table longer than max_position_embeddings, YaRN makes it of
+        the original length, LongRoPE has one of either length.
+        """
+        scaling = self.get("rope_scaling", "rope_parameters")
+        if not isinstance(scaling, dict) or not context:
+            return None
+        # one for each kind of layers, of which those without a window are scaled
+        inner = scaling.get("full_attention")
+        scaling = inner if isinstance(inner, dict) else scaling
+        kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
+        original = scaling.get("original_max_position_embeddings") or self.get("original_max_position_embeddings")
+        original = original if type(original) is int and 0 < original < MAX_NUMBER else None
+        if kind in ("longrope", "su"):
+            return context + original if original is not None else None
+        if type(factor) not in (int, float) or not 1 <= factor <= _MOST_STRETCHED:
+            return None
+        if kind == "yarn" and original is not None:
+            stretched = int(original * factor)
+        elif kind in ("linear", "ntk") or (kind == "dynamic" and scaling.get("alpha") is None):
+            stretched = int(context * factor)
+        else:
+            return None
+        return stretched if stretched != context else None
 
     def reads_and_writes(self) -> None:
         """Refuses what no published BART kin has; transformers 5.23.0, modeling_bart.py and its likes."""

@@ -119,8 +119,8 @@ def _architecture(model: Architecture) -> list[str]:
     lines = ["", "[architecture]", f"{'gguf' if model.runs_in_gguf else 'transformers'} = {_value(model.row)}"]
     for key in (
         "dtype", "matrix_dtype", "expert_dtype", "cache_dtype", "quantizer", "layers", "encoder_layers", "embedding_length", "heads",
-        "beams", "vocabulary", "vocabulary_gguf", "context_tokens", "tied_embeddings", "output_matrix", "attention_bias", "query_key_norm",
-        "parallel_norms", "rope_factors",
+        "beams", "vocabulary", "vocabulary_gguf", "context_tokens", "rope_positions", "tied_embeddings", "output_matrix", "attention_bias",
+        "query_key_norm", "parallel_norms", "rope_factors",
         "gate", "table_length", "also", "lacks", "positions", "token_types",
         "cache_layers", "stored_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
     ):  # fmt: skip

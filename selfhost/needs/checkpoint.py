@@ -36,8 +36,6 @@ _TENSOR_PARALLEL = (2, 4, 8)
 _REPLICATED = ("attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "position_embd.", "norm.")
 # cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
 _STEPS = {"vllm": 16, "mlx": 256}
-# no sines and cosines: ALiBi instead
-_UNTURNED = ("bloom", "mpt")
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
 
@@ -352,15 +350,30 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
 def _table(architecture: Architecture, row: ArchitectureRow) -> int:
     """What vLLM keeps of sines and cosines for every position, in 16 bits and whole on every device.
 
-    vllm/model_executor/layers/rotary_embedding; logs of Gemma 3, whose linear scaling makes it eight times as long, say so as well.
+    All layers share one that turn alike (get_rope of vllm/model_executor/layers/rotary_embedding). It has a row for each position that
+    config.json states, trained for or not; logs of Gemma 3, whose linear scaling makes it eight times as long, say so as well.
     """
-    if not architecture.context_tokens or architecture.row in _UNTURNED:
+    positions = architecture.rope_positions or architecture.context_tokens
+    if not positions or not row.rope:
         return 0
     if any(tensor.name.startswith("position_embd") for tensor in checkpoint_tensors(architecture, row)):
         return 0
-    length = max((group.key_length for group in architecture.attention if group.kind not in ("latent", "cross")), default=0)
-    longer = 8 if architecture.row == "gemma3" and architecture.context_tokens > 32_768 else 1
-    return 2 * length * architecture.context_tokens * longer
+    near = _turned_length(architecture, row, windowed=True)
+    far = _turned_length(architecture, row, windowed=False)
+    if row.window_rope and near and far:
+        # scaling is for the others
+        return 2 * (positions * far + (architecture.context_tokens or positions) * near)
+    return 2 * positions * row.rope_rows * max(near, far)
+
+
+def _turned_length(architecture: Architecture, row: ArchitectureRow, *, windowed: bool) -> int:
+    """The part of a head that is turned by its position in layers with a window, or in the others; 0 where there are none."""
+    lengths = [
+        (group.rope_length or 0) if group.kind == "latent" else int(group.key_length * row.rope_share)
+        for group in architecture.attention
+        if group.kind != "cross" and (group.window_tokens is not None) == windowed
+    ]
+    return max(lengths, default=0)
 
 
 def _unneeded(subject: Subject, files: SizedWeights, format: str, quantization: str) -> int:

@@ -92,6 +92,10 @@ class ArchitectureRow(Record):
     mtp_loaded: tuple[str, ...] = ()
     mtp_cached: bool = False
     norms_of_parts: bool = False
+    rope: bool = True
+    rope_share: float = 1.0
+    rope_rows: int = 1
+    window_rope: bool = False
     tokenizer: str = ""
     merges: int | None = None
 
