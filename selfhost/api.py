@@ -270,6 +270,26 @@ def _growth(catalogue: Catalogue, question: Question, judged: Judged) -> str | N
     )
 
 
+# of the need, from which share on what a server takes by itself is worth a sentence beside the line that holds it down
+_SLOTS_WORTH_SAYING = 0.02
+
+
+def _slots(catalogue: Catalogue, question: Question, judged: Judged, lines: tuple[str, ...]) -> str | None:
+    """A sentence where a server that is not told for how many sequences takes more; always where no line is printed that tells it."""
+    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
+    if runtime is None or memory is None or not judged.fits:
+        return None
+    workload = question.workload
+    more = need.more_in_slots(question.spec, runtime, workload, architectures(catalogue))
+    if more <= 0 or (lines and more < _SLOTS_WORTH_SAYING * memory.high_bytes):
+        return None
+    total = "" if lines else f"-c {(workload.context_tokens or 0) * workload.parallel} "
+    return (
+        f"Start llama-server with {total}-np {workload.parallel}: without -np it makes room for {runtime.slots} sequences, which takes "
+        f"{units.binary(more)} more."
+    )
+
+
 def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) -> str | None:
     """A sentence where a picture larger than the one that is counted takes much more, and how to bound that."""
     runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
@@ -393,6 +413,9 @@ def _answer(
         asker = ReadyAsker(catalogue, machine)
     if not understood.tag:
         notes = (*notes, *about_files(question, fits=judged.fits))
+    lines = commands(question, judged, catalogue, machine, tag=understood.tag)
+    if instead and (slots := _slots(catalogue, question, judged, lines)) is not None:
+        notes = (*notes, slots)
     return Verdict(
         asked=understood.asked,
         model=spec,
@@ -409,7 +432,7 @@ def _answer(
         open_alternatives=open_alternatives(spec, understood.workload, asker) if instead else (),
         api_offers=offers,
         monthly_cost=cost,
-        commands=commands(question, judged, catalogue, machine, tag=understood.tag),
+        commands=lines,
         advice=_advice(question, judged, machine) if instead else (),
         notes=notes,
         quality=quality_for(workload, catalogue, spec),

@@ -551,7 +551,8 @@ class RuntimeSpec(Record):
 
     `kv_cache_types` are those that it can be asked for beside the type it takes by itself, of workload.KV_CACHE_TYPES.
 
-    `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
+    `most_sequences` is how many it can serve at once; None where nothing bounds them but memory. `slots`: how many it makes room for
+    unless its command says how many, all in one cache; 0 where it makes room for one.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked for; `logits_rows`, for which
     tokens it reserves logits: the last of each "sequence", or of a whole "batch"; `whole_windows`, True where layers with a sliding
@@ -601,6 +602,7 @@ class RuntimeSpec(Record):
     companions: tuple[str, ...] = ()
     kv_cache_types: tuple[str, ...] = ()
     most_sequences: int | None = None
+    slots: int = 0
     flash_attention: bool = True
     logits_rows: str = "sequence"
     whole_windows: bool = False
@@ -747,6 +749,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     companions = root.strings("companions", choices=COMPANIONS)
     kv_cache_types = root.strings("kv_cache_types", choices=KV_CACHE_TYPES)
     most_sequences = root.integer("most_sequences", minimum=1)
+    slots = root.integer("slots", minimum=1)
     flash_attention = root.boolean("flash_attention")
     logits_rows = root.string("logits_rows", choices=("sequence", "batch"))
     whole_windows = root.boolean("whole_windows")
@@ -806,6 +809,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         companions=companions,
         kv_cache_types=kv_cache_types,
         most_sequences=most_sequences,
+        slots=slots or 0,
         flash_attention=flash_attention is not False,
         logits_rows=logits_rows or "sequence",
         whole_windows=bool(whole_windows),

@@ -704,6 +704,22 @@ def test_who_talks_long_is_told_what_a_conversation_comes_to_take() -> None:
     assert not any("copies" in note for note in check("mistral-7b", Workload(context_tokens=8192), machine=VM).notes)
 
 
+def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
+    """A llama-server without -np makes room for 4 in one cache: of Gemma 3 12B with 8,192 tokens 2,046,820,352 bytes, not half of that."""
+    asked = Workload(context_tokens=8192, runtime="llama.cpp", quantization="Q4_K_M")
+    verdict = check("gemma-3-12b-it", asked, machine=VM)
+    assert not verdict.commands
+    assert [note for note in verdict.notes if "-np" in note] == [
+        "Start llama-server with -c 8192 -np 1: without -np it makes room for 4 sequences, which takes 960 MiB more."
+    ]
+    assert "2,046,820,352 bytes without -np" in plain(check_document([verdict], verbose=True)).replace("\n", " ").replace("  ", "")
+    # four that were asked for have room of their own; where every layer keeps all tokens they share it
+    for id, parallel in (("gemma-3-12b-it", 4), ("mistral-7b", 1)):
+        others = check(id, asked.replace(parallel=parallel, context_tokens=2048), machine=VM)
+        assert not any("-np" in note for note in others.notes)
+        assert all(f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server"))
+
+
 @pytest.mark.parametrize(
     ("id", "runtime", "stored_bytes"),
     [("llama-3.1-8b-instruct", "transformers", 2 * 8_030_261_248), ("sd3.5-medium", "diffusers", None), ("flux.1-dev", "diffusers", None)],

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from selfhost.catalogue import Catalogue
-from selfhost.needs import Companions, gguf, graphs, llamacpp, needs_of, weights_bytes
+from selfhost.needs import Companions, gguf, graphs, llamacpp, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
@@ -220,6 +220,29 @@ def test_measured_peaks_lie_in_the_stated_range() -> None:
             outside.append(record)
         assert memory.high_bytes - memory.low_bytes <= 0.08 * memory.total_bytes, record
     assert len(outside) <= 0.05 * len(loads), outside
+
+
+def _of_four_slots(record: dict[str, Any]) -> bool:
+    return bool(record["kv_unified"]) and record["n_seq_max"] == 4 and record["type_k"] == record["type_v"] and record["flash_attn"] != 0
+
+
+@pytest.mark.parametrize("record", [pytest.param(one, id=one["model"]) for one in records("memory") if _of_four_slots(one)])
+def test_a_server_without_np_takes_what_four_sequences_in_one_cache_do(record: dict[str, Any]) -> None:
+    """tools/server/server.cpp: n_parallel = 4 and kv_unified = true; measured to the byte of as many models."""
+    spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
+    workload = Workload(
+        runtime="llama.cpp", format="gguf", quantization=record["quant"], context_tokens=record["n_ctx"], kv_cache_type=record["type_k"]
+    )
+    runtime = Catalogue.open().runtime("llama.cpp")
+    memory = needs_of(spec, runtime, workload, rows()).memory
+    assert memory is not None
+    kept = {term.name: term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")}
+    measured = {"kv_cache": record["kv_bytes"], "recurrent_state": record["recurrent_state_bytes"]}
+    for name, term in kept.items():
+        more = re.search(r"; ([\d,]+) bytes without -np, for 4 sequences", term.arithmetic)
+        assert (int(more[1].replace(",", "")) if more is not None else term.bytes) == measured[name]
+    more_bytes = sum(measured[name] - term.bytes for name, term in kept.items())
+    assert more_in_slots(spec, runtime, workload, rows()) == more_bytes
 
 
 def test_published_files_are_within_half_a_percent() -> None:

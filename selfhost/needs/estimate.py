@@ -128,6 +128,14 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
     return gguf.more_in_conversation(subject, runtime, _asked(spec, workload, workload.quantization or "", Companions(), subject.row))
 
 
+def more_in_slots(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> int:
+    """Bytes that a server takes more which is not told for how many sequences; 0 where it makes room for one by itself."""
+    if workload.format != "gguf" or workload.task != "generate" or not runtime.slots:
+        return 0
+    subject = _subject(spec, architectures)
+    return gguf.more_in_slots(subject, runtime, _asked(spec, workload, workload.quantization or "", Companions(), subject.row))
+
+
 def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
     """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and its side; 0 where it has none."""
     if workload.format != "gguf" or takes_text_alone(spec, runtime):

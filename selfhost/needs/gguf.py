@@ -194,6 +194,7 @@ def _growing(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> tuple[list
     cache = _cache(architecture, row, room, asked, runtime)
     made = [] if isinstance(cache, Unread) else [*cache]
     made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
+    made = [_with_slots(item, architecture, row, runtime, asked) for item in made]
     scratch = _scratch(architecture, room, quantization)
     compute, touched = _compute(subject, architecture, row, room, runtime, asked, scratch[0])
     program, kept = _runtime(subject, architecture, row, room, runtime, asked, scratch)
@@ -519,6 +520,43 @@ def _cache(
         source = f"{llamacpp.SOURCE}; this architecture was not measured"
         return [term("kv_cache", size, How.COMPUTED, source, line, high=size + unsure)]
     return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
+
+
+def _with_slots(item: Term, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Term:
+    """With what it takes of a server that is not told how many sequences to make room for."""
+    if runtime.slots <= asked.parallel:
+        return item
+    size = _of_slots(item.name, architecture, row, runtime, asked)
+    if size == item.bytes:
+        return item
+    return item.replace(arithmetic=f"{item.arithmetic}; {size:,} bytes without -np, for {runtime.slots} sequences")
+
+
+def _of_slots(name: str, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> int:
+    """Bytes of the term of that name, "kv_cache" or "recurrent_state", where all sequences that a server starts with share one cache.
+
+    Layers with a window have room for that of each sequence, and each has a state of its own.
+    """
+    if name == "recurrent_state":
+        return llamacpp.state_bytes(architecture, runtime.slots * asked.companions.kept_states(architecture.row))
+    total = asked.context_tokens * asked.parallel
+    room = llamacpp.cells(total, sequences=runtime.slots, unified=True, whole_windows=runtime.whole_windows)
+    keys, values = asked.key_type, asked.value_type
+    flash = runtime.flash_attention
+    size = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=values, flash_attention=flash)
+    room = llamacpp.room_of(architecture, room)
+    indexed = (group for group in llamacpp.cached_groups(architecture, row) if group.indexer_elements)
+    return size + sum(llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in indexed)
+
+
+def more_in_slots(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> int:
+    """Bytes of cache and states that a server takes more where it is not told how many sequences to make room for."""
+    architecture, row = subject.architecture, subject.row
+    if architecture is None or row is None or runtime.slots <= asked.parallel:
+        return 0
+    growing = _growing(subject, runtime, asked)[0]
+    kept = [item for item in growing if item.name in ("kv_cache", "recurrent_state")]
+    return sum(_of_slots(item.name, architecture, row, runtime, asked) - item.bytes for item in kept)
 
 
 def why_cache_refused(groups: Sequence[CacheGroup], key_type: str, value_type: str) -> str | None:
