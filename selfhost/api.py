@@ -388,6 +388,9 @@ def _answer(
         notes = (*notes, f"Whether it is still served is not known: {doubt}.")
     if workload.draft and question.companions is not None:
         notes = (*notes, DRAFT_NOTE)
+    cache_type = understood.workload.kv_cache_type
+    if cache_type is not None and question.workload.kv_cache_type is None and question.runtime is not None:
+        notes = (*notes, f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in {question.runtime.name}.")
     if instead and (growth := _growth(catalogue, question, judged)) is not None:
         notes = (*notes, growth)
     if instead and (picture := _larger_picture(catalogue, question, judged)) is not None:

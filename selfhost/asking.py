@@ -101,12 +101,18 @@ def ask(
     row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
     workload = _in_tokens(spec, row, workload)
     companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
-    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine), companions=companions)
+    layout = instruction_sets_for_layout(machine)
+    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=layout, companions=companions)
     if runtime is not None and needs.memory is not None and not any(term.name == "kv_cache" for term in needs.memory.terms):
-        if cache_asked:
+        if cache_asked and not runtime.kv_cache_types:
             raise _problem("kv_cache_type", f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen", "leave it out")
+        if cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None:
+            raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
+        # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
-    if cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows)) is not None:
+        if cache_asked:
+            needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=layout, companions=companions)
+    elif cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None:
         raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
     alone = needs
     if companions is not None:

@@ -567,15 +567,34 @@ def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str
     assert "q8_0" not in str(check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands)
 
 
-@pytest.mark.parametrize("id", ["bge-m3", "nomic-embed-text-v1.5", "mamba-2.8b", "sdxl"])
-def test_a_cache_type_is_refused_of_a_model_without_a_cache(id: str) -> None:
-    """Encoders of text, state-space models and image models write no token after another from stored keys and values, so f16 too makes no
-    sense; an embedding model that is a decoder has a cache in llama.cpp, and takes q8_0."""
-    assert check(id, machine=VM).needs is not None
+def test_a_cache_type_is_refused_by_a_program_without_one() -> None:
+    """An image model writes no token after another from stored keys and values, and diffusers has no such option."""
+    assert check("sdxl", machine=VM).needs is not None
     with pytest.raises(WorkloadError, match="keeps no KV cache") as refused:
-        check(id, Workload(kv_cache_type="f16"), machine=VM)
+        check("sdxl", Workload(kv_cache_type="f16"), machine=VM)
     assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
-    assert check("qwen3-embedding-0.6b", Workload(kv_cache_type="q8_0"), machine=VM).workload.kv_cache_type == "q8_0"
+
+
+@pytest.mark.parametrize("type", ["f16", "q8_0"])
+@pytest.mark.parametrize("id", ["bge-m3", "nomic-embed-text-v1.5", "mamba-2.8b"])
+def test_a_cache_type_changes_nothing_of_a_model_without_a_cache(id: str, type: str) -> None:
+    """llama.cpp takes -ctk and -ctv of encoders and state-space models, which keep no keys and values; an embedding model that is a
+    decoder has a cache."""
+    plain_needs, asked = check(id, machine=VM).needs, check(id, Workload(kv_cache_type=type), machine=VM)
+    assert asked.needs == plain_needs
+    assert asked.workload.kv_cache_type is None
+    assert f"--kv-cache {type} has no effect: {asked.model.name} keeps no KV cache in llama.cpp." in asked.notes
+    assert not any("-ctk" in line for line in asked.commands)
+    decoder = check("qwen3-embedding-0.6b", Workload(kv_cache_type=type), machine=VM)
+    assert decoder.workload.kv_cache_type == type
+    assert not any("no effect" in note for note in decoder.notes)
+
+
+def test_a_quantized_cache_type_is_refused_where_flash_attention_is_off() -> None:
+    """llama_init_from_model asks for flash attention before it looks whether there is a cache; llama-cpp-python leaves it off."""
+    with pytest.raises(WorkloadError, match="needs flash attention"):
+        check("mamba-2.8b", Workload(runtime="llama-cpp-python", kv_cache_type="q8_0"), machine=VM)
+    assert check("mamba-2.8b", Workload(runtime="llama-cpp-python", kv_cache_type="f16"), machine=VM).needs is not None
 
 
 @pytest.mark.parametrize("runtime", ["llama.cpp", "ollama"])

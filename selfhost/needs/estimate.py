@@ -291,12 +291,22 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     return None
 
 
-def why_cache_type_refused(spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]) -> str | None:
-    """Why no program that reads GGUF files keeps this model's cache in the type that was asked for; None where nothing says so."""
+def why_cache_type_refused(
+    spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any], runtime: RuntimeSpec | None = None
+) -> str | None:
+    """Why no program that reads GGUF files keeps this model's cache in the type that was asked for; None where nothing says so.
+
+    Of a model that keeps none the types are refused all the same, for the heads that it has (llama_init_from_model).
+    """
     subject, type = _subject(spec, architectures), workload.kv_cache_type
     if workload.format != "gguf" or type is None or subject.architecture is None or subject.row is None:
         return None
-    return gguf.why_cache_refused(cached_groups(subject.architecture, subject.row), type, type)
+    groups = cached_groups(subject.architecture, subject.row)
+    if groups:
+        return gguf.why_cache_refused(groups, type, type)
+    if runtime is not None and not runtime.flash_attention and type not in gguf.PLAIN_CACHE_TYPES:
+        return f"a {type} cache needs flash attention, which {runtime.name} leaves off unless told"
+    return gguf.why_cache_refused(subject.architecture.attention, type, type)
 
 
 def decode_bytes_by_type(

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from .. import units
 from ..facts import Unread
-from ..spec import SIZE_OF, Architecture, ModelSpec, RuntimeSpec
+from ..spec import SIZE_OF, Architecture, Attention, ModelSpec, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, compressors, states
 from .parts import (
@@ -466,7 +466,7 @@ def _cache(
             reason=f"llama.cpp stops at {row.name} while flash attention is on, as it is unless told",
             remedy="start it with --flash-attn off, or judge llama-cpp-python, which leaves it off",
         )
-    if not runtime.flash_attention and asked.value_type not in ("f16", "f32", "bf16"):
+    if not runtime.flash_attention and asked.value_type not in PLAIN_CACHE_TYPES:
         return Unread(
             fact="memory.kv_cache",
             reason=f"a {asked.value_type} cache needs flash attention, which {runtime.name} leaves off unless told",
@@ -559,7 +559,7 @@ def more_in_slots(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> int:
     return sum(_of_slots(item.name, architecture, row, runtime, asked) - item.bytes for item in kept)
 
 
-def why_cache_refused(groups: Sequence[CacheGroup], key_type: str, value_type: str) -> str | None:
+def why_cache_refused(groups: Sequence[CacheGroup | Attention], key_type: str, value_type: str) -> str | None:
     """Why llama.cpp makes no cache of these types, None where it does: blocks of a type have to fill each head (llama_init_from_model)."""
     for type, lengths in ((key_type, [group.key_length for group in groups]), (value_type, [group.value_length for group in groups])):
         block = BLOCKS[type.upper()][0]
@@ -569,6 +569,8 @@ def why_cache_refused(groups: Sequence[CacheGroup], key_type: str, value_type: s
     return None
 
 
+PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
+"""Those that need no flash attention for the values."""
 _TYPE_BYTES = {"f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes", "q4_0": "18/32 bytes"}
 
 
