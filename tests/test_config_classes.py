@@ -85,7 +85,11 @@ def context_of(config: dict[str, Any]) -> int | None:
 
 def unread(config: dict[str, Any]) -> int:
     """Parameters that published files hold and the class leaves unread: Gemma 3n's and 4's layers that read the cache of another have
-    keys, values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it)."""
+    keys, values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it). Falcon's
+    have an output matrix that the class ties away (the indexes of tiiuae/falcon-40b and falcon-180B-chat)."""
+    if config["model_type"] == "falcon" and "tie_word_embeddings" not in config and not config.get("alibi"):
+        values = classes()["falcon"]["defaults"] | config
+        return int(values["vocab_size"] * values["hidden_size"])
     if config["model_type"] not in ("gemma3n_text", "gemma4_text", "gemma4_unified_text"):
         return 0
     values = classes()[config["model_type"]]["defaults"] | config

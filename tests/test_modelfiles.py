@@ -1124,6 +1124,30 @@ def test_a_published_config_gives_its_facts(entry: Mapping[str, Any]) -> None:
         assert total == pytest.approx(published, rel=_OTHER_TOTAL.get(entry["file"], 0.005))
 
 
+@pytest.mark.parametrize(
+    ("changes", "index_bytes"),
+    [
+        # tiiuae/falcon-180B-chat, tiiuae/falcon-40b: total_size of the indexes of their weights, in bfloat16
+        pytest.param({}, 359_045_130_240, id="180B"),
+        pytest.param({"hidden_size": 8192, "num_hidden_layers": 60, "num_attention_heads": 128}, 83_671_941_120, id="40b"),
+        # a file that says so is believed: one matrix of 65,024 rows less
+        pytest.param({"tie_word_embeddings": True}, 359_045_130_240 - 2 * 65_024 * 14_848, id="tied by the file"),
+    ],
+)
+def test_files_of_falcon_hold_both_matrices(tmp_path: Path, changes: dict[str, Any], index_bytes: int) -> None:
+    """Its class ties where config.json says nothing, and the published files have an output matrix of their own."""
+    values = {
+        "alibi": False, "architectures": ["FalconForCausalLM"], "bias": False, "hidden_size": 14_848, "model_type": "falcon",
+        "multi_query": True, "new_decoder_architecture": True, "num_attention_heads": 232, "num_hidden_layers": 80, "num_kv_heads": 8,
+        "parallel_attn": True, "torch_dtype": "bfloat16", "vocab_size": 65_024,
+    }  # fmt: skip
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(values | changes), encoding="utf-8")
+    total = read_local(file, ROWS).spec.parameters.total
+    assert total is not None
+    assert 2 * total == index_bytes
+
+
 def test_most_published_configs_are_understood_whole() -> None:
     """The rule that unknown is said must not become the usual answer: weights follow for three quarters of the language models."""
     whole = told = 0

@@ -119,6 +119,9 @@ _BARTS = frozenset({"bart", "blenderbot", "m2m_100", "marian", "mbart", "pegasus
 _OF_BOTH = ("attention_heads", "ffn_dim")
 # classes that have an output matrix whatever the file says
 _NEVER_TIED = frozenset({"nemotron_h"})
+# classes that tie where the file says nothing, and whose published files hold both matrices all the same: the indexes of Falcon 40B and
+# 180B count 83,671,941,120 and 359,045,130,240 bytes. Falcon RW, with ALiBi, holds one
+_HELD_APART = frozenset({"falcon", "refinedweb", "refinedwebmodel"})
 _UNTIED = frozenset({
     "qwen2_vl", "qwen2_5_vl", "qwen3_vl_text", "phi-msft", "phi3_v", "deepseek", "kimi_k2", "kimi_linear", "llama4", "mllama_text_model",
     "chatglm", "internlm2", "minimax_m3", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse", "dbrx", "orion", "mamba2",
@@ -570,7 +573,7 @@ class _Config(Keys):
         original = original if type(original) is int and 0 < original < MAX_NUMBER else None
         if kind in ("longrope", "su"):
             return context + original if original is not None else None
-        if type(factor) not in (int, float) or not 1 <= factor <= _MOST_STRETCHED:
+        if not isinstance(factor, (int, float)) or isinstance(factor, bool) or not 1 <= factor <= _MOST_STRETCHED:
             return None
         if kind == "yarn" and original is not None:
             stretched = int(original * factor)
@@ -700,6 +703,8 @@ class _Config(Keys):
             self.asked.add("tie_word_embeddings")
             # where the outer class would tie, transformers leaves a matrix of its own alone that the published files have
             return True if inner and self.outer_kind in _TIED_BY_EITHER else False if inner and self.outer_kind in _TIED_BY_OUTER else None
+        if self.kind in _HELD_APART and "tie_word_embeddings" not in self.written and not self.flag("alibi"):
+            return False
         for key in ("tie_word_embeddings", "tie_embedding", "tie_embeddings", "weight_tying", "share_input_output_layers"):
             value = self.get(key)
             if value is None and key == "tie_word_embeddings" and self.nested:
