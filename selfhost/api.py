@@ -14,7 +14,7 @@ from .asking import Asker, architectures, ask, beyond
 from .catalogue import Catalogue, spec_in
 from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
-from .errors import Problem, SpecError, WorkloadError
+from .errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .facts import Record
 from .machine import Machine
 from .names import is_path, resolve
@@ -23,7 +23,6 @@ from .present import Here, begun, elsewhere, unseen
 from .quality import loss_by_size, quality_for
 from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
-from .tomlfile import MAX_PROBLEMS
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
 from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 

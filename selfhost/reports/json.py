@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .. import __version__, openness
-from ..errors import InputError, NotAModelError, Problem, SelfhostError
+from ..errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..facts import FrozenDict
 from ..findings import Finding
 from ..machine import Machine
@@ -16,7 +16,6 @@ from ..needs.records import MemoryNeed, Needs, Term
 from ..offers import Offer
 from ..spec import ModelSpec
 from ..speed import PaceRange, Speed
-from ..tomlfile import MAX_PROBLEMS
 from ..verdict import Answer, Verdict, exit_code
 from ..workload import Workload
 
