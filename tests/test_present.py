@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -507,6 +509,21 @@ def test_a_damaged_index_is_no_proof(index: str, tmp_path: Path) -> None:
     assert only(tmp_path).complete is True
     hub.add("model.safetensors.index.json", index)
     assert only(tmp_path).complete is False
+
+
+def test_an_index_of_endless_names_is_read_no_further(tmp_path: Path) -> None:
+    """One of 32 MB can name two million files, which took 300 MB: no model has more than 10,000, and such an index proves nothing."""
+    path = tmp_path / "index.json"
+    path.write_text("".join(f'"{number:x}.bin",' for number in range(300_000)))
+    search = present._Search(host_of(tmp_path), math.inf)
+    tracemalloc.start()
+    try:
+        named = present._index(search, present._File(str(path), path.stat().st_size))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert named == (set(), None)
+    assert peak_bytes < 4 * path.stat().st_size
 
 
 def test_what_is_no_model_is_left_out(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ MAX_MODELS = MAX_ENTRIES
 MAX_MANIFEST_BYTES = 2**18
 MAX_INDEX_BYTES = 2**25
 MAX_SNAPSHOTS = 20
+# as many as a model's index may name (`modelfiles.safetensors`)
+MAX_SHARDS = 10_000
 # folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
 MAX_DEPTH = 2
 
@@ -221,7 +223,12 @@ def _index(search: _Search, index: _File) -> tuple[set[str], int | None]:
     except (OSError, ValueError):
         return set(), None
     size = re.search(r'"total_size"\s*:\s*(\d{1,18})\b', text)
-    return set(re.findall(r'"([^"/\\]{1,200}\.(?:safetensors|bin))"', text)), int(size[1]) if size else None
+    names: set[str] = set()
+    for name in re.finditer(r'"([^"/\\]{1,200}\.(?:safetensors|bin))"', text):
+        names.add(name[1])
+        if len(names) > MAX_SHARDS:
+            return set(), None
+    return names, int(size[1]) if size else None
 
 
 def _pipeline_is_whole(search: _Search, files: Mapping[str, _File], weights: set[str]) -> bool:
@@ -238,11 +245,11 @@ def _pipeline_is_whole(search: _Search, files: Mapping[str, _File], weights: set
 
 def _json(search: _Search, path: str, limit: int) -> dict[str, Any]:
     """The object in a small file; empty where it is none."""
-    import json
+    from ..reading import Decoder, Unreadable, text_of
 
     try:
-        value = json.loads(search.host.read_bytes(path, limit))
-    except (OSError, ValueError, RecursionError):
+        value = Decoder(constant=float).parse(text_of(search.host.read_bytes(path, limit)))
+    except (OSError, ValueError, Unreadable):
         return {}
     return value if isinstance(value, dict) else {}
 
