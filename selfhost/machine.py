@@ -307,16 +307,17 @@ class Machine(Record):
     def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = "that machine") -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored, missing ones become unread.
 
-        `unnamed` is what a machine is called whose record gives it no name. `MachineFileError` carries every problem; `file` is how
-        they call the input.
+        `unnamed` is what a machine is called whose record gives it no name. `file` is how errors call the input.
+        `MachineFileError` carries the first MAX_PROBLEMS problems and a count of the rest.
         """
         return machine_of(data, file, unnamed=unnamed)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
-        """The record in a JSON file of at most 4 MiB. `MachineFileError` carries every problem, with the line where that is certain.
+        """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
 
         Where the record gives no name the machine is called `the machine of FILE`, and `that machine` where it came through a pipe.
+        `MachineFileError` carries the problems, as `from_json` has them, with the line where that is certain.
         """
         return _from_file(path)
 
