@@ -337,7 +337,7 @@ def run_case(kind: str, name: str, without: frozenset[int], folder: Path, proces
         before = _inputs(folder)
         alone = process and not any("\0" in word for word in words)
         outcome = as_process(words, folder, MAX_WAITED_SECONDS) if alone else in_process(words, folder, watch)
-        wrong = judge(outcome, validate=draw.chance.random() < 0.25)
+        wrong = judge(outcome, validate=draw.chance.random() < 0.1)
         wrong += list(_changed(before, folder, words)) if words else []
         if case.plain and len(codes) == 1 and codes[0] == 0 and outcome.code == 2:
             wrong.append(f"{words[0]}: refused what `{' '.join(case.commands[0][:2])}` calls ok")

@@ -64,7 +64,7 @@ def machines() -> tuple[str, ...]:
 
 def judged(chance: random.Random, name: str, *more: str) -> tuple[str, ...]:
     """A command that judges one model on a machine of the repository."""
-    command = chance.choice(("check", "check", "check", "show", "plan", "compare"))
+    command = chance.choices(("check", "show", "compare", "plan"), (6, 2, 2, 1))[0]
     words = [command, name, *more]
     if command == "compare":
         words.insert(1, "mistral-7b")
@@ -485,20 +485,21 @@ def gguf(draw: Draw, folder: Path) -> Case:
 
 
 def _change_tensors(chance: random.Random, tensors: list[Any]) -> list[Any]:
-    if chance.random() < 0.5 and tensors:
+    if chance.random() < 0.5 and tensors and all(isinstance(tensor, list) and len(tensor) == 3 for tensor in tensors):
         # the same tensor of every layer
         stem = str(chance.choice(tensors)[0]).rpartition(".")[0].rpartition(".")[2]
         alike = [tensor for tensor in tensors if stem in str(tensor[0])]
         if chance.random() < 0.4:
             return [tensor for tensor in tensors if tensor not in alike]
         at, factor = chance.randrange(4), chance.choice((0, 1, 2, 3, 256))
-        return [
-            [name, [size * factor if place == at else size for place, size in enumerate(shape)], kind] if [name, shape, kind] in alike else
-            [name, shape, kind]
-            for name, shape, kind in tensors
-        ]  # fmt: skip
+        return [_scaled(tensor, at, factor) if tensor in alike else tensor for tensor in tensors]
     changed = change_value(chance, tensors)
     return changed if isinstance(changed, list) else tensors
+
+
+def _scaled(tensor: list[Any], at: int, factor: int) -> list[Any]:
+    name, shape, kind = tensor
+    return [name, [size * factor if place == at else size for place, size in enumerate(shape)] if isinstance(shape, list) else [], kind]
 
 
 @cache

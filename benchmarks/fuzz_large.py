@@ -158,17 +158,18 @@ def _llama() -> list[bytes]:
     return [_key(name, value) for name, value in _LLAMA]
 
 
-def _tree(name: str, content: bytes, size: int = 0, count: int = 1) -> Build:
+def _tree(name: str, content: Callable[[], bytes], size: int = 0, count: int = 1) -> Build:
     """A recorded tree in which one file, or `count` of them, is costly."""
 
     def build(folder: Path) -> tuple[str, ...]:
         root = folder / "tree"
         (root / "proc").mkdir(parents=True)
         (root / "facts.json").write_text("{}")
+        written = content()
         for number in range(count):
             path = root / name.replace("#", str(number))
             path.parent.mkdir(parents=True, exist_ok=True)
-            sparse(path, content, max(size, len(content)))
+            sparse(path, written, max(size, len(written)))
         return ("machine", "--root", "tree")
 
     return build
@@ -302,16 +303,16 @@ LARGE: Mapping[str, Mapping[str, Build]] = {
         "2,000 files": _shards,
     },
     "tree": {
-        "facts of 4 MB of lists": _tree("facts.json", b'{"memory":[' + b"[]," * 1_300_000 + b"[]]}"),
-        "facts nested": _tree("facts.json", b"[" * (4 * MIB - 10)),
-        "facts of 1 TB": _tree("facts.json", b"{}", 2**40),
-        "cpuinfo of 1 TB": _tree("proc/cpuinfo", b"processor : 0\n", 2**40),
-        "cpuinfo of 60 MB": _tree("proc/cpuinfo", b"processor : 0\nflags : avx2\n\n" * (2 * MIB)),
-        "mountinfo of 60 MB": _tree("proc/self/mountinfo", b"36 35 98:0 / /mnt rw,noatime - ext4 /dev/root rw\n" * MIB),
-        "meminfo of 60 MB": _tree("proc/meminfo", b"MemTotal: 1000 kB\n" * (3 * MIB)),
-        "sysctl of 4 MB": _tree("sysctl.txt", b"hw.memsize: 1\n" * 290_000),
-        "30,000 processors": _tree("sys/devices/system/cpu/cpu#/topology/core_id", b"0\n", count=30_000),
-        "20,000 cards": _tree("sys/class/drm/card#/device/vendor", b"0x1002\n", count=20_000),
+        "facts of 4 MB of lists": _tree("facts.json", lambda: b'{"memory":[' + b"[]," * 1_300_000 + b"[]]}"),
+        "facts nested": _tree("facts.json", lambda: b"[" * (4 * MIB - 10)),
+        "facts of 1 TB": _tree("facts.json", lambda: b"{}", 2**40),
+        "cpuinfo of 1 TB": _tree("proc/cpuinfo", lambda: b"processor : 0\n", 2**40),
+        "cpuinfo of 60 MB": _tree("proc/cpuinfo", lambda: b"processor : 0\nflags : avx2\n\n" * (2 * MIB)),
+        "mountinfo of 60 MB": _tree("proc/self/mountinfo", lambda: b"36 35 98:0 / /mnt rw,noatime - ext4 /dev/root rw\n" * MIB),
+        "meminfo of 60 MB": _tree("proc/meminfo", lambda: b"MemTotal: 1000 kB\n" * (3 * MIB)),
+        "sysctl of 4 MB": _tree("sysctl.txt", lambda: b"hw.memsize: 1\n" * 290_000),
+        "30,000 processors": _tree("sys/devices/system/cpu/cpu#/topology/core_id", lambda: b"0\n", count=30_000),
+        "20,000 cards": _tree("sys/class/drm/card#/device/vendor", lambda: b"0x1002\n", count=20_000),
     },
     "command": {
         "20,000 unknown names": _words("check", *(f"no-such-{number}" for number in range(20_000))),
