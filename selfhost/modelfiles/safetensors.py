@@ -154,7 +154,8 @@ def _header(path: str) -> tuple[int, int, Any]:
             fail(path, f"is cut short: it has {size:,} bytes", "the download did not finish: start it again")
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
-            fail(path, "is not a safetensors file", "give the model's safetensors or GGUF files as they were published")
+            text = ": it begins as JSON does" if start.lstrip()[:1] in (b"{", b"[") else ""
+            fail(path, f"is not a safetensors file{text}", "give the model's safetensors or GGUF files as they were published")
         if length > MAX_READ_HEADER_BYTES:
             fail(path, f"has a header of {length:,} bytes, and at most {MAX_READ_HEADER_BYTES:,} are read", _IN_SHARDS)
         if 8 + length > size:
