@@ -576,7 +576,7 @@ def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
     """The system's reason is passed on."""
     (tmp_path / "secret").write_text("{}")
     (tmp_path / "secret").chmod(0)
-    assert "cannot be read" in fault(tmp_path / "secret").message
+    assert "may not be read" in fault(tmp_path / "secret").message
 
 
 def test_names_that_no_file_can_have() -> None:
