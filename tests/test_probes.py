@@ -88,15 +88,16 @@ def lawful(machine: Machine) -> None:
     written = machine.to_json()
     text = json.dumps(written, allow_nan=False)
     assert json.loads(text) == written
-    assert read_back(text) == machine
+    # a record is another computer's, whatever it says
+    assert read_back(text, machine.name) == machine.replace(is_this_one=False)
 
 
 @lru_cache(maxsize=256)
-def read_back(text: str) -> Machine:
+def read_back(text: str, name: str) -> Machine:
     """The machine of a record that keeps the schema; most spoilt files leave the record as it was."""
     written = json.loads(text)
     VALIDATOR.validate(written)
-    return Machine.from_json(written)
+    return Machine.from_json(written, unnamed=name)
 
 
 # recorded machines
