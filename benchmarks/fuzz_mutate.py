@@ -135,7 +135,14 @@ def _borrow(chance: random.Random, value: Any, other: Any) -> None:
         if not isinstance(inner, dict):
             return
         holder = inner
-    holder[path[-1]] = deepcopy(at_path(other, path))
+    taken = deepcopy(at_path(other, path))
+    inside = [place for place in paths_of(taken) if type(at_path(taken, place)) is int]
+    if inside and chance.random() < 0.5:
+        place = chance.choice(inside)
+        at_path(taken, place[:-1])[place[-1]] = odd_number_near(chance, at_path(taken, place))
+    elif type(taken) is int and chance.random() < 0.5:
+        taken = odd_number_near(chance, taken)
+    holder[path[-1]] = taken
 
 
 # ------------------------------------------------------------------ TOML and JSON
