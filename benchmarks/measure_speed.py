@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from selfhost import needs as need
 from selfhost import speed
 from selfhost.catalogue import Catalogue
-from selfhost.facts import Unread
+from selfhost.core.records import Unread
 from selfhost.machine import Machine
 from selfhost.probes import bandwidth
 

@@ -10,20 +10,20 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .api import can_run, check
-    from .errors import MachineFileError, PolicyError, SelfhostError, SpecError, UnknownModelError, WorkloadError
+    from .core.errors import MachineFileError, PolicyError, SelfhostError, SpecError, UnknownModelError, WorkloadError
+    from .core.workload import Load, Workload
     from .machine import Machine
     from .spec import ModelSpec
     from .verdict import Finding, Outcome, Route, Verdict
-    from .workload import Load, Workload
 
 __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api",
-    "Machine": "machine", "ModelSpec": "spec", "Workload": "workload", "Load": "workload",
+    "Machine": "machine", "ModelSpec": "spec", "Workload": "core.workload", "Load": "core.workload",
     "Verdict": "verdict", "Finding": "verdict", "Route": "verdict", "Outcome": "verdict",
-    "SelfhostError": "errors", "UnknownModelError": "errors", "SpecError": "errors",
-    "MachineFileError": "errors", "PolicyError": "errors", "WorkloadError": "errors",
+    "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
+    "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",
 }  # fmt: skip
 
 __all__ = [

@@ -25,7 +25,7 @@ def main() -> int:
         pass
     import sys
 
-    from .lastwords import no_memory
+    from .core.lastwords import no_memory
 
     no_memory(sys.argv[1:], 2)
     return 2

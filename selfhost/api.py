@@ -8,14 +8,15 @@ from functools import lru_cache, partial
 from itertools import islice
 
 from . import needs as need
-from . import units
 from .apiroute import meets, usable_offers
 from .asking import Asker, architectures, ask, beyond
 from .catalogue import Catalogue, spec_in
 from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
-from .errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
-from .facts import Record
+from .core import units
+from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
+from .core.records import Record
+from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 from .machine import Machine
 from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
@@ -24,7 +25,6 @@ from .quality import loss_by_size, quality_for
 from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
-from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 
 from .catalogue import Catalogue, Outline
-from .errors import SelfhostError
+from .core.errors import SelfhostError
 from .findings import Finding, Outcome, license_check, openness_check
 from .offers import Offer
 from .spec import Architecture, ModelSpec

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from . import needs as need
 from .catalogue import Catalogue
-from .errors import Problem, WorkloadError
-from .facts import Unread
+from .core.errors import Problem, WorkloadError
+from .core.records import Unread
+from .core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from .findings import license_guessed, openness_check
 from .licenses import canonical_expression
 from .machine import Machine
@@ -16,7 +17,6 @@ from .present import Here, here
 from .spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from .speed import instruction_sets_for_layout
 from .verdict import Question
-from .workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 
 TYPE_CHECKING = False
 
@@ -381,7 +381,7 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
         known = shelf.runtime_ids()
         wanted = workload.runtime.strip().lower()
         if wanted not in known:
-            from .tomlfile import nearest
+            from .core.tomlfile import nearest
 
             guess = nearest(wanted, known)
             raise _problem("runtime", f'"{workload.runtime}" is not one of {", ".join(known)}', f"did you mean {guess}?" if guess else None)
@@ -426,7 +426,7 @@ def _no_quantization(typed: str) -> tuple[str, str | None]:
     """What to say of a name whose size cannot be computed: a retired type, a publisher's own mix, or no name at all."""
     import re
 
-    from .tomlfile import nearest
+    from .core.tomlfile import nearest
 
     name = re.sub(r"[-.]", "_", typed.strip().upper())
     if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from io import BytesIO
 
-from .errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
-from .facts import Record
+from .core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
+from .core.reading import Budget, Unreadable, open_input, read_records, too_large
+from .core.records import Record
+from .core.workload import Workload
 from .findings import Finding, Outcome
 from .machine import MAX_FILE_BYTES, Machine, machine_of
 from .policy import Exemption, FailOn, Fault, OnUnknown, Place, Policy, Severity, Wanted
-from .reading import Budget, Unreadable, open_input, read_records, too_large
 from .verdict import Route, Verdict, exit_code
-from .workload import Workload
 
 TYPE_CHECKING = False
 

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
-from .errors import Problem, SpecError, UnknownModelError, WorkloadError
-from .facts import Record, pattern
-from .reading import Unreadable, read_file
+from .core.errors import Problem, SpecError, UnknownModelError, WorkloadError
+from .core.reading import Unreadable, read_file
+from .core.records import Record, pattern
+from .core.tomlfile import MAX_FILE_BYTES, Document, shortened
 from .spec import ModelSpec, RuntimeSpec
-from .tomlfile import MAX_FILE_BYTES, Document, shortened
 
 TYPE_CHECKING = False
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import needs as need
-from . import units
 from .asking import GENERATING, Asker, architectures, needs_under
 from .catalogue import Catalogue, Outline
-from .errors import SelfhostError, SpecError, WorkloadError
+from .core import units
+from .core.errors import SelfhostError, SpecError, WorkloadError
+from .core.workload import Workload
 from .findings import Finding, Outcome, disk, openness_check
 from .machine import Machine
 from .placement import places
@@ -16,7 +17,6 @@ from .present import here
 from .quality import quality_of
 from .spec import ModelSpec
 from .verdict import Alternative, Judged, OpenAlternative, Question, Room, judge, place
-from .workload import Workload
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3

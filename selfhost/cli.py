@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from .errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
+from .core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
+from .core.workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
 from .spec import MODALITIES, OPENNESS
 from .verdict import Route, exit_code
-from .workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
 
 TYPE_CHECKING = False
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from .audit import Audit
     from .catalogue import Catalogue
+    from .core.workload import Load, Workload
     from .machine import Machine
     from .reports.layout import Document
     from .verdict import Answer, Verdict
-    from .workload import Load, Workload
 
 DESCRIPTION = "Can this machine download and run that open-weight model, or is an API the practical route?"
 
@@ -174,7 +174,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"
         if message.startswith("unrecognized arguments: "):
-            from .tomlfile import nearest
+            from .core.tomlfile import nearest
 
             unknown = message.partition(": ")[2].split() or ["an empty word"]
             flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
     # said here, where what was being made is let go
-    from .lastwords import no_memory
+    from .core.lastwords import no_memory
 
     code = exit_code([], no_answer=True)
     no_memory(words, code)
@@ -210,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from .lastwords import wants_json as is_json_wanted
+    from .core.lastwords import wants_json as is_json_wanted
 
     wants_json = is_json_wanted(words)
     try:
@@ -320,7 +320,7 @@ def _dispatch(words: list[str]) -> int:
         return 0
     handler = _HANDLERS.get(command)
     if handler is None:
-        from .tomlfile import nearest
+        from .core.tomlfile import nearest
 
         if command.startswith("-"):
             remedy = "an option stands behind its command, as in `selfhost check mistral-7b --format json`"
@@ -353,13 +353,13 @@ def _kind(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _number(text: str) -> float:
-    from .units import parse_number
+    from .core.units import parse_number
 
     return parse_number(text)
 
 
 def _whole(text: str) -> int:
-    from .units import parse_whole
+    from .core.units import parse_whole
 
     return parse_whole(text)
 
@@ -422,7 +422,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 
 def _bytes(text: str) -> int:
-    from .units import MIB, binary, parse_bytes
+    from .core.units import MIB, binary, parse_bytes
 
     size = parse_bytes(text)
     # nothing here is counted in bytes: 8 was meant as 8 GB or GiB. As in --set, from a million on it was meant so
@@ -432,19 +432,19 @@ def _bytes(text: str) -> int:
 
 
 def _rate(text: str) -> int:
-    from .units import parse_rate
+    from .core.units import parse_rate
 
     return parse_rate(text)
 
 
 def _tokens(text: str) -> int:
-    from .units import parse_tokens
+    from .core.units import parse_tokens
 
     return parse_tokens(text)
 
 
 def _seconds(text: str) -> int:
-    from .units import parse_seconds
+    from .core.units import parse_seconds
 
     return parse_seconds(text)
 
@@ -618,7 +618,7 @@ def _can_be_passed_on(text: str) -> bool:
 
 def _check_targets(options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False) -> None:
     """`WriteError`, before anything is judged, where a report cannot go to a target or would replace an input."""
-    from .writing import check_targets
+    from .core.writing import check_targets
 
     for folder in (getattr(options, "root", None), getattr(options, "record", None)):
         for target in targets:
@@ -672,7 +672,7 @@ def _model_files(path: str) -> list[str]:
 
 def _in_flags(error: WorkloadError) -> WorkloadError:
     """The same faults under the names that somebody typed; once they bear those, nothing changes."""
-    from .workload import FLAGS, LOAD_FLAGS
+    from .core.workload import FLAGS, LOAD_FLAGS
 
     flags = {**FLAGS, **LOAD_FLAGS}
     return WorkloadError(
@@ -682,7 +682,7 @@ def _in_flags(error: WorkloadError) -> WorkloadError:
 
 
 def _workload(options: argparse.Namespace) -> Workload:
-    from .workload import FLAGS, Workload
+    from .core.workload import FLAGS, Workload
 
     asked = {field: getattr(options, flag.removeprefix("--").replace("-", "_")) for field, flag in FLAGS.items()}
     asked["memory_basis"] = options.memory or "default"
@@ -692,7 +692,7 @@ def _workload(options: argparse.Namespace) -> Workload:
 
 
 def _load(options: argparse.Namespace) -> Load | None:
-    from .workload import Load
+    from .core.workload import Load
 
     if options.tokens_per_day is None:
         alone = next((flag for flag in ("watts", "electricity") if getattr(options, flag) is not None), None)
@@ -909,7 +909,7 @@ def _within(verdict: Answer, most: int) -> bool:
 
 def _known_family(wanted: str, catalogue: Catalogue) -> None:
     """`UsageError` with the nearest for a family that no model is of."""
-    from .tomlfile import nearest
+    from .core.tomlfile import nearest
 
     families = sorted({outline.family for outline in catalogue.outlines() if outline.family is not None})
     if not any(_same(family, wanted) for family in families):
@@ -1104,8 +1104,8 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
 def _audit(words: list[str]) -> int:
     options = _parse("audit", words)
     from .audit import load_machines, run_audit, utc_today
+    from .core.tomlfile import Document
     from .policy import read_policy, starter_policy
-    from .tomlfile import Document
 
     if options.init:
         if os.path.lexists(options.policy):
@@ -1150,7 +1150,7 @@ def _audit(words: list[str]) -> int:
         outputs, shown = [*((name, path or options.output) for name, path in outputs)], None
     reports = [(path, _audit_report(name, audit)) for name, path in outputs if path is not None]
     if reports:
-        from .writing import write_whole
+        from .core.writing import write_whole
 
         write_whole(reports)
     if audit.problems:
@@ -1191,7 +1191,7 @@ AUDIT_FORMATS = ("text", "json", "jsonl", "junit")
 def _audit_format(text: str) -> tuple[str, str | None]:
     name, found, path = text.partition("=")
     if name not in AUDIT_FORMATS:
-        from .tomlfile import nearest
+        from .core.tomlfile import nearest
 
         guess = nearest(name, AUDIT_FORMATS)
         raise UsageError(f"unknown format {name!r}", remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}")
@@ -1277,7 +1277,7 @@ def _deliver(options: argparse.Namespace, text: str) -> None:
 
 def write_file(path: str, text: str) -> None:
     """Write a report where the user asked for it, whole or not at all; `WriteError` where that cannot be."""
-    from .writing import write_whole
+    from .core.writing import write_whole
 
     write_whole([(path, text)])
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from . import needs as need
 from .asking import architectures
 from .catalogue import Catalogue
+from .core.workload import Workload
 from .machine import Machine
 from .spec import COMPANIONS, ModelSpec, RuntimeSpec
 from .verdict import Judged, Question
-from .workload import Workload
 
 # from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609, docs/context-length.mdx)
 OLLAMA_LARGE_GPU_BYTES = 24 * 10**9

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from . import units
-from .facts import Record, Unread
+from .core import units
+from .core.records import Record, Unread
+from .core.workload import Load
 from .machine import Machine
 from .needs.records import Needs
 from .offers import Offer
 from .speed import PaceRange, Speed, gpu_entry, shares_of
-from .workload import Load
 
 TYPE_CHECKING = False
 

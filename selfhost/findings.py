@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
-from . import units
-from .facts import Record
+from .core import units
+from .core.records import Record
+from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 from .licenses import satisfies
 from .machine import Accelerator, Machine
 from .needs.records import CpuNeed, Needs
 from .placement import capability_by_name, emptied, free_bytes, metal_limits, room_of
 from .present import Here, unseen
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
-from .workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 
 TYPE_CHECKING = False
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .facts import Unread
+    from .core.records import Unread
     from .needs.tensors import ArchitectureRow
 
     # gives a reason and its remedy

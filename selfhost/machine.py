@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from .errors import Faults, MachineFileError, Problem
-from .facts import Record, Unread, pattern
+from .core.errors import Faults, MachineFileError, Problem
+from .core.records import Record, Unread, pattern
 
 TYPE_CHECKING = False
 
@@ -834,7 +834,7 @@ def machine_of(data: Any, file: str, doubled: Sequence[str] = (), more_doubled: 
 def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
 
-    from .reading import FOLDER, LARGE, Decoder, Unreadable, read_file, text_of
+    from .core.reading import FOLDER, LARGE, Decoder, Unreadable, read_file, text_of
 
     named = os.fsdecode(path)
     name = UNPRINTABLE.sub("?", named) or "machine"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .catalogue import Catalogue, canonical
-from .errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
-from .facts import Record, pattern
+from .core.errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
+from .core.records import Record, pattern
 
 TYPE_CHECKING = False
 

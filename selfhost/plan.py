@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from . import units
 from .asking import ask
 from .catalogue import Catalogue
-from .facts import Record
+from .core import units
+from .core.records import Record
+from .core.workload import Workload
 from .findings import Finding, Outcome, disk_margin_bytes, reserve_of
 from .machine import PURPOSES, Accelerator, Disk, Machine
 from .needs.records import Needs
@@ -16,7 +17,6 @@ from .profiles import Profile, size_of
 from .spec import ModelSpec
 from .speed import PaceRange, uses_shared_gpu
 from .verdict import Judged, Question, Route, exit_code, judge
-from .workload import Workload
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
 MOST_BANDWIDTH = 2000 * units.GB

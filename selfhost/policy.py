@@ -7,14 +7,14 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from .errors import PolicyError, Problem, WorkloadError
-from .facts import Record
+from .core.errors import PolicyError, Problem, WorkloadError
+from .core.records import Record
+from .core.tomlfile import Document, Table
+from .core.units import parse_bytes
+from .core.workload import KV_CACHE_TYPES, Workload
 from .findings import CHECKS
 from .licenses import canonical_expression
 from .machine import Machine
-from .tomlfile import Document, Table
-from .units import parse_bytes
-from .workload import KV_CACHE_TYPES, Workload
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"

@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-from . import units
 from .catalogue import canonical, shipped_folder
-from .errors import MachineFileError, SelfhostError
-from .facts import Record, Unread
+from .core import units
+from .core.errors import MachineFileError, SelfhostError
+from .core.records import Record, Unread
+from .core.tomlfile import Document, Table
 from .machine import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
-from .tomlfile import Document, Table
 from .whatif import ARCHITECTURES, SYSTEMS, planned
 
 TYPE_CHECKING = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .catalogue import Catalogue
-from .facts import Record
+from .core.records import Record
+from .core.workload import Workload
 from .spec import ModelSpec
-from .workload import Workload
 
 TYPE_CHECKING = False
 

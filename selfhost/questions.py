@@ -14,8 +14,9 @@ from functools import cached_property, lru_cache, partial
 from .apiroute import usable_offers, whose_offers
 from .asking import Asker, architectures, ask
 from .catalogue import Catalogue, checksum_of
-from .errors import SelfhostError
-from .facts import FrozenDict, Record, Unread
+from .core.errors import SelfhostError
+from .core.records import FrozenDict, Record, Unread
+from .core.workload import Workload
 from .findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
 from .licenses import canonical_expression
 from .machine import Machine
@@ -44,7 +45,6 @@ from .spec import (
 )
 from .speed import instruction_sets_for_layout
 from .verdict import Judged, Question
-from .workload import Workload
 
 TYPE_CHECKING = False
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .facts import Record, pattern
+from .core.records import Record, pattern
+from .core.tomlfile import Document, Table, kind_of, shortened
+from .core.units import parse_bytes
+from .core.workload import KV_CACHE_TYPES
 from .fitting import MAX_EXPERTS, MAX_INPUTS, Misfit, undivided, unsized
-from .tomlfile import Document, Table, kind_of, shortened
-from .units import parse_bytes
-from .workload import KV_CACHE_TYPES
 
 TYPE_CHECKING = False
 

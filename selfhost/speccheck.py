@@ -13,11 +13,11 @@ from typing import Any
 
 from . import needs as need
 from .catalogue import canonical, misnamed
-from .errors import Problem
+from .core.errors import Problem
+from .core.tomlfile import Document, Path
+from .core.tomlfile import shortened as _short
 from .needs.records import SizedWeights
 from .spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
-from .tomlfile import Document, Path
-from .tomlfile import shortened as _short
 
 # tables whose facts have their source in [sources]; [needs] and [[files]] carry their own, [upkeep] is a pointer
 SOURCED = ("license", "openness", "parameters", "architecture", "components", "embedding", "safety", "availability")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from . import units
-from .facts import Record
+from .core import units
+from .core.records import Record
 from .machine import Accelerator, Machine
 from .needs.records import Needs
 from .spec import Architecture

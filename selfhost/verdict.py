@@ -7,7 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from . import findings as check
-from .facts import Record
+from .core.records import Record
+from .core.workload import Workload
 from .findings import Finding, Outcome
 from .machine import Machine
 from .needs.records import Needs, Term
@@ -17,7 +18,6 @@ from .present import Here
 from .quality import Quality
 from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
-from .workload import Workload
 
 TYPE_CHECKING = False
 

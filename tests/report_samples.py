@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from selfhost.facts import Unread
+from selfhost.core.records import Unread
+from selfhost.core.workload import Workload
 from selfhost.machine import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.offers import Offer
 from selfhost.quality import Quality
 from selfhost.spec import Architecture, Attention, Availability, FeedForward, License, ModelSpec, Openness, Parameters
 from selfhost.verdict import Alternative, Finding, Outcome, PaceRange, Route, Size, Speed, Verdict
-from selfhost.workload import Workload
 
 GIB = 2**30
 _INSTALL = "to install it: brew install llama.cpp (macOS, Linux) or winget install llama.cpp (Windows)"

@@ -26,14 +26,14 @@ from test_modelfiles import gguf, measured, metadata, placed, write
 from selfhost import api
 from selfhost.catalogue import Catalogue
 from selfhost.cli import main
-from selfhost.errors import SelfhostError
+from selfhost.core.errors import SelfhostError
+from selfhost.core.workload import Workload
 from selfhost.machine import Machine
 from selfhost.needs.records import How, MemoryNeed, Term
 from selfhost.placement import smallest_device_bytes
 from selfhost.profiles import load
 from selfhost.reports import json as report
 from selfhost.speccheck import check_spec_files
-from selfhost.workload import Workload
 
 HERE = Path(__file__).parent
 SPECS = HERE.parent / "specs"

@@ -17,7 +17,7 @@ import selfhost
 from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
 from selfhost.api import describe, judge_all, open_catalogue
 from selfhost.asking import ask
-from selfhost.errors import NotAModelError
+from selfhost.core.errors import NotAModelError
 from selfhost.machine import Accelerator
 from selfhost.profiles import load
 from selfhost.reports import json

@@ -11,10 +11,10 @@ import pytest
 
 from selfhost import cli, openness
 from selfhost.api import check
-from selfhost.facts import Record
+from selfhost.core.records import Record
+from selfhost.core.workload import Workload
 from selfhost.machine import Machine
 from selfhost.verdict import Verdict
-from selfhost.workload import Workload
 
 RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
 MACHINE = Machine.from_file(RECORD)

@@ -19,15 +19,15 @@ from lxml import etree
 
 from selfhost import __version__
 from selfhost.audit import Audit, Result, Use, load_machines, run_audit
-from selfhost.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, UnknownModelError, WorkloadError
+from selfhost.core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, UnknownModelError, WorkloadError
+from selfhost.core.tomlfile import Document
+from selfhost.core.workload import Workload
 from selfhost.findings import CHECKS, Finding, Outcome
 from selfhost.machine import Machine
 from selfhost.policy import MachineClass, read_policy
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.spec import ModelSpec
-from selfhost.tomlfile import Document
 from selfhost.verdict import Route, Verdict
-from selfhost.workload import Workload
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost.facts import Unread
+from selfhost.core.records import Unread
 from selfhost.machine import Machine
 from selfhost.probes import bandwidth
 from selfhost.probes.bandwidth import FACT, Measured, Plan, Trace

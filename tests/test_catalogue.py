@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfhost.catalogue import INDEX_FILE, Catalogue, _Folder, compile_index, shipped_folder
-from selfhost.errors import SpecError, UnknownModelError, WorkloadError
+from selfhost.core.errors import SpecError, UnknownModelError, WorkloadError
 from selfhost.names import resolve
 
 RUNTIME = """schema = 1
@@ -69,7 +69,7 @@ def test_the_index_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     spellings, names = plain.spellings(), plain.names()
     common = [plain.common(name) for name in ("architectures", "families", "things")]
     build_index(folder)
-    monkeypatch.setattr("selfhost.tomlfile.Document.parse", None)
+    monkeypatch.setattr("selfhost.core.tomlfile.Document.parse", None)
     indexed = open_folder(folder)
     assert not indexed.refresh()
     assert indexed.ids() == plain.ids()

@@ -22,7 +22,7 @@ from goldens import Golden
 
 from selfhost import cli, names
 from selfhost.catalogue import Catalogue
-from selfhost.errors import MAX_PROBLEMS
+from selfhost.core.errors import MAX_PROBLEMS
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parent / "selfhost" / "schemas"

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfhost import cli
-from selfhost.lastwords import no_memory
+from selfhost.core.lastwords import no_memory
 
 HERE = Path(__file__).parent
 RECORD = HERE / "data" / "records" / "vm-24gib.json"
@@ -99,7 +99,7 @@ def test_a_setting_is_typed_in_ascii_digits(key: str, text: str, capsys: pytest.
 def test_a_proposed_command_asks_for_the_same_number(capsys: pytest.CaptureFixture[str]) -> None:
     """12.3456789 tokens/s stay that, and a million is no 1e+06, which nothing here reads."""
     from selfhost import Workload
-    from selfhost.workload import Load
+    from selfhost.core.workload import Load
 
     load = Load.parse("2M:500k", watts=1_000_000.0, electricity_per_kwh=0.00001)
     text = Workload(min_tokens_per_second=12.3456789, load=load).options()

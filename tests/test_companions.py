@@ -16,7 +16,7 @@ from test_needs import calculate
 from selfhost import Machine, Workload, check
 from selfhost.asking import ask
 from selfhost.catalogue import Catalogue
-from selfhost.errors import SpecError, WorkloadError
+from selfhost.core.errors import SpecError, WorkloadError
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from selfhost.errors import SpecError
+from selfhost.core.errors import SpecError
 from selfhost.modelfiles.config import ConfigRead, read_config
 from selfhost.modelfiles.keys import classes
 from selfhost.needs.cache import states

@@ -13,12 +13,12 @@ import pytest
 import selfhost
 from selfhost import cli
 from selfhost.catalogue import Catalogue
+from selfhost.core.tomlfile import Document
+from selfhost.core.workload import FLAGS
 from selfhost.findings import CHECKS
 from selfhost.names import resolve
 from selfhost.openness import DEFINITION_SOURCES
 from selfhost.policy import read_policy
-from selfhost.tomlfile import Document
-from selfhost.workload import FLAGS
 
 ROOT = Path(__file__).parents[1]
 NEEDS = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 
 from selfhost import Workload
 from selfhost.catalogue import Catalogue
-from selfhost.errors import SpecError
+from selfhost.core.errors import SpecError
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.encoders import Untold, encoders_of
 from selfhost.needs import needs_of

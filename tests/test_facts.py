@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost.facts import Record, Unread
+from selfhost.core.records import Record, Unread
 
 
 class Pair(Record):

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from selfhost.api import check, describe
 from selfhost.asking import ask as asked_of
 from selfhost.catalogue import Catalogue
-from selfhost.errors import WorkloadError
+from selfhost.core.errors import WorkloadError
+from selfhost.core.units import binary
+from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.machine import Accelerator, Machine
 from selfhost.modelfiles.config import read_config
 from selfhost.needs.cache import why_not_known
@@ -25,9 +27,7 @@ from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.profiles import load
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
-from selfhost.units import binary
 from selfhost.verdict import Judged, Verdict, judge
-from selfhost.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 
 GIB = 2**30
 TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8"))

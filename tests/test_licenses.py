@@ -7,7 +7,7 @@ import re
 import pytest
 
 from selfhost.api import open_catalogue
-from selfhost.errors import WorkloadError
+from selfhost.core.errors import WorkloadError
 from selfhost.licenses import canonical_expression, satisfies
 
 # of the model, asked for, met

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost.errors import MachineFileError, Problem
-from selfhost.facts import Unread
+from selfhost.core.errors import MachineFileError, Problem
+from selfhost.core.records import Unread
 from selfhost.machine import (
     FACTS,
     MAX_CORES,

@@ -25,7 +25,8 @@ from selfhost import Machine, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue import Catalogue
 from selfhost.cli import main
-from selfhost.errors import Problem, SpecError
+from selfhost.core.errors import Problem, SpecError
+from selfhost.core.tomlfile import Document
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.config import read_config
@@ -39,7 +40,6 @@ from selfhost.placement import placements
 from selfhost.profiles import load
 from selfhost.quality import AS_PUBLISHED
 from selfhost.spec import Architecture, ModelSpec, read_model_spec
-from selfhost.tomlfile import Document
 from selfhost.verdict import Verdict
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from selfhost import names
 from selfhost.catalogue import Catalogue
-from selfhost.errors import NotAModelError, UnknownModelError
+from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.names import CONVERTERS, canonical, complete, is_path, resolve
 
 CATALOGUE = Catalogue.open()

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from selfhost import needs
 from selfhost.catalogue import Catalogue
-from selfhost.facts import Unread
+from selfhost.core.records import Unread
+from selfhost.core.workload import KV_CACHE_TYPES, Workload
 from selfhost.machine import Machine
 from selfhost.modelfiles import read_local
 from selfhost.needs.cache import why_not_known
@@ -25,7 +26,6 @@ from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.placement import placements
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Openness, Parameters, PublishedFiles, RuntimeSpec, StatedNeeds
 from selfhost.whatif import apply
-from selfhost.workload import KV_CACHE_TYPES, Workload
 
 CONFIGS = Path(__file__).parent / "data" / "headers" / "configs"
 

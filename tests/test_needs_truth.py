@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from selfhost.catalogue import Catalogue
+from selfhost.core.workload import Workload
 from selfhost.needs import Companions, gguf, graphs, llamacpp, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Recurrent, RuntimeSpec
-from selfhost.workload import Workload
 
 TRUTH = Path(__file__).parent / "truth"
 SPECS = Path(__file__).parents[1] / "specs"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost.errors import SpecError
+from selfhost.core.errors import SpecError
 from selfhost.offers import offers_of
 
 SPECS = Path(__file__).parents[1] / "specs"

@@ -8,10 +8,10 @@ import pytest
 
 from selfhost import openness
 from selfhost.catalogue import Catalogue
+from selfhost.core.workload import Workload
 from selfhost.findings import Outcome, openness_check
 from selfhost.openness import Row
 from selfhost.spec import OPENNESS, Availability, License, ModelSpec, Openness, PublishedFiles, Safety, Upkeep
-from selfhost.workload import Workload
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")

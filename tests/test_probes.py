@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from selfhost import Outcome, Route, Verdict, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue import Catalogue
-from selfhost.facts import Unread
+from selfhost.core.records import Unread
 from selfhost.machine import FACTS, Machine
 from selfhost.probes import Host, accelerators, bandwidth, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
 from selfhost.probes.host import Mount, Space, parse_mountinfo

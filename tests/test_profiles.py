@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from selfhost import check, cli, profiles
-from selfhost.errors import MachineFileError
+from selfhost.core.errors import MachineFileError
 from selfhost.findings import Outcome
 from selfhost.machine import Machine
 from selfhost.profiles import Profile, UnknownMachineError, all_profiles, find, load, names, read_profile

@@ -12,7 +12,7 @@ import pytest
 from selfhost import Machine, Workload, check
 from selfhost.api import describe, open_catalogue
 from selfhost.asking import architectures
-from selfhost.errors import WorkloadError
+from selfhost.core.errors import WorkloadError
 from selfhost.machine import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes

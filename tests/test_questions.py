@@ -11,6 +11,7 @@ from selfhost import Workload, questions
 from selfhost.api import judge_all
 from selfhost.asking import ask
 from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
+from selfhost.core.workload import Load
 from selfhost.machine import Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.repack import KINDS, kind_of
 from selfhost.profiles import load
@@ -19,7 +20,6 @@ from selfhost.reports import json as json_report
 from selfhost.reports.html import catalogue_page
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
-from selfhost.workload import Load
 
 DAY = "2026-06-01"
 GIB = 2**30

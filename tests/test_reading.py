@@ -18,18 +18,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost import reading
 from selfhost.audit import load_machines
 from selfhost.catalogue import Catalogue
-from selfhost.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
+from selfhost.core import reading
+from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
+from selfhost.core.reading import MAX_DEPTH, Budget, Decoder, Unreadable, read_records
+from selfhost.core.tomlfile import Document
 from selfhost.machine import Machine
 from selfhost.modelfiles import read_adapter, read_local
 from selfhost.modelfiles.safetensors import MAX_TENSORS, read_weights, shards_in
 from selfhost.offers import snapshot_day
 from selfhost.probes.host import Host
 from selfhost.probes.recorded import RecordedHost
-from selfhost.reading import MAX_DEPTH, Budget, Decoder, Unreadable, read_records
-from selfhost.tomlfile import Document
 
 MEMORY_MIB = 512
 # what CI machines that are busy with other tests still do in time; no test waits for it

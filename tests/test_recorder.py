@@ -17,7 +17,7 @@ import pytest
 from goldens import Golden
 
 from selfhost import cli
-from selfhost.errors import MachineFileError
+from selfhost.core.errors import MachineFileError
 from selfhost.machine import Machine
 from selfhost.probes import Host, read_machine, recorder
 from selfhost.probes.host import DEADLINE_SECONDS, Mount, Space

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from selfhost import openness
 from selfhost.api import open_catalogue
-from selfhost.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
-from selfhost.facts import Unread
+from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
+from selfhost.core.records import Unread
 from selfhost.findings import CHECKS
 from selfhost.machine import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text

@@ -13,7 +13,7 @@ import pytest
 
 from selfhost import Workload, check, needs
 from selfhost.catalogue import Catalogue
-from selfhost.errors import WorkloadError
+from selfhost.core.errors import WorkloadError
 from selfhost.modelfiles import config as config_files
 from selfhost.modelfiles import read_local
 from selfhost.needs import estimate, mlx_cache, mlx_memory

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.errors import MAX_PROBLEMS
-from selfhost.tomlfile import MAX_FILE_BYTES, Document, Table, key_name, nearest
+from selfhost.core.errors import MAX_PROBLEMS
+from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table, key_name, nearest
 
 
 def _document(text: str) -> Document:

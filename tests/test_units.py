@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from selfhost import units
+from selfhost.core import units
 
 SIZES = st.integers(min_value=0, max_value=2**60)
 

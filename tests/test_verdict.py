@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from selfhost import api, findings
 from selfhost.catalogue import Catalogue
-from selfhost.facts import Unread
+from selfhost.core.records import Unread
+from selfhost.core.units import speed
+from selfhost.core.workload import Workload
 from selfhost.findings import CODES, Finding, Outcome, openness_check
 from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
@@ -32,10 +34,8 @@ from selfhost.spec import (
     Safety,
     StatedNeeds,
 )  # fmt: skip
-from selfhost.units import speed
 from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
 from selfhost.whatif import apply
-from selfhost.workload import Workload
 
 GIB = 2**30
 GB = 10**9

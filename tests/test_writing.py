@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from selfhost import cli, writing
+from selfhost import cli
+from selfhost.core import writing
 
 HERE = Path(__file__).parent
 RECORD = HERE / "data" / "records" / "vm-24gib.json"
@@ -90,7 +91,7 @@ def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict
 
 WAITING = """
 import os, sys, time
-import selfhost.writing
+import selfhost.core.writing
 def wait(number):
     print("half", flush=True)
     time.sleep(60)

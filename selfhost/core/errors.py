@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .facts import Record
+from .records import Record
 
 TYPE_CHECKING = False
 

@@ -25,7 +25,7 @@ def no_memory(words: Sequence[str], code: int) -> None:
         return
     text = f"error: {_MESSAGE}\n  {_REMEDY}\n"
     if wants_json(words):
-        from . import __version__
+        from .. import __version__
 
         text = (
             f'{{"schema": "selfhost.error/1", "selfhost_version": "{__version__}", "error": "MemoryError", "message": "{_MESSAGE}",'

@@ -12,7 +12,7 @@ import stat
 import sys
 
 from .errors import MAX_PROBLEMS
-from .facts import pattern
+from .records import pattern
 
 TYPE_CHECKING = False
 

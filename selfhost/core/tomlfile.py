@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .errors import MAX_PROBLEMS, Problem
-from .facts import Record
+from .records import Record
 
 TYPE_CHECKING = False
 

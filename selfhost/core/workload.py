@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import units
 from .errors import Problem, WorkloadError
-from .facts import Record
+from .records import Record
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 
 from .errors import SelfhostError
-from .facts import Record
+from .records import Record
 
 TYPE_CHECKING = False
 

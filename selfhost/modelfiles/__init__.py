@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import MAX_BEAMS, ModelSpec
 
 TYPE_CHECKING = False

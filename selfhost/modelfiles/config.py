@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import INCOMPLETE, MAX_BEAMS, MAX_LAYERS, ROW_FLAGS, Architecture, Audio, FeedForward, ModelSpec, Parameters, Safety
 from .feedforward import feed_forward_of
 from .keys import (

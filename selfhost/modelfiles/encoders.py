@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from ..facts import Record
+from ..core.records import Record
 from .naming import clean
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from struct import Struct, unpack_from
 
-from ..facts import Record
+from ..core.records import Record
 from ..needs.quantization import BLOCKS
 from ..spec import (
     MAX_LAYERS,

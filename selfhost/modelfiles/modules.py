@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import TensorGroup
 from .keys import short
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from struct import unpack
 
-from ..facts import Record
+from ..core.records import Record
 from .naming import clean, listed
 from .source import fail, open_file, parse_json, read_json, read_some, refuse_other_kinds, shown, status_of
 

@@ -6,9 +6,9 @@ import os
 import re
 from math import inf
 
-from .. import reading
-from ..errors import Problem, SpecError
-from ..reading import shown as shown
+from ..core import reading
+from ..core.errors import Problem, SpecError
+from ..core.reading import shown as shown
 
 TYPE_CHECKING = False
 

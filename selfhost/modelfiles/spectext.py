@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import QUANTIZATIONS, SCHEMA, Architecture, Attention, FeedForward, ModelSpec, Recurrent, TensorGroup
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import APART, MLX_MODES, PACKED, QUANTIZATIONS, TensorGroup
 from .keys import short
 from .modules import ELSEWHERE, Rule

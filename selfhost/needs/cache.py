@@ -5,7 +5,7 @@ These are facts of the model. How many cells a runtime gives them is the runtime
 
 from __future__ import annotations
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import Architecture, Recurrent
 from .tensors import ArchitectureRow
 

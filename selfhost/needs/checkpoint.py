@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .. import units
-from ..facts import Record, Unread
+from ..core import units
+from ..core.records import Record, Unread
 from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
 from .loaded import block_bytes, cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..facts import Unread
+from ..core.records import Unread
 from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import llamacpp
 from .cache import CacheGroup, cache_groups

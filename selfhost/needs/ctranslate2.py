@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..facts import Record, Unread
+from ..core.records import Record, Unread
 from ..spec import Architecture, Audio, RuntimeSpec
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term, middle_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import Architecture, Attention, FeedForward, Recurrent
 from .allocator import LOGITS_ROWS, Recorder, Tensor
 from .cache import CacheGroup, states

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..facts import Unread
+from ..core.records import Unread
 from ..spec import RuntimeSpec
 from .loaded import overhead
 from .packed import DTYPES

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import Architecture, Attention
 from .cache import CacheGroup, cache_groups, states
 from .parts import by_layers, term

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 
-from ..facts import Record, Unread
+from ..core.records import Record, Unread
 from ..spec import MLX_MODES, PLAIN_DTYPES, Architecture, TensorGroup
 from .parts import Subject
 from .records import How, SizedWeights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..facts import Record, Unread
+from ..core.records import Record, Unread
 from ..spec import Architecture, ModelSpec, PublishedFiles
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from math import ceil
 
-from ..facts import Record, Unread
+from ..core.records import Record, Unread
 
 TYPE_CHECKING = False
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 
 TYPE_CHECKING = False

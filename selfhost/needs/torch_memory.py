@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import expm1, prod
 
-from ..facts import Record
+from ..core.records import Record
 from ..spec import Architecture, Attention, FeedForward
 from .cache import CacheGroup
 from .records import Span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..facts import Unread
+from ..core.records import Unread
 from ..spec import Architecture, Audio, RuntimeSpec
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BLOCKS, canonical_gguf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..facts import Unread
+from ..core.records import Unread
 from ..machine import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .host import MAX_READ_BYTES, NATIVE, Found, Host

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import re
 
-from ..facts import Record
+from ..core.records import Record
+from ..core.units import decimal
 from ..machine import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
-from ..units import decimal
 from .host import PERHAPS, SET_DISK, Found, Host, Mount, Quota, Space
 from .medium import Medium, medium_of_folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..facts import Record
+from ..core.records import Record
 from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS
 from .host import Host, Mount, Space, unescape
 

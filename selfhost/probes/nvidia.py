@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..facts import Record
+from ..core.records import Record
 from ..machine import MAX_MEMORY_BYTES, Accelerator, normal_architecture
 from .host import FILL_IN, Host
 

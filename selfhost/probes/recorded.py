@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 
-from ..errors import MachineFileError, Problem
+from ..core.errors import MachineFileError, Problem
 from ..machine import normal_system
 from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space, dangling
 
@@ -334,7 +334,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _text(folder: str, name: str) -> str | None:
     """None where there is no such file."""
-    from ..reading import MISSING, Unreadable, read_file
+    from ..core.reading import MISSING, Unreadable, read_file
 
     path = os.path.join(folder, name)
     try:
@@ -349,7 +349,7 @@ def _json(folder: str, name: str) -> dict[str, Any]:
     text = _text(folder, name)
     if text is None:
         return {}
-    from ..reading import Decoder, Unreadable
+    from ..core.reading import Decoder, Unreadable
 
     path = os.path.join(folder, name)
     try:

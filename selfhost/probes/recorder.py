@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .. import __version__
-from ..errors import MachineFileError, Problem
+from ..core.errors import MachineFileError, Problem
 from .host import (
     ADDRESSES,
     COMMON_NAMES,

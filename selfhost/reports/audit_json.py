@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import __version__
 from ..audit import Audit, ExemptionUse, MachineGroup, Result, Row, Use
-from ..errors import Problem
+from ..core.errors import Problem
 from ..findings import Finding
 from ..policy import Policy, Wanted
 

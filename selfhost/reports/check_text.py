@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import units
+from ..core import units
 from ..findings import WIDE_PACE
 from ..machine import Machine
 from ..verdict import Alternative, Finding, Outcome, Route, Verdict

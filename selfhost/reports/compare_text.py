@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import openness, units
+from .. import openness
+from ..core import units
 from ..verdict import Route, Verdict
 from .layout import Block, Column, Document, Span, Table
 from .words import (

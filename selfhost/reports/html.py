@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from html import escape
 
-from .. import __version__, units
+from .. import __version__
+from ..core import units
+from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from ..machine import Machine
 from ..offers import Offer
 from ..spec import MODALITIES, ModelSpec
 from ..verdict import Answer, Route
-from ..workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import clean
 from .list_text import license_words, summary
 from .words import causes, on_machine, planned_words

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .. import __version__, openness
-from ..errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
-from ..facts import FrozenDict
+from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
+from ..core.records import FrozenDict
+from ..core.workload import Workload
 from ..findings import Finding
 from ..machine import Machine
 from ..needs.records import MemoryNeed, Needs, Term
@@ -17,7 +18,6 @@ from ..offers import Offer
 from ..spec import ModelSpec
 from ..speed import PaceRange, Speed
 from ..verdict import Answer, Verdict, exit_code
-from ..workload import Workload
 
 TYPE_CHECKING = False
 

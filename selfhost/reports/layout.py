@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-from ..facts import Record
+from ..core.records import Record
 
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = {

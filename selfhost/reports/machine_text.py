@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .. import units
+from ..core import units
 from ..machine import Machine
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, reason_blocks, say, section

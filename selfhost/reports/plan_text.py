@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .. import units
+from ..core import units
 from ..findings import Outcome, disk_margin_bytes
 from ..machine import Machine
 from ..plan import Known, Least, Plan

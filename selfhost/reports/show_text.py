@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from shlex import quote
 
-from .. import openness, units
+from .. import openness
+from ..core import units
 from ..names import is_path
 from ..offers import Offer
 from ..spec import Architecture, ModelSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import InputError, Problem, SelfhostError, UnknownModelError
+from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from .layout import clean
 
 

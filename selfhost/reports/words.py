@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .. import units
+from ..core import units
+from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
 from ..machine import Machine
 from ..needs.records import MemoryNeed, Needs
 from ..offers import Offer
 from ..verdict import Answer, Finding, Outcome, Route, Verdict
-from ..workload import INPUT_PER_OUTPUT_TOKEN, Workload
 from .layout import Blank, Block, Column, Paragraph, Span, Table
 
 TYPE_CHECKING = False
