@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfhost.probes import Host, nvidia, read_machine
-from selfhost.probes.child import ChildError, ask
+from selfhost.machine.probes import Host, nvidia, read_machine
+from selfhost.machine.probes.child import ChildError, ask
 
 MIB = 2**20
 FIELDS = ("name", "driver_version", "memory.total", "memory.free", "compute_cap", "clocks.max.memory", "mig.mode.current")

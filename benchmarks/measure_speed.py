@@ -18,8 +18,8 @@ from selfhost import needs as need
 from selfhost import speed
 from selfhost.catalogue import Catalogue
 from selfhost.core.records import Unread
-from selfhost.machine import Machine
-from selfhost.probes import bandwidth
+from selfhost.machine.probes import bandwidth
+from selfhost.machine.record import Machine
 
 DECODE_TOKENS, PROMPT_TOKENS = 24, 128
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .api import can_run, check
     from .core.errors import MachineFileError, PolicyError, SelfhostError, SpecError, UnknownModelError, WorkloadError
     from .core.workload import Load, Workload
-    from .machine import Machine
+    from .machine.record import Machine
     from .spec import ModelSpec
     from .verdict import Finding, Outcome, Route, Verdict
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api",
-    "Machine": "machine", "ModelSpec": "spec", "Workload": "core.workload", "Load": "core.workload",
+    "Machine": "machine.record", "ModelSpec": "spec", "Workload": "core.workload", "Load": "core.workload",
     "Verdict": "verdict", "Finding": "verdict", "Route": "verdict", "Outcome": "verdict",
     "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
     "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",

@@ -17,7 +17,7 @@ from .core import units
 from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .core.records import Record
 from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
-from .machine import Machine
+from .machine.record import Machine
 from .names import is_path, resolve
 from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, begun, elsewhere, unseen

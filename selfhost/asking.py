@@ -11,7 +11,7 @@ from .core.records import Unread
 from .core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from .findings import license_guessed, openness_check
 from .licenses import canonical_expression
-from .machine import Machine
+from .machine.record import Machine
 from .needs.records import Needs, SizedWeights
 from .present import Here, here
 from .spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec

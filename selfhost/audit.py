@@ -12,7 +12,7 @@ from .core.reading import Budget, Unreadable, open_input, read_records, too_larg
 from .core.records import Record
 from .core.workload import Workload
 from .findings import Finding, Outcome
-from .machine import MAX_FILE_BYTES, Machine, machine_of
+from .machine.record import MAX_FILE_BYTES, Machine, machine_of
 from .policy import Exemption, FailOn, Fault, OnUnknown, Place, Policy, Severity, Wanted
 from .verdict import Route, Verdict, exit_code
 

@@ -11,7 +11,7 @@ from .core import units
 from .core.errors import SelfhostError, SpecError, WorkloadError
 from .core.workload import Workload
 from .findings import Finding, Outcome, disk, openness_check
-from .machine import Machine
+from .machine.record import Machine
 from .placement import places
 from .present import here
 from .quality import quality_of

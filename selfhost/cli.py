@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .audit import Audit
     from .catalogue import Catalogue
     from .core.workload import Load, Workload
-    from .machine import Machine
+    from .machine.record import Machine
     from .reports.layout import Document
     from .verdict import Answer, Verdict
 
@@ -709,7 +709,7 @@ def _load(options: argparse.Namespace) -> Load | None:
 
 def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
     """The machine to judge, or each record of a folder, as --machine, --measure and --set say."""
-    from .machine import Machine
+    from .machine.record import Machine
 
     named: str | None = options.machine
     if named is None:
@@ -719,7 +719,7 @@ def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
     else:
         found = _named_machines(named)
     if options.set:
-        from .whatif import apply
+        from .machine.changes import apply
 
         found = tuple(apply(machine, options.set) for machine in found)
     return found
@@ -727,13 +727,13 @@ def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
 
 def _named_machines(named: str) -> tuple[Machine, ...]:
     """A path goes before a profile only where it looks like one: a file that happens to be called as a profile changes nothing."""
-    from .machine import Machine
+    from .machine.record import Machine
 
     if named == "-":
         return (Machine.from_file("/dev/stdin"),)
     looks_like_a_path = named in ("", ".", "..") or "/" in named or os.sep in named or named.endswith((".json", ".jsonl"))
     if not looks_like_a_path:
-        from .profiles import UnknownMachineError, load
+        from .machine.profiles import UnknownMachineError, load
 
         try:
             return (load(named).machine,)
@@ -956,7 +956,7 @@ def _machine_command(words: list[str]) -> int:
     options = _parse("machine", words)
     if options.profiles:
         return _list_profiles(options)
-    from .machine import Machine, checked_name
+    from .machine.record import Machine, checked_name
 
     labels = {}
     for text in options.label:
@@ -994,7 +994,7 @@ def _public_models() -> Callable[[str], bool]:
 
 
 def _list_profiles(options: argparse.Namespace) -> int:
-    from .profiles import all_profiles
+    from .machine.profiles import all_profiles
 
     if options.name is not None or options.label or options.measure or options.root is not None or options.record is not None:
         raise UsageError("--profiles reads no machine", remedy="leave --name, --label, --measure, --root and --record out")
@@ -1015,9 +1015,9 @@ def _plan(words: list[str]) -> int:
     workload = _workload(options)
     from .api import check_with, open_catalogue
     from .asking import ask
-    from .machine import Machine
+    from .machine.profiles import all_profiles
+    from .machine.record import Machine
     from .plan import make_plan
-    from .profiles import all_profiles
 
     catalogue = open_catalogue(options.specs)
     # how the name is understood; what would be here already does not matter elsewhere
@@ -1131,7 +1131,7 @@ def _audit(words: list[str]) -> int:
     from .api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    from .machine import Machine
+    from .machine.record import Machine
 
     machines: tuple[Machine, ...]
     problems: tuple[Problem, ...] = ()

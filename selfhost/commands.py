@@ -8,7 +8,7 @@ from . import needs as need
 from .asking import architectures
 from .catalogue import Catalogue
 from .core.workload import Workload
-from .machine import Machine
+from .machine.record import Machine
 from .spec import COMPANIONS, ModelSpec, RuntimeSpec
 from .verdict import Judged, Question
 

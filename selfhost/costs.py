@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from .core import units
 from .core.records import Record, Unread
 from .core.workload import Load
-from .machine import Machine
+from .machine.record import Machine
 from .needs.records import Needs
 from .offers import Offer
 from .speed import PaceRange, Speed, gpu_entry, shares_of

@@ -15,7 +15,7 @@ from .core import units
 from .core.records import Record
 from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
 from .licenses import satisfies
-from .machine import Accelerator, Machine
+from .machine.record import Accelerator, Machine
 from .needs.records import CpuNeed, Needs
 from .placement import capability_by_name, emptied, free_bytes, metal_limits, room_of
 from .present import Here, unseen

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .core.records import Record
 from .core.units import GIB
-from .machine import Accelerator, Machine
+from .machine.record import Accelerator, Machine
 from .needs.records import SHARED_OUT, How, MemoryNeed, Needs, Offload, Term, share_of, summed, taken_off
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)

@@ -10,10 +10,10 @@ from .core import units
 from .core.records import Record
 from .core.workload import Workload
 from .findings import Finding, Outcome, disk_margin_bytes, reserve_of
-from .machine import PURPOSES, Accelerator, Disk, Machine
+from .machine.profiles import Profile, size_of
+from .machine.record import PURPOSES, Accelerator, Disk, Machine
 from .needs.records import Needs
 from .placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
-from .profiles import Profile, size_of
 from .spec import ModelSpec
 from .speed import PaceRange, uses_shared_gpu
 from .verdict import Judged, Question, Route, exit_code, judge

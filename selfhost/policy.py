@@ -14,7 +14,7 @@ from .core.units import parse_bytes
 from .core.workload import KV_CACHE_TYPES, Workload
 from .findings import CHECKS
 from .licenses import canonical_expression
-from .machine import Machine
+from .machine.record import Machine
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"

@@ -9,7 +9,7 @@ from .catalogue import Catalogue
 from .core import units
 from .core.records import Record, Unread
 from .core.workload import Workload
-from .machine import LM_STUDIO, Machine, PresentModel
+from .machine.record import LM_STUDIO, Machine, PresentModel
 from .names import id_of
 from .needs.records import How, Needs
 from .spec import ModelSpec, RuntimeSpec

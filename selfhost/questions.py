@@ -19,7 +19,7 @@ from .core.records import FrozenDict, Record, Unread
 from .core.workload import Workload
 from .findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
 from .licenses import canonical_expression
-from .machine import Machine
+from .machine.record import Machine
 from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
 from .needs.repack import KINDS, kind_of
 from .offers import end_days, offers_of

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from .core import units
 from .core.records import Record
-from .machine import Accelerator, Machine
+from .machine.record import Accelerator, Machine
 from .needs.records import Needs
 from .spec import Architecture
 

@@ -10,7 +10,7 @@ from . import findings as check
 from .core.records import Record
 from .core.workload import Workload
 from .findings import Finding, Outcome
-from .machine import Machine
+from .machine.record import Machine
 from .needs.records import Needs, Term
 from .offers import Offer
 from .placement import emptied, placements, share_on_shared

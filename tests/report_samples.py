@@ -6,7 +6,7 @@ from typing import Any
 
 from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
-from selfhost.machine import Accelerator, Disk, Machine, PresentModel, PresentRuntime
+from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.offers import Offer
 from selfhost.quality import Quality

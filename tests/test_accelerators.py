@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.machine import Accelerator, Machine
-from selfhost.probes import Host, accelerators, child, nvidia, read_machine
-from selfhost.probes.recorded import RecordedHost, file_name
-from selfhost.probes.recorder import Recorder
+from selfhost.machine.probes import Host, accelerators, child, nvidia, read_machine
+from selfhost.machine.probes.recorded import RecordedHost, file_name
+from selfhost.machine.probes.recorder import Recorder
+from selfhost.machine.record import Accelerator, Machine
 
 MIB, GIB = 2**20, 2**30
 LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
@@ -433,7 +433,7 @@ def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
     asking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str, said: str
 ) -> None:
     """The memory is unread, the rest of the machine is not, no process is left, and no core file is written."""
-    monkeypatch.setattr("selfhost.probes.host.NVML_SECONDS", 1.0 if case == "hang" else 30.0)
+    monkeypatch.setattr("selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "hang" else 30.0)
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
     machine = asking(case)
@@ -474,7 +474,7 @@ def children() -> list[str]:
 )
 def test_other_ways_to_fail(asking: Any, monkeypatch: pytest.MonkeyPatch, case: str, said: str) -> None:
     """A child that ignores a polite end, one that ends by itself, one that NVML refuses."""
-    monkeypatch.setattr("selfhost.probes.host.NVML_SECONDS", 1.0 if case == "stubborn" else 30.0)
+    monkeypatch.setattr("selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "stubborn" else 30.0)
     machine = asking(case)
     assert {card.memory_total_bytes for card in cards(machine)} == {None}
     assert said in why(machine)[0]

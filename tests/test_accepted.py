@@ -28,10 +28,10 @@ from selfhost.catalogue import Catalogue
 from selfhost.cli import main
 from selfhost.core.errors import SelfhostError
 from selfhost.core.workload import Workload
-from selfhost.machine import Machine
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Machine
 from selfhost.needs.records import How, MemoryNeed, Term
 from selfhost.placement import smallest_device_bytes
-from selfhost.profiles import load
 from selfhost.reports import json as report
 from selfhost.speccheck import check_spec_files
 

@@ -18,13 +18,13 @@ from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, Wor
 from selfhost.api import describe, judge_all, open_catalogue
 from selfhost.asking import ask
 from selfhost.core.errors import NotAModelError
-from selfhost.machine import Accelerator
-from selfhost.profiles import load
+from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator
 from selfhost.reports import json
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict import Answer, Outcome
-from selfhost.whatif import apply
 
 GIB = 2**30
 RECORDS = Path(__file__).parent / "data" / "records"

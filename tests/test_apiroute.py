@@ -12,8 +12,8 @@ from selfhost import Machine, Workload, check
 from selfhost.api import open_catalogue
 from selfhost.apiroute import stand_ins, usable_offers
 from selfhost.asking import ask
+from selfhost.machine.profiles import load
 from selfhost.offers import Offer
-from selfhost.profiles import load
 from selfhost.spec import ModelSpec
 from selfhost.verdict import judge
 

@@ -13,7 +13,7 @@ from selfhost import cli, openness
 from selfhost.api import check
 from selfhost.core.records import Record
 from selfhost.core.workload import Workload
-from selfhost.machine import Machine
+from selfhost.machine.record import Machine
 from selfhost.verdict import Verdict
 
 RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"

@@ -23,7 +23,7 @@ from selfhost.core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.findings import CHECKS, Finding, Outcome
-from selfhost.machine import Machine
+from selfhost.machine.record import Machine
 from selfhost.policy import MachineClass, read_policy
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.spec import ModelSpec

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfhost.core.records import Unread
-from selfhost.machine import Machine
-from selfhost.probes import bandwidth
-from selfhost.probes.bandwidth import FACT, Measured, Plan, Trace
-from selfhost.probes.host import Host
-from selfhost.probes.recorded import RecordedHost
+from selfhost.machine.probes import bandwidth
+from selfhost.machine.probes.bandwidth import FACT, Measured, Plan, Trace
+from selfhost.machine.probes.host import Host
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.record import Machine
 
 MIB, GIB = 2**20, 2**30
 QUIET = "some avg10=1.91 avg60=1.60 avg300=9.24 total=114563752\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
@@ -391,6 +391,6 @@ def test_what_measuring_needs_is_loaded_only_then() -> None:
     import subprocess
     import sys
 
-    code = "import sys, selfhost.probes.bandwidth\nprint(sorted({'ctypes', 'threading', 'mmap'} & set(sys.modules)))"
+    code = "import sys, selfhost.machine.probes.bandwidth\nprint(sorted({'ctypes', 'threading', 'mmap'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

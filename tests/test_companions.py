@@ -17,7 +17,7 @@ from selfhost import Machine, Workload, check
 from selfhost.asking import ask
 from selfhost.catalogue import Catalogue
 from selfhost.core.errors import SpecError, WorkloadError
-from selfhost.machine import Accelerator, Disk
+from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
 

@@ -199,7 +199,7 @@ def test_energy_is_counted_only_where_a_power_is_known() -> None:
 )
 def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
     """On an accelerator the board's power counts, not the processor's."""
-    from selfhost.profiles import load as profile_of
+    from selfhost.machine.profiles import load as profile_of
 
     verdict = check("llama-3.1-8b", Workload(load=Load.parse("10k:10k")), machine=profile_of(profile).machine)
     assert verdict.monthly_cost is not None
@@ -209,7 +209,7 @@ def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
 
 def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> None:
     """No published run has an RTX 5090's prompts: between no time and that of writing as much."""
-    from selfhost.profiles import load as profile_of
+    from selfhost.machine.profiles import load as profile_of
 
     verdict = check("llama-3.1-8b", Workload(load=Load.parse("10k:10k")), machine=profile_of("desktop-rtx5090-32gb").machine)
     assert verdict.monthly_cost is not None
@@ -221,7 +221,7 @@ def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> 
 
 def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
     """On a processor and on measured GPUs reading prompts is estimated as well; and what is only written needs no speed of reading."""
-    from selfhost.profiles import load as profile_of
+    from selfhost.machine.profiles import load as profile_of
 
     card, other = (profile_of(name).machine for name in ("desktop-rtx4090-24gb", "desktop-rtx5090-32gb"))
     for machine, text, bounds in ((RECORD, "10k:10k", False), (card, "10k:10k", False), (other, "10k:10k", True), (other, "0:10k", False)):

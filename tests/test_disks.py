@@ -16,12 +16,12 @@ import pytest
 
 from selfhost import Outcome, check
 from selfhost.findings import Finding
-from selfhost.machine import Disk, Machine
-from selfhost.probes import Host, quota, quota_groups, read_machine
-from selfhost.probes.medium import medium_of_file
-from selfhost.probes.recorded import RecordedHost
-from selfhost.probes.recorder import Recorder
-from selfhost.whatif import apply
+from selfhost.machine.changes import apply
+from selfhost.machine.probes import Host, quota, quota_groups, read_machine
+from selfhost.machine.probes.medium import medium_of_file
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.recorder import Recorder
+from selfhost.machine.record import Disk, Machine
 
 GIB = 2**30
 Build = Callable[..., RecordedHost]

@@ -19,13 +19,13 @@ from selfhost.catalogue import Catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.core.units import binary
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
-from selfhost.machine import Accelerator, Machine
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator, Machine
 from selfhost.modelfiles.config import read_config
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.profiles import load
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
 from selfhost.verdict import Judged, Verdict, judge
 

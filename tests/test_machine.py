@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Unread
-from selfhost.machine import (
+from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
+from selfhost.machine.record import (
     FACTS,
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -29,8 +31,6 @@ from selfhost.machine import (
     PresentRuntime,
     checked_name,
 )
-from selfhost.profiles import load
-from selfhost.whatif import apply
 
 SCHEMA_FILE = Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json"
 GIB = 2**30

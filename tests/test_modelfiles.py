@@ -27,7 +27,8 @@ from selfhost.catalogue import Catalogue
 from selfhost.cli import main
 from selfhost.core.errors import Problem, SpecError
 from selfhost.core.tomlfile import Document
-from selfhost.machine import Accelerator, Disk
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.config import read_config
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
@@ -37,7 +38,6 @@ from selfhost.needs.gguf import _COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 from selfhost.placement import placements
-from selfhost.profiles import load
 from selfhost.quality import AS_PUBLISHED
 from selfhost.spec import Architecture, ModelSpec, read_model_spec
 from selfhost.verdict import Verdict

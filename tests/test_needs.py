@@ -18,14 +18,14 @@ from selfhost import needs
 from selfhost.catalogue import Catalogue
 from selfhost.core.records import Unread
 from selfhost.core.workload import KV_CACHE_TYPES, Workload
-from selfhost.machine import Machine
+from selfhost.machine.changes import apply
+from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights, Term
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.placement import placements
 from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Openness, Parameters, PublishedFiles, RuntimeSpec, StatedNeeds
-from selfhost.whatif import apply
 
 CONFIGS = Path(__file__).parent / "data" / "headers" / "configs"
 

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
-from selfhost.machine import Machine
+from selfhost.machine.record import Machine
 from selfhost.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
 
 HERE = Path(__file__).parent

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue import Catalogue
-from selfhost.machine import Disk, PresentModel
+from selfhost.machine.probes import Host, present
+from selfhost.machine.probes.host import Found, Mount
+from selfhost.machine.probes.present import read_models
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.recorder import Recorder
+from selfhost.machine.record import Disk, PresentModel
 from selfhost.names import id_of
-from selfhost.probes import Host, present
-from selfhost.probes.host import Found, Mount
-from selfhost.probes.present import read_models
-from selfhost.probes.recorded import RecordedHost
-from selfhost.probes.recorder import Recorder
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text())
 RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from selfhost import SelfhostError, check
-from selfhost.machine import Machine
+from selfhost.machine.record import Machine
 from selfhost.offers import Offer, OtherPrice, offers_of, sources
 from selfhost.prices import refreshed
 

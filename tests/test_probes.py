@@ -24,12 +24,12 @@ from selfhost import Outcome, Route, Verdict, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue import Catalogue
 from selfhost.core.records import Unread
-from selfhost.machine import FACTS, Machine
-from selfhost.probes import Host, accelerators, bandwidth, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
-from selfhost.probes.host import Mount, Space, parse_mountinfo
-from selfhost.probes.recorded import RecordedHost
-from selfhost.probes.recorder import Recorder
-from selfhost.whatif import apply
+from selfhost.machine.changes import apply
+from selfhost.machine.probes import Host, accelerators, bandwidth, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
+from selfhost.machine.probes.host import Mount, Space, parse_mountinfo
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.recorder import Recorder
+from selfhost.machine.record import FACTS, Machine
 
 HERE = Path(__file__).parent / "machines"
 CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
@@ -1926,7 +1926,7 @@ def hook(event, args):
     if event == "open" and (args[1] not in (None, "r", "rb") or (args[2] or 0) & 3):
         events.append(repr(args))
 sys.addaudithook(hook)
-from selfhost.machine import Machine
+from selfhost.machine.record import Machine
 Machine.read()
 heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect datetime tempfile shutil threading".split()
 print(events, [name for name in heavy if name in sys.modules and name not in before])

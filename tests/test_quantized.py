@@ -13,7 +13,7 @@ from selfhost import Machine, Workload, check
 from selfhost.api import describe, open_catalogue
 from selfhost.asking import architectures
 from selfhost.core.errors import WorkloadError
-from selfhost.machine import Accelerator, Disk
+from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
 from selfhost.needs.packed import DTYPES, linear_bytes

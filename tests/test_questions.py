@@ -12,9 +12,9 @@ from selfhost.api import judge_all
 from selfhost.asking import ask
 from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
 from selfhost.core.workload import Load
-from selfhost.machine import Disk, Machine, PresentModel, PresentRuntime
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.repack import KINDS, kind_of
-from selfhost.profiles import load
 from selfhost.questions import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.reports import json as json_report
 from selfhost.reports.html import catalogue_page

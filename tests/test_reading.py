@@ -24,12 +24,12 @@ from selfhost.core import reading
 from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
 from selfhost.core.reading import MAX_DEPTH, Budget, Decoder, Unreadable, read_records
 from selfhost.core.tomlfile import Document
-from selfhost.machine import Machine
+from selfhost.machine.probes.host import Host
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_adapter, read_local
 from selfhost.modelfiles.safetensors import MAX_TENSORS, read_weights, shards_in
 from selfhost.offers import snapshot_day
-from selfhost.probes.host import Host
-from selfhost.probes.recorded import RecordedHost
 
 MEMORY_MIB = 512
 # what CI machines that are busy with other tests still do in time; no test waits for it

@@ -18,11 +18,11 @@ from goldens import Golden
 
 from selfhost import cli
 from selfhost.core.errors import MachineFileError
-from selfhost.machine import Machine
-from selfhost.probes import Host, read_machine, recorder
-from selfhost.probes.host import DEADLINE_SECONDS, Mount, Space
-from selfhost.probes.recorded import RecordedHost, file_name
-from selfhost.probes.recorder import Recorder
+from selfhost.machine.probes import Host, read_machine, recorder
+from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
+from selfhost.machine.probes.recorded import RecordedHost, file_name
+from selfhost.machine.probes.recorder import Recorder
+from selfhost.machine.record import Machine
 
 TREES = sorted(path for path in (Path(__file__).parent / "machines").glob("*/root") if path.is_dir())
 GIB = 2**30

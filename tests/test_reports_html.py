@@ -12,8 +12,8 @@ from goldens import Golden
 
 from selfhost import Machine, Workload
 from selfhost.api import judge_all, open_catalogue
+from selfhost.machine.profiles import load
 from selfhost.offers import Offer, cheapest_first
-from selfhost.profiles import load
 from selfhost.reports.html import catalogue_page
 from selfhost.spec import License
 from selfhost.verdict import Answer

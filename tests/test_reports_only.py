@@ -63,8 +63,8 @@ def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, st
 
 
 DRIVEN = """
-import selfhost.probes.nvidia, selfhost.probes.host
-selfhost.probes.nvidia.driver_present = lambda host: True
+import selfhost.machine.probes.nvidia, selfhost.machine.probes.host
+selfhost.machine.probes.nvidia.driver_present = lambda host: True
 """
 
 

@@ -14,12 +14,12 @@ import pytest
 from selfhost import Workload, check, needs
 from selfhost.catalogue import Catalogue
 from selfhost.core.errors import WorkloadError
+from selfhost.machine.profiles import load
 from selfhost.modelfiles import config as config_files
 from selfhost.modelfiles import read_local
 from selfhost.needs import estimate, mlx_cache, mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.placement import on_one
-from selfhost.profiles import load
 from selfhost.spec import Architecture, Attention, ModelSpec, Parameters, Quantized, Recurrent
 
 ROOT = Path(__file__).parents[1]

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from selfhost import needs as need
 from selfhost import speed
 from selfhost.catalogue import Catalogue
-from selfhost.machine import Accelerator, Machine
+from selfhost.machine.changes import vendor_of
+from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.spec import Architecture, Attention
 from selfhost.speed import PaceRange, Speed
-from selfhost.whatif import vendor_of
 
 FACT = "memory_bandwidth_bytes_per_second"
 TRUTH = Path(__file__).parent / "truth" / "speed.json"

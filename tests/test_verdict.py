@@ -15,12 +15,13 @@ from selfhost.core.records import Unread
 from selfhost.core.units import speed
 from selfhost.core.workload import Workload
 from selfhost.findings import CODES, Finding, Outcome, openness_check
-from selfhost.machine import Accelerator, Disk, Machine, PresentRuntime
+from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.placement import smallest_device_bytes
 from selfhost.present import Here
-from selfhost.profiles import load
 from selfhost.spec import (
     Architecture,
     Availability,
@@ -35,7 +36,6 @@ from selfhost.spec import (
     StatedNeeds,
 )  # fmt: skip
 from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
-from selfhost.whatif import apply
 
 GIB = 2**30
 GB = 10**9

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from selfhost import Workload, check, cli, findings
 from selfhost.findings import Finding, Outcome
-from selfhost.machine import PURPOSES, Accelerator, Disk, Machine
+from selfhost.machine.changes import SettingError, apply, planned
+from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.speed import gpu_bandwidth
-from selfhost.whatif import SettingError, apply, planned
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "tests" / "data" / "records"

@@ -222,7 +222,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
         fail(path, f"is no model's config.json: it is {kind}, not an object", remedy)
     schema = values.get("schema")
     if isinstance(schema, str) and schema.startswith("selfhost."):
-        if schema.startswith("selfhost.machine"):
+        if schema.startswith("selfhost.machine.record"):
             fail(path, "is a machine record of selfhost, not a model", "give it with --machine, and name a model")
         fail(path, f"is an answer of selfhost ({clean(schema)}), not a model", remedy)
     kind = clean(values.get("model_type"))

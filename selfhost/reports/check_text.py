@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..core import units
 from ..findings import WIDE_PACE
-from ..machine import Machine
+from ..machine.record import Machine
 from ..verdict import Alternative, Finding, Outcome, Route, Verdict
 from .layout import Bar, Block, Column, Document, Paragraph, Span, Table
 from .words import (

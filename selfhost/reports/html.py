@@ -14,7 +14,7 @@ from html import escape
 from .. import __version__
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
-from ..machine import Machine
+from ..machine.record import Machine
 from ..offers import Offer
 from ..spec import MODALITIES, ModelSpec
 from ..verdict import Answer, Route

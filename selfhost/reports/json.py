@@ -12,7 +12,7 @@ from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, Sel
 from ..core.records import FrozenDict
 from ..core.workload import Workload
 from ..findings import Finding
-from ..machine import Machine
+from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from ..offers import Offer
 from ..spec import ModelSpec
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api import Shown
+    from ..machine.profiles import Profile
     from ..plan import Known, Least, Plan
-    from ..profiles import Profile
 
 
 def dumps(value: Mapping[str, Any]) -> str:

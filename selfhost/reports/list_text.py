@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..core import units
 from ..core.workload import Workload
 from ..findings import reserve_of
-from ..machine import Machine
+from ..machine.record import Machine
 from ..spec import ModelSpec
 from ..verdict import Answer, Route
 from .layout import Block, Column, Document, Span, Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..core import units
-from ..machine import Machine
+from ..machine.record import Machine
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, reason_blocks, say, section
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from ..core import units
 from ..findings import Outcome, disk_margin_bytes
-from ..machine import Machine
+from ..machine.profiles import Profile
+from ..machine.record import Machine
 from ..plan import Known, Least, Plan
-from ..profiles import Profile
 from ..verdict import Route
 from .layout import Block, Column, Document, Paragraph, Span, Table
 from .words import BLANK, command_line, line, say, section

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
-from ..machine import Machine
+from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs
 from ..offers import Offer
 from ..verdict import Answer, Finding, Outcome, Route, Verdict

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..core.records import Record
-from ..core.units import binary
-from ..machine import MAX_MEMORY_BYTES, normal_architecture
+from ...core.records import Record
+from ...core.units import binary
+from ..record import MAX_MEMORY_BYTES, normal_architecture
 from .cgroups import NO_LIMIT, Groups, Level, groups, parse_number, parse_pairs
 from .host import SET_MEMORY, Found, Host
 from .nvidia import GPUS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..machine import FACTS, Machine
+from ..record import FACTS, Machine
 from .accelerators import read_accelerators
 from .cpu import (
     EMULATED,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..core.records import Record
-from ..machine import MAX_MEMORY_BYTES, Accelerator, normal_architecture
+from ...core.records import Record
+from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
 from .host import FILL_IN, Host
 
 TYPE_CHECKING = False

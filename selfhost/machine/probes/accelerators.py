@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ..machine import Accelerator
+from ..record import Accelerator
 from .host import FILL_IN, Found, Host
 from .nvidia import Read, driver_present, read_nvidia
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..core.records import Record
-from ..machine import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS
+from ...core.records import Record
+from ..record import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS
 from .host import Host, Mount, Space, unescape
 
 # file systems that lie in folders of others, which the mount table does not name

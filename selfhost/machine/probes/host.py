@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
 
-from ..core.reading import Unreadable, descriptor_of
-from ..core.records import Record, Unread
-from ..machine import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, UNPRINTABLE, normal_system
+from ...core.reading import Unreadable, descriptor_of
+from ...core.records import Record, Unread
+from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, UNPRINTABLE, normal_system
 
 TYPE_CHECKING = False
 

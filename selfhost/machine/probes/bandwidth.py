@@ -12,9 +12,9 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from ..core import units
-from ..core.records import Record, Unread
-from ..machine import MAX_MEMORY_BYTES, Machine
+from ...core import units
+from ...core.records import Record, Unread
+from ..record import MAX_MEMORY_BYTES, Machine
 from .host import NATIVE, Host
 from .memory import parse_list
 

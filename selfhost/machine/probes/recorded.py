@@ -7,8 +7,8 @@ import os
 import re
 from collections.abc import Callable, Mapping
 
-from ..core.errors import MachineFileError, Problem
-from ..machine import normal_system
+from ...core.errors import MachineFileError, Problem
+from ..record import normal_system
 from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space, dangling
 
 TYPE_CHECKING = False
@@ -334,7 +334,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _text(folder: str, name: str) -> str | None:
     """None where there is no such file."""
-    from ..core.reading import MISSING, Unreadable, read_file
+    from ...core.reading import MISSING, Unreadable, read_file
 
     path = os.path.join(folder, name)
     try:
@@ -349,7 +349,7 @@ def _json(folder: str, name: str) -> dict[str, Any]:
     text = _text(folder, name)
     if text is None:
         return {}
-    from ..core.reading import Decoder, Unreadable
+    from ...core.reading import Decoder, Unreadable
 
     path = os.path.join(folder, name)
     try:

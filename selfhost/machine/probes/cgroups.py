@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.records import Record
+from ...core.records import Record
 from .host import Host, Mount
 
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever the page size

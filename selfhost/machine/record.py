@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from .core.errors import Faults, MachineFileError, Problem
-from .core.records import Record, Unread, pattern
+from ..core.errors import Faults, MachineFileError, Problem
+from ..core.records import Record, Unread, pattern
 
 TYPE_CHECKING = False
 
@@ -323,7 +323,7 @@ class Machine(Record):
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key always present, None where unread, sizes whole bytes."""
-        from . import __version__
+        from .. import __version__
 
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
@@ -834,7 +834,7 @@ def machine_of(data: Any, file: str, doubled: Sequence[str] = (), more_doubled: 
 def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
 
-    from .core.reading import FOLDER, LARGE, Decoder, Unreadable, read_file, text_of
+    from ..core.reading import FOLDER, LARGE, Decoder, Unreadable, read_file, text_of
 
     named = os.fsdecode(path)
     name = UNPRINTABLE.sub("?", named) or "machine"

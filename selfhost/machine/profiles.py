@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-from .catalogue import canonical, shipped_folder
-from .core import units
-from .core.errors import MachineFileError, SelfhostError
-from .core.records import Record, Unread
-from .core.tomlfile import Document, Table
-from .machine import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
-from .whatif import ARCHITECTURES, SYSTEMS, planned
+from ..catalogue import canonical, shipped_folder
+from ..core import units
+from ..core.errors import MachineFileError, SelfhostError
+from ..core.records import Record, Unread
+from ..core.tomlfile import Document, Table
+from .changes import ARCHITECTURES, SYSTEMS, planned
+from .record import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
 
 TYPE_CHECKING = False
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import re
 
-from ..core.records import Record
-from ..core.units import decimal
-from ..machine import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
+from ...core.records import Record
+from ...core.units import decimal
+from ..record import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
 from .host import PERHAPS, SET_DISK, Found, Host, Mount, Quota, Space
 from .medium import Medium, medium_of_folder
 

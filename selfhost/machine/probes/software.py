@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..machine import LM_STUDIO, PresentRuntime
+from ..record import LM_STUDIO, PresentRuntime
 from .host import FILL_IN, Found, Host
 
 RUNTIMES = "runtimes"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..core.records import Unread
-from ..machine import MAX_WORD, normal_architecture
+from ...core.records import Unread
+from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .host import MAX_READ_BYTES, NATIVE, Found, Host
 from .memory import parse_list, parse_status

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
-from ..machine import LM_STUDIO, MAX_ENTRIES, PresentModel
+from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
 from .disk import Place, huggingface, llama_cpp, ollama
 from .host import Found, Host
 
@@ -245,7 +245,7 @@ def _pipeline_is_whole(search: _Search, files: Mapping[str, _File], weights: set
 
 def _json(search: _Search, path: str, limit: int) -> dict[str, Any]:
     """The object in a small file; empty where it is none."""
-    from ..core.reading import Decoder, Unreadable, text_of
+    from ...core.reading import Decoder, Unreadable, text_of
 
     try:
         value = Decoder(constant=float).parse(text_of(search.host.read_bytes(path, limit)))

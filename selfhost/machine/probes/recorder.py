@@ -7,8 +7,8 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from .. import __version__
-from ..core.errors import MachineFileError, Problem
+from ... import __version__
+from ...core.errors import MachineFileError, Problem
 from .host import (
     ADDRESSES,
     COMMON_NAMES,
