@@ -31,7 +31,7 @@ class BuildWithIndex(build_py):
 def _write_compiled(folder: str) -> None:
     sys.path.insert(0, HERE)
     try:
-        from selfhost.catalogue import INDEX_FILE, compile_index
+        from selfhost.catalogue.index import INDEX_FILE, compile_index
         from selfhost.questions import QUESTIONS_FILE, compile_questions
     finally:
         sys.path.remove(HERE)

@@ -24,10 +24,10 @@ from typing import Any
 
 from rig import about
 
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Architecture
 from selfhost.needs.quantization import Stored, row_bytes, stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, row_of
-from selfhost.spec import Architecture
 
 # model, file of its vocabulary, chat template
 TEXTS = (

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from selfhost import needs as need
 from selfhost import speed
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.record import Machine

@@ -29,7 +29,8 @@ import test_runtimes_truth as others
 import test_torch_memory as torch
 
 from selfhost import needs
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.encoders import encoders_of
@@ -37,7 +38,6 @@ from selfhost.needs import graphs, llamacpp, weights_bytes
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
 from selfhost.needs.tensors import row_of
-from selfhost.spec import ModelSpec
 
 Error = tuple[str, str, float]
 """Quantity, architecture, relative error."""

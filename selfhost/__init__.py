@@ -10,17 +10,17 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .api import can_run, check
+    from .catalogue.spec import ModelSpec
     from .core.errors import MachineFileError, PolicyError, SelfhostError, SpecError, UnknownModelError, WorkloadError
     from .core.workload import Load, Workload
     from .machine.record import Machine
-    from .spec import ModelSpec
     from .verdict import Finding, Outcome, Route, Verdict
 
 __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api",
-    "Machine": "machine.record", "ModelSpec": "spec", "Workload": "core.workload", "Load": "core.workload",
+    "Machine": "machine.record", "ModelSpec": "catalogue.spec", "Workload": "core.workload", "Load": "core.workload",
     "Verdict": "verdict", "Finding": "verdict", "Route": "verdict", "Outcome": "verdict",
     "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
     "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",

@@ -10,7 +10,11 @@ from itertools import islice
 from . import needs as need
 from .apiroute import meets, usable_offers
 from .asking import Asker, architectures, ask, beyond
-from .catalogue import Catalogue, spec_in
+from .catalogue.index import Catalogue, spec_in
+from .catalogue.names import is_path, resolve
+from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
+from .catalogue.quality import loss_by_size, quality_for
+from .catalogue.spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .choose import alternatives, open_alternatives, recent_since, room
 from .commands import about_files, commands
 from .core import units
@@ -18,11 +22,7 @@ from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .core.records import Record
 from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 from .machine.record import Machine
-from .names import is_path, resolve
-from .offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .present import Here, begun, elsewhere, unseen
-from .quality import loss_by_size, quality_for
-from .spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .speed import advice
 from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
 
@@ -365,7 +365,7 @@ def _answer(
     day = today or utc_today()
     offers = _offers(catalogue, question, judged, day) if instead or judged.failed else ()
     if offers and prices != "snapshot":
-        from .prices import refreshed
+        from .catalogue.prices import refreshed
 
         newer = refreshed(offers, catalogue.offers_path, today=day)
         offers, notes = cheapest_first(newer.offers), (*notes, newer.note)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 
-from .catalogue import Catalogue, Outline
+from .catalogue.index import Catalogue, Outline
+from .catalogue.offers import Offer
+from .catalogue.spec import Architecture, ModelSpec
 from .core.errors import SelfhostError
 from .findings import Finding, Outcome, license_check, openness_check
-from .offers import Offer
-from .spec import Architecture, ModelSpec
 from .verdict import Judged, Question
 
 # a retired model's replacement may be retired itself
@@ -99,7 +99,7 @@ def published_id(spec: ModelSpec, shelf: Catalogue) -> str | None:
     one and have its layers."""
     if not _of_files(spec):
         return spec.id
-    from .names import id_of_whole_name
+    from .catalogue.names import id_of_whole_name
 
     for name in (spec.name, spec.name.replace("--", "/", 1), spec.id):
         named = id_of_whole_name(name, shelf)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from . import needs as need
-from .catalogue import Catalogue
+from .catalogue.index import Catalogue
+from .catalogue.licenses import canonical_expression
+from .catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from .core.errors import Problem, WorkloadError
 from .core.records import Unread
 from .core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from .findings import license_guessed, openness_check
-from .licenses import canonical_expression
 from .machine.record import Machine
 from .needs.records import Needs, SizedWeights
 from .present import Here, here
-from .spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from .speed import instruction_sets_for_layout
 from .verdict import Question
 
@@ -298,7 +298,7 @@ def _takes(shelf: Catalogue, kind: str) -> str:
 
 
 def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: str | None, shelf: Catalogue) -> need.Companions:
-    from .names import is_path, resolve
+    from .catalogue.names import is_path, resolve
 
     if is_path(typed):
         from .modelfiles import read_local
@@ -356,7 +356,7 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
 
 def _other_base(spec: ModelSpec, base: str | None, shelf: Catalogue) -> str | None:
     """Why an adapter of that base is not for the model: the base is known, and of another architecture."""
-    from .names import id_of
+    from .catalogue.names import id_of
 
     # peft writes the folder where a model was trained from one
     trained_on = id_of(base, shelf) if base is not None and base.count("/") == 1 else None

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import needs as need
 from .asking import GENERATING, Asker, architectures, needs_under
-from .catalogue import Catalogue, Outline
+from .catalogue.index import Catalogue, Outline
+from .catalogue.quality import quality_of
+from .catalogue.spec import ModelSpec
 from .core import units
 from .core.errors import SelfhostError, SpecError, WorkloadError
 from .core.workload import Workload
@@ -14,8 +16,6 @@ from .findings import Finding, Outcome, disk, openness_check
 from .machine.record import Machine
 from .placement import places
 from .present import here
-from .quality import quality_of
-from .spec import ModelSpec
 from .verdict import Alternative, Judged, OpenAlternative, Question, Room, judge, place
 
 SHORTEST_CONTEXT_TOKENS = 1024

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from .catalogue.spec import MODALITIES, OPENNESS
 from .core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
 from .core.workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
-from .spec import MODALITIES, OPENNESS
 from .verdict import Route, exit_code
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import IO, Any, NoReturn, TextIO
 
     from .audit import Audit
-    from .catalogue import Catalogue
+    from .catalogue.index import Catalogue
     from .core.workload import Load, Workload
     from .machine.record import Machine
     from .reports.layout import Document
@@ -646,7 +646,7 @@ def _inputs(options: argparse.Namespace) -> list[str]:
         files += [path, *_held(path, (".json", ".jsonl"))]
     for path in filter(None, specs):
         files += _held(path, (".toml",))
-    from .names import is_path
+    from .catalogue.names import is_path
 
     for path in [*filter(is_path, models), *given.get("files", ())]:
         files += _model_files(path)
@@ -887,7 +887,7 @@ def _list(words: list[str]) -> int:
 
         _deliver(options, json.dumps(json.listing(rows, machine)))
     elif options.format == "html":
-        from .offers import offers_of
+        from .catalogue.offers import offers_of
         from .reports.html import catalogue_page
 
         today = utc_today()
@@ -919,7 +919,7 @@ def _known_family(wanted: str, catalogue: Catalogue) -> None:
 
 
 def _same(family: str | None, wanted: str) -> bool:
-    from .catalogue import canonical
+    from .catalogue.index import canonical
 
     own, typed = canonical(family or ""), canonical(wanted)
     return own == typed or own.startswith(typed + "-")
@@ -986,8 +986,8 @@ def _machine_command(words: list[str]) -> int:
 
 def _public_models() -> Callable[[str], bool]:
     """Whether the shipped catalogue knows a model by that name: a repository, a tag or a file's."""
-    from .catalogue import Catalogue
-    from .names import id_of
+    from .catalogue.index import Catalogue
+    from .catalogue.names import id_of
 
     catalogue = Catalogue.open()
     return lambda name: id_of(name, catalogue) is not None
@@ -1075,8 +1075,8 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
     local = read_local(options.files[0], catalogue.common("architectures"))
     spec, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
-        from .catalogue import misnamed
-        from .spec import is_id
+        from .catalogue.index import misnamed
+        from .catalogue.spec import is_id
 
         # folders of specs find a model by the name of its file
         name, ending = os.path.splitext(os.path.basename(options.output))

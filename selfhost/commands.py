@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from . import needs as need
 from .asking import architectures
-from .catalogue import Catalogue
+from .catalogue.index import Catalogue
+from .catalogue.spec import COMPANIONS, ModelSpec, RuntimeSpec
 from .core.workload import Workload
 from .machine.record import Machine
-from .spec import COMPANIONS, ModelSpec, RuntimeSpec
 from .verdict import Judged, Question
 
 # from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609, docs/context-length.mdx)

@@ -63,6 +63,6 @@ def candidates(words: Sequence[str], commands: Sequence[str], parser_of: Callabl
     if command not in ("check", "show", "compare", "plan"):
         return ()
     from .api import open_catalogue
-    from .names import complete
+    from .catalogue.names import complete
 
     return tuple(name for name in complete(typed, open_catalogue()) if ":" not in name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from .asking import ask
-from .catalogue import Catalogue
+from .catalogue.index import Catalogue
+from .catalogue.spec import ModelSpec
 from .core import units
 from .core.records import Record
 from .core.workload import Workload
@@ -14,7 +15,6 @@ from .machine.profiles import Profile, size_of
 from .machine.record import PURPOSES, Accelerator, Disk, Machine
 from .needs.records import Needs
 from .placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
-from .spec import ModelSpec
 from .speed import PaceRange, uses_shared_gpu
 from .verdict import Judged, Question, Route, exit_code, judge
 

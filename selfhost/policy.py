@@ -7,13 +7,13 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
 
+from .catalogue.licenses import canonical_expression
 from .core.errors import PolicyError, Problem, WorkloadError
 from .core.records import Record
 from .core.tomlfile import Document, Table
 from .core.units import parse_bytes
 from .core.workload import KV_CACHE_TYPES, Workload
 from .findings import CHECKS
-from .licenses import canonical_expression
 from .machine.record import Machine
 
 SCHEMA = 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .catalogue import Catalogue
+from .catalogue.index import Catalogue
+from .catalogue.names import id_of
+from .catalogue.spec import ModelSpec, RuntimeSpec
 from .core import units
 from .core.records import Record, Unread
 from .core.workload import Workload
 from .machine.record import LM_STUDIO, Machine, PresentModel
-from .names import id_of
 from .needs.records import How, Needs
-from .spec import ModelSpec, RuntimeSpec
 
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token table, header): what is further
 # off is another model. Where nothing says that a file is whole, it must be as large as the need, but for the header.

@@ -13,18 +13,10 @@ from functools import cached_property, lru_cache, partial
 
 from .apiroute import usable_offers, whose_offers
 from .asking import Asker, architectures, ask
-from .catalogue import Catalogue, checksum_of
-from .core.errors import SelfhostError
-from .core.records import FrozenDict, Record, Unread
-from .core.workload import Workload
-from .findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
-from .licenses import canonical_expression
-from .machine.record import Machine
-from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
-from .needs.repack import KINDS, kind_of
-from .offers import end_days, offers_of
-from .present import here
-from .spec import (
+from .catalogue.index import Catalogue, checksum_of
+from .catalogue.licenses import canonical_expression
+from .catalogue.offers import end_days, offers_of
+from .catalogue.spec import (
     Architecture,
     Attention,
     Audio,
@@ -43,6 +35,14 @@ from .spec import (
     TensorGroup,
     Upkeep,
 )
+from .core.errors import SelfhostError
+from .core.records import FrozenDict, Record, Unread
+from .core.workload import Workload
+from .findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
+from .machine.record import Machine
+from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
+from .needs.repack import KINDS, kind_of
+from .present import here
 from .speed import instruction_sets_for_layout
 from .verdict import Judged, Question
 

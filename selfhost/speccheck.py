@@ -12,12 +12,12 @@ from functools import cache
 from typing import Any
 
 from . import needs as need
-from .catalogue import canonical, misnamed
+from .catalogue.index import canonical, misnamed
+from .catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
 from .core.errors import Problem
 from .core.tomlfile import Document, Path
 from .core.tomlfile import shortened as _short
 from .needs.records import SizedWeights
-from .spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
 
 # tables whose facts have their source in [sources]; [needs] and [[files]] carry their own, [upkeep] is a pointer
 SOURCED = ("license", "openness", "parameters", "architecture", "components", "embedding", "safety", "availability")

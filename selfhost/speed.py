@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from .catalogue.spec import Architecture
 from .core import units
 from .core.records import Record
 from .machine.record import Accelerator, Machine
 from .needs.records import Needs
-from .spec import Architecture
 
 TYPE_CHECKING = False
 

@@ -7,16 +7,16 @@ from enum import StrEnum
 from functools import cached_property
 
 from . import findings as check
+from .catalogue.offers import Offer
+from .catalogue.quality import Quality
+from .catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .core.records import Record
 from .core.workload import Workload
 from .findings import Finding, Outcome
 from .machine.record import Machine
 from .needs.records import Needs, Term
-from .offers import Offer
 from .placement import emptied, placements, share_on_shared
 from .present import Here
-from .quality import Quality
-from .spec import ModelSpec, QuantizationRule, RuntimeSpec
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
 
 TYPE_CHECKING = False

@@ -15,8 +15,9 @@ import pytest
 from goldens import Golden
 from hypothesis import settings
 
-from selfhost import api, catalogue
-from selfhost.spec import ModelSpec
+from selfhost import api
+from selfhost.catalogue import index as catalogue
+from selfhost.catalogue.spec import ModelSpec
 
 HERE = Path(__file__).parent
 # a slow machine is no fault of the code

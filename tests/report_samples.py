@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from selfhost.catalogue.offers import Offer
+from selfhost.catalogue.quality import Quality
+from selfhost.catalogue.spec import Architecture, Attention, Availability, FeedForward, License, ModelSpec, Openness, Parameters
 from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.offers import Offer
-from selfhost.quality import Quality
-from selfhost.spec import Architecture, Attention, Availability, FeedForward, License, ModelSpec, Openness, Parameters
 from selfhost.verdict import Alternative, Finding, Outcome, PaceRange, Route, Size, Speed, Verdict
 
 GIB = 2**30

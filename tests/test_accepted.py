@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from test_modelfiles import gguf, measured, metadata, placed, write
 
 from selfhost import api
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
 from selfhost.cli import main
 from selfhost.core.errors import SelfhostError
 from selfhost.core.workload import Workload

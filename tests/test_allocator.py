@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from test_needs import calculate
 from test_needs_truth import architecture, read, records, room, row
 
+from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs import graphs, llamacpp
 from selfhost.needs.allocator import _CARRIED as CARRIED
 from selfhost.needs.allocator import Arena, Program, aligned
-from selfhost.spec import Architecture, Attention, FeedForward
 
 MODELS = sorted(read("architectures.json")["architectures"])
 

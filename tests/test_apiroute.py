@@ -12,9 +12,9 @@ from selfhost import Machine, Workload, check
 from selfhost.api import open_catalogue
 from selfhost.apiroute import stand_ins, usable_offers
 from selfhost.asking import ask
+from selfhost.catalogue.offers import Offer
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.machine.profiles import load
-from selfhost.offers import Offer
-from selfhost.spec import ModelSpec
 from selfhost.verdict import judge
 
 TODAY = "2026-11-20"

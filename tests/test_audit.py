@@ -19,6 +19,7 @@ from lxml import etree
 
 from selfhost import __version__
 from selfhost.audit import Audit, Result, Use, load_machines, run_audit
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, UnknownModelError, WorkloadError
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
@@ -26,7 +27,6 @@ from selfhost.findings import CHECKS, Finding, Outcome
 from selfhost.machine.record import Machine
 from selfhost.policy import MachineClass, read_policy
 from selfhost.reports import audit_json, audit_text, junit
-from selfhost.spec import ModelSpec
 from selfhost.verdict import Route, Verdict
 
 HERE = Path(__file__).parent

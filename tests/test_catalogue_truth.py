@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from test_needs_truth import BARE
 
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Architecture, ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import graphs, llamacpp, more_in_conversation, needs_of
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, row_of
-from selfhost.spec import Architecture, ModelSpec
 
 
 @cache

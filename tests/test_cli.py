@@ -20,8 +20,9 @@ import jsonschema
 import pytest
 from goldens import Golden
 
-from selfhost import cli, names
-from selfhost.catalogue import Catalogue
+from selfhost import cli
+from selfhost.catalogue import names
+from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import MAX_PROBLEMS
 
 HERE = Path(__file__).parent

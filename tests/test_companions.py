@@ -15,7 +15,7 @@ from test_needs import calculate
 
 from selfhost import Machine, Workload, check
 from selfhost.asking import ask
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SpecError, WorkloadError
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from selfhost.catalogue.spec import Architecture
 from selfhost.core.errors import SpecError
 from selfhost.modelfiles.config import ConfigRead, read_config
 from selfhost.modelfiles.keys import classes
 from selfhost.needs.cache import states
 from selfhost.needs.packed import layers_of
 from selfhost.needs.tensors import row_of
-from selfhost.spec import Architecture
 
 ROOT = Path(__file__).parents[1]
 # what transformers holds of a layer: elements of keys and values for a token and the window, and of its state

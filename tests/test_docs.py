@@ -12,12 +12,12 @@ import pytest
 
 import selfhost
 from selfhost import cli
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.names import resolve
+from selfhost.catalogue.openness import DEFINITION_SOURCES
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
 from selfhost.findings import CHECKS
-from selfhost.names import resolve
-from selfhost.openness import DEFINITION_SOURCES
 from selfhost.policy import read_policy
 
 ROOT = Path(__file__).parents[1]

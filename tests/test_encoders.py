@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from selfhost import Workload
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SpecError
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.encoders import Untold, encoders_of
 from selfhost.needs import needs_of
 from selfhost.needs.records import Term
-from selfhost.spec import ModelSpec
 
 HERE = Path(__file__).parent
 HEADERS = HERE / "data" / "headers"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from selfhost.api import check, describe
 from selfhost.asking import ask as asked_of
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
 from selfhost.core.errors import WorkloadError
 from selfhost.core.units import binary
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
@@ -26,7 +27,6 @@ from selfhost.needs.cache import why_not_known
 from selfhost.needs.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
 from selfhost.verdict import Judged, Verdict, judge
 
 GIB = 2**30

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from selfhost.api import open_catalogue
+from selfhost.catalogue.licenses import canonical_expression, satisfies
 from selfhost.core.errors import WorkloadError
-from selfhost.licenses import canonical_expression, satisfies
 
 # of the model, asked for, met
 CASES = [

@@ -23,7 +23,9 @@ from hypothesis import strategies as st
 
 from selfhost import Machine, Workload, check
 from selfhost.api import check_with
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.quality import AS_PUBLISHED
+from selfhost.catalogue.spec import Architecture, ModelSpec, read_model_spec
 from selfhost.cli import main
 from selfhost.core.errors import Problem, SpecError
 from selfhost.core.tomlfile import Document
@@ -38,8 +40,6 @@ from selfhost.needs.gguf import _COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 from selfhost.placement import placements
-from selfhost.quality import AS_PUBLISHED
-from selfhost.spec import Architecture, ModelSpec, read_model_spec
 from selfhost.verdict import Verdict
 
 HERE = Path(__file__).parent

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost import names
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue import names
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.names import CONVERTERS, canonical, complete, is_path, resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
-from selfhost.names import CONVERTERS, canonical, complete, is_path, resolve
 
 CATALOGUE = Catalogue.open()
 SPELLINGS = CATALOGUE.spellings()

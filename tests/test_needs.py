@@ -15,7 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost import needs
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import (
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Openness,
+    Parameters,
+    PublishedFiles,
+    RuntimeSpec,
+    StatedNeeds,
+)
 from selfhost.core.records import Unread
 from selfhost.core.workload import KV_CACHE_TYPES, Workload
 from selfhost.machine.changes import apply
@@ -25,7 +36,6 @@ from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights, Term
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.placement import placements
-from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Openness, Parameters, PublishedFiles, RuntimeSpec, StatedNeeds
 
 CONFIGS = Path(__file__).parent / "data" / "headers" / "configs"
 

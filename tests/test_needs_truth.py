@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, Recurrent, RuntimeSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, gguf, graphs, llamacpp, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
-from selfhost.spec import Architecture, Attention, FeedForward, ModelSpec, Recurrent, RuntimeSpec
 
 TRUTH = Path(__file__).parent / "truth"
 SPECS = Path(__file__).parents[1] / "specs"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfhost.catalogue.offers import offers_of
 from selfhost.core.errors import SpecError
-from selfhost.offers import offers_of
 
 SPECS = Path(__file__).parents[1] / "specs"
 SHIPPED = SPECS / "common" / "offers.jsonl"

@@ -6,12 +6,12 @@ from itertools import product
 
 import pytest
 
-from selfhost import openness
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue import openness
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.openness import Row
+from selfhost.catalogue.spec import OPENNESS, Availability, License, ModelSpec, Openness, PublishedFiles, Safety, Upkeep
 from selfhost.core.workload import Workload
 from selfhost.findings import Outcome, openness_check
-from selfhost.openness import Row
-from selfhost.spec import OPENNESS, Availability, License, ModelSpec, Openness, PublishedFiles, Safety, Upkeep
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")

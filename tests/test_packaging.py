@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from selfhost.catalogue import INDEX_FILE, compile_index
+from selfhost.catalogue.index import INDEX_FILE, compile_index
 from selfhost.questions import QUESTIONS_FILE, compile_questions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,8 +33,8 @@ ASK = """
 import json, site, sys
 site.addsitedir(sys.argv[1])
 sys.path.insert(0, sys.argv[1])
-from selfhost.catalogue import Catalogue
-from selfhost.names import resolve
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.names import resolve
 catalogue = Catalogue.open()
 asked = [catalogue.spec(resolve(name, catalogue).spec_id) for name in sys.argv[2:]]
 loaded = "tomllib" in sys.modules
@@ -141,7 +141,7 @@ def test_an_installed_wheel_knows_its_questions(installed: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from selfhost import Machine, Workload\n"
-        "from selfhost.catalogue import Catalogue\n"
+        "from selfhost.catalogue.index import Catalogue\n"
         "from selfhost.questions import Questions\n"
         "print(Questions.open(Catalogue.open(), Workload(), Machine()) is not None)"
     )

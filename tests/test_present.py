@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.names import id_of
 from selfhost.machine.probes import Host, present
 from selfhost.machine.probes.host import Found, Mount
 from selfhost.machine.probes.present import read_models
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Disk, PresentModel
-from selfhost.names import id_of
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text())
 RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"

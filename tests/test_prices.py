@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from selfhost import SelfhostError, check
+from selfhost.catalogue.offers import Offer, OtherPrice, offers_of, sources
+from selfhost.catalogue.prices import refreshed
 from selfhost.machine.record import Machine
-from selfhost.offers import Offer, OtherPrice, offers_of, sources
-from selfhost.prices import refreshed
 
 SHIPPED = str(Path(__file__).parents[1] / "specs" / "common" / "offers.jsonl")
 TODAY = "2027-06-20"
@@ -248,8 +248,8 @@ def test_the_real_package_opens_no_socket_and_starts_no_thread(source_environmen
         "import sys, threading\n"
         "opened = []\n"
         "sys.addaudithook(lambda event, args: opened.append(event) if event.startswith('socket.') else None)\n"
-        "from selfhost.offers import Offer\n"
-        "from selfhost.prices import _prices\n"
+        "from selfhost.catalogue.offers import Offer\n"
+        "from selfhost.catalogue.prices import _prices\n"
         "one = Offer(provider='openai', model='gpt-4o', model_id='gpt-4o', input_usd_per_million_tokens=1.0,\n"
         "            output_usd_per_million_tokens=1.0, as_of='2026-11-20', source='s')\n"
         "found, newest = _prices([one], '2026-11-20')\n"
@@ -266,7 +266,7 @@ def test_without_being_asked_the_package_is_not_loaded(source_environment: dict[
     """Installed beside selfhost by another program it costs nothing and changes nothing."""
     code = (
         "import sys\nfrom selfhost import cli\ncli.main(['check', 'gpt-4o', '--tokens-per-day', '1M'])\n"
-        "assert 'genai_prices' not in sys.modules and 'selfhost.prices' not in sys.modules\n"
+        "assert 'genai_prices' not in sys.modules and 'selfhost.catalogue.prices' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=source_environment, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from selfhost import Outcome, Route, Verdict, Workload, check
 from selfhost.api import check_with
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import Host, accelerators, bandwidth, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software

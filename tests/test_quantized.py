@@ -12,6 +12,8 @@ import pytest
 from selfhost import Machine, Workload, check
 from selfhost.api import describe, open_catalogue
 from selfhost.asking import architectures
+from selfhost.catalogue.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import WorkloadError
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
@@ -20,10 +22,8 @@ from selfhost.needs.packed import DTYPES, linear_bytes
 from selfhost.needs.quantization import GGUF_QUANTIZATIONS
 from selfhost.needs.records import How, SizedWeights
 from selfhost.placement import capability_by_name
-from selfhost.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
 from selfhost.reports.layout import plain
 from selfhost.reports.show_text import show_document
-from selfhost.spec import ModelSpec
 
 TRUTH = json.loads((Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()

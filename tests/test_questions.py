@@ -10,7 +10,7 @@ import pytest
 from selfhost import Workload, questions
 from selfhost.api import judge_all
 from selfhost.asking import ask
-from selfhost.catalogue import INDEX_FILE, Catalogue, compile_index, shipped_folder
+from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index, shipped_folder
 from selfhost.core.workload import Load
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Disk, Machine, PresentModel, PresentRuntime

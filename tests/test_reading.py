@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.audit import load_machines
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.offers import snapshot_day
 from selfhost.core import reading
 from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
 from selfhost.core.reading import MAX_DEPTH, Budget, Decoder, Unreadable, read_records
@@ -29,7 +30,6 @@ from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_adapter, read_local
 from selfhost.modelfiles.safetensors import MAX_TENSORS, read_weights, shards_in
-from selfhost.offers import snapshot_day
 
 MEMORY_MIB = 512
 # what CI machines that are busy with other tests still do in time; no test waits for it

@@ -12,10 +12,10 @@ from goldens import Golden
 
 from selfhost import Machine, Workload
 from selfhost.api import judge_all, open_catalogue
+from selfhost.catalogue.offers import Offer, cheapest_first
+from selfhost.catalogue.spec import License
 from selfhost.machine.profiles import load
-from selfhost.offers import Offer, cheapest_first
 from selfhost.reports.html import catalogue_page
-from selfhost.spec import License
 from selfhost.verdict import Answer
 
 # elements that HTML closes by themselves

@@ -13,8 +13,9 @@ import report_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost import openness
 from selfhost.api import open_catalogue
+from selfhost.catalogue import openness
+from selfhost.catalogue.spec import License
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.findings import CHECKS
@@ -23,7 +24,6 @@ from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import Bar, Blank, Column, Document, Paragraph, Span, Table, clean, lay_out, plain
 from selfhost.reports.terminal import print_document
-from selfhost.spec import License
 from selfhost.verdict import Outcome, PaceRange, Route, Speed, Verdict
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}

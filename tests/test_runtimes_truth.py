@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from selfhost import Workload, check, needs
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Architecture, Attention, ModelSpec, Parameters, Quantized, Recurrent
 from selfhost.core.errors import WorkloadError
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import config as config_files
@@ -20,7 +21,6 @@ from selfhost.modelfiles import read_local
 from selfhost.needs import estimate, mlx_cache, mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.placement import on_one
-from selfhost.spec import Architecture, Attention, ModelSpec, Parameters, Quantized, Recurrent
 
 ROOT = Path(__file__).parents[1]
 GIB = 1 << 30

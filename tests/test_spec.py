@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfhost.catalogue.licenses import choices_of
+from selfhost.catalogue.spec import MAX_LAYERS, ModelSpec, RuntimeSpec, is_license_expression, read_model_spec, read_runtime_spec
 from selfhost.core.errors import WorkloadError
 from selfhost.core.tomlfile import Document, Table
-from selfhost.licenses import choices_of
-from selfhost.spec import MAX_LAYERS, ModelSpec, RuntimeSpec, is_license_expression, read_model_spec, read_runtime_spec
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from selfhost.api import open_catalogue
-from selfhost.spec import ModelSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.speccheck import check_spec_files
 
 HERE = Path(__file__).parent

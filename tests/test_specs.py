@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from selfhost.catalogue import Catalogue, canonical
+from selfhost.catalogue.index import Catalogue, canonical
+from selfhost.catalogue.licenses import canonical_expression
+from selfhost.catalogue.names import resolve
+from selfhost.catalogue.spec import QUANTIZATIONS, Architecture, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
 from selfhost.core.tomlfile import Document
-from selfhost.licenses import canonical_expression
-from selfhost.names import resolve
 from selfhost.needs import default_format_and_quantization
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
-from selfhost.spec import QUANTIZATIONS, Architecture, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
 
 SPECS = Path(__file__).parents[1] / "specs"
 CONFIGS = Path(__file__).parent / "data" / "configs"

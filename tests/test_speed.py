@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from selfhost import needs as need
 from selfhost import speed
-from selfhost.catalogue import Catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.machine.changes import vendor_of
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.spec import Architecture, Attention
 from selfhost.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"

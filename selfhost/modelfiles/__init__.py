@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from ..catalogue.spec import MAX_BEAMS, ModelSpec
 from ..core.records import Record
-from ..spec import MAX_BEAMS, ModelSpec
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..catalogue.spec import Architecture, Quantized
     from ..needs.records import SizedWeights
-    from ..spec import Architecture, Quantized
     from .gguf import Header
     from .safetensors import Weights
     from .stored import Stored
@@ -261,7 +261,7 @@ def _lone_config(path: str, architectures: Mapping[str, Any], notes: tuple[str, 
 
 def _quantized(stored: Stored) -> Quantized | None:
     """What a spec says of weights that others than their publisher stored so, None for those of the publisher's own type."""
-    from ..spec import QUANTIZATIONS, Quantized
+    from ..catalogue.spec import QUANTIZATIONS, Quantized
 
     if not stored.requantized:
         return None
@@ -396,7 +396,7 @@ def _no_model(path: str, names: list[str], unfinished: list[str]) -> LocalModel:
 def _weights(
     path: str, files: Iterable[str], config: str | None, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()
 ) -> LocalModel:
-    from ..spec import QUANTIZATIONS, SIZE_OF, Parameters, PublishedFiles, Safety
+    from ..catalogue.spec import QUANTIZATIONS, SIZE_OF, Parameters, PublishedFiles, Safety
     from .config import read_config
     from .naming import identifier, name_of
     from .safetensors import read_weights

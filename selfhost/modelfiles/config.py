@@ -10,8 +10,8 @@ import os
 import re
 from collections.abc import Mapping
 
+from ..catalogue.spec import INCOMPLETE, MAX_BEAMS, MAX_LAYERS, ROW_FLAGS, Architecture, Audio, FeedForward, ModelSpec, Parameters, Safety
 from ..core.records import Record
-from ..spec import INCOMPLETE, MAX_BEAMS, MAX_LAYERS, ROW_FLAGS, Architecture, Audio, FeedForward, ModelSpec, Parameters, Safety
 from .feedforward import feed_forward_of
 from .keys import (
     CACHE_KEY,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from ..catalogue.spec import LayerPart, Recurrent, TensorGroup
     from ..needs.tensors import ArchitectureRow
-    from ..spec import LayerPart, Recurrent, TensorGroup
     from .encoders import Encoders
 
 # what the largest model of 2026 has a thousand times over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..spec import FeedForward
+from ..catalogue.spec import FeedForward
 from .keys import EXPERTS, GEMMA4, LENGTH, MAX_NUMBER, USED, Keys, Unclear
 from .naming import rwkv_length
 

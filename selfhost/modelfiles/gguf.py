@@ -12,9 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from struct import Struct, unpack_from
 
-from ..core.records import Record
-from ..needs.quantization import BLOCKS
-from ..spec import (
+from ..catalogue.spec import (
     MAX_LAYERS,
     MAX_TENSOR_NAMES,
     QUANTIZATIONS,
@@ -30,6 +28,8 @@ from ..spec import (
     Safety,
     TensorGroup,
 )
+from ..core.records import Record
+from ..needs.quantization import BLOCKS
 from .naming import clean, grouped, identifier, license_of, listed, name_of, plamo2_rank, row_values
 from .source import fail, open_file, read_some, refuse_other_kinds, shown, status_of
 
@@ -38,7 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, NoReturn
 
-    from ..spec import LayerPart
+    from ..catalogue.spec import LayerPart
 
 MAGIC = b"GGUF"
 # a header is mostly the vocabulary: 0.7 to 10 MB in published files. The limits bound what a hostile file can cost

@@ -5,8 +5,8 @@ Read in transformers 5.23.0 (`models/jetmoe`).
 
 from __future__ import annotations
 
+from ..catalogue.spec import Architecture, TensorGroup
 from ..needs.tensors import checkpoint_tensors
-from ..spec import Architecture, TensorGroup
 
 TYPE_CHECKING = False
 

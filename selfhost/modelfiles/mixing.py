@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..spec import Attention, Recurrent
+from ..catalogue.spec import Attention, Recurrent
 from .keys import CONTEXT, GEMMA4, HEADS, KV_HEADS, USED, WIDTH, Keys, Unclear, UnclearWindow, short
 from .naming import RWKV7_RANKS, plamo2_rank, rwkv7_rank
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
+from ..catalogue.spec import TensorGroup
 from ..core.records import Record
-from ..spec import TensorGroup
 from .keys import short
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from ..spec import Attention, FeedForward, License, Recurrent
+from ..catalogue.spec import Attention, FeedForward, License, Recurrent
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from ..catalogue.spec import QUANTIZATIONS, SCHEMA, Architecture, Attention, FeedForward, ModelSpec, Recurrent, TensorGroup
 from ..core.records import Record
-from ..spec import QUANTIZATIONS, SCHEMA, Architecture, Attention, FeedForward, ModelSpec, Recurrent, TensorGroup
 
 TYPE_CHECKING = False
 

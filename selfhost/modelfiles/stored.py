@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from ..catalogue.spec import APART, MLX_MODES, PACKED, QUANTIZATIONS, TensorGroup
 from ..core.records import Record
-from ..spec import APART, MLX_MODES, PACKED, QUANTIZATIONS, TensorGroup
 from .keys import short
 from .modules import ELSEWHERE, Rule
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..catalogue.spec import Architecture, TensorGroup
 from ..needs.tensors import checkpoint_tensors
-from ..spec import Architecture, TensorGroup
 from .keys import HEADS, KV_HEADS, Keys, Unclear
 
 TYPE_CHECKING = False

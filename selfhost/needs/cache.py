@@ -5,8 +5,8 @@ These are facts of the model. How many cells a runtime gives them is the runtime
 
 from __future__ import annotations
 
+from ..catalogue.spec import Architecture, Recurrent
 from ..core.records import Record
-from ..spec import Architecture, Recurrent
 from .tensors import ArchitectureRow
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..catalogue.spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record, Unread
-from ..spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from .cache import CacheGroup, cache_groups, states
 from .loaded import block_bytes, cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
 from .packed import DTYPES, encoders_may_save, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of

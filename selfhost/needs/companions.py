@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ..core.records import Unread
-from ..spec import Architecture, ModelSpec, RuntimeSpec
 from . import llamacpp
 from .cache import CacheGroup, cache_groups
 from .modules import MODULES

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from math import prod
 
+from ..catalogue.spec import Architecture, Audio, RuntimeSpec
 from ..core.records import Record, Unread
-from ..spec import Architecture, Audio, RuntimeSpec
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .records import How, SizedWeights, Term, middle_of
 from .tensors import checkpoint_tensors

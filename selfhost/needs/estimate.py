@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
-from ..spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from . import checkpoint, gguf
 from .cache import why_not_known
 from .llamacpp import MICRO_BATCH_TOKENS, batch_of, cached_groups

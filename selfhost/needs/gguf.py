@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from ..catalogue.spec import SIZE_OF, Architecture, Attention, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
-from ..spec import SIZE_OF, Architecture, Attention, ModelSpec, RuntimeSpec
 from . import graphs, llamacpp
 from .cache import CacheGroup, cache_groups, compressors, states
 from .parts import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ..core.records import Record
-from ..spec import Architecture, Attention, FeedForward, Recurrent
 from .allocator import LOGITS_ROWS, Recorder, Tensor
 from .cache import CacheGroup, states
 from .llamacpp import window_of

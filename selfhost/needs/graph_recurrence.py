@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spec import Recurrent
+from ..catalogue.spec import Recurrent
 from .allocator import Tensor
 from .cache import State
 from .graph_base import Graph

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..spec import Architecture
+from ..catalogue.spec import Architecture
 from .allocator import Peak, Program
 from .graph_base import Style, window_kept
 from .kimi_k3 import KimiK3

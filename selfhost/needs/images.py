@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..catalogue.spec import RuntimeSpec
 from ..core.records import Unread
-from ..spec import RuntimeSpec
 from .loaded import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, published, stated_size, term, times

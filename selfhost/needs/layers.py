@@ -7,7 +7,7 @@ biases, activations, the weight of a norm. Attention, recurrence and feed-forwar
 
 from __future__ import annotations
 
-from ..spec import Architecture, Attention, FeedForward, Recurrent
+from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
 from .graph_attention import Attending
 from .graph_base import Layer, window_kept

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from ..catalogue.spec import Architecture
 from ..core.records import Record
-from ..spec import Architecture
 from .cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
 from .quantization import row_bytes
 from .tensors import ArchitectureRow

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..spec import MLX_MODES, PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, TensorGroup
+from ..catalogue.spec import MLX_MODES, PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, TensorGroup
 from .cache import CacheGroup
 from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes, scheme_of
 from .parts import Asked, term, times

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..catalogue.spec import Architecture, Attention
 from ..core.records import Record
-from ..spec import Architecture, Attention
 from .cache import CacheGroup, cache_groups, states
 from .parts import by_layers, term
 from .records import How, Term

@@ -9,7 +9,7 @@ limit it waits for the GPU (mlx/transforms.cpp, get_memory_limit), so that a mod
 
 from __future__ import annotations
 
-from ..spec import Architecture
+from ..catalogue.spec import Architecture
 from .mlx_cache import as_kept
 from .parts import term, times
 from .records import How, Term

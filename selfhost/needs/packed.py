@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 
+from ..catalogue.spec import MLX_MODES, PLAIN_DTYPES, Architecture, TensorGroup
 from ..core.records import Record, Unread
-from ..spec import MLX_MODES, PLAIN_DTYPES, Architecture, TensorGroup
 from .parts import Subject
 from .records import How, SizedWeights
 from .tensors import ArchitectureRow, checkpoint_tensors

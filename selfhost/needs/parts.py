@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from ..spec import Architecture, ModelSpec, PublishedFiles
 from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
 

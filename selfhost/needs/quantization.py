@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..spec import Architecture, FileTensors, TensorGroup
+from ..catalogue.spec import Architecture, FileTensors, TensorGroup
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
 # elements and bytes of one block, ggml.h and ggml-common.h

@@ -9,7 +9,7 @@ from .layers import Builder
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..spec import Architecture, Attention, Recurrent
+    from ..catalogue.spec import Architecture, Attention, Recurrent
     from .tensors import ArchitectureRow
 
 

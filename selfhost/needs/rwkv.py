@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spec import Architecture, FeedForward, Recurrent
+from ..catalogue.spec import Architecture, FeedForward, Recurrent
 from .allocator import LOGITS_ROWS, Section, Tensor
 from .graph_base import Layer
 from .layers import Builder

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
+from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 from ..core.records import Record
-from ..spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 
 TYPE_CHECKING = False
 

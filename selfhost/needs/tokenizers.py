@@ -5,7 +5,7 @@ Measured of nine published vocabularies (`tests/truth/mlx.json`, `tokenizers`; `
 
 from __future__ import annotations
 
-from ..spec import Architecture
+from ..catalogue.spec import Architecture
 from .records import Span
 from .tensors import ArchitectureRow
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import expm1, prod
 
+from ..catalogue.spec import Architecture, Attention, FeedForward
 from ..core.records import Record
-from ..spec import Architecture, Attention, FeedForward
 from .cache import CacheGroup
 from .records import Span
 from .repack import kind_of

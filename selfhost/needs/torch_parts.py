@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isqrt
 
-from ..spec import PLAIN_DTYPES, Architecture, RuntimeSpec
+from ..catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from . import tokenizers, torch_memory, torch_stacks
 from .cache import cache_groups
 from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..spec import Architecture, Recurrent
+from ..catalogue.spec import Architecture, Recurrent
 from .cache import states
 from .parts import by_layers
 from .tensors import ArchitectureRow

@@ -6,7 +6,7 @@ Read in transformers 5.23.0 (`models/whisper`, `pipelines/automatic_speech_recog
 
 from __future__ import annotations
 
-from ..spec import Architecture, Audio
+from ..catalogue.spec import Architecture, Audio
 from .parts import times
 from .records import Span
 from .torch_memory import ENCODER_HOLES_HIGH, MAPPED_BLOCK_BYTES

@@ -7,7 +7,7 @@ once in every layer of the decoder, whichever stack it belongs to. Sizes are in 
 
 from __future__ import annotations
 
-from ..spec import Architecture
+from ..catalogue.spec import Architecture
 from .records import Span
 from .tensors import ArchitectureRow
 from .torch_memory import in_heap, with_holes

@@ -7,9 +7,9 @@ Read from vllm 0.33.0 and held against logs of 0.19: `tests/truth/vllm.json`. Be
 
 from __future__ import annotations
 
+from ..catalogue.spec import Architecture
 from ..core.records import Record
 from ..core.units import GIB, MIB
-from ..spec import Architecture
 from .parts import term, times
 from .records import How, Term
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+from ..catalogue.spec import Architecture, Audio, RuntimeSpec
 from ..core.records import Unread
-from ..spec import Architecture, Audio, RuntimeSpec
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BLOCKS, canonical_gguf
 from .records import How, SizedWeights, Term, middle_of

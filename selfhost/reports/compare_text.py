@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import openness
+from ..catalogue import openness
 from ..core import units
 from ..verdict import Route, Verdict
 from .layout import Block, Column, Document, Span, Table

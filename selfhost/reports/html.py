@@ -12,11 +12,11 @@ from functools import lru_cache
 from html import escape
 
 from .. import __version__
+from ..catalogue.offers import Offer
+from ..catalogue.spec import MODALITIES, ModelSpec
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from ..machine.record import Machine
-from ..offers import Offer
-from ..spec import MODALITIES, ModelSpec
 from ..verdict import Answer, Route
 from .layout import clean
 from .list_text import license_words, summary

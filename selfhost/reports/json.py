@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .. import __version__, openness
+from .. import __version__
+from ..catalogue import openness
+from ..catalogue.offers import Offer
+from ..catalogue.spec import ModelSpec
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.workload import Workload
 from ..findings import Finding
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs, Term
-from ..offers import Offer
-from ..spec import ModelSpec
 from ..speed import PaceRange, Speed
 from ..verdict import Answer, Verdict, exit_code
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from shlex import quote
 
-from .. import openness
+from ..catalogue import openness
+from ..catalogue.names import is_path
+from ..catalogue.offers import Offer
+from ..catalogue.spec import Architecture, ModelSpec
 from ..core import units
-from ..names import is_path
-from ..offers import Offer
-from ..spec import Architecture, ModelSpec
 from ..verdict import Outcome, Size, Verdict
 from .layout import Block, Column, Document, Span, Table
 from .words import (

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..catalogue.offers import Offer
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs
-from ..offers import Offer
 from ..verdict import Answer, Finding, Outcome, Route, Verdict
 from .layout import Blank, Block, Column, Paragraph, Span, Table
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..catalogue.openness import Row
     from ..costs import LocalCost, MonthlyCost
-    from ..openness import Row
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 DECIDING = ("memory", "accelerator", "disk", "speed")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .catalogue import Catalogue
-from .core.records import Record
-from .core.workload import Workload
+from ..core.records import Record
+from ..core.workload import Workload
+from .index import Catalogue
 from .spec import ModelSpec
 
 TYPE_CHECKING = False

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
-from .core.errors import Problem, SpecError, UnknownModelError, WorkloadError
-from .core.reading import Unreadable, read_file
-from .core.records import Record, pattern
-from .core.tomlfile import MAX_FILE_BYTES, Document, shortened
+from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
+from ..core.reading import Unreadable, read_file
+from ..core.records import Record, pattern
+from ..core.tomlfile import MAX_FILE_BYTES, Document, shortened
 from .spec import ModelSpec, RuntimeSpec
 
 TYPE_CHECKING = False
@@ -375,7 +375,7 @@ def spec_in(path: str) -> ModelSpec:
 
 def shipped_folder() -> str:
     """Inside the installed package, or beside it in a checkout. Raises `SpecError` where neither is there."""
-    package = os.path.dirname(os.path.abspath(__file__))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
         if os.path.isdir(path):
             return path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .core.records import Record
+from ..core.records import Record
 from .spec import ModelSpec
 
 ANSWERS = ("yes", "partly", "no", "unknown")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .core.errors import SelfhostError
-from .core.records import Record
+from ..core.errors import SelfhostError
+from ..core.records import Record
 from .offers import Offer, OtherPrice, sources
 
 TYPE_CHECKING = False

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from .core.errors import Problem, SpecError
-from .core.records import Record
-from .core.workload import INPUT_PER_OUTPUT_TOKEN
+from ..core.errors import Problem, SpecError
+from ..core.records import Record
+from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 TYPE_CHECKING = False
 
@@ -243,7 +243,7 @@ def _parsed(path: str, _changed: int, _size: int) -> tuple[Sequence[bytes], Mapp
 
 
 def _read(path: str) -> bytes:
-    from .core.reading import Unreadable, read_file
+    from ..core.reading import Unreadable, read_file
 
     try:
         return read_file(path, MAX_BYTES)

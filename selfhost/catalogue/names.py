@@ -9,9 +9,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from .catalogue import Catalogue, canonical
-from .core.errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
-from .core.records import Record, pattern
+from ..core.errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
+from ..core.records import Record, pattern
+from .index import Catalogue, canonical
 
 TYPE_CHECKING = False
 
@@ -367,7 +367,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 nearest=(spec_id,),
                 remedy=f"selfhost check {spec_id}{options}",
             )
-        from .needs.packed import canonical_packed
+        from ..needs.packed import canonical_packed
 
         packed = canonical_packed(re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE))
         if packed is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .core.records import Record, pattern
-from .core.tomlfile import Document, Table, kind_of, shortened
-from .core.units import parse_bytes
-from .core.workload import KV_CACHE_TYPES
+from ..core.records import Record, pattern
+from ..core.tomlfile import Document, Table, kind_of, shortened
+from ..core.units import parse_bytes
+from ..core.workload import KV_CACHE_TYPES
 from .fitting import MAX_EXPERTS, MAX_INPUTS, Misfit, undivided, unsized
 
 TYPE_CHECKING = False

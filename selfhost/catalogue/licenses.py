@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from .core.errors import Problem, WorkloadError
+from ..core.errors import Problem, WorkloadError
 
 # a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its clauses and has none
 _VERSIONED = r"(.+?)-([0-9]+(?:\.[0-9]+)+[a-z]?)((?:-.+)?)"
