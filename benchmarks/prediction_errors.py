@@ -34,7 +34,9 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.encoders import encoders_of
-from selfhost.needs import graphs, llamacpp, weights_bytes
+from selfhost.needs import weights_bytes
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
 from selfhost.needs.tensors import row_of

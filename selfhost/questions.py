@@ -290,7 +290,7 @@ class Questions:
 
     def _remember_program(self, spec: ModelSpec) -> None:
         """Its graph, where it is at hand, for the size of its compute buffer."""
-        from .needs.graphs import remember
+        from .needs.llamacpp.graphs import remember
         from .needs.tensors import row_of
 
         made = spec.architecture
@@ -450,7 +450,7 @@ def _row(
 
 
 def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:
-    from .needs.graphs import packed_program
+    from .needs.llamacpp.graphs import packed_program
     from .needs.tensors import row_of
 
     row = None if spec.architecture is None else row_of(spec.architecture, architectures(catalogue))

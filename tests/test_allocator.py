@@ -13,9 +13,10 @@ from test_needs import calculate
 from test_needs_truth import architecture, read, records, room, row
 
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward
-from selfhost.needs import graphs, llamacpp
-from selfhost.needs.allocator import _CARRIED as CARRIED
-from selfhost.needs.allocator import Arena, Program, aligned
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp.allocator import _CARRIED as CARRIED
+from selfhost.needs.llamacpp.allocator import Arena, Program, aligned
 
 MODELS = sorted(read("architectures.json")["architectures"])
 

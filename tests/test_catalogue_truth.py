@@ -15,7 +15,9 @@ from test_needs_truth import BARE
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, ModelSpec
 from selfhost.core.workload import Workload
-from selfhost.needs import graphs, llamacpp, more_in_conversation, needs_of
+from selfhost.needs import more_in_conversation, needs_of
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, row_of

@@ -34,9 +34,11 @@ from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.modelfiles.config import read_config
 from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
-from selfhost.needs import counted_parameters, decode_bytes_by_type, graphs, llamacpp, needs_of
+from selfhost.needs import counted_parameters, decode_bytes_by_type, needs_of
 from selfhost.needs.cache import cache_groups, states
-from selfhost.needs.gguf import _COMPUTE_ERROR as CLOSED_FORM_ERROR
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp.memory import _COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 from selfhost.placement import placements

@@ -16,7 +16,10 @@ import pytest
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, Recurrent, RuntimeSpec
 from selfhost.core.workload import Workload
-from selfhost.needs import Companions, gguf, graphs, llamacpp, more_in_slots, needs_of, weights_bytes
+from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp import memory as gguf
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of

@@ -9,7 +9,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .checkpoint import loads_sixteen_bits
-    from .companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ, why_adapter_differs
     from .estimate import (
         QUANTIZATIONS,
         at_context,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         why_cache_type_refused,
         why_not_loaded,
     )
+    from .llamacpp.companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ, why_adapter_differs
     from .packed import from_sixteen_bits
     from .parts import Companions, published
     from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
@@ -72,8 +72,9 @@ _HOME = {
     "quantizations_of": "estimate", "takes_text_alone": "estimate",
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
-    "Companions": "parts", "OWN_BLOCK": "companions", "adapter_of_rank": "companions", "vocabularies_differ": "companions",
-    "why_adapter_differs": "companions", "ArchitectureRow": "tensors", "row_of": "tensors",
+    "Companions": "parts",
+    "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions", "vocabularies_differ": "llamacpp.companions",
+    "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",
     "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip
 

@@ -10,9 +10,10 @@ from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
-from . import checkpoint, gguf
+from . import checkpoint
 from .cache import why_not_known
-from .llamacpp import MICRO_BATCH_TOKENS, batch_of, cached_groups
+from .llamacpp import memory as gguf
+from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .loaded import name_of
 from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject
@@ -412,7 +413,7 @@ def _with_companions(
     architectures: Mapping[str, Any],
     instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
-    from .companions import joined
+    from .llamacpp.companions import joined
 
     beside = None
     if asked.companions.draft is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import FeedForward
+from ...catalogue.spec import FeedForward
 from .allocator import Tensor
 from .graph_base import Graph
 

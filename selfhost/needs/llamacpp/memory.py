@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from ..catalogue.spec import SIZE_OF, Architecture, Attention, ModelSpec, RuntimeSpec
-from ..core import units
-from ..core.records import Unread
-from . import graphs, llamacpp
-from .cache import CacheGroup, cache_groups, compressors, states
-from .parts import (
+from ...catalogue.spec import SIZE_OF, Architecture, Attention, ModelSpec, RuntimeSpec
+from ...core import units
+from ...core.records import Unread
+from ..cache import CacheGroup, cache_groups, compressors, states
+from ..parts import (
     ENCODER_REMEDY,
     PLAIN_PICTURE_PIXELS,
     Asked,
@@ -27,10 +26,12 @@ from .parts import (
     unread_size,
     why_no_encoders,
 )
-from .quantization import BITS_PER_WEIGHT, BLOCKS, Stored, base_type, canonical_gguf, has_fused, row_bytes, stored, typed_earlier
-from .records import How, Offload, SizedWeights, Term, summed, taken_off
-from .repack import LAYOUTS, layout_of
-from .tensors import ArchitectureRow
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, base_type, canonical_gguf, has_fused, row_bytes, stored, typed_earlier
+from ..records import How, Offload, SizedWeights, Term, summed, taken_off
+from ..repack import LAYOUTS, layout_of
+from ..tensors import ArchitectureRow
+from . import buffers as llamacpp
+from . import graphs
 
 _RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
 # published files that follow the recipe differ by less: 23 of 24 files checked are equal but for the header, the others up to 0.15 %

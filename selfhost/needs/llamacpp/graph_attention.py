@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import Attention
+from ...catalogue.spec import Attention
 from .allocator import BLOCKS, CHOSEN, FULL_CELLS, POSITIONS, WINDOW_CELLS, Tensor
 from .graph_base import Graph, Shared, window_kept
 

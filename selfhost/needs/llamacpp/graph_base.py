@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent
-from ..core.records import Record
+from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
+from ...core.records import Record
+from ..cache import CacheGroup, states
+from ..tensors import ArchitectureRow
 from .allocator import LOGITS_ROWS, Recorder, Tensor
-from .cache import CacheGroup, states
-from .llamacpp import window_of
-from .tensors import ArchitectureRow
+from .buffers import window_of
 
 
 class Style(Record):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import Recurrent
+from ...catalogue.spec import Recurrent
+from ..cache import State
 from .allocator import Tensor
-from .cache import State
 from .graph_base import Graph
 
 

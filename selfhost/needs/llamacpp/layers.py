@@ -7,13 +7,13 @@ biases, activations, the weight of a norm. Attention, recurrence and feed-forwar
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent
+from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
+from ..tensors import ArchitectureRow
 from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
 from .graph_attention import Attending
 from .graph_base import Layer, window_kept
 from .graph_experts import FeedingForward
 from .graph_recurrence import Recurring
-from .tensors import ArchitectureRow
 
 # Gemma 3n: how many layers have sparse activations, and the width of its low-rank matrices (gemma3n.cpp)
 _SPARSE_LAYERS = 10

@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec
-from ..core.records import Unread
-from . import llamacpp
-from .cache import CacheGroup, cache_groups
-from .modules import MODULES
-from .parts import Asked, Parts, Subject, term, times
-from .records import How, SizedWeights, Term, summed, taken_off
-from .tensors import ArchitectureRow
+from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
+from ...core.records import Unread
+from ..cache import CacheGroup, cache_groups
+from ..modules import MODULES
+from ..parts import Asked, Parts, Subject, term, times
+from ..records import How, SizedWeights, Term, summed, taken_off
+from ..tensors import ArchitectureRow
+from . import buffers as llamacpp
 
 TYPE_CHECKING = False
 
@@ -56,7 +56,7 @@ def why_adapter_differs(
     same architecture, every changed tensor in the model, both matrices of its shape. None of what peft wrote: `pairs` go by module
     then, and peft compares the shapes of those that are there (torch's load_state_dict: "size mismatch").
     """
-    from .tensors import checkpoint_tensors, gguf_tensors, row_of
+    from ..tensors import checkpoint_tensors, gguf_tensors, row_of
 
     made = model.architecture
     if made is None or (made_for is not None and not made.runs_in_gguf):
@@ -259,7 +259,7 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
 
     Their rank is --max-lora-rank, of a few sizes. Releases differ in whether tables and routed experts have room too: the high end.
     """
-    from .finetune import adapters
+    from ..finetune import adapters
 
     slot = next((one for one in _LORA_RANKS if one >= rank), rank)
     found = adapters(architecture, row, slot)
@@ -280,8 +280,8 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
 
 def adapter_of_rank(spec: ModelSpec, architectures: Mapping[str, Any], rank: int) -> SizedWeights | Unread:
     """An adapter on every linear layer, as trainers write it: 32-bit at most, 16-bit at least."""
-    from .finetune import adapters
-    from .tensors import row_of
+    from ..finetune import adapters
+    from ..tensors import row_of
 
     made = spec.architecture
     row = row_of(made, architectures) if made is not None else None

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..catalogue.spec import Architecture
-from ..core.records import Record
-from .cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
-from .quantization import row_bytes
-from .tensors import ArchitectureRow
+from ...catalogue.spec import Architecture
+from ...core.records import Record
+from ..cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
+from ..quantization import row_bytes
+from ..tensors import ArchitectureRow
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture, FeedForward, Recurrent
+from ...catalogue.spec import Architecture, FeedForward, Recurrent
+from ..tensors import ArchitectureRow
 from .allocator import LOGITS_ROWS, Section, Tensor
 from .graph_base import Layer
 from .layers import Builder
-from .tensors import ArchitectureRow
 
 
 class Rwkv(Builder):

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..catalogue.spec import Architecture
+from ...catalogue.spec import Architecture
+from ..tensors import ArchitectureRow
 from .allocator import Peak, Program
+from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .graph_base import Style, window_kept
 from .kimi_k3 import KimiK3
 from .layers import Alternating, Builder, Streams
-from .llamacpp import MICRO_BATCH_TOKENS, Cells, Compute, padded
 from .qwen3_tts import Qwen3TTS
 from .rwkv import Rwkv
-from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
 

@@ -9,8 +9,8 @@ from .layers import Builder
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.spec import Architecture, Attention, Recurrent
-    from .tensors import ArchitectureRow
+    from ...catalogue.spec import Architecture, Attention, Recurrent
+    from ..tensors import ArchitectureRow
 
 
 class Qwen3TTS(Builder):
