@@ -231,7 +231,7 @@ def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str 
 
 
 def _training_note(workload: Workload) -> str:
-    from .needs.finetune import why_not_shared_out
+    from .needs.torch.finetune import why_not_shared_out
 
     alone = why_not_shared_out(workload)
     judged = "shared out over several where none holds it alone, or in RAM" if alone is None else f"or in RAM: {alone[0]}"
@@ -307,7 +307,7 @@ def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
     """A sentence where the trainer decides how wide the routed experts lie, which is most of what QLoRA takes of such a model."""
     if question.workload.finetune_method != "qlora" or question.needs is None or question.needs.memory is None:
         return None
-    from .needs.finetune import experts_by_trainer
+    from .needs.torch.finetune import experts_by_trainer
 
     found = experts_by_trainer(question.spec, architectures(catalogue))
     if found is None:

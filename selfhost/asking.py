@@ -217,7 +217,7 @@ def _refusal(
         requantized = spec.architecture is not None and spec.architecture.quantizer is not None
         own = "train the weights that these were quantized from" if requantized else "train the published weights, a folder of safetensors"
         return loads, mend or own
-    from .needs.finetune import why_not_trained
+    from .needs.torch.finetune import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, mend)
 

@@ -396,7 +396,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     whole: Term | None = None
     alone: tuple[str, str] | None = None
     if question.workload.task == "finetune":
-        from .needs.finetune import gathered, why_not_shared_out
+        from .needs.torch.finetune import gathered, why_not_shared_out
 
         whole, alone = gathered(question.spec, question.workload), why_not_shared_out(question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):

@@ -24,9 +24,9 @@ from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.modelfiles.config import read_config
 from selfhost.needs.cache import why_not_known
-from selfhost.needs.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
+from selfhost.needs.torch.finetune import adapters, experts_by_trainer, finetune_needs, gathered
 from selfhost.verdict import Judged, Verdict, judge
 
 GIB = 2**30

@@ -9,9 +9,10 @@ from typing import Any
 import test_torch_memory as torch
 
 from selfhost.catalogue.spec import Architecture
-from selfhost.needs import tokenizers, torch_memory
+from selfhost.needs import tokenizers
 from selfhost.needs.records import Span
 from selfhost.needs.tensors import ArchitectureRow
+from selfhost.needs.torch import memory as torch_memory
 
 TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "tokenizers.json").read_text(encoding="utf-8"))
 ROWS = {"gemma-4": "gemma3", "qwen2": "qwen2"}

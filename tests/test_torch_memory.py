@@ -20,11 +20,14 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Audio, ModelSpec, Parameters
 from selfhost.core.workload import Workload
 from selfhost.modelfiles.config import read_config
-from selfhost.needs import torch_memory, torch_recurrent, torch_speech, torch_stacks
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.records import MemoryNeed, Needs, Span, Term
 from selfhost.needs.repack import KINDS, holds_wide_results, kind_of
 from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
+from selfhost.needs.torch import memory as torch_memory
+from selfhost.needs.torch import recurrent as torch_recurrent
+from selfhost.needs.torch import speech as torch_speech
+from selfhost.needs.torch import stacks as torch_stacks
 
 ROOT = Path(__file__).parents[1]
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -192,7 +192,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
     evictable = 0
     made: list[Term] = []
     if runtime.id == "transformers":
-        from . import torch_parts
+        from .torch import parts as torch_parts
 
         weights = _weights(subject, loaded, runtime, format, asked.quantization)
         made, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, asked)

@@ -54,7 +54,7 @@ def needs_of(
     if spec.closed:
         return _nothing(cpu, "the weights were never published", "use an API")
     if workload.task == "finetune" and runtime is not None:
-        from .finetune import finetune_needs
+        from .torch.finetune import finetune_needs
 
         asked = workload.with_finetuning_defaults()
         why = spec.unknown.get("architecture.matrix_dtype")

@@ -259,7 +259,7 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
 
     Their rank is --max-lora-rank, of a few sizes. Releases differ in whether tables and routed experts have room too: the high end.
     """
-    from ..finetune import adapters
+    from ..torch.finetune import adapters
 
     slot = next((one for one in _LORA_RANKS if one >= rank), rank)
     found = adapters(architecture, row, slot)
@@ -280,8 +280,8 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
 
 def adapter_of_rank(spec: ModelSpec, architectures: Mapping[str, Any], rank: int) -> SizedWeights | Unread:
     """An adapter on every linear layer, as trainers write it: 32-bit at most, 16-bit at least."""
-    from ..finetune import adapters
     from ..tensors import row_of
+    from ..torch.finetune import adapters
 
     made = spec.architecture
     row = row_of(made, architectures) if made is not None else None

@@ -15,17 +15,17 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
-from ..core.errors import Problem, WorkloadError
-from ..core.records import Record, Unread
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
-from .cache import why_not_known
-from .checkpoint import download_of, size_of
-from .loaded import name_of, overhead, stored_types
-from .packed import is_linear, matrix_of
-from .parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
-from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
-from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
+from ...catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec, TensorGroup
+from ...core.errors import Problem, WorkloadError
+from ...core.records import Record, Unread
+from ...core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, FINETUNE_METHODS, OPTIMIZERS, Workload
+from ..cache import why_not_known
+from ..checkpoint import download_of, size_of
+from ..loaded import name_of, overhead, stored_types
+from ..packed import is_linear, matrix_of
+from ..parts import ENCODER_REMEDY, Subject, term, times, why_no_encoders
+from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
+from ..tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 
 TYPE_CHECKING = False
 

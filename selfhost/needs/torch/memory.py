@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import expm1, prod
 
-from ..catalogue.spec import Architecture, Attention, FeedForward
-from ..core.records import Record
-from .cache import CacheGroup
-from .records import Span
-from .repack import kind_of
-from .tensors import ArchitectureRow, checkpoint_tensors
+from ...catalogue.spec import Architecture, Attention, FeedForward
+from ...core.records import Record
+from ..cache import CacheGroup
+from ..records import Span
+from ..repack import kind_of
+from ..tensors import ArchitectureRow, checkpoint_tensors
 
 MIB = 1 << 20
 # resident after a first short answer, less the weights that were read: 357 to 373 MiB over all dense models, types and 1 or 2 threads;
@@ -236,7 +236,7 @@ def prompt_bytes(
             masked = padded or _windowed(group, tokens)
             moments.append(_attention(architecture, row, group, tokens, sequences, width, stored=stored, masked=masked))
     if architecture.recurrent:
-        from .torch_recurrent import scans
+        from .recurrent import scans
 
         moments += scans(architecture, row, tokens, sequences, width)
     most, line, _ = max(moments)

@@ -7,10 +7,10 @@ once in every layer of the decoder, whichever stack it belongs to. Sizes are in 
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture
-from .records import Span
-from .tensors import ArchitectureRow
-from .torch_memory import in_heap, with_holes
+from ...catalogue.spec import Architecture
+from ..records import Span
+from ..tensors import ArchitectureRow
+from .memory import in_heap, with_holes
 
 # of one position in the vocabulary while a token is chosen: logits in the model's type and in float32, and what is made of those
 _LOGIT_BYTES = 22

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from math import isqrt
 
-from ..catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
-from . import tokenizers, torch_memory, torch_stacks
-from .cache import cache_groups
-from .loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
-from .packed import DTYPES, left_by_class
-from .parts import Asked, Subject, by_layers, term, why_no_encoders
-from .records import How, Span, Term
-from .repack import holds_wide_results
-from .tensors import ArchitectureRow, checkpoint_tensors, count
+from ...catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
+from .. import tokenizers
+from ..cache import cache_groups
+from ..loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
+from ..packed import DTYPES, left_by_class
+from ..parts import Asked, Subject, by_layers, term, why_no_encoders
+from ..records import How, Span, Term
+from ..repack import holds_wide_results
+from ..tensors import ArchitectureRow, checkpoint_tensors, count
+from . import memory as torch_memory
+from . import stacks as torch_stacks
 
 _TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
 # whose weights and prompts were measured
@@ -246,7 +248,7 @@ def _tokenizer(subject: Subject, architecture: Architecture, row: ArchitectureRo
 def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
     tokens, sequences, width = asked.context_tokens, asked.parallel, widths[0]
     if architecture.audio is not None:
-        from . import torch_speech
+        from . import speech as torch_speech
 
         audio, beams = architecture.audio, torch_speech.BEAMS
         size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
@@ -286,7 +288,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
 def _state(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term | None:
     if not architecture.recurrent:
         return None
-    from .torch_recurrent import state_bytes
+    from .recurrent import state_bytes
 
     size, line = state_bytes(architecture, asked.parallel, widths[0])
     high, _ = state_bytes(architecture, asked.parallel, widths[-1])
@@ -360,7 +362,7 @@ def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked:
 
 
 def _speech_activations(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term:
-    from . import torch_speech
+    from . import speech as torch_speech
 
     audio = architecture.audio
     assert audio is not None

@@ -6,10 +6,10 @@ Read in transformers 5.23.0 (`models/whisper`, `pipelines/automatic_speech_recog
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture, Audio
-from .parts import times
-from .records import Span
-from .torch_memory import ENCODER_HOLES_HIGH, MAPPED_BLOCK_BYTES
+from ...catalogue.spec import Architecture, Audio
+from ..parts import times
+from ..records import Span
+from .memory import ENCODER_HOLES_HIGH, MAPPED_BLOCK_BYTES
 
 BEAMS = 5
 """The pipeline searches with as many where a model's generation_config does not say (_default_generation_config); generate() with one."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..catalogue.spec import Architecture, Recurrent
-from .cache import states
-from .parts import by_layers
-from .tensors import ArchitectureRow
-from .torch_memory import Moment
+from ...catalogue.spec import Architecture, Recurrent
+from ..cache import states
+from ..parts import by_layers
+from ..tensors import ArchitectureRow
+from .memory import Moment
 
 # tokens of a chunk: `mamba_chunk_size` and `chunk_size` of the published config.json (Falcon-H1, Nemotron-H: 128; Granite 4.0 H: 256,
 # the default of its class too); the delta rule has 64 in its function

@@ -1,0 +1,1 @@
+"""What PyTorch holds while transformers generates, encodes or fine-tunes."""
