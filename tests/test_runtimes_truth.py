@@ -18,7 +18,9 @@ from selfhost.core.errors import WorkloadError
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import config as config_files
 from selfhost.modelfiles import read_local
-from selfhost.needs import estimate, mlx_cache, mlx_memory
+from selfhost.needs import estimate
+from selfhost.needs.mlx import cache as mlx_cache
+from selfhost.needs.mlx import memory as mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.placement import on_one
 

@@ -238,7 +238,7 @@ def _beside_of(subject: Subject, architecture: Architecture, row: ArchitectureRo
         return [*made, *_vllm(subject, architecture, row, runtime, asked)]
     program = overhead(runtime)
     if runtime.id == "mlx":
-        from . import mlx_memory
+        from .mlx import memory as mlx_memory
 
         program = mlx_memory.program(architecture, program)
     return [*made, guessed_activations(architecture, runtime, asked), program]
@@ -443,7 +443,7 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
         yield term("kv_cache", size, How.COMPUTED, source, "; ".join([" + ".join(by_layers(lines)), *notes]), high=high)
     made = None
     if runtime.id == "mlx":
-        from . import mlx_cache
+        from .mlx import cache as mlx_cache
 
         made = mlx_cache.state(architecture, width, asked.parallel)
     if made is not None:
@@ -490,7 +490,7 @@ def _cache_width(architecture: Architecture, runtime: RuntimeSpec, asked: Asked)
 def _groups(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec) -> tuple[CacheGroup, ...]:
     if runtime.id != "mlx":
         return cache_groups(architecture, row)
-    from . import mlx_cache
+    from .mlx import cache as mlx_cache
 
     return mlx_cache.groups_of(architecture, row)
 
@@ -502,13 +502,13 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
     if window is None or runtime.id == "transformers":
         return tokens, tokens
     if runtime.id == "mlx":
-        from . import mlx_cache
+        from .mlx import cache as mlx_cache
 
         if not mlx_cache.rotates(architecture):
             return tokens, tokens
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than the window, in Llama 4's the whole
         before = window if architecture.row == "llama4" else window - 1
-        from .mlx_memory import PROMPT_STEP
+        from .mlx.memory import PROMPT_STEP
 
         return min(tokens, window), min(tokens, before + PROMPT_STEP)
     step = _STEPS.get(runtime.id, 1)

@@ -142,7 +142,7 @@ def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked:
     """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
     width = width_of(architecture, runtime, asked.quantization)
     if runtime.id == "mlx":
-        from . import mlx_memory
+        from .mlx import memory as mlx_memory
 
         return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
     tokens = asked.context_tokens * asked.parallel

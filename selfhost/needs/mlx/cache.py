@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.spec import Architecture, Attention
-from ..core.records import Record
-from .cache import CacheGroup, cache_groups, states
-from .parts import by_layers, term
-from .records import How, Term
-from .tensors import ArchitectureRow
+from ...catalogue.spec import Architecture, Attention
+from ...core.records import Record
+from ..cache import CacheGroup, cache_groups, states
+from ..parts import by_layers, term
+from ..records import How, Term
+from ..tensors import ArchitectureRow
 
 
 class Kept(Record):

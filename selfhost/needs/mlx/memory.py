@@ -9,11 +9,11 @@ limit it waits for the GPU (mlx/transforms.cpp, get_memory_limit), so that a mod
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture
-from .mlx_cache import as_kept
-from .parts import term, times
-from .records import How, Term
-from .tokenizers import by_mlx
+from ...catalogue.spec import Architecture
+from ..parts import term, times
+from ..records import How, Term
+from ..tokenizers import by_mlx
+from .cache import as_kept
 
 PROMPT_STEP = 2048
 """Tokens of a prompt that are read at once: prefill_step_size of mlx_lm/generate.py 0.32.2."""

@@ -1,0 +1,1 @@
+"""What mlx-lm holds on a Mac."""
