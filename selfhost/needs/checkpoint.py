@@ -517,7 +517,7 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
 
 
 def _vllm(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
-    from . import vllm_memory
+    from . import vllm as vllm_memory
 
     encodes = subject.spec.modality == "embedding"
     # no part of a text is read before the whole where each token sees all others (vllm/config/model.py, is_chunked_prefill_supported)

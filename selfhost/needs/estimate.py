@@ -159,7 +159,7 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures
 
         return size_of(subject, quantization)
     if spec.components:
-        from .images import size_of
+        from .diffusers import size_of
 
         return size_of(subject, quantization)
     return checkpoint.size_of(subject, format, quantization)
@@ -398,7 +398,7 @@ def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, in
 
         return parts(subject, runtime, asked)
     if subject.spec.components:
-        from .images import parts
+        from .diffusers import parts
 
         return parts(subject, runtime, asked)
     return checkpoint.parts(subject, runtime, format, asked)
