@@ -1046,7 +1046,7 @@ def _spec(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     if options.action == "new":
         return _spec_new(options, catalogue)
-    from .speccheck import check_spec_files
+    from .modelfiles.speccheck import check_spec_files
 
     problems, good = check_spec_files(options.files, catalogue.specs(), catalogue.common("architectures"))
     code = 1 if problems else 0

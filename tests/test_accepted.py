@@ -30,10 +30,10 @@ from selfhost.core.errors import SelfhostError
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
+from selfhost.modelfiles.speccheck import check_spec_files
 from selfhost.needs.records import How, MemoryNeed, Term
 from selfhost.placement import smallest_device_bytes
 from selfhost.reports import json as report
-from selfhost.speccheck import check_spec_files
 
 HERE = Path(__file__).parent
 SPECS = HERE.parent / "specs"

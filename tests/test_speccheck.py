@@ -9,7 +9,7 @@ import pytest
 
 from selfhost.api import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.speccheck import check_spec_files
+from selfhost.modelfiles.speccheck import check_spec_files
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_specs").glob("*.toml"))

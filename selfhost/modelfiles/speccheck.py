@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from . import needs as need
-from .catalogue.index import canonical, misnamed
-from .catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
-from .core.errors import Problem
-from .core.tomlfile import Document, Path
-from .core.tomlfile import shortened as _short
-from .needs.records import SizedWeights
+from .. import needs as need
+from ..catalogue.index import canonical, misnamed
+from ..catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
+from ..core.errors import Problem
+from ..core.tomlfile import Document, Path
+from ..core.tomlfile import shortened as _short
+from ..needs.records import SizedWeights
 
 # tables whose facts have their source in [sources]; [needs] and [[files]] carry their own, [upkeep] is a pointer
 SOURCED = ("license", "openness", "parameters", "architecture", "components", "embedding", "safety", "availability")
@@ -291,5 +291,7 @@ def _schema() -> Any:
     """The published JSON Schema of a spec file."""
     import json
 
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemas", "spec-1.json"), encoding="utf-8") as stream:
+    with open(
+        os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "schemas", "spec-1.json"), encoding="utf-8"
+    ) as stream:
         return json.load(stream)
