@@ -15,11 +15,11 @@ import subprocess
 from collections.abc import Sequence
 
 from selfhost import needs as need
-from selfhost import speed
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.record import Machine
+from selfhost.verdict import speed
 
 DECODE_TOKENS, PROMPT_TOKENS = 24, 128
 

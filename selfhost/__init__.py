@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from .core.errors import MachineFileError, PolicyError, SelfhostError, SpecError, UnknownModelError, WorkloadError
     from .core.workload import Load, Workload
     from .machine.record import Machine
-    from .verdict import Finding, Outcome, Route, Verdict
+    from .verdict.record import Finding, Outcome, Route, Verdict
 
 __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api",
     "Machine": "machine.record", "ModelSpec": "catalogue.spec", "Workload": "core.workload", "Load": "core.workload",
-    "Verdict": "verdict", "Finding": "verdict", "Route": "verdict", "Outcome": "verdict",
+    "Verdict": "verdict.record", "Finding": "verdict.record", "Route": "verdict.record", "Outcome": "verdict.record",
     "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
     "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",
 }  # fmt: skip

@@ -9,7 +9,6 @@ from itertools import islice
 
 from . import needs as need
 from .apiroute import meets, usable_offers
-from .asking import Asker, architectures, ask, beyond
 from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import is_path, resolve
 from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
@@ -22,9 +21,10 @@ from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .core.records import Record
 from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
 from .machine.record import Machine
-from .present import Here, begun, elsewhere, unseen
-from .speed import advice
-from .verdict import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
+from .verdict.present import Here, begun, elsewhere, unseen
+from .verdict.question import Asker, architectures, ask, beyond
+from .verdict.record import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
+from .verdict.speed import advice
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"

@@ -8,8 +8,8 @@ from .catalogue.index import Catalogue, Outline
 from .catalogue.offers import Offer
 from .catalogue.spec import Architecture, ModelSpec
 from .core.errors import SelfhostError
-from .findings import Finding, Outcome, license_check, openness_check
-from .verdict import Judged, Question
+from .verdict.findings import Finding, Outcome, license_check, openness_check
+from .verdict.record import Judged, Question
 
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4

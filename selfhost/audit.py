@@ -11,10 +11,10 @@ from .core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Pro
 from .core.reading import Budget, Unreadable, open_input, read_records, too_large
 from .core.records import Record
 from .core.workload import Workload
-from .findings import Finding, Outcome
 from .machine.record import MAX_FILE_BYTES, Machine, machine_of
 from .policy import Exemption, FailOn, Fault, OnUnknown, Place, Policy, Severity, Wanted
-from .verdict import Route, Verdict, exit_code
+from .verdict.findings import Finding, Outcome
+from .verdict.record import Route, Verdict, exit_code
 
 TYPE_CHECKING = False
 

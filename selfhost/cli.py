@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from .catalogue.spec import MODALITIES, OPENNESS
 from .core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
 from .core.workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
-from .verdict import Route, exit_code
+from .verdict.record import Route, exit_code
 
 TYPE_CHECKING = False
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .core.workload import Load, Workload
     from .machine.record import Machine
     from .reports.layout import Document
-    from .verdict import Answer, Verdict
+    from .verdict.record import Answer, Verdict
 
 DESCRIPTION = "Can this machine download and run that open-weight model, or is an API the practical route?"
 
@@ -1014,10 +1014,10 @@ def _plan(words: list[str]) -> int:
     options = _parse("plan", words)
     workload = _workload(options)
     from .api import check_with, open_catalogue
-    from .asking import ask
     from .machine.profiles import all_profiles
     from .machine.record import Machine
     from .plan import make_plan
+    from .verdict.question import ask
 
     catalogue = open_catalogue(options.specs)
     # how the name is understood; what would be here already does not matter elsewhere

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import needs as need
-from .asking import architectures
 from .catalogue.index import Catalogue
 from .catalogue.spec import COMPANIONS, ModelSpec, RuntimeSpec
 from .core.workload import Workload
 from .machine.record import Machine
-from .verdict import Judged, Question
+from .verdict.question import architectures
+from .verdict.record import Judged, Question
 
 # from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609, docs/context-length.mdx)
 OLLAMA_LARGE_GPU_BYTES = 24 * 10**9

@@ -10,7 +10,7 @@ from .core.records import Record, Unread
 from .core.workload import Load
 from .machine.record import Machine
 from .needs.records import Needs
-from .speed import PaceRange, Speed, gpu_entry, shares_of
+from .verdict.speed import PaceRange, Speed, gpu_entry, shares_of
 
 TYPE_CHECKING = False
 

@@ -13,8 +13,8 @@ from .core.records import Record
 from .core.tomlfile import Document, Table
 from .core.units import parse_bytes
 from .core.workload import KV_CACHE_TYPES, Workload
-from .findings import CHECKS
 from .machine.record import Machine
+from .verdict.findings import CHECKS
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"

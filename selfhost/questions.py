@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 
 from .apiroute import usable_offers, whose_offers
-from .asking import Asker, architectures, ask
 from .catalogue.index import Catalogue, checksum_of
 from .catalogue.licenses import canonical_expression
 from .catalogue.offers import end_days, offers_of
@@ -38,13 +37,14 @@ from .catalogue.spec import (
 from .core.errors import SelfhostError
 from .core.records import FrozenDict, Record, Unread
 from .core.workload import Workload
-from .findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
 from .machine.record import Machine
 from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
 from .needs.repack import KINDS, kind_of
-from .present import here
-from .speed import instruction_sets_for_layout
-from .verdict import Judged, Question
+from .verdict.findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
+from .verdict.present import here
+from .verdict.question import Asker, architectures, ask
+from .verdict.record import Judged, Question
+from .verdict.speed import instruction_sets_for_layout
 
 TYPE_CHECKING = False
 

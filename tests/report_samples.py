@@ -11,7 +11,7 @@ from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.verdict import Alternative, Finding, Outcome, PaceRange, Route, Size, Speed, Verdict
+from selfhost.verdict.record import Alternative, Finding, Outcome, PaceRange, Route, Size, Speed, Verdict
 
 GIB = 2**30
 _INSTALL = "to install it: brew install llama.cpp (macOS, Linux) or winget install llama.cpp (Windows)"

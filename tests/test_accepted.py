@@ -32,8 +32,8 @@ from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.modelfiles.speccheck import check_spec_files
 from selfhost.needs.records import How, MemoryNeed, Term
-from selfhost.placement import smallest_device_bytes
 from selfhost.reports import json as report
+from selfhost.verdict.placement import smallest_device_bytes
 
 HERE = Path(__file__).parent
 SPECS = HERE.parent / "specs"

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import selfhost
 from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
 from selfhost.api import describe, judge_all, open_catalogue
-from selfhost.asking import ask
 from selfhost.core.errors import NotAModelError
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
@@ -24,7 +23,8 @@ from selfhost.machine.record import Accelerator
 from selfhost.reports import json
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.verdict import Answer, Outcome
+from selfhost.verdict.question import ask
+from selfhost.verdict.record import Answer, Outcome
 
 GIB = 2**30
 RECORDS = Path(__file__).parent / "data" / "records"

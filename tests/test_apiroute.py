@@ -11,11 +11,11 @@ import pytest
 from selfhost import Machine, Workload, check
 from selfhost.api import open_catalogue
 from selfhost.apiroute import stand_ins, usable_offers
-from selfhost.asking import ask
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.machine.profiles import load
-from selfhost.verdict import judge
+from selfhost.verdict.question import ask
+from selfhost.verdict.record import judge
 
 TODAY = "2026-11-20"
 CONFIGS = Path(__file__).parent / "data" / "configs"

@@ -15,7 +15,7 @@ from selfhost.catalogue import openness
 from selfhost.core.records import Record
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
-from selfhost.verdict import Verdict
+from selfhost.verdict.record import Verdict
 
 RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
 MACHINE = Machine.from_file(RECORD)

@@ -23,11 +23,11 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, UnknownModelError, WorkloadError
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
-from selfhost.findings import CHECKS, Finding, Outcome
 from selfhost.machine.record import Machine
 from selfhost.policy import MachineClass, read_policy
 from selfhost.reports import audit_json, audit_text, junit
-from selfhost.verdict import Route, Verdict
+from selfhost.verdict.findings import CHECKS, Finding, Outcome
+from selfhost.verdict.record import Route, Verdict
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -156,7 +156,7 @@ START = "import sys\nfrom selfhost.__main__ import start\n"
 @pytest.mark.parametrize(
     "words", [["check", "gpt2"], ["check", "gpt2", "--format", "json"], ["list", "--format=json"], ["audit", "p.toml"]]
 )
-@pytest.mark.parametrize("where", ["selfhost.cli", "selfhost.catalogue.index", "selfhost.verdict"])
+@pytest.mark.parametrize("where", ["selfhost.cli", "selfhost.catalogue.index", "selfhost.verdict.record"])
 def test_too_little_memory_is_no_bug(where: str, words: Sequence[str], source_environment: dict[str, str], tmp_path: Path) -> None:
     """MemoryError while the program still loads, or later: no answer was given, exit 2, in the form that was asked for."""
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')

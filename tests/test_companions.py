@@ -14,12 +14,12 @@ import pytest
 from test_needs import calculate
 
 from selfhost import Machine, Workload, check
-from selfhost.asking import ask
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SpecError, WorkloadError
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
+from selfhost.verdict.question import ask
 
 TRUTH = json.loads((Path(__file__).parent / "truth" / "llamacpp_companions.json").read_text(encoding="utf-8"))
 GIB = 2**30

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from selfhost import Outcome, check
-from selfhost.findings import Finding
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import Host, quota, quota_groups, read_machine
 from selfhost.machine.probes.medium import medium_of_file
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Disk, Machine
+from selfhost.verdict.findings import Finding
 
 GIB = 2**30
 Build = Callable[..., RecordedHost]

@@ -17,8 +17,8 @@ from selfhost.catalogue.names import resolve
 from selfhost.catalogue.openness import DEFINITION_SOURCES
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
-from selfhost.findings import CHECKS
 from selfhost.policy import read_policy
+from selfhost.verdict.findings import CHECKS
 
 ROOT = Path(__file__).parents[1]
 NEEDS = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")

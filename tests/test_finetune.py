@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.api import check, describe
-from selfhost.asking import ask as asked_of
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
 from selfhost.core.errors import WorkloadError
@@ -27,7 +26,8 @@ from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.needs.torch.finetune import adapters, experts_by_trainer, finetune_needs, gathered
-from selfhost.verdict import Judged, Verdict, judge
+from selfhost.verdict.question import ask as asked_of
+from selfhost.verdict.record import Judged, Verdict, judge
 
 GIB = 2**30
 TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8"))

@@ -41,8 +41,8 @@ from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.memory import _COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
-from selfhost.placement import placements
-from selfhost.verdict import Verdict
+from selfhost.verdict.placement import placements
+from selfhost.verdict.record import Verdict
 
 HERE = Path(__file__).parent
 HEADERS = HERE / "data" / "headers"

@@ -35,7 +35,7 @@ from selfhost.modelfiles import read_local
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights, Term
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
-from selfhost.placement import placements
+from selfhost.verdict.placement import placements
 
 CONFIGS = Path(__file__).parent / "data" / "headers" / "configs"
 

@@ -11,7 +11,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.openness import Row
 from selfhost.catalogue.spec import OPENNESS, Availability, License, ModelSpec, Openness, PublishedFiles, Safety, Upkeep
 from selfhost.core.workload import Workload
-from selfhost.findings import Outcome, openness_check
+from selfhost.verdict.findings import Outcome, openness_check
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")

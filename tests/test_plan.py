@@ -14,14 +14,14 @@ import pytest
 from selfhost import Workload, check, cli
 from selfhost.api import open_catalogue
 from selfhost.catalogue.names import resolve
-from selfhost.findings import Outcome
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.plan import Least, Plan, make_plan
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import plan_document
-from selfhost.verdict import Route, Verdict
+from selfhost.verdict.findings import Outcome
+from selfhost.verdict.record import Route, Verdict
 
 SCHEMAS = Path(__file__).parents[1] / "selfhost" / "schemas"
 GIB, GB = 2**30, 10**9

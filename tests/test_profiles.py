@@ -11,13 +11,13 @@ import pytest
 
 from selfhost import check, cli
 from selfhost.core.errors import MachineFileError
-from selfhost.findings import Outcome
 from selfhost.machine import profiles
 from selfhost.machine.profiles import Profile, UnknownMachineError, all_profiles, find, load, names, read_profile
 from selfhost.machine.record import Machine
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import profiles_document
-from selfhost.speed import gpu_bandwidth
+from selfhost.verdict.findings import Outcome
+from selfhost.verdict.speed import gpu_bandwidth
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "selfhost" / "schemas"

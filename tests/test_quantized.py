@@ -11,7 +11,6 @@ import pytest
 
 from selfhost import Machine, Workload, check
 from selfhost.api import describe, open_catalogue
-from selfhost.asking import architectures
 from selfhost.catalogue.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import WorkloadError
@@ -21,9 +20,10 @@ from selfhost.needs import canonical_quantization, quantizations_of, weights_byt
 from selfhost.needs.packed import DTYPES, linear_bytes
 from selfhost.needs.quantization import GGUF_QUANTIZATIONS
 from selfhost.needs.records import How, SizedWeights
-from selfhost.placement import capability_by_name
 from selfhost.reports.layout import plain
 from selfhost.reports.show_text import show_document
+from selfhost.verdict.placement import capability_by_name
+from selfhost.verdict.question import architectures
 
 TRUTH = json.loads((Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()

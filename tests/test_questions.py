@@ -9,7 +9,6 @@ import pytest
 
 from selfhost import Workload, questions
 from selfhost.api import judge_all
-from selfhost.asking import ask
 from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index, shipped_folder
 from selfhost.core.workload import Load
 from selfhost.machine.profiles import load
@@ -20,6 +19,7 @@ from selfhost.reports import json as json_report
 from selfhost.reports.html import catalogue_page
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
+from selfhost.verdict.question import ask
 
 DAY = "2026-06-01"
 GIB = 2**30

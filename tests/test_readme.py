@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from selfhost import cli
-from selfhost.findings import CHECKS, CODES
+from selfhost.verdict.findings import CHECKS, CODES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

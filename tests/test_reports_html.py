@@ -16,7 +16,7 @@ from selfhost.catalogue.offers import Offer, cheapest_first
 from selfhost.catalogue.spec import License
 from selfhost.machine.profiles import load
 from selfhost.reports.html import catalogue_page
-from selfhost.verdict import Answer
+from selfhost.verdict.record import Answer
 
 # elements that HTML closes by themselves
 VOID = {"meta", "input", "br", "link", "img"}

@@ -18,13 +18,13 @@ from selfhost.catalogue import openness
 from selfhost.catalogue.spec import License
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
-from selfhost.findings import CHECKS
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import Bar, Blank, Column, Document, Paragraph, Span, Table, clean, lay_out, plain
 from selfhost.reports.terminal import print_document
-from selfhost.verdict import Outcome, PaceRange, Route, Speed, Verdict
+from selfhost.verdict.findings import CHECKS
+from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60, 40, 20)

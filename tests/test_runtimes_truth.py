@@ -22,7 +22,7 @@ from selfhost.needs import estimate
 from selfhost.needs.mlx import cache as mlx_cache
 from selfhost.needs.mlx import memory as mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
-from selfhost.placement import on_one
+from selfhost.verdict.placement import on_one
 
 ROOT = Path(__file__).parents[1]
 GIB = 1 << 30

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfhost import needs as need
-from selfhost import speed
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.machine.changes import vendor_of
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.speed import PaceRange, Speed
+from selfhost.verdict import speed
+from selfhost.verdict.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"
 TRUTH = Path(__file__).parent / "truth" / "speed.json"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost import api, findings
+from selfhost import api
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (  # fmt: skip
     Architecture,
@@ -27,15 +27,16 @@ from selfhost.catalogue.spec import (  # fmt: skip
 from selfhost.core.records import Unread
 from selfhost.core.units import speed
 from selfhost.core.workload import Workload
-from selfhost.findings import CODES, Finding, Outcome, openness_check
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow
-from selfhost.placement import smallest_device_bytes
-from selfhost.present import Here
-from selfhost.verdict import Question, Route, Verdict, considered, exit_code, judge
+from selfhost.verdict import findings
+from selfhost.verdict.findings import CODES, Finding, Outcome, openness_check
+from selfhost.verdict.placement import smallest_device_bytes
+from selfhost.verdict.present import Here
+from selfhost.verdict.record import Question, Route, Verdict, considered, exit_code, judge
 
 GIB = 2**30
 GB = 10**9

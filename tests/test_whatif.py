@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost import Workload, check, cli, findings
-from selfhost.findings import Finding, Outcome
+from selfhost import Workload, check, cli
 from selfhost.machine.changes import SettingError, apply, planned
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
-from selfhost.speed import gpu_bandwidth
+from selfhost.verdict import findings
+from selfhost.verdict.findings import Finding, Outcome
+from selfhost.verdict.speed import gpu_bandwidth
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "tests" / "data" / "records"

@@ -8,8 +8,8 @@ from typing import Any
 from .. import __version__
 from ..audit import Audit, ExemptionUse, MachineGroup, Result, Row, Use
 from ..core.errors import Problem
-from ..findings import Finding
 from ..policy import Policy, Wanted
+from ..verdict.findings import Finding
 
 SCHEMA = "selfhost.audit/1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..audit import Audit, ExemptionUse, MachineGroup, Result, Row, Use
-from ..findings import Outcome
+from ..verdict.findings import Outcome
 from .layout import Blank, Block, Document, Paragraph, Span, plain
 
 # the outcome words of findings that the same colours suit

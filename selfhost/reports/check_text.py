@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core import units
-from ..findings import WIDE_PACE
 from ..machine.record import Machine
-from ..verdict import Alternative, Finding, Outcome, Route, Verdict
+from ..verdict.findings import WIDE_PACE
+from ..verdict.record import Alternative, Finding, Outcome, Route, Verdict
 from .layout import Bar, Block, Column, Document, Paragraph, Span, Table
 from .words import (
     BLANK,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..catalogue import openness
 from ..core import units
-from ..verdict import Route, Verdict
+from ..verdict.record import Route, Verdict
 from .layout import Block, Column, Document, Span, Table
 from .words import (
     BLANK,

@@ -17,7 +17,7 @@ from ..catalogue.spec import MODALITIES, ModelSpec
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from ..machine.record import Machine
-from ..verdict import Answer, Route
+from ..verdict.record import Answer, Route
 from .layout import clean
 from .list_text import license_words, summary
 from .words import causes, on_machine, planned_words

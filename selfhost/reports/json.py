@@ -14,11 +14,11 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.workload import Workload
-from ..findings import Finding
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs, Term
-from ..speed import PaceRange, Speed
-from ..verdict import Answer, Verdict, exit_code
+from ..verdict.findings import Finding
+from ..verdict.record import Answer, Verdict, exit_code
+from ..verdict.speed import PaceRange, Speed
 
 TYPE_CHECKING = False
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
-from ..findings import reserve_of
 from ..machine.record import Machine
-from ..verdict import Answer, Route
+from ..verdict.findings import reserve_of
+from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, download_of, memory_of, on_machine, planned_words, say, section
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..core import units
-from ..findings import Outcome, disk_margin_bytes
 from ..machine.profiles import Profile
 from ..machine.record import Machine
 from ..plan import Known, Least, Plan
-from ..verdict import Route
+from ..verdict.findings import Outcome, disk_margin_bytes
+from ..verdict.record import Route
 from .layout import Block, Column, Document, Paragraph, Span, Table
 from .words import BLANK, command_line, line, say, section
 

@@ -10,7 +10,7 @@ from ..catalogue.names import is_path
 from ..catalogue.offers import Offer
 from ..catalogue.spec import Architecture, ModelSpec
 from ..core import units
-from ..verdict import Outcome, Size, Verdict
+from ..verdict.record import Outcome, Size, Verdict
 from .layout import Block, Column, Document, Span, Table
 from .words import (
     BLANK,

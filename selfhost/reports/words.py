@@ -9,7 +9,7 @@ from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs
-from ..verdict import Answer, Finding, Outcome, Route, Verdict
+from ..verdict.record import Answer, Finding, Outcome, Route, Verdict
 from .layout import Blank, Block, Column, Paragraph, Span, Table
 
 TYPE_CHECKING = False

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from . import needs as need
-from .catalogue.index import Catalogue
-from .catalogue.licenses import canonical_expression
-from .catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
-from .core.errors import Problem, WorkloadError
-from .core.records import Unread
-from .core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.licenses import canonical_expression
+from ..catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
+from ..core.errors import Problem, WorkloadError
+from ..core.records import Unread
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+from ..machine.record import Machine
+from ..needs.records import Needs, SizedWeights
 from .findings import license_guessed, openness_check
-from .machine.record import Machine
-from .needs.records import Needs, SizedWeights
 from .present import Here, here
+from .record import Question
 from .speed import instruction_sets_for_layout
-from .verdict import Question
 
 TYPE_CHECKING = False
 
@@ -217,7 +217,7 @@ def _refusal(
         requantized = spec.architecture is not None and spec.architecture.quantizer is not None
         own = "train the weights that these were quantized from" if requantized else "train the published weights, a folder of safetensors"
         return loads, mend or own
-    from .needs.torch.finetune import why_not_trained
+    from ..needs.torch.finetune import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, mend)
 
@@ -298,10 +298,10 @@ def _takes(shelf: Catalogue, kind: str) -> str:
 
 
 def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: str | None, shelf: Catalogue) -> need.Companions:
-    from .catalogue.names import is_path, resolve
+    from ..catalogue.names import is_path, resolve
 
     if is_path(typed):
-        from .modelfiles import read_local
+        from ..modelfiles import read_local
 
         local = read_local(typed, architectures(shelf))
         draft, quantization, here = local.spec, local.quantization, local.files_here
@@ -332,7 +332,7 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
 
     ranked = re.fullmatch(r"rank=(.*)", typed, re.DOTALL)
     if ranked is None:
-        from .modelfiles import read_adapter
+        from ..modelfiles import read_adapter
 
         found = read_adapter(typed)
         if found.format not in runtime.formats:
@@ -356,7 +356,7 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
 
 def _other_base(spec: ModelSpec, base: str | None, shelf: Catalogue) -> str | None:
     """Why an adapter of that base is not for the model: the base is known, and of another architecture."""
-    from .catalogue.names import id_of
+    from ..catalogue.names import id_of
 
     # peft writes the folder where a model was trained from one
     trained_on = id_of(base, shelf) if base is not None and base.count("/") == 1 else None
@@ -381,7 +381,7 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
         known = shelf.runtime_ids()
         wanted = workload.runtime.strip().lower()
         if wanted not in known:
-            from .core.tomlfile import nearest
+            from ..core.tomlfile import nearest
 
             guess = nearest(wanted, known)
             raise _problem("runtime", f'"{workload.runtime}" is not one of {", ".join(known)}', f"did you mean {guess}?" if guess else None)
@@ -426,7 +426,7 @@ def _no_quantization(typed: str) -> tuple[str, str | None]:
     """What to say of a name whose size cannot be computed: a retired type, a publisher's own mix, or no name at all."""
     import re
 
-    from .core.tomlfile import nearest
+    from ..core.tomlfile import nearest
 
     name = re.sub(r"[-.]", "_", typed.strip().upper())
     if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .core.records import Record
-from .core.units import GIB
-from .machine.record import Accelerator, Machine
-from .needs.records import SHARED_OUT, How, MemoryNeed, Needs, Offload, Term, share_of, summed, taken_off
+from ..core.records import Record
+from ..core.units import GIB
+from ..machine.record import Accelerator, Machine
+from ..needs.records import SHARED_OUT, How, MemoryNeed, Needs, Offload, Term, share_of, summed, taken_off
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)
 DEVICE_MARGIN_BYTES = 1 * GIB

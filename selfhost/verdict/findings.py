@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
-from .catalogue.licenses import satisfies
-from .catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
-from .core import units
-from .core.records import Record
-from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
-from .machine.record import Accelerator, Machine
-from .needs.records import CpuNeed, Needs
+from ..catalogue.licenses import satisfies
+from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
+from ..core import units
+from ..core.records import Record
+from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND, Workload
+from ..machine.record import Accelerator, Machine
+from ..needs.records import CpuNeed, Needs
 from .placement import capability_by_name, emptied, free_bytes, metal_limits, room_of
 from .present import Here, unseen
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .core.records import Unread
-    from .needs.tensors import ArchitectureRow
+    from ..core.records import Unread
+    from ..needs.tensors import ArchitectureRow
 
     # gives a reason and its remedy
     Words = Callable[[], tuple[str, str | None]]
@@ -287,7 +287,7 @@ _SETTLE_LICENSE = "look at the publisher's page, then set [license] in a spec of
 
 def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
     """Whether only general knowledge says which license it is, and whether only that says what it allows in commerce."""
-    from .catalogue import openness
+    from ..catalogue import openness
 
     return openness.unconfirmed(spec.sources.get("license")), openness.permission(spec, "commercial use").assumed
 
@@ -315,7 +315,7 @@ _OPEN_AS_ASSUMED = {"yes": (Outcome.WARN, "openness-assumed"), "no": (Outcome.UN
 
 def open_for(spec: ModelSpec, purpose: str) -> Finding:
     """Open enough for one of OPEN_PURPOSES? Of what no source confirms a yes is a `warn` and a no is `unknown`."""
-    from .catalogue import openness
+    from ..catalogue import openness
 
     row = openness.auditable(spec) if purpose == "audit" else openness.permission(spec, "modification")
     outcome, code = _OPEN_AS_ASSUMED.get(row.answer, _OPEN[row.answer]) if row.assumed else _OPEN[row.answer]

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from .catalogue.spec import Architecture
-from .core import units
-from .core.records import Record
-from .machine.record import Accelerator, Machine
-from .needs.records import Needs
+from ..catalogue.spec import Architecture
+from ..core import units
+from ..core.records import Record
+from ..machine.record import Accelerator, Machine
+from ..needs.records import Needs
 
 TYPE_CHECKING = False
 
@@ -800,7 +800,7 @@ def _prompt_parameters(architecture: Architecture | None, read_bytes: Mapping[st
 
     The output matrix is not among them: only the last token needs it.
     """
-    from .needs.quantization import BLOCKS
+    from ..needs.quantization import BLOCKS
 
     if architecture is None or architecture.vocabulary is None or not all(name in BLOCKS for name in read_bytes):
         return {}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .catalogue.index import Catalogue
-from .catalogue.names import id_of
-from .catalogue.spec import ModelSpec, RuntimeSpec
-from .core import units
-from .core.records import Record, Unread
-from .core.workload import Workload
-from .machine.record import LM_STUDIO, Machine, PresentModel
-from .needs.records import How, Needs
+from ..catalogue.index import Catalogue
+from ..catalogue.names import id_of
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core import units
+from ..core.records import Record, Unread
+from ..core.workload import Workload
+from ..machine.record import LM_STUDIO, Machine, PresentModel
+from ..needs.records import How, Needs
 
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token table, header): what is further
 # off is another model. Where nothing says that a file is whole, it must be as large as the need, but for the header.
@@ -60,7 +60,7 @@ def unseen(machine: Machine, purpose: str) -> Unread | None:
 
 def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Catalogue) -> str | None:
     """A sentence where the model is here, whole, for another runtime or in another quantization than the one asked about."""
-    from .needs import canonical_quantization
+    from ..needs import canonical_quantization
 
     for model in machine.models_present or ():
         if not model.complete or "mmproj" in (model.file or "").lower():
@@ -141,7 +141,7 @@ def _of_format(model: PresentModel, workload: Workload) -> bool:
 
 
 def _plain(quantization: str | None) -> str | None:
-    from .needs import canonical_quantization
+    from ..needs import canonical_quantization
 
     return None if quantization is None else (canonical_quantization(quantization) or quantization).upper()
 
@@ -206,7 +206,7 @@ def _is(model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Wo
 
 def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> str:
     """Where that runtime would download the files from; empty where this catalogue knows of no files of that quantization."""
-    from .needs import published
+    from ..needs import published
 
     format, quantization = workload.format or "", workload.quantization or ""
     found = published(spec, format, quantization)

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 
+from ..catalogue.offers import Offer
+from ..catalogue.quality import Quality
+from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..needs.records import Needs, Term
 from . import findings as check
-from .catalogue.offers import Offer
-from .catalogue.quality import Quality
-from .catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
-from .core.records import Record
-from .core.workload import Workload
 from .findings import Finding, Outcome
-from .machine.record import Machine
-from .needs.records import Needs, Term
 from .placement import emptied, placements, share_on_shared
 from .present import Here
 from .speed import PaceRange, Speed, predict, shares_of, with_draft
@@ -22,9 +22,9 @@ from .speed import PaceRange, Speed, predict, shares_of, with_draft
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .costs import MonthlyCost
-    from .needs.parts import Companions
-    from .needs.tensors import ArchitectureRow
+    from ..costs import MonthlyCost
+    from ..needs.parts import Companions
+    from ..needs.tensors import ArchitectureRow
 
 __all__ = [
     "Alternative",
@@ -396,7 +396,7 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     whole: Term | None = None
     alone: tuple[str, str] | None = None
     if question.workload.task == "finetune":
-        from .needs.torch.finetune import gathered, why_not_shared_out
+        from ..needs.torch.finetune import gathered, why_not_shared_out
 
         whole, alone = gathered(question.spec, question.workload), why_not_shared_out(question.workload)
     for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):

@@ -1,0 +1,1 @@
+"""A question, the needs and a machine in; findings and a route out."""
