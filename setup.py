@@ -31,8 +31,8 @@ class BuildWithIndex(build_py):
 def _write_compiled(folder: str) -> None:
     sys.path.insert(0, HERE)
     try:
+        from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
         from selfhost.catalogue.index import INDEX_FILE, compile_index
-        from selfhost.questions import QUESTIONS_FILE, compile_questions
     finally:
         sys.path.remove(HERE)
     for name, content in ((INDEX_FILE, compile_index(folder).encode()), (QUESTIONS_FILE, compile_questions(folder))):

@@ -8,14 +8,14 @@ from functools import lru_cache, partial
 from itertools import islice
 
 from . import needs as need
-from .apiroute import meets, usable_offers
+from .advice.alternatives import alternatives, open_alternatives, recent_since, room
+from .advice.api_route import meets, usable_offers
+from .advice.commands import about_files, commands
 from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import is_path, resolve
 from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .catalogue.quality import loss_by_size, quality_for
 from .catalogue.spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
-from .choose import alternatives, open_alternatives, recent_since, room
-from .commands import about_files, commands
 from .core import units
 from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .core.records import Record
@@ -373,7 +373,7 @@ def _answer(
         offers = at_context(offers, workload.context_tokens)
     cost = None
     if workload.load is not None and instead:
-        from .costs import dearness, monthly_cost
+        from .advice.costs import dearness, monthly_cost
 
         runs = not any(finding.outcome is Outcome.FAIL and finding.check != "speed" for finding in judged.findings)
         ratings = catalogue.common("power")
@@ -409,7 +409,7 @@ def _answer(
         notes = (*notes, other) if other else notes
     asker = Asker(catalogue, machine)
     if instead and not judged.fits:
-        from .questions import ReadyAsker
+        from .advice.compiled import ReadyAsker
 
         # other models are asked about
         asker = ReadyAsker(catalogue, machine)
@@ -450,7 +450,7 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
     """
     day = today or utc_today()
     asked: list[tuple[Question, Judged]] = []
-    from .questions import Questions
+    from .advice.compiled import Questions
 
     ready = Questions.open(catalogue, workload, machine)
     refused: WorkloadError | None = None

@@ -1013,10 +1013,10 @@ def _list_profiles(options: argparse.Namespace) -> int:
 def _plan(words: list[str]) -> int:
     options = _parse("plan", words)
     workload = _workload(options)
+    from .advice.plan import make_plan
     from .api import check_with, open_catalogue
     from .machine.profiles import all_profiles
     from .machine.record import Machine
-    from .plan import make_plan
     from .verdict.question import ask
 
     catalogue = open_catalogue(options.specs)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from selfhost import Machine, Workload, check
+from selfhost.advice.api_route import stand_ins, usable_offers
 from selfhost.api import open_catalogue
-from selfhost.apiroute import stand_ins, usable_offers
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.machine.profiles import load

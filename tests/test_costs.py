@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfhost import Load, Machine, Workload, WorkloadError, check
+from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
-from selfhost.costs import monthly_cost, tokens_of
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
-from selfhost.questions import QUESTIONS_FILE, compile_questions
 
 ROOT = Path(__file__).resolve().parent.parent
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -142,7 +142,7 @@ def test_an_installed_wheel_knows_its_questions(installed: Path) -> None:
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from selfhost import Machine, Workload\n"
         "from selfhost.catalogue.index import Catalogue\n"
-        "from selfhost.questions import Questions\n"
+        "from selfhost.advice.compiled import Questions\n"
         "print(Questions.open(Catalogue.open(), Workload(), Machine()) is not None)"
     )
     assert run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent) == "True\n"

@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 
 from selfhost import Workload, check, cli
+from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.api import open_catalogue
 from selfhost.catalogue.names import resolve
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.plan import Least, Plan, make_plan
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import plan_document
 from selfhost.verdict.findings import Outcome

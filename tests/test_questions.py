@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from selfhost import Workload, questions
+from selfhost import Workload
+from selfhost.advice import compiled as questions
+from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.api import judge_all
 from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index, shipped_folder
 from selfhost.core.workload import Load
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.repack import KINDS, kind_of
-from selfhost.questions import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.reports import json as json_report
 from selfhost.reports.html import catalogue_page
 from selfhost.reports.layout import plain
@@ -224,10 +225,10 @@ def test_an_added_spec_counts_at_once(folder: Path) -> None:
 def test_a_changed_program_counts_at_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another version of the program worked out is left aside."""
     package = tmp_path / "selfhost"
-    shutil.copytree(Path(questions.__file__).parent, package)
-    monkeypatch.setattr(questions, "__file__", str(package / "questions.py"))
+    shutil.copytree(Path(questions.__file__).parents[1], package)
+    monkeypatch.setattr(questions, "__file__", str(package / "advice" / "compiled.py"))
     assert used(folder)
-    module = package / "needs" / "llamacpp.py"
+    module = package / "needs" / "llamacpp" / "buffers.py"
     module.write_bytes(module.read_bytes() + b"#")
     assert not used(folder)
 

@@ -25,9 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..advice.plan import Known, Least, Plan
     from ..api import Shown
     from ..machine.profiles import Profile
-    from ..plan import Known, Least, Plan
 
 
 def dumps(value: Mapping[str, Any]) -> str:

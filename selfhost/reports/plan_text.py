@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..advice.plan import Known, Least, Plan
 from ..core import units
 from ..machine.profiles import Profile
 from ..machine.record import Machine
-from ..plan import Known, Least, Plan
 from ..verdict.findings import Outcome, disk_margin_bytes
 from ..verdict.record import Route
 from .layout import Block, Column, Document, Paragraph, Span, Table

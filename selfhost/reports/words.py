@@ -15,8 +15,8 @@ from .layout import Blank, Block, Column, Paragraph, Span, Table
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..advice.costs import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
-    from ..costs import LocalCost, MonthlyCost
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 DECIDING = ("memory", "accelerator", "disk", "speed")
@@ -278,7 +278,7 @@ def energy_words(here: LocalCost) -> str:
     if low is None or here.watts_low is None or here.watts_high is None:
         return ""
     if high is None:
-        from ..costs import DAYS_PER_MONTH, HOURS_PER_DAY
+        from ..advice.costs import DAYS_PER_MONTH, HOURS_PER_DAY
 
         whole = DAYS_PER_MONTH * HOURS_PER_DAY * here.watts_high / 1000
         ends = ((low, first), (whole, None if first is None else first * whole / low if low else None))

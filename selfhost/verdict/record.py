@@ -22,7 +22,7 @@ from .speed import PaceRange, Speed, predict, shares_of, with_draft
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..costs import MonthlyCost
+    from ..advice.costs import MonthlyCost
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .catalogue.index import Catalogue
-from .catalogue.spec import ModelSpec
-from .core import units
-from .core.records import Record
-from .core.workload import Workload
-from .machine.profiles import Profile, size_of
-from .machine.record import PURPOSES, Accelerator, Disk, Machine
-from .needs.records import Needs
-from .verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
-from .verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
-from .verdict.question import ask
-from .verdict.record import Judged, Question, Route, exit_code, judge
-from .verdict.speed import PaceRange, uses_shared_gpu
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec
+from ..core import units
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.profiles import Profile, size_of
+from ..machine.record import PURPOSES, Accelerator, Disk, Machine
+from ..needs.records import Needs
+from ..verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
+from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
+from ..verdict.question import ask
+from ..verdict.record import Judged, Question, Route, exit_code, judge
+from ..verdict.speed import PaceRange, uses_shared_gpu
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
 MOST_BANDWIDTH = 2000 * units.GB

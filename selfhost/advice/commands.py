@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import needs as need
-from .catalogue.index import Catalogue
-from .catalogue.spec import COMPANIONS, ModelSpec, RuntimeSpec
-from .core.workload import Workload
-from .machine.record import Machine
-from .verdict.question import architectures
-from .verdict.record import Judged, Question
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import COMPANIONS, ModelSpec, RuntimeSpec
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..verdict.question import architectures
+from ..verdict.record import Judged, Question
 
 # from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609, docs/context-length.mdx)
 OLLAMA_LARGE_GPU_BYTES = 24 * 10**9
@@ -85,7 +85,7 @@ def _of_a_file(question: Question, runtime: RuntimeSpec, path: str, batch: int |
     if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf") or masked:
         return ()
     if "-of-" in path:
-        from .modelfiles.gguf import parts_of
+        from ..modelfiles.gguf import parts_of
 
         # llama.cpp finds the other parts of a split file from the first alone (src/llama-model-loader.cpp)
         path = parts_of(path)[0]

@@ -11,11 +11,10 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 
-from .apiroute import usable_offers, whose_offers
-from .catalogue.index import Catalogue, checksum_of
-from .catalogue.licenses import canonical_expression
-from .catalogue.offers import end_days, offers_of
-from .catalogue.spec import (
+from ..catalogue.index import Catalogue, checksum_of
+from ..catalogue.licenses import canonical_expression
+from ..catalogue.offers import end_days, offers_of
+from ..catalogue.spec import (
     Architecture,
     Attention,
     Audio,
@@ -34,17 +33,18 @@ from .catalogue.spec import (
     TensorGroup,
     Upkeep,
 )
-from .core.errors import SelfhostError
-from .core.records import FrozenDict, Record, Unread
-from .core.workload import Workload
-from .machine.record import Machine
-from .needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
-from .needs.repack import KINDS, kind_of
-from .verdict.findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
-from .verdict.present import here
-from .verdict.question import Asker, architectures, ask
-from .verdict.record import Judged, Question
-from .verdict.speed import instruction_sets_for_layout
+from ..core.errors import SelfhostError
+from ..core.records import FrozenDict, Record, Unread
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
+from ..needs.repack import KINDS, kind_of
+from ..verdict.findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
+from ..verdict.present import here
+from ..verdict.question import Asker, architectures, ask
+from ..verdict.record import Judged, Question
+from ..verdict.speed import instruction_sets_for_layout
+from .api_route import usable_offers, whose_offers
 
 TYPE_CHECKING = False
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .needs.tensors import ArchitectureRow
+    from ..needs.tensors import ArchitectureRow
 
 QUESTIONS_FILE = "questions.bin"
 _VERSION = 8
@@ -151,7 +151,7 @@ class Questions:
         runtime = self._runtime(program)
         needs = None if needed is None else self._needs(needed, self._memory.get(id))
         if needs is not None and runtime is not None and workload.context_tokens is not None:
-            from .needs import at_context
+            from ..needs import at_context
 
             self._remember_program(spec)
             needs = at_context(needs, spec, runtime, asked, architectures(self._catalogue))
@@ -290,8 +290,8 @@ class Questions:
 
     def _remember_program(self, spec: ModelSpec) -> None:
         """Its graph, where it is at hand, for the size of its compute buffer."""
-        from .needs.llamacpp.graphs import remember
-        from .needs.tensors import row_of
+        from ..needs.llamacpp.graphs import remember
+        from ..needs.tensors import row_of
 
         made = spec.architecture
         packed = None if made is None else self._programs[self._rows[spec.id][_PROGRAM]]
@@ -399,13 +399,17 @@ def _dumped(value: Any) -> bytes:
     return dumps(frozen(json.loads(json.dumps(value))), 4)
 
 
+# the packages whose code decides what a question holds
+_FOLDERS = ("core", "machine", "catalogue", "needs", "needs/llamacpp", "needs/mlx", "needs/torch", "verdict", "advice")
+
+
 def _made_of(catalogue: Catalogue) -> list[int]:
     """Checksums of the catalogue, and of the program that makes questions of it."""
-    package = os.path.dirname(os.path.abspath(__file__))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     modules = []
-    for room in ("", "needs/"):
-        with os.scandir(os.path.join(package, room)) as entries:
-            modules += sorted(f"{room}{entry.name}" for entry in entries if entry.name.endswith(".py"))
+    for folder in _FOLDERS:
+        with os.scandir(os.path.join(package, folder)) as entries:
+            modules += sorted(f"{folder}/{entry.name}" for entry in entries if entry.name.endswith(".py"))
     return [catalogue.checksum(), checksum_of(package, modules)]
 
 
@@ -450,8 +454,8 @@ def _row(
 
 
 def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:
-    from .needs.llamacpp.graphs import packed_program
-    from .needs.tensors import row_of
+    from ..needs.llamacpp.graphs import packed_program
+    from ..needs.tensors import row_of
 
     row = None if spec.architecture is None else row_of(spec.architecture, architectures(catalogue))
     return None if spec.architecture is None or row is None else packed_program(spec.architecture, row)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 
-from .catalogue.index import Catalogue, Outline
-from .catalogue.offers import Offer
-from .catalogue.spec import Architecture, ModelSpec
-from .core.errors import SelfhostError
-from .verdict.findings import Finding, Outcome, license_check, openness_check
-from .verdict.record import Judged, Question
+from ..catalogue.index import Catalogue, Outline
+from ..catalogue.offers import Offer
+from ..catalogue.spec import Architecture, ModelSpec
+from ..core.errors import SelfhostError
+from ..verdict.findings import Finding, Outcome, license_check, openness_check
+from ..verdict.record import Judged, Question
 
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4
@@ -99,7 +99,7 @@ def published_id(spec: ModelSpec, shelf: Catalogue) -> str | None:
     one and have its layers."""
     if not _of_files(spec):
         return spec.id
-    from .catalogue.names import id_of_whole_name
+    from ..catalogue.names import id_of_whole_name
 
     for name in (spec.name, spec.name.replace("--", "/", 1), spec.id):
         named = id_of_whole_name(name, shelf)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from . import needs as need
-from .catalogue.index import Catalogue, Outline
-from .catalogue.quality import quality_of
-from .catalogue.spec import ModelSpec
-from .core import units
-from .core.errors import SelfhostError, SpecError, WorkloadError
-from .core.workload import Workload
-from .machine.record import Machine
-from .verdict.findings import Finding, Outcome, disk, openness_check
-from .verdict.placement import places
-from .verdict.present import here
-from .verdict.question import GENERATING, Asker, architectures, needs_under
-from .verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
+from .. import needs as need
+from ..catalogue.index import Catalogue, Outline
+from ..catalogue.quality import quality_of
+from ..catalogue.spec import ModelSpec
+from ..core import units
+from ..core.errors import SelfhostError, SpecError, WorkloadError
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..verdict.findings import Finding, Outcome, disk, openness_check
+from ..verdict.placement import places
+from ..verdict.present import here
+from ..verdict.question import GENERATING, Asker, architectures, needs_under
+from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3

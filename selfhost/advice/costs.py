@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .catalogue.offers import Offer
-from .core import units
-from .core.records import Record, Unread
-from .core.workload import Load
-from .machine.record import Machine
-from .needs.records import Needs
-from .verdict.speed import PaceRange, Speed, gpu_entry, shares_of
+from ..catalogue.offers import Offer
+from ..core import units
+from ..core.records import Record, Unread
+from ..core.workload import Load
+from ..machine.record import Machine
+from ..needs.records import Needs
+from ..verdict.speed import PaceRange, Speed, gpu_entry, shares_of
 
 TYPE_CHECKING = False
 
