@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, NoReturn, TextIO
 
-    from .audit import Audit
+    from .audit.fleet import Audit
     from .catalogue.index import Catalogue
     from .core.workload import Load, Workload
     from .machine.record import Machine
@@ -742,7 +742,7 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
                 message = f"{error}, and there is no file or folder of that name"
                 raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
     if os.path.isdir(named):
-        from .audit import load_machines
+        from .audit.fleet import load_machines
 
         fleet = load_machines(named)
         if fleet.problems:
@@ -1103,9 +1103,9 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
 
 def _audit(words: list[str]) -> int:
     options = _parse("audit", words)
-    from .audit import load_machines, run_audit, utc_today
+    from .audit.fleet import load_machines, run_audit, utc_today
+    from .audit.policy import read_policy, starter_policy
     from .core.tomlfile import Document
-    from .policy import read_policy, starter_policy
 
     if options.init:
         if os.path.lexists(options.policy):

@@ -18,13 +18,13 @@ from junitparser import JUnitXml
 from lxml import etree
 
 from selfhost import __version__
-from selfhost.audit import Audit, Result, Use, load_machines, run_audit
+from selfhost.audit.fleet import Audit, Result, Use, load_machines, run_audit
+from selfhost.audit.policy import MachineClass, read_policy
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, UnknownModelError, WorkloadError
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
-from selfhost.policy import MachineClass, read_policy
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
 from selfhost.verdict.record import Route, Verdict
@@ -269,7 +269,7 @@ def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatc
         compared.append(glob)
         return fnmatchcase(name, glob)
 
-    monkeypatch.setattr("selfhost.policy.fnmatchcase", counted)
+    monkeypatch.setattr("selfhost.audit.policy.fnmatchcase", counted)
     names = [f"m{number}" for number in range(1, 301)]
     made = audit(ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names})
     assert (made.exit_code, made.count(Result.EXCEPTED)) == (0, 300)

@@ -12,12 +12,12 @@ import pytest
 
 import selfhost
 from selfhost import cli
+from selfhost.audit.policy import read_policy
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.openness import DEFINITION_SOURCES
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
-from selfhost.policy import read_policy
 from selfhost.verdict.findings import CHECKS
 
 ROOT = Path(__file__).parents[1]

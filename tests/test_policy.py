@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from selfhost.audit.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
-from selfhost.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_policies").glob("*.toml"))

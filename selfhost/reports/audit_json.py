@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import __version__
-from ..audit import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from ..audit.fleet import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from ..audit.policy import Policy, Wanted
 from ..core.errors import Problem
-from ..policy import Policy, Wanted
 from ..verdict.findings import Finding
 
 SCHEMA = "selfhost.audit/1"

@@ -7,14 +7,14 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from .catalogue.licenses import canonical_expression
-from .core.errors import PolicyError, Problem, WorkloadError
-from .core.records import Record
-from .core.tomlfile import Document, Table
-from .core.units import parse_bytes
-from .core.workload import KV_CACHE_TYPES, Workload
-from .machine.record import Machine
-from .verdict.findings import CHECKS
+from ..catalogue.licenses import canonical_expression
+from ..core.errors import PolicyError, Problem, WorkloadError
+from ..core.records import Record
+from ..core.tomlfile import Document, Table
+from ..core.units import parse_bytes
+from ..core.workload import KV_CACHE_TYPES, Workload
+from ..machine.record import Machine
+from ..verdict.findings import CHECKS
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"

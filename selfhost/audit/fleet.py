@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from io import BytesIO
 
-from .core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
-from .core.reading import Budget, Unreadable, open_input, read_records, too_large
-from .core.records import Record
-from .core.workload import Workload
-from .machine.record import MAX_FILE_BYTES, Machine, machine_of
+from ..core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
+from ..core.reading import Budget, Unreadable, open_input, read_records, too_large
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.record import MAX_FILE_BYTES, Machine, machine_of
+from ..verdict.findings import Finding, Outcome
+from ..verdict.record import Route, Verdict, exit_code
 from .policy import Exemption, FailOn, Fault, OnUnknown, Place, Policy, Severity, Wanted
-from .verdict.findings import Finding, Outcome
-from .verdict.record import Route, Verdict, exit_code
 
 TYPE_CHECKING = False
 

@@ -1,0 +1,1 @@
+"""A policy held against one machine or many."""
