@@ -119,7 +119,7 @@ def _forget_peak() -> None:
 
 def in_process(words: Sequence[str], folder: Path, watch: _Watch) -> Outcome:
     """Run the command here, with a deadline, its output caught."""
-    from selfhost.cli import main
+    from selfhost.cli.main import main
 
     out, err = io.BytesIO(), io.BytesIO()
     # held to the end: a text layer that goes closes what lies below

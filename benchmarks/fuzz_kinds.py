@@ -613,7 +613,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 
 @cache
 def _options(command: str) -> tuple[argparse.Action, ...]:
-    from selfhost.cli import parser_of
+    from selfhost.cli.main import parser_of
 
     return tuple(parser_of(command)._actions)
 
@@ -621,7 +621,7 @@ def _options(command: str) -> tuple[argparse.Action, ...]:
 def command_line(draw: Draw, folder: Path) -> Case:
     """Any command with options and words that suit, or do not."""
     chance = draw.chance
-    from selfhost.cli import COMMANDS
+    from selfhost.cli.main import COMMANDS
 
     shutil.copy(machines()[0], folder / "m.json")
     shutil.copy(REPOSITORY / "examples" / "audit.toml", folder / "audit.toml")

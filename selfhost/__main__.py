@@ -15,7 +15,7 @@ def main() -> int:
 
         # short-lived, and nearly all that is made is needed to the end: looking for garbage took a fifth of the time of `list`
         gc.set_threshold(200_000)
-        from .cli import main as run
+        from .cli.main import main as run
 
         return run()
     except KeyboardInterrupt:

@@ -25,7 +25,7 @@ from test_modelfiles import gguf, measured, metadata, placed, write
 
 from selfhost import api
 from selfhost.catalogue.index import Catalogue
-from selfhost.cli import main
+from selfhost.cli.main import main
 from selfhost.core.errors import SelfhostError
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from selfhost import cli
 from selfhost.api import check
 from selfhost.catalogue import openness
+from selfhost.cli import main as cli
 from selfhost.core.records import Record
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine

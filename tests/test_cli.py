@@ -20,9 +20,9 @@ import jsonschema
 import pytest
 from goldens import Golden
 
-from selfhost import cli
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
+from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS
 
 HERE = Path(__file__).parent
@@ -654,7 +654,7 @@ def test_without_standard_output_there_is_no_answer(words: str, source_environme
 def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:
     """SIGINT while it waits for a policy's machines on standard input."""
     code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from selfhost.cli import main; "
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from selfhost.cli.main import main; "
         "print('up', flush=True); raise SystemExit(main())"
     )
     policy = HERE.parent / "examples" / "audit.toml"

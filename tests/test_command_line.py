@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost import cli
+from selfhost.cli import main as cli
 from selfhost.core.lastwords import no_memory
 
 HERE = Path(__file__).parent
@@ -156,7 +156,7 @@ START = "import sys\nfrom selfhost.__main__ import start\n"
 @pytest.mark.parametrize(
     "words", [["check", "gpt2"], ["check", "gpt2", "--format", "json"], ["list", "--format=json"], ["audit", "p.toml"]]
 )
-@pytest.mark.parametrize("where", ["selfhost.cli", "selfhost.catalogue.index", "selfhost.verdict.record"])
+@pytest.mark.parametrize("where", ["selfhost.cli.main", "selfhost.catalogue.index", "selfhost.verdict.record"])
 def test_too_little_memory_is_no_bug(where: str, words: Sequence[str], source_environment: dict[str, str], tmp_path: Path) -> None:
     """MemoryError while the program still loads, or later: no answer was given, exit 2, in the form that was asked for."""
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
@@ -264,7 +264,7 @@ def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -
 LOST = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import selfhost.cli
+import selfhost.cli.main
 class Cleared:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
@@ -274,7 +274,7 @@ def check(words):
     Cleared()
     import time
     time.sleep(30)
-selfhost.cli._HANDLERS["check"] = check
+selfhost.cli.main._HANDLERS["check"] = check
 from selfhost.__main__ import start
 sys.argv[1:] = ["check"]
 start()

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import selfhost
-from selfhost import cli
 from selfhost.audit.policy import read_policy
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.openness import DEFINITION_SOURCES
+from selfhost.cli import main as cli
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
 from selfhost.verdict.findings import CHECKS

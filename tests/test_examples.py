@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from selfhost import Machine, cli
+from selfhost import Machine
+from selfhost.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "tests" / "data" / "records"

@@ -26,7 +26,7 @@ from selfhost.api import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.quality import AS_PUBLISHED
 from selfhost.catalogue.spec import Architecture, ModelSpec, read_model_spec
-from selfhost.cli import main
+from selfhost.cli.main import main
 from selfhost.core.errors import Problem, SpecError
 from selfhost.core.tomlfile import Document
 from selfhost.machine.profiles import load

@@ -11,10 +11,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from selfhost import Workload, check, cli
+from selfhost import Workload, check
 from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.api import open_catalogue
 from selfhost.catalogue.names import resolve
+from selfhost.cli import main as cli
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine

@@ -9,7 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from selfhost import check, cli
+from selfhost import check
+from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
 from selfhost.machine import profiles
 from selfhost.machine.profiles import Profile, UnknownMachineError, all_profiles, find, load, names, read_profile

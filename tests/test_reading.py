@@ -388,7 +388,7 @@ def test_a_key_that_stands_twice_is_a_fault_in_a_fleet_too(tmp_path: Path) -> No
 # of the program itself: what getrusage says begins with the memory of the process that started it
 _MEASURED = """
 import sys
-import selfhost.cli
+import selfhost.cli.main
 code = selfhost.cli.main(sys.argv[1:])
 with open("/proc/self/status") as file:
     peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))

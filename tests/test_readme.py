@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from selfhost import cli
+from selfhost.cli import main as cli
 from selfhost.verdict.findings import CHECKS, CODES
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from goldens import Golden
 
-from selfhost import cli
+from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
 from selfhost.machine.probes import Host, read_machine, recorder
 from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space

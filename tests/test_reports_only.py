@@ -25,7 +25,7 @@ def hook(event, args):
     elif event == "open" and isinstance(args[2], int) and args[2] & WRITE:
         seen.append((event, str(args)[:200]))
 sys.addaudithook(hook)
-from selfhost.cli import main
+from selfhost.cli.main import main
 code = main(sys.argv[1:])
 import json
 sys.stderr.write("\\nWATCHED " + json.dumps([code, seen]))
@@ -70,7 +70,7 @@ selfhost.machine.probes.nvidia.driver_present = lambda host: True
 
 def test_a_driver_is_asked_by_one_process_alone(source_environment: dict[str, str]) -> None:
     """Where an NVIDIA driver is there, its library is asked: this interpreter, isolated, once, and nothing else happens."""
-    watch = WATCH.replace("from selfhost.cli import main\n", DRIVEN + "from selfhost.cli import main\n")
+    watch = WATCH.replace("from selfhost.cli.main import main\n", DRIVEN + "from selfhost.cli.main import main\n")
     command = [sys.executable, "-c", watch, "machine"]
     done = subprocess.run(command, capture_output=True, text=True, env=source_environment, check=False)
     code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost import Workload, check, cli
+from selfhost import Workload, check
+from selfhost.cli import main as cli
 from selfhost.machine.changes import SettingError, apply, planned
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.verdict import findings

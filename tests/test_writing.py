@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from selfhost import cli
+from selfhost.cli import main as cli
 from selfhost.core import writing
 
 HERE = Path(__file__).parent

@@ -8,22 +8,22 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from .catalogue.spec import MODALITIES, OPENNESS
-from .core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
-from .core.workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
-from .verdict.record import Route, exit_code
+from ..catalogue.spec import MODALITIES, OPENNESS
+from ..core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
+from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
+from ..verdict.record import Route, exit_code
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import IO, Any, NoReturn, TextIO
 
-    from .audit.fleet import Audit
-    from .catalogue.index import Catalogue
-    from .core.workload import Load, Workload
-    from .machine.record import Machine
-    from .reports.layout import Document
-    from .verdict.record import Answer, Verdict
+    from ..audit.fleet import Audit
+    from ..catalogue.index import Catalogue
+    from ..core.workload import Load, Workload
+    from ..machine.record import Machine
+    from ..reports.layout import Document
+    from ..verdict.record import Answer, Verdict
 
 DESCRIPTION = "Can this machine download and run that open-weight model, or is an API the practical route?"
 
@@ -174,7 +174,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"
         if message.startswith("unrecognized arguments: "):
-            from .core.tomlfile import nearest
+            from ..core.tomlfile import nearest
 
             unknown = message.partition(": ")[2].split() or ["an empty word"]
             flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
     # said here, where what was being made is let go
-    from .core.lastwords import no_memory
+    from ..core.lastwords import no_memory
 
     code = exit_code([], no_answer=True)
     no_memory(words, code)
@@ -210,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from .core.lastwords import wants_json as is_json_wanted
+    from ..core.lastwords import wants_json as is_json_wanted
 
     wants_json = is_json_wanted(words)
     try:
@@ -277,11 +277,11 @@ def _bug(error: BaseException) -> SelfhostError:
 def _complain(error: SelfhostError, code: int, wants_json: bool) -> None:
     """What went wrong, as a person or a program reads it."""
     if wants_json:
-        from .reports import json
+        from ..reports import json
 
         _to_standard_error(json.dumps(json.error(error, code)))
     elif sys.stderr is not None:
-        from .reports.text import error_text
+        from ..reports.text import error_text
 
         _to_standard_error(error_text(error, encoding=sys.stderr.encoding))
 
@@ -302,7 +302,7 @@ def _dispatch(words: list[str]) -> int:
     while words and words[0] == "--no-color":
         everywhere, words = words[:1], words[1:]
     if words and words[0] in ("-V", "--version"):
-        from . import __version__
+        from .. import __version__
 
         _write(f"selfhost {__version__}\n")
         return 0
@@ -320,7 +320,7 @@ def _dispatch(words: list[str]) -> int:
         return 0
     handler = _HANDLERS.get(command)
     if handler is None:
-        from .core.tomlfile import nearest
+        from ..core.tomlfile import nearest
 
         if command.startswith("-"):
             remedy = "an option stands behind its command, as in `selfhost check mistral-7b --format json`"
@@ -353,13 +353,13 @@ def _kind(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _number(text: str) -> float:
-    from .core.units import parse_number
+    from ..core.units import parse_number
 
     return parse_number(text)
 
 
 def _whole(text: str) -> int:
-    from .core.units import parse_whole
+    from ..core.units import parse_whole
 
     return parse_whole(text)
 
@@ -422,7 +422,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 
 def _bytes(text: str) -> int:
-    from .core.units import MIB, binary, parse_bytes
+    from ..core.units import MIB, binary, parse_bytes
 
     size = parse_bytes(text)
     # nothing here is counted in bytes: 8 was meant as 8 GB or GiB. As in --set, from a million on it was meant so
@@ -432,19 +432,19 @@ def _bytes(text: str) -> int:
 
 
 def _rate(text: str) -> int:
-    from .core.units import parse_rate
+    from ..core.units import parse_rate
 
     return parse_rate(text)
 
 
 def _tokens(text: str) -> int:
-    from .core.units import parse_tokens
+    from ..core.units import parse_tokens
 
     return parse_tokens(text)
 
 
 def _seconds(text: str) -> int:
-    from .core.units import parse_seconds
+    from ..core.units import parse_seconds
 
     return parse_seconds(text)
 
@@ -618,7 +618,7 @@ def _can_be_passed_on(text: str) -> bool:
 
 def _check_targets(options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False) -> None:
     """`WriteError`, before anything is judged, where a report cannot go to a target or would replace an input."""
-    from .core.writing import check_targets
+    from ..core.writing import check_targets
 
     for folder in (getattr(options, "root", None), getattr(options, "record", None)):
         for target in targets:
@@ -646,7 +646,7 @@ def _inputs(options: argparse.Namespace) -> list[str]:
         files += [path, *_held(path, (".json", ".jsonl"))]
     for path in filter(None, specs):
         files += _held(path, (".toml",))
-    from .catalogue.names import is_path
+    from ..catalogue.names import is_path
 
     for path in [*filter(is_path, models), *given.get("files", ())]:
         files += _model_files(path)
@@ -672,7 +672,7 @@ def _model_files(path: str) -> list[str]:
 
 def _in_flags(error: WorkloadError) -> WorkloadError:
     """The same faults under the names that somebody typed; once they bear those, nothing changes."""
-    from .core.workload import FLAGS, LOAD_FLAGS
+    from ..core.workload import FLAGS, LOAD_FLAGS
 
     flags = {**FLAGS, **LOAD_FLAGS}
     return WorkloadError(
@@ -682,7 +682,7 @@ def _in_flags(error: WorkloadError) -> WorkloadError:
 
 
 def _workload(options: argparse.Namespace) -> Workload:
-    from .core.workload import FLAGS, Workload
+    from ..core.workload import FLAGS, Workload
 
     asked = {field: getattr(options, flag.removeprefix("--").replace("-", "_")) for field, flag in FLAGS.items()}
     asked["memory_basis"] = options.memory or "default"
@@ -692,7 +692,7 @@ def _workload(options: argparse.Namespace) -> Workload:
 
 
 def _load(options: argparse.Namespace) -> Load | None:
-    from .core.workload import Load
+    from ..core.workload import Load
 
     if options.tokens_per_day is None:
         alone = next((flag for flag in ("watts", "electricity") if getattr(options, flag) is not None), None)
@@ -709,7 +709,7 @@ def _load(options: argparse.Namespace) -> Load | None:
 
 def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
     """The machine to judge, or each record of a folder, as --machine, --measure and --set say."""
-    from .machine.record import Machine
+    from ..machine.record import Machine
 
     named: str | None = options.machine
     if named is None:
@@ -719,7 +719,7 @@ def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
     else:
         found = _named_machines(named)
     if options.set:
-        from .machine.changes import apply
+        from ..machine.changes import apply
 
         found = tuple(apply(machine, options.set) for machine in found)
     return found
@@ -727,13 +727,13 @@ def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
 
 def _named_machines(named: str) -> tuple[Machine, ...]:
     """A path goes before a profile only where it looks like one: a file that happens to be called as a profile changes nothing."""
-    from .machine.record import Machine
+    from ..machine.record import Machine
 
     if named == "-":
         return (Machine.from_file("/dev/stdin"),)
     looks_like_a_path = named in ("", ".", "..") or "/" in named or os.sep in named or named.endswith((".json", ".jsonl"))
     if not looks_like_a_path:
-        from .machine.profiles import UnknownMachineError, load
+        from ..machine.profiles import UnknownMachineError, load
 
         try:
             return (load(named).machine,)
@@ -742,7 +742,7 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
                 message = f"{error}, and there is no file or folder of that name"
                 raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
     if os.path.isdir(named):
-        from .audit.fleet import load_machines
+        from ..audit.fleet import load_machines
 
         fleet = load_machines(named)
         if fleet.problems:
@@ -768,14 +768,14 @@ def _check(words: list[str]) -> int:
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise _together(errors)
-    from .api import utc_today
+    from ..api import utc_today
 
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.check(verdicts, errors)))
     else:
-        from .reports.check_text import check_document, one_after_the_other
+        from ..reports.check_text import check_document, one_after_the_other
 
         carry = _carried(options)
         documents = [check_document(part, verbose=options.verbose, carry=carry, today=utc_today()) for part in by_machine if part]
@@ -792,7 +792,7 @@ def _verdicts(
 ) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
     """Every model on each machine, and by the name that was typed why one could not be judged."""
     workload = _workload(options)
-    from .api import check_with, open_catalogue
+    from ..api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
     by_machine: list[list[Verdict]] = []
@@ -821,14 +821,14 @@ def _compare(words: list[str]) -> int:
             others = f"not compared because of {'it' if len(errors) == 1 else 'them'}: {', '.join(judged)}"
             wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
         raise wrong
-    from .api import utc_today
+    from ..api import utc_today
 
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.compared(verdicts)))
     else:
-        from .reports.compare_text import compare_document
+        from ..reports.compare_text import compare_document
 
         _present(options, compare_document(verdicts, carry=_workload(options).options() + _carried(options), today=utc_today()))
     return 0
@@ -867,7 +867,7 @@ def _together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
 def _list(words: list[str]) -> int:
     options = _parse("list", words)
     workload = _workload(options)
-    from .api import judge_all, open_catalogue, utc_today
+    from ..api import judge_all, open_catalogue, utc_today
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
@@ -883,19 +883,19 @@ def _list(words: list[str]) -> int:
         and (options.max_size is None or _within(verdict, options.max_size))
     ]
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.listing(rows, machine)))
     elif options.format == "html":
-        from .catalogue.offers import offers_of
-        from .reports.html import catalogue_page
+        from ..catalogue.offers import offers_of
+        from ..reports.html import catalogue_page
 
         today = utc_today()
         offers = {row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows}
         prices = {model_id: found[0] for model_id, found in offers.items() if found}
         _deliver(options, catalogue_page(rows, machine, prices, asked=workload.options()))
     else:
-        from .reports.list_text import list_document
+        from ..reports.list_text import list_document
 
         _present(options, list_document(rows, machine))
     _tell_left_aside(catalogue)
@@ -909,7 +909,7 @@ def _within(verdict: Answer, most: int) -> bool:
 
 def _known_family(wanted: str, catalogue: Catalogue) -> None:
     """`UsageError` with the nearest for a family that no model is of."""
-    from .core.tomlfile import nearest
+    from ..core.tomlfile import nearest
 
     families = sorted({outline.family for outline in catalogue.outlines() if outline.family is not None})
     if not any(_same(family, wanted) for family in families):
@@ -919,7 +919,7 @@ def _known_family(wanted: str, catalogue: Catalogue) -> None:
 
 
 def _same(family: str | None, wanted: str) -> bool:
-    from .catalogue.index import canonical
+    from ..catalogue.index import canonical
 
     own, typed = canonical(family or ""), canonical(wanted)
     return own == typed or own.startswith(typed + "-")
@@ -928,15 +928,15 @@ def _same(family: str | None, wanted: str) -> bool:
 def _show(words: list[str]) -> int:
     options = _parse("show", words)
     workload = _workload(options)
-    from .api import describe, open_catalogue, utc_today
+    from ..api import describe, open_catalogue, utc_today
 
     shown = describe(open_catalogue(options.specs), options.model, workload, _one_machine(options), prices=options.prices)
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.shown(shown)))
     else:
-        from .reports.show_text import show_document
+        from ..reports.show_text import show_document
 
         about = shown.verdict
         document = show_document(
@@ -956,7 +956,7 @@ def _machine_command(words: list[str]) -> int:
     options = _parse("machine", words)
     if options.profiles:
         return _list_profiles(options)
-    from .machine.record import Machine, checked_name
+    from ..machine.record import Machine, checked_name
 
     labels = {}
     for text in options.label:
@@ -974,11 +974,11 @@ def _machine_command(words: list[str]) -> int:
     if options.name is not None:
         machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.machine(machine)))
     else:
-        from .reports.machine_text import machine_document
+        from ..reports.machine_text import machine_document
 
         _present(options, machine_document(machine))
     return 0
@@ -986,25 +986,25 @@ def _machine_command(words: list[str]) -> int:
 
 def _public_models() -> Callable[[str], bool]:
     """Whether the shipped catalogue knows a model by that name: a repository, a tag or a file's."""
-    from .catalogue.index import Catalogue
-    from .catalogue.names import id_of
+    from ..catalogue.index import Catalogue
+    from ..catalogue.names import id_of
 
     catalogue = Catalogue.open()
     return lambda name: id_of(name, catalogue) is not None
 
 
 def _list_profiles(options: argparse.Namespace) -> int:
-    from .machine.profiles import all_profiles
+    from ..machine.profiles import all_profiles
 
     if options.name is not None or options.label or options.measure or options.root is not None or options.record is not None:
         raise UsageError("--profiles reads no machine", remedy="leave --name, --label, --measure, --root and --record out")
     known = all_profiles()
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.profiles(known)))
     else:
-        from .reports.plan_text import profiles_document
+        from ..reports.plan_text import profiles_document
 
         _present(options, profiles_document(known))
     return 0
@@ -1013,11 +1013,11 @@ def _list_profiles(options: argparse.Namespace) -> int:
 def _plan(words: list[str]) -> int:
     options = _parse("plan", words)
     workload = _workload(options)
-    from .advice.plan import make_plan
-    from .api import check_with, open_catalogue
-    from .machine.profiles import all_profiles
-    from .machine.record import Machine
-    from .verdict.question import ask
+    from ..advice.plan import make_plan
+    from ..api import check_with, open_catalogue
+    from ..machine.profiles import all_profiles
+    from ..machine.record import Machine
+    from ..verdict.question import ask
 
     catalogue = open_catalogue(options.specs)
     # how the name is understood; what would be here already does not matter elsewhere
@@ -1028,11 +1028,11 @@ def _plan(words: list[str]) -> int:
     wanted = workload.replace(**said)
     plan = make_plan(named.model, wanted, catalogue, all_profiles(), asked=named.asked, notes=named.notes)
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.plan(plan)))
     else:
-        from .reports.plan_text import plan_document
+        from ..reports.plan_text import plan_document
 
         carry = workload.options() + _carried(options)
         _present(options, plan_document(plan, verbose=options.verbose, carry=carry))
@@ -1041,21 +1041,21 @@ def _plan(words: list[str]) -> int:
 
 def _spec(words: list[str]) -> int:
     options = _parse("spec", words)
-    from .api import open_catalogue
+    from ..api import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.action == "new":
         return _spec_new(options, catalogue)
-    from .modelfiles.speccheck import check_spec_files
+    from ..modelfiles.speccheck import check_spec_files
 
     problems, good = check_spec_files(options.files, catalogue.specs(), catalogue.common("architectures"))
     code = 1 if problems else 0
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps(json.spec_check(problems, good, code)))
     else:
-        from .reports.text import problems_text
+        from ..reports.text import problems_text
 
         encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
         _deliver(
@@ -1068,15 +1068,15 @@ def _spec(words: list[str]) -> int:
 
 
 def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
-    from .modelfiles import read_local, spec_text
+    from ..modelfiles import read_local, spec_text
 
     if len(options.files) != 1:
         raise UsageError("a spec is made of one model", remedy="name one GGUF file, config.json or model folder")
     local = read_local(options.files[0], catalogue.common("architectures"))
     spec, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
-        from .catalogue.index import misnamed
-        from .catalogue.spec import is_id
+        from ..catalogue.index import misnamed
+        from ..catalogue.spec import is_id
 
         # folders of specs find a model by the name of its file
         name, ending = os.path.splitext(os.path.basename(options.output))
@@ -1091,7 +1091,7 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
             what = f"already means {taken} of the catalogue, so that spec check refuses it"
         notes += (f"its id {spec.id} {what}: --output OTHER-NAME.toml gives it another",)
     if options.format == "json":
-        from .reports import json
+        from ..reports import json
 
         _deliver(options, json.dumps({"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}))
         return 0
@@ -1103,15 +1103,15 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
 
 def _audit(words: list[str]) -> int:
     options = _parse("audit", words)
-    from .audit.fleet import load_machines, run_audit, utc_today
-    from .audit.policy import read_policy, starter_policy
-    from .core.tomlfile import Document
+    from ..audit.fleet import load_machines, run_audit, utc_today
+    from ..audit.policy import read_policy, starter_policy
+    from ..core.tomlfile import Document
 
     if options.init:
         if os.path.lexists(options.policy):
             raise UsageError(f"{options.policy} is there already", remedy="name another file: `selfhost audit --init other.toml`")
         write_file(options.policy, starter_policy(()))
-        from .reports.layout import clean
+        from ..reports.layout import clean
 
         named = clean(_named_policy(options.policy))
         _write(f"wrote {clean(options.policy)}: name your models in it, then run `selfhost audit{named}`\n")
@@ -1128,10 +1128,10 @@ def _audit(words: list[str]) -> int:
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     policy = read_policy(Document.read(options.policy))
-    from .api import check_with, open_catalogue
+    from ..api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    from .machine.record import Machine
+    from ..machine.record import Machine
 
     machines: tuple[Machine, ...]
     problems: tuple[Problem, ...] = ()
@@ -1150,14 +1150,14 @@ def _audit(words: list[str]) -> int:
         outputs, shown = [*((name, path or options.output) for name, path in outputs)], None
     reports = [(path, _audit_report(name, audit)) for name, path in outputs if path is not None]
     if reports:
-        from .core.writing import write_whole
+        from ..core.writing import write_whole
 
         write_whole(reports)
     if audit.problems:
         # not all could be judged: that is no answer, and nothing on standard output may look like one
         raise InputError(audit.problems)
     if shown == "text":
-        from .reports.audit_text import document
+        from ..reports.audit_text import document
 
         _present(options, document(audit))
     elif shown is not None:
@@ -1191,7 +1191,7 @@ AUDIT_FORMATS = ("text", "json", "jsonl", "junit")
 def _audit_format(text: str) -> tuple[str, str | None]:
     name, found, path = text.partition("=")
     if name not in AUDIT_FORMATS:
-        from .core.tomlfile import nearest
+        from ..core.tomlfile import nearest
 
         guess = nearest(name, AUDIT_FORMATS)
         raise UsageError(f"unknown format {name!r}", remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}")
@@ -1202,10 +1202,10 @@ def _audit_format(text: str) -> tuple[str, str | None]:
 
 def _audit_report(name: str, audit: Audit) -> str:
     if name == "junit":
-        from .reports import junit
+        from ..reports import junit
 
         return junit.render(audit)
-    from .reports import audit_json, audit_text, json
+    from ..reports import audit_json, audit_text, json
 
     if name == "text":
         return audit_text.render(audit)
@@ -1239,7 +1239,7 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
 def _tell_left_aside(catalogue: Catalogue) -> None:
     """What is wrong with the user's own specs, to standard error, where the answer itself has no place for it."""
     if catalogue.own_faults and sys.stderr is not None:
-        from .reports.text import problems_text
+        from ..reports.text import problems_text
 
         faults = Faults("--specs", catalogue.own_faults)
         _note("left aside, for this is wrong:\n" + problems_text(faults.problems, encoding=sys.stderr.encoding))
@@ -1248,7 +1248,7 @@ def _tell_left_aside(catalogue: Catalogue) -> None:
 def _note(text: str) -> None:
     """A remark beside the answer, after what of it is written so far; where nobody reads it the answer stands."""
     _flush()
-    from .reports.layout import clean
+    from ..reports.layout import clean
 
     _to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
 
@@ -1277,19 +1277,19 @@ def _deliver(options: argparse.Namespace, text: str) -> None:
 
 def write_file(path: str, text: str) -> None:
     """Write a report where the user asked for it, whole or not at all; `WriteError` where that cannot be."""
-    from .core.writing import write_whole
+    from ..core.writing import write_whole
 
     write_whole([(path, text)])
 
 
 def _present(options: argparse.Namespace, document: Document) -> None:
     """A document for a person: drawn on a terminal, plain in a pipe or file."""
-    from .reports.layout import plain
+    from ..reports.layout import plain
 
     if options.output is not None:
         write_file(options.output, plain(document))
     elif sys.stdout is not None and sys.stdout.isatty():
-        from .reports.terminal import print_document
+        from ..reports.terminal import print_document
 
         color = not (options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
         try:

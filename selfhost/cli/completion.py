@@ -62,7 +62,7 @@ def candidates(words: Sequence[str], commands: Sequence[str], parser_of: Callabl
         return tuple(choice for choice in fixed if choice.startswith(typed))
     if command not in ("check", "show", "compare", "plan"):
         return ()
-    from .api import open_catalogue
-    from .catalogue.names import complete
+    from ..api import open_catalogue
+    from ..catalogue.names import complete
 
     return tuple(name for name in complete(typed, open_catalogue()) if ":" not in name)

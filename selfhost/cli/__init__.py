@@ -1,0 +1,1 @@
+"""The command line: arguments in, a report out, one exit code."""
