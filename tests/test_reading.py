@@ -389,7 +389,7 @@ def test_a_key_that_stands_twice_is_a_fault_in_a_fleet_too(tmp_path: Path) -> No
 _MEASURED = """
 import sys
 import selfhost.cli.main
-code = selfhost.cli.main(sys.argv[1:])
+code = selfhost.cli.main.main(sys.argv[1:])
 with open("/proc/self/status") as file:
     peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
 print("PEAK", code, peak // 1024)
