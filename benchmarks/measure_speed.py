@@ -18,7 +18,7 @@ from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.machine.probes import bandwidth
-from selfhost.machine.record import Machine
+from selfhost.machine.reader import Machine
 from selfhost.verdict import speed
 
 DECODE_TOKENS, PROMPT_TOKENS = 24, 128

@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api",
-    "Machine": "machine.record", "ModelSpec": "catalogue.spec", "Workload": "core.workload", "Load": "core.workload",
+    "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload", "Load": "core.workload",
     "Verdict": "verdict.record", "Finding": "verdict.record", "Route": "verdict.record", "Outcome": "verdict.record",
     "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
     "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",

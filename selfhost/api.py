@@ -20,7 +20,7 @@ from .core import units
 from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .core.records import Record
 from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
-from .machine.record import Machine
+from .machine.reader import Machine
 from .verdict.present import Here, begun, elsewhere, unseen
 from .verdict.question import Asker, architectures, ask, beyond
 from .verdict.record import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge

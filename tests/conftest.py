@@ -18,6 +18,7 @@ from hypothesis import settings
 from selfhost import api
 from selfhost.catalogue import index as catalogue
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.core.shipped import shipped_folder
 
 HERE = Path(__file__).parent
 # a slow machine is no fault of the code
@@ -52,7 +53,7 @@ def _loads(text: str, /, *, parse_float: Callable[[str], Any] = float) -> dict[s
 tomllib.loads = _loads
 
 
-_SHIPPED = catalogue.shipped_folder()
+_SHIPPED = shipped_folder()
 _read = catalogue._Folder.spec
 _specs: dict[str, ModelSpec] = {}
 

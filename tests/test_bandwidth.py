@@ -16,7 +16,7 @@ from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.bandwidth import FACT, Measured, Plan, Trace
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
-from selfhost.machine.record import Machine
+from selfhost.machine.reader import Machine
 
 MIB, GIB = 2**20, 2**30
 QUIET = "some avg10=1.91 avg60=1.60 avg300=9.24 total=114563752\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfhost.catalogue.index import INDEX_FILE, Catalogue, _Folder, compile_index, shipped_folder
+from selfhost.catalogue.index import INDEX_FILE, Catalogue, _Folder, compile_index
 from selfhost.catalogue.names import resolve
 from selfhost.core.errors import SpecError, UnknownModelError, WorkloadError
+from selfhost.core.shipped import shipped_folder
 
 RUNTIME = """schema = 1
 id = "llama.cpp"

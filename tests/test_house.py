@@ -28,24 +28,12 @@ ORDER = (
     "reports",
     "cli",
 )
-# modules on their way into a package
-MOVING = {
-    **dict.fromkeys(("facts", "errors", "units", "reading", "writing", "lastwords", "tomlfile", "workload"), "core"),
-    **dict.fromkeys(("whatif", "profiles"), "machine"),
-    **dict.fromkeys(("spec", "fitting", "names", "openness", "licenses", "offers", "prices", "quality"), "catalogue"),
-    "speccheck": "modelfiles",
-    **dict.fromkeys(("asking", "findings", "placement", "speed", "present"), "verdict"),
-    **dict.fromkeys(("choose", "apiroute", "costs", "commands", "plan", "questions"), "advice"),
-    "policy": "audit",
-    "completion": "cli",
-}
 RANK = {name: level for level, name in enumerate(ORDER)}
 # (importer, imported) that go against the order, with the reason
 EXCEPTIONS = {
-    ("machine", "probes"),  # Machine.read() and in_memory() are the doors to the real machine, opened inside the functions
-    ("machine", "catalogue"),
-    ("catalogue", "needs"),
-    ("verdict", "advice"),  # for types only
+    ("machine/reader.py", "probes"),  # the one door to the real machine
+    ("catalogue/names.py", "needs"),  # a file's name may hold a quantization, which needs spells
+    ("verdict/record.py", "advice"),  # for types only: what a month costs
 }
 FORBIDDEN = {
     "socket",
@@ -75,7 +63,7 @@ def package(module: str) -> str:
     first, _, rest = module.partition(".")
     if first == "machine" and rest.partition(".")[0] == "probes":
         return "probes"
-    return MOVING.get(first, first)
+    return first
 
 
 def imports(path: Path) -> Iterator[tuple[str, str, bool]]:
@@ -107,19 +95,49 @@ def imports(path: Path) -> Iterator[tuple[str, str, bool]]:
     yield from walk(tree, False)
 
 
+def files_imported(path: Path) -> Iterator[Path]:
+    """The files of the package that a file imports at run time; a package stands for its `__init__`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    folder = path.relative_to(PACKAGE).parts[:-1]
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
+            base = PACKAGE.joinpath(*folder[: len(folder) + 1 - node.level], *(node.module or "").split("."))
+            for alias in node.names:
+                places = (base / f"{alias.name}.py", base / alias.name / "__init__.py", base.with_suffix(".py"), base / "__init__.py")
+                target = next(place for place in places if place.exists())
+                if target != path and target != PACKAGE / "__init__.py":
+                    yield target
+
+
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_the_list_only(path: Path) -> None:
     """A later package may import an earlier one, never the reverse; only the record of a machine opens the probes."""
-    importer = room(path)
+    importer, file = room(path), path.relative_to(PACKAGE).as_posix()
     for kind, name, _ in imports(path):
-        if kind != "own" or name in (importer, "__init__") or (importer, name) in EXCEPTIONS or importer in ("__init__", "__main__"):
+        if kind != "own" or name in (importer, "__init__") or (file, name) in EXCEPTIONS or importer in ("__init__", "__main__"):
             continue
-        assert name != "probes", f"{path.name} touches the machine; only the record of a machine may"
+        assert name != "probes", f"{file} touches the machine; only its reader may"
         assert importer in RANK, f"{importer} has no place in the order"
-        assert RANK[name] < RANK[importer], f"{path.name} imports {name}, which stands later in the house"
+        assert RANK[name] < RANK[importer], f"{file} imports {name}, which stands later in the house"
+
+
+def test_no_files_import_each_other() -> None:
+    """From no file do imports lead back to it, also not those inside functions; those for types alone do not count."""
+    arrows = {path: set(files_imported(path)) for path in FILES}
+    done: set[Path] = set()
+    while ready := {path for path, targets in arrows.items() if path not in done and targets <= done}:
+        done |= ready
+    assert not {str(path.relative_to(PACKAGE)) for path in FILES if path not in done}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -18,7 +18,7 @@ import pytest
 GIB, MIB = 2**30, 2**20
 V1 = {name: Path("/sys/fs/cgroup") / name for name in ("memory", "cpu", "cpuset")}
 V2 = Path("/sys/fs/cgroup")
-READ = "import json; from selfhost.machine.record import Machine; print(json.dumps(Machine.read().to_json()))"
+READ = "import json; from selfhost.machine.reader import Machine; print(json.dumps(Machine.read().to_json()))"
 _numbers = itertools.count()
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux' limits")
@@ -483,7 +483,7 @@ options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % device
 if device < 0 or library.mount(b'nobody:/', {os.fsencode(tmp_path)!r}, b'fuse.sshfs', 0, options):
     print('null', flush=True)
     os._exit(0)
-from selfhost.machine.record import Machine
+from selfhost.machine.reader import Machine
 began = time.monotonic()
 found = Machine.read().to_json()
 print(json.dumps(found | {{'seconds': time.monotonic() - began}}), flush=True)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import CONVERTERS, canonical, complete, is_path, resolve
+from selfhost.catalogue.names import CONVERTERS, complete, is_path, resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
+from selfhost.core.spelling import canonical
 
 CATALOGUE = Catalogue.open()
 SPELLINGS = CATALOGUE.spellings()

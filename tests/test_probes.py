@@ -25,11 +25,12 @@ from selfhost.api import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.machine.changes import apply
-from selfhost.machine.probes import Host, accelerators, bandwidth, cgroups, cpu, disk, memory, nvidia, quota, read_machine, software
+from selfhost.machine.probes import Host, accelerators, bandwidth, cgroups, cpu, memory, nvidia, quota, read_machine, software, stores
 from selfhost.machine.probes.host import Mount, Space, parse_mountinfo
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
-from selfhost.machine.record import FACTS, Machine
+from selfhost.machine.reader import Machine
+from selfhost.machine.record import FACTS
 
 HERE = Path(__file__).parent / "machines"
 CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
@@ -420,7 +421,7 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     for parse in (
         parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, memory.parse_meminfo, memory.parse_status,
         memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
-        cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, disk.parse_unit, software.parse_distribution,
+        cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, stores.parse_unit, software.parse_distribution,
         nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
     ):  # fmt: skip
         parse(text)
@@ -1620,7 +1621,7 @@ def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     assert RUNTIMES
     assert {name: spec["id"] for spec in RUNTIMES for name in spec.get("present", ())} == software.COMMANDS
     assert {name: spec["id"] for spec in RUNTIMES for name in spec.get("distributions", ())} == software.DISTRIBUTIONS
-    assert {spec["store"] for spec in RUNTIMES} == set(disk.PLACES)
+    assert {spec["store"] for spec in RUNTIMES} == set(stores.PLACES)
 
 
 # accelerators
@@ -1926,7 +1927,7 @@ def hook(event, args):
     if event == "open" and (args[1] not in (None, "r", "rb") or (args[2] or 0) & 3):
         events.append(repr(args))
 sys.addaudithook(hook)
-from selfhost.machine.record import Machine
+from selfhost.machine.reader import Machine
 Machine.read()
 heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect datetime tempfile shutil threading".split()
 print(events, [name for name in heavy if name in sys.modules and name not in before])

@@ -193,7 +193,7 @@ def test_what_is_no_name(typed: str) -> None:
 
 def test_no_two_profiles_share_a_name() -> None:
     """Full names are unique in every spelling, and no short one is another's full name."""
-    from selfhost.catalogue.index import canonical
+    from selfhost.core.spelling import canonical
 
     full = {canonical(name): name for name in names()}
     assert len(full) == len(names())

@@ -11,7 +11,8 @@ from selfhost import Workload
 from selfhost.advice import compiled as questions
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.api import judge_all
-from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index, shipped_folder
+from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index
+from selfhost.core.shipped import shipped_folder
 from selfhost.core.workload import Load
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Disk, Machine, PresentModel, PresentRuntime
@@ -226,7 +227,7 @@ def test_a_changed_program_counts_at_once(folder: Path, tmp_path: Path, monkeypa
     """What another version of the program worked out is left aside."""
     package = tmp_path / "selfhost"
     shutil.copytree(Path(questions.__file__).parents[1], package)
-    monkeypatch.setattr(questions, "__file__", str(package / "advice" / "compiled.py"))
+    monkeypatch.setattr(questions, "PACKAGE_FOLDER", str(package))
     assert used(folder)
     module = package / "needs" / "llamacpp" / "buffers.py"
     module.write_bytes(module.read_bytes() + b"#")

@@ -27,7 +27,7 @@ from selfhost.core.reading import MAX_DEPTH, Budget, Decoder, Unreadable, read_r
 from selfhost.core.tomlfile import Document
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
-from selfhost.machine.record import Machine
+from selfhost.machine.reader import Machine
 from selfhost.modelfiles import read_adapter, read_local
 from selfhost.modelfiles.safetensors import MAX_TENSORS, read_weights, shards_in
 

@@ -22,7 +22,7 @@ from selfhost.machine.probes import Host, read_machine, recorder
 from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
 from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.probes.recorder import Recorder
-from selfhost.machine.record import Machine
+from selfhost.machine.reader import Machine
 
 TREES = sorted(path for path in (Path(__file__).parent / "machines").glob("*/root") if path.is_dir())
 GIB = 2**30

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from selfhost.catalogue.index import Catalogue, canonical
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.spec import QUANTIZATIONS, Architecture, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
+from selfhost.core.spelling import canonical
 from selfhost.core.tomlfile import Document
 from selfhost.needs import default_format_and_quantization
 from selfhost.needs.cache import cache_groups

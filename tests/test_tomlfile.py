@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.core.errors import MAX_PROBLEMS
-from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table, key_name, nearest
+from selfhost.core.spelling import nearest
+from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table, key_name
 
 
 def _document(text: str) -> Document:

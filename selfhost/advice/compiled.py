@@ -35,6 +35,7 @@ from ..catalogue.spec import (
 )
 from ..core.errors import SelfhostError
 from ..core.records import FrozenDict, Record, Unread
+from ..core.shipped import PACKAGE_FOLDER
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
@@ -405,7 +406,7 @@ _FOLDERS = ("core", "machine", "catalogue", "needs", "needs/llamacpp", "needs/ml
 
 def _made_of(catalogue: Catalogue) -> list[int]:
     """Checksums of the catalogue, and of the program that makes questions of it."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    package = PACKAGE_FOLDER
     modules = []
     for folder in _FOLDERS:
         with os.scandir(os.path.join(package, folder)) as entries:

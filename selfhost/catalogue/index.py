@@ -15,6 +15,8 @@ from functools import cached_property, lru_cache
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.reading import Unreadable, read_file
 from ..core.records import Record, pattern
+from ..core.shipped import shipped_folder
+from ..core.spelling import canonical
 from ..core.tomlfile import MAX_FILE_BYTES, Document, shortened
 from .spec import ModelSpec, RuntimeSpec
 
@@ -35,30 +37,7 @@ _KINDS = ("ids", "aliases", "titles", "repositories")
 # accounts of Hugging Face that were renamed; the old names still lead there
 _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
 
-_TOKEN = pattern(r"[0-9]+|[^0-9\s\-_.:/]+")
 _REPOSITORY = pattern(r"[\w.-]+/[\w.-]+", re.ASCII)
-
-
-def canonical(text: str) -> str:
-    """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both `llama-3-1-8-b`.
-
-    Separators (`-`, `_`, `.`, `:`, `/`, white space, any dash of Unicode) are one and the same, and one stands between every
-    letter and digit. Digits never merge across a separator: `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and
-    invisible characters dropped, as they are when a name is pasted from a web page.
-    """
-    if not text.isascii():
-        text = _fold(text)
-    return "-".join(_TOKEN.findall(text.lower()))
-
-
-def _fold(text: str) -> str:
-    from unicodedata import category, normalize
-
-    kept = ""
-    for letter in normalize("NFKC", normalize("NFKC", text).lower()):
-        kind = category(letter)
-        kept += "-" if kind == "Pd" or letter == "\N{MINUS SIGN}" else "" if kind == "Cf" else letter
-    return kept
 
 
 class Outline(Record):
@@ -371,15 +350,6 @@ def spec_in(path: str) -> ModelSpec:
     if spec is None or not document.ok:
         raise SpecError(document.problems)
     return spec
-
-
-def shipped_folder() -> str:
-    """Inside the installed package, or beside it in a checkout. Raises `SpecError` where neither is there."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
-        if os.path.isdir(path):
-            return path
-    raise SpecError([Problem(file=package, message="the shipped specs are missing", remedy="install selfhost-check again")])
 
 
 class _Folder:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from ..core.errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
 from ..core.records import Record, pattern
-from .index import Catalogue, canonical
+from ..core.spelling import canonical
+from .index import Catalogue
 
 TYPE_CHECKING = False
 

@@ -174,7 +174,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"
         if message.startswith("unrecognized arguments: "):
-            from ..core.tomlfile import nearest
+            from ..core.spelling import nearest
 
             unknown = message.partition(": ")[2].split() or ["an empty word"]
             flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
@@ -320,7 +320,7 @@ def _dispatch(words: list[str]) -> int:
         return 0
     handler = _HANDLERS.get(command)
     if handler is None:
-        from ..core.tomlfile import nearest
+        from ..core.spelling import nearest
 
         if command.startswith("-"):
             remedy = "an option stands behind its command, as in `selfhost check mistral-7b --format json`"
@@ -709,7 +709,7 @@ def _load(options: argparse.Namespace) -> Load | None:
 
 def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
     """The machine to judge, or each record of a folder, as --machine, --measure and --set say."""
-    from ..machine.record import Machine
+    from ..machine.reader import Machine
 
     named: str | None = options.machine
     if named is None:
@@ -909,7 +909,7 @@ def _within(verdict: Answer, most: int) -> bool:
 
 def _known_family(wanted: str, catalogue: Catalogue) -> None:
     """`UsageError` with the nearest for a family that no model is of."""
-    from ..core.tomlfile import nearest
+    from ..core.spelling import nearest
 
     families = sorted({outline.family for outline in catalogue.outlines() if outline.family is not None})
     if not any(_same(family, wanted) for family in families):
@@ -919,7 +919,7 @@ def _known_family(wanted: str, catalogue: Catalogue) -> None:
 
 
 def _same(family: str | None, wanted: str) -> bool:
-    from ..catalogue.index import canonical
+    from ..core.spelling import canonical
 
     own, typed = canonical(family or ""), canonical(wanted)
     return own == typed or own.startswith(typed + "-")
@@ -956,7 +956,8 @@ def _machine_command(words: list[str]) -> int:
     options = _parse("machine", words)
     if options.profiles:
         return _list_profiles(options)
-    from ..machine.record import Machine, checked_name
+    from ..machine.reader import Machine
+    from ..machine.record import checked_name
 
     labels = {}
     for text in options.label:
@@ -1131,7 +1132,7 @@ def _audit(words: list[str]) -> int:
     from ..api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    from ..machine.record import Machine
+    from ..machine.reader import Machine
 
     machines: tuple[Machine, ...]
     problems: tuple[Problem, ...] = ()
@@ -1191,7 +1192,7 @@ AUDIT_FORMATS = ("text", "json", "jsonl", "junit")
 def _audit_format(text: str) -> tuple[str, str | None]:
     name, found, path = text.partition("=")
     if name not in AUDIT_FORMATS:
-        from ..core.tomlfile import nearest
+        from ..core.spelling import nearest
 
         guess = nearest(name, AUDIT_FORMATS)
         raise UsageError(f"unknown format {name!r}", remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .errors import MAX_PROBLEMS, Problem
 from .records import Record
+from .spelling import nearest
 
 TYPE_CHECKING = False
 
@@ -26,8 +27,6 @@ MAX_STATEMENT_LINES = 300
 MAX_PARSED_AGAIN = 2_000_000
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
-# longer words are no typing slip, and comparing them takes time
-MAX_GUESSED_LETTERS = 60
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -41,17 +40,6 @@ def key_name(path: Path) -> str:
             shown = part if part and _BARE.issuperset(part) and len(part) <= 60 else f'"{shortened(part)}"'
             text += f".{shown}" if text else shown
     return text
-
-
-def nearest(word: str, choices: Sequence[str]) -> str | None:
-    """The choice that a typing slip most likely meant, or None."""
-    if len(word) > MAX_GUESSED_LETTERS:
-        return None
-    from difflib import get_close_matches
-
-    lower = {choice.lower(): choice for choice in choices}
-    found = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    return lower[found[0]] if found else None
 
 
 class Document:

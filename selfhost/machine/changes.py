@@ -237,7 +237,7 @@ class _Fault(Exception):
 
 
 def _unknown(key: str, is_set: bool) -> _Fault:
-    from ..core.tomlfile import nearest
+    from ..core.spelling import nearest
 
     guess = nearest(key, tuple(_SETTINGS)) or _ALSO.get(key)
     known = f"did you mean {_EXAMPLES[guess]}?" if guess else f"one of {', '.join(_SETTINGS)}"
@@ -330,7 +330,7 @@ def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[s
     def read(text: str) -> str:
         name = normal(text)
         if name not in choices:
-            from ..core.tomlfile import nearest
+            from ..core.spelling import nearest
 
             guess = nearest(name, choices)
             raise _Fault(f"{_shown(text)!r} is not one of {', '.join(choices)}", f"did you mean {guess}?" if guess else None)

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ..catalogue.index import canonical, shipped_folder
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
+from ..core.shipped import shipped_folder
+from ..core.spelling import canonical
 from ..core.tomlfile import Document, Table
 from .changes import ARCHITECTURES, SYSTEMS, planned
 from .record import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine

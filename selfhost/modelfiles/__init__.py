@@ -67,7 +67,7 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     """
     import stat
 
-    from ..machine.record import in_memory
+    from ..machine.reader import in_memory
     from .source import fail, status_of
 
     named = os.fsdecode(os.fspath(path))

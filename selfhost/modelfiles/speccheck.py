@@ -12,9 +12,11 @@ from functools import cache
 from typing import Any
 
 from .. import needs as need
-from ..catalogue.index import canonical, misnamed
+from ..catalogue.index import misnamed
 from ..catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
 from ..core.errors import Problem
+from ..core.shipped import PACKAGE_FOLDER
+from ..core.spelling import canonical
 from ..core.tomlfile import Document, Path
 from ..core.tomlfile import shortened as _short
 from ..needs.records import SizedWeights
@@ -291,7 +293,5 @@ def _schema() -> Any:
     """The published JSON Schema of a spec file."""
     import json
 
-    with open(
-        os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "schemas", "spec-1.json"), encoding="utf-8"
-    ) as stream:
+    with open(os.path.join(PACKAGE_FOLDER, "schemas", "spec-1.json"), encoding="utf-8") as stream:
         return json.load(stream)

@@ -381,7 +381,7 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
         known = shelf.runtime_ids()
         wanted = workload.runtime.strip().lower()
         if wanted not in known:
-            from ..core.tomlfile import nearest
+            from ..core.spelling import nearest
 
             guess = nearest(wanted, known)
             raise _problem("runtime", f'"{workload.runtime}" is not one of {", ".join(known)}', f"did you mean {guess}?" if guess else None)
@@ -426,7 +426,7 @@ def _no_quantization(typed: str) -> tuple[str, str | None]:
     """What to say of a name whose size cannot be computed: a retired type, a publisher's own mix, or no name at all."""
     import re
 
-    from ..core.tomlfile import nearest
+    from ..core.spelling import nearest
 
     name = re.sub(r"[-.]", "_", typed.strip().upper())
     if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):

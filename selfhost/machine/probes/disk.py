@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import re
 
-from ...core.records import Record
 from ...core.units import decimal
 from ..record import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
-from .host import PERHAPS, SET_DISK, Found, Host, Mount, Quota, Space
+from .host import SET_DISK, Found, Host, Mount, Space
+from .limit import PERHAPS, Quota
 from .medium import Medium, medium_of_folder
+from .stores import PLACES, Place, lm_studio
 
 DISKS = "disks"
 # options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
@@ -17,131 +17,6 @@ QUOTAS = ("usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grp
 # file systems whose quotas may be on although no option of the mount says so: quotaon(8) of a hidden file; btrfs' quota groups
 QUIET_QUOTAS = frozenset(("ext2", "ext3", "ext4", "f2fs", "btrfs", "bcachefs"))
 MAX_SHOWN = 300
-UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-
-
-SNAP_MODELS = "/var/snap/ollama/common/models"
-
-
-class Place(Record):
-    """Where models of one purpose go, and what decided it. `account` stores them, where it is not the one asking."""
-
-    path: str
-    why: str
-    account: str | None = None
-
-
-def _join(host: Host, *parts: str) -> str:
-    return str(host.paths.join(*parts))
-
-
-def _expand(host: Host, text: str) -> str:
-    """`~` and `$NAME`, as huggingface_hub expands them."""
-    home = host.home()
-    if home and (text == "~" or text.startswith(("~/", "~\\"))):
-        text = home + text[1:]
-    return re.sub(r"\$(\w+|\{\w+\})", lambda match: host.env.get(match[1].strip("{}"), match[0]), text)
-
-
-def _cache(host: Host) -> Place | None:
-    """The user's cache folder, as huggingface_hub and llama.cpp find it on every system."""
-    if host.env.get("XDG_CACHE_HOME"):
-        return Place(path=host.env["XDG_CACHE_HOME"], why="XDG_CACHE_HOME")
-    home = host.home()
-    return Place(path=_join(host, home, ".cache"), why="default") if home else None
-
-
-def _hub(host: Host, expand: bool) -> Place | None:
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if host.env.get(name):
-            return Place(path=_expand(host, host.env[name]) if expand else host.env[name], why=name)
-    if host.env.get("HF_HOME"):
-        home = host.env["HF_HOME"]
-        return Place(path=_join(host, _expand(host, home) if expand else home, "hub"), why="HF_HOME")
-    cache = _cache(host)
-    if cache is None:
-        return None
-    return Place(path=_join(host, _expand(host, cache.path) if expand else cache.path, "huggingface", "hub"), why=cache.why)
-
-
-def huggingface(host: Host) -> Place | None:
-    """Order of huggingface_hub 2.4.0 (its constants.py); transformers, vLLM, diffusers and MLX use it."""
-    return _hub(host, True)
-
-
-def llama_cpp(host: Host) -> Place | None:
-    """Order of llama.cpp's common/hf-cache.cpp (`-hf`), which expands neither `~` nor variables."""
-    if host.env.get("LLAMA_CACHE"):
-        return Place(path=host.env["LLAMA_CACHE"], why="LLAMA_CACHE")
-    return _hub(host, False)
-
-
-def parse_unit(text: str) -> dict[str, str]:
-    """`User` and the variables of a systemd unit's [Service], the last one given winning."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        key, equals, value = line.strip().partition("=")
-        if equals and key == "User":
-            found["User"] = value.strip()
-        elif equals and key == "Environment":
-            for quoted, bare in re.findall(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)', value):
-                name, sign, setting = (quoted or bare).partition("=")
-                if sign:
-                    found["$" + name] = setting
-    return found
-
-
-def _home_of(host: Host, account: str) -> str | None:
-    for line in (host.read_text("/etc/passwd") or "").splitlines():
-        fields = line.split(":")
-        if len(fields) >= 6 and fields[0] == account and fields[5].startswith("/"):
-            return fields[5]
-    return None
-
-
-def ollama(host: Host) -> Place | None:
-    """The server's folder: as a service it has its own account and variables, which this shell does not see (ollama/ollama#2676)."""
-    if host.system == "linux":
-        for folder in UNITS:
-            text = host.read_text(f"{folder}/ollama.service")
-            if text is None:
-                continue
-            for drop in host.listdir(f"{folder}/ollama.service.d", r".*\.conf$") or ():
-                text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{drop}") or "")
-            unit = parse_unit(text)
-            account = unit.get("User", "root")
-            host.hide(account)
-            if unit.get("$OLLAMA_MODELS"):
-                return Place(path=unit["$OLLAMA_MODELS"], why=f"OLLAMA_MODELS in {folder}/ollama.service", account=account)
-            home = unit.get("$HOME") or _home_of(host, account)
-            if home:
-                return Place(path=_join(host, home, ".ollama", "models"), why=f"home of {folder}/ollama.service's account", account=account)
-            return None
-        if host.exists("/snap/ollama/current"):
-            # the snap's service makes it when it is installed (ollama/ollama#2432: snap/hooks/install)
-            return Place(path=SNAP_MODELS, why="the snap's own folder, unless `snap get ollama models` says another", account="root")
-    if host.env.get("OLLAMA_MODELS"):
-        return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
-    home = host.home()
-    return Place(path=_join(host, home, ".ollama", "models"), why="default") if home else None
-
-
-def whisper_cpp(host: Host) -> Place | None:
-    """It has no place of its own: models go where the download script is told to put them."""
-    return Place(path=".", why="whisper.cpp has no folder of its own: the current one is judged")
-
-
-def lm_studio(host: Host) -> Place | None:
-    """LM Studio's folder of models; None where it was never started here, for then it has none."""
-    from .present import lm_studio_home, lm_studio_models
-
-    home = lm_studio_home(host)
-    folder = lm_studio_models(host) if home and host.exists(home) else None
-    return Place(path=folder, why="its settings, or its default") if folder else None
-
-
-# by the names that `store` has in specs/runtimes
-PLACES = {"huggingface": huggingface, "llama.cpp": llama_cpp, "ollama": ollama, "whisper.cpp": whisper_cpp}
 
 
 def nearest_folder(host: Host, path: str) -> str:

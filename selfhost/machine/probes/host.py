@@ -15,6 +15,7 @@ from types import ModuleType
 from ...core.reading import Unreadable, descriptor_of
 from ...core.records import Record, Unread
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, UNPRINTABLE, normal_system
+from .limit import Quota
 
 TYPE_CHECKING = False
 
@@ -91,26 +92,6 @@ class Space(Record):
     total_bytes: int
     read_only: bool
     free_files: int | None = None
-
-
-# the kind of a quota of which it is not told whether it holds
-PERHAPS = "quota group"
-
-
-class Quota(Record):
-    """What an account may store on a volume at most, and what it has there.
-
-    `kind` is `user` or `group`; on btrfs `subvolume`, or PERHAPS for one that may hold for that subvolume or not.
-    """
-
-    kind: str
-    limit_bytes: int
-    used_bytes: int
-
-    @property
-    def left_bytes(self) -> int:
-        """What it may still store."""
-        return max(0, self.limit_bytes - self.used_bytes)
 
 
 class Mount(Record):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
 from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
-from .disk import Place, huggingface, llama_cpp, ollama
 from .host import Found, Host
+from .stores import Place, huggingface, llama_cpp, lm_studio_home, models_of_lm_studio, ollama
 
 TYPE_CHECKING = False
 
@@ -308,43 +308,6 @@ def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
         raise _Enough(unsure)
 
 
-def lm_studio_home(host: Host) -> str | None:
-    """As the public SDK of LM Studio finds it: a pointer file, the older folder if it is there, the newer one."""
-    home = host.home()
-    if home is None:
-        return None
-    pointer = (host.read_text(host.paths.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
-    older = str(host.paths.join(home, ".cache", "lm-studio"))
-    return pointer if host.paths.isabs(pointer) else older if host.exists(older) else str(host.paths.join(home, ".lmstudio"))
-
-
-def lm_studio_models(host: Host) -> str | None:
-    """LM Studio's folder of models; None where no home folder is set."""
-    home = lm_studio_home(host)
-    return _lm_studio_models(host, home)[0] if home else None
-
-
-def _lm_studio_models(host: Host, home: str) -> tuple[str, str]:
-    """Its folder of models, and why there may be another one; empty where that is known.
-
-    The folder may be moved: `downloadsFolder` in settings.json (lmstudio-ai/lmstudio-bug-tracker#1601, v1ckxy/LMSPLS#2).
-    """
-    own, settings = str(host.paths.join(home, "models")), str(host.paths.join(home, "settings.json"))
-    text = host.read_text(settings, MAX_MANIFEST_BYTES)
-    if text is None:
-        return own, "" if host.missing(settings) else host.why(settings)
-    named = re.search(r'"downloadsFolder"\s*:\s*("(?:[^"\\]|\\.)*")', text)
-    if named is None:
-        return own, ""
-    import json
-
-    try:
-        moved = json.loads(named[1])
-    except ValueError:
-        moved = ""
-    return (moved, "") if host.paths.isabs(moved) else (own, f"{settings} names no folder")
-
-
 def _whisper(search: _Search, folder: str) -> None:
     """`ggml-SIZE.bin`, loaded by its path. The download script writes under that name from the first byte on: none is known to be whole."""
     place = search.join(search.host.cwd(), folder) if folder else search.host.cwd()
@@ -468,7 +431,7 @@ def _stores(host: Host) -> Iterator[_Store]:
         yield "ollama", (joined(store, "manifests"),), lambda search: _ollama(search, store)
     home = lm_studio_home(host)
     if home:
-        studio, unsure = _lm_studio_models(host, home)
+        studio, unsure = models_of_lm_studio(host, home)
         yield LM_STUDIO, (studio,), lambda search: _lm_studio(search, studio, unsure)
 
     def whisper(search: _Search) -> None:

@@ -11,7 +11,7 @@ import struct
 import sys
 from time import time
 
-from .host import Quota
+from .limit import Quota
 
 # include/uapi/linux/quota.h and dqblk_xfs.h
 _GET_QUOTA, _GET_STATE = 0x800007, 0x5805

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from .host import PERHAPS, Quota
+from .limit import PERHAPS, Quota
 
 SYSFS = "/sys/fs/btrfs"
 # include/uapi/linux/btrfs.h: which of the two limits hold

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 from ...core.errors import MachineFileError, Problem
 from ..record import normal_system
-from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Quota, Space, dangling
+from .host import DEADLINE_SECONDS, UNRESOLVED, Host, Mount, Space, dangling
+from .limit import Quota
 
 TYPE_CHECKING = False
 

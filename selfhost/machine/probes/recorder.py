@@ -19,13 +19,13 @@ from .host import (
     SERVER,
     Host,
     Mount,
-    Quota,
     Space,
     home_pattern,
     host_pattern,
     name_pattern,
     outside_kernel,
 )
+from .limit import Quota
 from .recorded import ENV_FILE, FACTS_FILE, SYSCTL_FILE, file_name
 
 TYPE_CHECKING = False
@@ -478,8 +478,7 @@ class Recorder(Host):
 
     def _named_folders(self) -> Iterator[tuple[re.Pattern[str], Any]]:
         """The current folder, those of models and programs and all above them: what is no plain name becomes FOLDER1, FOLDER2, …"""
-        from .disk import PLACES
-        from .present import lm_studio_models
+        from .stores import PLACES, lm_studio_models
 
         home, cwd = self.inner.home(), self.inner.cwd()
         stated = [self.inner.env[name] for name in _FOLDER_VARIABLES if name in self.noted_env.asked and self.inner.env.get(name)]

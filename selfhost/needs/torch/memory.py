@@ -16,6 +16,7 @@ from ..cache import CacheGroup
 from ..records import Span
 from ..repack import kind_of
 from ..tensors import ArchitectureRow, checkpoint_tensors
+from .recurrent import Moment, scans
 
 MIB = 1 << 20
 # resident after a first short answer, less the weights that were read: 357 to 373 MiB over all dense models, types and 1 or 2 threads;
@@ -80,10 +81,6 @@ _BESIDE_SCORES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 # classes of transformers 5.23.0 without _supports_sdpa
 WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt", "openai-gpt"})
-
-
-Moment = tuple[int, str, int]
-"""Bytes that are held at a moment, the line that makes them, and how many of them may leave holes in the heap."""
 
 
 Arrays = tuple[tuple[float, int], ...]
@@ -236,8 +233,6 @@ def prompt_bytes(
             masked = padded or _windowed(group, tokens)
             moments.append(_attention(architecture, row, group, tokens, sequences, width, stored=stored, masked=masked))
     if architecture.recurrent:
-        from .recurrent import scans
-
         moments += scans(architecture, row, tokens, sequences, width)
     most, line, _ = max(moments)
     angles = _angles(architecture, row) * tokens * width

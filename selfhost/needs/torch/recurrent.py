@@ -14,7 +14,9 @@ from ...catalogue.spec import Architecture, Recurrent
 from ..cache import states
 from ..parts import by_layers
 from ..tensors import ArchitectureRow
-from .memory import Moment
+
+Moment = tuple[int, str, int]
+"""Bytes that are held at a moment, the line that makes them, and how many of them may leave holes in the heap."""
 
 # tokens of a chunk: `mamba_chunk_size` and `chunk_size` of the published config.json (Falcon-H1, Nemotron-H: 128; Granite 4.0 H: 256,
 # the default of its class too); the delta rule has 64 in its function

@@ -1,0 +1,47 @@
+"""How names are compared: the form in which two spellings are one name, and the name that a slip most likely meant."""
+
+from __future__ import annotations
+
+from .records import pattern
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TOKEN = pattern(r"[0-9]+|[^0-9\s\-_.:/]+")
+# longer words are no typing slip, and comparing them takes time
+MAX_GUESSED_LETTERS = 60
+
+
+def canonical(text: str) -> str:
+    """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both `llama-3-1-8-b`.
+
+    Separators (`-`, `_`, `.`, `:`, `/`, white space, any dash of Unicode) are one and the same, and one stands between every
+    letter and digit. Digits never merge across a separator: `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and
+    invisible characters dropped, as they are when a name is pasted from a web page.
+    """
+    if not text.isascii():
+        text = _fold(text)
+    return "-".join(_TOKEN.findall(text.lower()))
+
+
+def _fold(text: str) -> str:
+    from unicodedata import category, normalize
+
+    kept = ""
+    for letter in normalize("NFKC", normalize("NFKC", text).lower()):
+        kind = category(letter)
+        kept += "-" if kind == "Pd" or letter == "\N{MINUS SIGN}" else "" if kind == "Cf" else letter
+    return kept
+
+
+def nearest(word: str, choices: Sequence[str]) -> str | None:
+    """The choice that a typing slip most likely meant, or None."""
+    if len(word) > MAX_GUESSED_LETTERS:
+        return None
+    from difflib import get_close_matches
+
+    lower = {choice.lower(): choice for choice in choices}
+    found = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    return lower[found[0]] if found else None

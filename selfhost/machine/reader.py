@@ -1,0 +1,84 @@
+"""The one door to the probes: reads this machine, or the recorded tree of another. Importing it makes `Machine.read` work."""
+
+from __future__ import annotations
+
+import os
+
+from .record import MAX_TEXT, UNNAMED, UNPRINTABLE, Machine
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Machine", "in_memory", "read"]
+
+
+def read(
+    *,
+    measure: bool = False,
+    root: str | os.PathLike[str] | None = None,
+    record: str | os.PathLike[str] | None = None,
+    known: Callable[[str], bool] | None = None,
+) -> Machine:
+    """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never raises for that.
+
+    No child process, with one exception: where an NVIDIA driver is present a child asks its library, which can hang, for at most
+    ten seconds.
+
+    With `measure` the memory bandwidth is measured too, which takes up to a second. With `root` not this machine but the recorded
+    tree of another is read: DIR/proc, DIR/sys, … With `record` what was read is written to a new or empty folder as such a tree,
+    without names and addresses; of models those stay that `known` says are public. `MachineFileError` where either folder
+    cannot be used.
+    """
+    from .probes import read_machine
+
+    if root is not None or record is not None:
+        return _from_tree(root, record, known)
+    machine = read_machine().replace(is_this_one=True)
+    if not measure:
+        return machine
+    from .probes.bandwidth import with_measured
+
+    return with_measured(machine)
+
+
+def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None, known: Callable[[str], bool] | None) -> Machine:
+    from .probes import Host, read_machine
+
+    host, name, is_this_one = Host(), UNNAMED, True
+    if root is not None and os.path.abspath(root) != os.path.abspath("/"):
+        from .probes.recorded import RecordedHost
+
+        host = RecordedHost(os.fsdecode(root))
+        is_this_one = False
+        # another computer is not "this machine": a tree goes by its folder's name
+        name = UNPRINTABLE.sub("?", os.path.basename(os.path.abspath(os.fsdecode(root))))[:MAX_TEXT]
+    if record is None:
+        return read_machine(host).replace(name=name, is_this_one=is_this_one)
+    from .probes.recorder import Recorder, empty_folder
+
+    folder = os.fsdecode(record)
+    empty_folder(folder)
+    recorder = Recorder(host, known)
+    machine = read_machine(recorder).replace(name=name, is_this_one=is_this_one)
+    recorder.write(folder)
+    return machine
+
+
+def in_memory(path: str) -> bool | None:
+    """Whether a file or folder of this computer takes RAM where it lies; None where that is not told. False where no Linux tells it."""
+    from .probes import Host
+    from .probes.medium import medium_of_file
+
+    host = Host()
+    if host.system != "linux":
+        return False
+    try:
+        made = host.within(lambda: medium_of_file(host, host.resolve(path)))
+    except (OSError, ValueError):
+        return None
+    return made.in_memory if made is not None else False
+
+
+Machine.read = staticmethod(read)  # type: ignore[method-assign]
