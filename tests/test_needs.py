@@ -651,6 +651,14 @@ def test_a_checkpoint_of_an_unread_type_has_no_size() -> None:
     assert plain.high_bytes >= 8_000_000_000 * 4
 
 
+def test_a_model_without_feed_forwards_is_no_crash() -> None:
+    """No spec must have one, and a config.json that uses none of its experts has none: what is not there takes nothing."""
+    for spec in {spec.architecture.row: spec for spec in in_gguf() if spec.architecture is not None}.values():
+        assert spec.architecture is not None
+        bare = asked(spec.replace(architecture=spec.architecture.replace(feed_forward=())), runtime("llama.cpp"))
+        assert bare.memory is not None or bare.unknown, spec.id
+
+
 def test_an_unknown_architecture_has_a_wide_range_and_an_exact_cache() -> None:
     """Groups without a row: the cache follows from the groups, weights from the parameters, and the total says how wide it may be."""
     plain = catalogue().spec("llama-3.1-8b-instruct")

@@ -220,7 +220,7 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
     """
     width, streams, tokens = architecture.embedding_length, architecture.altup_inputs or 1, room.micro_batch
     heads = max(group.heads * group.key_length for group in architecture.attention)
-    expert = max((group.used or 1) * (group.length + width) for group in architecture.feed_forward)
+    expert = max(((group.used or 1) * (group.length + width) for group in architecture.feed_forward), default=0)
     live = max(2 * heads + (3 * streams + 3) * width, expert + (4 * streams + 3) * width)
     kinds = {group.compression: group for group in architecture.attention}
     near = room.of(next(iter(kinds.values())).window_tokens)
