@@ -2423,6 +2423,15 @@ def test_files_say_whether_they_hold_the_blocks(tmp_path: Path) -> None:
         assert 2 * trunk <= weights.bytes < 2 * trunk + 100_000_000
 
 
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x5B20, 0x7B20, 0x5B5B, 0x7B0A, 0x7B7B])
+def test_a_safetensors_file_is_told_from_others_whatever_the_length_of_its_header(length: int, tmp_path: Path) -> None:
+    """Its first eight bytes are that length (the format's README), and may be a pickle's or what JSON begins with."""
+    header = b'{"a":{"dtype":"F16","shape":[5],"data_offsets":[0,10]}}'.ljust(length)
+    for name in ("model.safetensors", "model"):
+        (tmp_path / name).write_bytes(struct.pack("<Q", length) + header + bytes(10))
+        assert read_local(tmp_path / name, ROWS).spec.parameters.total == 5
+
+
 def test_safetensors_without_a_config(tmp_path: Path) -> None:
     """Weights are known without the architecture, which is said to be unknown."""
     count = safetensors(tmp_path / "model.safetensors", {"a": ("F16", [10, 20]), "b": ("F32", [5])})

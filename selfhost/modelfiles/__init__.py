@@ -199,7 +199,7 @@ def spec_text(model: ModelSpec) -> str:
 
 
 def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
-    from .source import fail, open_file, read_some, refuse_other_kinds
+    from .source import begins_safetensors, fail, open_file, read_some, refuse_other_kinds
 
     stream, size = open_file(path)
     with stream:
@@ -213,14 +213,14 @@ def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
             path, "is a spec, which states a model and holds none", "give the model's file, or judge the spec itself: `selfhost check FILE`"
         )
     # first by its name: the length of a header may begin with the byte of a bracket
-    named = path.lower().endswith(".safetensors")
-    if not named and start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+    weights = path.lower().endswith(".safetensors") or begins_safetensors(start)
+    if not weights and start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         if path.lower().endswith(_INDEX_ENDING):
             from .safetensors import shards_in
 
             return _weights(path, shards_in(path), _beside(path, _CONFIG), architectures)
         return _lone_config(path, architectures)
-    if named or start[8:9] == b"{":
+    if weights:
         from .safetensors import shards_of
 
         return _weights(path, shards_of(path), _beside(path, _CONFIG), architectures)

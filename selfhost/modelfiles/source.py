@@ -137,6 +137,14 @@ def _integer(text: str) -> int | float:
     return int(text) if len(text) <= 64 else inf
 
 
+def begins_safetensors(start: bytes) -> bool:
+    """Eight bytes of a length, of which the upper four are zero, and the header: neither a text nor an archive has both there.
+
+    The lower bytes are any number: 640 is what a pickle begins with, 31,520 a blank and the brace of JSON.
+    """
+    return start[4:9] == b"\0\0\0\0{"
+
+
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     """Raise `SpecError` for a file whose first bytes say that it is something people mistake for a model file."""
     if size == 0:
@@ -150,6 +158,8 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     head = start.lstrip()[:15].lower()
     if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
         fail(path, "is a web page, not a model", "the download was answered by a page, for example to log in: download it again")
+    if begins_safetensors(start):
+        return
     for magic, message, remedy in _MAGIC:
         if start.startswith(magic):
             fail(path, message, remedy)
