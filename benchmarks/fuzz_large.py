@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fuzz_kinds import REPOSITORY, gguf_text, gguf_value, machines, safetensors_models, sparse
+from fuzz_kinds import REPOSITORY, gguf_models, gguf_text, gguf_value, machines, safetensors_models, sparse
 
 Build = Callable[[Path], tuple[str, ...]]
 MIB = 1 << 20
@@ -41,6 +41,11 @@ def _full(start: str, piece: str, size: int = MIB - 100) -> Callable[[], bytes]:
         return b"".join(parts)
 
     return content
+
+
+def _object(start: str, piece: str, size: int, end: str = "}") -> Callable[[], bytes]:
+    """The same as JSON."""
+    return lambda: _full(start, piece, size)() + end.encode()
 
 
 def _sparse_spec(folder: Path) -> tuple[str, ...]:
@@ -131,12 +136,13 @@ def _shards(folder: Path) -> tuple[str, ...]:
     return ("check", "./model", "--machine", machines()[0])
 
 
-def _gguf(metadata: Callable[[], list[bytes]], tensors: Callable[[], list[bytes]] = list, size: int = 0) -> Build:
+def _gguf(metadata: Callable[[], list[bytes]], tensors: Callable[[], list[bytes]] = list, size: int = 32) -> Build:
     """A GGUF file of these entries, already encoded."""
 
     def build(folder: Path) -> tuple[str, ...]:
-        keys, entries = metadata(), tensors()
+        keys, entries = metadata(), tensors() or _entries(1, 4)
         header = b"GGUF" + struct.pack("<IQQ", 3, len(entries), len(keys)) + b"".join(keys) + b"".join(entries)
+        header += b"\0" * (-len(header) % 32)
         sparse(folder / "model.gguf", header, len(header) + size)
         return ("check", "./model.gguf", "--machine", machines()[0])
 
@@ -151,11 +157,10 @@ def _entries(count: int, width: int) -> list[bytes]:
     return [gguf_text(f"blk.{number}.{'x' * width}") + struct.pack("<IQIQ", 1, 8, 0, 32 * number) for number in range(count)]
 
 
-_LLAMA = [("general.architecture", "llama"), ("llama.block_count", 2), ("llama.embedding_length", 64)]
-
-
 def _llama() -> list[bytes]:
-    return [_key(name, value) for name, value in _LLAMA]
+    """The metadata of a measured Llama."""
+    models = (model["metadata"] for model in gguf_models() if model["metadata"]["general.architecture"] == "llama")
+    return [_key(name, value) for name, value in next(models).items() if name != "tokenizer.ggml.tokens"]
 
 
 def _tree(name: str, content: Callable[[], bytes], size: int = 0, count: int = 1) -> Build:
@@ -200,19 +205,19 @@ LARGE: Mapping[str, Mapping[str, Build]] = {
     },
     "record": {
         "one key 400,000 times": _record(lambda: b"{" + b'"a":1,' * 400_000 + b'"a":1}'),
-        "unknown keys": _record(_full('{"schema": "selfhost.machine/1"', ',"k#":#', 4 * MIB - 100)),
+        "unknown keys": _record(_object('{"schema": "selfhost.machine/1"', ',"k#":#', 4 * MIB - 100)),
         "deep nesting": _record(lambda: b"[" * (4 * MIB - 10)),
         "deep objects": _record(lambda: b'{"a":' * (MIB // 2)),
         "a number of digits": _record(lambda: b'{"memory_total_bytes": ' + b"9" * (4 * MIB - 100) + b"}"),
         "disks": _record(lambda: b'{"disks": [' + b"{}," * 1_300_000 + b"{}]}"),
         "empty lists": _record(lambda: b"[" + b"[]," * 1_300_000 + b"[]]"),
-        "labels": _record(_full('{"labels": {"a":"b"', ',"k#":"v"', 4 * MIB - 100)),
+        "labels": _record(_object('{"labels": {"a":"b"', ',"k#":"v"', 4 * MIB - 100, "}}")),
         "NaN": _record(lambda: b"[" + b"NaN," * 1_000_000 + b"NaN]"),
         "100 MB": _record(lambda: b" " * (100 * MIB)),
         "fleet, 66 MB of empty lists": _fleet(lambda: b"[" + b"[]," * (22 * 10**6) + b"[]]"),
         "fleet, 66 MB of empty objects": _fleet(lambda: b"[" + b"{}," * (22 * 10**6) + b"{}]"),
         "fleet, 66 MB of numbers": _fleet(lambda: b"[" + b"1," * (33 * 10**6) + b"1]"),
-        "fleet, 66 MB of keys": _fleet(_full('{"a":0', ',"#":0', 66 * 10**6)),
+        "fleet, 66 MB of keys": _fleet(_object('{"a":0', ',"#":0', 66 * 10**6)),
         "fleet, 66 MB of lines": _fleet(lambda: b"{}\n" * (22 * 10**6)),
         "fleet, 66 MB of wrong lines": _fleet(lambda: b"{}\n" + b"x\n" * (33 * 10**6 - 2)),
         "fleet, deep nesting": _fleet(lambda: b"[" * (66 * 10**6)),
@@ -250,10 +255,10 @@ LARGE: Mapping[str, Mapping[str, Build]] = {
         "100 MB of empty lists": _config(lambda: b"[" + b"[]," * (33 * 10**6) + b"[]]"),
         "deep nesting": _config(lambda: b'{"a":' * 190_000),
         "1 MB of empty lists": _config(lambda: b'{"model_type": "llama", "a": [' + b"[]," * 330_000 + b"[]]}"),
-        "one key many times": _config(lambda: b'{"model_type": "llama"' + b',"a":1' * 160_000 + b"}"),
-        "unknown keys": _config(_full('{"model_type": "llama"', ',"k#":1', 10**6)),
+        "one key many times": _config(lambda: json.dumps(safetensors_models()[0][0])[:-1].encode() + b',"a":1' * 160_000 + b"}"),
+        "unknown keys": _config(lambda: _full(json.dumps(safetensors_models()[0][0])[:-1], ',"k#":1', 10**6)() + b"}"),
         "layer types": _config(
-            _stated(num_hidden_layers=4096, layer_types=["full_attention", "sliding_attention"] * 2048, sliding_window=7)
+            _stated(num_hidden_layers=900, layer_types=["full_attention", "sliding_attention"] * 450, sliding_window=7)
         ),
         "too many layers": _config(_stated(num_hidden_layers=10**9)),
         "huge widths": _config(_stated(hidden_size=2**62, vocab_size=2**62, intermediate_size=2**62)),
@@ -289,10 +294,10 @@ LARGE: Mapping[str, Mapping[str, Build]] = {
         "99 MB of empty lists": _header(lambda: b'{"a":[' + b"[]," * 33_000_000 + b"[]]}"),
         "99 MB of empty objects": _header(lambda: b'{"a":[' + b"{}," * 33_000_000 + b"{}]}"),
         "99 MB of numbers": _header(lambda: b'{"a":[' + b"7," * 49_000_000 + b"7]}"),
-        "99 MB of keys": _header(_full('{"a":0', ',"#":0', 99_000_000)),
+        "99 MB of keys": _header(_object('{"a":0', ',"#":0', 99_000_000)),
         "99 MB of one text": _header(lambda: b'{"' + b"x" * 98_999_000 + b'":0}'),
         "99 MB of blanks": _header(lambda: b"{" + b" " * 98_999_000 + b"}"),
-        "99 MB of metadata": _header(_full('{"__metadata__":{"a":""', ',"#":""', 98_000_000)),
+        "99 MB of metadata": _header(_object('{"__metadata__":{"a":""', ',"#":""', 98_000_000, "}}")),
         "deep nesting": _header(lambda: b'{"a":' + b"[" * 98_000_000),
         "900,000 tensors": _header(_tensors(900_000), 1_800_000),
         "long names": _header(_tensors(60_000, 1400), 120_000),
